@@ -1,0 +1,116 @@
+"""The one place where configuration becomes objects.
+
+A configuration may come from a stranger's run folder, so it can only name classes of this
+package's data sets, models and embeddings, and torch's optimizers.
+"""
+
+import inspect
+import re
+from importlib import import_module
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+from torch.optim import Optimizer
+
+from seqtext.options import Count, OptionError, UserError, check, mismatch, unknown_option
+
+GROUPS = {
+    "dataset": ("seqtext.data", LightningDataModule),
+    "embedding": ("seqtext.models", nn.Module),
+    "model": ("seqtext.models", LightningModule),
+    "optimizer": ("torch.optim", Optimizer),
+}
+
+
+def check_options(group: str, config: dict[str, Any]) -> None:
+    """Refuse a group's options before anything is loaded.
+
+    Raises:
+        UserError: if the target is not allowed, or an option does not exist or does not fit.
+    """
+    kind = buildable_class(group, str(config.get("_target_")))
+    options = {name: value for name, value in config.items() if not name.startswith("_")}
+    _check(group, kind, options)
+
+
+def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
+    """Make what a configuration group describes.
+
+    Args:
+        group: a key of `GROUPS`, as on the command line
+        config: `_target_` and options
+        facts: further arguments that are known only now, such as the vocabulary's size
+
+    Raises:
+        UserError: as `check_options`, or what the constructor raises.
+    """
+    check_options(group, config)
+    target = config["_target_"]
+    try:
+        return instantiate(config, **facts, _convert_="all", _execution_whitelist_=target)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from error
+        raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
+
+
+def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
+    """Make a `kind` from a group that has no target, such as `split`."""
+    _check(group, kind, config)
+    return kind(**config)
+
+
+def buildable_class(group: str, target: str) -> type:
+    """The class that `target` names.
+
+    Raises:
+        UserError: if it is none that this group may build.
+    """
+    package, base = GROUPS[group]
+    if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Z]\w*", target):
+        module, name = target.rsplit(".", 1)
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
+        if isinstance(found, type) and issubclass(found, base):
+            return found
+    raise UserError(
+        f"{group}._target_={target} is not allowed: it must name a {base.__name__} in {package}."
+    )
+
+
+def trainer_of(config: dict[str, Any], logger: Logger, callbacks: list[Callback]) -> Trainer:
+    """Lightning's Trainer with these options, whose names and values are its own.
+
+    Raises:
+        UserError: if an option does not exist, or Lightning refuses its value.
+    """
+    known = list(inspect.signature(Trainer).parameters)
+    for option in config:
+        if option not in known:
+            raise unknown_option(option, known, "trainer")
+    if expected := mismatch(config.get("max_epochs"), Count):
+        raise OptionError("trainer.max_epochs", config.get("max_epochs"), expected)
+    quiet = {"enable_progress_bar": True, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    try:
+        return Trainer(**quiet | config, logger=logger, callbacks=callbacks)
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _check(group: str, kind: type, options: dict[str, Any]) -> None:
+    known = list(inspect.signature(kind).parameters)
+    for option in options:
+        if option not in known:
+            raise unknown_option(option, known, group)
+    try:
+        check(kind.__init__, options)
+    except OptionError as error:
+        raise error.within(group) from error

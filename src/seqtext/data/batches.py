@@ -1,0 +1,117 @@
+"""Length-bucketed batches, each gathered in one vectorised step."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
+
+
+class Batch(NamedTuple):
+    """B texts, padded with id 0 to the longest of them.
+
+    ids: [B, T] int64
+    lengths: [B] int64, words in each text, at least 1
+    labels: [B] int64
+    rows: [B] int64, row numbers in the source table
+    """
+
+    ids: torch.Tensor
+    lengths: torch.Tensor
+    labels: torch.Tensor
+    rows: torch.Tensor
+
+
+class EncodedTexts:
+    """Encoded texts with their labels; position i is source row ``rows[i]``."""
+
+    def __init__(self, ids: np.ndarray, offsets: np.ndarray, labels: np.ndarray, rows: np.ndarray):
+        self.ids, self.offsets, self.labels, self.rows = ids, offsets, labels, rows
+        self.lengths = np.diff(offsets)
+
+    def batch(self, positions: np.ndarray) -> Batch:
+        """Gather the texts at these positions into one padded batch."""
+        starts = self.offsets[positions]
+        lengths = self.offsets[positions + 1] - starts
+        columns = np.arange(lengths.max())
+        inside = columns < lengths[:, None]  # [B, T]
+        where = np.where(inside, starts[:, None] + columns, 0)
+        ids = self.ids[where].astype(np.int64) * inside  # padding is id 0
+        parts = (ids, lengths, self.labels[positions], self.rows[positions])
+        return Batch(*(torch.from_numpy(np.ascontiguousarray(part, np.int64)) for part in parts))
+
+
+class BucketSampler:
+    """Positions in batches of texts of like length, in an order drawn from seed and epoch."""
+
+    def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int):
+        self.positions, self.lengths = positions, lengths
+        self.batch_size, self.seed, self.epoch = batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.positions) / self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order `batches` returns."""
+        self.epoch = epoch
+
+    def batches(self) -> list[np.ndarray]:
+        """Every position once: shuffle, sort by length within buckets, shuffle the batches."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        shuffled = self.positions[rng.permutation(len(self.positions))]
+        bucket = self.batch_size * BUCKET_BATCHES
+        batches = []
+        for start in range(0, len(shuffled), bucket):
+            part = shuffled[start : start + bucket]
+            part = part[np.argsort(self.lengths[part], kind="stable")]
+            batches += [part[i : i + self.batch_size] for i in range(0, len(part), self.batch_size)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+
+class SortedSampler:
+    """Positions from short to long, always in the same order: for validation and test."""
+
+    def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int):
+        self.positions = positions[np.argsort(lengths[positions], kind="stable")]
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.positions) / self.batch_size)
+
+    def batches(self) -> list[np.ndarray]:
+        """Every position once."""
+        size = self.batch_size
+        return [self.positions[i : i + size] for i in range(0, len(self.positions), size)]
+
+
+class BatchLoader:
+    """Iterates over batches; remembers how far it came, so that a killed epoch can go on.
+
+    Lightning calls ``sampler.set_epoch`` before each epoch, and `state_dict` for a checkpoint.
+    """
+
+    batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
+
+    def __init__(self, texts: EncodedTexts, sampler: BucketSampler | SortedSampler):
+        self.texts, self.sampler = texts, sampler
+        self._start = self._done = 0
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __iter__(self) -> Iterator[Batch]:
+        batches = self.sampler.batches()
+        start, self._start = self._start, 0
+        for self._done, positions in enumerate(batches[start:], start + 1):
+            yield self.texts.batch(positions)
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches of the current epoch were handed out."""
+        return {"done": self._done}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Let the next iteration go on after that many batches; a finished epoch starts over."""
+        self._start = state["done"] % len(self)

@@ -1,0 +1,87 @@
+"""Prepared data on disk, found again by what it was made from; safe for processes in parallel."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from filelock import FileLock
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raise it when the meaning of any cached file changes
+MANIFEST = "manifest.json"
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """A digest of the content of files; folders count with every file below them, in order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(b"" if file == path else file.relative_to(path).as_posix().encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+class Cache:
+    """Folders under `root`, each named by the digest of the settings it was built from.
+
+    An entry is built aside under a lock, then renamed: it is there whole or not at all. Its
+    manifest holds the settings and each file's size and checksum; an entry that disagrees with
+    its manifest is built again.
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root).expanduser().absolute()
+
+    def entry(self, kind: str, settings: dict, build: Callable[[Path], None]) -> Path:
+        """The folder holding what `build(folder)` writes for these settings, built if needed."""
+        settings = json.loads(json.dumps({"format": FORMAT, "kind": kind, **settings}))
+        name = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
+        folder = self.root / kind / name
+        if _is_whole(folder, settings):
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f"{name}.lock")):
+            if not _is_whole(folder, settings):  # another process may have built it meanwhile
+                self._build(folder, settings, build)
+        return folder
+
+    def _build(self, folder: Path, settings: dict, build: Callable[[Path], None]) -> None:
+        aside, old = folder.with_suffix(".new"), folder.with_suffix(".old")
+        for leftover in (aside, old):  # of a process that was killed
+            shutil.rmtree(leftover, ignore_errors=True)
+        aside.mkdir()
+        build(aside)
+        files = {file.name: _size_and_checksum(file) for file in sorted(aside.iterdir())}
+        (aside / MANIFEST).write_text(json.dumps({"settings": settings, "files": files}))
+        if folder.exists():
+            log.warning("The cache entry %s is damaged: built again.", folder)
+            os.replace(folder, old)  # readers that have it open keep their files
+        os.replace(aside, folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _is_whole(folder: Path, settings: dict) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        return manifest["settings"] == settings and all(
+            (folder / name).stat().st_size == facts[0]
+            and _size_and_checksum(folder / name) == facts
+            for name, facts in manifest["files"].items()
+        )
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return False
+
+
+def _size_and_checksum(file: Path) -> list[int]:
+    checksum = 0
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 22):
+            checksum = zlib.crc32(block, checksum)
+    return [file.stat().st_size, checksum]

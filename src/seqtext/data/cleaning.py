@@ -1,0 +1,55 @@
+"""Cleaning as named steps, each a function of a whole column of texts (pyarrow kernels)."""
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.options import UserError, unknown_option
+
+
+def lower(texts: pa.Array) -> pa.Array:
+    """Lower-case, by Unicode's simple case mapping."""
+    return pc.utf8_lower(texts)
+
+
+def strip_html(texts: pa.Array) -> pa.Array:
+    """Each ``<…>`` becomes one space (study 4)."""
+    return pc.replace_substring_regex(texts, "<[^>]*>", " ")
+
+
+def keep_letters(texts: pa.Array) -> pa.Array:
+    """Everything but ASCII letters becomes a space (study 4)."""
+    return pc.replace_substring_regex(texts, "[^a-zA-Z]+", " ")
+
+
+def drop_single_letters(texts: pa.Array) -> pa.Array:
+    """ASCII letters that touch no other letter, digit or underscore become spaces (study 4)."""
+    return pc.replace_substring_regex(texts, r"\b[a-zA-Z]\b", " ")
+
+
+def keras_filter(texts: pa.Array) -> pa.Array:
+    """The punctuation that Keras' Tokenizer removes, tab and newline become spaces."""
+    return pc.replace_substring_regex(texts, r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\t\n]""", " ")
+
+
+STEPS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    step.__name__: step
+    for step in (lower, strip_html, keep_letters, drop_single_letters, keras_filter)
+}
+
+
+def check_steps(names: Sequence[str]) -> None:
+    """Raises:
+    UserError: if a name is not that of a cleaning step.
+    """
+    for name in names:
+        if name not in STEPS:
+            raise UserError(f"dataset.cleaning: {unknown_option(str(name), list(STEPS))}")
+
+
+def clean(texts: pa.Array, names: Sequence[str]) -> pa.Array:
+    """Apply the named steps in order."""
+    for name in names:
+        texts = STEPS[name](texts)
+    return texts

@@ -1,0 +1,26 @@
+"""Arrays and tables on disk, opened as memory maps."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
+
+
+def open_array(path: Path, dtype: type | str) -> np.ndarray:
+    """Memory-map a file of plain numbers, as `numpy.ndarray.tofile` writes them."""
+    if path.stat().st_size == 0:  # nothing to map
+        return np.empty(0, dtype)
+    return np.memmap(path, dtype, mode="r")
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write an Arrow IPC file."""
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def open_table(path: Path) -> pa.Table:
+    """Memory-map an Arrow IPC file."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()

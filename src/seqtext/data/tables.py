@@ -1,0 +1,34 @@
+"""CSV files as tables of texts, with errors that name the file and the column."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.csv
+
+from seqtext.options import UserError
+
+
+def read_csv(stream: IO[bytes], path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read these columns, as strings; quoted values may span lines.
+
+    Raises:
+        UserError: if the file is empty or malformed, a column is missing, or a value is.
+    """
+    types = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+    try:
+        with stream:
+            table = pa.csv.read_csv(
+                stream,
+                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+                convert_options=types,
+            )
+    except pa.ArrowInvalid as error:
+        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as CSV: {reason}.") from error
+    for column in columns:
+        if column not in table.column_names:
+            there = ", ".join(repr(name) for name in table.column_names)
+            raise UserError(f"{path} has no column {column!r}: its columns are {there}.")
+    return table.select(columns)

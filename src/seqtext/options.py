@@ -1,0 +1,143 @@
+"""What a user may set: typed once, in the constructor that uses it; refused in one sentence."""
+
+import difflib
+import functools
+import inspect
+import json
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+
+class UserError(ValueError):
+    """A mistake the user can mend, in one sentence: what is wrong, where, what to do."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number: `low` and `high` belong to it, `above` and `below` do not."""
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        bounds = {
+            "at least": self.low,
+            "more than": self.above,
+            "at most": self.high,
+            "less than": self.below,
+        }
+        return " and ".join(f"{word} {b:g}" for word, b in bounds.items() if b is not None)
+
+
+Count = Annotated[int, Range(low=1)]
+Seed = Annotated[int, Range(low=0, high=2**32 - 1)]
+Rate = Annotated[float, Range(low=0, below=1)]  # of dropout
+Share = Annotated[float, Range(above=0, below=1)]  # of rows
+Positive = Annotated[float, Range(above=0)]
+
+
+class OptionError(UserError):
+    """One option has a value it cannot have."""
+
+    def __init__(self, option: str, value: Any, expected: str):
+        super().__init__(f"{option}={_shown(value)} is not possible: it must be {expected}.")
+        self.option, self.value, self.expected = option, value, expected
+
+    def within(self, group: str) -> "OptionError":
+        """The same error, naming the option as it stands on the command line."""
+        return OptionError(f"{group}.{self.option}", self.value, self.expected)
+
+
+def check(function: Callable, arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that do not fit the function's annotations.
+
+    Raises:
+        OptionError: naming the first argument that does not fit, and what would.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    for name, value in arguments.items():
+        if name in hints and (expected := mismatch(value, hints[name])):
+            raise OptionError(name, value, expected)
+
+
+def checked(function: Callable) -> Callable:
+    """A function that refuses arguments that do not fit its annotations (see `check`)."""
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        check(function, signature.bind(*args, **kwargs).arguments)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def mismatch(value: Any, hint: Any) -> str | None:
+    """What `value` should have been, in words, or None if it fits the type `hint`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        fits = _is(value, arguments[0]) and all(value in bound for bound in arguments[1:])
+    elif origin in (Union, types.UnionType):
+        fits = any(mismatch(value, argument) is None for argument in arguments)
+    elif origin is Literal:
+        fits = value in arguments
+    elif origin is list:
+        fits = isinstance(value, list | tuple) and not any(mismatch(v, arguments[0]) for v in value)
+    else:
+        fits = _is(value, hint)
+    return None if fits else described(hint)
+
+
+def described(hint: Any) -> str:
+    """A type hint in words: `int | None` is "a whole number, or null"."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join([described(arguments[0]), *map(str, arguments[1:])])
+    if origin in (Union, types.UnionType):
+        return ", or ".join(described(argument) for argument in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(str(argument) for argument in arguments)
+    if origin is list:
+        return f"a list, each item {described(arguments[0])}"
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        types.NoneType: "null",
+    }
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def unknown_option(option: str, known: Mapping | list[str], group: str = "") -> UserError:
+    """The error for an option that does not exist, with the nearest one that does."""
+    prefix = f"{group}." if group else ""
+    near = difflib.get_close_matches(option, known, n=1)
+    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(sorted(known))}."
+    return UserError(f"There is no option {prefix}{option}: {hint}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if not isinstance(kind, type):
+        return True  # a protocol or callable: not an option, handed over by code
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, int | float)
+    return isinstance(value, kind)
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=str)

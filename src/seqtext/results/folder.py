@@ -1,0 +1,68 @@
+"""The run folder: where everything of one run lies, and when it counts as finished."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqtext.options import UserError
+
+
+class RunFolder:
+    """Paths of one run. Two processes never write into one.
+
+    `metrics.json` is written last and at once: it exists if and only if the run finished.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.metrics = self.path / "metrics.json"
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.figures = self.path / "figures"
+        self._lock = FileLock(self.path / ".lock")
+
+    def predictions(self, part: str) -> Path:
+        """The predictions of a part."""
+        return self.path / "predictions" / f"{part}.parquet"
+
+    def claim(self, resume: bool) -> None:
+        """Take the folder for this process, until it ends.
+
+        Raises:
+            UserError: if another process has it, or it holds a run that is not to be resumed.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(f"{self.path} is in use by another process: wait for it.") from error
+        if not resume and (self.metrics.exists() or self.last.exists()):
+            raise UserError(
+                f"{self.path} already holds a run: choose another folder, "
+                f"or go on with it by resume={self.path}."
+            )
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._lock.release()
+
+    def finished(self) -> dict[str, Any] | None:
+        """What `finish` wrote, or None."""
+        return json.loads(self.metrics.read_text()) if self.metrics.exists() else None
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Write `metrics.json`."""
+        write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file aside, then rename it: it is there whole or not at all."""
+    aside = path.with_name(f".{path.name}.new")
+    with aside.open("w") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(aside, path)

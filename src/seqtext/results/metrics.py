@@ -1,0 +1,114 @@
+"""Scores of a classifier, the same for training, validation, test and every kind of model."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics import classification as tm
+
+LOWER_IS_BETTER = ("loss",)
+
+
+def direction(metric: str) -> str:
+    """Whether a metric (with or without its part, as in val/loss) is best at "min" or "max"."""
+    return "min" if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else "max"
+
+
+def metric_names(classes: int) -> list[str]:
+    """The names of what `scores` returns."""
+    labels = torch.arange(classes)
+    logits = torch.zeros(2) if classes == 2 else torch.zeros(classes, classes)
+    return list(scores(logits, labels, classes))
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy; logits [N] of class 1, or [N, C]."""
+    if logits.ndim == 1:
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return F.cross_entropy(logits, labels)
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """[N] or [N, C] logits → [N, C] float64: in float32 sure predictions would become ties."""
+    if logits.ndim == 1:
+        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+    return logits.double().softmax(dim=1)
+
+
+def scores(logits: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
+    """Loss and every metric of these predictions, over all processes of a run.
+
+    Args:
+        logits: [N] for two classes, [N, C] for more
+        labels: [N]
+
+    Returns:
+        For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
+        that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
+        average_precision, mcc (Matthews correlation). For more: loss, accuracy,
+        balanced_accuracy, macro_precision, macro_f1, weighted_f1, auroc and average_precision
+        (one class against the rest, averaged), mcc, recall_<class number>.
+    """
+    shares = probabilities(logits)
+    metrics = _collection(classes).to(shares.device)
+    metrics.update(shares, labels)
+    ranking = _ranking(classes).to(shares.device)
+    ranking.update(shares[:, 1] if classes == 2 else shares, labels)
+    loss = MeanMetric().to(shares.device)
+    loss.update(loss_of(logits.float(), labels), weight=len(labels))
+    values = metrics.compute()
+    named = _two_classes(values) if classes == 2 else _many_classes(values)
+    named = {"loss": loss.compute(), "accuracy": values["accuracy"]} | named | ranking.compute()
+    return {name: float(value) for name, value in (named | {"mcc": values["mcc"]}).items()}
+
+
+def _collection(classes: int) -> MetricCollection:
+    each = {"num_classes": classes, "average": "none"}
+    return MetricCollection(
+        {
+            "accuracy": tm.MulticlassAccuracy(classes, average="micro"),
+            "precision": tm.MulticlassPrecision(**each),
+            "recall": tm.MulticlassRecall(**each),
+            "f1": tm.MulticlassF1Score(**each),
+            "counts": tm.MulticlassStatScores(**each),  # [C, 5]: tp, fp, tn, fn, support
+            "mcc": tm.MulticlassMatthewsCorrCoef(classes),
+        }
+    )
+
+
+def _ranking(classes: int) -> MetricCollection:
+    if classes == 2:
+        return MetricCollection(
+            {"auroc": tm.BinaryAUROC(), "average_precision": tm.BinaryAveragePrecision()}
+        )
+    return MetricCollection(
+        {
+            "auroc": tm.MulticlassAUROC(classes),
+            "average_precision": tm.MulticlassAveragePrecision(classes),
+        }
+    )
+
+
+def _two_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        "balanced_accuracy": values["recall"].mean(),
+        "precision": values["precision"][1],
+        "recall": values["recall"][1],
+        "specificity": values["recall"][0],
+        "f1": values["f1"][1],
+        "macro_f1": values["f1"].mean(),
+    }
+
+
+def _many_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    counts = values["counts"]
+    support = counts[:, 4]
+    known = support > 0  # a class without rows in this part has no recall
+    met = known | (counts[:, 1] > 0)
+    averages = {
+        "balanced_accuracy": values["recall"][known].mean(),
+        "macro_precision": values["precision"][met].mean(),
+        "macro_f1": values["f1"][met].mean(),
+        "weighted_f1": (values["f1"] * support).sum() / support.sum(),
+    }
+    return averages | {f"recall_{c}": recall for c, recall in enumerate(values["recall"])}

@@ -1,0 +1,73 @@
+"""What a model said about every row of a part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from torch import Tensor
+
+from seqtext.results.metrics import probabilities, scores
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N rows in the order of the source.
+
+    rows: [N] row numbers in the source table
+    labels: [N] true classes
+    logits: [N] for two classes, [N, C] for more
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    logits: Tensor
+    class_names: Sequence[str]
+
+    @classmethod
+    def of(
+        cls,
+        outputs: Sequence[tuple[Tensor, Tensor]],
+        labels: np.ndarray,
+        class_names: Sequence[str],
+    ) -> "Predictions":
+        """From batches of (rows, logits), in any order, and the labels of the whole source."""
+        rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
+        order = rows.argsort()
+        rows = rows[order].numpy()
+        return cls(rows, labels[rows], logits[order].float(), class_names)
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """[N, C]"""
+        return probabilities(self.logits).numpy()
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """[N] most probable classes"""
+        return self.probabilities.argmax(axis=1)
+
+    def scores(self) -> dict[str, float]:
+        """Loss and every metric."""
+        return scores(self.logits, torch.from_numpy(self.labels), len(self.class_names))
+
+    def worst(self, count: int) -> np.ndarray:
+        """Positions of the mistakes that were made with most confidence, worst first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]
+
+    def write(self, path: Path) -> None:
+        """Columns row, label, prediction, and probability_<class> for every class."""
+        names = pa.array(self.class_names)
+        columns = {
+            "row": self.rows,
+            "label": names.take(pa.array(self.labels)),
+            "prediction": names.take(pa.array(self.predicted)),
+        }
+        for name, column in zip(self.class_names, self.probabilities.T, strict=True):
+            columns[f"probability_{name}"] = column
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pa.parquet.write_table(pa.table(columns), path)

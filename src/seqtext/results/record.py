@@ -1,0 +1,55 @@
+"""Everything that a finished run leaves behind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from seqtext.results.figures import figures
+from seqtext.results.folder import RunFolder
+from seqtext.results.predictions import Predictions
+from seqtext.results.tensorboard import (
+    MISTAKES,
+    EpochLogger,
+    log_figures,
+    log_mistakes,
+    log_settings,
+)
+
+
+def record(
+    folder: RunFolder,
+    logger: EpochLogger,
+    predictions: Mapping[str, Predictions],
+    texts: pa.ChunkedArray,
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write predictions, figures, TensorBoard's pages and, last, metrics.json.
+
+    Args:
+        predictions: of the parts "val" and "test", by the best checkpoint
+        texts: of all rows of the source
+        settings: of the run, for the HPARAMS tab
+        facts: further entries of metrics.json
+
+    Returns:
+        The content of metrics.json.
+    """
+    scores = {part: of_part.scores() for part, of_part in predictions.items()}
+    for part, of_part in predictions.items():
+        of_part.write(folder.predictions(part))
+    test = predictions["test"]
+    pictures = figures(test, title="test part")
+    folder.figures.mkdir(exist_ok=True)
+    for name, figure in pictures.items():
+        figure.savefig(folder.figures / f"{name}.png", dpi=150)
+    log_figures(logger, {f"test/{name}": figure for name, figure in pictures.items()})
+    worst = [texts[int(row)].as_py() for row in test.rows[test.worst(MISTAKES)]]
+    log_mistakes(logger, "test/most confident mistakes", test, worst)
+    final = {f"{part}/{name}": value for part, of in scores.items() for name, value in of.items()}
+    log_settings(logger, settings, {f"final/{name}": value for name, value in final.items()})
+    logger.finalize("success")
+    metrics = {**facts, **scores}
+    folder.finish(metrics)
+    return metrics

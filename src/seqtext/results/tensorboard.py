@@ -1,0 +1,81 @@
+"""What TensorBoard shows of a run."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch.utils.tensorboard.summary import hparams
+
+from seqtext.results.predictions import Predictions
+
+MISTAKES = 25
+EXCERPT = 600  # characters of a text
+
+
+class EpochLogger(TensorBoardLogger):
+    """Scalars over epochs and not over steps: runs with unlike batch sizes stay comparable."""
+
+    def __init__(self, folder: str):
+        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Lightning adds the epoch to what is logged at an epoch's end."""
+        values = dict(metrics)
+        epoch = values.pop("epoch", None)
+        super().log_metrics(values, step if epoch is None else int(epoch))
+
+    def save(self) -> None:
+        """The settings are in .hydra already."""
+
+
+def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
+    """One row of the HPARAMS tab: what was set, and the final scores."""
+    flat = dict(flattened(settings))
+    for summary in hparams(flat, final):
+        logger.experiment.file_writer.add_summary(summary)
+    for name, value in final.items():
+        logger.experiment.add_scalar(name, value)
+
+
+def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
+    """The IMAGES tab."""
+    for name, figure in figures.items():
+        FigureCanvasAgg(figure)
+        logger.experiment.add_figure(name, figure)
+
+
+def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, texts: list[str]) -> None:
+    """The TEXT tab: the most confident mistakes as a table.
+
+    Args:
+        texts: of the rows at `predictions.worst(MISTAKES)`
+    """
+    names, probabilities = predictions.class_names, predictions.probabilities
+    lines = ["| row | true | predicted | probability | text |", "|---|---|---|---|---|"]
+    for position, text in zip(predictions.worst(MISTAKES), texts, strict=True):
+        predicted = predictions.predicted[position]
+        excerpt = text if len(text) <= EXCERPT else text[:EXCERPT] + " …"
+        shown = html.escape(" ".join(excerpt.split())).replace("|", "&#124;")
+        lines.append(
+            f"| {predictions.rows[position]} | {names[predictions.labels[position]]} "
+            f"| {names[predicted]} | {probabilities[position, predicted]:.4f} | {shown} |"
+        )
+    logger.experiment.add_text(tag, "\n".join(lines))
+
+
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Nested settings as ``group.option`` pairs; what is no number or flag becomes text."""
+    pairs = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            pairs += flattened(value, f"{prefix}{name}.")
+        else:
+            pairs.append(
+                (prefix + name, value if isinstance(value, bool | int | float) else str(value))
+            )
+    return pairs

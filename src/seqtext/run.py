@@ -1,0 +1,187 @@
+"""The whole way, once: data → model → trainer → best checkpoint → test → results."""
+
+import logging
+import time
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from seqtext.build import GROUPS, build, build_plain, check_options, trainer_of
+from seqtext.data.batches import BatchLoader
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.split import Split
+from seqtext.models.classifier import TextClassifier
+from seqtext.options import Count, OptionError, Positive, Seed, checked
+from seqtext.results.checkpoint import Description, LastCheckpoint, load_checkpoint
+from seqtext.results.folder import RunFolder
+from seqtext.results.metrics import direction, metric_names
+from seqtext.results.predictions import Predictions
+from seqtext.results.progress import EpochProgress, Stopwatch, show
+from seqtext.results.tensorboard import EpochLogger
+
+log = logging.getLogger(__name__)
+
+
+class Options:
+    """The options of a run that belong to no group; conf/config.yaml says what they mean."""
+
+    @checked
+    def __init__(
+        self,
+        seed: Seed = 0,
+        monitor: str = "val/auroc",
+        patience: Count | None = 2,
+        checkpoint_minutes: Positive = 10,
+        cache: str = ".cache",
+    ):
+        self.seed, self.monitor, self.patience = seed, monitor, patience
+        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+
+
+def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> float:
+    """Train, choose the best epoch on the validation part, test it once, write the results.
+
+    Args:
+        settings: plain values, in the structure of conf/config.yaml
+        folder: where everything goes
+        resume: go on from the folder's last checkpoint, if there is one
+
+    Returns:
+        The monitored score of the best epoch, on the validation part.
+
+    Raises:
+        UserError: if anything in `settings` cannot be.
+    """
+    options, split = checked_options(settings)
+    folder.claim(resume)
+    try:
+        metrics = folder.finished()
+        if metrics is None:
+            metrics = _train_and_test(settings, options, split, folder)
+        else:
+            log.info("%s is finished already.", folder.path)
+    finally:
+        folder.release()
+    show(metrics, folder.path)
+    return metrics["score"]
+
+
+def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
+    """Refuse what cannot be, before anything is loaded."""
+    for group in GROUPS:
+        check_options(group, settings[group])
+    others = {k: v for k, v in settings.items() if k not in (*GROUPS, "trainer", "split")}
+    return build_plain("", Options, others), build_plain("split", Split, settings["split"])
+
+
+def _train_and_test(
+    settings: dict[str, Any], options: Options, split: Split, folder: RunFolder
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    stopwatch, logger = Stopwatch(), EpochLogger(str(folder.path))
+    best = _best_checkpoint(options, folder)
+    trainer = trainer_of(settings["trainer"], logger, [EpochProgress(options.monitor), stopwatch])
+    data = build(
+        "dataset", settings["dataset"], split=split, seed=options.seed, cache=options.cache
+    )
+    data.setup()
+    L.seed_everything(options.seed, verbose=False)
+    model = fresh_model(settings, data)
+    _check_monitor(options.monitor, model.classes)
+    trainer.callbacks += [
+        Description(settings, data.vocabulary.words, data.class_names, data.cleaning),
+        *_stopping(options),
+        best,
+        LastCheckpoint(folder.last, options.checkpoint_minutes),
+    ]
+    seconds = {"preparation": time.perf_counter() - started}
+    _fit(trainer, model, data, folder)
+    chosen = load_checkpoint(folder.best)
+    model.load_state_dict(chosen["state_dict"])
+    predictions = {
+        "val": predict(trainer, model, data, data.val_dataloader()),
+        "test": predict(trainer, model, data, data.test_dataloader()),
+    }
+    from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
+
+    seconds |= {"training": stopwatch.seconds, "total": time.perf_counter() - started}
+    facts = {
+        "dataset": data.name,
+        "model": model.name,
+        "monitor": options.monitor,
+        "score": float(best.best_model_score),
+        "best_epoch": chosen["epoch"] + 1,
+        "epochs": trainer.current_epoch,
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "seconds": seconds,
+        "source": data.source,
+        "rows": data.rows(),
+        "settings": settings,
+    }
+    return record(folder, logger, predictions, data.texts, settings, facts)
+
+
+def fresh_model(settings: dict[str, Any], data: TextDataModule) -> TextClassifier:
+    """The model of `settings` for this data, with starting values."""
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
+    optimizer = build("optimizer", settings["optimizer"])
+    classes = len(data.class_names)
+    return build(
+        "model", settings["model"], embedding=embedding, classes=classes, optimizer=optimizer
+    )
+
+
+def predict(
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
+) -> Predictions:
+    """The model's word on every row of a part."""
+    return Predictions.of(trainer.predict(model, batches), data.labels, data.class_names)
+
+
+def _fit(
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, folder: RunFolder
+) -> None:
+    """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
+    if not folder.last.exists():
+        trainer.fit(model, data)
+        return
+    states = load_checkpoint(folder.last)["callbacks"]
+    for callback in trainer.callbacks:
+        callback_state = states.get(callback.state_key)
+        if isinstance(callback, EarlyStopping) and callback_state["stopped_epoch"]:
+            _restore(trainer, states)
+            return
+    log.info("Going on from %s.", folder.last)
+    trainer.fit(model, data, ckpt_path=folder.last, weights_only=True)
+
+
+def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
+    """What the callbacks knew when training ended."""
+    for callback in trainer.callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])
+
+
+def _stopping(options: Options) -> list[Callback]:
+    if options.patience is None:
+        return []
+    mode = direction(options.monitor)
+    return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]
+
+
+def _best_checkpoint(options: Options, folder: RunFolder) -> ModelCheckpoint:
+    return ModelCheckpoint(
+        folder.best.parent,
+        filename=folder.best.stem,
+        monitor=options.monitor,
+        mode=direction(options.monitor),
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
+
+
+def _check_monitor(monitor: str, classes: int) -> None:
+    known = [f"val/{name}" for name in metric_names(classes)]
+    if monitor not in known:
+        raise OptionError("monitor", monitor, f"one of {', '.join(known)}")

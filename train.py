@@ -1,0 +1,18 @@
+"""Train one model on one data set, or sweep over many (-m); `python train.py --help` says how."""
+
+import hydra
+from omegaconf import DictConfig
+
+from seqtext.cli import told_simply
+
+
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=())
+def main(config: DictConfig) -> float:
+    """One run; the value is its best validation score, for searches."""
+    from seqtext.launch import launch  # torch takes seconds to import, and --help needs none
+
+    return launch(config)
+
+
+if __name__ == "__main__":
+    told_simply(main)

@@ -9,14 +9,15 @@ import re
 from importlib import import_module
 from typing import Any
 
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
+from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
+from seqtext.models.classifier import OptimizerFactory
 from seqtext.options import Count, OptionError, UserError, check, mismatch, unknown_option
 
 GROUPS = {
@@ -60,6 +61,20 @@ def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
         raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
 
 
+def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
+    """What makes an optimizer for parameters; tried once, since torch checks values only then.
+
+    Raises:
+        UserError: as `build`, or what torch refuses.
+    """
+    factory = build("optimizer", config)
+    try:
+        factory([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise UserError(f"optimizer: {' '.join(str(error).split())}.") from error
+    return factory
+
+
 def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Make a `kind` from a group that has no target, such as `split`."""
     _check(group, kind, config)
@@ -86,7 +101,7 @@ def buildable_class(group: str, target: str) -> type:
     )
 
 
-def trainer_of(config: dict[str, Any], logger: Logger, callbacks: list[Callback]) -> Trainer:
+def trainer_of(config: dict[str, Any], **facts: Any) -> Trainer:
     """Lightning's Trainer with these options, whose names and values are its own.
 
     Raises:
@@ -98,9 +113,9 @@ def trainer_of(config: dict[str, Any], logger: Logger, callbacks: list[Callback]
             raise unknown_option(option, known, "trainer")
     if expected := mismatch(config.get("max_epochs"), Count):
         raise OptionError("trainer.max_epochs", config.get("max_epochs"), expected)
-    quiet = {"enable_progress_bar": True, "enable_model_summary": False, "num_sanity_val_steps": 0}
+    quiet = {"enable_model_summary": False, "num_sanity_val_steps": 0}
     try:
-        return Trainer(**quiet | config, logger=logger, callbacks=callbacks)
+        return Trainer(**quiet | config, **facts)
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 

@@ -7,15 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqtext.options import UserError
 
 OUTPUTS = "outputs"
-IN_THE_START = ("dataset", "model", "resume")  # of a run's name
+NOT_IN_NAMES = ("dataset", "model", "resume", "cache", "dataset.dir", "dataset.download")
 LONGEST_NAME = 120
+
+
+class Refused(BaseException):
+    """Carries a `UserError` past Hydra, which would print more about it than there is to say."""
 
 
 def told_simply(main: Callable[[], object]) -> None:
@@ -23,30 +27,36 @@ def told_simply(main: Callable[[], object]) -> None:
 
     HYDRA_FULL_ERROR=1 shows the traceback too.
     """
-    traceback_wanted = os.environ.setdefault("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
         main()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
+    except (Refused, UserError, HydraException, OmegaConfBaseException) as caught:
+        error = caught.__cause__ if isinstance(caught, Refused) else caught
         if traceback_wanted:
-            raise
+            raise error from None
         sys.exit(_say(sentence(error), 2))
     except KeyboardInterrupt:
-        sys.exit(_say("Interrupted: go on with python train.py resume=<run folder>.", 130))
+        sys.exit(_say("Interrupted: python train.py resume=<the run's folder> goes on.", 130))
 
 
 def sentence(error: BaseException) -> str:
-    """An error as one line; Hydra's own are put together from all that they say."""
+    """An error as one line."""
     if isinstance(error, UserError):
         return str(error)
-    said = [str(error)]
-    if isinstance(error.__cause__, OmegaConfBaseException):
-        said.append(str(error.__cause__))
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
+        return f"There is no {group}={choice}: known are {', '.join(error.options)}."
+    said = [str(error), str(error.__cause__ or "")]
+    if option := re.match(r"Could not override '([^']+)'", said[0]):
+        near = re.search(r"Did you mean: '([^']+)'", said[1])
+        parent = option[1].rpartition(".")[0]
+        meant = ".".join(filter(None, [parent, near[1]])) if near else ""
+        hint = f"did you mean {meant}?" if near else "python train.py --cfg job shows all."
+        return f"There is no option {option[1]}: {hint}"
     lines = [line.strip() for text in said for line in text.splitlines()]
-    useful = (
-        line for line in lines if line and not line.startswith(("full_key", "object_type", "See "))
-    )
-    return " ".join(dict.fromkeys(useful))
+    noise = ("full_key", "object_type", "See ", "Set the environment")
+    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))
 
 
 def _say(text: str, status: int) -> int:
@@ -68,15 +78,17 @@ def run_name(overrides: Sequence[str], *start: str) -> str:
     """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
 
     The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
-    unquoted, and is cut where file systems would refuse it.
+    unquoted. Of a very long name the middle is left out.
     """
     parts = ["-".join(start)]
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        if key not in IN_THE_START and not key.startswith("hydra"):
+        if key not in NOT_IN_NAMES and not key.startswith("hydra"):
             parts.append(f"{key.rsplit('.', 1)[-1]}-{value}")
     name = "_".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
-    return name[:LONGEST_NAME]
+    if len(name) > LONGEST_NAME:
+        name = f"{name[: LONGEST_NAME // 3]}--{name[-2 * LONGEST_NAME // 3 :]}"
+    return name
 
 
 def _stamp() -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from seqtext.cli import Refused
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
 from seqtext.results.folder import RunFolder
@@ -15,16 +17,25 @@ from seqtext.run import run
 
 
 def launch(config: DictConfig) -> float:
-    """`run` what the command line says; the best validation score."""
+    """`run` what the command line says; the best validation score.
+
+    Raises:
+        UserError: if it cannot be; in a single run as the cause of `Refused`.
+    """
     _quieten_lightning()
     hydra = HydraConfig.get()
     folder = RunFolder(hydra.runtime.output_dir)
-    if config.resume:
-        settings = resumed_settings(folder, list(hydra.overrides.task))
-    else:
-        settings = OmegaConf.to_container(config, resolve=True)
-    settings.pop("resume", None)
-    return run(settings, folder, resume=bool(config.resume))
+    try:
+        if config.resume:
+            settings = resumed_settings(folder, list(hydra.overrides.task))
+        else:
+            settings = OmegaConf.to_container(config, resolve=True)
+        settings.pop("resume", None)
+        return run(settings, folder, resume=bool(config.resume))
+    except UserError as error:
+        if hydra.mode == RunMode.RUN:
+            raise Refused from error
+        raise
 
 
 def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
-from seqtext.build import GROUPS, build, build_plain, check_options, trainer_of
+from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Split
-from seqtext.models.classifier import TextClassifier
+from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.options import Count, OptionError, Positive, Seed, checked
 from seqtext.results.checkpoint import Description, LastCheckpoint, load_checkpoint
 from seqtext.results.folder import RunFolder
@@ -32,11 +32,12 @@ class Options:
         seed: Seed = 0,
         monitor: str = "val/auroc",
         patience: Count | None = 2,
+        schedule: Schedule = "none",
         checkpoint_minutes: Positive = 10,
         cache: str = ".cache",
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
-        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+        self.schedule, self.checkpoint_minutes, self.cache = schedule, checkpoint_minutes, cache
 
 
 def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> float:
@@ -71,6 +72,8 @@ def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
     """Refuse what cannot be, before anything is loaded."""
     for group in GROUPS:
         check_options(group, settings[group])
+    optimizer_of(settings["optimizer"])
+    trainer_of(settings["trainer"], logger=False)
     others = {k: v for k, v in settings.items() if k not in (*GROUPS, "trainer", "split")}
     return build_plain("", Options, others), build_plain("split", Split, settings["split"])
 
@@ -80,21 +83,23 @@ def _train_and_test(
 ) -> dict[str, Any]:
     started = time.perf_counter()
     stopwatch, logger = Stopwatch(), EpochLogger(str(folder.path))
-    best = _best_checkpoint(options, folder)
-    trainer = trainer_of(settings["trainer"], logger, [EpochProgress(options.monitor), stopwatch])
     data = build(
         "dataset", settings["dataset"], split=split, seed=options.seed, cache=options.cache
     )
     data.setup()
     L.seed_everything(options.seed, verbose=False)
-    model = fresh_model(settings, data)
+    model = fresh_model(settings, options, data)
     _check_monitor(options.monitor, model.classes)
-    trainer.callbacks += [
+    best = _best_checkpoint(options, folder)
+    callbacks = [
+        EpochProgress(options.monitor),
+        stopwatch,
         Description(settings, data.vocabulary.words, data.class_names, data.cleaning),
         *_stopping(options),
         best,
         LastCheckpoint(folder.last, options.checkpoint_minutes),
     ]
+    trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
     seconds = {"preparation": time.perf_counter() - started}
     _fit(trainer, model, data, folder)
     chosen = load_checkpoint(folder.best)
@@ -112,7 +117,7 @@ def _train_and_test(
         "monitor": options.monitor,
         "score": float(best.best_model_score),
         "best_epoch": chosen["epoch"] + 1,
-        "epochs": trainer.current_epoch,
+        "epochs": load_checkpoint(folder.last)["epoch"] + 1,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seconds": seconds,
         "source": data.source,
@@ -122,14 +127,13 @@ def _train_and_test(
     return record(folder, logger, predictions, data.texts, settings, facts)
 
 
-def fresh_model(settings: dict[str, Any], data: TextDataModule) -> TextClassifier:
+def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
     """The model of `settings` for this data, with starting values."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
-    optimizer = build("optimizer", settings["optimizer"])
     classes = len(data.class_names)
-    return build(
-        "model", settings["model"], embedding=embedding, classes=classes, optimizer=optimizer
-    )
+    model = build("model", settings["model"], embedding=embedding, classes=classes)
+    model.train_with(optimizer_of(settings["optimizer"]), options.schedule)
+    return model
 
 
 def predict(

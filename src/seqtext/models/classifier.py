@@ -1,17 +1,22 @@
 """What all models share: loss, metrics, optimizer, the head that gives logits."""
 
+import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 
 from seqtext.data.batches import Batch
+from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.options import UserError
 from seqtext.results.metrics import loss_of, scores
 
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
+Schedule = Literal["none", "one_cycle"]
 
 
 class TextClassifier(L.LightningModule):
@@ -23,8 +28,10 @@ class TextClassifier(L.LightningModule):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        features: width of the vector that the subclass hands to `logits`
-        optimizer: parameters → optimizer
+        features: F, width of the text's vector that the subclass hands to `logits`
+        word_dropout: share of the words that training replaces by the unknown word (Iyyer et
+            al., 2015)
+        output_dropout: share of the text's vector that training drops
     """
 
     name = ""  # in tables; a subclass gives its own
@@ -34,24 +41,48 @@ class TextClassifier(L.LightningModule):
         embedding: nn.Module,
         classes: int,
         features: int,
-        optimizer: OptimizerFactory = torch.optim.Adam,
+        word_dropout: float = 0.0,
+        output_dropout: float = 0.0,
     ):
         super().__init__()
-        self.embedding = embedding
-        self.classes = classes
-        self.make_optimizer = optimizer
+        self.embedding, self.classes = embedding, classes
+        self.word_dropout, self.output_dropout = word_dropout, output_dropout
         self.output = nn.Linear(features, 1 if classes == 2 else classes)
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
+        self.train_with(torch.optim.Adam)
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
-    def logits(self, features: Tensor) -> Tensor:
-        """[B, features] → [B] for two classes, [B, C] for more."""
-        return self.output(features).squeeze(1) if self.classes == 2 else self.output(features)
+    def train_with(self, optimizer: OptimizerFactory, schedule: Schedule = "none") -> None:
+        """Set what `Trainer.fit` will use.
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer over every parameter that is to be trained."""
-        return self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        Args:
+            optimizer: parameters → optimizer
+            schedule: of the learning rate over all steps; "one_cycle" rises to the optimizer's
+                learning rate and falls to zero (Smith and Topin, 2018)
+        """
+        self._make_optimizer, self._schedule = optimizer, schedule
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimizer over every parameter that is to be trained, and the schedule."""
+        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self._schedule == "none":
+            return {"optimizer": optimizer}
+        steps = self.trainer.max_epochs * len(self.trainer.datamodule.train_dataloader())
+        schedule = LambdaLR(optimizer, lambda step: one_cycle(step / steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids [B, T] → vectors [B, T, E], some words unknown while training."""
+        if self.training and self.word_dropout:
+            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+            ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
+        return self.embedding(ids)
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[B, F] → [B] for two classes, [B, C] for more."""
+        logits = self.output(F.dropout(features, self.output_dropout, self.training))
+        return logits.squeeze(1) if self.classes == 2 else logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch."""
@@ -94,3 +125,10 @@ class TextClassifier(L.LightningModule):
                 )
             values = scores(logits, labels, self.classes)
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+
+def one_cycle(progress: float, warm_up: float = 0.3, start: float = 0.04) -> float:
+    """Factor of the peak learning rate at this share of all steps: up and down along cosines."""
+    if progress < warm_up:
+        return start + (1 - start) * (1 - math.cos(math.pi * progress / warm_up)) / 2
+    return (1 + math.cos(math.pi * min((progress - warm_up) / (1 - warm_up), 1))) / 2

@@ -8,7 +8,7 @@ The backward direction reads each text reversed within its own length.
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.classifier import OptimizerFactory, TextClassifier
+from seqtext.models.classifier import TextClassifier
 from seqtext.models.pooling import Pooling, at_position, max_over_time, mean_over_time
 from seqtext.options import Count, Rate, checked
 
@@ -26,7 +26,7 @@ class RecurrentClassifier(TextClassifier):
             Ghahramani, 2016; Keras' `dropout`)
         pooling: which states make the text's vector: the last one of each direction, or the
             maximum or mean over all words
-        optimizer: parameters → optimizer
+        word_dropout, output_dropout: see `TextClassifier`
     """
 
     cell: type[nn.RNNBase]
@@ -42,10 +42,11 @@ class RecurrentClassifier(TextClassifier):
         bidirectional: bool = False,
         dropout: Rate = 0.0,
         pooling: Pooling = "max",
-        optimizer: OptimizerFactory = torch.optim.Adam,
+        word_dropout: Rate = 0.0,
+        output_dropout: Rate = 0.0,
     ):
         directions = 2 if bidirectional else 1
-        super().__init__(embedding, classes, features=units * directions, optimizer=optimizer)
+        super().__init__(embedding, classes, units * directions, word_dropout, output_dropout)
         widths = [embedding.embedding_dim] + [units * directions] * (layers - 1)
         self.layers = nn.ModuleList(
             nn.ModuleList(self._direction(width, units) for _ in range(directions))
@@ -55,7 +56,7 @@ class RecurrentClassifier(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        states = self.embedding(ids)  # [B, T, E]
+        states = self.embed(ids)  # [B, T, E]
         for directions in self.layers:
             states = variational_dropout(states, self.dropout, self.training)
             states = _run(directions, states, lengths)  # [B, T, U × directions]

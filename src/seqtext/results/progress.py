@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,21 +29,25 @@ class EpochProgress(ProgressBar):
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal
         self._best: float | None = None
+        self._loss, self._steps = 0.0, 0  # of the epoch so far
 
     def disable(self) -> None:
         """Lightning asks for this on all processes but the first."""
         self._enabled = False
 
+    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Begin; in the middle of an epoch, after a restart, no epoch's start is called."""
+        self._begin(trainer)
+
     def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Start counting, and draw the bar."""
-        self._started = self._drawn = time.perf_counter()
-        self._loss, self._steps = torch.zeros((), device=model.device), 0
-        if self._enabled:
-            self._draw(trainer)
+        """Start counting anew."""
+        self._stop()
+        self._loss, self._steps = 0.0, 0
+        self._begin(trainer)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
         """Sum the loss; draw at most every `REFRESH` seconds."""
-        self._loss += outputs["loss"]
+        self._loss = self._loss + outputs["loss"]  # a tensor: to read it would wait for a GPU
         self._steps += 1
         now = time.perf_counter()
         if self._bar and now - self._drawn > REFRESH:
@@ -76,12 +79,12 @@ class EpochProgress(ProgressBar):
         self._stop()
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far, for the lines after a restart."""
-        return {"best": self._best}
+        """What the lines after a restart need."""
+        return {"best": self._best, "loss": float(self._loss), "steps": self._steps}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self._best = state["best"]
+        self._best, self._loss, self._steps = state["best"], state["loss"], state["steps"]
 
     def _is_best(self, score: float) -> bool:
         sign = 1 if direction(self.monitor) == "max" else -1
@@ -92,6 +95,11 @@ class EpochProgress(ProgressBar):
 
     def _mean_loss(self) -> float:
         return float(self._loss) / max(self._steps, 1)
+
+    def _begin(self, trainer: L.Trainer) -> None:
+        self._started = self._drawn = time.perf_counter()
+        if self._enabled:
+            self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
         shown = "" if self._best is None else f"best {self.monitor} {self._best:.4f}"
@@ -127,8 +135,9 @@ class Stopwatch(L.Callback):
         self._since: float | None = None
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Start the watch."""
-        self._since = time.perf_counter()
+        """Start the watch; in the middle of an epoch, no epoch's start is called."""
+        self._since = self._epoch_started = time.perf_counter()
+        self._first_step = trainer.global_step
 
     def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Stop the watch."""

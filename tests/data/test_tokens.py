@@ -1,0 +1,99 @@
+"""Tokens, vocabulary and ids against plain Python."""
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import seqtext.data.tokens as tokens_module
+from seqtext.data.tokens import Tokens, tokenize, write_tokens
+from seqtext.data.vocabulary import UNKNOWN, Vocabulary, encode, word_counts
+
+
+def tokens_of(texts: list[str], folder, cleaning=()) -> Tokens:
+    write_tokens(pa.chunked_array([texts], pa.string()), cleaning, folder)
+    return Tokens.load(folder)
+
+
+def words_of(tokens: Tokens, row: int) -> list[str]:
+    codes = tokens.codes[tokens.offsets[row] : tokens.offsets[row + 1]]
+    return tokens.dictionary.take(pa.array(codes)).to_pylist()
+
+
+TEXTS = ["b a a", "", "  c\u00a0a  ", "d", "   ", "b b b e"]
+
+
+def test_words_of_each_text(tmp_path, monkeypatch):
+    monkeypatch.setattr(tokens_module, "BLOCK_ROWS", 2)  # several blocks, empty texts among them
+    tokens = tokens_of(TEXTS, tmp_path)
+    assert [words_of(tokens, row) for row in range(len(TEXTS))] == [t.split() for t in TEXTS]
+
+
+@given(st.lists(st.text("ab \t\n\u00a0é🙂", max_size=20), min_size=1, max_size=8))
+def test_tokenize_splits_like_python(texts):
+    lengths, words = tokenize(pa.array(texts, pa.string()), [])
+    assert lengths.tolist() == [len(text.split()) for text in texts]
+    assert words.to_pylist() == [word for text in texts for word in text.split()]
+
+
+def test_all_texts_empty(tmp_path):
+    tokens = tokens_of(["", " "], tmp_path)
+    vocabulary = Vocabulary.of_training(tokens, np.array([0, 1]), None)
+    ids, offsets = encode(tokens, vocabulary, None, keep_head=True)
+    assert ids.tolist() == [UNKNOWN, UNKNOWN]
+    assert offsets.tolist() == [0, 1, 2]
+
+
+def test_vocabulary_counts_training_rows_only(tmp_path):
+    tokens = tokens_of(["b a a c", "z z z z z z", "b b a c"], tmp_path)
+    vocabulary = Vocabulary.of_training(tokens, np.array([0, 2]), max_words=None)
+    assert vocabulary.words == ["a", "b", "c"]  # 3, 3, 2: ties in alphabetical order
+    assert Vocabulary.of_training(tokens, np.array([0, 2]), max_words=1).words == ["a"]
+
+
+def test_vocabulary_does_not_change_with_the_other_rows(tmp_path):
+    words = []
+    for name, other in (("one", "b a"), ("two", "y x a b b")):
+        (tmp_path / name).mkdir()
+        tokens = tokens_of([other, "b a c d", "d"], tmp_path / name)
+        words.append(Vocabulary.of_training(tokens, np.array([1, 2]), max_words=3).words)
+    assert words[0] == words[1] == ["d", "a", "b"]
+
+
+def test_counts_equal_a_counter(tmp_path):
+    tokens = tokens_of(TEXTS, tmp_path)
+    counts = word_counts(tokens, np.array([0, 2, 5]))
+    expected = Counter(" ".join(TEXTS[i] for i in (0, 2, 5)).split())
+    counted = zip(tokens.dictionary.to_pylist(), counts, strict=True)
+    assert {word: count for word, count in counted if count} == expected
+
+
+@pytest.mark.parametrize("keep_head", [True, False])
+@pytest.mark.parametrize("length", [None, 1, 2, 9])
+@settings(max_examples=25)
+@given(texts=st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6))
+def test_ids_equal_plain_python(tmp_path_factory, keep_head, length, texts):
+    tokens = tokens_of(texts, tmp_path_factory.mktemp("tokens"))
+    vocabulary = Vocabulary(["b", "a"])
+    ids, offsets = encode(tokens, vocabulary, length, keep_head)
+    for row, text in enumerate(texts):
+        words = text.split()
+        kept = words[:length] if keep_head else words[-length:] if length else words
+        expected = [{"b": 2, "a": 3}.get(word, UNKNOWN) for word in kept] or [UNKNOWN]
+        assert ids[offsets[row] : offsets[row + 1]].tolist() == expected
+
+
+def test_ids_take_two_bytes_where_they_can(tmp_path):
+    tokens = tokens_of(["a"], tmp_path)
+    small, large = Vocabulary(["a"] * 65_534), Vocabulary(["a"] * 65_535)
+    assert encode(tokens, small, None, True)[0].dtype == np.uint16
+    assert encode(tokens, large, None, True)[0].dtype == np.int32
+
+
+def test_decoding():
+    vocabulary = Vocabulary(["good"])
+    assert [vocabulary.word(i) for i in range(3)] == ["<pad>", "<unk>", "good"]
+    assert len(vocabulary) == 3

@@ -1,0 +1,65 @@
+"""Scores against scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from seqtext.results.metrics import direction, metric_names, probabilities, scores
+
+
+def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
+    predicted, classes = shares.argmax(axis=1), shares.shape[1]
+    named = {
+        "loss": sk.log_loss(labels, shares, labels=range(classes)),
+        "accuracy": sk.accuracy_score(labels, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
+        "macro_f1": sk.f1_score(labels, predicted, average="macro", zero_division=0),
+        "mcc": sk.matthews_corrcoef(labels, predicted),
+    }
+    if classes == 2:
+        return named | {
+            "precision": sk.precision_score(labels, predicted),
+            "recall": sk.recall_score(labels, predicted),
+            "specificity": sk.recall_score(labels, predicted, pos_label=0),
+            "f1": sk.f1_score(labels, predicted),
+            "auroc": sk.roc_auc_score(labels, shares[:, 1]),
+            "average_precision": sk.average_precision_score(labels, shares[:, 1]),
+        }
+    each = sk.recall_score(labels, predicted, average=None, labels=range(classes), zero_division=0)
+    truth = np.eye(classes)[labels]
+    return (
+        named
+        | {
+            "macro_precision": sk.precision_score(
+                labels, predicted, average="macro", zero_division=0
+            ),
+            "weighted_f1": sk.f1_score(labels, predicted, average="weighted", zero_division=0),
+            "auroc": sk.roc_auc_score(labels, shares, multi_class="ovr", average="macro"),
+            "average_precision": sk.average_precision_score(truth, shares, average="macro"),
+        }
+        | {f"recall_{c}": value for c, value in enumerate(each)}
+    )
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_scikit_learn(classes, seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(classes, size=400, p=np.arange(1, classes + 1) / sum(range(classes + 1)))
+    logits = rng.normal(size=(400, classes)) + 1.5 * np.eye(classes)[labels]
+    logits = logits[:, 1] - logits[:, 0] if classes == 2 else logits
+    logits = torch.tensor(logits, dtype=torch.float32)
+    got = scores(logits, torch.tensor(labels), classes)
+    wanted = expected(labels, probabilities(logits).numpy())
+    assert got.keys() == wanted.keys() == set(metric_names(classes))
+    assert got == pytest.approx(wanted, abs=1e-5)
+
+
+def test_sure_predictions_keep_their_order():
+    logits = torch.tensor([30.0, 20.0, 25.0, 18.0])
+    assert scores(logits, torch.tensor([1, 0, 1, 0]), 2)["auroc"] == 1
+
+
+def test_direction():
+    assert [direction(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]

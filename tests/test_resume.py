@@ -1,0 +1,174 @@
+"""A killed run goes on, and ends with the numbers of an unbroken one."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtext.launch import resumed_settings
+from seqtext.models.classifier import TextClassifier
+from seqtext.results.folder import RunFolder
+from seqtext.run import run
+from tests.conftest import ROOT, settings_of
+
+OPTIONS = (
+    "trainer.max_epochs=4",
+    "model.layers=2",
+    "model.dropout=0.3",
+    "model.word_dropout=0.2",
+    "model.output_dropout=0.4",
+)
+
+
+class Killed(BaseException):
+    """Stands for a killed process."""
+
+
+def results(folder: RunFolder) -> dict:
+    """All that must not depend on whether the run was broken."""
+    metrics = folder.finished()
+    return {k: v for k, v in metrics.items() if k not in ("seconds", "settings")}
+
+
+def assert_same(folder: RunFolder, unbroken: RunFolder) -> None:
+    assert results(folder) == results(unbroken)
+    for part in ("val", "test"):
+        one, other = (pd.read_parquet(f.predictions(part)) for f in (folder, unbroken))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+    for name in ("best", "last"):
+        one, other = (
+            torch.load(getattr(f, name), weights_only=True)["state_dict"]
+            for f in (folder, unbroken)
+        )
+        assert all((one[key] == other[key]).all() for key in one)
+
+
+@pytest.fixture
+def unbroken(small, tmp_path) -> RunFolder:
+    folder = RunFolder(tmp_path / "unbroken")
+    run(settings_of(*small, *OPTIONS), folder)
+    return folder
+
+
+STEPS = 11  # of an epoch: 172 training texts in batches of 16
+KILLS = {
+    "within the first epoch": 4,
+    "first step of the second epoch": STEPS,
+    "last step of the second epoch": 2 * STEPS - 1,
+    "within the third epoch": 2 * STEPS + 5,
+}
+
+
+@pytest.mark.parametrize("minutes", [1e-9, 60], ids=["saved at each step", "saved at each epoch"])
+@pytest.mark.parametrize("step", KILLS.values(), ids=KILLS)
+def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minutes):
+    folder = RunFolder(tmp_path / "broken")
+    settings = settings_of(*small, *OPTIONS, f"checkpoint_minutes={minutes}")
+    _run_until_killed(settings, folder, step, monkeypatch)
+    assert folder.finished() is None
+    run(settings, folder, resume=True)
+    assert_same(folder, unbroken)
+
+
+def _run_until_killed(settings, folder, step, monkeypatch) -> None:
+    original = TextClassifier.training_step
+
+    def dying(self, batch, batch_idx):
+        if self.global_step == step:
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "training_step", dying)
+        with pytest.raises(Killed):
+            run(settings, folder)
+
+
+def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatch, unbroken):
+    folder = RunFolder(tmp_path / "broken")
+    settings = settings_of(*small, *OPTIONS, "checkpoint_minutes=1e-9")
+    _run_until_killed(settings, folder, STEPS + 6, monkeypatch)
+    run(settings, folder, resume=True)
+    curves = [
+        [(e.step, e.value) for e in EventAccumulator(str(f.path)).Reload().Scalars("train/loss")]
+        for f in (folder, unbroken)
+    ]
+    assert curves[0] == curves[1]
+
+
+def test_killed_after_early_stopping(small, tmp_path, monkeypatch):
+    """Training is over: the rest is done, and not one epoch more."""
+    options = (*small, *OPTIONS, "trainer.max_epochs=9", "patience=1", "optimizer.lr=0.05")
+    unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
+    run(settings_of(*options), unbroken)
+    assert unbroken.finished()["epochs"] < 9, "this test needs a run that stops early"
+
+    def dying(metrics):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "finish", dying)
+        with pytest.raises(Killed):
+            run(settings_of(*options), folder)
+    run(settings_of(*options), RunFolder(folder.path), resume=True)
+    assert_same(folder, unbroken)
+
+
+def test_killed_before_the_first_checkpoint(train, small, tmp_path, unbroken, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "training_step", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            train(*small, *OPTIONS, f"hydra.run.dir={tmp_path / 'broken'}")
+    status, _, error = train(f"resume={tmp_path / 'broken'}")
+    assert status == 0, error
+    assert_same(RunFolder(tmp_path / "broken"), unbroken)
+
+
+def test_kill_9_and_resume_from_the_command_line(small, tmp_path, unbroken):
+    folder = RunFolder(tmp_path / "broken")
+    command = [sys.executable, str(ROOT / "train.py")]
+    log = (tmp_path / "terminal.txt").open("w")
+    process = subprocess.Popen(
+        [*command, *small, *OPTIONS, f"hydra.run.dir={folder.path}"],
+        cwd=tmp_path,
+        stdout=log,
+        stderr=log,
+    )
+    deadline = time.monotonic() + 100
+    while not folder.last.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait(10)
+    assert folder.last.exists(), (tmp_path / "terminal.txt").read_text()
+    assert folder.finished() is None, "killed too late to show anything"
+    subprocess.run([*command, f"resume={folder.path}"], cwd=tmp_path, check=True, timeout=100)
+    assert_same(folder, unbroken)
+    assert "units: 8" in (folder.path / ".hydra" / "config.yaml").read_text()
+
+
+def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
+    before = unbroken.metrics.read_bytes()
+    monkeypatch.setattr(TextClassifier, "training_step", lambda *_: pytest.fail("trained again"))
+    status, output, error = train(f"resume={unbroken.path}")
+    assert status == 0, error
+    assert "finished already" in output
+    assert unbroken.metrics.read_bytes() == before
+
+
+def test_settings_come_from_the_run(unbroken):
+    settings = resumed_settings(unbroken, ["resume=x", "trainer.max_epochs=7"])
+    assert settings["model"]["units"] == 8
+    assert settings["trainer"]["max_epochs"] == 7
+
+
+@pytest.mark.parametrize("change", ["model.units=9", "model=lstm", "seed=3"])
+def test_other_settings_cannot_be_changed(train, unbroken, change):
+    status, _, error = train(f"resume={unbroken.path}", change)
+    assert status == 2
+    assert change in error
+    assert "only trainer.* may differ" in error

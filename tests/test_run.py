@@ -1,0 +1,263 @@
+"""A run from beginning to end on invented reviews: what it leaves, and that it can be trusted."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import metrics as sk
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtext.data.datamodule import TextDataModule
+from seqtext.models.classifier import TextClassifier
+from seqtext.results.checkpoint import load_checkpoint
+from seqtext.results.folder import RunFolder
+from seqtext.run import run
+from tests.conftest import settings_of
+
+
+def only_run(tmp_path) -> RunFolder:
+    (folder,) = (tmp_path / "outputs").iterdir()
+    return RunFolder(folder)
+
+
+@pytest.fixture
+def finished(train, small, tmp_path) -> tuple[RunFolder, str]:
+    """The folder and the terminal's text of a finished run."""
+    status, output, error = train(*small)
+    assert status == 0, error
+    return only_run(tmp_path), output
+
+
+def test_run_folder(finished):
+    folder, output = finished
+    files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
+    events = {name for name in files if name.startswith("events.out.tfevents")}
+    assert events
+    assert files - events - {".lock"} == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "figures/confusion_matrix.png",
+        "figures/precision_recall.png",
+        "figures/roc.png",
+        "metrics.json",
+        "predictions/test.parquet",
+        "predictions/val.parquet",
+        "train.log",
+    }
+    assert folder.path.name.startswith("imdb-gru_units-8_dim-8_batch_size-16")
+    epochs = re.findall(r"^epoch \d/3 .*val/loss [\d.]+  val/auroc [\d.]+", output, re.MULTILINE)
+    assert len(epochs) == 3
+    for shown in ("validation", "test", "auroc", "parameters", "training", folder.path.name):
+        assert shown in output.replace("\n", "")
+
+
+def test_it_learns(finished):
+    metrics = finished[0].finished()
+    assert metrics["test"]["auroc"] > 0.95
+    assert metrics["score"] == pytest.approx(metrics["val"]["auroc"], abs=1e-6)
+
+
+def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
+    folder = finished[0]
+    for part in ("val", "test"):
+        table = pd.read_parquet(folder.predictions(part))
+        assert list(table) == [
+            "row",
+            "label",
+            "prediction",
+            "probability_negative",
+            "probability_positive",
+        ]
+        truth, probability = table["label"] == "positive", table["probability_positive"]
+        predicted = table["prediction"] == "positive"
+        assert (predicted == (probability > 0.5)).all()
+        wanted = {
+            "loss": sk.log_loss(truth, probability),
+            "accuracy": sk.accuracy_score(truth, predicted),
+            "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
+            "precision": sk.precision_score(truth, predicted),
+            "recall": sk.recall_score(truth, predicted),
+            "specificity": sk.recall_score(truth, predicted, pos_label=False),
+            "f1": sk.f1_score(truth, predicted),
+            "macro_f1": sk.f1_score(truth, predicted, average="macro"),
+            "auroc": sk.roc_auc_score(truth, probability),
+            "average_precision": sk.average_precision_score(truth, probability),
+            "mcc": sk.matthews_corrcoef(truth, predicted),
+        }
+        assert folder.finished()[part] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_predictions_belong_to_the_rows_of_the_source(finished, reviews):
+    rows = []
+    for part in ("val", "test"):
+        table = pd.read_parquet(finished[0].predictions(part))
+        assert [reviews[row][1] for row in table["row"]] == table["label"].tolist()
+        rows += table["row"].tolist()
+    assert len(rows) == len(set(rows)) == 20 + 48
+
+
+def test_checkpoints_are_plain_and_complete(finished):
+    folder = finished[0]
+    for path in (folder.best, folder.last):
+        content = torch.load(path, weights_only=True)["seqtext"]
+        assert content["class_names"] == ["negative", "positive"]
+        assert content["cleaning"] == ["strip_html", "keep_letters", "drop_single_letters", "lower"]
+        assert {"wonderful", "dreadful"} < set(content["vocabulary"])
+        assert content["config"]["model"]["units"] == 8
+
+
+def test_best_checkpoint_gives_the_saved_predictions(finished, small):
+    """Rebuilt from the checkpoint alone, the model says what the run said."""
+    from seqtext.models.embedding import LearnedEmbedding
+    from seqtext.models.recurrent import GRU
+
+    checkpoint = load_checkpoint(finished[0].best)
+    content = checkpoint["seqtext"]
+    options = {k: v for k, v in content["config"]["model"].items() if k != "_target_"}
+    model = GRU(LearnedEmbedding(len(content["vocabulary"]) + 2, dim=8), **options)
+    model.load_state_dict(checkpoint["state_dict"])
+    data = _data(settings_of(*small))
+    with torch.inference_mode():
+        outputs = [(b.rows, model.eval()(b.ids, b.lengths)) for b in data.test_dataloader()]
+    rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
+    saved = pd.read_parquet(finished[0].predictions("test")).set_index("row")
+    wanted = saved.loc[rows.tolist(), "probability_positive"].to_numpy()
+    np.testing.assert_allclose(logits.double().sigmoid(), wanted, atol=1e-6)
+
+
+def _data(settings: dict) -> TextDataModule:
+    from seqtext.build import build
+
+    data = build("dataset", settings["dataset"], cache=settings["cache"])
+    data.setup()
+    return data
+
+
+def test_tensorboard(finished):
+    events = EventAccumulator(str(finished[0].path), size_guidance={"tensors": 0}).Reload()
+    scalars = events.Tags()["scalars"]
+    for part in ("train", "val"):
+        for name in finished[0].finished()["val"]:
+            assert [e.step for e in events.Scalars(f"{part}/{name}")] == [0, 1, 2]
+    assert {"train/learning_rate", "train/samples_per_second"} < set(scalars)
+    assert "hp_metric" not in scalars
+    assert events.Scalars("final/test/auroc")[0].value == pytest.approx(
+        finished[0].finished()["test"]["auroc"]
+    )
+    assert set(events.Tags()["images"]) == {
+        "test/confusion_matrix",
+        "test/roc",
+        "test/precision_recall",
+    }
+    plugins = events.summary_metadata
+    assert any("mistakes" in tag for tag in plugins)
+    start = plugins["_hparams_/session_start_info"].plugin_data.content
+    assert b"model.units" in start
+    assert b"optimizer.lr" in start
+
+
+def test_same_seed_same_numbers(small, tmp_path):
+    scores = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        folder = RunFolder(tmp_path / name)
+        run(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
+        scores.append(folder.finished()["test"])
+    assert scores[0] == scores[1] != scores[2]
+
+
+def test_test_part_is_read_once_after_training(small, tmp_path, monkeypatch):
+    read, original = [], TextDataModule.test_dataloader
+    monkeypatch.setattr(
+        TextDataModule, "test_dataloader", lambda self: read.append(self) or original(self)
+    )
+    steps = []
+    step = TextClassifier.training_step
+    monkeypatch.setattr(
+        TextClassifier, "training_step", lambda *a: steps.append(len(read)) or step(*a)
+    )
+    run(settings_of(*small), RunFolder(tmp_path / "run"))
+    assert len(read) == 1
+    assert set(steps) == {0}
+
+
+def test_early_stopping_keeps_the_best_epoch(small, tmp_path, monkeypatch):
+    """Training stops `patience` epochs after the best, whose weights are those tested."""
+    aurocs = iter([0.6, 0.9, 0.7, 0.8, 0.99])
+
+    def scripted(model: TextClassifier) -> None:
+        model._seen["val"].clear()
+        model.log_dict({"val/loss": 1.0, "val/auroc": next(aurocs)})
+
+    monkeypatch.setattr(TextClassifier, "on_validation_epoch_end", scripted)
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, "trainer.max_epochs=9", "patience=2"), folder)
+    metrics = folder.finished()
+    assert metrics["epochs"] == 4
+    assert metrics["best_epoch"] == 2
+    assert load_checkpoint(folder.best)["epoch"] == 1
+
+
+def test_diverging_training_says_so(train, small, monkeypatch):
+    status, _, error = train(*small, "optimizer.lr=1e39", "trainer.gradient_clip_val=null")
+    assert status == 2
+    assert "diverged" in error
+
+
+def test_metrics_are_written_last(small, tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+
+    def look(metrics):
+        assert folder.predictions("test").exists()
+        assert not folder.metrics.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "finish", look)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings_of(*small), folder)
+    assert folder.finished() is None
+
+
+def test_two_runs_never_share_a_folder(train, small, tmp_path):
+    target = f"hydra.run.dir={tmp_path / 'mine'}"
+    assert train(*small, "trainer.max_epochs=1", target)[0] == 0
+    before = (tmp_path / "mine" / "metrics.json").read_bytes()
+    status, _, error = train(*small, target)
+    assert status == 2
+    assert "already holds a run" in error
+    assert (tmp_path / "mine" / "metrics.json").read_bytes() == before
+
+
+def test_folder_in_use_is_refused(tmp_path):
+    from filelock import FileLock
+
+    from seqtext.options import UserError
+
+    (tmp_path / "run").mkdir()
+    with (
+        FileLock(tmp_path / "run" / ".lock"),
+        pytest.raises(UserError, match="in use by another process"),
+    ):
+        RunFolder(tmp_path / "run").claim(resume=True)
+
+
+def test_sweep(train, small, tmp_path):
+    status, _, error = train(
+        "-m", *small, "trainer.max_epochs=1", "model=gru,lstm,rnn", "model.pooling=last,max"
+    )
+    assert status == 0, error
+    (sweep,) = (tmp_path / "outputs").iterdir()
+    jobs = sorted(p.parent for p in sweep.glob("*/metrics.json"))
+    assert len(jobs) == 6
+    settings = [json.loads((job / "metrics.json").read_text())["settings"] for job in jobs]
+    assert len({(s["model"]["_target_"], s["model"]["pooling"]) for s in settings}) == 6
+    assert "pooling-max" in jobs[1].name
+    kinds = sorted(p.name for p in (tmp_path / "cache").iterdir())
+    assert kinds == ["ids", "table", "tokens"]
+    for kind in kinds:  # prepared once per sweep
+        assert len([p for p in (tmp_path / "cache" / kind).iterdir() if p.is_dir()]) == 1

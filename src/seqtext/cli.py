@@ -6,6 +6,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
@@ -16,6 +17,7 @@ from seqtext.options import UserError
 OUTPUTS = "outputs"
 NOT_IN_NAMES = ("dataset", "model", "resume", "cache", "dataset.dir", "dataset.download")
 LONGEST_NAME = 120
+STARTED = (".hydra/config.yaml", "checkpoints/last.ckpt")  # one of these is in a run's folder
 
 
 class Refused(BaseException):
@@ -42,8 +44,11 @@ def told_simply(main: Callable[[], object]) -> None:
 
 def sentence(error: BaseException) -> str:
     """An error as one line."""
-    if isinstance(error, UserError):
-        return str(error)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return str(cause)
+        cause = cause.__cause__
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         return f"There is no {group}={choice}: known are {', '.join(error.options)}."
@@ -65,8 +70,16 @@ def _say(text: str, status: int) -> int:
 
 
 def run_dir(resume: str | None, overrides: Sequence[str], dataset: str, model: str) -> str:
-    """The folder of a new run (its name is never given twice), or that of the run to go on with."""
-    return resume or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+    """The folder of a new run (its name is never given twice), or that of the run to go on with.
+
+    Raises:
+        UserError: if there is no run to go on with.
+    """
+    if resume is None:
+        return f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+    if not any(Path(resume, file).exists() for file in STARTED):
+        raise UserError(f"resume={resume}: there is no run in this folder.")
+    return resume
 
 
 def sweep_dir(overrides: Sequence[str]) -> str:

@@ -22,9 +22,9 @@ def launch(config: DictConfig) -> float:
     Raises:
         UserError: if it cannot be; in a single run as the cause of `Refused`.
     """
-    _quieten_lightning()
+    quieten_lightning()
     hydra = HydraConfig.get()
-    folder = RunFolder(hydra.runtime.output_dir)
+    folder = RunFolder(config.resume or hydra.runtime.output_dir)
     try:
         if config.resume:
             settings = resumed_settings(folder, list(hydra.overrides.task))
@@ -42,16 +42,12 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
     """The settings that a run was started with; only ``trainer.*`` may be changed for the rest.
 
     Raises:
-        UserError: if the folder holds no run, or another option is to be changed.
+        UserError: if another option is to be changed.
     """
-    written = folder.path / ".hydra" / "config.yaml"
     if folder.last.exists():
-        settings = load_checkpoint(folder.last)[DESCRIPTION]["config"]
-    elif written.exists():  # killed within the first epoch
-        settings = OmegaConf.to_container(OmegaConf.load(written), resolve=True)
-    else:
-        raise UserError(f"resume={folder.path}: there is no run in this folder.")
-    changed = OmegaConf.create(settings)
+        changed = OmegaConf.create(load_checkpoint(folder.last)[DESCRIPTION]["config"])
+    else:  # killed within the first epoch
+        changed = OmegaConf.load(folder.path / ".hydra" / "config.yaml")
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
             continue
@@ -61,10 +57,10 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
                 f"resume= goes on with the run's own settings, only trainer.* may differ."
             )
         OmegaConf.update(changed, override.key_or_group, override.value())
-    return OmegaConf.to_container(changed)
+    return OmegaConf.to_container(changed, resolve=True)
 
 
-def _quieten_lightning() -> None:
+def quieten_lightning() -> None:
     """Its messages for information say nothing about the run, and some advertise."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -113,7 +113,7 @@ def _train_and_test(
     seconds |= {"training": stopwatch.seconds, "total": time.perf_counter() - started}
     facts = {
         "dataset": data.name,
-        "model": model.name,
+        "model": model.name or type(model).__name__,
         "monitor": options.monitor,
         "score": float(best.best_model_score),
         "best_epoch": chosen["epoch"] + 1,

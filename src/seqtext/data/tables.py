@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 
 from seqtext.options import UserError
@@ -32,3 +33,21 @@ def read_csv(stream: IO[bytes], path: Path, columns: Sequence[str]) -> pa.Table:
             there = ", ".join(repr(name) for name in table.column_names)
             raise UserError(f"{path} has no column {column!r}: its columns are {there}.")
     return table.select(columns)
+
+
+def class_numbers(
+    table: pa.Table, column: str, class_names: Sequence[str], path: Path
+) -> pa.ChunkedArray:
+    """The labels in a column as numbers 0, 1, …, in the order of `class_names`.
+
+    Raises:
+        UserError: naming the first row whose label is none of these.
+    """
+    numbers = pc.index_in(table[column], value_set=pa.array(class_names, pa.string()))
+    if numbers.null_count:
+        row = pc.index(pc.is_null(numbers), True).as_py()
+        raise UserError(
+            f"{path}, row {row + 1}, column {column!r}: {table[column][row].as_py()!r} is none of "
+            f"the classes {', '.join(class_names)}."
+        )
+    return numbers

@@ -68,9 +68,18 @@ class TextClassifier(L.LightningModule):
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if self._schedule == "none":
             return {"optimizer": optimizer}
-        steps = self.trainer.max_epochs * len(self.trainer.datamodule.train_dataloader())
+        steps = self._training_steps()
         schedule = LambdaLR(optimizer, lambda step: one_cycle(step / steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _training_steps(self) -> int:
+        # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget
+        # where in its epoch a restarted run was.
+        trainer = self.trainer
+        batches = len(trainer.datamodule.train_dataloader())
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids [B, T] → vectors [B, T, E], some words unknown while training."""
@@ -116,7 +125,8 @@ class TextClassifier(L.LightningModule):
 
     def _log_scores(self, part: str) -> None:
         if outputs := self._seen[part]:
-            logits, labels = (torch.cat(column) for column in zip(*outputs, strict=True))
+            on_device = [[t.to(self.device) for t in pair] for pair in outputs]
+            logits, labels = (torch.cat(column) for column in zip(*on_device, strict=True))
             outputs.clear()
             if not logits.isfinite().all():
                 raise UserError(

@@ -16,7 +16,7 @@ class LearnedEmbedding(nn.Embedding):
     """
 
     @checked
-    def __init__(self, vocabulary_size: int, dim: Count = 100):
+    def __init__(self, vocabulary_size: int, dim: Count = 50):
         super().__init__(vocabulary_size, dim, padding_idx=PAD)
 
     def reset_parameters(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,12 @@ class Predictions:
         rows = rows[order].numpy()
         return cls(rows, labels[rows], logits[order].float(), class_names)
 
-    @property
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """[N, C]"""
         return probabilities(self.logits).numpy()
 
-    @property
+    @cached_property
     def predicted(self) -> np.ndarray:
         """[N] most probable classes"""
         return self.probabilities.argmax(axis=1)

@@ -132,6 +132,7 @@ class Stopwatch(L.Callback):
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.epoch_seconds = 0.0  # in the training batches of the last epoch
         self._since: float | None = None
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
@@ -149,13 +150,13 @@ class Stopwatch(L.Callback):
 
     def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """The training batches of the epoch are through."""
-        self._epoch_seconds = time.perf_counter() - self._epoch_started
+        self.epoch_seconds = time.perf_counter() - self._epoch_started
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Log the epoch's throughput and learning rate."""
         steps = trainer.global_step - self._first_step
         samples = steps * trainer.train_dataloader.sampler.batch_size
-        self.log("train/samples_per_second", samples / self._epoch_seconds)
+        self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
 
     def state_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from seqtext.results.predictions import Predictions
 from seqtext.results.tensorboard import (
     MISTAKES,
     EpochLogger,
+    flattened,
     log_figures,
     log_mistakes,
     log_settings,
@@ -48,7 +49,8 @@ def record(
     worst = [texts[int(row)].as_py() for row in test.rows[test.worst(MISTAKES)]]
     log_mistakes(logger, "test/most confident mistakes", test, worst)
     final = {f"{part}/{name}": value for part, of in scores.items() for name, value in of.items()}
-    log_settings(logger, settings, {f"final/{name}": value for name, value in final.items()})
+    shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
+    log_settings(logger, shown, {f"final/{name}": value for name, value in final.items()})
     logger.finalize("success")
     metrics = {**facts, **scores}
     folder.finish(metrics)

@@ -35,8 +35,7 @@ class EpochLogger(TensorBoardLogger):
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
     """One row of the HPARAMS tab: what was set, and the final scores."""
-    flat = dict(flattened(settings))
-    for summary in hparams(flat, final):
+    for summary in hparams(dict(settings), final):
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
         logger.experiment.add_scalar(name, value)
@@ -68,14 +67,12 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, texts:
     logger.experiment.add_text(tag, "\n".join(lines))
 
 
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    """Nested settings as ``group.option`` pairs; what is no number or flag becomes text."""
-    pairs = []
+def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+    """Nested settings as ``group.option``, as TensorBoard takes them; without class names."""
+    flat = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            pairs += flattened(value, f"{prefix}{name}.")
-        else:
-            pairs.append(
-                (prefix + name, value if isinstance(value, bool | int | float) else str(value))
-            )
-    return pairs
+            flat |= flattened(value, f"{prefix}{name}.")
+        elif not name.startswith("_"):
+            flat[prefix + name] = value if isinstance(value, bool | int | float) else str(value)
+    return flat

@@ -1,0 +1,107 @@
+"""What Lightning's loop, with everything a run hangs on it, costs over a bare PyTorch loop.
+
+    python benchmarks/loop.py
+
+LSTM of 32 units, batches of 32 texts of 40 words, one batch after the other in both loops.
+The same batches, optimizer and clipping; rounds are interleaved, medians compared.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+
+from seqtext.build import trainer_of
+from seqtext.data.batches import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
+from seqtext.launch import quieten_lightning
+from seqtext.models.embedding import LearnedEmbedding
+from seqtext.models.recurrent import LSTM
+from seqtext.results.checkpoint import LastCheckpoint
+from seqtext.results.metrics import loss_of
+from seqtext.results.progress import EpochProgress, Stopwatch
+from seqtext.results.tensorboard import EpochLogger
+
+BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 9, 5_000
+
+
+class RandomTexts(L.LightningDataModule):
+    """Texts of equal length; what they say does not matter here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        rows = BATCH * STEPS
+        rng = np.random.default_rng(0)
+        ids = rng.integers(2, WORDS, size=rows * LENGTH).astype(np.uint16)
+        offsets = np.arange(rows + 1) * LENGTH
+        self.texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows), np.arange(rows))
+
+    def train_dataloader(self) -> BatchLoader:
+        rows = np.arange(BATCH * STEPS)
+        return BatchLoader(self.texts, BucketSampler(rows, self.texts.lengths, BATCH, seed=0))
+
+    def val_dataloader(self) -> BatchLoader:
+        return BatchLoader(self.texts, SortedSampler(np.arange(256), self.texts.lengths, 256))
+
+
+def model() -> LSTM:
+    torch.manual_seed(0)
+    return LSTM(LearnedEmbedding(WORDS, dim=50), units=UNITS)
+
+
+def optimizer(parameters) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, fused=True)
+
+
+def bare(data: RandomTexts) -> float:
+    """Milliseconds per step."""
+    network = model().train()
+    step = optimizer([p for p in network.parameters() if p.requires_grad])
+    started = time.perf_counter()
+    for batch in data.train_dataloader():
+        step.zero_grad()
+        loss_of(network(batch.ids, batch.lengths), batch.labels).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        step.step()
+    return 1000 * (time.perf_counter() - started) / STEPS
+
+
+def in_lightning(data: RandomTexts) -> float:
+    """Milliseconds per step."""
+    network = model()
+    network.train_with(optimizer, "one_cycle")
+    with tempfile.TemporaryDirectory() as folder:
+        stopwatch = Stopwatch()
+        trainer = trainer_of(
+            {"accelerator": "cpu", "max_epochs": 1, "gradient_clip_val": 1.0},
+            logger=EpochLogger(folder),
+            callbacks=[
+                EpochProgress("val/auroc"),
+                stopwatch,
+                LastCheckpoint(Path(folder) / "last.ckpt", minutes=10),
+            ],
+        )
+        trainer.fit(network, data)
+    return 1000 * stopwatch.epoch_seconds / STEPS
+
+
+def main() -> None:
+    quieten_lightning()
+    data = RandomTexts()
+    bare(data), in_lightning(data)  # warm up
+    rounds = [(bare(data), in_lightning(data)) for _ in range(ROUNDS)]
+    ratios = sorted(lightning / alone for alone, lightning in rounds)
+    alone, lightning = (statistics.median(column) for column in zip(*rounds, strict=True))
+    print(f"LSTM {UNITS}, batch {BATCH}, {LENGTH} words, {torch.get_num_threads()} threads")
+    print(f"bare loop       {alone:6.2f} ms/step")
+    print(f"Lightning loop  {lightning:6.2f} ms/step")
+    print(
+        f"ratio           {statistics.median(ratios):6.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    )
+
+
+if __name__ == "__main__":
+    main()

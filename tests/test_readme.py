@@ -1,0 +1,92 @@
+"""What the README says is done, as it says it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    line.split("#")[0].strip()
+    for language, block in BLOCKS
+    if language == "bash"
+    for line in block.splitlines()
+]
+OWN = ("model=average", "dataset=haiku", "resume=")  # run by tests of their own
+TRAIN = [c for c in COMMANDS if c.startswith("python train.py") and not any(o in c for o in OWN)]
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) < 250
+
+
+def test_commands_are_found():
+    assert len(TRAIN) >= 6
+    assert {c.split()[0] for c in COMMANDS} == {"make", "source", "python", "tensorboard"}
+
+
+@pytest.mark.parametrize("command", TRAIN)
+def test_train_commands(train, small, command):
+    arguments = command.split()[2:]
+    extra = [] if arguments[:1] == ["--help"] else [*small, "trainer.max_epochs=1"]
+    status, output, error = train(*arguments, *extra)
+    assert (status or 0) == 0, error
+    assert output
+
+
+def test_make_targets():
+    for target in re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE):
+        subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
+    listed = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    for target in ("install", "run", "test", "test-all", "lint", "benchmark", "clean"):
+        assert re.search(rf"make {target} +\w", listed.stdout), target
+
+
+def test_tensorboard_is_there():
+    subprocess.run([sys.executable, "-m", "tensorboard.main", "--version"], check=True, timeout=60)
+
+
+def test_folders_exist():
+    tree = next(block for _, block in re.findall(r"```(\n)(.*?)```", README, re.DOTALL))
+    for name in re.findall(r"^ {0,2}([\w.]+[/.]\w*)", tree, re.MULTILINE):
+        assert (ROOT / name).exists() or (ROOT / "src" / "seqtext" / name).exists(), name
+
+
+def test_own_model_and_own_data_set(tmp_path):
+    """The text's files, written where it says, train with the text's command."""
+    for name in ("src", "conf", "train.py"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, tmp_path / name)
+    for language, block in BLOCKS:
+        if language in ("python", "yaml"):
+            assert len(block.splitlines()) <= 30
+            place = re.match(r"# (\S+)\n", block)[1]
+            (tmp_path / place).write_text(block)
+    (tmp_path / "data" / "haiku").mkdir(parents=True)
+    poems = [
+        f'"the old pond {"sun" if n % 2 else "snow"}",{"summer" if n % 2 else "winter"}'
+        for n in range(40)
+    ]
+    rows = [poem.replace("old", f"old number {n}") for n, poem in enumerate(poems)]
+    (tmp_path / "data" / "haiku" / "haiku.csv").write_text("\n".join(["poem,season", *rows]))
+    options = {arg for c in COMMANDS if any(o in c for o in OWN[:2]) for arg in c.split()[2:]}
+    assert options == {"model=average", "model.hidden=64", "dataset=haiku"}
+    done = subprocess.run(
+        [sys.executable, "train.py", *options, "trainer.max_epochs=2", "trainer=cpu"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "average on haiku" in done.stdout
+    assert list(tmp_path.glob("outputs/*/metrics.json"))

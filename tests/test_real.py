@@ -1,0 +1,83 @@
+"""The genuine files: their counts, their words, and a model that learns from them."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from seqtext.data.imdb import IMDB
+from seqtext.data.split import Split
+
+pytestmark = pytest.mark.real
+ZIP, TAR = "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> str:
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+def only(genuine, tmp_path, name: str, cache: str, **options) -> IMDB:
+    """The data set of a folder that holds this one file."""
+    (tmp_path / name).symlink_to(genuine.absolute() / "imdb" / name)
+    data = IMDB(dir=str(tmp_path), cache=cache, **options)
+    data.setup()
+    return data
+
+
+def test_kaggle_file(genuine, tmp_path, cache):
+    data = only(genuine, tmp_path, ZIP, cache)
+    table = pd.read_csv(genuine / "imdb" / ZIP)
+    assert data.texts.to_pylist() == table["review"].tolist()
+    assert data.labels.tolist() == (table["sentiment"] == "positive").astype(int).tolist()
+    counts = data.rows()
+    assert [sum(part[c] for part in counts.values()) for c in data.class_names] == [25_000, 25_000]
+    assert [sum(part.values()) for part in counts.values()] == pytest.approx(
+        [36_000, 4_000, 10_000], abs=20
+    )
+
+
+def test_ids_equal_plain_python(genuine, tmp_path, cache):
+    data = only(genuine, tmp_path, ZIP, cache)
+    number = {word: i for i, word in enumerate(data.vocabulary.words, start=2)}
+    texts = data.data.texts
+    for row in range(0, 50_000, 25):
+        text = re.sub("<[^>]*>", " ", data.texts[row].as_py())
+        text = re.sub(r"\b[a-zA-Z]\b", " ", re.sub("[^a-zA-Z]+", " ", text)).lower()
+        expected = [number.get(word, 1) for word in text.split()[-400:]] or [1]
+        assert texts.ids[texts.offsets[row] : texts.offsets[row + 1]].tolist() == expected
+
+
+def test_stanford_archive_and_its_official_half(genuine, tmp_path, cache):
+    data = only(genuine, tmp_path, TAR, cache, split=Split(official=True))
+    counts = data.rows()
+    assert counts["test"] == {"negative": 12_500, "positive": 12_500}
+    assert sum(counts["train"].values()) + sum(counts["val"].values()) == 25_000
+
+
+def test_archive_and_csv_hold_the_same_reviews(genuine, tmp_path, cache):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one = only(genuine, tmp_path / "a", ZIP, cache)
+    other = only(genuine, tmp_path / "b", TAR, cache)
+    words = [
+        sorted(re.sub("[^a-z]", "", text.lower()) for text in data.texts.to_pylist())
+        for data in (one, other)
+    ]
+    same = len(set(words[0]) & set(words[1])) / len(set(words[0]))
+    assert same > 0.99
+
+
+def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
+    status, _, error = train(
+        f"dataset.dir={genuine.absolute() / 'imdb'}",
+        f"cache={cache}",
+        "dataset.length=100",
+        "model=lstm",
+        "model.units=32",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+    )
+    assert status == 0, error
+    (metrics,) = tmp_path.glob("outputs/*/metrics.json")
+    assert pd.read_json(metrics, typ="series")["test"]["accuracy"] > 0.8

@@ -3,7 +3,7 @@
     python benchmarks/loop.py
 
 LSTM of 32 units, batches of 32 texts of 40 words, one batch after the other in both loops.
-The same batches, optimizer and clipping; rounds are interleaved, medians compared.
+The same batches, optimizer, schedule and clipping; rounds are interleaved, medians compared.
 """
 
 import statistics
@@ -14,13 +14,16 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from torch.optim.lr_scheduler import LambdaLR
 
 from seqtext.build import trainer_of
 from seqtext.data.batches import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
 from seqtext.launch import quieten_lightning
+from seqtext.models.classifier import one_cycle
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import LSTM
-from seqtext.results.checkpoint import LastCheckpoint
+from seqtext.results.checkpoint import Description, LastCheckpoint
 from seqtext.results.metrics import loss_of
 from seqtext.results.progress import EpochProgress, Stopwatch
 from seqtext.results.tensorboard import EpochLogger
@@ -60,12 +63,14 @@ def bare(data: RandomTexts) -> float:
     """Milliseconds per step."""
     network = model().train()
     step = optimizer([p for p in network.parameters() if p.requires_grad])
+    schedule = LambdaLR(step, lambda done: one_cycle(done / STEPS))
     started = time.perf_counter()
     for batch in data.train_dataloader():
         step.zero_grad()
         loss_of(network(batch.ids, batch.lengths), batch.labels).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         step.step()
+        schedule.step()
     return 1000 * (time.perf_counter() - started) / STEPS
 
 
@@ -81,6 +86,9 @@ def in_lightning(data: RandomTexts) -> float:
             callbacks=[
                 EpochProgress("val/auroc"),
                 stopwatch,
+                Description({}, [], [], []),
+                EarlyStopping("val/auroc", mode="max"),
+                ModelCheckpoint(folder, monitor="val/auroc"),
                 LastCheckpoint(Path(folder) / "last.ckpt", minutes=10),
             ],
         )

@@ -147,7 +147,7 @@ def test_tensorboard(finished):
             assert [e.step for e in events.Scalars(f"{part}/{name}")] == [0, 1, 2]
     assert {"train/learning_rate", "train/samples_per_second"} < set(scalars)
     assert "hp_metric" not in scalars
-    assert events.Scalars("final/test/auroc")[0].value == pytest.approx(
+    assert events.Scalars("verdict/test/auroc")[0].value == pytest.approx(
         finished[0].finished()["test"]["auroc"]
     )
     assert set(events.Tags()["images"]) == {

@@ -48,9 +48,9 @@ def record(
     log_figures(logger, {f"test/{name}": figure for name, figure in pictures.items()})
     worst = [texts[int(row)].as_py() for row in test.rows[test.worst(MISTAKES)]]
     log_mistakes(logger, "test/most confident mistakes", test, worst)
-    final = {f"{part}/{name}": value for part, of in scores.items() for name, value in of.items()}
+    final = {f"verdict/{p}/{name}": value for p, of in scores.items() for name, value in of.items()}
     shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
-    log_settings(logger, shown, {f"final/{name}": value for name, value in final.items()})
+    log_settings(logger, shown, final)
     logger.finalize("success")
     metrics = {**facts, **scores}
     folder.finish(metrics)

@@ -14,6 +14,7 @@ from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
+NO_SETTINGS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # change no score
 
 
 class EpochLogger(TensorBoardLogger):
@@ -34,7 +35,10 @@ class EpochLogger(TensorBoardLogger):
 
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
-    """One row of the HPARAMS tab: what was set, and the final scores."""
+    """One row of the HPARAMS tab: what was set, and the final scores.
+
+    They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves.
+    """
     for summary in hparams(dict(settings), final):
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
@@ -68,11 +72,11 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, texts:
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
-    """Nested settings as ``group.option``, as TensorBoard takes them; without class names."""
+    """Nested settings as ``group.option``, as TensorBoard takes them; those that can matter."""
     flat = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{name}.")
-        elif not name.startswith("_"):
+        elif not name.startswith("_") and prefix + name not in NO_SETTINGS:
             flat[prefix + name] = value if isinstance(value, bool | int | float) else str(value)
     return flat

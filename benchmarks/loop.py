@@ -11,43 +11,40 @@ import tempfile
 import time
 from pathlib import Path
 
-import lightning as L
 import numpy as np
+import pyarrow as pa
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping
 from torch.optim.lr_scheduler import LambdaLR
 
 from seqtext.build import trainer_of
-from seqtext.data.batches import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
+from seqtext.data.batches import EncodedTexts
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.prepare import Prepared
+from seqtext.data.vocabulary import Vocabulary
 from seqtext.launch import quieten_lightning
 from seqtext.models.classifier import one_cycle
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import LSTM
-from seqtext.results.checkpoint import Description, LastCheckpoint
+from seqtext.results.checkpoint import Checkpoints
 from seqtext.results.metrics import loss_of
-from seqtext.results.progress import EpochProgress, Stopwatch
+from seqtext.results.progress import EpochProgress
 from seqtext.results.tensorboard import EpochLogger
 
 BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 9, 5_000
 
 
-class RandomTexts(L.LightningDataModule):
+def random_texts() -> TextDataModule:
     """Texts of equal length; what they say does not matter here."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        rows = BATCH * STEPS
-        rng = np.random.default_rng(0)
-        ids = rng.integers(2, WORDS, size=rows * LENGTH).astype(np.uint16)
-        offsets = np.arange(rows + 1) * LENGTH
-        self.texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows), np.arange(rows))
-
-    def train_dataloader(self) -> BatchLoader:
-        rows = np.arange(BATCH * STEPS)
-        return BatchLoader(self.texts, BucketSampler(rows, self.texts.lengths, BATCH, seed=0))
-
-    def val_dataloader(self) -> BatchLoader:
-        return BatchLoader(self.texts, SortedSampler(np.arange(256), self.texts.lengths, 256))
+    rows = BATCH * STEPS
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, WORDS, size=rows * LENGTH).astype(np.uint16)
+    offsets = np.arange(rows + 1) * LENGTH
+    texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows), np.arange(rows))
+    parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
+    data = TextDataModule(batch_size=BATCH)
+    data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts)
+    return data
 
 
 def model() -> LSTM:
@@ -59,7 +56,7 @@ def optimizer(parameters) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, fused=True)
 
 
-def bare(data: RandomTexts) -> float:
+def bare(data: TextDataModule) -> float:
     """Milliseconds per step."""
     network = model().train()
     step = optimizer([p for p in network.parameters() if p.requires_grad])
@@ -74,31 +71,28 @@ def bare(data: RandomTexts) -> float:
     return 1000 * (time.perf_counter() - started) / STEPS
 
 
-def in_lightning(data: RandomTexts) -> float:
+def in_lightning(data: TextDataModule) -> float:
     """Milliseconds per step."""
     network = model()
     network.train_with(optimizer, "one_cycle")
     with tempfile.TemporaryDirectory() as folder:
-        stopwatch = Stopwatch()
+        progress = EpochProgress("val/auroc")
         trainer = trainer_of(
             {"accelerator": "cpu", "max_epochs": 1, "gradient_clip_val": 1.0},
             logger=EpochLogger(folder),
             callbacks=[
-                EpochProgress("val/auroc"),
-                stopwatch,
-                Description({}, [], [], []),
+                progress,
                 EarlyStopping("val/auroc", mode="max"),
-                ModelCheckpoint(folder, monitor="val/auroc"),
-                LastCheckpoint(Path(folder) / "last.ckpt", minutes=10),
+                Checkpoints(Path(folder, "best"), Path(folder, "last"), "val/auroc", 10, {}),
             ],
         )
         trainer.fit(network, data)
-    return 1000 * stopwatch.epoch_seconds / STEPS
+    return 1000 * progress.epoch_seconds / STEPS
 
 
 def main() -> None:
     quieten_lightning()
-    data = RandomTexts()
+    data = random_texts()
     bare(data), in_lightning(data)  # warm up
     rounds = [(bare(data), in_lightning(data)) for _ in range(ROUNDS)]
     ratios = sorted(lightning / alone for alone, lightning in rounds)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
@@ -13,11 +13,11 @@ from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Split
 from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.options import Count, OptionError, Positive, Seed, checked
-from seqtext.results.checkpoint import Description, LastCheckpoint, load_checkpoint
+from seqtext.results.checkpoint import Checkpoints, described, load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import direction, metric_names
 from seqtext.results.predictions import Predictions
-from seqtext.results.progress import EpochProgress, Stopwatch, show
+from seqtext.results.progress import EpochProgress, show
 from seqtext.results.tensorboard import EpochLogger
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def _train_and_test(
     settings: dict[str, Any], options: Options, split: Split, folder: RunFolder
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    stopwatch, logger = Stopwatch(), EpochLogger(str(folder.path))
+    progress, logger = EpochProgress(options.monitor), EpochLogger(str(folder.path))
     data = build(
         "dataset", settings["dataset"], split=split, seed=options.seed, cache=options.cache
     )
@@ -90,15 +90,14 @@ def _train_and_test(
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
     _check_monitor(options.monitor, model.classes)
-    best = _best_checkpoint(options, folder)
-    callbacks = [
-        EpochProgress(options.monitor),
-        stopwatch,
-        Description(settings, data.vocabulary.words, data.class_names, data.cleaning),
-        *_stopping(options),
-        best,
-        LastCheckpoint(folder.last, options.checkpoint_minutes),
-    ]
+    checkpoints = Checkpoints(
+        folder.best,
+        folder.last,
+        options.monitor,
+        options.checkpoint_minutes,
+        described(settings, data.vocabulary.words, data.class_names, data.cleaning),
+    )
+    callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
     seconds = {"preparation": time.perf_counter() - started}
     _fit(trainer, model, data, folder)
@@ -110,12 +109,12 @@ def _train_and_test(
     }
     from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
 
-    seconds |= {"training": stopwatch.seconds, "total": time.perf_counter() - started}
+    seconds |= {"training": progress.seconds, "total": time.perf_counter() - started}
     facts = {
         "dataset": data.name,
         "model": model.name or type(model).__name__,
         "monitor": options.monitor,
-        "score": float(best.best_model_score),
+        "score": checkpoints.best_score,
         "best_epoch": chosen["epoch"] + 1,
         "epochs": load_checkpoint(folder.last)["epoch"] + 1,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -172,17 +171,6 @@ def _stopping(options: Options) -> list[Callback]:
         return []
     mode = direction(options.monitor)
     return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]
-
-
-def _best_checkpoint(options: Options, folder: RunFolder) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        folder.best.parent,
-        filename=folder.best.stem,
-        monitor=options.monitor,
-        mode=direction(options.monitor),
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
 
 
 def _check_monitor(monitor: str, classes: int) -> None:

@@ -99,6 +99,11 @@ class BatchLoader:
         self.texts, self.sampler = texts, sampler
         self._start = self._done = 0
 
+    @property
+    def batch_size(self) -> int:
+        """Texts in a batch."""
+        return self.sampler.batch_size
+
     def __len__(self) -> int:
         return len(self.sampler)
 

@@ -10,49 +10,34 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.options import UserError
+from seqtext.results.metrics import is_better
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1
 
 
-class Description(L.Callback):
-    """Adds to each checkpoint what it takes to use the model elsewhere, and the random state.
+class Checkpoints(Checkpoint):
+    """Writes best.ckpt when the monitored score rises above all before, last.ckpt after each epoch.
 
-    Plain values only: the file loads with ``torch.load(weights_only=True)``.
+    Both are complete on their own, and plain values: they load with
+    ``torch.load(weights_only=True)``. Within long epochs last.ckpt is written every so many
+    minutes. One callback for it all: Lightning calls each of them six times a step.
 
     Args:
-        config: the resolved configuration
-        words: the vocabulary, without the two special words
-        class_names: of class 0, 1, …
-        cleaning: names of the cleaning steps
+        best, last: where to write
+        monitor: a logged metric
+        minutes: between two writings within an epoch
+        description: what it takes to use the model elsewhere (see `described`)
     """
 
     def __init__(
-        self,
-        config: dict[str, Any],
-        words: Sequence[str],
-        class_names: Sequence[str],
-        cleaning: Sequence[str],
+        self, best: Path, last: Path, monitor: str, minutes: float, description: dict[str, Any]
     ):
-        self.content = {
-            "format": FORMAT,
-            "config": config,
-            "vocabulary": list(words),
-            "class_names": list(class_names),
-            "cleaning": list(cleaning),
-        }
+        self.best, self.last, self.monitor = best, last, monitor
+        self.seconds, self.description = 60 * minutes, description
+        self.best_score: float | None = None
+        self._saved = time.monotonic()
         self._random_state: dict[str, Any] | None = None
-
-    def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
-        """Add the description and the random state."""
-        checkpoint[DESCRIPTION] = self.content
-        checkpoint["random_state"] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
-
-    def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state until training starts."""
-        self._random_state = checkpoint["random_state"]
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Go on with the random numbers where the checkpoint stopped."""
@@ -62,27 +47,65 @@ class Description(L.Callback):
                 torch.cuda.set_rng_state_all(self._random_state["cuda"])
             self._random_state = None
 
-
-class LastCheckpoint(Checkpoint):
-    """Writes `path` after each epoch, and within long epochs every so many minutes."""
-
-    def __init__(self, path: Path, minutes: float):
-        self.path, self.seconds = path, 60 * minutes
-        self._saved = time.monotonic()
-
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
         """Save within an epoch; its end follows its last batch."""
         is_due = time.monotonic() - self._saved > self.seconds
         if is_due and batch_idx + 1 < trainer.num_training_batches:
-            self._save(trainer)
+            self._save(trainer, self.last)
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Save after an epoch."""
-        self._save(trainer)
+        """Save after an epoch; the best first, since last.ckpt remembers which that was."""
+        score = float(trainer.callback_metrics[self.monitor])
+        if is_better(score, self.best_score, self.monitor):
+            self.best_score = score
+            self._save(trainer, self.best)
+        self._save(trainer, self.last)
 
-    def _save(self, trainer: L.Trainer) -> None:
-        trainer.save_checkpoint(self.path)
+    def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
+        """Add the description and the random state."""
+        checkpoint[DESCRIPTION] = self.description
+        checkpoint["random_state"] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
+
+    def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
+        """Keep the random state until training starts."""
+        self._random_state = checkpoint["random_state"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score so far."""
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self.best_score = state["best_score"]
+
+    def _save(self, trainer: L.Trainer, path: Path) -> None:
+        trainer.save_checkpoint(path)
         self._saved = time.monotonic()
+
+
+def described(
+    config: dict[str, Any],
+    words: Sequence[str],
+    class_names: Sequence[str],
+    cleaning: Sequence[str],
+) -> dict[str, Any]:
+    """What it takes to use a model elsewhere, beside its weights.
+
+    Args:
+        config: the resolved configuration
+        words: the vocabulary, without the two special words
+        class_names: of class 0, 1, …
+        cleaning: names of the cleaning steps
+    """
+    return {
+        "format": FORMAT,
+        "config": config,
+        "vocabulary": list(words),
+        "class_names": list(class_names),
+        "cleaning": list(cleaning),
+    }
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -14,6 +14,11 @@ def direction(metric: str) -> str:
     return "min" if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else "max"
 
 
+def is_better(score: float, best: float | None, metric: str) -> bool:
+    """Whether a score beats the best so far."""
+    return best is None or (score < best if direction(metric) == "min" else score > best)
+
+
 def metric_names(classes: int) -> list[str]:
     """The names of what `scores` returns."""
     labels = torch.arange(classes)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from seqtext.results.metrics import direction
+from seqtext.results.metrics import is_better
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,17 @@ REFRESH = 0.1  # seconds; drawing at every step would take longer than a small m
 
 
 class EpochProgress(ProgressBar):
-    """The bar with loss and monitored score, and one logged line per epoch."""
+    """The bar with loss and monitored score, one logged line per epoch, throughput and time.
+
+    Attributes:
+        seconds: training time, over all restarts
+        epoch_seconds: in the training batches of the last epoch
+    """
 
     def __init__(self, monitor: str):
         super().__init__()
         self.monitor = monitor
+        self.seconds = self.epoch_seconds = 0.0
         self.console = Console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal
@@ -37,6 +43,7 @@ class EpochProgress(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Begin; in the middle of an epoch, after a restart, no epoch's start is called."""
+        self._counted = time.perf_counter()
         self._begin(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
@@ -49,19 +56,23 @@ class EpochProgress(ProgressBar):
         """Sum the loss; draw at most every `REFRESH` seconds."""
         self._loss = self._loss + outputs["loss"]  # a tensor: to read it would wait for a GPU
         self._steps += 1
-        now = time.perf_counter()
-        if self._bar and now - self._drawn > REFRESH:
-            self._drawn = now
+        if self._bar and time.perf_counter() - self._drawn > REFRESH:
+            self._drawn = time.perf_counter()
             self._bar.update(self._task, completed=batch_idx + 1, loss=self._mean_loss())
 
     def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Take the bar away: the line of the epoch follows."""
+        """Take the bar away: the training batches are through, the line of the epoch follows."""
         self._stop()
+        self.epoch_seconds = time.perf_counter() - self._started
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Log the line of the epoch."""
+        """Log throughput and learning rate, and the line of the epoch."""
+        samples = (trainer.global_step - self._first_step) * trainer.train_dataloader.batch_size
+        self.log("train/samples_per_second", samples / self.epoch_seconds)
+        self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         score = float(trainer.callback_metrics[self.monitor])
-        best = self._is_best(score)
+        best = is_better(score, self._best, self.monitor)
+        self._best = score if best else self._best
         log.info(
             "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
             trainer.current_epoch + 1,
@@ -74,30 +85,39 @@ class EpochProgress(ProgressBar):
             time.perf_counter() - self._started,
         )
 
+    def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Sum up the time."""
+        self._count()
+
     def on_exception(self, trainer: L.Trainer, model: L.LightningModule, exception) -> None:
         """Give the terminal back."""
         self._stop()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the lines after a restart need."""
-        return {"best": self._best, "loss": float(self._loss), "steps": self._steps}
+        """What is needed after a restart."""
+        self._count()
+        return {
+            "seconds": self.seconds,
+            "best": self._best,
+            "loss": float(self._loss),
+            "steps": self._steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self._best, self._loss, self._steps = state["best"], state["loss"], state["steps"]
+        self.seconds, self._best = state["seconds"], state["best"]
+        self._loss, self._steps = state["loss"], state["steps"]
 
-    def _is_best(self, score: float) -> bool:
-        sign = 1 if direction(self.monitor) == "max" else -1
-        best = self._best is None or sign * score > sign * self._best
-        if best:
-            self._best = score
-        return best
+    def _count(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
 
     def _mean_loss(self) -> float:
         return float(self._loss) / max(self._steps, 1)
 
     def _begin(self, trainer: L.Trainer) -> None:
         self._started = self._drawn = time.perf_counter()
+        self._first_step = trainer.global_step
         if self._enabled:
             self._draw(trainer)
 
@@ -125,51 +145,6 @@ class EpochProgress(ProgressBar):
         if self._bar:
             self._bar.stop()
             self._bar = None
-
-
-class Stopwatch(L.Callback):
-    """Training time over all restarts; logs throughput and learning rate of each epoch."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.epoch_seconds = 0.0  # in the training batches of the last epoch
-        self._since: float | None = None
-
-    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Start the watch; in the middle of an epoch, no epoch's start is called."""
-        self._since = self._epoch_started = time.perf_counter()
-        self._first_step = trainer.global_step
-
-    def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Stop the watch."""
-        self.seconds, self._since = self._elapsed(), None
-
-    def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Start the epoch's count."""
-        self._epoch_started, self._first_step = time.perf_counter(), trainer.global_step
-
-    def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """The training batches of the epoch are through."""
-        self.epoch_seconds = time.perf_counter() - self._epoch_started
-
-    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Log the epoch's throughput and learning rate."""
-        steps = trainer.global_step - self._first_step
-        samples = steps * trainer.train_dataloader.sampler.batch_size
-        self.log("train/samples_per_second", samples / self.epoch_seconds)
-        self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Seconds trained so far."""
-        return {"seconds": self._elapsed()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on counting from a checkpoint."""
-        self.seconds = state["seconds"]
-
-    def _elapsed(self) -> float:
-        running = 0.0 if self._since is None else time.perf_counter() - self._since
-        return self.seconds + running
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:

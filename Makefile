@@ -22,18 +22,18 @@ run: install  ## train the default model on real reviews; ARGS="model=lstm" chan
 	.venv/bin/python train.py $(ARGS)
 
 test: install  ## the test suite: invented rows, no downloads
-	.venv/bin/python -m pytest -m "not real" $(ARGS)
+	.venv/bin/python -m pytest -n auto -m "not real" $(ARGS)
 
 test-all: install  ## the suite and the tests on genuine data (SEQTEXT_DATA, or ../shared/data)
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest -n auto $(ARGS)
 
 lint: install  ## check style and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-benchmark: install  ## time the parts against their peers
+benchmark: install  ## time the parts against their peers; DATA=folder takes IMDB files from there
 	.venv/bin/python benchmarks/loop.py
-	.venv/bin/python benchmarks/prepare.py
+	.venv/bin/python benchmarks/prepare.py $(DATA)
 
 clean:  ## remove .venv and the cache of prepared data; outputs stay
 	rm -rf .venv .cache

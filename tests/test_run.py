@@ -226,11 +226,12 @@ def test_metrics_are_written_last(small, tmp_path, monkeypatch):
 def test_two_runs_never_share_a_folder(train, small, tmp_path):
     target = f"hydra.run.dir={tmp_path / 'mine'}"
     assert train(*small, "trainer.max_epochs=1", target)[0] == 0
-    before = (tmp_path / "mine" / "metrics.json").read_bytes()
-    status, _, error = train(*small, target)
+    files = [tmp_path / "mine" / name for name in ("metrics.json", ".hydra/config.yaml")]
+    before = [file.read_bytes() for file in files]
+    status, _, error = train(*small, "model.units=9", target)
     assert status == 2
     assert "already holds a run" in error
-    assert (tmp_path / "mine" / "metrics.json").read_bytes() == before
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_folder_in_use_is_refused(tmp_path):
@@ -261,3 +262,25 @@ def test_sweep(train, small, tmp_path):
     assert kinds == ["ids", "table", "tokens"]
     for kind in kinds:  # prepared once per sweep
         assert len([p for p in (tmp_path / "cache" / kind).iterdir() if p.is_dir()]) == 1
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_other_precisions(small, tmp_path, precision):
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, f"trainer.precision={precision}"), folder)
+    assert folder.finished()["test"]["auroc"] > 0.9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["trainer.gradient_clip_val=null"],
+        ["+trainer.gradient_clip_algorithm=value"],
+        ["+trainer.accumulate_grad_batches=2", "+trainer.limit_train_batches=4"],
+    ],
+    ids=str,
+)
+def test_other_trainer_options(small, tmp_path, options):
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, *options), folder)
+    assert folder.finished()["epochs"] >= 1

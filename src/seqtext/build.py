@@ -6,9 +6,10 @@ package's data sets, models and embeddings, and torch's optimizers.
 
 import inspect
 import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from hydra.errors import InstantiationException
@@ -20,13 +21,28 @@ from torch import nn
 from torch.optim import Optimizer
 
 from seqtext.models.classifier import OptimizerFactory
-from seqtext.options import Count, OptionError, UserError, check, mismatch, unknown_option
+from seqtext.options import (
+    Count,
+    OptionError,
+    Positive,
+    Share,
+    UserError,
+    check,
+    checked,
+    unknown_option,
+)
 
 GROUPS = {
     "dataset": ("seqtext.data", LightningDataModule),
     "embedding": ("seqtext.models", nn.Module),
     "model": ("seqtext.models", LightningModule),
     "optimizer": ("torch.optim", Optimizer),
+}
+FACTS = {  # arguments that a run gives: no options
+    "dataset": ("split", "seed", "cache"),
+    "embedding": ("vocabulary_size",),
+    "model": ("embedding", "classes"),
+    "optimizer": ("params",),
 }
 
 
@@ -48,7 +64,7 @@ def check_options(group: str, config: dict[str, Any]) -> None:
     """
     kind = buildable_class(group, str(config.get("_target_")))
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, kind, options)
+    _check(group, kind.__init__, options, facts=("self", *FACTS.get(group, ())))
 
 
 def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
@@ -89,7 +105,7 @@ def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
 
 def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Make a `kind` from a group that has no target, such as `split`."""
-    _check(group, kind, config)
+    _check(group, kind.__init__, config, facts=("self",))
     return kind(**config)
 
 
@@ -113,35 +129,70 @@ def buildable_class(group: str, target: str) -> type:
     )
 
 
-def trainer_of(config: dict[str, Any], **facts: Any) -> Trainer:
-    """Lightning's Trainer with these options, whose names and values are its own.
+@checked
+def make_trainer(
+    logger: Any,
+    callbacks: list,
+    accelerator: str = "auto",
+    devices: Literal[1] | list[int] = 1,
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
+    max_epochs: Count = 5,
+    gradient_clip_val: Positive | None = None,
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm",
+    accumulate_grad_batches: Count = 1,
+    limit_train_batches: Count | Share | None = None,
+    deterministic: bool = False,
+    detect_anomaly: bool = False,
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None,
+) -> Trainer:
+    """Lightning's Trainer, with those of its options that leave a run's results whole."""
+    if devices not in (1, [0]) and len(devices) != 1:
+        raise OptionError("devices", devices, "1, or a list with the number of one device")
+    return Trainer(
+        logger=logger,
+        callbacks=callbacks,
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,
+        max_epochs=max_epochs,
+        gradient_clip_val=gradient_clip_val,
+        gradient_clip_algorithm=gradient_clip_algorithm,
+        accumulate_grad_batches=accumulate_grad_batches,
+        limit_train_batches=limit_train_batches,
+        deterministic=deterministic,
+        detect_anomaly=detect_anomaly,
+        profiler=profiler or NoProfiler(),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=bool(callbacks),
+    )
+
+
+def trainer_of(config: dict[str, Any], logger: Any = False, callbacks: Sequence = ()) -> Trainer:
+    """The Trainer that the group `trainer` describes.
 
     Raises:
-        UserError: if an option does not exist, or Lightning refuses its value.
+        UserError: if an option does not exist or does not fit, or Lightning refuses its value.
     """
-    known = list(inspect.signature(Trainer).parameters)
-    for option in config:
-        if option not in known:
-            raise unknown_option(option, known, "trainer")
-    if expected := mismatch(config.get("max_epochs"), Count):
-        raise OptionError("trainer.max_epochs", config.get("max_epochs"), expected)
-    defaults = {
-        "enable_model_summary": False,
-        "num_sanity_val_steps": 0,
-        "profiler": NoProfiler(),
-    }
+    _check("trainer", make_trainer, config, facts=("logger", "callbacks"))
     try:
-        return Trainer(**defaults | config, **facts)
+        return make_trainer(logger=logger, callbacks=list(callbacks), **config)
+    except OptionError as error:
+        raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
 
-def _check(group: str, kind: type, options: dict[str, Any]) -> None:
-    known = list(inspect.signature(kind).parameters)
+def _check(
+    group: str, function: Callable, options: Mapping[str, Any], facts: Sequence[str] = ()
+) -> None:
+    """Refuse options that the function does not take, or that do not fit its type hints."""
+    known = [name for name in inspect.signature(function).parameters if name not in facts]
     for option in options:
         if option not in known:
             raise unknown_option(option, known, group)
     try:
-        check(kind.__init__, options)
+        check(function, options)
     except OptionError as error:
         raise error.within(group) from error

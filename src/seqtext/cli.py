@@ -8,16 +8,21 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import yaml
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqtext.options import UserError
+from seqtext.results.folder import RunFolder, already_holds_a_run
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = ("dataset", "model", "resume", "cache", "dataset.dir", "dataset.download")
+GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
 LONGEST_NAME = 120
-STARTED = (".hydra/config.yaml", "checkpoints/last.ckpt")  # one of these is in a run's folder
+
+
+MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
 class Refused(BaseException):
@@ -33,25 +38,26 @@ def told_simply(main: Callable[[], object]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
         main()
-    except (Refused, UserError, HydraException, OmegaConfBaseException) as caught:
+    except (Refused, *MISTAKES) as caught:
         error = caught.__cause__ if isinstance(caught, Refused) else caught
         if traceback_wanted:
             raise error from None
         sys.exit(_say(sentence(error), 2))
     except KeyboardInterrupt:
-        sys.exit(_say("Interrupted: python train.py resume=<the run's folder> goes on.", 130))
+        sys.exit(130)
 
 
 def sentence(error: BaseException) -> str:
     """An error as one line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return str(cause)
-        cause = cause.__cause__
+    if isinstance(error, UserError):
+        return str(error)
+    if told := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
+        return told[1]
     if isinstance(error, MissingConfigException) and error.options:
         group, _, choice = (error.missing_cfg_file or "").rpartition("/")
         return f"There is no {group}={choice}: known are {', '.join(error.options)}."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename} cannot be used: {error.strerror}."
     said = [str(error), str(error.__cause__ or "")]
     if option := re.match(r"Could not override '([^']+)'", said[0]):
         near = re.search(r"Did you mean: '([^']+)'", said[1])
@@ -70,16 +76,23 @@ def _say(text: str, status: int) -> int:
 
 
 def run_dir(resume: str | None, overrides: Sequence[str], dataset: str, model: str) -> str:
-    """The folder of a new run (its name is never given twice), or that of the run to go on with.
+    """The folder of a new run (its name is never given twice), or that of the run to go on with."""
+    return resume or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+
+
+def config_dir(resume: str | None, folder: str) -> str:
+    """Where Hydra writes the configuration within a run's folder, without harm to another run's.
 
     Raises:
-        UserError: if there is no run to go on with.
+        UserError: if there is no run to go on with, or a new one would write into another's folder.
     """
-    if resume is None:
-        return f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
-    if not any(Path(resume, file).exists() for file in STARTED):
-        raise UserError(f"resume={resume}: there is no run in this folder.")
-    return resume
+    if resume:
+        if not RunFolder(resume).started:
+            raise UserError(f"resume={resume}: there is no run in this folder.")
+        return ".hydra/resumed"
+    if RunFolder(folder).started:
+        raise already_holds_a_run(Path(folder))
+    return ".hydra"
 
 
 def sweep_dir(overrides: Sequence[str]) -> str:
@@ -97,7 +110,7 @@ def run_name(overrides: Sequence[str], *start: str) -> str:
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         if key not in NOT_IN_NAMES and not key.startswith("hydra"):
-            parts.append(f"{key.rsplit('.', 1)[-1]}-{value}")
+            parts.append(f"{GROUP.sub('', key)}-{value}")
     name = "_".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
     if len(name) > LONGEST_NAME:
         name = f"{name[: LONGEST_NAME // 3]}--{name[-2 * LONGEST_NAME // 3 :]}"
@@ -111,6 +124,4 @@ def _stamp() -> str:
 OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("run_name", run_name, replace=True)
-OmegaConf.register_resolver(
-    "config_dir", lambda resume: ".hydra/resumed" if resume else ".hydra", replace=True
-)
+OmegaConf.register_resolver("config_dir", config_dir, replace=True)

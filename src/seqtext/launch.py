@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.cli import Refused
+from seqtext.cli import Refused, config_dir
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
 from seqtext.results.folder import RunFolder
@@ -27,12 +27,13 @@ def launch(config: DictConfig) -> float:
     folder = RunFolder(config.resume or hydra.runtime.output_dir)
     try:
         if config.resume:
+            config_dir(config.resume, folder.path)
             settings = resumed_settings(folder, list(hydra.overrides.task))
         else:
             settings = OmegaConf.to_container(config, resolve=True)
         settings.pop("resume", None)
         return run(settings, folder, resume=bool(config.resume))
-    except UserError as error:
+    except (UserError, OSError) as error:
         if hydra.mode == RunMode.RUN:
             raise Refused from error
         raise
@@ -42,12 +43,14 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
     """The settings that a run was started with; only ``trainer.*`` may be changed for the rest.
 
     Raises:
-        UserError: if another option is to be changed.
+        UserError: if another option is to be changed, or one of a finished run.
     """
     if folder.last.exists():
         changed = OmegaConf.create(load_checkpoint(folder.last)[DESCRIPTION]["config"])
     else:  # killed within the first epoch
         changed = OmegaConf.load(folder.path / ".hydra" / "config.yaml")
+        if not isinstance(changed, DictConfig):
+            raise UserError(f"{folder.path}/.hydra/config.yaml is no configuration of a run.")
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
             continue
@@ -55,6 +58,11 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
             raise UserError(
                 f"{override.input_line} cannot be changed in the middle of a run: "
                 f"resume= goes on with the run's own settings, only trainer.* may differ."
+            )
+        if folder.finished():
+            raise UserError(
+                f"{folder.path} is finished: without {override.input_line} its results are shown; "
+                f"start a new run for longer training."
             )
         OmegaConf.update(changed, override.key_or_group, override.value())
     return OmegaConf.to_container(changed, resolve=True)
@@ -64,4 +72,8 @@ def quieten_lightning() -> None:
     """Its messages for information say nothing about the run, and some advertise."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*deprecated")  # Lightning's use of torch
+    for message in (
+        ".*LeafSpec.*deprecated",  # Lightning's own use of torch
+        ".*log_every_n_steps",  # metrics are logged at the ends of epochs
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -57,7 +57,8 @@ class OptionError(UserError):
 
     def within(self, group: str) -> "OptionError":
         """The same error, naming the option as it stands on the command line."""
-        return OptionError(f"{group}.{self.option}", self.value, self.expected)
+        option = f"{group}.{self.option}" if group else self.option
+        return OptionError(option, self.value, self.expected)
 
 
 def check(function: Callable, arguments: Mapping[str, Any]) -> None:
@@ -130,8 +131,8 @@ def unknown_option(option: str, known: Mapping | list[str], group: str = "") -> 
 
 
 def _is(value: Any, kind: Any) -> bool:
-    if not isinstance(kind, type):
-        return True  # a protocol or callable: not an option, handed over by code
+    if kind is Any or not isinstance(kind, type):
+        return True  # handed over by code, no option
     if kind in (int, float) and isinstance(value, bool):
         return False
     if kind is float:

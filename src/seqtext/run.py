@@ -12,8 +12,8 @@ from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Split
 from seqtext.models.classifier import Schedule, TextClassifier
-from seqtext.options import Count, OptionError, Positive, Seed, checked
-from seqtext.results.checkpoint import Checkpoints, described, load_checkpoint
+from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
+from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, described, load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import direction, metric_names
 from seqtext.results.predictions import Predictions
@@ -29,12 +29,12 @@ class Options:
     @checked
     def __init__(
         self,
-        seed: Seed = 0,
-        monitor: str = "val/auroc",
-        patience: Count | None = 2,
-        schedule: Schedule = "none",
-        checkpoint_minutes: Positive = 10,
-        cache: str = ".cache",
+        seed: Seed,
+        monitor: str,
+        patience: Count | None,
+        schedule: Schedule,
+        checkpoint_minutes: Positive,
+        cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.schedule, self.checkpoint_minutes, self.cache = schedule, checkpoint_minutes, cache
@@ -62,6 +62,9 @@ def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> fl
             metrics = _train_and_test(settings, options, split, folder)
         else:
             log.info("%s is finished already.", folder.path)
+    except KeyboardInterrupt:
+        log.info("Interrupted: python train.py resume=%s goes on.", folder.path)
+        raise
     finally:
         folder.release()
     show(metrics, folder.path)
@@ -70,11 +73,15 @@ def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> fl
 
 def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
     """Refuse what cannot be, before anything is loaded."""
+    groups = (*GROUPS, "trainer", "split")
+    for group in groups:
+        if not isinstance(settings.get(group), dict):
+            raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
     for group in GROUPS:
         check_options(group, settings[group])
     optimizer_of(settings["optimizer"])
-    trainer_of(settings["trainer"], logger=False)
-    others = {k: v for k, v in settings.items() if k not in (*GROUPS, "trainer", "split")}
+    trainer_of(settings["trainer"])
+    others = {k: v for k, v in settings.items() if k not in groups}
     return build_plain("", Options, others), build_plain("split", Split, settings["split"])
 
 
@@ -95,12 +102,18 @@ def _train_and_test(
         folder.last,
         options.monitor,
         options.checkpoint_minutes,
-        described(settings, data.vocabulary.words, data.class_names, data.cleaning),
+        described(
+            settings,
+            data.vocabulary.words,
+            data.class_names,
+            data.cleaning,
+            data.data.fingerprint(),
+        ),
     )
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
     seconds = {"preparation": time.perf_counter() - started}
-    _fit(trainer, model, data, folder)
+    _fit(trainer, model, data, folder, checkpoints.description)
     chosen = load_checkpoint(folder.best)
     model.load_state_dict(chosen["state_dict"])
     predictions = {
@@ -109,7 +122,8 @@ def _train_and_test(
     }
     from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
 
-    seconds |= {"training": progress.seconds, "total": time.perf_counter() - started}
+    seconds["training"] = progress.seconds
+    seconds["total"] = progress.earlier_seconds + time.perf_counter() - started
     facts = {
         "dataset": data.name,
         "model": model.name or type(model).__name__,
@@ -143,20 +157,36 @@ def predict(
 
 
 def _fit(
-    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, folder: RunFolder
+    trainer: L.Trainer,
+    model: TextClassifier,
+    data: TextDataModule,
+    folder: RunFolder,
+    description: dict[str, Any],
 ) -> None:
     """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
-    if not folder.last.exists():
-        trainer.fit(model, data)
-        return
-    states = load_checkpoint(folder.last)["callbacks"]
-    for callback in trainer.callbacks:
-        callback_state = states.get(callback.state_key)
-        if isinstance(callback, EarlyStopping) and callback_state["stopped_epoch"]:
-            _restore(trainer, states)
+    last = None
+    if folder.last.exists():
+        checkpoint, last = load_checkpoint(folder.last), folder.last
+        if checkpoint[DESCRIPTION]["data"] != description["data"]:
+            raise UserError(
+                f"{data.source} is not what {folder.path} was started with: put back the same "
+                f"files, or start a new run."
+            )
+        log.info("Going on from %s.", folder.last)
+        if _stopped_early(trainer, checkpoint["callbacks"]):
+            _restore(trainer, checkpoint["callbacks"])
             return
-    log.info("Going on from %s.", folder.last)
-    trainer.fit(model, data, ckpt_path=folder.last, weights_only=True)
+    try:
+        trainer.fit(model, data, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+
+
+def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
+    return any(
+        isinstance(callback, EarlyStopping) and states[callback.state_key]["stopped_epoch"]
+        for callback in trainer.callbacks
+    )
 
 
 def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:

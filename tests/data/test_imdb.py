@@ -2,6 +2,9 @@
 
 import hashlib
 import http.server
+import importlib
+import linecache
+import sys
 import threading
 
 import pytest
@@ -11,7 +14,7 @@ from seqtext.data.download import Download
 from seqtext.data.imdb import IMDB
 from seqtext.data.split import Split
 from seqtext.options import UserError
-from tests.conftest import write_tar, write_tree, write_zip
+from tests.conftest import csv_of, write_tar, write_tree, write_zip
 
 
 @pytest.fixture
@@ -159,3 +162,67 @@ def test_failed_download(folder, server, monkeypatch, fault):
         loaded(folder, download=True)
     assert str(folder) in str(failure.value)
     assert not list(folder.glob("*.tar.gz")), "a wrong file must not be taken for the right one"
+
+
+def test_vocabulary_knows_no_word_of_validation_and_test_rows(kaggle_dir, reviews):
+    marked = [
+        (f"{text} mark{'abcdefghij'[n % 10] * (n // 10 + 2)}", s)
+        for n, (text, s) in enumerate(reviews)
+    ]
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(marked))
+    data = loaded(kaggle_dir, max_words=None)
+    known = set(data.vocabulary.words)
+    for part, rows in data.data.parts.items():
+        marks = {data.texts[int(row)].as_py().split()[-1] for row in rows}
+        assert len(marks) == len(rows)
+        assert marks <= known if part == "train" else not marks & known
+
+
+OTHER_SETTINGS = [
+    {"cleaning": ["lower"]},
+    {"max_words": 5},
+    {"length": 3},
+    {"length": 3, "truncate": "head"},
+    {"split": Split(seed=7)},
+    {"split": Split(test=30)},
+    {"split": Split(val=0.3)},
+    {"split": Split(stratify=False)},
+]
+
+
+@pytest.mark.parametrize("options", OTHER_SETTINGS, ids=str)
+def test_cache_tells_settings_apart(kaggle_dir, tmp_path, options):
+    """With other settings in the cache, the data are those of an empty cache."""
+    loaded(kaggle_dir)
+    if "truncate" in options:
+        loaded(kaggle_dir, length=3)
+    shared = loaded(kaggle_dir, **options)
+    alone = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "empty"), **options)
+    alone.setup()
+    assert shared.data.fingerprint() == alone.data.fingerprint()
+    assert shared.data.texts.ids.tolist() == alone.data.texts.ids.tolist()
+
+
+def test_cache_follows_content(kaggle_dir, reviews):
+    loaded(kaggle_dir)
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(reviews[:100]))
+    assert len(loaded(kaggle_dir).labels) == 100
+
+
+def test_cache_follows_the_code_that_reads(kaggle_dir, tmp_path, monkeypatch):
+    """An edited `read` is not answered with the rows of the old one."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for rows in (50, 60):
+        (tmp_path / "own.py").write_text(
+            "from seqtext.data.imdb import IMDB\n\n\nclass Own(IMDB):\n"
+            f"    def read(self, paths):\n        return super().read(paths)[:{rows}]\n"
+        )
+        linecache.clearcache()
+        sys.modules.pop("own", None)
+        importlib.invalidate_caches()
+        data = importlib.import_module("own").Own(
+            dir=str(kaggle_dir), cache=str(tmp_path / "cache")
+        )
+        data.setup()
+        assert len(data.labels) == rows
+    sys.modules.pop("own")

@@ -68,11 +68,17 @@ def test_texts_in_both_official_parts_are_reported(rows, caplog):
     assert "10 texts" in caplog.text
 
 
-def test_class_of_one_row_is_refused_unless_unstratified(rows):
+def test_class_of_one_row_is_refused(rows):
     rows["labels"] = (np.arange(300) == 7).astype(int)
     with pytest.raises(UserError, match="'yes' has too few"):
         Split().parts(**rows)
-    assert len(Split(stratify=False).parts(**rows)["train"]) > 200
+    with pytest.raises(UserError, match="one class only"):
+        Split(stratify=False).parts(**rows)
+
+
+def test_unstratified(rows):
+    parts = Split(stratify=False).parts(**rows)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(300))
 
 
 @pytest.mark.parametrize("size", [0, 1.0, 1.5, -0.1, "half", True, None])
@@ -84,3 +90,8 @@ def test_impossible_size_is_refused(size):
 def test_more_than_there_are_is_refused(rows):
     with pytest.raises(UserError, match=r"split\.val=400"):
         Split(val=400).parts(**rows)
+
+
+def test_part_of_one_class_is_refused(rows):
+    with pytest.raises(UserError, match="val part has rows of one class only"):
+        Split(val=1, stratify=False).parts(**rows)

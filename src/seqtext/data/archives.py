@@ -1,7 +1,9 @@
 """Members of archives, read without unpacking them to disk."""
 
+import gzip
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -28,17 +30,20 @@ def open_csv(path: Path) -> IO[bytes]:
 
 
 def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every .txt member of a tar archive, in the archive's order.
+    """Name and content of every .txt member of a .tar.gz archive, in the archive's order.
 
     Raises:
         UserError: if the archive is damaged.
     """
     try:
-        with tarfile.open(path) as archive:
-            for member in archive:
-                if member.isfile() and member.name.endswith(".txt"):
-                    yield member.name, archive.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+        with gzip.open(path) as stream:
+            with tarfile.open(fileobj=stream) as archive:
+                for member in archive:
+                    if member.isfile() and member.name.endswith(".txt"):
+                        yield member.name, archive.extractfile(member).read()
+            while stream.read(1 << 20):  # a damaged member looks like the end: the checksum tells
+                pass
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path} is not a whole tar archive: fetch it again.") from error
 
 

@@ -1,11 +1,13 @@
 """Prepared data on disk, found again by what it was made from; safe for processes in parallel."""
 
 import hashlib
+import inspect
 import json
 import logging
 import os
 import shutil
 import sys
+import uuid
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +16,6 @@ from filelock import FileLock
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raise it when the meaning of any cached file changes
 MANIFEST = "manifest.json"
 
 
@@ -30,9 +31,23 @@ def fingerprint(paths: Iterable[Path]) -> str:
 
 
 def code_fingerprint(kind: type) -> str:
-    """A digest of the file that defines a class; of its name where there is none (a notebook)."""
-    file = getattr(sys.modules[kind.__module__], "__file__", None)
-    return fingerprint([Path(file)]) if file else kind.__qualname__
+    """A digest of the code that prepares a data set: this package's, and where `kind` is written.
+
+    Where that cannot be read (typed into an interpreter) it differs in each process: nothing old
+    is found.
+    """
+    digest = hashlib.blake2b(fingerprint(sorted(Path(__file__).parent.glob("*.py"))).encode())
+    digest.update(_source(kind).encode())
+    return digest.hexdigest()[:32]
+
+
+def _source(kind: type) -> str:
+    for part in (sys.modules[kind.__module__], kind):
+        try:
+            return inspect.getsource(part)
+        except (OSError, TypeError):
+            continue
+    return uuid.uuid4().hex
 
 
 class Cache:
@@ -48,7 +63,7 @@ class Cache:
 
     def entry(self, kind: str, settings: dict, build: Callable[[Path], None]) -> Path:
         """The folder holding what `build(folder)` writes for these settings, built if needed."""
-        settings = json.loads(json.dumps({"format": FORMAT, "kind": kind, **settings}))
+        settings = json.loads(json.dumps({"kind": kind, **settings}))
         name = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
         folder = self.root / kind / name
         if _is_whole(folder, settings):

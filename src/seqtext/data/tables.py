@@ -1,5 +1,7 @@
 """CSV files as tables of texts, with errors that name the file and the column."""
 
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
@@ -25,10 +27,12 @@ def read_csv(stream: IO[bytes], path: Path, columns: Sequence[str]) -> pa.Table:
                 parse_options=pa.csv.ParseOptions(newlines_in_values=True),
                 convert_options=types,
             )
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())
         raise UserError(f"{path} cannot be read as CSV: {reason}.") from error
     for column in columns:
+        if table.column_names.count(column) > 1:
+            raise UserError(f"{path} has several columns {column!r}: rename or drop all but one.")
         if column not in table.column_names:
             there = ", ".join(repr(name) for name in table.column_names)
             raise UserError(f"{path} has no column {column!r}: its columns are {there}.")

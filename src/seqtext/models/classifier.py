@@ -88,6 +88,19 @@ class TextClassifier(L.LightningModule):
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip; Lightning's own way refuses fused optimizers in bf16, where nothing is scaled."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if gradient_clip_val and gradient_clip_algorithm == "value":
+            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
+        elif gradient_clip_val:
+            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+
     def embed(self, ids: Tensor) -> Tensor:
         """ids [B, T] → vectors [B, T, E], some words unknown while training."""
         if self.training and self.word_dropout:

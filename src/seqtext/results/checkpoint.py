@@ -1,5 +1,6 @@
 """What makes a checkpoint complete on its own, and a restart exact."""
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,7 +82,10 @@ class Checkpoints(Checkpoint):
         self.best_score = state["best_score"]
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
-        trainer.save_checkpoint(path)
+        aside = path.with_suffix(".new")  # Lightning's own is not atomic across file systems
+        trainer.save_checkpoint(aside)
+        if trainer.is_global_zero:
+            os.replace(aside, path)
         self._saved = time.monotonic()
 
 
@@ -90,6 +94,7 @@ def described(
     words: Sequence[str],
     class_names: Sequence[str],
     cleaning: Sequence[str],
+    data: str,
 ) -> dict[str, Any]:
     """What it takes to use a model elsewhere, beside its weights.
 
@@ -98,6 +103,7 @@ def described(
         words: the vocabulary, without the two special words
         class_names: of class 0, 1, …
         cleaning: names of the cleaning steps
+        data: fingerprint of the prepared data
     """
     return {
         "format": FORMAT,
@@ -105,6 +111,7 @@ def described(
         "vocabulary": list(words),
         "class_names": list(class_names),
         "cleaning": list(cleaning),
+        "data": data,
     }
 
 

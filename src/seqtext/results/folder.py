@@ -28,6 +28,11 @@ class RunFolder:
         """The predictions of a part."""
         return self.path / "predictions" / f"{part}.parquet"
 
+    @property
+    def started(self) -> bool:
+        """Whether a run has begun here."""
+        return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
+
     def claim(self, resume: bool) -> None:
         """Take the folder for this process, until it ends.
 
@@ -40,10 +45,8 @@ class RunFolder:
         except Timeout as error:
             raise UserError(f"{self.path} is in use by another process: wait for it.") from error
         if not resume and (self.metrics.exists() or self.last.exists()):
-            raise UserError(
-                f"{self.path} already holds a run: choose another folder, "
-                f"or go on with it by resume={self.path}."
-            )
+            self.release()
+            raise already_holds_a_run(self.path)
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -56,6 +59,13 @@ class RunFolder:
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""
         write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+
+
+def already_holds_a_run(path: Path) -> UserError:
+    """The error for a folder that was given to a new run."""
+    return UserError(
+        f"{path} already holds a run: choose another folder, or go on with it by resume={path}."
+    )
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -24,13 +24,14 @@ class EpochProgress(ProgressBar):
 
     Attributes:
         seconds: training time, over all restarts
+        earlier_seconds: the part of it before this process
         epoch_seconds: in the training batches of the last epoch
     """
 
     def __init__(self, monitor: str):
         super().__init__()
         self.monitor = monitor
-        self.seconds = self.epoch_seconds = 0.0
+        self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
         self.console = Console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal
@@ -67,7 +68,7 @@ class EpochProgress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Log throughput and learning rate, and the line of the epoch."""
-        samples = (trainer.global_step - self._first_step) * trainer.train_dataloader.batch_size
+        samples = (self._steps - self._first_step) * trainer.train_dataloader.batch_size
         self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         score = float(trainer.callback_metrics[self.monitor])
@@ -105,7 +106,8 @@ class EpochProgress(ProgressBar):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self.seconds, self._best = state["seconds"], state["best"]
+        self.seconds = self.earlier_seconds = state["seconds"]
+        self._best = state["best"]
         self._loss, self._steps = state["loss"], state["steps"]
 
     def _count(self) -> None:
@@ -117,7 +119,7 @@ class EpochProgress(ProgressBar):
 
     def _begin(self, trainer: L.Trainer) -> None:
         self._started = self._drawn = time.perf_counter()
-        self._first_step = trainer.global_step
+        self._first_step = self._steps
         if self._enabled:
             self._draw(trainer)
 

@@ -13,7 +13,7 @@ from tests.conftest import settings_of
 def test_bar_shows_loss_and_monitored_score(small, tmp_path, monkeypatch):
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=120)
-    monkeypatch.setattr(progress, "Console", lambda: terminal)
+    monkeypatch.setattr(progress, "Console", lambda **_: terminal)
     monkeypatch.setattr(progress, "REFRESH", 0)
     run(settings_of(*small), RunFolder(tmp_path / "run"))
     shown = screen.getvalue()
@@ -26,6 +26,6 @@ def test_bar_shows_loss_and_monitored_score(small, tmp_path, monkeypatch):
 
 def test_no_bar_where_there_is_no_terminal(small, tmp_path, monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(progress, "Console", lambda: Console(file=screen, width=120))
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=screen, width=120))
     run(settings_of(*small, "trainer.max_epochs=1"), RunFolder(tmp_path / "run"))
     assert "epoch 1/1" not in screen.getvalue()

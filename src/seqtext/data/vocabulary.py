@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seqtext.data.tokens import Tokens
 
@@ -41,8 +42,8 @@ class Vocabulary:
     def ids_of(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """[n] int32 ids of words, 1 where unknown."""
         known = pa.array(self.words, pa.string())
-        positions = pa.compute.index_in(words, value_set=known)
-        return pa.compute.fill_null(pa.compute.add(positions, len(SPECIAL)), UNKNOWN).to_numpy()
+        positions = pc.index_in(words, value_set=known)
+        return pc.fill_null(pc.add(positions, len(SPECIAL)), UNKNOWN).to_numpy()
 
 
 def word_counts(tokens: Tokens, rows: np.ndarray) -> np.ndarray:

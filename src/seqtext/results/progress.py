@@ -151,20 +151,16 @@ class EpochProgress(ProgressBar):
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
     """The table at the end: scores of the best epoch, time, size, and where everything lies."""
-    table = Table(
-        "score", title_justify="left", title=f"{metrics['model']} on {metrics['dataset']}"
-    )
-    for part in ("val", "test"):
-        table.add_column({"val": "validation"}.get(part, part), justify="right")
+    title = f"{metrics['model']} on {metrics['dataset']}"
+    table = Table("score", "validation", "test", title=title, title_justify="left")
     for name, value in metrics["val"].items():
         table.add_row(name, f"{value:.4f}", f"{metrics['test'][name]:.4f}")
     seconds = metrics["seconds"]
-    console = Console()
+    console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(
-        f"Best of {metrics['epochs']} epochs: {metrics['best_epoch']} by {metrics['monitor']}.  "
-        f"{metrics['parameters']:,} parameters.  {seconds['total']:.0f} s, "
-        f"{seconds['training']:.0f} s of it training.",
-        highlight=False,
+        f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
+        f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
+        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
-    console.print(f"Everything is in {folder}", highlight=False, soft_wrap=True)
+    console.print(f"Everything is in {folder}")

@@ -31,7 +31,7 @@ from seqtext.results.metrics import loss_of
 from seqtext.results.progress import EpochProgress
 from seqtext.results.tensorboard import EpochLogger
 
-BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 9, 5_000
+BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 21, 5_000
 
 
 def random_texts() -> TextDataModule:

@@ -48,7 +48,12 @@ def record(
     log_figures(logger, {f"test/{name}": figure for name, figure in pictures.items()})
     worst = [texts[int(row)].as_py() for row in test.rows[test.worst(MISTAKES)]]
     log_mistakes(logger, "test/most confident mistakes", test, worst)
-    final = {f"verdict/{p}/{name}": value for p, of in scores.items() for name, value in of.items()}
+    chosen_by = facts["monitor"].removeprefix("val/")
+    final = {
+        f"verdict/test/{chosen_by}": scores["test"][chosen_by],  # the first column
+        f"verdict/val/{chosen_by}": facts["score"],
+        **{f"verdict/test/{name}": value for name, value in scores["test"].items()},
+    }
     shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
     log_settings(logger, shown, final)
     logger.finalize("success")

@@ -1,6 +1,6 @@
 """What TensorBoard shows of a run."""
 
-import html
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,22 +53,26 @@ def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
 
 
 def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, texts: list[str]) -> None:
-    """The TEXT tab: the most confident mistakes as a table.
+    """The TEXT tab: the most confident mistakes, worst first.
 
     Args:
         texts: of the rows at `predictions.worst(MISTAKES)`
     """
-    names, probabilities = predictions.class_names, predictions.probabilities
-    lines = ["| row | true | predicted | probability | text |", "|---|---|---|---|---|"]
+    names, paragraphs = predictions.class_names, []
     for position, text in zip(predictions.worst(MISTAKES), texts, strict=True):
-        predicted = predictions.predicted[position]
-        excerpt = text if len(text) <= EXCERPT else text[:EXCERPT] + " …"
-        shown = html.escape(" ".join(excerpt.split())).replace("|", "&#124;")
-        lines.append(
-            f"| {predictions.rows[position]} | {names[predictions.labels[position]]} "
-            f"| {names[predicted]} | {probabilities[position, predicted]:.4f} | {shown} |"
+        taken_for = predictions.predicted[position]
+        paragraphs.append(
+            f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
+            f"probability {predictions.probabilities[position, taken_for]:.4f} "
+            f"(row {predictions.rows[position]})\n\n> {_excerpt(text)}"
         )
-    logger.experiment.add_text(tag, "\n".join(lines))
+    logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no mistakes.")
+
+
+def _excerpt(text: str) -> str:
+    plain = " ".join(re.sub("<[^>]*>", " ", text).split())
+    cut = plain if len(plain) <= EXCERPT else plain[:EXCERPT] + " …"
+    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~-])", r"\\\1", cut)  # a text is no Markdown
 
 
 def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:

@@ -93,7 +93,7 @@ def write_tree(folder: Path, rows: list[tuple[str, str]]) -> None:
 
 def settings_of(*overrides: str) -> dict:
     """The configuration that the command line would give, as plain values."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+    with initialize_config_dir(str(ROOT / "conf")):
         config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     config.pop("resume")
     return config
@@ -138,24 +138,20 @@ def train(monkeypatch, capfd, tmp_path):
     return call
 
 
-def genuine_data() -> Path | None:
-    """Where the real files are, if they are."""
-    given = os.environ.get("SEQTEXT_DATA")
-    folder = Path(given) if given else ROOT.parent / "shared" / "data"
-    return folder if folder.is_dir() else None
+GENUINE = Path(os.environ.get("SEQTEXT_DATA", ROOT.parent / "shared" / "data")).absolute()
 
 
 @pytest.fixture
 def genuine() -> Path:
-    folder = genuine_data()
-    if folder is None:
-        pytest.fail("The genuine data are not here: set SEQTEXT_DATA.")
-    return folder
+    """Where the real files are."""
+    if not GENUINE.is_dir():
+        pytest.fail(f"The genuine data are not in {GENUINE}: set SEQTEXT_DATA.")
+    return GENUINE
 
 
 def pytest_collection_modifyitems(config, items):
     """Without the genuine data their tests are not selected; with -m real they would fail."""
-    if genuine_data() is None and "real" not in (config.option.markexpr or ""):
+    if not GENUINE.is_dir() and "real" not in (config.option.markexpr or ""):
         left_out = [item for item in items if item.get_closest_marker("real")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("real")]

@@ -19,7 +19,7 @@ def cache(tmp_path_factory) -> str:
 
 def only(genuine, tmp_path, name: str, cache: str, **options) -> IMDB:
     """The data set of a folder that holds this one file."""
-    (tmp_path / name).symlink_to(genuine.absolute() / "imdb" / name)
+    (tmp_path / name).symlink_to(genuine / "imdb" / name)
     data = IMDB(dir=str(tmp_path), cache=cache, **options)
     data.setup()
     return data
@@ -70,7 +70,7 @@ def test_archive_and_csv_hold_the_same_reviews(genuine, tmp_path, cache):
 
 def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     status, _, error = train(
-        f"dataset.dir={genuine.absolute() / 'imdb'}",
+        f"dataset.dir={genuine / 'imdb'}",
         f"cache={cache}",
         "dataset.length=100",
         "model=lstm",

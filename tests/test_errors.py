@@ -72,10 +72,19 @@ def test_wrong_option(train, small, override, words):
     assert not sentence.startswith(".")
 
 
-def test_no_results_are_left_of_a_refused_run(train, small, tmp_path):
+def test_nothing_is_left_of_a_refused_run(train, small, tmp_path):
     told(train(*small, "model.units=-3"))
-    assert not list(tmp_path.rglob("*.ckpt"))
-    assert not list(tmp_path.rglob("metrics.json"))
+    assert not list((tmp_path / "outputs").iterdir())
+
+
+def test_a_refused_run_may_be_mended_in_its_folder(train, small, tmp_path):
+    target = f"hydra.run.dir={tmp_path / 'mine'}"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("kept")
+    told(train(*small, "model.units=-3", target))
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    status, _, error = train(*small, "trainer.max_epochs=1", target)
+    assert status == 0, error
 
 
 @pytest.mark.parametrize(

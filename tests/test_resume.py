@@ -104,9 +104,14 @@ def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatc
     assert curves[0] == curves[1]
 
 
-def test_killed_after_early_stopping(small, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "end",
+    [("trainer.max_epochs=9", "patience=1"), ("trainer.max_epochs=3", "patience=null")],
+    ids=["stopped early", "all epochs"],
+)
+def test_killed_after_training(small, tmp_path, monkeypatch, end):
     """Training is over: the rest is done, and not one epoch more."""
-    options = (*small, *OPTIONS, "trainer.max_epochs=9", "patience=1")
+    options = (*small, *OPTIONS, *end)
     unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
     run(settings_of(*options), unbroken)
     assert unbroken.finished()["epochs"] < 9, "this test needs a run that stops early"

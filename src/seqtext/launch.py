@@ -34,6 +34,8 @@ def launch(config: DictConfig) -> float:
         settings.pop("resume", None)
         return run(settings, folder, resume=bool(config.resume))
     except (UserError, OSError) as error:
+        if not config.resume:
+            folder.withdraw()
         if hydra.mode == RunMode.RUN:
             raise Refused from error
         raise

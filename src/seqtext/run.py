@@ -97,19 +97,7 @@ def _train_and_test(
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
     _check_monitor(options.monitor, model.classes)
-    checkpoints = Checkpoints(
-        folder.best,
-        folder.last,
-        options.monitor,
-        options.checkpoint_minutes,
-        described(
-            settings,
-            data.vocabulary.words,
-            data.class_names,
-            data.cleaning,
-            data.data.fingerprint(),
-        ),
-    )
+    checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
     seconds = {"preparation": time.perf_counter() - started}
@@ -201,6 +189,21 @@ def _stopping(options: Options) -> list[Callback]:
         return []
     mode = direction(options.monitor)
     return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]
+
+
+def _checkpoints(
+    settings: dict[str, Any], options: Options, data: TextDataModule, folder: RunFolder
+) -> Checkpoints:
+    description = described(
+        settings,
+        data.vocabulary.words,
+        data.class_names,
+        data.cleaning,
+        data.data.fingerprint(),
+    )
+    return Checkpoints(
+        folder.best, folder.last, options.monitor, options.checkpoint_minutes, description
+    )
 
 
 def _check_monitor(monitor: str, classes: int) -> None:

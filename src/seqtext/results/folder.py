@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,18 @@ class RunFolder:
         if not resume and (self.metrics.exists() or self.last.exists()):
             self.release()
             raise already_holds_a_run(self.path)
+
+    def withdraw(self) -> None:
+        """Take back what Hydra wrote for a run that was refused before its first checkpoint."""
+        if self.last.exists():
+            return
+        shutil.rmtree(self.path / ".hydra", ignore_errors=True)
+        for file in self.path.glob("*.log"):
+            if file.stat().st_size == 0:
+                file.unlink()
+        with suppress(OSError):  # what is not ours stays, and the folder with it
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
 
     def release(self) -> None:
         """Let others have the folder."""

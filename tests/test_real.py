@@ -2,11 +2,16 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from seqtext.data.amazon import Amazon
+from seqtext.data.clothing import Clothing
 from seqtext.data.imdb import IMDB
+from seqtext.data.spam import Spam
 from seqtext.data.split import Split
+from seqtext.data.tweets import Tweets
 
 pytestmark = pytest.mark.real
 ZIP, TAR = "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz"
@@ -66,6 +71,47 @@ def test_archive_and_csv_hold_the_same_reviews(genuine, tmp_path, cache):
     ]
     same = len(set(words[0]) & set(words[1])) / len(set(words[0]))
     assert same > 0.99
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        (Spam, [4_360, 1_368]),
+        (Tweets, [29_720, 2_242]),
+        (Clothing, [821, 1_549, 2_823, 4_908, 12_540]),
+        (Amazon, [6_157, 6_286]),
+    ],
+)
+def test_counts_of_the_other_sets(genuine, cache, kind, counts):
+    data = kind(dir=str(genuine / kind.name), cache=cache)
+    data.setup()
+    assert np.bincount(data.labels).tolist() == counts
+    assert [sum(part[name] for part in data.rows().values()) for name in data.class_names] == counts
+
+
+def test_other_sets_hold_the_texts_that_pandas_reads(genuine, cache):
+    for kind, file, column in (
+        (Spam, "emails.csv.zip", "text"),
+        (Tweets, "train.csv", "tweet"),
+    ):
+        data = kind(dir=str(genuine / kind.name), cache=cache)
+        data.setup()
+        assert data.texts.to_pylist() == pd.read_csv(genuine / kind.name / file)[column].tolist()
+
+
+def test_distinct_mails(genuine, cache):
+    data = Spam(dir=str(genuine / "spam"), cache=cache)
+    data.setup()
+    distinct = dict(zip(data.texts.to_pylist(), data.labels.tolist(), strict=True))
+    assert np.bincount(list(distinct.values())).tolist() == [4_327, 1_368]
+
+
+def test_amazon_official_parts(genuine, cache):
+    data = Amazon(dir=str(genuine / "amazon"), cache=cache, split=Split(official=True))
+    data.setup()
+    sizes = {part: sum(counts.values()) for part, counts in data.rows().items()}
+    assert sizes["test"] == 7_443
+    assert sizes["train"] + sizes["val"] == 5_000
 
 
 def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):

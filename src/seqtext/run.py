@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
@@ -96,7 +97,7 @@ def _train_and_test(
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
-    _check_monitor(options.monitor, model.classes)
+    _check_monitor(options.monitor, data.class_names)
     checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
@@ -133,6 +134,7 @@ def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
+    model.class_names = data.class_names
     model.train_with(optimizer_of(settings["optimizer"]), options.schedule)
     return model
 
@@ -206,7 +208,7 @@ def _checkpoints(
     )
 
 
-def _check_monitor(monitor: str, classes: int) -> None:
-    known = [f"val/{name}" for name in metric_names(classes)]
+def _check_monitor(monitor: str, class_names: Sequence[str]) -> None:
+    known = [f"val/{name}" for name in metric_names(class_names)]
     if monitor not in known:
         raise OptionError("monitor", monitor, f"one of {', '.join(known)}")

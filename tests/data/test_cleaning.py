@@ -1,26 +1,35 @@
 """Each cleaning step equals a plain-Python reference, on strange texts too."""
 
 import re
+import string
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from seqtext.data.cleaning import STEPS, check_steps, clean
 from seqtext.options import UserError
 
+STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b", re.ASCII)
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 REFERENCE = {
     "strip_html": lambda text: re.sub("<[^>]*>", " ", text),
     "keep_letters": lambda text: re.sub("[^a-zA-Z]+", " ", text),
     "drop_single_letters": lambda text: re.sub(r"\b[a-zA-Z]\b", " ", text, flags=re.ASCII),
+    "squeeze_spaces": lambda text: re.sub(r"\s+", " ", text).strip(" "),
+    "drop_punctuation": lambda text: text.translate(
+        str.maketrans(dict.fromkeys(string.punctuation, ""))
+    ),
+    "drop_stopwords": lambda text: STOPWORDS.sub(" ", text),
     "keras_filter": lambda text: text.translate(str.maketrans(dict.fromkeys(KERAS, " "))),
 }
 TEXTS = [
     "A <b>bold</b> film!<br /><br />It's a 10/10, isn't it?",
     "a b c I'm x",
     "<not closed",
+    "it is not what i wanted, and the rest isn't",
     "two\nlines\tand <a\nb> tag",
     "",
     "   ",

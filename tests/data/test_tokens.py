@@ -32,7 +32,7 @@ def test_words_of_each_text(tmp_path, monkeypatch):
     assert [words_of(tokens, row) for row in range(len(TEXTS))] == [t.split() for t in TEXTS]
 
 
-@given(st.lists(st.text("ab \t\n\u00a0é🙂", max_size=20), min_size=1, max_size=8))
+@given(st.lists(st.text("ab \t\n\u00a0\u2003é🙂\u0301\0", max_size=20), min_size=1, max_size=8))
 def test_tokenize_splits_like_python(texts):
     lengths, words = tokenize(pa.array(texts, pa.string()), [])
     assert lengths.tolist() == [len(text.split()) for text in texts]

@@ -38,7 +38,7 @@ def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
             "auroc": sk.roc_auc_score(labels, shares, multi_class="ovr", average="macro"),
             "average_precision": sk.average_precision_score(truth, shares, average="macro"),
         }
-        | {f"recall_{c}": value for c, value in enumerate(each)}
+        | {f"recall_c{c}": value for c, value in enumerate(each)}
     )
 
 
@@ -50,15 +50,16 @@ def test_equal_scikit_learn(classes, seed):
     logits = rng.normal(size=(400, classes)) + 1.5 * np.eye(classes)[labels]
     logits = logits[:, 1] - logits[:, 0] if classes == 2 else logits
     logits = torch.tensor(logits, dtype=torch.float32)
-    got = scores(logits, torch.tensor(labels), classes)
+    names = [f"c{number}" for number in range(classes)]
+    got = scores(logits, torch.tensor(labels), names)
     wanted = expected(labels, probabilities(logits).numpy())
-    assert got.keys() == wanted.keys() == set(metric_names(classes))
+    assert got.keys() == wanted.keys() == set(metric_names(names))
     assert got == pytest.approx(wanted, abs=1e-5)
 
 
 def test_sure_predictions_keep_their_order():
     logits = torch.tensor([30.0, 20.0, 25.0, 18.0])
-    assert scores(logits, torch.tensor([1, 0, 1, 0]), 2)["auroc"] == 1
+    assert scores(logits, torch.tensor([1, 0, 1, 0]), ["no", "yes"])["auroc"] == 1
 
 
 def test_direction():

@@ -27,9 +27,9 @@ EVALUATION_BATCH = 256  # no gradients to keep, and no result depends on it
 class TextDataModule(L.LightningDataModule):
     """One data set, from its files to batches of token ids.
 
-    A subclass gives `name`, `class_names`, `default_cleaning`, and the methods `find` (where its
-    files are) and `read` (how they become a table). The rest is done here, once, and kept in a
-    cache that any number of processes may share.
+    A subclass gives `name`, `class_names`, `default_cleaning`, the `files` it looks for and the
+    `page` to get them from, and the method `read` (how they become a table). The rest is done
+    here, once, and kept in a cache that any number of processes may share.
 
     Args:
         dir: folder of the raw files; None: data/<name>
@@ -45,6 +45,8 @@ class TextDataModule(L.LightningDataModule):
     """
 
     name: str
+    files: tuple[str, ...]  # the first of these in `dir` is read
+    page: str  # where a person gets them
     class_names: tuple[str, ...]
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
 
@@ -79,7 +81,16 @@ class TextDataModule(L.LightningDataModule):
         Raises:
             UserError: naming the missing file, where to put it and where to get it.
         """
-        raise NotImplementedError
+        folder = self.folder()
+        for path in (folder / file for file in self.files):
+            if path.is_file():
+                return str(path), [path]
+        raise UserError(self.missing(self.files, folder))
+
+    def missing(self, files: Sequence[str], folder: Path) -> str:
+        """What to say where none of these files is in `folder`."""
+        names = " or ".join(repr(file) for file in files)
+        return f"{folder} does not hold {names}: get the file from {self.page} and put it there."
 
     def folder(self) -> Path:
         """Where the raw files are looked for.

@@ -39,6 +39,27 @@ def read_csv(stream: IO[bytes], path: Path, columns: Sequence[str]) -> pa.Table:
     return table.select(columns)
 
 
+def read_lines(path: Path) -> pa.ChunkedArray:
+    """The lines of a text file, which may be compressed (.bz2, .gz); empty ones left out.
+
+    Raises:
+        UserError: if the file is empty, damaged or not UTF-8.
+    """
+    no_columns = pa.csv.ParseOptions(delimiter="\x01", quote_char=False, escape_char=False)
+    try:
+        with pa.input_stream(str(path), compression="detect") as stream:
+            table = pa.csv.read_csv(
+                stream,
+                pa.csv.ReadOptions(column_names=["line"]),
+                no_columns,
+                pa.csv.ConvertOptions(column_types={"line": pa.string()}),
+            )
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read: {reason}.") from error
+    return table["line"]
+
+
 def class_numbers(
     table: pa.Table, column: str, class_names: Sequence[str], path: Path
 ) -> pa.ChunkedArray:

@@ -1,7 +1,7 @@
 """What all models share: loss, metrics, optimizer, the head that gives logits."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import lightning as L
@@ -46,6 +46,7 @@ class TextClassifier(L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
+        self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
         self.word_dropout, self.output_dropout = word_dropout, output_dropout
         self.output = nn.Linear(features, 1 if classes == 2 else classes)
         nn.init.xavier_uniform_(self.output.weight)
@@ -153,7 +154,7 @@ class TextClassifier(L.LightningModule):
                     f"Training diverged: the model's outputs are not finite in epoch "
                     f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
                 )
-            values = scores(logits, labels, self.classes)
+            values = scores(logits, labels, self.class_names)
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
 

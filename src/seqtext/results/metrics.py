@@ -1,5 +1,7 @@
 """Scores of a classifier, the same for training, validation, test and every kind of model."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,11 +21,11 @@ def is_better(score: float, best: float | None, metric: str) -> bool:
     return best is None or (score < best if direction(metric) == "min" else score > best)
 
 
-def metric_names(classes: int) -> list[str]:
+def metric_names(class_names: Sequence[str]) -> list[str]:
     """The names of what `scores` returns."""
-    labels = torch.arange(classes)
+    classes = len(class_names)
     logits = torch.zeros(2) if classes == 2 else torch.zeros(classes, classes)
-    return list(scores(logits, labels, classes))
+    return list(scores(logits, torch.arange(classes), class_names))
 
 
 def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
@@ -40,7 +42,7 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1)
 
 
-def scores(logits: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
+def scores(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, float]:
     """Loss and every metric of these predictions, over all processes of a run.
 
     Args:
@@ -52,8 +54,9 @@ def scores(logits: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
         that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
         average_precision, mcc (Matthews correlation). For more: loss, accuracy,
         balanced_accuracy, macro_precision, macro_f1, weighted_f1, auroc and average_precision
-        (one class against the rest, averaged), mcc, recall_<class number>.
+        (one class against the rest, averaged), mcc, recall_<class name>.
     """
+    classes = len(class_names)
     shares = probabilities(logits)
     metrics = _collection(classes).to(shares.device)
     metrics.update(shares, labels)
@@ -62,7 +65,7 @@ def scores(logits: Tensor, labels: Tensor, classes: int) -> dict[str, float]:
     loss = MeanMetric().to(shares.device)
     loss.update(loss_of(logits.float(), labels), weight=len(labels))
     values = metrics.compute()
-    named = _two_classes(values) if classes == 2 else _many_classes(values)
+    named = _two_classes(values) if classes == 2 else _many_classes(values, class_names)
     named = {"loss": loss.compute(), "accuracy": values["accuracy"]} | named | ranking.compute()
     return {name: float(value) for name, value in (named | {"mcc": values["mcc"]}).items()}
 
@@ -105,7 +108,7 @@ def _two_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _many_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+def _many_classes(values: dict[str, Tensor], class_names: Sequence[str]) -> dict[str, Tensor]:
     counts = values["counts"]
     support = counts[:, 4]
     known = support > 0  # a class without rows in this part has no recall
@@ -116,4 +119,5 @@ def _many_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
         "macro_f1": values["f1"][met].mean(),
         "weighted_f1": (values["f1"] * support).sum() / support.sum(),
     }
-    return averages | {f"recall_{c}": recall for c, recall in enumerate(values["recall"])}
+    recalls = zip(class_names, values["recall"], strict=True)
+    return averages | {f"recall_{name}": recall for name, recall in recalls}

@@ -53,7 +53,7 @@ class Predictions:
 
     def scores(self) -> dict[str, float]:
         """Loss and every metric."""
-        return scores(self.logits, torch.from_numpy(self.labels), len(self.class_names))
+        return scores(self.logits, torch.from_numpy(self.labels), self.class_names)
 
     def worst(self, count: int) -> np.ndarray:
         """Positions of the mistakes that were made with most confidence, worst first."""

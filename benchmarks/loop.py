@@ -44,6 +44,7 @@ def random_texts() -> TextDataModule:
     parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
     data = TextDataModule(batch_size=BATCH)
     data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts)
+    data.training_rows = parts["train"]
     return data
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize("command", TRAIN)
 def test_train_commands(train, small, command):
-    arguments = command.split()[2:]
+    arguments = shlex.split(command)[2:]
     if arguments[:1] != ["--help"]:  # the README's own values come last: they are what is tested
         arguments = [*small, "trainer.max_epochs=1", *arguments]
     status, output, error = train(*arguments)

@@ -39,7 +39,7 @@ GROUPS = {
     "optimizer": ("torch.optim", Optimizer),
 }
 FACTS = {  # arguments that a run gives: no options
-    "dataset": ("split", "seed", "cache"),
+    "dataset": ("split", "sampling", "seed", "cache"),
     "embedding": ("vocabulary_size",),
     "model": ("embedding", "classes"),
     "optimizer": ("params",),

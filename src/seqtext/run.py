@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
+from seqtext.data.sampling import Sampling
 from seqtext.data.split import Split
 from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
@@ -34,11 +35,13 @@ class Options:
         monitor: str,
         patience: Count | None,
         schedule: Schedule,
+        sampling: Sampling,
         checkpoint_minutes: Positive,
         cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
-        self.schedule, self.checkpoint_minutes, self.cache = schedule, checkpoint_minutes, cache
+        self.schedule, self.sampling = schedule, sampling
+        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
 
 def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> float:
@@ -92,7 +95,12 @@ def _train_and_test(
     started = time.perf_counter()
     progress, logger = EpochProgress(options.monitor), EpochLogger(str(folder.path))
     data = build(
-        "dataset", settings["dataset"], split=split, seed=options.seed, cache=options.cache
+        "dataset",
+        settings["dataset"],
+        split=split,
+        sampling=options.sampling,
+        seed=options.seed,
+        cache=options.cache,
     )
     data.setup()
     L.seed_everything(options.seed, verbose=False)
@@ -135,7 +143,8 @@ def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
-    model.train_with(optimizer_of(settings["optimizer"]), options.schedule)
+    optimizer = optimizer_of(settings["optimizer"])
+    model.train_with(optimizer, options.schedule, data.class_weights())
     return model
 
 

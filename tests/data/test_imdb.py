@@ -187,6 +187,9 @@ OTHER_SETTINGS = [
     {"split": Split(test=30)},
     {"split": Split(val=0.3)},
     {"split": Split(stratify=False)},
+    {"split": Split(folds=4, fold=1)},
+    {"split": Split(limit=100)},
+    {"duplicates": "drop"},
 ]
 
 
@@ -201,6 +204,21 @@ def test_cache_tells_settings_apart(kaggle_dir, tmp_path, options):
     alone.setup()
     assert shared.data.fingerprint() == alone.data.fingerprint()
     assert shared.data.texts.ids.tolist() == alone.data.texts.ids.tolist()
+
+
+def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
+    caplog.set_level("INFO")
+    (text, label), other = reviews[0], {"positive": "negative", "negative": "positive"}
+    (kaggle_dir / "IMDB Dataset.csv").write_text(
+        csv_of([*reviews, reviews[1], reviews[1], (text, other[label])])
+    )
+    data = loaded(kaggle_dir)
+    assert data.data.repeats() == (3, 1)
+    assert "3 rows repeat an earlier text (duplicates=group); 1 texts have unlike labels" in (
+        caplog.text
+    )
+    assert sum(map(len, data.data.parts.values())) == 243
+    assert sum(map(len, loaded(kaggle_dir, duplicates="drop").data.parts.values())) == 240
 
 
 def test_cache_follows_content(kaggle_dir, reviews):

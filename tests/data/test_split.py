@@ -95,3 +95,52 @@ def test_more_than_there_are_is_refused(rows):
 def test_part_of_one_class_is_refused(rows):
     with pytest.raises(UserError, match="val part has rows of one class only"):
         Split(val=1, stratify=False).parts(**rows)
+
+
+def test_folds_judge_every_row_once(rows):
+    tests = [Split(folds=5, fold=fold).parts(**rows)["test"] for fold in range(5)]
+    assert sorted(np.concatenate(tests)) == list(range(300))
+    for test in tests:
+        assert rows["labels"][test].mean() == pytest.approx(0.2, abs=0.04)
+    parts = Split(folds=5, fold=2).parts(**rows)
+    texts = [set(rows["text_ids"][part]) for part in parts.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 270
+
+
+def test_unstratified_folds(rows):
+    tests = [Split(folds=3, fold=f, stratify=False).parts(**rows)["test"] for f in range(3)]
+    assert sorted(np.concatenate(tests)) == list(range(300))
+
+
+@pytest.mark.parametrize(
+    "options", [{"folds": 5, "fold": 5}, {"fold": 1}, {"folds": 1}, {"folds": 3, "official": True}]
+)
+def test_impossible_folds_are_refused(options):
+    with pytest.raises(UserError, match="fold"):
+        Split(**options)
+
+
+def test_more_folds_than_rows_of_a_class(rows):
+    with pytest.raises(UserError, match=r"too few rows for a stratified split .* at least 101"):
+        Split(folds=100).parts(**rows)
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0.5, 135), (100, 100)])
+def test_limit_keeps_class_shares(rows, limit, count):
+    parts = Split(limit=limit).parts(**rows, duplicates="drop")
+    chosen = np.concatenate(list(parts.values()))
+    assert len(chosen) == len(set(chosen)) == count
+    assert rows["labels"][chosen].mean() == pytest.approx(rows["labels"].mean(), abs=0.05)
+
+
+def test_dropped_duplicates_keep_the_first_row(rows):
+    parts = Split().parts(**rows, duplicates="drop")
+    chosen = sorted(np.concatenate(list(parts.values())))
+    assert chosen == [row for row in range(300) if row % 10 != 1]
+
+
+def test_kept_duplicates_are_cut_like_any_rows(rows):
+    parts = Split().parts(**rows, duplicates="keep")
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(300))
+    texts = [set(rows["text_ids"][part]) for part in parts.values()]
+    assert sum(map(len, texts)) > len(set.union(*texts))

@@ -15,7 +15,8 @@ from seqtext.data.batches import Batch, BatchLoader, BucketSampler, SortedSample
 from seqtext.data.cache import Cache, code_fingerprint, fingerprint
 from seqtext.data.cleaning import check_steps
 from seqtext.data.prepare import Prepared, prepare
-from seqtext.data.split import PARTS, Part, Split
+from seqtext.data.sampling import Sampling, balanced_weights, resampled
+from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import Count, Seed, UserError, checked
 
@@ -39,7 +40,11 @@ class TextDataModule(L.LightningDataModule):
         length: how many words of a text to use; None: all
         truncate: which end of a longer text to keep
         batch_size: texts in a training batch
+        duplicates: what becomes of rows with the same text: into the same part together
+            ("group"), the first one only ("drop"), or as any other rows ("keep")
         split: which rows train, choose and judge
+        sampling: balance of the training part, see `resampled`; or "class_weights", which a run
+            hands to the model's loss
         seed: of the order of training batches
         cache: folder of prepared data
     """
@@ -60,7 +65,9 @@ class TextDataModule(L.LightningDataModule):
         length: Count | None = 400,
         truncate: Literal["head", "tail"] = "tail",
         batch_size: Count = 64,
+        duplicates: Duplicates = "group",
         split: Split | None = None,
+        sampling: Sampling = "none",
         seed: Seed = 0,
         cache: str = ".cache",
     ):
@@ -69,8 +76,9 @@ class TextDataModule(L.LightningDataModule):
         self.cleaning = list(self.default_cleaning if cleaning is None else cleaning)
         check_steps(self.cleaning)
         self.max_words, self.length, self.truncate = max_words, length, truncate
+        self.duplicates = duplicates
         self.batch_size, self.seed = batch_size, seed
-        self.split = split or Split()
+        self.split, self.sampling = split or Split(), sampling
         self.cache = Cache(cache)
         self.source = ""  # in words, once it is found
         self.data: Prepared | None = None
@@ -130,7 +138,20 @@ class TextDataModule(L.LightningDataModule):
             max_words=self.max_words,
             length=self.length,
             truncate=self.truncate,
+            duplicates=self.duplicates,
         )
+        repeated, conflicting = self.data.repeats()
+        if repeated:
+            log.info(
+                "  %d rows repeat an earlier text (duplicates=%s); %d texts have unlike labels.",
+                repeated,
+                self.duplicates,
+                conflicting,
+            )
+        train = self.data.parts["train"]
+        self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
+        if len(self.training_rows) != len(train):
+            log.info("  sampling=%s trains on %d rows.", self.sampling, len(self.training_rows))
         for part, counts in self.rows().items():
             each = ", ".join(f"{count} {name}" for name, count in counts.items())
             log.info("  %-5s %6d rows: %s", part, sum(counts.values()), each)
@@ -142,6 +163,12 @@ class TextDataModule(L.LightningDataModule):
             part: dict(zip(self.class_names, self.data.class_counts(part, classes), strict=True))
             for part in PARTS
         }
+
+    def class_weights(self) -> list[float] | None:
+        """Of the training loss: inverse to frequency with sampling="class_weights", else None."""
+        if self.sampling != "class_weights":
+            return None
+        return balanced_weights(self.labels[self.training_rows], len(self.class_names))
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -171,9 +198,9 @@ class TextDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> BatchLoader:
         """Bucketed batches in an order drawn from seed and epoch."""
-        texts, positions = self.data.texts, self.data.parts["train"]
-        sampler = BucketSampler(positions, texts.lengths, self.batch_size, self.seed)
-        return BatchLoader(texts, sampler)
+        lengths = self.data.texts.lengths
+        sampler = BucketSampler(self.training_rows, lengths, self.batch_size, self.seed)
+        return BatchLoader(self.data.texts, sampler)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""

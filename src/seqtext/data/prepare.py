@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from seqtext.data.batches import EncodedTexts
 from seqtext.data.cache import Cache
 from seqtext.data.files import open_array, open_table, write_table
-from seqtext.data.split import PARTS, Part, Split
+from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens, write_tokens
 from seqtext.data.vocabulary import Vocabulary, encode
 
@@ -39,6 +39,13 @@ class Prepared:
         digest.update(json.dumps(self.vocabulary.words).encode())
         return digest.hexdigest()
 
+    def repeats(self) -> tuple[int, int]:
+        """How many rows repeat an earlier text, and how many texts have unlike labels."""
+        ids, labels = self.table["text_id"].to_numpy(), self.texts.labels
+        distinct = len(np.unique(ids))
+        pairs = np.unique(np.stack([ids, labels], axis=1), axis=0)
+        return len(ids) - distinct, int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
+
     def class_counts(self, part: Part, classes: int) -> list[int]:
         """Rows of each class in a part."""
         return np.bincount(self.texts.labels[self.parts[part]], minlength=classes).tolist()
@@ -54,6 +61,7 @@ def prepare(
     max_words: int | None,
     length: int | None,
     truncate: str,
+    duplicates: Duplicates,
 ) -> Prepared:
     """Prepare a data set, or find it prepared.
 
@@ -68,7 +76,7 @@ def prepare(
         "tokens", settings, lambda to: write_tokens(table["text"], cleaning, to)
     )
     settings |= {"split": split.settings(), "max_words": max_words}
-    settings |= {"length": length, "truncate": truncate}
+    settings |= {"length": length, "truncate": truncate, "duplicates": duplicates}
 
     def build(folder: Path) -> None:
         parts = split.parts(
@@ -76,6 +84,7 @@ def prepare(
             text_ids=table["text_id"].to_numpy(),
             class_names=class_names,
             official_test=table["test"].to_numpy() if "test" in table.column_names else None,
+            duplicates=duplicates,
         )
         tokens = Tokens.load(tokens_folder)
         vocabulary = Vocabulary.of_training(tokens, parts["train"], max_words)

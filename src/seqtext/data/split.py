@@ -2,22 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 
-from seqtext.options import Count, Seed, Share, UserError, checked
+from seqtext.options import Count, OptionError, Range, Seed, Share, UserError, checked
 
 log = logging.getLogger(__name__)
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
+Duplicates = Literal["group", "drop", "keep"]
 
 
 class Split:
     """Cuts the rows into a training, a validation and a test part.
-
-    Rows with the same text always come into the same part.
 
     Args:
         test: share of all texts (or their number) that judges, once, at the end
@@ -25,6 +24,9 @@ class Split:
         stratify: keep the class shares in every part
         seed: of the rows; the training seed is another one
         official: use the test part that the source defines, instead of `test`
+        folds: cut the texts into so many test parts, instead of `test`; None: no cross-validation
+        fold: which of the folds judges, from 0
+        limit: use only this share of the texts (or their number), for a quick look; None: all
     """
 
     @checked
@@ -35,9 +37,17 @@ class Split:
         stratify: bool = True,
         seed: Seed = 42,
         official: bool = False,
+        folds: Annotated[int, Range(low=2)] | None = None,
+        fold: Annotated[int, Range(low=0)] = 0,
+        limit: Share | Count | None = None,
     ):
+        if folds is not None and official:
+            raise UserError("split.folds and split.official cannot both be set: choose one.")
+        if fold >= (folds or 1):
+            raise OptionError("fold", fold, f"less than split.folds={folds or 'null'}")
         self.test, self.val, self.stratify = test, val, stratify
         self.seed, self.official = seed, official
+        self.folds, self.fold, self.limit = folds, fold, limit
 
     def __repr__(self) -> str:
         return f"Split({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
@@ -52,6 +62,7 @@ class Split:
         text_ids: np.ndarray,
         class_names: Sequence[str],
         official_test: np.ndarray | None = None,
+        duplicates: Duplicates = "group",
     ) -> dict[Part, np.ndarray]:
         """Sorted row numbers of each part.
 
@@ -60,22 +71,22 @@ class Split:
             text_ids: [rows] equal where the texts are equal
             class_names: for messages
             official_test: [rows] True where the source says so; None: it does not say
+            duplicates: rows with the same text come into the same part ("group"), or only the
+                first of them counts ("drop"), or they are cut like any others ("keep")
 
         Raises:
             UserError: if a class or a part would be too small, or no official test part exists.
         """
         rows = np.arange(len(labels))
-        if self.official:
-            if official_test is None:
-                raise UserError(
-                    "split.official=true is not possible: this source has no official test part; "
-                    "use split.official=false, or a source that has one."
-                )
-            rest, test = rows[~official_test], rows[official_test]
-            self._warn_of_shared_texts(text_ids[rest], text_ids[test])
-        else:
-            rest, test = self._cut(rows, labels, text_ids, self.test, "split.test", class_names)
-        train, val = self._cut(rest, labels, text_ids, self.val, "split.val", class_names)
+        if duplicates == "keep":
+            text_ids = rows
+        elif duplicates == "drop":
+            rows = np.sort(np.unique(text_ids, return_index=True)[1])
+        texts = _Texts(labels, text_ids, class_names)
+        if self.limit is not None:
+            rows = self._cut(rows, texts, self.limit, "split.limit")[1]
+        rest, test = self._judged(rows, texts, official_test)
+        train, val = self._cut(rest, texts, self.val, "split.val")
         parts = {"train": train, "val": val, "test": test}
         for part, chosen in parts.items():
             if len(np.unique(labels[chosen])) < 2:
@@ -85,47 +96,91 @@ class Split:
                 )
         return parts
 
-    def _cut(self, rows, labels, text_ids, size, option, class_names):
+    def _judged(
+        self, rows: np.ndarray, texts: "_Texts", official_test: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows to train and choose with, and those that judge."""
+        if self.folds is not None:
+            return self._fold(rows, texts)
+        if not self.official:
+            return self._cut(rows, texts, self.test, "split.test")
+        if official_test is None:
+            raise UserError(
+                "split.official=true is not possible: this source has no official test part; "
+                "use split.official=false, or a source that has one."
+            )
+        rest, test = rows[~official_test[rows]], rows[official_test[rows]]
+        if shared := np.isin(texts.ids[test], texts.ids[rest]).sum():
+            log.warning(
+                "%d texts of the official test part also stand in its training part.", shared
+            )
+        return rest, test
+
+    def _cut(
+        self, rows: np.ndarray, texts: "_Texts", size: float, option: str
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Two sorted arrays of rows: those that stay, and those cut off."""
         from sklearn.model_selection import train_test_split
 
-        _, first, text_of_row = np.unique(text_ids[rows], return_index=True, return_inverse=True)
-        classes = labels[rows[first]]
-        if isinstance(size, int) and size >= len(first):
+        text_of_row, classes = texts.distinct(rows)
+        if isinstance(size, int) and size >= len(classes):
             raise UserError(
-                f"{option}={size} is not possible: only {len(first)} different texts are there "
+                f"{option}={size} is not possible: only {len(classes)} different texts are there "
                 f"to cut from; choose a smaller number, or a share below 1."
             )
         if self.stratify:
-            self._check_classes(classes, class_names)
+            texts.check_classes(classes)
         try:
             _, cut = train_test_split(
-                np.arange(len(first)),
+                np.arange(len(classes)),
                 test_size=size,
                 random_state=self.seed,
                 stratify=classes if self.stratify else None,
             )
         except ValueError as error:
             raise UserError(
-                f"{option}={size} is not possible with {len(first)} different texts: {error}"
+                f"{option}={size} is not possible with {len(classes)} different texts: {error}"
             ) from error
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    @staticmethod
-    def _check_classes(classes: np.ndarray, class_names: Sequence[str]) -> None:
-        counts = np.bincount(classes, minlength=len(class_names))
-        rarest = int(counts.argmin())
-        if counts[rarest] < 2:
-            raise UserError(
-                f"Class {class_names[rarest]!r} has too few rows for a stratified split "
-                f"({counts[rarest]} left to divide): give it at least 3 different texts."
-            )
+    def _fold(self, rows: np.ndarray, texts: "_Texts") -> tuple[np.ndarray, np.ndarray]:
+        """As `_cut`, for one fold of a cross-validation."""
+        from sklearn.model_selection import KFold, StratifiedKFold
 
-    @staticmethod
-    def _warn_of_shared_texts(rest: np.ndarray, test: np.ndarray) -> None:
-        shared = np.isin(test, rest).sum()
-        if shared:
-            log.warning(
-                "%d texts of the official test part also stand in its training part.", shared
+        text_of_row, classes = texts.distinct(rows)
+        if self.stratify:
+            texts.check_classes(classes, at_least=self.folds)
+        kind = StratifiedKFold if self.stratify else KFold
+        folds = kind(self.folds, shuffle=True, random_state=self.seed)
+        try:
+            cut = list(folds.split(classes, classes))[self.fold][1]
+        except ValueError as error:
+            raise UserError(f"split.folds={self.folds} is not possible: {error}") from error
+        is_cut = np.isin(text_of_row, cut)
+        return rows[~is_cut], rows[is_cut]
+
+
+class _Texts:
+    """Labels and texts of all rows."""
+
+    def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):
+        self.labels, self.ids, self.class_names = labels, ids, class_names
+
+    def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """[rows] the number of each row's text, and [texts] the class of each text's first row."""
+        _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
+        return text_of_row, self.labels[rows[first]]
+
+    def check_classes(self, classes: np.ndarray, at_least: int = 2) -> None:
+        """Raises:
+        UserError: if a class has too few texts to be in every part.
+        """
+        counts = np.bincount(classes, minlength=len(self.class_names))
+        rarest = int(counts.argmin())
+        if counts[rarest] < at_least:
+            raise UserError(
+                f"Class {self.class_names[rarest]!r} has too few rows for a stratified split "
+                f"({counts[rarest]} left to divide): give it at least {at_least + 1} different "
+                f"texts."
             )

@@ -61,15 +61,23 @@ class TextClassifier(L.LightningModule):
         else:
             super().__setattr__(name, value)
 
-    def train_with(self, optimizer: OptimizerFactory, schedule: Schedule = "none") -> None:
+    def train_with(
+        self,
+        optimizer: OptimizerFactory,
+        schedule: Schedule = "none",
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
         """Set what `Trainer.fit` will use.
 
         Args:
             optimizer: parameters → optimizer
             schedule: of the learning rate over all steps; "one_cycle" rises to the optimizer's
                 learning rate and falls to zero (Smith and Topin, 2018)
+            class_weights: [C] of the training loss; None: all classes count alike
         """
         self._make_optimizer, self._schedule = optimizer, schedule
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Optimizer over every parameter that is to be trained, and the schedule."""
@@ -118,7 +126,7 @@ class TextClassifier(L.LightningModule):
         """Mean loss of a batch."""
         logits = self(batch.ids, batch.lengths)
         self._seen["train"].append((logits.detach(), batch.labels))
-        return loss_of(logits, batch.labels)
+        return loss_of(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits; the epoch's end makes the scores."""

@@ -28,8 +28,19 @@ def metric_names(class_names: Sequence[str]) -> list[str]:
     return list(scores(logits, torch.arange(classes), class_names))
 
 
-def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy; logits [N] of class 1, or [N, C]."""
+def loss_of(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy; logits [N] of class 1, or [N, C].
+
+    With weights [C] each row's loss counts times its class's weight, and the sum is divided by N
+    (as Keras' class_weight does).
+    """
+    if class_weights is not None:
+        losses = (
+            F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
+            if logits.ndim == 1
+            else F.cross_entropy(logits, labels, reduction="none")
+        )
+        return (losses * class_weights[labels]).mean()
     if logits.ndim == 1:
         return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
     return F.cross_entropy(logits, labels)

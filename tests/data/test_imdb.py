@@ -221,6 +221,18 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
     assert sum(map(len, loaded(kaggle_dir, duplicates="drop").data.parts.values())) == 240
 
 
+def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
+    write_tar(
+        folder / "aclImdb_v1.tar.gz", [*reviews, *reviews[2:5]]
+    )  # two come into the test half
+    for _ in range(2):  # from a cold and from a warm cache
+        caplog.clear()
+        loaded(folder, split=Split(official=True))
+        assert "2 test rows have a text that was trained or chosen with" in caplog.text
+    assert loaded(folder).data.shared() == 0
+    assert loaded(folder, split=Split(seed=3), duplicates="drop").data.shared() == 0
+
+
 def test_cache_follows_content(kaggle_dir, reviews):
     loaded(kaggle_dir)
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(reviews[:100]))

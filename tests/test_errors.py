@@ -1,11 +1,13 @@
 """Bad input ends in one sentence that says what to do, a non-zero status and no traceback."""
 
 import gzip
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
-from tests.conftest import csv_of, write_tar, write_tree
+from tests.conftest import ROOT, csv_of, write_tar, write_tree
 
 
 def told(result: tuple[int, str, str]) -> str:
@@ -200,3 +202,16 @@ def test_one_bad_job_of_a_sweep(train, small, tmp_path):
     assert "Traceback" not in error
     assert "model.units=-1" in error
     assert len(list(tmp_path.glob("outputs/*/*/metrics.json"))) == 2
+
+
+def test_output_that_nobody_reads_to_its_end():
+    done = subprocess.run(
+        f"{sys.executable} {ROOT / 'train.py'} --help | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""

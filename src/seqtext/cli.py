@@ -38,6 +38,9 @@ def told_simply(main: Callable[[], object]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
         main()
+    except BrokenPipeError:  # as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (Refused, *MISTAKES) as caught:
         error = caught.__cause__ if isinstance(caught, Refused) else caught
         if traceback_wanted:

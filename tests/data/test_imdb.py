@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from seqtext.data import imdb
+from seqtext.data import download, imdb
 from seqtext.data.download import Download
 from seqtext.data.imdb import IMDB
 from seqtext.data.split import Split
@@ -112,10 +112,25 @@ def server(tmp_path, reviews):
     served = tmp_path / "served"
     served.mkdir()
     write_tar(served / "aclImdb_v1.tar.gz", reviews)
+    done = threading.Event()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments):
             super().__init__(*arguments, directory=str(served))
+
+        def do_GET(self):
+            if self.path.startswith("/good/"):
+                self.path = self.path.removeprefix("/good")
+                return super().do_GET()
+            content = (served / "aclImdb_v1.tar.gz").read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+            if self.path.startswith("/stalls/"):
+                done.wait(30)
+            self.close_connection = True
+            return None
 
         def log_message(self, *arguments):
             pass
@@ -123,7 +138,8 @@ def server(tmp_path, reviews):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{httpd.server_port}", served / "aclImdb_v1.tar.gz"
+        yield f"http://127.0.0.1:{httpd.server_port}/good", served / "aclImdb_v1.tar.gz"
+        done.set()
         httpd.shutdown()
         thread.join()
 
@@ -148,16 +164,21 @@ def test_download_is_not_repeated(folder, server, monkeypatch):
     assert len(loaded(folder, download=True).labels) == 240
 
 
-@pytest.mark.parametrize("fault", ["wrong checksum", "not there", "no server"])
+@pytest.mark.parametrize(
+    "fault", ["wrong checksum", "not there", "no server", "truncated", "stalls"]
+)
 def test_failed_download(folder, server, monkeypatch, fault):
     good = source(*server)
     url = {
         "wrong checksum": good.url,
         "not there": good.url.replace("_v1", "_v2"),
         "no server": "http://127.0.0.1:9/aclImdb_v1.tar.gz",
+        "truncated": good.url.replace("/good/", "/truncated/"),
+        "stalls": good.url.replace("/good/", "/stalls/"),
     }[fault]
     md5 = "0" * 32 if fault == "wrong checksum" else good.md5
     monkeypatch.setattr(imdb, "STANFORD", Download(url, md5, good.page))
+    monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with pytest.raises(UserError, match="could not be downloaded") as failure:
         loaded(folder, download=True)
     assert str(folder) in str(failure.value)

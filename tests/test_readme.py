@@ -55,8 +55,10 @@ def test_tensorboard_is_there():
 
 
 def test_folders_exist():
-    tree = next(block for _, block in re.findall(r"```(\n)(.*?)```", README, re.DOTALL))
-    for name in re.findall(r"^ {0,2}([\w.]+[/.]\w*)", tree, re.MULTILINE):
+    tree = re.search(r"## Folders\n\n```\n(.*?)```", README, re.DOTALL)[1]
+    names = re.findall(r"^ {0,2}([\w.]+/?) ", tree, re.MULTILINE)
+    assert {"train.py", "conf/", "data/", "models/", "results/", "run.py", "tests/"} < set(names)
+    for name in names:
         assert (ROOT / name).exists() or (ROOT / "src" / "seqtext" / name).exists(), name
 
 

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from seqtext.build import trainer_of
 from seqtext.data.batches import EncodedTexts
 from seqtext.data.datamodule import TextDataModule
-from seqtext.data.prepare import Prepared
+from seqtext.data.prepare import Prepared, Repeats
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.launch import quieten_lightning
 from seqtext.models.classifier import one_cycle
@@ -43,7 +43,7 @@ def random_texts() -> TextDataModule:
     texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows), np.arange(rows))
     parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
     data = TextDataModule(batch_size=BATCH)
-    data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts)
+    data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts, Repeats(0, 0, 0))
     data.training_rows = parts["train"]
     return data
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -235,8 +236,6 @@ def test_two_runs_never_share_a_folder(train, small, tmp_path):
 
 
 def test_folder_in_use_is_refused(tmp_path):
-    from filelock import FileLock
-
     from seqtext.options import UserError
 
     (tmp_path / "run").mkdir()
@@ -284,3 +283,13 @@ def test_other_trainer_options(small, tmp_path, options):
     folder = RunFolder(tmp_path / "run")
     run(settings_of(*small, *options), folder)
     assert folder.finished()["epochs"] >= 1
+
+
+def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
+    (tmp_path / ".hydra").mkdir()
+    with FileLock(tmp_path / ".lock"):
+        RunFolder(tmp_path).withdraw()
+        assert (tmp_path / ".hydra").exists()
+        assert (tmp_path / ".lock").exists()
+    RunFolder(tmp_path).withdraw()
+    assert not tmp_path.exists()

@@ -28,7 +28,6 @@ from seqtext.options import (
     Share,
     UserError,
     check,
-    checked,
     unknown_option,
 )
 
@@ -64,7 +63,7 @@ def check_options(group: str, config: dict[str, Any]) -> None:
     """
     kind = buildable_class(group, str(config.get("_target_")))
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, kind.__init__, options, facts=("self", *FACTS.get(group, ())))
+    _check(group, kind.__init__, options, facts=("self", *FACTS[group]))
 
 
 def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
@@ -129,7 +128,6 @@ def buildable_class(group: str, target: str) -> type:
     )
 
 
-@checked
 def make_trainer(
     logger: Any,
     callbacks: list,
@@ -146,7 +144,7 @@ def make_trainer(
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
     """Lightning's Trainer, with those of its options that leave a run's results whole."""
-    if devices not in (1, [0]) and len(devices) != 1:
+    if devices != 1 and len(devices) != 1:
         raise OptionError("devices", devices, "1, or a list with the number of one device")
     return Trainer(
         logger=logger,

@@ -127,7 +127,7 @@ def _train_and_test(
         "monitor": options.monitor,
         "score": checkpoints.best_score,
         "best_epoch": chosen["epoch"] + 1,
-        "epochs": load_checkpoint(folder.last)["epoch"] + 1,
+        "epochs": checkpoints.epochs,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "seconds": seconds,
         "source": data.source,

@@ -234,7 +234,7 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
         csv_of([*reviews, reviews[1], reviews[1], (text, other[label])])
     )
     data = loaded(kaggle_dir)
-    assert data.data.repeats() == (3, 1)
+    assert data.data.repeats == (3, 1, 0)
     assert "3 rows repeat an earlier text (duplicates=group); 1 texts have unlike labels" in (
         caplog.text
     )
@@ -250,8 +250,8 @@ def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
         caplog.clear()
         loaded(folder, split=Split(official=True))
         assert "2 test rows have a text that was trained or chosen with" in caplog.text
-    assert loaded(folder).data.shared() == 0
-    assert loaded(folder, split=Split(seed=3), duplicates="drop").data.shared() == 0
+    assert loaded(folder).data.repeats.in_test == 0
+    assert loaded(folder, split=Split(seed=3), duplicates="drop").data.repeats.in_test == 0
 
 
 def test_cache_follows_content(kaggle_dir, reviews):

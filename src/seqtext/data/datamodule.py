@@ -140,16 +140,18 @@ class TextDataModule(L.LightningDataModule):
             truncate=self.truncate,
             duplicates=self.duplicates,
         )
-        repeated, conflicting = self.data.repeats()
-        if repeated:
+        repeats = self.data.repeats
+        if repeats.rows:
             log.info(
                 "  %d rows repeat an earlier text (duplicates=%s); %d texts have unlike labels.",
-                repeated,
+                repeats.rows,
                 self.duplicates,
-                conflicting,
+                repeats.conflicting,
             )
-        if shared := self.data.shared():
-            log.warning("  %d test rows have a text that was trained or chosen with.", shared)
+        if repeats.in_test:
+            log.warning(
+                "  %d test rows have a text that was trained or chosen with.", repeats.in_test
+            )
         train = self.data.parts["train"]
         self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
         if len(self.training_rows) != len(train):

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,19 @@ from seqtext.data.files import open_array, open_table, write_table
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens, write_tokens
 from seqtext.data.vocabulary import Vocabulary, encode
+
+
+class Repeats(NamedTuple):
+    """Texts that stand in several rows.
+
+    rows: how many rows repeat the text of an earlier one
+    conflicting: how many texts have unlike labels
+    in_test: how many test rows have a text that stands in the training or validation part too
+    """
+
+    rows: int
+    conflicting: int
+    in_test: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,7 @@ class Prepared:
     texts: EncodedTexts
     vocabulary: Vocabulary
     parts: dict[Part, np.ndarray]
+    repeats: Repeats
 
     def fingerprint(self) -> str:
         """A digest of labels, parts and vocabulary: a run goes on with the same data only."""
@@ -38,19 +53,6 @@ class Prepared:
             digest.update(self.parts[part])
         digest.update(json.dumps(self.vocabulary.words).encode())
         return digest.hexdigest()
-
-    def repeats(self) -> tuple[int, int]:
-        """How many rows repeat an earlier text, and how many texts have unlike labels."""
-        ids, labels = self.table["text_id"].to_numpy(), self.texts.labels
-        distinct = len(np.unique(ids))
-        pairs = np.unique(np.stack([ids, labels], axis=1), axis=0)
-        return len(ids) - distinct, int((np.unique(pairs[:, 0], return_counts=True)[1] > 1).sum())
-
-    def shared(self) -> int:
-        """How many test rows have a text that stands in the training or validation part too."""
-        ids = self.table["text_id"].to_numpy()
-        seen = np.concatenate([ids[self.parts["train"]], ids[self.parts["val"]]])
-        return int(np.isin(ids[self.parts["test"]], seen).sum())
 
     def class_counts(self, part: Part, classes: int) -> list[int]:
         """Rows of each class in a part."""
@@ -95,7 +97,8 @@ def prepare(
         tokens = Tokens.load(tokens_folder)
         vocabulary = Vocabulary.of_training(tokens, parts["train"], max_words)
         ids, offsets = encode(tokens, vocabulary, length, keep_head=truncate == "head")
-        _write_encoded(folder, ids, offsets, vocabulary, parts)
+        repeats = _count_repeats(table, parts)
+        _write_encoded(folder, ids, offsets, vocabulary, parts, repeats)
 
     return _open(table, cache.entry("ids", settings, build))
 
@@ -105,17 +108,29 @@ def _write_rows(table: pa.Table, folder: Path) -> None:
     write_table(table.append_column("text_id", text_ids), folder / "table.arrow")
 
 
-def _write_encoded(folder, ids, offsets, vocabulary, parts) -> None:
+def _count_repeats(table: pa.Table, parts: dict[Part, np.ndarray]) -> Repeats:
+    ids, labels = table["text_id"].to_numpy(), table["label"].to_numpy()
+    pairs = np.unique(np.stack([ids, labels], axis=1), axis=0)
+    labels_of_text = np.unique(pairs[:, 0], return_counts=True)[1]
+    used = ids[np.concatenate([parts["train"], parts["val"]])]
+    return Repeats(
+        rows=len(ids) - len(labels_of_text),
+        conflicting=int((labels_of_text > 1).sum()),
+        in_test=int(np.isin(ids[parts["test"]], used).sum()),
+    )
+
+
+def _write_encoded(folder, ids, offsets, vocabulary, parts, repeats) -> None:
     ids.tofile(folder / "ids.bin")
     offsets.tofile(folder / "offsets.bin")
     for part in PARTS:
         parts[part].tofile(folder / f"{part}.bin")
-    facts = {"dtype": ids.dtype.name, "words": vocabulary.words}
-    (folder / "vocabulary.json").write_text(json.dumps(facts))
+    facts = {"dtype": ids.dtype.name, "words": vocabulary.words, "repeats": repeats}
+    (folder / "facts.json").write_text(json.dumps(facts))
 
 
 def _open(table: pa.Table, folder: Path) -> Prepared:
-    facts = json.loads((folder / "vocabulary.json").read_text())
+    facts = json.loads((folder / "facts.json").read_text())
     texts = EncodedTexts(
         ids=open_array(folder / "ids.bin", facts["dtype"]),
         offsets=open_array(folder / "offsets.bin", np.int64),
@@ -123,4 +138,4 @@ def _open(table: pa.Table, folder: Path) -> Prepared:
         rows=np.arange(table.num_rows),
     )
     parts = {part: open_array(folder / f"{part}.bin", np.int64) for part in PARTS}
-    return Prepared(table, texts, Vocabulary(facts["words"]), parts)
+    return Prepared(table, texts, Vocabulary(facts["words"]), parts, Repeats(*facts["repeats"]))

@@ -37,6 +37,7 @@ class Checkpoints(Checkpoint):
         self.best, self.last, self.monitor = best, last, monitor
         self.seconds, self.description = 60 * minutes, description
         self.best_score: float | None = None
+        self.epochs = 0  # finished so far
         self._saved = time.monotonic()
         self._random_state: dict[str, Any] | None = None
 
@@ -56,6 +57,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Save after an epoch; the best first, since last.ckpt remembers which that was."""
+        self.epochs = trainer.current_epoch + 1
         score = float(trainer.callback_metrics[self.monitor])
         if is_better(score, self.best_score, self.monitor):
             self.best_score = score
@@ -74,12 +76,12 @@ class Checkpoints(Checkpoint):
         self._random_state = checkpoint["random_state"]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far."""
-        return {"best_score": self.best_score}
+        """The best score and the number of epochs so far."""
+        return {"best_score": self.best_score, "epochs": self.epochs}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self.best_score = state["best_score"]
+        self.best_score, self.epochs = state["best_score"], state["epochs"]
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
         aside = path.with_suffix(".new")  # Lightning's own is not atomic across file systems

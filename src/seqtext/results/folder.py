@@ -51,13 +51,19 @@ class RunFolder:
             raise already_holds_a_run(self.path)
 
     def withdraw(self) -> None:
-        """Take back what Hydra wrote for a run that was refused before its first checkpoint."""
-        if self.last.exists():
+        """Take back what Hydra wrote for a run that was refused before its first checkpoint.
+
+        Nothing happens where the folder is another process's.
+        """
+        try:
+            self.claim(resume=False)
+        except (UserError, OSError):
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
         for file in self.path.glob("*.log"):
             if file.stat().st_size == 0:
                 file.unlink()
+        self.release()
         with suppress(OSError):  # what is not ours stays, and the folder with it
             (self.path / ".lock").unlink(missing_ok=True)
             self.path.rmdir()

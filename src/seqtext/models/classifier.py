@@ -55,7 +55,7 @@ class TextClassifier(L.LightningModule):
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning writes this one 40 times a step, and a module's own way takes 3 µs each.
+        # Lightning writes this one some 40 times a step, and a module's own way is slow.
         if name == "_current_fx_name":
             self.__dict__[name] = value
         else:

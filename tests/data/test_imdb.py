@@ -146,7 +146,9 @@ def server(tmp_path, reviews):
 
 def source(url: str, path) -> Download:
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    return Download(f"{url}/{path.name}", md5, page="http://127.0.0.1/page")
+    return Download(
+        f"{url}/{path.name}", "http://127.0.0.1/page", f"md5:{md5}", path.stat().st_size
+    )
 
 
 def test_download(folder, server, monkeypatch, reviews):
@@ -165,19 +167,21 @@ def test_download_is_not_repeated(folder, server, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "fault", ["wrong checksum", "not there", "no server", "truncated", "stalls"]
+    "fault", ["wrong checksum", "wrong size", "not there", "no server", "truncated", "stalls"]
 )
 def test_failed_download(folder, server, monkeypatch, fault):
     good = source(*server)
     url = {
         "wrong checksum": good.url,
+        "wrong size": good.url,
         "not there": good.url.replace("_v1", "_v2"),
         "no server": "http://127.0.0.1:9/aclImdb_v1.tar.gz",
         "truncated": good.url.replace("/good/", "/truncated/"),
         "stalls": good.url.replace("/good/", "/stalls/"),
     }[fault]
-    md5 = "0" * 32 if fault == "wrong checksum" else good.md5
-    monkeypatch.setattr(imdb, "STANFORD", Download(url, md5, good.page))
+    checksum = "md5:" + "0" * 32 if fault == "wrong checksum" else good.checksum
+    checksum, size = (None, good.size + 1) if fault == "wrong size" else (checksum, good.size)
+    monkeypatch.setattr(imdb, "STANFORD", Download(url, good.page, checksum, size))
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with pytest.raises(UserError, match="could not be downloaded") as failure:
         loaded(folder, download=True)

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 STANFORD = Download(
     url="https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
-    md5="7c2ac02c03563afcf9b574c7e56c153a",
     page="https://ai.stanford.edu/~amaas/data/sentiment",
+    checksum="md5:7c2ac02c03563afcf9b574c7e56c153a",
 )
 TREE = "aclImdb"
 MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")

@@ -40,7 +40,7 @@ def random_texts() -> TextDataModule:
     rng = np.random.default_rng(0)
     ids = rng.integers(2, WORDS, size=rows * LENGTH).astype(np.uint16)
     offsets = np.arange(rows + 1) * LENGTH
-    texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows), np.arange(rows))
+    texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows))
     parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
     data = TextDataModule(batch_size=BATCH)
     data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts, Repeats(0, 0, 0))

@@ -9,6 +9,8 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start: they share the cores
+
 import pytest
 import torch
 from hydra import compose, initialize_config_dir

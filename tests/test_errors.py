@@ -96,7 +96,10 @@ def test_a_refused_run_may_be_mended_in_its_folder(train, small, tmp_path):
         ("review,sentiment\n", ["IMDB Dataset.csv", "no rows"]),
         ("review,mood\ngood,positive\n", ["'sentiment'", "'review'", "'mood'"]),
         ("review,sentiment\ngood,positive\nso so,mixed\n", ["row 2", "'sentiment'", "'mixed'"]),
-        ("review,sentiment\ngood,positive\nbad,negative,x\n", ["IMDB Dataset.csv", "CSV"]),
+        (
+            "review,sentiment\ngood,positive\nbad,negative,x\n",
+            ["Dataset.csv, row 2: 3 columns"],
+        ),
         ("review,sentiment\n" + "good,positive\nfine,positive\n", ["'negative'", "too few"]),
     ],
 )

@@ -108,7 +108,8 @@ def test_checkpoints_are_plain_and_complete(finished):
     for path in (folder.best, folder.last):
         content = torch.load(path, weights_only=True)["seqtext"]
         assert content["class_names"] == ["negative", "positive"]
-        assert content["cleaning"] == ["strip_html", "keep_letters", "drop_single_letters", "lower"]
+        steps = ["strip_html", "keep_letters", "drop_single_letters", "lower"]
+        assert content["cleaning"] == {"steps": steps, "stopwords": None}
         assert {"wonderful", "dreadful"} < set(content["vocabulary"])
         assert content["config"]["model"]["units"] == 8
 
@@ -258,7 +259,7 @@ def test_sweep(train, small, tmp_path):
     assert len({(s["model"]["_target_"], s["model"]["pooling"]) for s in settings}) == 6
     assert "pooling-max" in jobs[1].name
     kinds = sorted(p.name for p in (tmp_path / "cache").iterdir())
-    assert kinds == ["ids", "table", "tokens"]
+    assert kinds == ["ids", "rows", "tokens"]
     for kind in kinds:  # prepared once per sweep
         assert len([p for p in (tmp_path / "cache" / kind).iterdir() if p.is_dir()]) == 1
 

@@ -4,9 +4,8 @@ A configuration may come from a stranger's run folder, so it can only name class
 package's data sets, models and embeddings, and torch's optimizers.
 """
 
-import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any, Literal
@@ -28,6 +27,7 @@ from seqtext.options import (
     Share,
     UserError,
     check,
+    hints_of,
     unknown_option,
 )
 
@@ -38,7 +38,7 @@ GROUPS = {
     "optimizer": ("torch.optim", Optimizer),
 }
 FACTS = {  # arguments that a run gives: no options
-    "dataset": ("split", "sampling", "seed", "cache"),
+    "dataset": ("split", "sampling", "class_weights", "seed", "cache"),
     "embedding": ("vocabulary_size",),
     "model": ("embedding", "classes"),
     "optimizer": ("params",),
@@ -63,7 +63,7 @@ def check_options(group: str, config: dict[str, Any]) -> None:
     """
     kind = buildable_class(group, str(config.get("_target_")))
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, kind.__init__, options, facts=("self", *FACTS[group]))
+    _check(group, hints_of(kind), options, facts=FACTS[group])
 
 
 def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
@@ -104,7 +104,7 @@ def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
 
 def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Make a `kind` from a group that has no target, such as `split`."""
-    _check(group, kind.__init__, config, facts=("self",))
+    _check(group, hints_of(kind), config)
     return kind(**config)
 
 
@@ -173,7 +173,7 @@ def trainer_of(config: dict[str, Any], logger: Any = False, callbacks: Sequence 
     Raises:
         UserError: if an option does not exist or does not fit, or Lightning refuses its value.
     """
-    _check("trainer", make_trainer, config, facts=("logger", "callbacks"))
+    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks"))
     try:
         return make_trainer(logger=logger, callbacks=list(callbacks), **config)
     except OptionError as error:
@@ -183,14 +183,14 @@ def trainer_of(config: dict[str, Any], logger: Any = False, callbacks: Sequence 
 
 
 def _check(
-    group: str, function: Callable, options: Mapping[str, Any], facts: Sequence[str] = ()
+    group: str, hints: Mapping[str, Any], options: Mapping[str, Any], facts: Sequence[str] = ()
 ) -> None:
-    """Refuse options that the function does not take, or that do not fit its type hints."""
-    known = [name for name in inspect.signature(function).parameters if name not in facts]
+    """Refuse options that are none, or that do not fit their type hints."""
+    known = [name for name in hints if name not in facts]
     for option in options:
         if option not in known:
             raise unknown_option(option, known, group)
     try:
-        check(function, options)
+        check(hints, options)
     except OptionError as error:
         raise error.within(group) from error

@@ -61,13 +61,29 @@ class OptionError(UserError):
         return OptionError(option, self.value, self.expected)
 
 
-def check(function: Callable, arguments: Mapping[str, Any]) -> None:
-    """Refuse arguments that do not fit the function's annotations.
+def hints_of(function: Callable) -> dict[str, Any]:
+    """The type hints of all arguments that a function or class takes.
+
+    A class whose constructor hands others on (``**shared``) takes those of its parent too.
+    """
+    is_class = isinstance(function, type)
+    constructor = function.__init__ if is_class else function
+    hints = get_type_hints(constructor, include_extras=True)
+    own, handed_on = {}, {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.VAR_KEYWORD:
+            own[name] = hints.get(name, Any)
+        elif is_class:
+            handed_on = hints_of(function.__mro__[1])
+    return own | {name: hint for name, hint in handed_on.items() if name not in own}
+
+
+def check(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that do not fit their type hints.
 
     Raises:
         OptionError: naming the first argument that does not fit, and what would.
     """
-    hints = get_type_hints(function, include_extras=True)
     for name, value in arguments.items():
         if name in hints and (expected := mismatch(value, hints[name])):
             raise OptionError(name, value, expected)
@@ -76,10 +92,11 @@ def check(function: Callable, arguments: Mapping[str, Any]) -> None:
 def checked(function: Callable) -> Callable:
     """A function that refuses arguments that do not fit its annotations (see `check`)."""
     signature = inspect.signature(function)
+    hints = get_type_hints(function, include_extras=True)
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        check(function, signature.bind(*args, **kwargs).arguments)
+        check(hints, signature.bind(*args, **kwargs).arguments)
         return function(*args, **kwargs)
 
     return wrapper

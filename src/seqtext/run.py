@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
-from seqtext.data.sampling import Sampling
+from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
@@ -36,11 +36,13 @@ class Options:
         patience: Count | None,
         schedule: Schedule,
         sampling: Sampling,
+        class_weights: ClassWeights,
         checkpoint_minutes: Positive,
         cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
-        self.schedule, self.sampling = schedule, sampling
+        self.schedule = schedule
+        self.sampling, self.class_weights = sampling, class_weights
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
 
@@ -100,6 +102,7 @@ def _train_and_test(
         split=split,
         sampling=options.sampling,
         seed=options.seed,
+        class_weights=options.class_weights,
         cache=options.cache,
     )
     data.setup()
@@ -134,7 +137,7 @@ def _train_and_test(
         "rows": data.rows(),
         "settings": settings,
     }
-    return record(folder, logger, predictions, data.texts, settings, facts)
+    return record(folder, logger, predictions, data.data.rows, settings, facts)
 
 
 def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
@@ -209,7 +212,7 @@ def _checkpoints(
         settings,
         data.vocabulary.words,
         data.class_names,
-        data.cleaning,
+        data.cleaning.settings(),
         data.data.fingerprint(),
     )
     return Checkpoints(

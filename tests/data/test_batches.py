@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from seqtext.data.batches import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
+from seqtext.data.batches import (
+    BalancedSampler,
+    BatchLoader,
+    BucketSampler,
+    EncodedTexts,
+    SortedSampler,
+)
+from seqtext.options import UserError
 
 
 @pytest.fixture
@@ -15,7 +22,7 @@ def texts() -> EncodedTexts:
     lengths = rng.integers(1, 30, size=101)
     ids = rng.integers(1, 500, size=lengths.sum()).astype(np.uint16)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return EncodedTexts(ids, offsets, labels=np.arange(101) % 2, rows=np.arange(101) + 1000)
+    return EncodedTexts(ids, offsets, labels=np.arange(101) % 2)
 
 
 def loader_of(texts: EncodedTexts, epoch: int = 0, seed: int = 0) -> BatchLoader:
@@ -37,13 +44,13 @@ def test_a_batch_is_what_one_row_at_a_time_would_give(texts):
         assert batch.lengths[row] == len(expected)
         assert batch.ids[row].tolist() == expected + [0] * (batch.ids.shape[1] - len(expected))
     assert batch.labels.tolist() == [1, 1, 0]
-    assert batch.rows.tolist() == [1007, 1003, 1050]
+    assert batch.rows.tolist() == [7, 3, 50]
     assert {part.dtype for part in batch} == {torch.int64}
 
 
 def test_every_text_once_an_epoch(texts):
     batches = rows_of(loader_of(texts))
-    assert sorted(itertools.chain(*batches)) == list(range(1000, 1101))
+    assert sorted(itertools.chain(*batches)) == list(range(101))
     assert len(batches) == len(loader_of(texts)) == 13
     assert max(map(len, batches)) == 8
 
@@ -61,10 +68,43 @@ def test_buckets_save_padding(texts):
     assert texts.lengths.sum() <= padded < 0.8 * unsorted
 
 
+def balanced(texts: EncodedTexts, labels: np.ndarray, size: int = 8) -> BalancedSampler:
+    return BalancedSampler(np.arange(101), labels, texts.lengths, size, seed=0)
+
+
+def test_balanced_batches_hold_each_class_alike(texts):
+    labels = np.arange(101) % 10 // 8  # eight rows of class 0 to two of class 1
+    sampler = balanced(texts, labels)
+    batches = sampler.batches()
+    assert len(batches) == len(sampler) == 13
+    assert all(np.bincount(labels[batch]).tolist() == [4, 4] for batch in batches)
+    seen = np.concatenate(batches)
+    assert np.isin(np.flatnonzero(labels), seen).all(), "every text of the rare class is met"
+    frequent = seen[labels[seen] == 0]
+    assert len(frequent) == len(set(frequent)), "no text of the frequent class comes twice"
+    assert (np.concatenate(sampler.batches()) == seen).all()
+    sampler.set_epoch(1)
+    assert set(np.concatenate(sampler.batches())) != set(seen), "another part of it each epoch"
+
+
+def test_balanced_batches_of_three_classes_and_like_lengths(texts):
+    labels = np.arange(101) % 3
+    batches = balanced(texts, labels).batches()
+    for batch in batches:
+        assert sorted(np.bincount(labels[batch])) == [2, 3, 3]
+    spread = np.mean([np.ptp(texts.lengths[batch]) for batch in batches])
+    assert spread < 0.5 * np.ptp(texts.lengths)
+
+
+def test_batch_too_small_for_all_classes(texts):
+    with pytest.raises(UserError, match=r"batch_size=8 is too small .* 9 classes"):
+        balanced(texts, np.arange(101) % 9)
+
+
 def test_evaluation_order_is_always_the_same(texts):
     loader = BatchLoader(texts, SortedSampler(np.arange(50), texts.lengths, 16))
     assert rows_of(loader) == rows_of(loader)
-    assert sorted(itertools.chain(*rows_of(loader))) == list(range(1000, 1050))
+    assert sorted(itertools.chain(*rows_of(loader))) == list(range(50))
 
 
 @pytest.mark.parametrize("done", [0, 1, 6, 12])

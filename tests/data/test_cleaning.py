@@ -9,10 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from seqtext.data.cleaning import STEPS, check_steps, clean
+from seqtext.data.cleaning import (
+    DROP_STOPWORDS,
+    STEPS,
+    Cleaning,
+    drop_words,
+    english_stop_words,
+    read_stopwords,
+)
 from seqtext.options import UserError
 
-STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b", re.ASCII)
+STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b")
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 REFERENCE = {
     "strip_html": lambda text: re.sub("<[^>]*>", " ", text),
@@ -41,14 +48,14 @@ TEXTS = [
 
 @pytest.mark.parametrize("step", REFERENCE)
 def test_step_equals_reference(step):
-    cleaned = STEPS[step](pa.array(TEXTS)).to_pylist()
+    cleaned = Cleaning([step])(pa.array(TEXTS)).to_pylist()
     assert cleaned == [REFERENCE[step](text) for text in TEXTS]
 
 
 @pytest.mark.parametrize("step", REFERENCE)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_step_equals_reference_on_strange_texts(step, texts):
-    cleaned = STEPS[step](pa.array(texts, pa.string())).to_pylist()
+    cleaned = Cleaning([step])(pa.array(texts, pa.string())).to_pylist()
     assert cleaned == [REFERENCE[step](text) for text in texts]
 
 
@@ -57,15 +64,54 @@ def test_lower():
 
 
 def test_every_step_is_compared():
-    assert set(STEPS) == set(REFERENCE) | {"lower"}
+    assert {*STEPS, DROP_STOPWORDS} == set(REFERENCE) | {"lower"}
 
 
 def test_steps_apply_in_order():
     text = pa.array(["I <i>LOVED</i> it, a lot"])
     steps = ["strip_html", "keep_letters", "drop_single_letters", "lower"]
-    assert clean(text, steps)[0].as_py().split() == ["loved", "it", "lot"]
+    assert Cleaning(steps)(text)[0].as_py().split() == ["loved", "it", "lot"]
 
 
 def test_unknown_step_is_named():
     with pytest.raises(UserError, match=r"keep_leters.*keep_letters"):
-        check_steps(["lower", "keep_leters"])
+        Cleaning(["lower", "keep_leters"])
+
+
+WORDS = ["the", "it's", "é", "_", "-", " ", "the the", "The", "²", "\u0301", "x9", "so", "ñ"]
+
+
+@given(text=st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
+def test_stop_words_between_strange_letters(text):
+    dropped = drop_words(pa.array([text]), english_stop_words())
+    assert dropped.to_pylist() == [STOPWORDS.sub(" ", text)]
+
+
+def test_stop_words_of_a_file(tmp_path):
+    file = tmp_path / "stop.txt"
+    file.write_text("\ufeffétait don\ndon't c++\n", encoding="utf-8")
+    cleaning = Cleaning(["drop_stopwords"], read_stopwords(str(file)))
+    assert cleaning(pa.array(["don't était là, do c++ the"]))[0].as_py().split() == [
+        "là,",
+        "do",
+        "the",
+    ]
+    assert cleaning.settings() == {
+        "steps": ["drop_stopwords"],
+        "stopwords": ["c++", "don", "don't", "était"],
+    }
+
+
+def test_thousands_of_stop_words():
+    words = [f"word{number}" for number in range(5000)]
+    assert drop_words(pa.array([" ".join(words) + " other"]), words)[0].as_py().split() == ["other"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(None, "No such file"), (b"", "holds no words"), (b"\xe9", "not UTF-8")]
+)
+def test_useless_file_of_stop_words(tmp_path, content, said):
+    if content is not None:
+        (tmp_path / "stop.txt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"dataset\.stopwords=.*stop\.txt .*{said}"):
+        read_stopwords(str(tmp_path / "stop.txt"))

@@ -3,8 +3,10 @@
 import hashlib
 import http.server
 import importlib
+import io
 import linecache
 import sys
+import tarfile
 import threading
 
 import pytest
@@ -152,7 +154,7 @@ def source(url: str, path) -> Download:
 
 
 def test_download(folder, server, monkeypatch, reviews):
-    monkeypatch.setattr(imdb, "STANFORD", source(*server))
+    monkeypatch.setattr(IMDB, "direct", source(*server))
     data = loaded(folder, download=True)
     assert content(data) == expected(reviews)
     assert "downloaded" in data.source
@@ -160,7 +162,7 @@ def test_download(folder, server, monkeypatch, reviews):
 
 
 def test_download_is_not_repeated(folder, server, monkeypatch):
-    monkeypatch.setattr(imdb, "STANFORD", source(*server))
+    monkeypatch.setattr(IMDB, "direct", source(*server))
     loaded(folder, download=True)
     server[1].unlink()
     assert len(loaded(folder, download=True).labels) == 240
@@ -181,7 +183,7 @@ def test_failed_download(folder, server, monkeypatch, fault):
     }[fault]
     checksum = "md5:" + "0" * 32 if fault == "wrong checksum" else good.checksum
     checksum, size = (None, good.size + 1) if fault == "wrong size" else (checksum, good.size)
-    monkeypatch.setattr(imdb, "STANFORD", Download(url, good.page, checksum, size))
+    monkeypatch.setattr(IMDB, "direct", Download(url, good.page, checksum, size))
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with pytest.raises(UserError, match="could not be downloaded") as failure:
         loaded(folder, download=True)
@@ -206,6 +208,9 @@ def test_vocabulary_knows_no_word_of_validation_and_test_rows(kaggle_dir, review
 OTHER_SETTINGS = [
     {"cleaning": ["lower"]},
     {"max_words": 5},
+    {"vocabulary_rows": 20},
+    {"length": "longest"},
+    {"cleaning": ["lower", "drop_stopwords"]},
     {"length": 3},
     {"length": 3, "truncate": "head"},
     {"split": Split(seed=7)},
@@ -258,6 +263,30 @@ def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
     assert loaded(folder, split=Split(seed=3), duplicates="drop").data.repeats.in_test == 0
 
 
+def test_official_parts_of_a_source_that_has_none(kaggle_dir):
+    with pytest.raises(UserError, match="no official test part"):
+        loaded(kaggle_dir, split=Split(official=True))
+
+
+@pytest.mark.parametrize(
+    "name", ["../aclImdb/train/pos/1_9.txt", "/aclImdb/train/pos/1_9.txt", "a/../../x.txt"]
+)
+def test_archive_that_points_outside_is_refused(folder, reviews, name):
+    write_tar(folder / "good.tar.gz", reviews)
+    with (
+        tarfile.open(folder / "good.tar.gz") as good,
+        tarfile.open(folder / "aclImdb_v1.tar.gz", "w:gz") as bad,
+    ):
+        for member in good:
+            bad.addfile(member, good.extractfile(member))
+        member = tarfile.TarInfo(name)
+        member.size = 4
+        bad.addfile(member, io.BytesIO(b"evil"))
+    with pytest.raises(UserError, match=r"aclImdb_v1\.tar\.gz holds .*points outside"):
+        loaded(folder)
+    assert sorted(p.name for p in folder.iterdir()) == ["aclImdb_v1.tar.gz", "good.tar.gz"]
+
+
 def test_cache_follows_content(kaggle_dir, reviews):
     loaded(kaggle_dir)
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(reviews[:100]))
@@ -270,7 +299,7 @@ def test_cache_follows_the_code_that_reads(kaggle_dir, tmp_path, monkeypatch):
     for rows in (50, 60):
         (tmp_path / "own.py").write_text(
             "from seqtext.data.imdb import IMDB\n\n\nclass Own(IMDB):\n"
-            f"    def read(self, paths):\n        return super().read(paths)[:{rows}]\n"
+            f"    def read(self, paths):\n        return next(super().read(paths))[:{rows}]\n"
         )
         linecache.clearcache()
         sys.modules.pop("own", None)

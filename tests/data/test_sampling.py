@@ -6,7 +6,9 @@ import torch
 from torch.nn import functional as F
 
 from seqtext.data.imdb import IMDB
-from seqtext.data.sampling import balanced_weights, resampled
+from seqtext.data.sampling import class_weights, resampled
+from seqtext.data.split import Split
+from seqtext.options import UserError
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import loss_of
 from seqtext.run import run
@@ -60,8 +62,41 @@ def test_validation_test_and_vocabulary_are_untouched(unbalanced_dir, tmp_path, 
     assert set(trained) <= set(plain.data.parts["train"])
 
 
-def test_balanced_weights():
-    assert balanced_weights(np.array([0, 0, 0, 1]), 2) == pytest.approx([4 / 6, 2])
+@pytest.mark.parametrize(
+    ("weighting", "expected"), [("balanced", [4 / 6, 2]), ("largest", [1, 3]), ([2, 0.5], [2, 0.5])]
+)
+def test_class_weights(weighting, expected):
+    weights = class_weights(np.array([0, 0, 0, 1]), ("no", "yes"), weighting)
+    assert weights == pytest.approx(expected)
+
+
+def test_wrong_number_of_class_weights():
+    with pytest.raises(UserError, match="3 numbers for 2 classes: give one for each of no, yes"):
+        class_weights(np.array([0, 1]), ("no", "yes"), [1, 2, 3])
+
+
+def test_class_weights_without_their_sampling(unbalanced_dir):
+    with pytest.raises(UserError, match="needs sampling=class_weights"):
+        IMDB(dir=str(unbalanced_dir), class_weights="largest")
+
+
+def test_weights_of_the_training_part(unbalanced_dir, tmp_path):
+    data = IMDB(
+        dir=str(unbalanced_dir),
+        cache=str(tmp_path / "cache"),
+        sampling="class_weights",
+        class_weights="largest",
+        split=Split(test=0.4),
+    )
+    data.setup()
+    counts = data.rows()["train"]
+    assert data.class_weights() == pytest.approx([1, counts["negative"] / counts["positive"]])
+
+
+def test_balanced_batches_learn(small, unbalanced_dir, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, "sampling=balanced_batches"), folder)
+    assert folder.finished()["test"]["auroc"] > 0.9
 
 
 def test_weighted_loss():
@@ -90,3 +125,6 @@ def test_sampling_from_the_command_line(train, small, unbalanced_dir):
     status, output, error = train(*small, "trainer.max_epochs=1", "sampling=undersample")
     assert status == 0, error
     assert "sampling=undersample trains on" in output
+    weights = ("sampling=class_weights", "class_weights=[1,4]")
+    status, _, error = train(*small, "trainer.max_epochs=1", *weights)
+    assert status == 0, error

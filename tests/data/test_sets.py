@@ -84,7 +84,7 @@ def test_amazon(folder, suffix):
     data = loaded(Amazon, folder)
     assert data.texts[3].as_py() == 'Title "3": text, with: colons __label__2'
     assert data.labels.tolist() == [n % 2 for n in range(60)] * 2
-    assert data.data.table["test"].to_pylist() == [False] * 60 + [True] * 60
+    assert data.data.rows.official.tolist() == [0] * 60 + [2] * 60
 
 
 def test_amazon_with_a_line_without_label(folder):
@@ -97,7 +97,7 @@ def test_amazon_with_a_line_without_label(folder):
 def test_amazon_with_a_damaged_file(folder):
     write(folder, "train.ft.txt", REVIEWS)
     (folder / "test.ft.txt.bz2").write_bytes(bz2.compress(REVIEWS.encode())[:-20])
-    with pytest.raises(UserError, match=r"test\.ft\.txt\.bz2 cannot be read"):
+    with pytest.raises(UserError, match=r"test\.ft\.txt\.bz2 is damaged"):
         loaded(Amazon, folder)
 
 

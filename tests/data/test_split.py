@@ -51,22 +51,31 @@ def test_counts(rows):
 
 
 def test_official_test_part(rows):
-    official = np.arange(300) >= 200
-    parts = Split(official=True, val=0.1).parts(**rows, official_test=official)
+    official = np.where(np.arange(300) >= 200, 2, 0)
+    parts = Split(val=0.1).parts(**rows, official=official)
     assert parts["test"].tolist() == list(range(200, 300))
     assert len(parts["val"]) == pytest.approx(20, abs=2)
 
 
-def test_official_without_one_is_refused(rows):
-    with pytest.raises(UserError, match="no official test part"):
-        Split(official=True).parts(**rows)
+def test_official_validation_part(rows):
+    official = np.arange(300) % 3 % 2
+    parts = Split(test=0.1).parts(**rows, official=official)
+    assert parts["val"].tolist() == list(range(1, 300, 3))
+    assert len(parts["test"]) == pytest.approx(20, abs=2)
+
+
+def test_class_that_cannot_be_learned_is_refused(rows):
+    official = np.where(rows["labels"] == 1, 2, 0)
+    official[0] = 2
+    with pytest.raises(UserError, match=r"'yes' has 60 rows in the test part and none to train"):
+        Split(stratify=False).parts(**rows, official=official)
 
 
 def test_class_of_one_row_is_refused(rows):
     rows["labels"] = (np.arange(300) == 7).astype(int)
     with pytest.raises(UserError, match="'yes' has too few"):
         Split().parts(**rows)
-    with pytest.raises(UserError, match="one class only"):
+    with pytest.raises(UserError, match="none to train with"):
         Split(stratify=False).parts(**rows)
 
 

@@ -9,18 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqtext.data.tokens as tokens_module
+from seqtext.data.cleaning import Cleaning
 from seqtext.data.tokens import Tokens, tokenize, write_tokens
 from seqtext.data.vocabulary import UNKNOWN, Vocabulary, encode, word_counts
 
 
 def tokens_of(texts: list[str], folder, cleaning=()) -> Tokens:
-    write_tokens(pa.chunked_array([texts], pa.string()), cleaning, folder)
+    write_tokens([pa.array(texts, pa.string())], len(texts), Cleaning(cleaning), folder)
     return Tokens.load(folder)
 
 
 def words_of(tokens: Tokens, row: int) -> list[str]:
-    codes = tokens.codes[tokens.offsets[row] : tokens.offsets[row + 1]]
-    return tokens.dictionary.take(pa.array(codes)).to_pylist()
+    return tokens.dictionary.take(pa.array(tokens.codes(row, row + 1))).to_pylist()
+
+
+def encoded(tokens: Tokens, vocabulary: Vocabulary, length: int | None, keep_head: bool) -> list:
+    """The ids of each text."""
+    blocks = encode(tokens, vocabulary, length, keep_head)
+    return [part.tolist() for ids, n in blocks for part in np.split(ids, np.cumsum(n)[:-1])]
 
 
 TEXTS = ["b a a", "", "  c\u00a0a  ", "d", "   ", "b b b e"]
@@ -28,13 +34,14 @@ TEXTS = ["b a a", "", "  c\u00a0a  ", "d", "   ", "b b b e"]
 
 def test_words_of_each_text(tmp_path, monkeypatch):
     monkeypatch.setattr(tokens_module, "BLOCK_ROWS", 2)  # several blocks, empty texts among them
+    monkeypatch.setattr(tokens_module, "READ_ROWS", 4)
     tokens = tokens_of(TEXTS, tmp_path)
     assert [words_of(tokens, row) for row in range(len(TEXTS))] == [t.split() for t in TEXTS]
 
 
 @given(st.lists(st.text("ab \t\n\u00a0\u2003é🙂\u0301\0", max_size=20), min_size=1, max_size=8))
 def test_tokenize_splits_like_python(texts):
-    lengths, words = tokenize(pa.array(texts, pa.string()), [])
+    lengths, words = tokenize(pa.array(texts, pa.string()), Cleaning([]))
     assert lengths.tolist() == [len(text.split()) for text in texts]
     assert words.to_pylist() == [word for text in texts for word in text.split()]
 
@@ -42,9 +49,7 @@ def test_tokenize_splits_like_python(texts):
 def test_all_texts_empty(tmp_path):
     tokens = tokens_of(["", " "], tmp_path)
     vocabulary = Vocabulary.of_training(tokens, np.array([0, 1]), None)
-    ids, offsets = encode(tokens, vocabulary, None, keep_head=True)
-    assert ids.tolist() == [UNKNOWN, UNKNOWN]
-    assert offsets.tolist() == [0, 1, 2]
+    assert encoded(tokens, vocabulary, None, keep_head=True) == [[UNKNOWN], [UNKNOWN]]
 
 
 def test_vocabulary_counts_training_rows_only(tmp_path):
@@ -78,19 +83,20 @@ def test_counts_equal_a_counter(tmp_path):
 def test_ids_equal_plain_python(tmp_path_factory, keep_head, length, texts):
     tokens = tokens_of(texts, tmp_path_factory.mktemp("tokens"))
     vocabulary = Vocabulary(["b", "a"])
-    ids, offsets = encode(tokens, vocabulary, length, keep_head)
-    for row, text in enumerate(texts):
+    expected = []
+    for text in texts:
         words = text.split()
         kept = words[:length] if keep_head else words[-length:] if length else words
-        expected = [{"b": 2, "a": 3}.get(word, UNKNOWN) for word in kept] or [UNKNOWN]
-        assert ids[offsets[row] : offsets[row + 1]].tolist() == expected
+        expected.append([{"b": 2, "a": 3}.get(word, UNKNOWN) for word in kept] or [UNKNOWN])
+    assert encoded(tokens, vocabulary, length, keep_head) == expected
 
 
 def test_ids_take_two_bytes_where_they_can(tmp_path):
     tokens = tokens_of(["a"], tmp_path)
     small, large = Vocabulary(["a"] * 65_534), Vocabulary(["a"] * 65_535)
-    assert encode(tokens, small, None, True)[0].dtype == np.uint16
-    assert encode(tokens, large, None, True)[0].dtype == np.int32
+    for vocabulary, dtype in ((small, np.uint16), (large, np.int32)):
+        ((ids, _),) = encode(tokens, vocabulary, None, keep_head=True)
+        assert ids.dtype == vocabulary.dtype == dtype
 
 
 def test_decoding():

@@ -1,7 +1,7 @@
 """Amazon reviews, negative or positive (study 2; Zhang et al., 2015, "Character-level
 Convolutional Networks for Text Classification"; Kaggle's files in fastText's format)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -36,20 +36,20 @@ class Amazon(TextDataModule):
             paths.append(found[0])
         return " and ".join(map(str, paths)), paths
 
-    def read(self, paths: Sequence[Path]) -> pa.Table:
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         """See `TextDataModule.read`."""
-        train, test = paths
-        return pa.concat_tables([_rows(train, test=False), _rows(test, test=True)])
+        for path, part in zip(paths, ("train", "test"), strict=True):
+            for block in read_lines(path):
+                yield _rows(block, path, part)
 
 
-def _rows(path: Path, test: bool) -> pa.Table:
-    lines = read_lines(path)
-    width = len(LABELS[0])
-    table = pa.table({"label": pc.utf8_slice_codeunits(lines, 0, width)})
+def _rows(block: pa.Table, path: Path, part: str) -> pa.Table:
+    lines, width = block["line"], len(LABELS[0])
+    labels = block.append_column("label", pc.utf8_slice_codeunits(lines, 0, width))
     return pa.table(
         {
             "text": pc.utf8_slice_codeunits(lines, width + 1),
-            "label": class_numbers(table, "label", LABELS, path),
-            "test": pa.repeat(test, len(lines)),
+            "label": class_numbers(labels, "label", LABELS, path),
+            "part": pa.repeat(part, len(lines)),
         }
     )

@@ -1,53 +1,107 @@
-"""Members of archives, read without unpacking them to disk."""
+"""Files as they are served, compressed or in archives, read without unpacking them to disk."""
 
+import bz2
 import gzip
+import lzma
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import IO
 
 from seqtext.options import UserError
 
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
-def open_csv(path: Path) -> IO[bytes]:
-    """Open a CSV file, or the one CSV file in a zip archive (as Kaggle serves them).
+
+@contextmanager
+def open_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, what a .gz, .bz2 or .xz file holds, or the one file in a zip archive.
 
     Raises:
-        UserError: if the archive is damaged, or does not hold exactly one CSV file.
+        UserError: if it is damaged, there or while it is read, or an archive of several files.
     """
-    if path.suffix != ".zip":
-        return path.open("rb")
     try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is not a whole zip archive: fetch it again.") from error
-    members = [m for m in archive.namelist() if m.endswith(".csv") and "__MACOSX" not in m]
-    if len(members) != 1:
-        raise UserError(f"{path} must hold exactly one CSV file, and holds {len(members)}.")
-    return archive.open(members[0])
+        if path.suffix == ".zip":
+            with (
+                zipfile.ZipFile(path) as archive,
+                archive.open(_only_member(archive, path)) as file,
+            ):
+                yield file
+        else:
+            with OPENERS.get(path.suffix, open)(path, "rb") as file:
+                yield file
+    except FileNotFoundError:
+        raise
+    except NotImplementedError as error:
+        raise UserError(f"{path} is compressed in an unknown way: unpack it first.") from error
+    except DAMAGE as error:
+        raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
+
+
+def inner_name(path: Path) -> str:
+    """The name of what `open_file` opens, without the suffixes of compression.
+
+    Raises:
+        UserError: as `open_file`.
+    """
+    if path.suffix == ".zip":
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return _only_member(archive, path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
+    return path.stem if path.suffix in OPENERS else path.name
 
 
 def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and content of every .txt member of a .tar.gz archive, in the archive's order.
 
     Raises:
-        UserError: if the archive is damaged.
+        UserError: if the archive is damaged, or a member points outside of it.
     """
     try:
         with gzip.open(path) as stream:
             with tarfile.open(fileobj=stream) as archive:
                 for member in archive:
+                    _check_inside(member.name, path)
                     if member.isfile() and member.name.endswith(".txt"):
                         yield member.name, archive.extractfile(member).read()
             while stream.read(1 << 20):  # a damaged member looks like the end: the checksum tells
                 pass
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{path} is not a whole tar archive: fetch it again.") from error
+    except DAMAGE as error:
+        raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
 
 
 def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
     """Path below `path`'s parent and content of every .txt file below `path`, sorted."""
     for file in sorted(path.rglob("*.txt")):
         yield file.relative_to(path.parent).as_posix(), file.read_bytes()
+
+
+def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
+    names = [member.filename for member in archive.infolist() if not member.is_dir()]
+    for name in names:
+        _check_inside(name, path)
+    names = [name for name in names if not _is_stray(PurePosixPath(name))]
+    if len(names) != 1:
+        raise UserError(f"{path} must hold exactly one file, and holds {len(names)}: unpack it.")
+    return names[0]
+
+
+def _is_stray(name: PurePosixPath) -> bool:
+    return "__MACOSX" in name.parts or name.name.startswith(".")
+
+
+def _check_inside(name: str, path: Path) -> None:
+    """Nothing is unpacked, but an archive that tries this is not the one that was meant."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts:
+        raise UserError(f"{path} holds {name!r}, which points outside of it: do not use it.")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "it ends too early"

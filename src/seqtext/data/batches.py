@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from seqtext.options import UserError
+
 BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
 
 
@@ -16,7 +18,7 @@ class Batch(NamedTuple):
     ids: [B, T] int64
     lengths: [B] int64, words in each text, at least 1
     labels: [B] int64
-    rows: [B] int64, row numbers in the source table
+    rows: [B] int64, positions in the prepared data set
     """
 
     ids: torch.Tensor
@@ -26,10 +28,10 @@ class Batch(NamedTuple):
 
 
 class EncodedTexts:
-    """Encoded texts with their labels; position i is source row ``rows[i]``."""
+    """Encoded texts with their labels; the ids of text i are ``ids[offsets[i]:offsets[i + 1]]``."""
 
-    def __init__(self, ids: np.ndarray, offsets: np.ndarray, labels: np.ndarray, rows: np.ndarray):
-        self.ids, self.offsets, self.labels, self.rows = ids, offsets, labels, rows
+    def __init__(self, ids: np.ndarray, offsets: np.ndarray, labels: np.ndarray):
+        self.ids, self.offsets, self.labels = ids, offsets, labels
         self.lengths = np.diff(offsets)
 
     def batch(self, positions: np.ndarray) -> Batch:
@@ -40,7 +42,7 @@ class EncodedTexts:
         inside = columns < lengths[:, None]  # [B, T]
         where = np.where(inside, starts[:, None] + columns, 0)
         ids = self.ids[where].astype(np.int64) * inside  # padding is id 0
-        parts = (ids, lengths, self.labels[positions], self.rows[positions])
+        parts = (ids, lengths, self.labels[positions], positions)
         return Batch(*(torch.from_numpy(np.ascontiguousarray(part, np.int64)) for part in parts))
 
 
@@ -71,6 +73,64 @@ class BucketSampler:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
+class BalancedSampler:
+    """Batches that hold each class as often as any other (±1), of texts of like length.
+
+    An epoch has as many batches as without balance. Texts of a rare class come several times;
+    of a frequent one each epoch sees another part, in an order drawn from seed and epoch.
+
+    Raises:
+        UserError: if a batch is too small to hold every class.
+    """
+
+    def __init__(
+        self,
+        positions: np.ndarray,
+        labels: np.ndarray,
+        lengths: np.ndarray,
+        batch_size: int,
+        seed: int,
+    ):
+        self.of_class = [positions[labels == number] for number in np.unique(labels)]
+        if batch_size < len(self.of_class):
+            raise UserError(
+                f"dataset.batch_size={batch_size} is too small for sampling=balanced_batches: "
+                f"each batch holds all of the {len(self.of_class)} classes."
+            )
+        self.count = math.ceil(len(positions) / batch_size)
+        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order `batches` returns."""
+        self.epoch = epoch
+
+    def batches(self) -> list[np.ndarray]:
+        """A part of each class in every batch, sorted by length within buckets, then shuffled."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        smallest, larger = divmod(self.batch_size, len(self.of_class))
+        parts = [
+            self._parts(rng, positions, smallest + (number < larger))
+            for number, positions in enumerate(self.of_class)
+        ]
+        batches = [np.concatenate(each) for each in zip(*parts, strict=True)]
+        return [batches[i] for i in rng.permutation(len(batches))]
+
+    def _parts(
+        self, rng: np.random.Generator, positions: np.ndarray, size: int
+    ) -> list[np.ndarray]:
+        """One class's part of each batch, `size` texts each."""
+        wanted = size * self.count
+        rounds = [rng.permutation(positions) for _ in range(math.ceil(wanted / len(positions)))]
+        drawn = np.concatenate(rounds)[:wanted]
+        for start in range(0, wanted, size * BUCKET_BATCHES):
+            part = drawn[start : start + size * BUCKET_BATCHES]
+            part[:] = part[np.argsort(self.lengths[part], kind="stable")]
+        return np.split(drawn, self.count)
+
+
 class SortedSampler:
     """Positions from short to long, always in the same order: for validation and test."""
 
@@ -87,6 +147,9 @@ class SortedSampler:
         return [self.positions[i : i + size] for i in range(0, len(self.positions), size)]
 
 
+Sampler = BucketSampler | BalancedSampler | SortedSampler
+
+
 class BatchLoader:
     """Iterates over batches; remembers how far it came, so that a killed epoch can go on.
 
@@ -95,7 +158,8 @@ class BatchLoader:
 
     batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
 
-    def __init__(self, texts: EncodedTexts, sampler: BucketSampler | SortedSampler):
+    def __init__(self, texts: EncodedTexts, sampler: Sampler):
+
         self.texts, self.sampler = texts, sampler
         self._start = self._done = 0
 

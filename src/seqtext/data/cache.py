@@ -7,9 +7,10 @@ import logging
 import os
 import shutil
 import sys
+import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -17,6 +18,8 @@ from filelock import FileLock
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+LARGE = 1 << 26  # bytes that are worth remembering a digest
+SETTLED = 60  # seconds after which a change of a file shows in its time
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -54,8 +57,8 @@ class Cache:
     """Folders under `root`, each named by the digest of the settings it was built from.
 
     An entry is built aside under a lock, then renamed: it is there whole or not at all. Its
-    manifest holds the settings and each file's size and checksum; an entry that disagrees with
-    its manifest is built again.
+    manifest holds the settings and each file's size, time and checksum; an entry that disagrees
+    with its manifest is built again. Files of the same size and time are not read for it.
     """
 
     def __init__(self, root: str | Path):
@@ -74,13 +77,31 @@ class Cache:
                 self._build(folder, settings, build)
         return folder
 
+    def fingerprint(self, paths: Sequence[Path]) -> str:
+        """As `fingerprint`; large files are not read again while their size and time stay."""
+        stats = [path.stat() for path in paths]
+        is_large = sum(stat.st_size for stat in stats) > LARGE
+        is_settled = all(time.time() - stat.st_mtime > SETTLED for stat in stats)
+        if not (is_large and is_settled and all(path.is_file() for path in paths)):
+            return fingerprint(paths)
+        names = [str(path.absolute()) for path in paths]
+        facts = [names, *([stat.st_size, stat.st_mtime_ns] for stat in stats)]
+
+        def write(folder: Path) -> None:
+            (folder / "digest").write_text(fingerprint(paths))
+
+        return (self.entry("contents", {"files": facts}, write) / "digest").read_text()
+
     def _build(self, folder: Path, settings: dict, build: Callable[[Path], None]) -> None:
         aside, old = folder.with_suffix(".new"), folder.with_suffix(".old")
         for leftover in (aside, old):  # of a process that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir()
         build(aside)
-        files = {file.name: _size_and_checksum(file) for file in sorted(aside.iterdir())}
+        files = {}
+        for file in sorted(aside.iterdir()):
+            stat = file.stat()
+            files[file.name] = [stat.st_size, stat.st_mtime_ns, _checksum(file)]
         (aside / MANIFEST).write_text(json.dumps({"settings": settings, "files": files}))
         if folder.exists():
             log.warning("The cache entry %s is damaged: built again.", folder)
@@ -93,17 +114,20 @@ def _is_whole(folder: Path, settings: dict) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         return manifest["settings"] == settings and all(
-            (folder / name).stat().st_size == facts[0]
-            and _size_and_checksum(folder / name) == facts
-            for name, facts in manifest["files"].items()
+            _is_as_written(folder / name, *facts) for name, facts in manifest["files"].items()
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return False
 
 
-def _size_and_checksum(file: Path) -> list[int]:
+def _is_as_written(file: Path, size: int, time_ns: int, checksum: int) -> bool:
+    stat = file.stat()
+    return stat.st_size == size and (stat.st_mtime_ns == time_ns or _checksum(file) == checksum)
+
+
+def _checksum(file: Path) -> int:
     checksum = 0
     with file.open("rb") as stream:
         while block := stream.read(1 << 22):
             checksum = zlib.crc32(block, checksum)
-    return [file.stat().st_size, checksum]
+    return checksum

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.options import UserError, unknown_option
+
+MOST_IN_PATTERN = 500  # a regular expression has a greatest size
 
 
 def lower(texts: pa.Array) -> pa.Array:
@@ -45,16 +48,32 @@ def drop_punctuation(texts: pa.Array) -> pa.Array:
     return pc.replace_substring_regex(texts, r"[[:punct:]]", "")
 
 
-def drop_stopwords(texts: pa.Array) -> pa.Array:
-    """The English stop words of scikit-learn's list, in lower case, become spaces (study 5)."""
-    return pc.replace_substring_regex(texts, _stopword_pattern(), " ")
+def drop_words(texts: pa.Array, words: Sequence[str]) -> pa.Array:
+    """These words become spaces where no letter, digit or underscore touches them (study 5)."""
+    for pattern in _word_patterns(tuple(words)):
+        for _ in range(2):  # of two neighbours that share a space, the first pass finds one
+            texts = pc.replace_substring_regex(texts, pattern, r"\1 \2")
+    return texts
 
 
 @cache
-def _stopword_pattern() -> str:
+def english_stop_words() -> tuple[str, ...]:
+    """scikit-learn's list, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-    return rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b"
+    return tuple(sorted(ENGLISH_STOP_WORDS))
+
+
+@cache
+def _word_patterns(words: tuple[str, ...]) -> list[str]:
+    longest_first = sorted(words, key=len, reverse=True)  # don't before don
+    edge = r"[^\pL\pN_]"
+    parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
+    return [rf"(^|{edge})(?:{'|'.join(map(_escaped, part))})({edge}|$)" for part in parts]
+
+
+def _escaped(word: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else f"\\x{{{ord(c):x}}}" for c in word)
 
 
 STEPS: dict[str, Callable[[pa.Array], pa.Array]] = {
@@ -67,22 +86,57 @@ STEPS: dict[str, Callable[[pa.Array], pa.Array]] = {
         squeeze_spaces,
         keras_filter,
         drop_punctuation,
-        drop_stopwords,
     )
 }
+DROP_STOPWORDS = "drop_stopwords"
 
 
-def check_steps(names: Sequence[str]) -> None:
-    """Raises:
-    UserError: if a name is not that of a cleaning step.
+class Cleaning:
+    """Named steps, applied in order.
+
+    Args:
+        steps: names in `STEPS`, or "drop_stopwords"
+        stopwords: what that one drops; None: scikit-learn's English list
+
+    Raises:
+        UserError: if a name is not that of a cleaning step.
     """
-    for name in names:
-        if name not in STEPS:
-            raise UserError(f"dataset.cleaning: {unknown_option(str(name), list(STEPS))}")
+
+    def __init__(self, steps: Sequence[str], stopwords: Sequence[str] | None = None):
+        known = [*STEPS, DROP_STOPWORDS]
+        for step in steps:
+            if step not in known:
+                raise UserError(f"dataset.cleaning: {unknown_option(str(step), known)}")
+        self.steps = tuple(steps)
+        self.stopwords = None if stopwords is None else tuple(stopwords)
+
+    def __call__(self, texts: pa.Array) -> pa.Array:
+        """A column of texts, cleaned."""
+        for step in self.steps:
+            if step == DROP_STOPWORDS:
+                texts = drop_words(texts, self.stopwords or english_stop_words())
+            else:
+                texts = STEPS[step](texts)
+        return texts
+
+    def settings(self) -> dict[str, list[str] | None]:
+        """The arguments, as plain values."""
+        stopwords = None if self.stopwords is None else list(self.stopwords)
+        return {"steps": list(self.steps), "stopwords": stopwords}
 
 
-def clean(texts: pa.Array, names: Sequence[str]) -> pa.Array:
-    """Apply the named steps in order."""
-    for name in names:
-        texts = STEPS[name](texts)
-    return texts
+def read_stopwords(path: str) -> list[str]:
+    """The words of a file, one or more a line.
+
+    Raises:
+        UserError: if it is missing, empty or not UTF-8.
+    """
+    try:
+        words = Path(path).expanduser().read_text(encoding="utf-8-sig").split()
+    except OSError as error:
+        raise UserError(f"dataset.stopwords={path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"dataset.stopwords={path} is not UTF-8 text: save it as UTF-8.") from error
+    if not words:
+        raise UserError(f"dataset.stopwords={path} holds no words: write one word a line.")
+    return sorted(set(words))

@@ -1,17 +1,14 @@
 """Women's clothing reviews with one to five stars (study 5; Kaggle)."""
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.archives import open_csv
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.tables import class_numbers, read_csv
 
-log = logging.getLogger(__name__)
 FILE = "Womens Clothing E-Commerce Reviews.csv"
 
 
@@ -24,12 +21,12 @@ class Clothing(TextDataModule):
     class_names = ("1", "2", "3", "4", "5")
     default_cleaning = ("lower", "drop_stopwords", "drop_punctuation")
 
-    def read(self, paths: Sequence[Path]) -> pa.Table:
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         """See `TextDataModule.read`."""
-        (path,) = paths
-        table = read_csv(open_csv(path), path, ["Review Text", "Rating"])
-        written = table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["Review Text"]), ""))
-        if dropped := table.num_rows - written.num_rows:
-            log.info("%d rows without a review are left out.", dropped)
-        label = class_numbers(written, "Rating", self.class_names, path)
-        return pa.table({"text": written["Review Text"], "label": label})
+        dropped = 0
+        for block in read_csv(paths[0], ["Review Text", "Rating"]):
+            written = block.filter(pc.not_equal(pc.utf8_trim_whitespace(block["Review Text"]), ""))
+            dropped += block.num_rows - written.num_rows
+            label = class_numbers(written, "Rating", self.class_names, paths[0])
+            yield pa.table({"text": written["Review Text"], "label": label, "row": written["row"]})
+        self.notes.append(f"{dropped} rows without a review are left out.")

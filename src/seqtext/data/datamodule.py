@@ -1,27 +1,35 @@
 """What all data sets share; one subclass for each data set says what is special about it."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import lightning as L
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
-from seqtext.data.batches import Batch, BatchLoader, BucketSampler, SortedSampler
-from seqtext.data.cache import Cache, code_fingerprint, fingerprint
-from seqtext.data.cleaning import check_steps
-from seqtext.data.prepare import Prepared, prepare
-from seqtext.data.sampling import Sampling, balanced_weights, resampled
+from seqtext.data.batches import (
+    BalancedSampler,
+    Batch,
+    BatchLoader,
+    BucketSampler,
+    SortedSampler,
+)
+from seqtext.data.cache import Cache, code_fingerprint
+from seqtext.data.cleaning import Cleaning, read_stopwords
+from seqtext.data.download import Download, fetch
+from seqtext.data.prepare import Prepared, Recipe, prepare
+from seqtext.data.rows import write_rows
+from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampled
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import Count, Seed, UserError, checked
 
 log = logging.getLogger(__name__)
 
+MOST_SHOWN = 20  # classes in a line of the log
 EVALUATION_BATCH = 256  # no gradients to keep, and no result depends on it
 
 
@@ -36,15 +44,19 @@ class TextDataModule(L.LightningDataModule):
         dir: folder of the raw files; None: data/<name>
         download: fetch missing files from their public source into `dir`
         cleaning: names of cleaning steps, in order; None: those of the published study
+        stopwords: file of the words that the step drop_stopwords drops; None: scikit-learn's list
         max_words: how many words to know, by frequency in the training part; None: all
-        length: how many words of a text to use; None: all
+        vocabulary_rows: count the words of so many training rows only, the first ones; None: all
+        length: how many words of a text to use; "longest": as many as the longest training text
+            has; None: all
         truncate: which end of a longer text to keep
         batch_size: texts in a training batch
         duplicates: what becomes of rows with the same text: into the same part together
             ("group"), the first one only ("drop"), or as any other rows ("keep")
         split: which rows train, choose and judge
-        sampling: balance of the training part, see `resampled`; or "class_weights", which a run
-            hands to the model's loss
+        sampling: balance of the training part: see `resampled`; "class_weights", which a run
+            hands to the model's loss; "balanced_batches", see `BalancedSampler`
+        class_weights: with sampling="class_weights", see `class_weights`
         seed: of the order of training batches
         cache: folder of prepared data
     """
@@ -52,8 +64,10 @@ class TextDataModule(L.LightningDataModule):
     name: str
     files: tuple[str, ...]  # the first of these in `dir` is read
     page: str  # where a person gets them
-    class_names: tuple[str, ...]
+    direct: Download | None = None  # where a program does, if it needs no account
+    class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
+    official = False  # parts that the source names are used without split.official=true
 
     @checked
     def __init__(
@@ -61,26 +75,36 @@ class TextDataModule(L.LightningDataModule):
         dir: str | None = None,
         download: bool = False,
         cleaning: list[str] | None = None,
+        stopwords: str | None = None,
         max_words: Count | None = 20_000,
-        length: Count | None = 400,
+        vocabulary_rows: Count | None = None,
+        length: Count | Literal["longest"] | None = 400,
         truncate: Literal["head", "tail"] = "tail",
         batch_size: Count = 64,
         duplicates: Duplicates = "group",
         split: Split | None = None,
         sampling: Sampling = "none",
+        class_weights: ClassWeights = "balanced",
         seed: Seed = 0,
         cache: str = ".cache",
     ):
         super().__init__()
         self.dir, self.download = dir, download
-        self.cleaning = list(self.default_cleaning if cleaning is None else cleaning)
-        check_steps(self.cleaning)
-        self.max_words, self.length, self.truncate = max_words, length, truncate
+        self.cleaning = Cleaning(
+            self.default_cleaning if cleaning is None else cleaning,
+            None if stopwords is None else read_stopwords(stopwords),
+        )
+        self.max_words, self.vocabulary_rows = max_words, vocabulary_rows
+        self.length, self.truncate = length, truncate
         self.duplicates = duplicates
         self.batch_size, self.seed = batch_size, seed
-        self.split, self.sampling = split or Split(), sampling
+        self.split = split or Split()
+        self.sampling, self.weighting = sampling, class_weights
+        if class_weights != "balanced" and sampling != "class_weights":
+            raise UserError("class_weights needs sampling=class_weights: set both, or neither.")
         self.cache = Cache(cache)
         self.source = ""  # in words, once it is found
+        self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.data: Prepared | None = None
 
     def find(self) -> tuple[str, Sequence[Path]]:
@@ -90,15 +114,28 @@ class TextDataModule(L.LightningDataModule):
             UserError: naming the missing file, where to put it and where to get it.
         """
         folder = self.folder()
-        for path in (folder / file for file in self.files):
-            if path.is_file():
-                return str(path), [path]
+        if path := self.present(folder):
+            return str(path), [path]
+        if self.download and self.direct:
+            path = fetch(self.direct, folder)
+            return f"{path} (downloaded)", [path]
         raise UserError(self.missing(self.files, folder))
+
+    def present(self, folder: Path) -> Path | None:
+        """The first of `files` that is in `folder`; those that end in / are folders."""
+        for file in self.files:
+            path = folder / file
+            if path.is_dir() if file.endswith("/") else path.is_file():
+                return path
+        return None
 
     def missing(self, files: Sequence[str], folder: Path) -> str:
         """What to say where none of these files is in `folder`."""
         names = " or ".join(repr(file) for file in files)
-        return f"{folder} does not hold {names}: get the file from {self.page} and put it there."
+        said = f"{folder} does not hold {names}: get the file from {self.page} and put it there"
+        if self.direct:
+            return f"{said}, or set dataset.download=true."
+        return f"{said} (there is no download without an account)."
 
     def folder(self) -> Path:
         """Where the raw files are looked for.
@@ -111,35 +148,59 @@ class TextDataModule(L.LightningDataModule):
             raise UserError(f"dataset.dir={self.dir}: there is no such folder.")
         return folder
 
-    def read(self, paths: Sequence[Path]) -> pa.Table:
-        """The rows of the source: `text` (string), `label` (class number).
+    def read(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
+        """The rows of the source, at once or in blocks: columns `text` (string) and `label`.
 
-        A further column `test` (bool) marks the rows of an official test part, where there is one.
+        The label is a class number, or a name where `class_names` is None. Two more columns are
+        possible: `part` ("train", "val" or "test") of a source that has official ones, and `row`,
+        the number in the source where rows are left out.
         """
         raise NotImplementedError
 
+    def settings(self) -> dict:
+        """What decides the rows beside the content of the files, as plain values."""
+        return {}
+
     def setup(self, stage: str | None = None) -> None:
-        """Prepare the data, or find it prepared, and log where it came from."""
+        """Prepare the data, or find it prepared, and log what there is to know of it."""
         if self.data is not None:
             return
         self.source, paths = self.find()
         log.info("Data set %s from %s.", self.name, self.source)
+        origin = {
+            "data": type(self).__qualname__,
+            "code": code_fingerprint(type(self)),
+            "content": self.cache.fingerprint(paths),
+            **self.settings(),
+        }
         self.data = prepare(
-            self.cache,
-            origin={
-                "data": type(self).__qualname__,
-                "code": code_fingerprint(type(self)),
-                "content": fingerprint(paths),
-            },
-            read=lambda: self._checked_rows(paths),
-            class_names=self.class_names,
+            self.cache, origin, lambda folder: self._write_rows(paths, folder), self._recipe()
+        )
+        self.class_names = self.data.rows.class_names
+        train = self.data.parts["train"]
+        self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
+        self._log_facts()
+
+    def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
+        rows = self.read(paths)
+        blocks = [rows] if isinstance(rows, pa.Table) else rows
+        write_rows(blocks, self.class_names, self.source, folder, self.notes)
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
             cleaning=self.cleaning,
             split=self.split,
+            official=self.official if self.split.official is None else self.split.official,
+            duplicates=self.duplicates,
             max_words=self.max_words,
+            vocabulary_rows=self.vocabulary_rows,
             length=self.length,
             truncate=self.truncate,
-            duplicates=self.duplicates,
         )
+
+    def _log_facts(self) -> None:
+        for note in self.data.rows.notes:
+            log.info("  %s", note)
         repeats = self.data.repeats
         if repeats.rows:
             log.info(
@@ -152,27 +213,22 @@ class TextDataModule(L.LightningDataModule):
             log.warning(
                 "  %d test rows have a text that was trained or chosen with.", repeats.in_test
             )
-        train = self.data.parts["train"]
-        self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
-        if len(self.training_rows) != len(train):
+        if len(self.training_rows) != len(self.data.parts["train"]):
             log.info("  sampling=%s trains on %d rows.", self.sampling, len(self.training_rows))
         for part, counts in self.rows().items():
-            each = ", ".join(f"{count} {name}" for name, count in counts.items())
-            log.info("  %-5s %6d rows: %s", part, sum(counts.values()), each)
+            shown = [f"{count} {name}" for name, count in counts.items()][:MOST_SHOWN]
+            shown += ["…"] * (len(counts) > MOST_SHOWN)
+            log.info("  %-5s %6d rows: %s", part, sum(counts.values()), ", ".join(shown))
 
     def rows(self) -> dict[Part, dict[str, int]]:
         """How many rows of each class each part has."""
-        classes = len(self.class_names)
-        return {
-            part: dict(zip(self.class_names, self.data.class_counts(part, classes), strict=True))
-            for part in PARTS
-        }
+        return {part: self.data.class_counts(part) for part in PARTS}
 
     def class_weights(self) -> list[float] | None:
-        """Of the training loss: inverse to frequency with sampling="class_weights", else None."""
+        """Of the training loss, with sampling="class_weights"; else None."""
         if self.sampling != "class_weights":
             return None
-        return balanced_weights(self.labels[self.training_rows], len(self.class_names))
+        return class_weights(self.labels[self.training_rows], self.class_names, self.weighting)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -181,30 +237,24 @@ class TextDataModule(L.LightningDataModule):
 
     @property
     def labels(self) -> np.ndarray:
-        """[rows] class numbers of all rows of the source."""
-        return self.data.texts.labels
+        """[rows] class numbers of all rows."""
+        return self.data.rows.labels
 
     @property
     def texts(self) -> pa.ChunkedArray:
-        """[rows] texts of the source, as they were before cleaning."""
-        return self.data.table["text"]
-
-    def _checked_rows(self, paths: Sequence[Path]) -> pa.Table:
-        table = self.read(paths)
-        if table.num_rows == 0:
-            raise UserError(f"{self.source} has no rows: give a file with texts and labels.")
-        for column in ("text", "label"):
-            if table[column].null_count:
-                row = pc.index(pc.is_null(table[column]), True).as_py()
-                raise UserError(f"{self.source}, row {row + 1}, has no {column}: fill or drop it.")
-        label = pc.cast(table["label"], pa.int64())
-        return table.set_column(table.column_names.index("label"), "label", label)
+        """[rows] texts as they were before cleaning."""
+        return self.data.rows.texts
 
     def train_dataloader(self) -> BatchLoader:
         """Bucketed batches in an order drawn from seed and epoch."""
-        lengths = self.data.texts.lengths
-        sampler = BucketSampler(self.training_rows, lengths, self.batch_size, self.seed)
-        return BatchLoader(self.data.texts, sampler)
+        texts, rows = self.data.texts, self.training_rows
+        if self.sampling == "balanced_batches":
+            sampler = BalancedSampler(
+                rows, self.labels[rows], texts.lengths, self.batch_size, self.seed
+            )
+        else:
+            sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
+        return BatchLoader(texts, sampler)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""

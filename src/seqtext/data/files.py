@@ -1,5 +1,6 @@
-"""Arrays and tables on disk, opened as memory maps."""
+"""Arrays and tables on disk, opened as memory maps or read in blocks."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,3 +25,11 @@ def open_table(path: Path) -> pa.Table:
     """Memory-map an Arrow IPC file."""
     with pa.memory_map(str(path)) as source:
         return pa.ipc.open_file(source).read_all()
+
+
+def read_blocks(path: Path, column: str) -> Iterator[pa.Array]:
+    """A column of an Arrow IPC file, block by block; mapped pages would count as memory."""
+    with pa.OSFile(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number).column(column)

@@ -1,22 +1,26 @@
-"""Raw rows to encoded parts, in three cached steps: table, words, ids."""
+"""Raw rows to encoded parts, in three cached steps: rows, words, ids."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqtext.data.batches import EncodedTexts
 from seqtext.data.cache import Cache
-from seqtext.data.files import open_array, open_table, write_table
+from seqtext.data.cleaning import Cleaning
+from seqtext.data.files import open_array, read_blocks
+from seqtext.data.rows import Rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens, write_tokens
 from seqtext.data.vocabulary import Vocabulary, encode
+from seqtext.options import UserError
+
+log = logging.getLogger(__name__)
 
 
 class Repeats(NamedTuple):
@@ -33,109 +37,145 @@ class Repeats(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """What becomes of the rows; see `TextDataModule` for each.
+
+    official: the parts that the source names are used
+    """
+
+    cleaning: Cleaning
+    split: Split
+    official: bool
+    duplicates: Duplicates
+    max_words: int | None
+    vocabulary_rows: int | None
+    length: int | str | None
+    truncate: str
+
+    def settings(self) -> dict:
+        """Everything but the cleaning, as plain values."""
+        others = {k: v for k, v in vars(self).items() if k != "cleaning"}
+        return others | {"split": self.split.settings()}
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A data set ready for batching.
 
-    table: the source rows, `text` and `label`
     parts: sorted row numbers of each part
+    length: the most words of a text that are used; None: all
     """
 
-    table: pa.Table
+    rows: Rows
     texts: EncodedTexts
     vocabulary: Vocabulary
     parts: dict[Part, np.ndarray]
     repeats: Repeats
+    length: int | None
 
     def fingerprint(self) -> str:
         """A digest of labels, parts and vocabulary: a run goes on with the same data only."""
-        digest = hashlib.blake2b(np.ascontiguousarray(self.texts.labels), digest_size=16)
+        digest = hashlib.blake2b(np.ascontiguousarray(self.rows.labels), digest_size=16)
         for part in PARTS:
             digest.update(self.parts[part])
         digest.update(json.dumps(self.vocabulary.words).encode())
         return digest.hexdigest()
 
-    def class_counts(self, part: Part, classes: int) -> list[int]:
+    def class_counts(self, part: Part) -> dict[str, int]:
         """Rows of each class in a part."""
-        return np.bincount(self.texts.labels[self.parts[part]], minlength=classes).tolist()
+        names = self.rows.class_names
+        counts = np.bincount(self.rows.labels[self.parts[part]], minlength=len(names))
+        return dict(zip(names, counts.tolist(), strict=True))
 
 
 def prepare(
-    cache: Cache,
-    origin: dict,
-    read: Callable[[], pa.Table],
-    class_names: Sequence[str],
-    cleaning: Sequence[str],
-    split: Split,
-    max_words: int | None,
-    length: int | None,
-    truncate: str,
-    duplicates: Duplicates,
+    cache: Cache, origin: dict, write_rows: Callable[[Path], None], recipe: Recipe
 ) -> Prepared:
     """Prepare a data set, or find it prepared.
 
     Args:
-        origin: what the table is made from; with the other settings it decides the cache entries
-        read: makes the table, columns `text` and `label`, optionally `test` (official test part)
+        origin: what the rows are made from; with the recipe it decides the cache entries
+        write_rows: writes the rows into a folder (see `seqtext.data.rows`)
     """
-    table_folder = cache.entry("table", origin, lambda to: _write_rows(read(), to))
-    table = open_table(table_folder / "table.arrow")
-    settings = {**origin, "cleaning": list(cleaning)}
-    tokens_folder = cache.entry(
-        "tokens", settings, lambda to: write_tokens(table["text"], cleaning, to)
+    rows_folder = cache.entry("rows", origin, write_rows)
+    rows = Rows.load(rows_folder)
+    settings = {**origin, "cleaning": recipe.cleaning.settings()}
+
+    def write_words(folder: Path) -> None:
+        texts = read_blocks(rows_folder / "texts.arrow", "text")
+        write_tokens(texts, len(rows), recipe.cleaning, folder)
+
+    tokens_folder = cache.entry("tokens", settings, write_words)
+    ids_folder = cache.entry(
+        "ids",
+        settings | recipe.settings(),
+        lambda folder: _write_ids(folder, rows, Tokens.load(tokens_folder), recipe),
     )
-    settings |= {"split": split.settings(), "max_words": max_words}
-    settings |= {"length": length, "truncate": truncate, "duplicates": duplicates}
-
-    def build(folder: Path) -> None:
-        parts = split.parts(
-            labels=table["label"].to_numpy(),
-            text_ids=table["text_id"].to_numpy(),
-            class_names=class_names,
-            official_test=table["test"].to_numpy() if "test" in table.column_names else None,
-            duplicates=duplicates,
-        )
-        tokens = Tokens.load(tokens_folder)
-        vocabulary = Vocabulary.of_training(tokens, parts["train"], max_words)
-        ids, offsets = encode(tokens, vocabulary, length, keep_head=truncate == "head")
-        repeats = _count_repeats(table, parts)
-        _write_encoded(folder, ids, offsets, vocabulary, parts, repeats)
-
-    return _open(table, cache.entry("ids", settings, build))
+    return _open(rows, ids_folder)
 
 
-def _write_rows(table: pa.Table, folder: Path) -> None:
-    text_ids = pc.dictionary_encode(table["text"].combine_chunks()).indices  # equal texts
-    write_table(table.append_column("text_id", text_ids), folder / "table.arrow")
-
-
-def _count_repeats(table: pa.Table, parts: dict[Part, np.ndarray]) -> Repeats:
-    ids, labels = table["text_id"].to_numpy(), table["label"].to_numpy()
-    pairs = np.unique(np.stack([ids, labels], axis=1), axis=0)
-    labels_of_text = np.unique(pairs[:, 0], return_counts=True)[1]
-    used = ids[np.concatenate([parts["train"], parts["val"]])]
-    return Repeats(
-        rows=len(ids) - len(labels_of_text),
-        conflicting=int((labels_of_text > 1).sum()),
-        in_test=int(np.isin(ids[parts["test"]], used).sum()),
-    )
-
-
-def _write_encoded(folder, ids, offsets, vocabulary, parts, repeats) -> None:
-    ids.tofile(folder / "ids.bin")
-    offsets.tofile(folder / "offsets.bin")
+def _write_ids(folder: Path, rows: Rows, tokens: Tokens, recipe: Recipe) -> None:
+    parts = _parts(rows, recipe)
+    counted = parts["train"][: recipe.vocabulary_rows]
+    vocabulary = Vocabulary.of_training(tokens, counted, recipe.max_words)
+    length = recipe.length
+    if length == "longest":
+        lengths = np.diff(tokens.offsets)
+        length = max(1, int(lengths[parts["train"]].max()))
+    kept = [np.zeros(1, np.int64)]
+    with (folder / "ids.bin").open("wb") as stream:
+        for ids, lengths in encode(tokens, vocabulary, length, recipe.truncate == "head"):
+            stream.write(ids)
+            kept.append(lengths)
+    np.cumsum(np.concatenate(kept)).tofile(folder / "offsets.bin")
     for part in PARTS:
         parts[part].tofile(folder / f"{part}.bin")
-    facts = {"dtype": ids.dtype.name, "words": vocabulary.words, "repeats": repeats}
+    vocabulary.counts.tofile(folder / "counts.bin")
+    facts = {"words": vocabulary.words, "repeats": _count_repeats(rows, parts), "length": length}
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-def _open(table: pa.Table, folder: Path) -> Prepared:
-    facts = json.loads((folder / "facts.json").read_text())
-    texts = EncodedTexts(
-        ids=open_array(folder / "ids.bin", facts["dtype"]),
-        offsets=open_array(folder / "offsets.bin", np.int64),
-        labels=table["label"].to_numpy(),
-        rows=np.arange(table.num_rows),
+def _parts(rows: Rows, recipe: Recipe) -> dict[Part, np.ndarray]:
+    if recipe.official and rows.official is None:
+        raise UserError(
+            "split.official=true is not possible: this source has no official test part; "
+            "use split.official=false, or a source that has one."
+        )
+    return recipe.split.parts(
+        labels=np.asarray(rows.labels),
+        text_ids=np.asarray(rows.text_ids),
+        class_names=rows.class_names,
+        official=rows.official if recipe.official else None,
+        duplicates=recipe.duplicates,
     )
-    parts = {part: open_array(folder / f"{part}.bin", np.int64) for part in PARTS}
-    return Prepared(table, texts, Vocabulary(facts["words"]), parts, Repeats(*facts["repeats"]))
+
+
+def _count_repeats(rows: Rows, parts: dict[Part, np.ndarray]) -> Repeats:
+    ids, classes = np.asarray(rows.text_ids), len(rows.class_names)
+    texts_with_labels = np.unique(ids * classes + rows.labels) // classes
+    labels_of_text = np.bincount(texts_with_labels)
+    used = np.zeros(len(labels_of_text), bool)
+    used[ids[parts["train"]]] = used[ids[parts["val"]]] = True
+    return Repeats(
+        rows=len(ids) - len(labels_of_text),
+        conflicting=int((labels_of_text > 1).sum()),
+        in_test=int(used[ids[parts["test"]]].sum()),
+    )
+
+
+def _open(rows: Rows, folder: Path) -> Prepared:
+    facts = json.loads((folder / "facts.json").read_text())
+    counts = open_array(folder / "counts.bin", np.int64)
+    vocabulary = Vocabulary(facts["words"], counts)
+    return Prepared(
+        rows=rows,
+        texts=EncodedTexts(
+            ids=open_array(folder / "ids.bin", vocabulary.dtype),
+            offsets=open_array(folder / "offsets.bin", np.int64),
+            labels=rows.labels,
+        ),
+        vocabulary=vocabulary,
+        parts={part: open_array(folder / f"{part}.bin", np.int64) for part in PARTS},
+        repeats=Repeats(*facts["repeats"]),
+        length=facts["length"],
+    )

@@ -1,10 +1,14 @@
 """Balance for the training part, and for it alone."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-Sampling = Literal["none", "undersample", "oversample", "class_weights"]
+from seqtext.options import Positive, UserError
+
+Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
+ClassWeights = Literal["balanced", "largest"] | list[Positive]
 
 
 def resampled(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
@@ -26,6 +30,28 @@ def resampled(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: in
     return np.sort(kind(random_state=seed).fit_resample(rows[:, None], labels)[0][:, 0])
 
 
-def balanced_weights(labels: np.ndarray, classes: int) -> list[float]:
-    """[classes] weights inverse to frequency, 1 on average over the rows (scikit-learn's rule)."""
-    return (len(labels) / (classes * np.bincount(labels, minlength=classes))).tolist()
+def class_weights(
+    labels: np.ndarray, class_names: Sequence[str], weighting: ClassWeights
+) -> list[float]:
+    """[classes] weights of the training loss.
+
+    Args:
+        labels: [n] classes of the training rows
+        weighting: "balanced": inverse to frequency, 1 on average over the rows (scikit-learn's
+            rule); "largest": the largest class's count divided by the class's own (study 3); or
+            the weights themselves
+
+    Raises:
+        UserError: if their number is not that of the classes.
+    """
+    counts = np.bincount(labels, minlength=len(class_names)).clip(1)
+    if weighting == "balanced":
+        return (len(labels) / (len(counts) * counts)).tolist()
+    if weighting == "largest":
+        return (counts.max() / counts).tolist()
+    if len(weighting) != len(class_names):
+        raise UserError(
+            f"class_weights has {len(weighting)} numbers for {len(class_names)} classes: give one "
+            f"for each of {', '.join(class_names)}, in this order."
+        )
+    return list(weighting)

@@ -20,7 +20,9 @@ class Split:
         val: share of the remaining texts (or their number) that chooses: early stopping, best epoch
         stratify: keep the class shares in every part
         seed: of the rows; the training seed is another one
-        official: use the test part that the source defines, instead of `test`
+        official: use the test part that the source names, and its validation part if there is
+            one, instead of `test` and `val`; None: where they were named for the purpose, as
+            dataset=table does
         folds: cut the texts into so many test parts, instead of `test`; None: no cross-validation
         fold: which of the folds judges, from 0
         limit: use only this share of the texts (or their number), for a quick look; None: all
@@ -33,7 +35,7 @@ class Split:
         val: Share | Count = 0.1,
         stratify: bool = True,
         seed: Seed = 42,
-        official: bool = False,
+        official: bool | None = None,
         folds: Annotated[int, Range(low=2)] | None = None,
         fold: Annotated[int, Range(low=0)] = 0,
         limit: Share | Count | None = None,
@@ -58,7 +60,7 @@ class Split:
         labels: np.ndarray,
         text_ids: np.ndarray,
         class_names: Sequence[str],
-        official_test: np.ndarray | None = None,
+        official: np.ndarray | None = None,
         duplicates: Duplicates = "group",
     ) -> dict[Part, np.ndarray]:
         """Sorted row numbers of each part.
@@ -67,12 +69,12 @@ class Split:
             labels: [rows] class numbers
             text_ids: [rows] equal where the texts are equal
             class_names: for messages
-            official_test: [rows] True where the source says so; None: it does not say
+            official: [rows] index in `PARTS` of the part that the source names; None: it does not
             duplicates: rows with the same text come into the same part ("group"), or only the
                 first of them counts ("drop"), or they are cut like any others ("keep")
 
         Raises:
-            UserError: if a class or a part would be too small, or no official test part exists.
+            UserError: if a class or a part would be too small, or a class cannot be learned.
         """
         rows = np.arange(len(labels))
         if duplicates == "keep":
@@ -82,9 +84,14 @@ class Split:
         texts = _Texts(labels, text_ids, class_names)
         if self.limit is not None:
             rows = self._cut(rows, texts, self.limit, "split.limit")[1]
-        rest, test = self._judged(rows, texts, official_test)
-        train, val = self._cut(rest, texts, self.val, "split.val")
+        named = {} if official is None else _named_parts(rows, official)
+        rest, test = self._judged(named.get("train", rows), texts, named.get("test"))
+        if "val" in named:
+            train, val = rest, named["val"]
+        else:
+            train, val = self._cut(rest, texts, self.val, "split.val")
         parts = {"train": train, "val": val, "test": test}
+        texts.check_learnable(parts)
         for part, chosen in parts.items():
             if len(np.unique(labels[chosen])) < 2:
                 raise UserError(
@@ -94,19 +101,14 @@ class Split:
         return parts
 
     def _judged(
-        self, rows: np.ndarray, texts: "_Texts", official_test: np.ndarray | None
+        self, rows: np.ndarray, texts: "_Texts", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows to train and choose with, and those that judge."""
+        if test is not None:
+            return rows, test
         if self.folds is not None:
             return self._fold(rows, texts)
-        if not self.official:
-            return self._cut(rows, texts, self.test, "split.test")
-        if official_test is None:
-            raise UserError(
-                "split.official=true is not possible: this source has no official test part; "
-                "use split.official=false, or a source that has one."
-            )
-        return rows[~official_test[rows]], rows[official_test[rows]]
+        return self._cut(rows, texts, self.test, "split.test")
 
     def _cut(
         self, rows: np.ndarray, texts: "_Texts", size: float, option: str
@@ -153,6 +155,12 @@ class Split:
         return rows[~is_cut], rows[is_cut]
 
 
+def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarray]:
+    """The rows of each part that the source names."""
+    each = {part: rows[official[rows] == number] for number, part in enumerate(PARTS)}
+    return {part: named for part, named in each.items() if len(named) or part == "train"}
+
+
 class _Texts:
     """Labels and texts of all rows."""
 
@@ -163,6 +171,19 @@ class _Texts:
         """[rows] the number of each row's text, and [texts] the class of each text's first row."""
         _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
         return text_of_row, self.labels[rows[first]]
+
+    def check_learnable(self, parts: dict[Part, np.ndarray]) -> None:
+        """Raises:
+        UserError: if validation or test rows have a class that no training row has.
+        """
+        learned = np.unique(self.labels[parts["train"]])
+        for part in ("val", "test"):
+            foreign = parts[part][~np.isin(self.labels[parts[part]], learned)]
+            if len(foreign):
+                raise UserError(
+                    f"Class {self.class_names[self.labels[foreign[0]]]!r} has {len(foreign)} rows "
+                    f"in the {part} part and none to train with: give it training rows, or drop it."
+                )
 
     def check_classes(self, classes: np.ndarray, at_least: int = 2) -> None:
         """Raises:

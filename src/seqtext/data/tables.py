@@ -1,63 +1,122 @@
-"""CSV files as tables of texts, with errors that name the file and the column."""
+"""Tables of texts in blocks: CSV, JSON Lines, Parquet; errors name the file, row and column."""
 
-import zipfile
-import zlib
-from collections.abc import Sequence
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
+import pyarrow.parquet as pq
 
+from seqtext.data.archives import inner_name, open_file
 from seqtext.options import UserError
 
+BLOCK = 20_000  # rows
+SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
+JSON_LINES = (".jsonl", ".ndjson", ".json")
+PARQUET = (".parquet", ".pq")
+Column = str | int  # name, or number from 0
 
-def read_csv(stream: IO[bytes], path: Path, columns: Sequence[str]) -> pa.Table:
-    """Read these columns, as strings; quoted values may span lines.
+
+def read_table(
+    path: Path,
+    columns: Sequence[Column],
+    header: bool = True,
+    separator: str | None = None,
+    encoding: str = "utf-8",
+) -> Iterator[pa.Table]:
+    """These columns as strings, and `row`, the number from 0; what a name ends in says the format.
+
+    Args:
+        columns: names or numbers; the block's columns are named ``str(column)``
+        header: the first row of a CSV file holds the names
+        separator: of a CSV file; None: a comma, in .tsv files a tab
+        encoding: of a text file
 
     Raises:
-        UserError: if the file is empty or malformed, a column is missing, or a value is.
+        UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    types = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
+    suffix = Path(inner_name(path)).suffix.lower()
+    if suffix in PARQUET:
+        return _read_parquet(path, columns)
+    if suffix in JSON_LINES:
+        return _read_json_lines(path, columns, encoding)
+    if separator or suffix in SEPARATORS:
+        return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
+    known = ", ".join((*SEPARATORS, *JSON_LINES, *PARQUET))
+    raise UserError(f"{path} must end in one of {known} (and .gz, .bz2, .xz or .zip): rename it.")
+
+
+def read_csv(
+    path: Path,
+    columns: Sequence[Column],
+    header: bool = True,
+    separator: str = ",",
+    encoding: str = "utf-8",
+) -> Iterator[pa.Table]:
+    """As `read_table`; values in quotes may span lines, missing ones are empty."""
+    import pandas as pd
+
     try:
-        with stream:
-            table = pa.csv.read_csv(
+        with open_file(path) as stream:
+            first = _first_row(stream, separator, encoding)
+        names = first if header else list(range(len(first)))
+        positions = [_position(column, names, path) for column in columns]
+        with open_file(path) as stream:
+            blocks = pd.read_csv(
                 stream,
-                parse_options=pa.csv.ParseOptions(newlines_in_values=True),
-                convert_options=types,
+                sep=separator,
+                header=None,
+                dtype=str,
+                na_filter=False,
+                encoding=encoding,
+                chunksize=BLOCK,
             )
-    except (pa.ArrowInvalid, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as CSV: {reason}.") from error
-    for column in columns:
-        if table.column_names.count(column) > 1:
-            raise UserError(f"{path} has several columns {column!r}: rename or drop all but one.")
-        if column not in table.column_names:
-            there = ", ".join(repr(name) for name in table.column_names)
-            raise UserError(f"{path} has no column {column!r}: its columns are {there}.")
-    return table.select(columns)
+            start = -int(header)
+            for block in blocks:
+                values = [block[position] for position in positions]
+                table = _block(values, columns, start)
+                yield table[1:] if start < 0 else table
+                start += len(block)
+
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
+        raise UserError(f"{path}{_told(str(error), header)}") from error
+    except UnicodeError as error:
+        raise _undecodable(path, encoding) from error
+    except LookupError as error:
+        raise UserError(f"{path}: there is no encoding {encoding!r}.") from error
 
 
-def read_lines(path: Path) -> pa.ChunkedArray:
-    """The lines of a text file, which may be compressed (.bz2, .gz); empty ones left out.
+def read_lines(path: Path) -> Iterator[pa.Table]:
+    """The lines of a text file, as `line`, and `row`, the number from 0; empty ones left out.
 
     Raises:
         UserError: if the file is empty, damaged or not UTF-8.
     """
-    no_columns = pa.csv.ParseOptions(delimiter="\x01", quote_char=False, escape_char=False)
+    import pyarrow.csv as arrow_csv
+
+    no_columns = arrow_csv.ParseOptions(delimiter="\x01", quote_char=False, escape_char=False)
+    start = 0
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
-            table = pa.csv.read_csv(
+        with open_file(path) as stream:
+            for batch in arrow_csv.open_csv(
                 stream,
-                pa.csv.ReadOptions(column_names=["line"]),
+                arrow_csv.ReadOptions(column_names=["line"], block_size=1 << 23),
                 no_columns,
-                pa.csv.ConvertOptions(column_types={"line": pa.string()}),
-            )
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())
+                arrow_csv.ConvertOptions(column_types={"line": pa.string()}),
+            ):
+                rows = pa.array(range(start, start + len(batch)), pa.int64())
+                start += len(batch)
+                yield pa.table({"line": batch.column(0), "row": rows})
+    except pa.ArrowInvalid as error:
+        if "UTF8" in str(error):
+            raise _undecodable(path, "utf-8") from error
+        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read: {reason}.") from error
-    return table["line"]
 
 
 def class_numbers(
@@ -70,9 +129,128 @@ def class_numbers(
     """
     numbers = pc.index_in(table[column], value_set=pa.array(class_names, pa.string()))
     if numbers.null_count:
-        row = pc.index(pc.is_null(numbers), True).as_py()
+        place = pc.index(pc.is_null(numbers), True).as_py()
+        label = table[column][place].as_py()
+        said = f"{label!r} is none of" if label else "there is no label: it must be one of"
         raise UserError(
-            f"{path}, row {row + 1}, column {column!r}: {table[column][row].as_py()!r} is none of "
+            f"{path}, row {table['row'][place].as_py() + 1}, column {column!r}: {said} "
             f"the classes {', '.join(class_names)}."
         )
     return numbers
+
+
+def _first_row(stream: Iterable[bytes], separator: str, encoding: str) -> list[str]:
+    text = io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+    for row in csv.reader(text, delimiter=separator):
+        if row:
+            return row
+    raise csv.Error("it is empty")
+
+
+def _position(column: Column, names: Sequence[Column], path: Path) -> int:
+    if isinstance(column, int):
+        if not -len(names) <= column < len(names):
+            last = len(names) - 1
+            raise UserError(f"{path} has no column {column}: its columns are 0 to {last}.")
+
+        return column % len(names)
+    found = [position for position, name in enumerate(names) if name == column]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"{path} has several columns {column!r}: rename or drop all but one.")
+    if names[0] == 0:
+        raise UserError(f"{path} is read without a header: give {column!r} as a number from 0.")
+    there = ", ".join(repr(name) for name in names)
+    if len(names) == 1:
+        raise UserError(f"{path} has the one column {there[:500]}: is there another separator?")
+    raise UserError(f"{path} has no column {column!r}: name one of its columns {there[:500]}.")
+
+
+def _told(error: str, header: bool) -> str:
+    """What a parser says, with the row's number from 1 after the header."""
+    if found := re.search(r"EOF inside string starting at row (\d+)", error):
+        return f", row {int(found[1]) + 1 - header}: a quote is opened and never closed: mend it."
+    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error):
+        return (
+            f", row {int(found[2]) - header}: {found[3]} columns where the first row has "
+            f"{found[1]}: put texts that hold the separator in quotes."
+        )
+    reason = "it is empty" if "No columns" in error else " ".join(error.split())
+    return f" cannot be read as CSV: {reason}."
+
+
+def _undecodable(path: Path, encoding: str) -> UserError:
+    with open_file(path) as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                line.decode(encoding)
+            except UnicodeError:
+                place = f", line {number},"
+                break
+        else:
+            place = ""
+    return UserError(
+        f"{path}{place} is not {encoding} text: save it as UTF-8, or name its encoding."
+    )
+
+
+def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
+    rows, start = [], 0
+    with open_file(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                rows.append(_json_row(line, columns, f"{path}, line {number}", encoding))
+            if len(rows) == BLOCK:
+                yield _block(list(zip(*rows, strict=True)), columns, start)
+                rows, start = [], start + BLOCK
+    if rows:
+        yield _block(list(zip(*rows, strict=True)), columns, start)
+
+
+def _json_row(line: bytes, columns: Sequence[Column], place: str, encoding: str) -> list[str]:
+    try:
+        record = json.loads(line.decode("utf-8-sig" if encoding == "utf-8" else encoding))
+    except UnicodeError as error:
+        raise UserError(f"{place}, is not {encoding} text: name its encoding.") from error
+    except ValueError as error:
+        raise UserError(f"{place}: no JSON object ({error}): JSON Lines has one a line.") from error
+    if not isinstance(record, dict):
+        raise UserError(f"{place}: {str(record)[:50]} is no JSON object with columns.")
+    names = list(record)
+    values = [record.get(names[c] if isinstance(c, int) and c < len(names) else c) for c in columns]
+    if all(value is None for value in values):
+        there = ", ".join(repr(name) for name in names)
+        raise UserError(f"{place} has no {columns[0]!r}: its columns are {there[:500]}.")
+    return [_text_of(value) for value in values]
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _block(values: Sequence[Any], columns: Sequence[Column], start: int) -> pa.Table:
+    """Columns of texts, and the rows' numbers from `start`."""
+    numbers = pa.array(range(start, start + len(values[0])), pa.int64())
+    texts = [pa.array(column, pa.string()) for column in values]
+    return pa.table([*texts, numbers], names=[*map(str, columns), "row"])
+
+
+def _read_parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
+    start = 0
+    try:
+        with open_file(path) as stream:
+            seekable = stream if path.suffix.lower() in PARQUET else io.BytesIO(stream.read())
+            file = pq.ParquetFile(seekable)
+            names = file.schema_arrow.names
+            wanted = [names[_position(column, names, path)] for column in columns]
+            for batch in file.iter_batches(BLOCK, columns=wanted):
+                values = [pc.cast(batch.column(name), pa.string()) for name in wanted]
+                yield _block([pc.fill_null(column, "") for column in values], columns, start)
+                start += len(batch)
+
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be read as Parquet: {reason}.") from error

@@ -1,8 +1,10 @@
 """Texts to word numbers: clean, split on white space, dictionary-encode, block by block."""
 
+import logging
 import os
+import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,56 +13,83 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.cleaning import clean
+from seqtext.data.cleaning import Cleaning
 from seqtext.data.files import open_array, open_table, write_table
 
-BLOCK_ROWS = 2048
+log = logging.getLogger(__name__)
+
+BLOCK_ROWS = 2048  # cleaned and split together
+READ_ROWS = 1 << 16  # read back together
+REPORT = 10  # seconds between two lines of a long preparation
 
 
 @dataclass(frozen=True)
 class Tokens:
-    """All words of all texts; text i is ``codes[offsets[i]:offsets[i + 1]]``.
+    """All words of all texts, on disk.
 
-    codes: [words in running text] int32, indices into `dictionary`
-    offsets: [texts + 1] int64
+    file: the texts' words one after the other, int32 indices into `dictionary`
+    offsets: [texts + 1] int64; the words of text i are ``offsets[i]`` to ``offsets[i + 1]``
     dictionary: the distinct words, in order of appearance
     """
 
-    codes: np.ndarray
+    file: Path
     offsets: np.ndarray
     dictionary: pa.ChunkedArray
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
-        """Memory-map what `write_tokens` wrote."""
+        """Open what `write_tokens` wrote."""
         return cls(
-            codes=open_array(folder / "codes.bin", np.int32),
+            file=folder / "codes.bin",
             offsets=open_array(folder / "offsets.bin", np.int64),
             dictionary=open_table(folder / "dictionary.arrow")["word"],
         )
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
 
-def write_tokens(texts: pa.ChunkedArray, cleaning: Sequence[str], folder: Path) -> None:
-    """Tokenize `texts` into files for `Tokens.load`; memory is bounded by a few blocks of rows."""
+    def codes(self, start: int, stop: int) -> np.ndarray:
+        """The words of texts `start` to `stop`; read, not mapped: mapped pages count as memory."""
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        return np.fromfile(self.file, np.int32, last - first, offset=4 * first)
+
+    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First text, text after the last, and the words between, in blocks of many texts."""
+        for start in range(0, len(self), READ_ROWS):
+            stop = min(start + READ_ROWS, len(self))
+            yield start, stop, self.codes(start, stop)
+
+
+def write_tokens(texts: Iterator[pa.Array], count: int, cleaning: Cleaning, folder: Path) -> None:
+    """Tokenize texts into files for `Tokens.load`; memory is bounded by a few blocks of rows.
+
+    Args:
+        texts: in blocks, `count` in all
+    """
     numbers: dict[str, int] = {}
     lengths = [np.zeros(1, np.int64)]
+    done, reported = 0, time.monotonic()
     with (folder / "codes.bin").open("wb") as stream:
         for block_lengths, words in _tokenized_blocks(texts, cleaning):
             lengths.append(block_lengths)
             known = [numbers.setdefault(w, len(numbers)) for w in words.dictionary.to_pylist()]
             stream.write(np.asarray(known, np.int32)[words.indices.to_numpy()].tobytes())
+            done += len(block_lengths)
+            if time.monotonic() - reported > REPORT:
+                reported = time.monotonic()
+                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{count:,}")
     np.cumsum(np.concatenate(lengths)).tofile(folder / "offsets.bin")
     write_table(pa.table({"word": pa.array(numbers, pa.string())}), folder / "dictionary.arrow")
 
 
-def tokenize(texts: pa.Array, cleaning: Sequence[str]) -> tuple[np.ndarray, pa.DictionaryArray]:
+def tokenize(texts: pa.Array, cleaning: Cleaning) -> tuple[np.ndarray, pa.DictionaryArray]:
     """Clean and split one block of texts.
 
     Returns:
         lengths: [texts] words in each text, 0 where nothing is left
         words: [sum of lengths] dictionary-encoded
     """
-    trimmed = pc.utf8_trim_whitespace(clean(texts, cleaning))
+    trimmed = pc.utf8_trim_whitespace(cleaning(texts))
     split = pc.utf8_split_whitespace(trimmed)
     lengths = pc.list_value_length(split).to_numpy(zero_copy_only=False).astype(np.int64)
     words = split.flatten()
@@ -72,11 +101,11 @@ def tokenize(texts: pa.Array, cleaning: Sequence[str]) -> tuple[np.ndarray, pa.D
 
 
 def _tokenized_blocks(
-    texts: pa.ChunkedArray, cleaning: Sequence[str]
+    texts: Iterator[pa.Array], cleaning: Cleaning
 ) -> Iterator[tuple[np.ndarray, pa.DictionaryArray]]:
     blocks = (
         chunk.slice(start, BLOCK_ROWS)
-        for chunk in texts.chunks
+        for chunk in texts
         for start in range(0, len(chunk), BLOCK_ROWS)
     )
     workers = os.cpu_count() or 1

@@ -1,6 +1,6 @@
 """Hateful and other tweets (study 3; Analytics Vidhya's "Twitter Sentiment Analysis")."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,10 +19,8 @@ class Tweets(TextDataModule):
     )
     class_names = ("other", "hateful")
 
-    def read(self, paths: Sequence[Path]) -> pa.Table:
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         """See `TextDataModule.read`."""
-        (path,) = paths
-        table = read_csv(path.open("rb"), path, ["label", "tweet"])
-        return pa.table(
-            {"text": table["tweet"], "label": class_numbers(table, "label", ("0", "1"), path)}
-        )
+        for block in read_csv(paths[0], ["label", "tweet"]):
+            label = class_numbers(block, "label", ("0", "1"), paths[0])
+            yield pa.table({"text": block["tweet"], "label": label})

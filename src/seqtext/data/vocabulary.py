@@ -1,6 +1,6 @@
 """The words a model knows, by frequency in the training part, and texts as their ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,15 @@ SPECIAL = ("<pad>", "<unk>")
 
 
 class Vocabulary:
-    """Id 0 is padding, id 1 any unknown word, then the known words from frequent to rare."""
+    """Id 0 is padding, id 1 any unknown word, then the known words from frequent to rare.
 
-    def __init__(self, words: Sequence[str]):
-        self.words = list(words)  # without the two special ones: word i has id i + 2
+    Args:
+        words: without the two special ones: word i has id i + 2
+        counts: [words] how often each stands in the training part; None: not known
+    """
+
+    def __init__(self, words: Sequence[str], counts: np.ndarray | None = None):
+        self.words, self.counts = list(words), counts
 
     def __len__(self) -> int:
         return len(SPECIAL) + len(self.words)
@@ -34,10 +39,13 @@ class Vocabulary:
             max_words: how many words to know, the special ones not counted; None: all
         """
         counts = word_counts(tokens, rows)
-        seen = np.flatnonzero(counts)
+        least = 1
+        if max_words is not None and max_words < len(counts):
+            least = max(1, np.partition(counts, -max_words)[-max_words])
+        seen = np.flatnonzero(counts >= least)
         table = pa.table({"word": tokens.dictionary.take(pa.array(seen)), "count": counts[seen]})
-        ranked = table.sort_by([("count", "descending"), ("word", "ascending")])
-        return cls(ranked["word"].slice(0, max_words).to_pylist())
+        ranked = table.sort_by([("count", "descending"), ("word", "ascending")])[:max_words]
+        return cls(ranked["word"].to_pylist(), ranked["count"].to_numpy())
 
     def ids_of(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """[n] int32 ids of words, 1 where unknown."""
@@ -45,16 +53,19 @@ class Vocabulary:
         positions = pc.index_in(words, value_set=known)
         return pc.fill_null(pc.add(positions, len(SPECIAL)), UNKNOWN).to_numpy()
 
+    @property
+    def dtype(self) -> type:
+        """Of stored ids: two bytes where they suffice."""
+        return np.uint16 if len(self) <= np.iinfo(np.uint16).max + 1 else np.int32
+
 
 def word_counts(tokens: Tokens, rows: np.ndarray) -> np.ndarray:
     """[distinct words] how often each stands in these rows."""
-    chosen = np.zeros(len(tokens.offsets) - 1, bool)
+    chosen = np.zeros(len(tokens), bool)
     chosen[rows] = True
     counts = np.zeros(len(tokens.dictionary), np.int64)
-    for start in range(0, len(chosen), 1 << 16):  # bounded memory at any number of rows
-        stop = min(start + (1 << 16), len(chosen))
+    for start, stop, words in tokens.blocks():
         lengths = np.diff(tokens.offsets[start : stop + 1])
-        words = tokens.codes[tokens.offsets[start] : tokens.offsets[stop]]
         kept = words[np.repeat(chosen[start:stop], lengths)]
         counts += np.bincount(kept, minlength=len(counts))
     return counts
@@ -62,29 +73,23 @@ def word_counts(tokens: Tokens, rows: np.ndarray) -> np.ndarray:
 
 def encode(
     tokens: Tokens, vocabulary: Vocabulary, length: int | None, keep_head: bool
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """All texts as ids, cut to `length` words; an empty text becomes one unknown word.
 
-    Returns:
-        ids: [words kept] uint16 where the vocabulary allows, else int32
-        offsets: [texts + 1] int64
+    Yields:
+        For blocks of texts, ids: those of all its texts, one after the other
+        lengths: [texts of the block] how many belong to each
     """
-    dtype = np.uint16 if len(vocabulary) <= np.iinfo(np.uint16).max + 1 else np.int32
-    id_of_code = vocabulary.ids_of(tokens.dictionary).astype(dtype)
-    starts, stops = tokens.offsets[:-1], tokens.offsets[1:]
-    kept = stops - starts if length is None else np.minimum(stops - starts, length)
-    first = starts if keep_head else stops - kept
-    offsets = np.concatenate([[0], np.cumsum(np.maximum(kept, 1))])
-    ids = np.empty(offsets[-1], dtype)
-    for start in range(0, len(kept), 1 << 16):
-        stop = min(start + (1 << 16), len(kept))
-        out = ids[offsets[start] : offsets[stop]]
-        empty = kept[start:stop] == 0
-        words = tokens.codes[_ranges(first[start:stop], kept[start:stop])]
-        filled = np.repeat(~empty, np.maximum(kept[start:stop], 1))
-        out[filled] = id_of_code[words]
-        out[~filled] = UNKNOWN
-    return ids, offsets
+    id_of_code = vocabulary.ids_of(tokens.dictionary).astype(vocabulary.dtype)
+    for start, stop, words in tokens.blocks():
+        starts = tokens.offsets[start:stop] - tokens.offsets[start]
+        lengths = np.diff(tokens.offsets[start : stop + 1])
+        kept = lengths if length is None else np.minimum(lengths, length)
+        first = starts if keep_head else starts + lengths - kept
+        filled = np.repeat(kept > 0, np.maximum(kept, 1))
+        ids = np.full(len(filled), UNKNOWN, vocabulary.dtype)
+        ids[filled] = id_of_code[words[_ranges(first, kept)]]
+        yield ids, np.maximum(kept, 1)
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

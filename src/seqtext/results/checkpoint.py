@@ -95,7 +95,7 @@ def described(
     config: dict[str, Any],
     words: Sequence[str],
     class_names: Sequence[str],
-    cleaning: Sequence[str],
+    cleaning: dict[str, Any],
     data: str,
 ) -> dict[str, Any]:
     """What it takes to use a model elsewhere, beside its weights.
@@ -104,7 +104,7 @@ def described(
         config: the resolved configuration
         words: the vocabulary, without the two special words
         class_names: of class 0, 1, …
-        cleaning: names of the cleaning steps
+        cleaning: the steps and their stop words
         data: fingerprint of the prepared data
     """
     return {
@@ -112,7 +112,7 @@ def described(
         "config": config,
         "vocabulary": list(words),
         "class_names": list(class_names),
-        "cleaning": list(cleaning),
+        "cleaning": cleaning,
         "data": data,
     }
 

@@ -18,7 +18,7 @@ from seqtext.results.metrics import probabilities, scores
 class Predictions:
     """N rows in the order of the source.
 
-    rows: [N] row numbers in the source table
+    rows: [N] positions in the prepared data set
     labels: [N] true classes
     logits: [N] for two classes, [N, C] for more
     """
@@ -60,11 +60,15 @@ class Predictions:
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]
 
-    def write(self, path: Path) -> None:
-        """Columns row, label, prediction, and probability_<class> for every class."""
+    def write(self, path: Path, numbers: np.ndarray) -> None:
+        """Columns row, label, prediction, and probability_<class> for every class.
+
+        Args:
+            numbers: [positions] row number in the source
+        """
         names = pa.array(self.class_names)
         columns = {
-            "row": self.rows,
+            "row": numbers[self.rows],
             "label": names.take(pa.array(self.labels)),
             "prediction": names.take(pa.array(self.predicted)),
         }

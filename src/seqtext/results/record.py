@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pyarrow as pa
-
+from seqtext.data.rows import Rows
 from seqtext.results.figures import figures
 from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.tensorboard import (
-    MISTAKES,
     EpochLogger,
     flattened,
     log_figures,
@@ -22,7 +20,7 @@ def record(
     folder: RunFolder,
     logger: EpochLogger,
     predictions: Mapping[str, Predictions],
-    texts: pa.ChunkedArray,
+    rows: Rows,
     settings: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def record(
 
     Args:
         predictions: of the parts "val" and "test", by the best checkpoint
-        texts: of all rows of the source
+        rows: of the data set
         settings: of the run, for the HPARAMS tab
         facts: further entries of metrics.json
 
@@ -39,15 +37,14 @@ def record(
     """
     scores = {part: of_part.scores() for part, of_part in predictions.items()}
     for part, of_part in predictions.items():
-        of_part.write(folder.predictions(part))
+        of_part.write(folder.predictions(part), rows.numbers)
     test = predictions["test"]
     pictures = figures(test, title="test part")
     folder.figures.mkdir(exist_ok=True)
     for name, figure in pictures.items():
         figure.savefig(folder.figures / f"{name}.png", dpi=150)
     log_figures(logger, {f"test/{name}": figure for name, figure in pictures.items()})
-    worst = [texts[int(row)].as_py() for row in test.rows[test.worst(MISTAKES)]]
-    log_mistakes(logger, "test/most confident mistakes", test, worst)
+    log_mistakes(logger, "test/most confident mistakes", test, rows)
     chosen_by = facts["monitor"].removeprefix("val/")
     final = {
         f"verdict/test/{chosen_by}": scores["test"][chosen_by],  # the first column

@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch.utils.tensorboard.summary import hparams
 
+from seqtext.data.rows import Rows
 from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
@@ -52,19 +53,16 @@ def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
         logger.experiment.add_figure(name, figure)
 
 
-def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, texts: list[str]) -> None:
-    """The TEXT tab: the most confident mistakes, worst first.
-
-    Args:
-        texts: of the rows at `predictions.worst(MISTAKES)`
-    """
+def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: Rows) -> None:
+    """The TEXT tab: the most confident mistakes, worst first, with their texts."""
     names, paragraphs = predictions.class_names, []
-    for position, text in zip(predictions.worst(MISTAKES), texts, strict=True):
+    for position in predictions.worst(MISTAKES):
+        row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
         paragraphs.append(
             f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
             f"probability {predictions.probabilities[position, taken_for]:.4f} "
-            f"(row {predictions.rows[position]})\n\n> {_excerpt(text)}"
+            f"(row {rows.numbers[row]})\n\n> {_excerpt(rows.texts[row].as_py())}"
         )
     logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no mistakes.")
 

@@ -1,0 +1,185 @@
+"""The rows of a source on disk: texts, labels, official parts, and which texts are equal."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.data.files import open_array, open_table
+from seqtext.data.split import PARTS
+from seqtext.options import UserError
+
+MOST_CLASSES = 1000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """N rows, memory-mapped.
+
+    texts: [N] as they are in the source
+    labels: [N] int64 class numbers
+    text_ids: [N] int64, equal where texts are equal, in order of appearance
+    numbers: [N] int64, row numbers in the source, whose rows without a text may be left out
+    official: [N] int8 index in `PARTS`; None: the source does not say
+    class_names: of class 0, 1, …
+    notes: what there was to say when they were read
+    """
+
+    texts: pa.ChunkedArray
+    labels: np.ndarray
+    text_ids: np.ndarray
+    numbers: np.ndarray
+    official: np.ndarray | None
+    class_names: list[str]
+    notes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Rows":
+        """Memory-map what `write_rows` wrote."""
+        facts = json.loads((folder / "facts.json").read_text())
+        return cls(
+            texts=open_table(folder / "texts.arrow")["text"],
+            labels=open_array(folder / "labels.bin", np.int64),
+            text_ids=open_array(folder / "text_ids.bin", np.int64),
+            numbers=open_array(folder / "numbers.bin", np.int64),
+            official=open_array(folder / "official.bin", np.int8) if facts["official"] else None,
+            class_names=facts["class_names"],
+            notes=facts["notes"],
+        )
+
+
+def write_rows(
+    blocks: Iterable[pa.Table],
+    class_names: Sequence[str] | None,
+    source: str,
+    folder: Path,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write blocks of rows for `Rows.load`, in bounded memory.
+
+    Args:
+        blocks: columns `text` (string) and `label`: class numbers, or names where `class_names`
+            is None; optionally `part` (one of `PARTS`) and `row` (number in the source)
+        source: in words, for messages
+        notes: read when all blocks are through
+
+    Raises:
+        UserError: if there are no rows, or too many classes; naming the row without text or label.
+    """
+    columns = _Columns(class_names, source)
+    schema = pa.schema({"text": pa.string()})
+    with (
+        pa.OSFile(str(folder / "texts.arrow"), "wb") as sink,
+        pa.ipc.new_file(sink, schema) as writer,
+    ):
+        for block in blocks:
+            columns.add(block)
+            writer.write_table(pa.table({"text": block["text"]}, schema))
+    if not columns.count:
+        raise UserError(f"{source} has no rows: give a file with texts and labels.")
+    class_names, labels = columns.named_labels()
+    labels.tofile(folder / "labels.bin")
+    _in_order_of_appearance(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
+    np.concatenate(columns.numbers).tofile(folder / "numbers.bin")
+    if columns.official:
+        np.concatenate(columns.official).tofile(folder / "official.bin")
+    facts = {"class_names": class_names, "official": bool(columns.official), "notes": list(notes)}
+    (folder / "facts.json").write_text(json.dumps(facts))
+
+
+class _Columns:
+    """Everything of the rows but their texts."""
+
+    def __init__(self, class_names: Sequence[str] | None, source: str):
+        self.class_names, self.source = class_names, source
+        self.count = 0
+        self.known: dict[str, int] = {}  # classes in order of appearance
+        self.labels, self.digests, self.numbers, self.official = [], [], [], []
+
+    def add(self, block: pa.Table) -> None:
+        """Check a block of rows and take it up."""
+        there = block.column_names
+        numbers = (
+            block["row"].to_numpy()
+            if "row" in there
+            else np.arange(self.count, self.count + block.num_rows)
+        )
+        for column in ("text", "label"):
+            absent = pc.is_null(block[column])
+            if pa.types.is_string(block[column].type) and column == "label":
+                absent = pc.equal(pc.fill_null(block[column], ""), "")
+            if pc.any(absent).as_py():
+                row = numbers[pc.index(absent, True).as_py()]
+                raise UserError(f"{self.source}, row {row + 1}, has no {column}: fill or drop it.")
+        self.numbers.append(numbers.astype(np.int64))
+        self.labels.append(self._numbered(block["label"]))
+        self.digests.append(_digests(block["text"]))
+        if "part" in there:
+            index = pc.index_in(block["part"], value_set=pa.array(PARTS))
+            self.official.append(index.combine_chunks().to_numpy().astype(np.int8))
+        self.count += block.num_rows
+
+    def named_labels(self) -> tuple[list[str], np.ndarray]:
+        """Class names, and [rows] numbers of classes: those found, in order, unless given."""
+        labels = np.concatenate(self.labels)
+        if self.class_names is not None:
+            return list(self.class_names), labels
+        ordered = sorted_labels(self.known)
+        position = {name: number for number, name in enumerate(ordered)}
+        return ordered, np.array([position[name] for name in self.known])[labels]
+
+    def _numbered(self, labels: pa.ChunkedArray) -> np.ndarray:
+        if self.class_names is not None:
+            return pc.cast(labels, pa.int64()).to_numpy()
+        encoded = labels.combine_chunks().dictionary_encode()
+        names = encoded.dictionary.to_pylist()
+        numbers = [self.known.setdefault(name, len(self.known)) for name in names]
+
+        if len(self.known) > MOST_CLASSES:
+            raise UserError(
+                f"{self.source}: the label column has more than {MOST_CLASSES} different values, "
+                f"such as {', '.join(map(repr, list(self.known)[:3]))}: name the column of classes."
+            )
+        return np.array(numbers, np.int64)[encoded.indices.to_numpy()]
+
+
+def sorted_labels(labels: Iterable[str]) -> list[str]:
+    """By number if all are numbers, else alphabetically."""
+    try:
+        return sorted(labels, key=float)
+    except ValueError:
+        return sorted(labels)
+
+
+def _digests(texts: pa.ChunkedArray) -> np.ndarray:
+    """[rows] uint64, equal where texts are; 4,000,000 unlike ones stay so but once in 10⁶ times."""
+    digests = (blake2b(text, digest_size=8).digest() for text in _bytes(texts))
+    return np.frombuffer(b"".join(digests), np.uint64)
+
+
+def _bytes(texts: pa.ChunkedArray) -> Iterator[memoryview]:
+    for chunk in texts.chunks:
+        _, offsets, content = chunk.buffers()
+        if content is None:  # empty texts only
+            yield from [memoryview(b"")] * len(chunk)
+            continue
+        width = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
+        ends = np.frombuffer(offsets, width)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
+        view = memoryview(content)
+        yield from (view[ends[i] : ends[i + 1]] for i in range(len(chunk)))
+
+
+def _in_order_of_appearance(values: np.ndarray) -> np.ndarray:
+    """[rows] the same number for the same value; the first value is 0, the next new one 1, …"""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return rank[inverse]

@@ -1,0 +1,161 @@
+"""A user's own rows, from one file or from one for each part."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.tables import Column, class_numbers, read_table
+from seqtext.options import UserError, checked
+
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+PART_OF = {spelling: part for part, spellings in SPELLINGS.items() for spelling in spellings}
+
+
+class Table(TextDataModule):
+    """CSV, TSV, JSON Lines or Parquet files, also compressed.
+
+    Rows without a text or without a label are left out, and counted. Labels are any strings; the
+    classes are numbered by value if all are numbers, else alphabetically.
+
+    Args:
+        path: the file; of the training rows, where `test` or `val` is given
+        text: column of the text, by name or number (from 0); several are joined by spaces
+        label: column of the class
+        classes: labels in the order of their numbers; None: all that there are
+        part: column that says which part a row belongs to
+        val: file of the validation rows; None: cut from the training rows
+        test: file of the test rows; None: cut from the rows of `path`
+        header: the first row of a CSV file holds the names of the columns
+        separator: of a CSV file; None: a comma, in .tsv files a tab
+        encoding: of a text file
+        shared: see `TextDataModule`
+
+    Raises:
+        UserError: if options contradict each other.
+    """
+
+    @checked
+    def __init__(
+        self,
+        path: str | None = None,
+        text: str | int | list[str | int] = "text",
+        label: str | int = "label",
+        classes: list[str | int] | None = None,
+        part: str | int | None = None,
+        val: str | None = None,
+        test: str | None = None,
+        header: bool = True,
+        separator: str | None = None,
+        encoding: str = "utf-8",
+        **shared: Any,
+    ):
+        super().__init__(**shared)
+        if path is None:
+            raise UserError("dataset=table needs a file: give dataset.path=my.csv.")
+        self.paths = {"train": path, "val": val, "test": test}
+        self.paths = {name: Path(p).expanduser() for name, p in self.paths.items() if p}
+        self.name = self.paths["train"].name.split(".")[0]
+        self.text: list[Column] = list(text) if isinstance(text, list | tuple) else [text]
+        self.label, self.part = label, part
+        self.class_names = None if classes is None else [str(name) for name in classes]
+        self.header, self.separator, self.encoding = header, separator, encoding
+        self.official = part is not None or len(self.paths) > 1
+        self._check_parts()
+
+    def find(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.find`."""
+        for name, path in self.paths.items():
+            if not path.is_file():
+                option = "path" if name == "train" else name
+                what = "is a folder: name the file" if path.is_dir() else "is not there"
+                raise UserError(f"dataset.{option}={path} {what}.")
+        return " and ".join(map(str, self.paths.values())), list(self.paths.values())
+
+    def settings(self) -> dict:
+        """See `TextDataModule.settings`."""
+        names = ("text", "label", "part", "class_names", "header", "separator", "encoding")
+        return {"parts": list(self.paths), **{name: getattr(self, name) for name in names}}
+
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read`."""
+        for name, path in self.paths.items():
+            yield from self._rows(path, name)
+
+    def _check_parts(self) -> None:
+        if self.part is not None and len(self.paths) > 1:
+            raise UserError("dataset.part names parts, and so do dataset.val and .test: drop one.")
+        if self.official and (self.split.folds or self.split.official is False):
+            option = "split.folds" if self.split.folds else "split.official=false"
+            raise UserError(
+                f"{option} cuts test parts of its own: leave out dataset.part, .val and .test."
+            )
+
+    def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
+        columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
+        left_out = _LeftOut(path)
+        for block in read_table(path, columns, self.header, self.separator, self.encoding):
+            texts = [block[str(column)] for column in self.text]
+            rows = {
+                "text": pc.binary_join_element_wise(*texts, " ") if texts[1:] else texts[0],
+                "label": pc.utf8_trim_whitespace(block[str(self.label)]),
+                "row": block["row"],
+            }
+            if self.official:
+                each = pa.repeat(part, block.num_rows)
+                rows["part"] = each if self.part is None else self._named_parts(block, path)
+            yield self._numbered(left_out.without(pa.table(rows)), path)
+        self.notes += left_out.notes()
+
+    def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
+        if self.class_names is None:
+            return rows
+        name = str(self.label)
+        labels = pa.table({name: rows["label"], "row": rows["row"]})
+        numbers = class_numbers(labels, name, self.class_names, path)
+        return rows.set_column(rows.column_names.index("label"), "label", numbers)
+
+    def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
+        said = pc.utf8_lower(pc.utf8_trim_whitespace(block[str(self.part)])).to_pylist()
+        for value, row in zip(said, block["row"].to_pylist(), strict=True):
+            if value not in PART_OF:
+                raise UserError(
+                    f"{path}, row {row + 1}, column {self.part!r}: {value!r} is no part: "
+                    f"it must be one of {', '.join(PART_OF)}."
+                )
+        return pa.array([PART_OF[value] for value in said], pa.string())
+
+
+class _LeftOut:
+    """Counts the rows of a file that have no text or no label."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.counts = {"text": 0, "label": 0}
+        self.first: dict[str, int] = {}
+
+    def without(self, rows: pa.Table) -> pa.Table:
+        """The rows that have both."""
+        for column in self.counts:
+            empty = pc.equal(pc.utf8_trim_whitespace(rows[column]), "")
+            if count := pc.sum(empty).as_py():
+                self.counts[column] += count
+                self.first.setdefault(column, rows["row"][pc.index(empty, True).as_py()].as_py())
+                rows = rows.filter(pc.invert(empty))
+        return rows
+
+    def notes(self) -> list[str]:
+        """What there is to say."""
+        return [
+            f"{count} rows without a {column} are left out of {self.path}: the first is row "
+            f"{self.first[column] + 1}."
+            for column, count in self.counts.items()
+            if count
+        ]

@@ -72,7 +72,8 @@ def write_rows(
         notes: read when all blocks are through
 
     Raises:
-        UserError: if there are no rows, or too many classes; naming the row without text or label.
+        UserError: if there are no rows, or one class, or too many; naming the row without text or
+            label.
     """
     columns = _Columns(class_names, source)
     schema = pa.schema({"text": pa.string()})
@@ -86,6 +87,11 @@ def write_rows(
     if not columns.count:
         raise UserError(f"{source} has no rows: give a file with texts and labels.")
     class_names, labels = columns.named_labels()
+    if len(class_names) < 2:
+        raise UserError(
+            f"{source} has one class only: {class_names[0]!r}; give rows of two or more."
+        )
+
     labels.tofile(folder / "labels.bin")
     _in_order_of_appearance(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
     np.concatenate(columns.numbers).tofile(folder / "numbers.bin")

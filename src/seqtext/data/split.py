@@ -86,12 +86,13 @@ class Split:
             rows = self._cut(rows, texts, self.limit, "split.limit")[1]
         named = {} if official is None else _named_parts(rows, official)
         rest, test = self._judged(named.get("train", rows), texts, named.get("test"))
+        texts.check_learnable(rest, {"test": test, "val": named.get("val", test[:0])})
         if "val" in named:
             train, val = rest, named["val"]
         else:
             train, val = self._cut(rest, texts, self.val, "split.val")
         parts = {"train": train, "val": val, "test": test}
-        texts.check_learnable(parts)
+        texts.check_learnable(train, parts)
         for part, chosen in parts.items():
             if len(np.unique(labels[chosen])) < 2:
                 raise UserError(
@@ -124,6 +125,12 @@ class Split:
             )
         if self.stratify:
             texts.check_classes(classes)
+            count = size if isinstance(size, int) else int(np.ceil(size * len(classes)))
+            if count < (each := len(np.unique(classes))):
+                raise UserError(
+                    f"{option}={size} is not possible: {count} texts cannot hold each of {each} "
+                    f"classes; choose {each} or more, or split.stratify=false."
+                )
         try:
             _, cut = train_test_split(
                 np.arange(len(classes)),
@@ -172,13 +179,13 @@ class _Texts:
         _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
         return text_of_row, self.labels[rows[first]]
 
-    def check_learnable(self, parts: dict[Part, np.ndarray]) -> None:
+    def check_learnable(self, train: np.ndarray, parts: dict[Part, np.ndarray]) -> None:
         """Raises:
-        UserError: if validation or test rows have a class that no training row has.
+        UserError: if rows of a part have a class that no training row has.
         """
-        learned = np.unique(self.labels[parts["train"]])
-        for part in ("val", "test"):
-            foreign = parts[part][~np.isin(self.labels[parts[part]], learned)]
+        learned = np.unique(self.labels[train])
+        for part, rows in parts.items():
+            foreign = rows[~np.isin(self.labels[rows], learned)]
             if len(foreign):
                 raise UserError(
                     f"Class {self.class_names[self.labels[foreign[0]]]!r} has {len(foreign)} rows "

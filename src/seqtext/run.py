@@ -10,10 +10,13 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
+from seqtext.data.cache import Cache
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
+from seqtext.data.vectors import read_vectors
 from seqtext.models.classifier import Schedule, TextClassifier
+from seqtext.models.embedding import PretrainedEmbedding
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
 from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, described, load_checkpoint
 from seqtext.results.folder import RunFolder
@@ -143,6 +146,17 @@ def _train_and_test(
 def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
     """The model of `settings` for this data, with starting values."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
+    if isinstance(embedding, PretrainedEmbedding):
+        vectors = read_vectors(
+            embedding.source,
+            data.vocabulary.words,
+            embedding.embedding_dim,
+            embedding.path,
+            embedding.download,
+            Cache(options.cache),
+            getattr(data.vocabulary, "counts", None),
+        )
+        embedding.fill(*vectors)
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names

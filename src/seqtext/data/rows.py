@@ -88,9 +88,7 @@ def write_rows(
         raise UserError(f"{source} has no rows: give a file with texts and labels.")
     class_names, labels = columns.named_labels()
     if len(class_names) < 2:
-        raise UserError(
-            f"{source} has one class only: {class_names[0]!r}; give rows of two or more."
-        )
+        raise UserError(f"{source} has rows of one class only: {class_names[0]!r}; give others.")
 
     labels.tofile(folder / "labels.bin")
     _in_order_of_appearance(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")

@@ -7,7 +7,7 @@ from seqtext.cli import told_simply
 
 
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=())
-def main(config: DictConfig) -> float:
+def main(config: DictConfig) -> float | None:
     """One run; the value is its best validation score, for searches."""
     from seqtext.launch import launch  # torch takes seconds to import, and --help needs none
 

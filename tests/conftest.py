@@ -1,13 +1,16 @@
 """Invented reviews in the real file formats, and ways to run the program on them."""
 
 import bz2
+import functools
 import gzip
+import http.server
 import io
 import os
 import random
 import runpy
 import sys
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -131,7 +134,7 @@ def settings_of(*overrides: str) -> dict:
     """The configuration that the command line would give, as plain values."""
     with initialize_config_dir(str(ROOT / "conf")):
         config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    config.pop("resume")
+    del config["resume"], config["describe"]
     return config
 
 
@@ -172,6 +175,25 @@ def train(monkeypatch, capfd, tmp_path):
         return status, *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def server(tmp_path):
+    """Serves a folder on 127.0.0.1; gives the folder and its address."""
+    served = tmp_path / "served"
+    served.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            pass
+
+    handler = functools.partial(Handler, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, args=[0.05], daemon=True)
+        thread.start()
+        yield served, f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join()
 
 
 GENUINE = Path(os.environ.get("SEQTEXT_DATA", ROOT.parent / "shared" / "data")).absolute()

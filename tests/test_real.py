@@ -171,9 +171,8 @@ def test_coverage_of_the_mails(genuine, tmp_path, cache, monkeypatch):
     monkeypatch.chdir(tmp_path)
     data = Spam(dir=str(genuine / "spam"), cache=cache, max_words=None)
     data.setup()
-    words = data.vocabulary.words
-    known = read_vectors(GLOVE, words, 50, None, False, Cache(cache)).known
-    print(f"{known.sum()} of {len(words)} words of the mails have a vector: {known.mean():.1%}")
+    known = read_vectors(GLOVE, data.vocabulary, 50, None, False, Cache(cache)).known
+    print(f"{known.sum()} of {len(known)} words of the mails have a vector: {known.mean():.1%}")
     assert 0.70 < known.mean() < 0.75
     frequent = known[:1_000].mean()  # they come first
     assert 0.95 < frequent <= 1

@@ -18,11 +18,12 @@ from seqtext.results.folder import RunFolder, already_holds_a_run
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "resume", "cache"),
+    *("dataset", "model", "resume", "cache", "describe"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
 LONGEST_NAME = 120
+DESCRIBE = "describe=true"
 
 
 MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
@@ -112,6 +113,8 @@ def run_name(overrides: Sequence[str], *start: str) -> str:
     The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
     unquoted. Of a very long name the middle is left out.
     """
+    if DESCRIBE in overrides:
+        start = (*start[:1], "description")
     parts = ["-".join(start)]
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")

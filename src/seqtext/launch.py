@@ -13,11 +13,11 @@ from seqtext.cli import Refused, config_dir
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
 from seqtext.results.folder import RunFolder
-from seqtext.run import run
+from seqtext.run import describe, run
 
 
-def launch(config: DictConfig) -> float:
-    """`run` what the command line says; the best validation score.
+def launch(config: DictConfig) -> float | None:
+    """`run` what the command line says; the best validation score. Or `describe` the data.
 
     Raises:
         UserError: if it cannot be; in a single run as the cause of `Refused`.
@@ -32,6 +32,8 @@ def launch(config: DictConfig) -> float:
         else:
             settings = OmegaConf.to_container(config, resolve=True)
         settings.pop("resume", None)
+        if settings.pop("describe", False):
+            return describe(settings, folder)
         return run(settings, folder, resume=bool(config.resume))
     except (UserError, OSError) as error:
         if not config.resume:

@@ -7,14 +7,15 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from torch import nn
 
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
 from seqtext.data.batches import BatchLoader
-from seqtext.data.cache import Cache
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.data.vectors import read_vectors
+from seqtext.describe import pictures, show_data
 from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.models.embedding import PretrainedEmbedding
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
@@ -23,7 +24,7 @@ from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import direction, metric_names
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress, show
-from seqtext.results.tensorboard import EpochLogger
+from seqtext.results.tensorboard import EpochLogger, log_pictures
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +81,22 @@ def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> fl
     return metrics["score"]
 
 
+def describe(settings: dict[str, Any], folder: RunFolder) -> None:
+    """Show the data set of `settings`, and how much of it pretrained vectors cover; train nothing.
+
+    Raises:
+        UserError: if anything in `settings` cannot be.
+    """
+    options, split = checked_options(settings)
+    folder.claim(resume=False)
+    try:
+        data = data_of(settings, options, split)
+        embedding_of(settings, data)
+        show_data(data, folder)
+    finally:
+        folder.release()
+
+
 def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
     """Refuse what cannot be, before anything is loaded."""
     groups = (*GROUPS, "trainer", "split")
@@ -99,22 +116,14 @@ def _train_and_test(
 ) -> dict[str, Any]:
     started = time.perf_counter()
     progress, logger = EpochProgress(options.monitor), EpochLogger(str(folder.path))
-    data = build(
-        "dataset",
-        settings["dataset"],
-        split=split,
-        sampling=options.sampling,
-        seed=options.seed,
-        class_weights=options.class_weights,
-        cache=options.cache,
-    )
-    data.setup()
+    data = data_of(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
     _check_monitor(options.monitor, data.class_names)
     checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
+    log_pictures(logger, {f"data/{name}": png for name, png in pictures(data).items()})
     seconds = {"preparation": time.perf_counter() - started}
     _fit(trainer, model, data, folder, checkpoints.description)
     chosen = load_checkpoint(folder.best)
@@ -143,20 +152,40 @@ def _train_and_test(
     return record(folder, logger, predictions, data.data.rows, settings, facts)
 
 
-def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
-    """The model of `settings` for this data, with starting values."""
+def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+    """The data set of `settings`, prepared."""
+    data = build(
+        "dataset",
+        settings["dataset"],
+        split=split,
+        sampling=options.sampling,
+        class_weights=options.class_weights,
+        seed=options.seed,
+        cache=options.cache,
+    )
+    data.setup()
+    return data
+
+
+def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
+    """The embedding of `settings` for this data, with starting values."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
     if isinstance(embedding, PretrainedEmbedding):
         vectors = read_vectors(
             embedding.source,
-            data.vocabulary.words,
+            data.vocabulary,
             embedding.embedding_dim,
             embedding.path,
             embedding.download,
-            Cache(options.cache),
-            getattr(data.vocabulary, "counts", None),
+            data.cache,
         )
         embedding.fill(*vectors)
+    return embedding
+
+
+def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
+    """The model of `settings` for this data, with starting values."""
+    embedding = embedding_of(settings, data)
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names

@@ -1,11 +1,14 @@
 """The cache trusts nothing that is damaged, and builds once however many ask."""
 
 import multiprocessing
+import os
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 
+import seqtext.data.cache as cache_module
 from seqtext.data.cache import MANIFEST, Cache, fingerprint
 
 
@@ -64,6 +67,34 @@ def test_killed_build_leaves_nothing_that_is_trusted(cache):
         cache.entry("ids", {}, die)
     folder = cache.entry("ids", {}, build)
     assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, "numbers.bin"]
+
+
+def test_copied_entry_is_found(cache, tmp_path):
+    folder = cache.entry("ids", {}, build)
+    shutil.copytree(cache.root, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert Cache(tmp_path / "copy").entry("ids", {}, refuse).name == folder.name
+
+
+def test_digest_of_a_large_file_is_remembered(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "LARGE", 2)
+    file, read = tmp_path / "a.csv", []
+    monkeypatch.setattr(
+        cache_module, "fingerprint", lambda paths: read.append(paths) or fingerprint(paths)
+    )
+
+    def write(text: str, age: float) -> str:
+        file.write_text(text)
+        os.utime(file, (time.time() - age, time.time() - age))
+        return cache.fingerprint([file])
+
+    first = write("one", 1000)
+    assert cache.fingerprint([file]) == first == fingerprint([file])
+    assert len(read) == 1
+    assert write("two", 900) != first
+    assert len(read) == 2
+    assert write("six", 1) != first, "what may change within a tick of the clock"
+    assert cache.fingerprint([file]) == fingerprint([file])
+    assert len(read) == 4
 
 
 def slow_build(folder: Path) -> None:

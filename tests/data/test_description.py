@@ -38,6 +38,7 @@ def described(
         ids=np.array([i for ids in encoded for i in ids], np.uint16),
         offsets=np.cumsum([0, *map(len, encoded)]),
         labels=np.array([label for _, label in rows]),
+        numbers=np.arange(len(rows)) + 1000,
         **options,
     )
 
@@ -166,8 +167,8 @@ def test_examples_are_of_different_classes_and_decoded():
     found = described(rows, train=list(range(99)), class_names=["a", "b", "c"])
     assert [one.label for one in found.examples] == ["a", "b", "c"]
     assert [(one.row, one.text, one.tokens) for one in found.examples[1:]] == [
-        (97, "bad nonsense", "bad <unk>"),
-        (98, "plot", "plot"),
+        (1097, "bad nonsense", "bad <unk>"),
+        (1098, "plot", "plot"),
     ]
     assert found.examples[0].text == "film  Good film"
     assert found.examples[0].tokens == "film <unk> film"
@@ -178,7 +179,7 @@ def test_examples_are_different_rows(count):
     found = described([("film", 0)] * (count - 1) + [("bad", 1)])
     chosen = [one.row for one in found.examples]
     assert len(set(chosen)) == len(chosen) == min(count, 3)
-    assert count - 1 in chosen
+    assert 1000 + count - 1 in chosen
 
 
 def test_sample_is_bounded_and_follows_the_seed(monkeypatch):

@@ -4,11 +4,14 @@ import hashlib
 import http.server
 import importlib
 import io
+import itertools
 import linecache
 import sys
 import tarfile
 import threading
+from collections import Counter
 
+import pyarrow as pa
 import pytest
 
 from seqtext.data import download, imdb
@@ -203,6 +206,31 @@ def test_vocabulary_knows_no_word_of_validation_and_test_rows(kaggle_dir, review
         marks = {data.texts[int(row)].as_py().split()[-1] for row in rows}
         assert len(marks) == len(rows)
         assert marks <= known if part == "train" else not marks & known
+
+
+def words_of(data: IMDB, part: str) -> list[list[str]]:
+    texts = [data.texts[int(row)].as_py() for row in data.data.parts[part]]
+    cleaned = data.cleaning(pa.array(texts, pa.string()))
+    return [text.split() for text in cleaned.to_pylist()]
+
+
+def test_length_of_the_longest_training_text(kaggle_dir, reviews):
+    reviews[0] = (reviews[0][0] + " word" * 500, reviews[0][1])
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(reviews))
+    lengths = set()
+    for seed in range(8):  # the long one is now here, now there
+        data = loaded(kaggle_dir, length="longest", split=Split(seed=seed))
+        longest = max(map(len, words_of(data, "train")))
+        assert data.data.length == longest == data.data.texts.lengths.max()
+        lengths.add(longest > 500)
+    assert lengths == {True, False}
+
+
+def test_vocabulary_of_the_first_training_rows(kaggle_dir):
+    data = loaded(kaggle_dir, vocabulary_rows=7, max_words=None)
+    counts = Counter(itertools.chain(*words_of(data, "train")[:7]))
+    assert dict(zip(data.vocabulary.words, data.vocabulary.counts, strict=True)) == counts
+    assert data.vocabulary.running == counts.total()
 
 
 OTHER_SETTINGS = [

@@ -1,12 +1,17 @@
 """The other data sets, from invented rows in the formats that their sources serve."""
 
 import bz2
+import dataclasses
+import hashlib
+import socket
 import zipfile
 
 import pytest
 
+from seqtext.data import imdb
 from seqtext.data.amazon import Amazon
 from seqtext.data.clothing import Clothing
+from seqtext.data.imdb import IMDB
 from seqtext.data.spam import Spam
 from seqtext.data.tweets import Tweets
 from seqtext.options import UserError
@@ -99,6 +104,39 @@ def test_amazon_with_a_damaged_file(folder):
     (folder / "test.ft.txt.bz2").write_bytes(bz2.compress(REVIEWS.encode())[:-20])
     with pytest.raises(UserError, match=r"test\.ft\.txt\.bz2 is damaged"):
         loaded(Amazon, folder)
+
+
+def test_spam_is_downloaded(folder, server, monkeypatch):
+    served, address = server
+    (served / "spamham.csv").write_text(MAILS)
+    sha = hashlib.sha256(MAILS.encode()).hexdigest()
+    genuine = Spam.direct
+    assert genuine.file == Spam.files[0]
+    local = dataclasses.replace(
+        genuine, url=f"{address}/spamham.csv", checksum=f"sha256:{sha}", size=len(MAILS)
+    )
+    monkeypatch.setattr(Spam, "direct", local)
+    with pytest.raises(UserError, match=r"or set dataset\.download=true"):
+        loaded(Spam, folder)
+    assert len(loaded(Spam, folder, download=True).labels) == 60
+    assert (folder / "emails.csv").read_text() == MAILS
+    (served / "spamham.csv").unlink()
+    for download in (True, False):  # it is there now
+        assert len(loaded(Spam, folder, download=download).labels) == 60
+
+
+@pytest.mark.parametrize("kind", [Tweets, Clothing, Amazon])
+def test_sources_that_need_an_account_say_so(folder, kind):
+    with pytest.raises(UserError, match="no download without an account"):
+        loaded(kind, folder, download=True)
+
+
+@pytest.mark.parametrize("kind", [Spam, Tweets, Clothing, Amazon, IMDB])
+def test_no_network_without_download(folder, kind, monkeypatch):
+    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("touched the network"))
+    monkeypatch.setattr(imdb, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="does not hold"):
+        loaded(kind, folder)
 
 
 @pytest.mark.parametrize("kind", [Spam, Tweets, Clothing, Amazon])

@@ -157,8 +157,8 @@ def test_only_text_of_an_archive(tmp_path):
     ("members", "words"),
     [
         ({"notes.md": "about", "__MACOSX/a.txt": "\0"}, "no .txt file"),
-        ({"../glove.6B.3d.txt": vectors_text(VECTORS)}, "points out of it"),
-        ({"/glove.6B.3d.txt": vectors_text(VECTORS)}, "points out of it"),
+        ({"../glove.6B.3d.txt": vectors_text(VECTORS)}, "points outside of it"),
+        ({"/glove.6B.3d.txt": vectors_text(VECTORS)}, "points outside of it"),
         (
             {"x.3d.txt": vectors_text(VECTORS), "y.3d.txt": vectors_text(VECTORS)},
             "exactly one file",

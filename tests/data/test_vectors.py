@@ -1,8 +1,5 @@
 """Where word vectors are looked for, those of a vocabulary, and what is kept and told of them."""
 
-import functools
-import http.server
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +12,7 @@ from seqtext.data import vectors
 from seqtext.data.cache import Cache
 from seqtext.data.download import Download
 from seqtext.data.vectors import GLOVE, NUMBERBATCH, WordVectors, read_vectors
+from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import UserError
 from tests.conftest import VECTORS, vectors_text, write_vectors, zip_of
 
@@ -30,10 +28,20 @@ def folder(tmp_path) -> Path:
     return folder
 
 
-def read(path: Path | None, words=WORDS, dim: int = 3, source=GLOVE, **options) -> WordVectors:
+def read(
+    path: Path | None,
+    words=WORDS,
+    dim: int = 3,
+    source=GLOVE,
+    counts: list[int] | None = None,
+    running: int | None = None,
+    **options,
+) -> WordVectors:
     options.setdefault("cache", Cache(path.parent / "cache" if path else "cache"))
     options.setdefault("download", False)
-    return read_vectors(source, words, dim, path and str(path), **options)
+    counts = None if counts is None else np.array(counts)
+    vocabulary = Vocabulary(words, counts, running)
+    return read_vectors(source, vocabulary, dim, path and str(path), **options)
 
 
 def assert_found(got: WordVectors) -> None:
@@ -230,32 +238,13 @@ def test_coverage_is_logged(folder, caplog, start):
     if start == "warm":
         read(path)
     caplog.set_level("INFO")
-    read(path, counts=np.array([10, 5, 12, 3]))
+    read(path, counts=[10, 5, 12, 3], running=40)
     assert (
-        f"Word vectors glove from {path}: 3 of 4 words (75.0 %), 60.0 % of their occurrences in "
-        f"the training part." in caplog.text
+        f"Word vectors glove from {path}: 3 of 4 words (75.0 %), 45.0 % of the running training "
+        f"text." in caplog.text
     )
     read(path)
     assert f"Word vectors glove from {path}: 3 of 4 words (75.0 %)." in caplog.text
-
-
-@pytest.fixture
-def server(tmp_path):
-    """Serves a folder on 127.0.0.1; gives the folder and its address."""
-    served = tmp_path / "served"
-    served.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
-    handler = functools.partial(Handler, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
-        thread = threading.Thread(target=httpd.serve_forever, args=[0.05], daemon=True)
-        thread.start()
-        yield served, f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -6,20 +6,24 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from seqtext.options import UserError
 
+Choice = Callable[[list[str]], str]
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file, what a .gz, .bz2 or .xz file holds, or the one file in a zip archive.
+def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
+    """Open a file, what a .gz, .bz2 or .xz file holds, or a file in a zip archive.
+
+    Args:
+        choose: names of the files in a zip archive → that of the right one; None: the only one
 
     Raises:
         UserError: if it is damaged, there or while it is read, or an archive of several files.
@@ -28,17 +32,17 @@ def open_file(path: Path) -> Iterator[IO[bytes]]:
         if path.suffix == ".zip":
             with (
                 zipfile.ZipFile(path) as archive,
-                archive.open(_only_member(archive, path)) as file,
+                archive.open(_member(archive, path, choose)) as file,
             ):
                 yield file
         else:
             with OPENERS.get(path.suffix, open)(path, "rb") as file:
                 yield file
-    except FileNotFoundError:
-        raise
-    except NotImplementedError as error:
-        raise UserError(f"{path} is compressed in an unknown way: unpack it first.") from error
+    except (NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path} has an unknown compression, or a password: unpack it.") from error
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno:  # no damage: no permission, no disk
+            raise
         raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
 
 
@@ -51,7 +55,7 @@ def inner_name(path: Path) -> str:
     if path.suffix == ".zip":
         try:
             with zipfile.ZipFile(path) as archive:
-                return _only_member(archive, path)
+                return _member(archive, path)
         except (zipfile.BadZipFile, OSError) as error:
             raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
     return path.stem if path.suffix in OPENERS else path.name
@@ -82,11 +86,13 @@ def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
         yield file.relative_to(path.parent).as_posix(), file.read_bytes()
 
 
-def _only_member(archive: zipfile.ZipFile, path: Path) -> str:
+def _member(archive: zipfile.ZipFile, path: Path, choose: Choice | None = None) -> str:
     names = [member.filename for member in archive.infolist() if not member.is_dir()]
     for name in names:
         _check_inside(name, path)
     names = [name for name in names if not _is_stray(PurePosixPath(name))]
+    if choose:
+        return choose(names)
     if len(names) != 1:
         raise UserError(f"{path} must hold exactly one file, and holds {len(names)}: unpack it.")
     return names[0]

@@ -33,8 +33,8 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def code_fingerprint(kind: type) -> str:
-    """A digest of the code that prepares a data set: this package's, and where `kind` is written.
+def code_fingerprint(kind: type | Callable) -> str:
+    """A digest of the code that prepares data: this package's, and where `kind` is written.
 
     Where that cannot be read (typed into an interpreter) it differs in each process: nothing old
     is found.
@@ -44,7 +44,7 @@ def code_fingerprint(kind: type) -> str:
     return digest.hexdigest()[:32]
 
 
-def _source(kind: type) -> str:
+def _source(kind: type | Callable) -> str:
     for part in (sys.modules[kind.__module__], kind):
         try:
             return inspect.getsource(part)

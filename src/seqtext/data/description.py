@@ -107,6 +107,7 @@ class Description:
 def describe(
     *,
     texts: pa.ChunkedArray,
+    numbers: np.ndarray,
     ids: np.ndarray,
     offsets: np.ndarray,
     labels: np.ndarray,
@@ -119,6 +120,7 @@ def describe(
 
     Args:
         texts: [rows] as they were before cleaning
+        numbers: [rows] in the source
         ids: [words kept] the encoded texts; text i is ``ids[offsets[i]:offsets[i + 1]]``
         offsets: [rows + 1]
         labels: [rows] class numbers
@@ -135,9 +137,9 @@ def describe(
     after = offsets[train + 1] - offsets[train]
     edges = histogram_edges(np.concatenate([before, after]))
     shown = largest(rows["train"], CLASSES)
-    counts = word_counts(ids, offsets, labels, train, shown, len(SPECIAL) + len(words))
+    counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL) + len(words))
     total = counts.sum(axis=0)
-    frequent, telling = _words_of_classes(counts[:, len(SPECIAL) :], words)
+    frequent, telling = _top_words(counts[:, len(SPECIAL) :], words)
     return Description(
         class_names=list(class_names),
         rows={part: of_part.tolist() for part, of_part in rows.items()},
@@ -160,7 +162,7 @@ def describe(
         known=float(1 - total[UNKNOWN] / total.sum()),
         examples=[
             Example(
-                row=int(row),
+                row=int(numbers[row]),
                 label=class_names[labels[row]],
                 text=texts[int(row)].as_py(),
                 tokens=decode(ids[offsets[row] : offsets[row + 1]], words),
@@ -192,7 +194,7 @@ def summary(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
     return Lengths(len(lengths), float(lengths.mean()), quartiles, int(lengths.max()), counts)
 
 
-def word_counts(
+def words_of_classes(
     ids: np.ndarray,
     offsets: np.ndarray,
     labels: np.ndarray,
@@ -248,7 +250,7 @@ def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generat
     return chosen[np.argsort(labels[chosen], kind="stable")]
 
 
-def _words_of_classes(
+def _top_words(
     counts: np.ndarray, words: Sequence[str]
 ) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
     """The most frequent and the most telling words of every class but the last."""

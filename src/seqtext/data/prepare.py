@@ -62,10 +62,12 @@ class Recipe:
 class Prepared:
     """A data set ready for batching.
 
+    key: names this preparation, among all
     parts: sorted row numbers of each part
     length: the most words of a text that are used; None: all
     """
 
+    key: str
     rows: Rows
     texts: EncodedTexts
     vocabulary: Vocabulary
@@ -131,7 +133,12 @@ def _write_ids(folder: Path, rows: Rows, tokens: Tokens, recipe: Recipe) -> None
     for part in PARTS:
         parts[part].tofile(folder / f"{part}.bin")
     vocabulary.counts.tofile(folder / "counts.bin")
-    facts = {"words": vocabulary.words, "repeats": _count_repeats(rows, parts), "length": length}
+    facts = {
+        "words": vocabulary.words,
+        "running": vocabulary.running,
+        "repeats": _count_repeats(rows, parts),
+        "length": length,
+    }
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -166,8 +173,9 @@ def _count_repeats(rows: Rows, parts: dict[Part, np.ndarray]) -> Repeats:
 def _open(rows: Rows, folder: Path) -> Prepared:
     facts = json.loads((folder / "facts.json").read_text())
     counts = open_array(folder / "counts.bin", np.int64)
-    vocabulary = Vocabulary(facts["words"], counts)
+    vocabulary = Vocabulary(facts["words"], counts, facts["running"])
     return Prepared(
+        key=folder.name,
         rows=rows,
         texts=EncodedTexts(
             ids=open_array(folder / "ids.bin", vocabulary.dtype),

@@ -1,14 +1,9 @@
 """Files of word vectors, read as a stream: of all their rows only the wanted ones are parsed."""
 
-import bz2
-import gzip
 import io
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain, takewhile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -16,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from seqtext.data.archives import open_file
 from seqtext.options import UserError
 
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open}
 BUFFER = 1 << 16  # bytes; Python's own readers of archives are slow at single lines
-DAMAGE = (EOFError, OSError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_text(path: Path, words: Sequence[str], dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -40,14 +34,8 @@ def read_text(path: Path, words: Sequence[str], dim: int) -> tuple[np.ndarray, n
     Raises:
         UserError: naming the file, and the line, if they are damaged or of another width.
     """
-    try:
-        with _opened(path, dim) as (stream, name):
-            return _rows(stream, name, words, dim)
-    except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno:  # no damage: no permission, no disk
-            raise
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be unpacked ({reason}): fetch it again.") from error
+    with open_file(path, lambda names: _fitting(names, path, dim)) as stream:
+        return _rows(io.BufferedReader(stream, BUFFER), str(path), words, dim)
 
 
 def read_wheel(
@@ -77,25 +65,8 @@ def read_wheel(
     return vectors, known
 
 
-@contextmanager
-def _opened(path: Path, dim: int) -> Iterator[tuple[IO[bytes], str]]:
-    """The stream of a file, or of its one fitting member, and what to call it."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            member = _member(archive, path, dim)
-            with archive.open(member) as stream:
-                yield io.BufferedReader(stream, BUFFER), f"{path}, {member}"
-    else:
-        with OPENERS.get(path.suffix, open)(path, "rb") as stream:
-            yield io.BufferedReader(stream, BUFFER), str(path)
-
-
-def _member(archive: zipfile.ZipFile, path: Path, dim: int) -> str:
+def _fitting(names: list[str], path: Path, dim: int) -> str:
     """The text file with vectors of this width, or the only text file."""
-    names = [name for name in archive.namelist() if not name.startswith("__MACOSX")]
-    for name in names:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise UserError(f"{path} has a member {name} that points out of it: fetch it again.")
     texts = [name for name in names if name.endswith(".txt")]
     fitting = [name for name in texts if name.endswith(f".{dim}d.txt")] or texts
     if len(fitting) == 1:

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqtext.data.cache import Cache, code_fingerprint, fingerprint
+from seqtext.data.cache import Cache, code_fingerprint
 from seqtext.data.download import Download, fetch
 from seqtext.data.files import open_array
 from seqtext.data.vector_files import read_text, read_wheel
+from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import OptionError, UserError
 
 log = logging.getLogger(__name__)
@@ -97,30 +98,28 @@ NUMBERBATCH = Source(
 
 def read_vectors(
     source: Source,
-    words: Sequence[str],
+    vocabulary: Vocabulary,
     dim: int,
     path: str | None,
     download: bool,
     cache: Cache,
-    counts: np.ndarray | None = None,
 ) -> WordVectors:
-    """The vectors of these words; a file is parsed once for each vocabulary.
+    """The vectors of a vocabulary's words; a file is parsed once for each vocabulary.
 
     Args:
-        words: of a vocabulary, without the special ones
         dim: E, numbers per word
         path: a file, or a folder with one of the source's files; None: data/<source>
         download: fetch the file where there is none
-        counts: [words] occurrences in the training part, for the log
 
     Raises:
         UserError: if there is no file (saying where to get it), or it is not as it should be.
     """
+    words = vocabulary.words
     name, paths = find(source, dim, path, download)
     settings = {
         "source": source.name,
         "code": code_fingerprint(Source),
-        "content": fingerprint(paths),
+        "content": cache.fingerprint(paths),
         "dim": dim,
         "words": hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest(),
     }
@@ -133,7 +132,7 @@ def read_vectors(
     folder = cache.entry("vectors", settings, build)
     values = open_array(folder / "values.bin", np.float32).reshape(-1, dim)
     known = open_array(folder / "known.bin", bool)
-    _log_coverage(source.name, name, known, counts)
+    _log_coverage(source.name, name, known, vocabulary)
     return WordVectors(values, known)
 
 
@@ -204,13 +203,13 @@ def _looked_up(
     return values[rows], known[rows]
 
 
-def _log_coverage(kind: str, name: str, known: np.ndarray, counts: np.ndarray | None) -> None:
+def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary) -> None:
     found, words = int(known.sum()), len(known)
     share = 100 * found / max(words, 1)
     running = ""
-    if counts is not None:
-        covered = 100 * counts[known].sum() / max(counts.sum(), 1)
-        running = f", {covered:.1f} % of their occurrences in the training part"
+    if vocabulary.counts is not None:
+        covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.running, 1)
+        running = f", {covered:.1f} % of the running training text"
     level = logging.INFO if found else logging.WARNING
     log.log(
         level, "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",

@@ -18,10 +18,13 @@ class Vocabulary:
     Args:
         words: without the two special ones: word i has id i + 2
         counts: [words] how often each stands in the training part; None: not known
+        running: words of the training part in all, known or not
     """
 
-    def __init__(self, words: Sequence[str], counts: np.ndarray | None = None):
-        self.words, self.counts = list(words), counts
+    def __init__(
+        self, words: Sequence[str], counts: np.ndarray | None = None, running: int | None = None
+    ):
+        self.words, self.counts, self.running = list(words), counts, running
 
     def __len__(self) -> int:
         return len(SPECIAL) + len(self.words)
@@ -45,7 +48,7 @@ class Vocabulary:
         seen = np.flatnonzero(counts >= least)
         table = pa.table({"word": tokens.dictionary.take(pa.array(seen)), "count": counts[seen]})
         ranked = table.sort_by([("count", "descending"), ("word", "ascending")])[:max_words]
-        return cls(ranked["word"].to_pylist(), ranked["count"].to_numpy())
+        return cls(ranked["word"].to_pylist(), ranked["count"].to_numpy(), int(counts.sum()))
 
     def ids_of(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """[n] int32 ids of words, 1 where unknown."""

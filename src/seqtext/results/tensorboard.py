@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
 from seqtext.data.rows import Rows
@@ -51,6 +52,14 @@ def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
     for name, figure in figures.items():
         FigureCanvasAgg(figure)
         logger.experiment.add_figure(name, figure)
+
+
+def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
+    """PNG files for the IMAGES tab, as they are."""
+    for name, png in pictures.items():
+        image = Summary.Image(encoded_image_string=png)
+        summary = Summary(value=[Summary.Value(tag=name, image=image)])
+        logger.experiment.file_writer.add_summary(summary, 0)
 
 
 def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: Rows) -> None:

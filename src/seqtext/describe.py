@@ -1,0 +1,52 @@
+"""A data set in numbers and pictures, without training."""
+
+import json
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from seqtext.data.cache import code_fingerprint
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.description import Description, describe
+from seqtext.results.description import description_figures, show_description
+from seqtext.results.folder import RunFolder, write_atomically
+
+
+def show_data(data: TextDataModule, folder: RunFolder) -> None:
+    """Print what there is to know of a data set, and write it with its figures into a folder."""
+    description = described(data)
+    show_description(description, data.name)
+    folder.figures.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures(data).items():
+        (folder.figures / f"{name}.png").write_bytes(picture)
+    text = json.dumps(description.to_dict(), indent=2) + "\n"
+    write_atomically(folder.path / "description.json", text)
+    print(f"Figures and description.json are in {folder.path}")
+
+
+def described(data: TextDataModule) -> Description:
+    """The numbers of a data set that is set up."""
+    prepared = data.data
+    return describe(
+        texts=data.texts,
+        numbers=prepared.rows.numbers,
+        ids=prepared.texts.ids,
+        offsets=prepared.texts.offsets,
+        labels=data.labels,
+        parts=prepared.parts,
+        words=data.vocabulary.words,
+        class_names=data.class_names,
+    )
+
+
+def pictures(data: TextDataModule) -> dict[str, bytes]:
+    """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
+
+    def draw(folder: Path) -> None:
+        for name, figure in description_figures(described(data)).items():
+            FigureCanvasAgg(figure)
+            figure.savefig(folder / f"{name}.png", dpi=120)
+
+    settings = {"data": data.data.key, "code": code_fingerprint(description_figures)}
+    folder = data.cache.entry("pictures", settings, draw)
+    return {file.stem: file.read_bytes() for file in sorted(folder.glob("*.png"))}

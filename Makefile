@@ -36,9 +36,10 @@ lint: install  ## check style and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-benchmark: install  ## time the parts against their peers; DATA=folder takes IMDB files from there
+benchmark: install  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
 	.venv/bin/python benchmarks/loop.py
-	.venv/bin/python benchmarks/prepare.py $(DATA)
+	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
+	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 
 clean:  ## remove .venv and the cache of prepared data; outputs stay
 	rm -rf .venv .cache

@@ -9,7 +9,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import seqtext.describe
-from tests.conftest import write_vectors
+from tests.conftest import BAD, write_vectors
 
 PICTURES = ["class_shares", "telling_words", "text_lengths"]
 
@@ -25,14 +25,7 @@ def test_description_from_the_command_line(train, small, tmp_path):
     found = json.loads((folder / "description.json").read_text())
     assert sum(found["rows"]["train"]) == 172
     telling = {one["name"]: list(one["telling"]) for one in found["classes"]}
-    assert set(telling["negative"][:3]) < {
-        "dreadful",
-        "boring",
-        "clumsy",
-        "awful",
-        "tedious",
-        "pointless",
-    }
+    assert set(telling["negative"][:3]) < set(BAD)
     for said in ("negative", "median", "most telling", "as a model reads it", str(folder.name)):
         assert said in output
 

@@ -6,10 +6,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, csv_of
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -33,8 +34,12 @@ def test_commands_are_found():
 
 
 @pytest.mark.parametrize("command", TRAIN)
-def test_train_commands(train, small, command):
+def test_train_commands(train, small, reviews, command):
     arguments = shlex.split(command)[2:]
+    if "dataset=table" in arguments:
+        small = [option for option in small if not option.startswith("dataset.dir=")]
+        rows = [(text, "15"[label == "positive"]) for text, label in reviews]
+        Path("my.csv").write_text(csv_of(rows, header=("review", "stars")))
     if arguments[:1] != ["--help"]:  # the README's own values come last: they are what is tested
         arguments = [*small, "trainer.max_epochs=1", *arguments]
     status, output, error = train(*arguments)

@@ -1,6 +1,8 @@
 """The genuine files: their counts, their words, and a model that learns from them."""
 
+import dataclasses
 import re
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,13 +12,16 @@ import pytest
 
 from seqtext.data.amazon import Amazon
 from seqtext.data.cache import Cache
+from seqtext.data.cleaning import Cleaning
 from seqtext.data.clothing import Clothing
 from seqtext.data.imdb import IMDB
 from seqtext.data.spam import Spam
 from seqtext.data.split import Split
+from seqtext.data.table import Table
 from seqtext.data.tweets import Tweets
 from seqtext.data.vectors import GLOVE, read_vectors
 from seqtext.results.checkpoint import load_checkpoint
+from tests.data.test_cleaning import REFERENCE
 
 pytestmark = pytest.mark.real
 ZIP, TAR = "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz"
@@ -102,6 +107,38 @@ def test_other_sets_hold_the_texts_that_pandas_reads(genuine, cache):
         data = kind(dir=str(genuine / kind.name), cache=cache)
         data.setup()
         assert data.texts.to_pylist() == pd.read_csv(genuine / kind.name / file)[column].tolist()
+
+
+def test_download_of_the_genuine_mails(genuine, tmp_path, cache, server, monkeypatch):
+    served, address = server
+    with zipfile.ZipFile(genuine / "spam" / "emails.csv.zip") as archive:
+        archive.extract("emails.csv", served)
+    local = dataclasses.replace(Spam.direct, url=f"{address}/emails.csv")  # checksum and size stay
+    monkeypatch.setattr(Spam, "direct", local)
+    data = Spam(dir=str(tmp_path / "spam"), download=True, cache=cache)
+    data.setup()
+    assert np.bincount(data.labels).tolist() == [4_360, 1_368]
+
+
+def test_genuine_reviews_as_a_table(genuine, cache):
+    path = genuine / "clothing" / "Womens Clothing E-Commerce Reviews.csv.zip"
+    data = Table(path=str(path), text=["Title", "Review Text"], label="Rating", cache=cache)
+    data.setup()
+    with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
+        frame = pd.read_csv(file, keep_default_na=False)
+    joined = frame["Title"] + " " + frame["Review Text"]
+    assert data.class_names == ["1", "2", "3", "4", "5"]
+    assert data.texts.to_pylist() == joined[joined.str.strip() != ""].tolist()
+
+
+@pytest.mark.parametrize("step", REFERENCE)
+def test_cleaning_of_genuine_texts(genuine, cache, step):
+    for kind in (Spam, Tweets, Clothing, Amazon):
+        data = kind(dir=str(genuine / kind.name), cache=cache)
+        data.setup()
+        texts = data.texts.slice(0, 400).combine_chunks()
+        cleaned = Cleaning([step])(texts).to_pylist()
+        assert cleaned == [REFERENCE[step](text) for text in texts.to_pylist()]
 
 
 def test_distinct_mails(genuine, cache):

@@ -153,6 +153,7 @@ def test_tensorboard(finished):
         finished[0].finished()["test"]["auroc"]
     )
     assert set(events.Tags()["images"]) == {
+        *("data/class_shares", "data/telling_words", "data/text_lengths"),
         "test/confusion_matrix",
         "test/roc",
         "test/precision_recall",
@@ -259,7 +260,7 @@ def test_sweep(train, small, tmp_path):
     assert len({(s["model"]["_target_"], s["model"]["pooling"]) for s in settings}) == 6
     assert "pooling-max" in jobs[1].name
     kinds = sorted(p.name for p in (tmp_path / "cache").iterdir())
-    assert kinds == ["ids", "rows", "tokens"]
+    assert kinds == ["ids", "pictures", "rows", "tokens"]
     for kind in kinds:  # prepared once per sweep
         assert len([p for p in (tmp_path / "cache" / kind).iterdir() if p.is_dir()]) == 1
 

@@ -165,6 +165,20 @@ def test_tensorboard(finished):
     assert b"optimizer.lr" in start
 
 
+def test_tuned_threshold(small, tmp_path, capfd):
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, "threshold=tuned", "trainer.max_epochs=1", "optimizer.lr=1e-3"), folder)
+    metrics = folder.finished()
+    tuned, plain = metrics["val"], metrics["at_0.5"]["val"]
+    assert tuned["f1"] > plain["f1"]
+    assert metrics["at_0.5"]["test"].keys() == metrics["test"].keys()
+    for row in pd.read_parquet(folder.predictions("test")).to_dict("records"):
+        is_positive = row["probability_positive"] >= metrics["threshold"]
+        assert row["prediction"] == ("positive" if is_positive else "negative")
+    assert load_checkpoint(folder.best)["seqtext"]["threshold"] == metrics["threshold"] != 0.5
+    assert "test at 0.5" in capfd.readouterr().out
+
+
 def test_same_seed_same_numbers(small, tmp_path):
     scores = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
@@ -276,7 +290,8 @@ def test_other_precisions(small, tmp_path, precision):
     "options",
     [
         ["trainer.gradient_clip_val=null"],
-        ["+trainer.gradient_clip_algorithm=value"],
+        ["trainer.gradient_clip_algorithm=value"],
+        ["trainer.gradient_clip_algorithm=tensor_norm"],
         ["+trainer.accumulate_grad_batches=2", "+trainer.limit_train_batches=4"],
     ],
     ids=str,

@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
-from seqtext.models.classifier import OptimizerFactory
+from seqtext.models.training import Clipping, OptimizerFactory
 from seqtext.options import (
     Count,
     OptionError,
@@ -136,7 +136,7 @@ def make_trainer(
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
     max_epochs: Count = 5,
     gradient_clip_val: Positive | None = None,
-    gradient_clip_algorithm: Literal["norm", "value"] = "norm",
+    gradient_clip_algorithm: Clipping = "norm",
     accumulate_grad_batches: Count = 1,
     limit_train_batches: Count | Share | None = None,
     deterministic: bool = False,
@@ -146,7 +146,7 @@ def make_trainer(
     """Lightning's Trainer, with those of its options that leave a run's results whole."""
     if devices != 1 and len(devices) != 1:
         raise OptionError("devices", devices, "1, or a list with the number of one device")
-    return Trainer(
+    trainer = Trainer(
         logger=logger,
         callbacks=callbacks,
         accelerator=accelerator,
@@ -154,7 +154,6 @@ def make_trainer(
         precision=precision,
         max_epochs=max_epochs,
         gradient_clip_val=gradient_clip_val,
-        gradient_clip_algorithm=gradient_clip_algorithm,
         accumulate_grad_batches=accumulate_grad_batches,
         limit_train_batches=limit_train_batches,
         deterministic=deterministic,
@@ -165,6 +164,8 @@ def make_trainer(
         enable_checkpointing=bool(callbacks),
         enable_progress_bar=bool(callbacks),
     )
+    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # its own knows two of the three
+    return trainer
 
 
 def trainer_of(config: dict[str, Any], logger: Any = False, callbacks: Sequence = ()) -> Trainer:

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -16,10 +16,17 @@ from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.data.vectors import read_vectors
 from seqtext.describe import pictures, show_data
-from seqtext.models.classifier import Schedule, TextClassifier
+from seqtext.models.classifier import TextClassifier
 from seqtext.models.embedding import PretrainedEmbedding
-from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
-from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, described, load_checkpoint
+from seqtext.models.training import Schedule
+from seqtext.options import Count, OptionError, Positive, Seed, Share, UserError, checked
+from seqtext.results.checkpoint import (
+    DESCRIPTION,
+    Checkpoints,
+    described,
+    load_checkpoint,
+    set_threshold,
+)
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import direction, metric_names
 from seqtext.results.predictions import Predictions
@@ -41,12 +48,13 @@ class Options:
         schedule: Schedule,
         sampling: Sampling,
         class_weights: ClassWeights,
+        threshold: Share | Literal["tuned"],
         checkpoint_minutes: Positive,
         cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.schedule = schedule
-        self.sampling, self.class_weights = sampling, class_weights
+        self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
 
@@ -119,7 +127,7 @@ def _train_and_test(
     data = data_of(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
-    _check_monitor(options.monitor, data.class_names)
+    _check_for_classes(options, data.class_names)
     checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
@@ -132,6 +140,12 @@ def _train_and_test(
         "val": predict(trainer, model, data, data.val_dataloader()),
         "test": predict(trainer, model, data, data.test_dataloader()),
     }
+    threshold = options.threshold
+    if threshold == "tuned":
+        threshold = predictions["val"].best_threshold()
+    if threshold != 0.5:
+        set_threshold(folder.best, chosen, threshold)
+        predictions = {part: of_part.at(threshold) for part, of_part in predictions.items()}
     from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
 
     seconds["training"] = progress.seconds
@@ -190,7 +204,7 @@ def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
     optimizer = optimizer_of(settings["optimizer"])
-    model.train_with(optimizer, options.schedule, data.class_weights())
+    model.train_with(optimizer, options.schedule, data.class_weights(), options.monitor)
     return model
 
 
@@ -263,7 +277,9 @@ def _checkpoints(
     )
 
 
-def _check_monitor(monitor: str, class_names: Sequence[str]) -> None:
+def _check_for_classes(options: Options, class_names: Sequence[str]) -> None:
     known = [f"val/{name}" for name in metric_names(class_names)]
-    if monitor not in known:
-        raise OptionError("monitor", monitor, f"one of {', '.join(known)}")
+    if options.monitor not in known:
+        raise OptionError("monitor", options.monitor, f"one of {', '.join(known)}")
+    if options.threshold != 0.5 and len(class_names) > 2:
+        raise OptionError("threshold", options.threshold, f"0.5 for {len(class_names)} classes")

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from seqtext.data.imdb import IMDB
-from seqtext.models.classifier import one_cycle
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import GRU, LSTM
+from seqtext.models.training import one_cycle
 
 
 @pytest.fixture

@@ -5,7 +5,13 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from seqtext.results.metrics import direction, metric_names, probabilities, scores
+from seqtext.results.metrics import (
+    best_threshold,
+    direction,
+    metric_names,
+    probabilities,
+    scores,
+)
 
 
 def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
@@ -60,6 +66,27 @@ def test_equal_scikit_learn(classes, seed):
 def test_sure_predictions_keep_their_order():
     logits = torch.tensor([30.0, 20.0, 25.0, 18.0])
     assert scores(logits, torch.tensor([1, 0, 1, 0]), ["no", "yes"])["auroc"] == 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_best_threshold(seed):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(2, size=60)
+    shares = np.round(rng.random(60) * 0.6 + 0.3 * labels, 1 + seed % 2)  # many are equal
+    best = best_threshold(torch.tensor(shares), torch.tensor(labels))
+    possible = [sk.f1_score(labels, shares >= cut) for cut in np.unique(shares)]
+    assert sk.f1_score(labels, shares >= best) == pytest.approx(max(possible))
+    assert np.abs(shares - best).min() > 0.004, "between two of them, or below all"
+
+
+def test_scores_at_another_threshold():
+    logits, labels = torch.tensor([-2.0, -1.0, 0.5, 2.0]), torch.tensor([0, 1, 1, 1])
+    names = ["no", "yes"]
+    at_half, lower = scores(logits, labels, names), scores(logits, labels, names, threshold=0.2)
+    assert [at_half["recall"], lower["recall"]] == pytest.approx([2 / 3, 1])
+    assert [at_half["accuracy"], lower["accuracy"]] == pytest.approx([0.75, 1])
+    for name in ("loss", "auroc", "average_precision"):
+        assert at_half[name] == lower[name]
 
 
 def test_direction():

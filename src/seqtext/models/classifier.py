@@ -1,22 +1,25 @@
 """What all models share: loss, metrics, optimizer, the head that gives logits."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.lr_scheduler import LambdaLR
 
 from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
+from seqtext.models.training import (
+    OptimizerFactory,
+    Schedule,
+    clip,
+    parameter_groups,
+    scheduled,
+)
 from seqtext.options import UserError
-from seqtext.results.metrics import loss_of, scores
-
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]
-Schedule = Literal["none", "one_cycle"]
+from seqtext.results.metrics import direction, loss_of, scores
 
 
 class TextClassifier(L.LightningModule):
@@ -66,27 +69,28 @@ class TextClassifier(L.LightningModule):
         optimizer: OptimizerFactory,
         schedule: Schedule = "none",
         class_weights: Sequence[float] | None = None,
+        monitor: str = "val/loss",
     ) -> None:
         """Set what `Trainer.fit` will use.
 
         Args:
             optimizer: parameters → optimizer
-            schedule: of the learning rate over all steps; "one_cycle" rises to the optimizer's
-                learning rate and falls to zero (Smith and Topin, 2018)
+            schedule: of the learning rate; "one_cycle" rises to the optimizer's and falls to zero,
+                "cosine" falls, "plateau" halves it where `monitor` does not improve
             class_weights: [C] of the training loss; None: all classes count alike
+            monitor: a logged metric
         """
-        self._make_optimizer, self._schedule = optimizer, schedule
+        self._make_optimizer, self._schedule, self._monitor = optimizer, schedule, monitor
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Optimizer over every parameter that is to be trained, and the schedule."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
-        if self._schedule == "none":
-            return {"optimizer": optimizer}
-        steps = self._training_steps()
-        schedule = LambdaLR(optimizer, lambda step: one_cycle(step / steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        if optimizer.defaults.get("weight_decay"):
+            optimizer = self._make_optimizer(parameter_groups(self))
+        mode = direction(self._monitor)
+        return scheduled(optimizer, self._schedule, self._training_steps, self._monitor, mode)
 
     def _training_steps(self) -> int:
         # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget
@@ -105,10 +109,8 @@ class TextClassifier(L.LightningModule):
     ) -> None:
         """Clip; Lightning's own way refuses fused optimizers in bf16, where nothing is scaled."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if gradient_clip_val and gradient_clip_algorithm == "value":
-            nn.utils.clip_grad_value_(parameters, gradient_clip_val)
-        elif gradient_clip_val:
-            nn.utils.clip_grad_norm_(parameters, gradient_clip_val)
+        if gradient_clip_val:
+            clip(parameters, gradient_clip_val, gradient_clip_algorithm)
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids [B, T] → vectors [B, T, E], some words unknown while training."""
@@ -164,10 +166,3 @@ class TextClassifier(L.LightningModule):
                 )
             values = scores(logits, labels, self.class_names)
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
-
-
-def one_cycle(progress: float, warm_up: float = 0.3, start: float = 0.04) -> float:
-    """Factor of the peak learning rate at this share of all steps: up and down along cosines."""
-    if progress < warm_up:
-        return start + (1 - start) * (1 - math.cos(math.pi * progress / warm_up)) / 2
-    return (1 + math.cos(math.pi * min((progress - warm_up) / (1 - warm_up), 1))) / 2

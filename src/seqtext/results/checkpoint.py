@@ -97,6 +97,7 @@ def described(
     class_names: Sequence[str],
     cleaning: dict[str, Any],
     data: str,
+    threshold: float = 0.5,
 ) -> dict[str, Any]:
     """What it takes to use a model elsewhere, beside its weights.
 
@@ -106,6 +107,7 @@ def described(
         class_names: of class 0, 1, …
         cleaning: the steps and their stop words
         data: fingerprint of the prepared data
+        threshold: of two classes, the probability of class 1 from which on it is predicted
     """
     return {
         "format": FORMAT,
@@ -114,7 +116,16 @@ def described(
         "class_names": list(class_names),
         "cleaning": cleaning,
         "data": data,
+        "threshold": threshold,
     }
+
+
+def set_threshold(path: Path, checkpoint: dict[str, Any], threshold: float) -> None:
+    """Write a checkpoint once more, with the threshold that was chosen after its training."""
+    checkpoint[DESCRIPTION]["threshold"] = threshold
+    aside = path.with_suffix(".new")
+    torch.save(checkpoint, aside)
+    os.replace(aside, path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

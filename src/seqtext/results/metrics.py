@@ -53,12 +53,42 @@ def probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1)
 
 
-def scores(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[str, float]:
+def decisions(shares: Tensor, threshold: float = 0.5) -> Tensor:
+    """[N, C] probabilities → [N] most probable classes; of two, class 1 from `threshold` on."""
+    if shares.shape[1] == 2 and threshold != 0.5:
+        return (shares[:, 1] >= threshold).long()
+    return shares.argmax(dim=1)
+
+
+def best_threshold(shares: Tensor, labels: Tensor) -> float:
+    """The probability of class 1 from which on to decide for it, for the best F1 on these rows.
+
+    It lies in the middle between two probabilities that occur.
+
+    Args:
+        shares: [N] probabilities of class 1
+        labels: [N]
+    """
+    ordered, order = shares.sort(descending=True)
+    hits = labels[order].cumsum(0)
+    taken = torch.arange(1, len(ordered) + 1)
+    f1 = 2 * hits / (taken + labels.sum())
+    is_last = torch.ones_like(taken, dtype=torch.bool)
+    is_last[:-1] = ordered[:-1] != ordered[1:]  # equal probabilities are taken together
+    best = int(torch.where(is_last, f1, -1).argmax())
+    below = ordered[best + 1] if best + 1 < len(ordered) else 0.0
+    return float((ordered[best] + below) / 2)
+
+
+def scores(
+    logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
+) -> dict[str, float]:
     """Loss and every metric of these predictions, over all processes of a run.
 
     Args:
         logits: [N] for two classes, [N, C] for more
         labels: [N]
+        threshold: see `decisions`
 
     Returns:
         For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
@@ -70,7 +100,7 @@ def scores(logits: Tensor, labels: Tensor, class_names: Sequence[str]) -> dict[s
     classes = len(class_names)
     shares = probabilities(logits)
     metrics = _collection(classes).to(shares.device)
-    metrics.update(shares, labels)
+    metrics.update(decisions(shares, threshold), labels)
     ranking = _ranking(classes).to(shares.device)
     ranking.update(shares[:, 1] if classes == 2 else shares, labels)
     loss = MeanMetric().to(shares.device)

@@ -1,7 +1,7 @@
 """What a model said about every row of a part."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pyarrow.parquet
 import torch
 from torch import Tensor
 
-from seqtext.results.metrics import probabilities, scores
+from seqtext.results.metrics import best_threshold, decisions, probabilities, scores
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,14 @@ class Predictions:
     rows: [N] positions in the prepared data set
     labels: [N] true classes
     logits: [N] for two classes, [N, C] for more
+    threshold: of two classes, the probability of class 1 from which on it is predicted
     """
 
     rows: np.ndarray
     labels: np.ndarray
     logits: Tensor
     class_names: Sequence[str]
+    threshold: float = 0.5
 
     @classmethod
     def of(
@@ -48,12 +50,21 @@ class Predictions:
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """[N] most probable classes"""
-        return self.probabilities.argmax(axis=1)
+        """[N] classes"""
+        return decisions(probabilities(self.logits), self.threshold).numpy()
 
     def scores(self) -> dict[str, float]:
         """Loss and every metric."""
-        return scores(self.logits, torch.from_numpy(self.labels), self.class_names)
+        labels = torch.from_numpy(self.labels)
+        return scores(self.logits, labels, self.class_names, self.threshold)
+
+    def best_threshold(self) -> float:
+        """For the best F1 on these rows."""
+        return best_threshold(probabilities(self.logits)[:, 1], torch.from_numpy(self.labels))
+
+    def at(self, threshold: float) -> "Predictions":
+        """The same outputs, decided at another threshold."""
+        return replace(self, threshold=threshold)
 
     def worst(self, count: int) -> np.ndarray:
         """Positions of the mistakes that were made with most confidence, worst first."""

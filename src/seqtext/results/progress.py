@@ -152,9 +152,13 @@ class EpochProgress(ProgressBar):
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
     """The table at the end: scores of the best epoch, time, size, and where everything lies."""
     title = f"{metrics['model']} on {metrics['dataset']}"
-    table = Table("score", "validation", "test", title=title, title_justify="left")
-    for name, value in metrics["val"].items():
-        table.add_row(name, f"{value:.4f}", f"{metrics['test'][name]:.4f}")
+    columns = {"validation": metrics["val"], "test": metrics["test"]}
+    if other := metrics.get("at_0.5"):
+        title += f", decided at {metrics['threshold']:.4f}"
+        columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
+    table = Table("score", *columns, title=title, title_justify="left")
+    for name in metrics["val"]:
+        table.add_row(name, *(f"{column[name]:.4f}" for column in columns.values()))
     seconds = metrics["seconds"]
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)

@@ -54,6 +54,8 @@ def record(
     shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
     log_settings(logger, shown, final)
     logger.finalize("success")
-    metrics = {**facts, **scores}
+    metrics = {**facts, "threshold": test.threshold, **scores}
+    if test.threshold != 0.5:
+        metrics["at_0.5"] = {part: p.at(0.5).scores() for part, p in predictions.items()}
     folder.finish(metrics)
     return metrics

@@ -17,6 +17,7 @@ from seqtext.data.split import Split
 from seqtext.data.vectors import read_vectors
 from seqtext.models.classifier import Schedule, TextClassifier
 from seqtext.models.embedding import PretrainedEmbedding
+from seqtext.models.summary import summary
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
 from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, described, load_checkpoint
 from seqtext.results.folder import RunFolder
@@ -111,6 +112,7 @@ def _train_and_test(
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
+    log.info("%s", summary(model))
     _check_monitor(options.monitor, data.class_names)
     checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]

@@ -76,6 +76,17 @@ def _output_first(rows: Tensor) -> Tensor:
     return rows.roll(len(rows) // 4, 0)
 
 
+def _exact(backward: Callable) -> Callable:
+    """A backward pass that autocast leaves alone, even where it is called within one."""
+
+    @once_differentiable
+    def wrapper(ctx, gradient):
+        with torch.autocast(gradient.device.type, enabled=False):
+            return backward(ctx, gradient)
+
+    return wrapper
+
+
 class _RNN(torch.autograd.Function):
     """h = act(x + W h), for all steps."""
 
@@ -94,7 +105,7 @@ class _RNN(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
+    @_exact
     def backward(ctx, gradient):
         before, states, weight, mask, lengths = ctx.saved_tensors
         product, later = _Product(weight, mask), torch.zeros_like(states[0])
@@ -131,7 +142,7 @@ class _LSTM(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
+    @_exact
     def backward(ctx, gradient):
         before, carries, states, weight, mask, lengths = ctx.saved_tensors
         (act, gate), units = ctx.functions, weight.shape[1]
@@ -184,7 +195,7 @@ class _GRU(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
+    @_exact
     def backward(ctx, gradient):
         before, news, states, weight, mask, lengths = ctx.saved_tensors
         (act, gate), units = ctx.functions, weight.shape[1]

@@ -17,6 +17,8 @@ from torch.nn import functional as F
 
 from seqtext.models.activations import ACTIVATIONS
 
+IN_PLACE = {torch.sigmoid: torch.sigmoid_, torch.tanh: torch.tanh_, torch.relu: torch.relu_}
+
 
 def recur(
     cell: nn.RNNBase,
@@ -97,7 +99,7 @@ class _RNN(torch.autograd.Function):
         product, state = _Product(weight, mask), torch.zeros_like(x[0])
         for real, x_t, before_t, state_t in _steps(lengths, x, before, states):
             product.add(x_t, state, before_t)
-            state = state_t.copy_(act(before_t))
+            state = state_t.copy_(_value(act, before_t))
             if real is not None:
                 state.mul_(real)
         ctx.save_for_backward(before, states, weight, mask, lengths)
@@ -131,8 +133,8 @@ class _LSTM(torch.autograd.Function):
         rows = _steps(lengths, x, before, *_cut(before, 3 * units), carries, states)
         for real, x_t, before_t, gates_t, cell_t, carry_t, state_t in rows:
             product.add(x_t, state, before_t)
-            output, enter, forget = gate(gates_t).chunk(3, dim=1)
-            carry = torch.mul(forget, carry, out=carry_t).addcmul_(enter, act(cell_t))
+            output, enter, forget = _value(gate, gates_t).chunk(3, dim=1)
+            carry = torch.mul(forget, carry, out=carry_t).addcmul_(enter, _value(act, cell_t))
             state = torch.mul(output, act(carry), out=state_t)
             if real is not None:
                 carry.mul_(real)
@@ -150,7 +152,9 @@ class _LSTM(torch.autograd.Function):
         gates, slopes = _with_slope(gate, before[..., : 3 * units])
         output, enter, forget = gates.chunk(3, dim=2)
         cell, cell_slope = _with_slope(act, before[..., 3 * units :])
-        shown, shown_slope = _with_slope(act, carries)
+        shown = carries.clone()
+        _value(act, shown)
+        shown, shown_slope = _with_slope(act, shown)
         by_output, by_enter, by_forget = slopes.chunk(3, dim=2)
         # What an output gate's input does to the state, what the others' do to the carry.
         by_output *= shown
@@ -185,9 +189,9 @@ class _GRU(torch.autograd.Function):
         rows = _steps(lengths, x, x_new, before, *_cut(before, 2 * units), news, states)
         for real, x_t, x_new_t, before_t, gates_t, recurrent_t, new_t, state_t in rows:
             product.add(bias, state, before_t)
-            reset, update = gate(gates_t.add_(x_t)).chunk(2, dim=1)
+            reset, update = _value(gate, gates_t.add_(x_t)).chunk(2, dim=1)
             torch.addcmul(x_new_t, reset, recurrent_t, out=new_t)
-            state = torch.lerp(act(new_t), state, update, out=state_t)
+            state = torch.lerp(_value(act, new_t), state, update, out=state_t)
             if real is not None:
                 state.mul_(real)
         ctx.save_for_backward(before, news, states, weight, mask, lengths)
@@ -280,14 +284,19 @@ def _without_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
     return gradient.masked_fill((steps[:, None] >= lengths)[..., None], 0)
 
 
+def _value(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function's value; it takes the place of x where `_with_slope` needs no more."""
+    return IN_PLACE[function](x) if function in IN_PLACE else function(x)
+
+
 def _with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and derivative, number by number."""
+    """Value and derivative, number by number, from what `_value` left in x."""
     if function is torch.sigmoid:
-        y = function(x)
-        return y, torch.addcmul(y, y, y, value=-1)
+        return x, torch.addcmul(x, x, x, value=-1)
     if function is torch.tanh:
-        y = function(x)
-        return y, torch.addcmul(y.new_ones(()), y, y, value=-1)
+        return x, torch.addcmul(x.new_ones(()), x, x, value=-1)
+    if function is torch.relu:
+        return x, (x > 0).to(x.dtype)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         y = function(x)

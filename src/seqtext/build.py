@@ -40,7 +40,7 @@ GROUPS = {
 FACTS = {  # arguments that a run gives: no options
     "dataset": ("split", "sampling", "class_weights", "seed", "cache"),
     "embedding": ("vocabulary_size",),
-    "model": ("embedding", "classes"),
+    "model": ("embedding", "classes", "features"),
     "optimizer": ("params",),
 }
 

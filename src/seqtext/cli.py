@@ -67,7 +67,7 @@ def sentence(error: BaseException) -> str:
         return f"{error.filename} cannot be used: {error.strerror}."
     said = [str(error), str(error.__cause__ or "")]
     if option := re.match(r"Could not override '([^']+)'", said[0]):
-        near = re.search(r"Did you mean: '([^']+)'", said[1])
+        near = re.search(r"Did you mean(?: one of)?: '([^']+)'", said[1])
         parent = option[1].rpartition(".")[0]
         meant = ".".join(filter(None, [parent, near[1]])) if near else ""
         hint = f"did you mean {meant}?" if near else "python train.py --cfg job shows all."

@@ -46,6 +46,7 @@ Seed = Annotated[int, Range(low=0, high=2**32 - 1)]
 Rate = Annotated[float, Range(low=0, below=1)]  # of dropout
 Share = Annotated[float, Range(above=0, below=1)]  # of rows
 Positive = Annotated[float, Range(above=0)]
+NotNegative = Annotated[float, Range(low=0)]
 
 
 class OptionError(UserError):
@@ -100,6 +101,22 @@ def checked(function: Callable) -> Callable:
         return function(*args, **kwargs)
 
     return wrapper
+
+
+def one_each(option: str, value: Any, count: int, what: str, group: str = "model") -> list:
+    """A value for each of `count` things: the same for all, or the list's.
+
+    Raises:
+        UserError: if the list has another length.
+    """
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        raise UserError(
+            f"{group}.{option}={_shown(list(value))} is not possible: it must be one value, or a "
+            f"list of {count}, one per {what}."
+        )
+    return list(value)
 
 
 def mismatch(value: Any, hint: Any) -> str | None:

@@ -18,6 +18,7 @@ from seqtext.data.vectors import read_vectors
 from seqtext.describe import pictures, show_data
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.embedding import PretrainedEmbedding
+from seqtext.models.summary import summary
 from seqtext.models.training import Schedule
 from seqtext.options import Count, OptionError, Positive, Seed, Share, UserError, checked
 from seqtext.results.checkpoint import (
@@ -127,6 +128,7 @@ def _train_and_test(
     data = data_of(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     model = fresh_model(settings, options, data)
+    log.info("%s", summary(model))
     _check_for_classes(options, data.class_names)
     checkpoints = _checkpoints(settings, options, data, folder)
     callbacks = [progress, *_stopping(options), checkpoints]

@@ -80,3 +80,19 @@ def test_optimizer_gets_what_is_trainable():
         "output.weight",
         "output.bias",
     }
+
+
+def test_penalty_counts_in_training_only(data):
+    plain, punished = (
+        GRU(LearnedEmbedding(len(data.vocabulary)), units=4, dense=[3, 2], dense_l2=l2)
+        for l2 in (0, [0.5, 0.25])
+    )
+    punished.load_state_dict(plain.state_dict())
+    batch = next(iter(data.train_dataloader()))
+    penalty = sum(
+        l2 * (d.linear.weight**2).sum() for l2, d in zip((0.5, 0.25), plain.dense, strict=True)
+    )
+    difference = punished.training_step(batch, 0) - plain.training_step(batch, 0)
+    torch.testing.assert_close(difference, penalty)
+    seen = [model._seen["train"][0] for model in (plain, punished)]
+    assert torch.equal(seen[0][0], seen[1][0]), "scores are made from logits, without it"

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
+from seqtext.models.activations import Activation
+from seqtext.models.head import Dense
+from seqtext.models.starting import Init, start_linear
 from seqtext.models.training import (
     OptimizerFactory,
     Schedule,
@@ -18,7 +21,7 @@ from seqtext.models.training import (
     parameter_groups,
     scheduled,
 )
-from seqtext.options import UserError
+from seqtext.options import Count, NotNegative, Rate, UserError, checked, one_each
 from seqtext.results.metrics import direction, loss_of, scores
 
 
@@ -35,25 +38,54 @@ class TextClassifier(L.LightningModule):
         word_dropout: share of the words that training replaces by the unknown word (Iyyer et
             al., 2015)
         output_dropout: share of the text's vector that training drops
+        dense: widths of dense layers between the text's vector and the output layer
+        dense_activation: of the dense layers; here and below, one for all or a list
+        dense_dropout: share of a dense layer's outputs that training drops
+        dense_batch_norm: after a dense layer's activation
+        dense_l2: times the sum of a dense layer's squared weights, part of the training loss
+        init: starting values (see `Init`)
+
+    Raises:
+        UserError: if a list has another length than `dense`.
     """
 
     name = ""  # in tables; a subclass gives its own
 
+    @checked
     def __init__(
         self,
         embedding: nn.Module,
         classes: int,
         features: int,
-        word_dropout: float = 0.0,
-        output_dropout: float = 0.0,
+        word_dropout: Rate = 0.0,
+        output_dropout: Rate = 0.0,
+        dense: Count | list[Count] | None = None,
+        dense_activation: Activation | list[Activation] = "relu",
+        dense_dropout: Rate | list[Rate] = 0.0,
+        dense_batch_norm: bool | list[bool] = False,
+        dense_l2: NotNegative | list[NotNegative] = 0.0,
+        init: Init = "keras",
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
         self.word_dropout, self.output_dropout = word_dropout, output_dropout
-        self.output = nn.Linear(features, 1 if classes == 2 else classes)
-        nn.init.xavier_uniform_(self.output.weight)
-        nn.init.zeros_(self.output.bias)
+        self.init = init
+        widths = [dense] if isinstance(dense, int) else list(dense or [])
+        each = {
+            "activation": dense_activation,
+            "dropout": dense_dropout,
+            "batch_norm": dense_batch_norm,
+            "l2": dense_l2,
+        }
+        each = {k: one_each(f"dense_{k}", v, len(widths), "dense layer") for k, v in each.items()}
+        inputs = [features, *widths]
+        self.dense = nn.ModuleList(
+            Dense(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})
+            for n, width in enumerate(widths)
+        )
+        self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
+        start_linear(self.output, init, output=True)
         self.train_with(torch.optim.Adam)
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
@@ -121,14 +153,18 @@ class TextClassifier(L.LightningModule):
 
     def logits(self, features: Tensor) -> Tensor:
         """[B, F] → [B] for two classes, [B, C] for more."""
-        logits = self.output(F.dropout(features, self.output_dropout, self.training))
+        features = F.dropout(features, self.output_dropout, self.training)
+        for layer in self.dense:
+            features = layer(features)
+        logits = self.output(features)
         return logits.squeeze(1) if self.classes == 2 else logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss of a batch."""
+        """Mean loss of a batch, and the penalties on weights."""
         logits = self(batch.ids, batch.lengths)
         self._seen["train"].append((logits.detach(), batch.labels))
-        return loss_of(logits, batch.labels, self.class_weights)
+        loss = loss_of(logits, batch.labels, self.class_weights)
+        return loss + sum(layer.penalty() for layer in self.dense if layer.l2)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits; the epoch's end makes the scores."""

@@ -6,12 +6,26 @@ behind the words that it reads. The backward direction reads each text reversed 
 length.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from seqtext.models.activations import UnitActivation
+from seqtext.models.cells import recur
 from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import Pooling, at_position, max_over_time, mean_over_time
-from seqtext.options import Count, Rate, checked
+from seqtext.models.head import BatchNorm
+from seqtext.models.pooling import (
+    AdditiveAttention,
+    Pooling,
+    at_position,
+    max_over_time,
+    mean_over_time,
+    padding_mask,
+)
+from seqtext.models.starting import start_recurrence
+from seqtext.options import Count, Rate, UserError, checked, one_each
 
 
 class RecurrentClassifier(TextClassifier):
@@ -20,97 +34,187 @@ class RecurrentClassifier(TextClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        units: U, width of a layer (of each direction)
-        layers: how many, one above the other
+        units: U, width of a layer (of each direction); a list for layers of unlike widths
+        layers: how many, one above the other; with a list of units, 1 or its length
         bidirectional: read from both ends; the two states are concatenated
-        dropout: on the inputs of each layer, one mask per text for all its words (Gal and
-            Ghahramani, 2016; Keras' `dropout`)
-        pooling: which states make the text's vector: the last one of each direction, or the
-            maximum or mean over all words
-        word_dropout, output_dropout: see `TextClassifier`
+        activation: of the candidate, and of an LSTM's output
+        dropout: on the inputs of each layer and direction, one mask per text for all its words
+            (Gal and Ghahramani, 2016); here and below, one rate or a list
+        recurrent_dropout: on the previous state of each layer and direction, one mask per text
+            and gate for all its words; with it, `dropout` has a mask for each gate as well
+        input_dropout: share of the numbers of the words' vectors that training drops, each alone
+        between_dropout: the same, between layers
+        batch_norm: after each layer: between layers over all words, padding left out; after the
+            last one over the texts' vectors
+        pooling: which states make the text's vector: the last one of each direction, or over all
+            words the maximum, the mean, both, or a weighted mean (see `AdditiveAttention`)
+        head: see `TextClassifier`
+
+    Raises:
+        UserError: if a list's length is not the number of layers (of gaps between them).
     """
 
     cell: type[nn.RNNBase]
     one_bias = False  # Keras' SimpleRNN and LSTM have one bias vector, torch's have two
+    recurrent_activation: str = "sigmoid"
 
     @checked
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
-        units: Count = 64,
+        units: Count | list[Count] = 64,
         layers: Count = 1,
         bidirectional: bool = False,
-        dropout: Rate = 0.0,
+        activation: UnitActivation = "tanh",
+        dropout: Rate | list[Rate] = 0.0,
+        recurrent_dropout: Rate | list[Rate] = 0.0,
+        input_dropout: Rate = 0.0,
+        between_dropout: Rate | list[Rate] = 0.0,
+        batch_norm: bool = False,
         pooling: Pooling = "max",
-        word_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
+        **head: Any,
     ):
-        directions = 2 if bidirectional else 1
-        super().__init__(embedding, classes, units * directions, word_dropout, output_dropout)
-        widths = [embedding.embedding_dim] + [units * directions] * (layers - 1)
-        self.layers = nn.ModuleList(
-            nn.ModuleList(self._direction(width, units) for _ in range(directions))
-            for width in widths
+        units = _widths(units, layers)
+        outputs = [(2 if bidirectional else 1) * width for width in units]
+        features = outputs[-1] * (2 if pooling == "max_mean" else 1)
+        super().__init__(embedding, classes, features, **head)
+        dropout = one_each("dropout", dropout, len(units), "layer")
+        recurrent_dropout = one_each("recurrent_dropout", recurrent_dropout, len(units), "layer")
+        self.input_dropout, self.pooling, self.activation = input_dropout, pooling, activation
+        self.between_dropout = one_each(
+            "between_dropout", between_dropout, len(units) - 1, "gap between layers"
         )
-        self.dropout, self.pooling = dropout, pooling
+        self.layers = nn.ModuleList()
+        for n, width in enumerate([embedding.embedding_dim, *outputs[:-1]]):
+            cells = [self._cell(width, units[n]) for _ in range(1 + bidirectional)]
+            self.layers.append(RecurrentLayer(cells, dropout[n], recurrent_dropout[n]))
+        norms = [*outputs[:-1], features] if batch_norm else []
+        self.norms = nn.ModuleList(BatchNorm(width) for width in norms)
+        if pooling == "attention":
+            self.attention = AdditiveAttention(features, self.init)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        states = self.embed(ids)  # [B, T, E]
-        for directions in self.layers:
-            states = variational_dropout(states, self.dropout, self.training)
-            states = _run(directions, states, lengths)  # [B, T, U × directions]
-        return self.logits(self._pool(states, lengths))
+        states = F.dropout(self.embed(ids), self.input_dropout, self.training)  # [B, T, E]
+        for number, layer in enumerate(self.layers):
+            if number:
+                states = self._between(states, lengths, number - 1)
+            states = layer(states, lengths, self.activation, self.recurrent_activation)
+        features = self._pool(states, lengths)  # states [B, T, U × directions]
+        return self.logits(self.norms[-1](features) if self.norms else features)
+
+    def _between(self, states: Tensor, lengths: Tensor, gap: int) -> Tensor:
+        if self.norms:
+            words = ~padding_mask(lengths, states.shape[1])
+            normed = self.norms[gap](states[words])
+            states = states.new_zeros(states.shape, dtype=normed.dtype)
+            states = states.index_put((words,), normed)
+        return F.dropout(states, self.between_dropout[gap], self.training)
 
     def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
         if self.pooling == "max":
             return max_over_time(states, lengths)
         if self.pooling == "mean":
             return mean_over_time(states, lengths)
+        if self.pooling == "max_mean":
+            pooled = max_over_time(states, lengths), mean_over_time(states, lengths)
+            return torch.cat(pooled, dim=1)
+        if self.pooling == "attention":
+            return self.attention(states, lengths)
         units = self.layers[-1][0].hidden_size
         last = at_position(states[..., :units], lengths - 1)
         return torch.cat([last, states[:, 0, units:]], dim=1)  # the backward pass ends at word 0
 
-    def _direction(self, width: int, units: int) -> nn.RNNBase:
-        recurrence = self.cell(width, units, batch_first=True)
-        nn.init.xavier_uniform_(recurrence.weight_ih_l0)
-        nn.init.orthogonal_(recurrence.weight_hh_l0)
-        nn.init.zeros_(recurrence.bias_ih_l0)
-        nn.init.zeros_(recurrence.bias_hh_l0)
-        if self.one_bias:
-            recurrence.bias_hh_l0.requires_grad_(False)
-        return recurrence
+    def _cell(self, width: int, units: int) -> nn.RNNBase:
+        cell = self.cell(width, units, batch_first=True)
+        return start_recurrence(cell, self.init, self.one_bias)
+
+
+class GatedClassifier(RecurrentClassifier):
+    """A recurrent model with gates.
+
+    Args:
+        embedding, classes: as of every model
+        recurrent_activation: of the gates
+        options: see `RecurrentClassifier`
+    """
+
+    @checked
+    def __init__(
+        self,
+        embedding: nn.Module,
+        classes: int = 2,
+        recurrent_activation: UnitActivation = "sigmoid",
+        **options: Any,
+    ):
+        super().__init__(embedding, classes, **options)
+        self.recurrent_activation = recurrent_activation
 
 
 class SimpleRNN(RecurrentClassifier):
-    """Elman's recurrence, tanh(W x + U h + b) (Elman, 1990)."""
+    """Elman's recurrence, act(W x + U h + b) (Elman, 1990)."""
 
     name = "rnn"
     cell = nn.RNN
     one_bias = True
 
 
-class LSTM(RecurrentClassifier):
+class LSTM(GatedClassifier):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997), forget bias started at 1."""
 
     name = "lstm"
     cell = nn.LSTM
     one_bias = True
 
-    def _direction(self, width: int, units: int) -> nn.RNNBase:
-        recurrence = super()._direction(width, units)
-        nn.init.ones_(
-            recurrence.bias_ih_l0[units : 2 * units]
-        )  # gates: input, forget, cell, output
-        return recurrence
 
-
-class GRU(RecurrentClassifier):
+class GRU(GatedClassifier):
     """Gated recurrent unit (Cho et al., 2014), with the reset gate after the matrix product."""
 
     name = "gru"
     cell = nn.GRU
+
+
+class RecurrentLayer(nn.ModuleList):
+    """One cell, or two: the second reads each text from its end.
+
+    Args:
+        cells: torch's modules of one layer and direction
+        dropout: of the inputs, one mask per text for all its words
+        recurrent_dropout: of the previous state, one mask per text and gate for all its words
+    """
+
+    def __init__(self, cells: list[nn.RNNBase], dropout: float, recurrent_dropout: float):
+        super().__init__(cells)
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
+
+    def forward(
+        self, states: Tensor, lengths: Tensor, activation: str, recurrent_activation: str
+    ) -> Tensor:
+        """[B, T, D] → [B, T, U × cells]"""
+        functions = activation, recurrent_activation
+        outputs = [self._run(self[0], states, lengths, *functions)]
+        if len(self) == 2:
+            order = reversal(lengths, states.shape[1])
+            backward = self._run(self[1], take(states, order), lengths, *functions)
+            outputs.append(take(backward, order))
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+
+    def _run(
+        self, cell: nn.RNNBase, states: Tensor, lengths: Tensor, activation: str, gate: str
+    ) -> Tensor:
+        if not self.training or self.recurrent_dropout == 0:
+            states = variational_dropout(states, self.dropout, self.training)
+            if (activation, gate) == ("tanh", "sigmoid"):
+                return cell(states)[0]
+            return recur(cell, states, lengths, activation, gate)
+        # Keras has one mask per gate on inputs too, once there is one on the state.
+        gates = len(cell.weight_hh_l0) // cell.hidden_size
+        kept = [variational_dropout(states, self.dropout, True) for _ in range(gates)]
+        ones = states.new_ones(gates, len(states), cell.hidden_size)
+        mask = F.dropout(ones, self.recurrent_dropout)
+        inputs = torch.stack(kept) if self.dropout else states
+        return recur(cell, inputs, lengths, activation, gate, mask)
 
 
 def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
@@ -119,14 +223,6 @@ def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
         return states
     kept = torch.empty_like(states[:, :1]).bernoulli_(1 - rate)
     return states * (kept / (1 - rate))
-
-
-def _run(directions: nn.ModuleList, states: Tensor, lengths: Tensor) -> Tensor:
-    outputs = [directions[0](states)[0]]
-    if len(directions) == 2:
-        order = reversal(lengths, states.shape[1])
-        outputs.append(take(directions[1](take(states, order))[0], order))
-    return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
 
 
 def reversal(lengths: Tensor, steps: int) -> Tensor:
@@ -139,3 +235,15 @@ def reversal(lengths: Tensor, steps: int) -> Tensor:
 def take(states: Tensor, order: Tensor) -> Tensor:
     """[B, T, D] with the words of each text in another order [B, T]."""
     return states.gather(1, order[..., None].expand(-1, -1, states.shape[2]))
+
+
+def _widths(units: int | list[int], layers: int) -> list[int]:
+    """The width of each layer."""
+    if isinstance(units, int):
+        return [units] * layers
+    if not units or layers not in (1, len(units)):
+        raise UserError(
+            f"model.units={list(units)} and model.layers={layers} contradict each other: leave out "
+            f"model.layers, or give as many units."
+        )
+    return list(units)

@@ -1,0 +1,38 @@
+"""Activations under Keras' names."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def linear(x: Tensor) -> Tensor:
+    """x itself."""
+    return x
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Over the features, which stand in the last dimension."""
+    return torch.softmax(x, dim=-1)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "sigmoid": torch.sigmoid,
+    "hard_sigmoid": F.hardsigmoid,  # relu6(x + 3) / 6, as in Keras 3; Keras 2 had a steeper one
+    "linear": linear,
+    "elu": F.elu,
+    "selu": F.selu,
+    "softplus": F.softplus,
+    "softsign": F.softsign,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "leaky_relu": lambda x: F.leaky_relu(x, 0.2),
+    "softmax": softmax,
+}
+Activation = Literal[tuple(ACTIVATIONS)]
+# In a recurrence, each unit's activation must depend on that unit alone.
+UnitActivation = Literal[tuple(name for name in ACTIVATIONS if name != "softmax")]

@@ -1,0 +1,58 @@
+"""From a text's vector to what the output layer sees: dense layers, batch norm, dropout."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.models.activations import ACTIVATIONS, Activation
+from seqtext.models.starting import Init, start_linear
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Ioffe and Szegedy, 2015, with Keras' constants; one row alone is scaled as in evaluation.
+
+    The running variance takes up the variance of a batch as it is (torch: n / (n - 1) of it).
+    """
+
+    def __init__(self, features: int):
+        super().__init__(features, eps=1e-3, momentum=0.01)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, D] → [N, D]"""
+        rows = rows.to(self.weight.dtype)
+        variance, mean = self.running_var, self.running_mean
+        if self.training and len(rows) > 1:
+            variance, mean = torch.var_mean(rows, dim=0, correction=0)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance, self.momentum)
+                self.num_batches_tracked += 1
+        return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+
+
+class Dense(nn.Module):
+    """Linear → activation → batch norm → dropout, of vectors [B, D]."""
+
+    def __init__(
+        self,
+        inputs: int,
+        width: int,
+        activation: Activation,
+        dropout: float,
+        batch_norm: bool,
+        l2: float,
+        init: Init,
+    ):
+        super().__init__()
+        self.linear = start_linear(nn.Linear(inputs, width), init)
+        self.norm = BatchNorm(width) if batch_norm else nn.Identity()
+        self.activation, self.dropout, self.l2 = activation, dropout, l2
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[B, D] → [B, width]"""
+        features = self.norm(ACTIVATIONS[self.activation](self.linear(features)))
+        return F.dropout(features, self.dropout, self.training)
+
+    def penalty(self) -> Tensor:
+        """l2 · Σ w², as Keras' kernel regularizer."""
+        return self.l2 * self.linear.weight.square().sum()

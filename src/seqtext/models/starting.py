@@ -1,0 +1,48 @@
+"""Starting values of layers."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+# keras: Glorot-uniform, recurrent weights orthogonal, biases zero but an LSTM's forget bias 1;
+# torch: torch's own; he_normal: as keras, with He-normal inputs of recurrent and dense layers and
+# a Glorot-normal output layer (study 4)
+Init = Literal["keras", "torch", "he_normal"]
+
+CUT_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2
+
+
+def start_linear(layer: nn.Linear, init: Init, output: bool = False) -> nn.Linear:
+    """The layer with new values; an output layer is Glorot-normal where others are He-normal."""
+    if init == "torch":
+        return layer
+    if init == "he_normal":
+        _cut_normal(layer.weight, 2 / (sum(layer.weight.shape) if output else layer.in_features))
+    else:
+        nn.init.xavier_uniform_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def start_recurrence(cell: nn.RNNBase, init: Init, one_bias: bool) -> nn.RNNBase:
+    """The cell with new values; of `one_bias`, Keras' way, the second is zero and stays so."""
+    if init == "he_normal":
+        _cut_normal(cell.weight_ih_l0, 2 / cell.input_size)
+    elif init == "keras":
+        nn.init.xavier_uniform_(cell.weight_ih_l0)
+    if init != "torch":
+        nn.init.orthogonal_(cell.weight_hh_l0)
+        nn.init.zeros_(cell.bias_ih_l0)
+        nn.init.zeros_(cell.bias_hh_l0)
+        if isinstance(cell, nn.LSTM):
+            nn.init.ones_(cell.bias_ih_l0.chunk(4)[1])  # gates: input, forget, cell, output
+    if one_bias:
+        nn.init.zeros_(cell.bias_hh_l0).requires_grad_(False)
+    return cell
+
+
+def _cut_normal(weight: Tensor, variance: float) -> None:
+    """Normal, cut at two standard deviations, of this variance after the cut, as Keras does."""
+    std = variance**0.5 / CUT_STD
+    nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)

@@ -1,0 +1,229 @@
+"""The rules that every model keeps: each file of conf/model, in the corners of its options."""
+
+import copy
+import functools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.build import build, check_options
+from seqtext.data.batches import Batch
+from seqtext.models.classifier import TextClassifier
+from seqtext.models.embedding import LearnedEmbedding
+from seqtext.models.summary import summary
+from seqtext.options import UserError
+from tests.conftest import ROOT, settings_of
+
+NAMES = sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml"))
+DROPPING = {
+    "dropout": 0.2,
+    "recurrent_dropout": 0.2,
+    "input_dropout": 0.1,
+    "between_dropout": 0.1,
+    "word_dropout": 0.2,
+    "output_dropout": 0.2,
+    "dense": 7,
+    "dense_dropout": 0.2,
+}
+CORNERS = [  # those of its options that a model does not have are left out
+    {},
+    {"dense": [7, 5], "dense_activation": ["tanh", "softmax"], "dense_l2": [0.01, 0]},
+    {"dense": 4, "dense_batch_norm": True, "init": "he_normal"},
+    {"init": "torch"},
+    {"bidirectional": True, "pooling": "last", "layers": 2},
+    {"units": [5, 3, 4], "bidirectional": True, "batch_norm": True, "pooling": "max_mean"},
+    {"units": [4, 6], "activation": "relu", "pooling": "attention", "dense": 3},
+    {"activation": "softsign", "recurrent_activation": "hard_sigmoid", "pooling": "mean"},
+    DROPPING,
+    {**DROPPING, "units": [4, 3], "bidirectional": True, "batch_norm": True},
+]
+LENGTHS = [3, 1, 7, 2]
+
+
+@functools.cache
+def options_of(name: str) -> dict[str, Any]:
+    return settings_of(f"model={name}")["model"]
+
+
+def config_of(name: str, **options: Any) -> dict[str, Any]:
+    """The model's own configuration, small, without dropout, and with options that it has."""
+    config = options_of(name)
+    small = {option: 0 for option in config if option.endswith("dropout")} | {"units": 5}
+    return config | {k: v for k, v in (small | options).items() if k in config}
+
+
+def cases() -> list:
+    """(name, options) of all models and corners, each once."""
+    found, seen = [], []
+    for name in NAMES:
+        for corner in CORNERS:
+            config = config_of(name, **corner)
+            try:
+                check_options("model", config)
+            except UserError:  # a value that belongs to another model's option of this name
+                continue
+            if config not in seen:
+                seen.append(config)
+                found.append(pytest.param(config, id=f"{name}-{CORNERS.index(corner)}"))
+    return found
+
+
+@pytest.fixture(params=cases())
+def config(request) -> dict[str, Any]:
+    return request.param
+
+
+@pytest.fixture(params=NAMES)
+def plain(request) -> dict[str, Any]:
+    return config_of(request.param, dense=6)
+
+
+def model_of(config: dict[str, Any], classes: int = 2) -> TextClassifier:
+    torch.manual_seed(0)
+    model = build("model", config, embedding=LearnedEmbedding(50, dim=6), classes=classes)
+    nn.init.normal_(model.embedding.weight)  # larger than at the start: differences show
+    with torch.no_grad():
+        model.embedding.weight[0] = 0
+    return model.eval()
+
+
+def texts(lengths: list[int] = LENGTHS) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(1, 50, (len(lengths), max(lengths)), generator=generator)
+    for row, length in enumerate(lengths):
+        ids[row, length:] = 0
+    return ids, torch.tensor(lengths)
+
+
+def batch_of(ids: Tensor, lengths: Tensor) -> Batch:
+    rows = torch.arange(len(ids))
+    return Batch(ids, lengths, rows % 2, rows)
+
+
+def equal(one: Tensor, other: Tensor) -> None:
+    torch.testing.assert_close(one, other, atol=1e-10, rtol=0)
+
+
+def test_models_are_found():
+    assert {"rnn", "lstm", "gru"} <= set(NAMES)
+    assert len(cases()) >= 2 * len(NAMES)
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+def test_shapes(config, classes):
+    logits = model_of(config, classes)(*texts())
+    assert logits.shape == ((4,) if classes == 2 else (4, classes))
+    assert logits.isfinite().all()
+
+
+def test_padding_changes_nothing(config):
+    model, (ids, lengths) = model_of(config).double(), texts()
+    expected = model(ids, lengths)
+    assert expected.dtype == torch.float64
+    equal(model(F.pad(ids, (0, 11)), lengths), expected)
+    with torch.no_grad():
+        model.embedding.weight[0] = 1e6  # even if padding had a vector
+    equal(model(F.pad(ids, (0, 11)), lengths), expected)
+
+
+def test_padding_changes_no_gradient(config):
+    gradients = []
+    for padding in (0, 9):
+        model, (ids, lengths) = model_of(config).double(), texts()
+        model(F.pad(ids, (0, padding)), lengths).sum().backward()
+        gradients.append([p.grad for p in model.parameters() if p.requires_grad])
+    for one, other in zip(*gradients, strict=True):
+        equal(one, other)
+
+
+def test_company_and_order_change_nothing(config):
+    model, (ids, lengths) = model_of(config).double(), texts()
+    together = model(ids, lengths)
+    alone = [model(ids[i : i + 1, :n], lengths[i : i + 1]) for i, n in enumerate(lengths)]
+    equal(torch.cat(alone), together)
+    order = torch.tensor([2, 0, 3, 1])
+    equal(model(ids[order], lengths[order]), together[order])
+
+
+def test_short_and_unknown_texts(config):
+    model, ids = model_of(config).double(), torch.tensor([[5, 0, 0], [1, 1, 1], [7, 0, 0]])
+    logits = model(ids, torch.tensor([1, 3, 1]))
+    assert logits.isfinite().all()
+    equal(model(ids[[0, 2], :1], torch.tensor([1, 1])), logits[[0, 2]])
+
+
+def test_gradients_reach_every_trainable_parameter(config):
+    """Of the loss of a training step; dropout of a few numbers may hide some, seldom all."""
+    model = model_of(config).train()
+    for seed in range(5):
+        torch.manual_seed(seed)
+        model.training_step(batch_of(*texts([3, 1, 7, 2, 5, 6])), 0).backward()
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad.isfinite().all(), name
+            assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("words", [1, 4])
+def test_batch_of_one(config, words):
+    model = model_of(config).train()
+    loss = model.training_step(batch_of(*texts([words])), 0)
+    loss.backward()
+    assert loss.isfinite()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_copies(config):
+    model, batch = model_of(config), texts()
+    expected = model(*batch)
+    other = model_of(config)
+    for parameter in other.parameters():
+        nn.init.normal_(parameter)
+    other.load_state_dict(model.state_dict())
+    for twin in (other, copy.deepcopy(model)):
+        assert torch.equal(twin(*batch), expected)
+
+
+def test_same_seed_same_numbers(config):
+    losses = []
+    for _ in range(2):
+        model = model_of(config).train()
+        losses.append([model.training_step(batch_of(*texts()), 0) for _ in range(2)])
+    assert losses[0] == losses[1]
+
+
+def test_precisions(config):
+    model, (ids, lengths) = model_of(config), texts()
+    expected = model(ids, lengths)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(ids, lengths).float(), expected, atol=0.05, rtol=0.05)
+        loss = model.train().training_step(batch_of(ids, lengths), 0)
+    loss.backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+    double = model_of(config).double()
+    torch.testing.assert_close(double(ids, lengths).float(), expected, atol=1e-5, rtol=0)
+    double.train().training_step(batch_of(ids, lengths), 0).backward()
+
+
+def test_overfits_eight_texts(plain):
+    model, batch = model_of(plain).train(), batch_of(*texts([5, 3, 8, 2, 6, 4, 7, 1]))
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.02)
+    for _ in range(100):
+        optimizer.zero_grad()
+        loss = model.training_step(batch, 0)
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05
+
+
+def test_summary(config):
+    """A shape and a number of parameters for each layer; together those that are trained."""
+    model = model_of(config, classes=5)
+    lines = summary(model).splitlines()
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    assert lines[-1].split() == ["together", f"{trained:,}"]
+    assert lines[-2].startswith("output")
+    assert "B × 5" in lines[-2]

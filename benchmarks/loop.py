@@ -43,7 +43,15 @@ def random_texts() -> TextDataModule:
     texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows))
     parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
     data = TextDataModule(batch_size=BATCH)
-    data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts, Repeats(0, 0, 0))
+    data.data = Prepared(
+        rows=pa.table({}),
+        texts=texts,
+        vocabulary=Vocabulary([]),
+        tokens=None,
+        parts=parts,
+        repeats=Repeats(0, 0, 0),
+        length=None,
+    )
     data.training_rows = parts["train"]
     return data
 

@@ -9,7 +9,6 @@ from torch import nn
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import GRU, LSTM, SimpleRNN, variational_dropout
 from seqtext.options import OptionError
-from tests.conftest import ROOT
 
 MODELS = {"rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 CORNERS = [
@@ -20,10 +19,6 @@ CORNERS = [
     {"bidirectional": True, "pooling": "last", "layers": 2},
     {"layers": 3, "dropout": 0.4, "word_dropout": 0.2, "output_dropout": 0.3},
 ]
-
-
-def test_every_configured_model_is_tested():
-    assert set(MODELS) == {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
 
 
 @pytest.fixture(params=MODELS)

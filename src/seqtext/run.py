@@ -8,17 +8,27 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
+from seqtext.build import (
+    GROUPS,
+    build,
+    build_plain,
+    buildable_class,
+    check_options,
+    optimizer_of,
+    trainer_of,
+)
 from seqtext.data.batches import BatchLoader
 from seqtext.data.cache import Cache
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.data.vectors import read_vectors
+from seqtext.fit import Fitted, description_of, fit_at_once
 from seqtext.models.classifier import Schedule, TextClassifier
+from seqtext.models.direct import DirectClassifier
 from seqtext.models.embedding import PretrainedEmbedding
 from seqtext.options import Count, OptionError, Positive, Seed, UserError, checked
-from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, described, load_checkpoint
+from seqtext.results.checkpoint import DESCRIPTION, Checkpoints, load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import direction, metric_names
 from seqtext.results.predictions import Predictions
@@ -98,7 +108,7 @@ def _train_and_test(
     settings: dict[str, Any], options: Options, split: Split, folder: RunFolder
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    progress, logger = EpochProgress(options.monitor), EpochLogger(str(folder.path))
+    logger = EpochLogger(str(folder.path))
     data = build(
         "dataset",
         settings["dataset"],
@@ -109,13 +119,55 @@ def _train_and_test(
         cache=options.cache,
     )
     data.setup()
-    L.seed_everything(options.seed, verbose=False)
-    model = fresh_model(settings, options, data)
     _check_monitor(options.monitor, data.class_names)
-    checkpoints = _checkpoints(settings, options, data, folder)
+    L.seed_everything(options.seed, verbose=False)
+    kind = buildable_class("model", settings["model"]["_target_"])
+    if issubclass(kind, DirectClassifier):
+        fitted = fit_at_once(settings, options.monitor, data, folder, logger)
+    else:
+        fitted = _fit_in_epochs(settings, options, data, folder, logger)
+    from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
+
+    total = time.perf_counter() - started
+    facts = {
+        "dataset": data.name,
+        "model": kind.name or kind.__name__,
+        "monitor": options.monitor,
+        "score": fitted.score,
+        "best_epoch": fitted.best_epoch,
+        "epochs": fitted.epochs,
+        "parameters": fitted.parameters,
+        "seconds": {
+            "preparation": fitted.began - started,
+            "training": fitted.seconds,
+            "total": fitted.earlier_seconds + total,
+        },
+        "source": data.source,
+        "rows": data.rows(),
+        "settings": settings,
+    }
+    return record(folder, logger, fitted.predictions, data.data.rows, settings, facts)
+
+
+def _fit_in_epochs(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger,
+) -> Fitted:
+    """By Lightning's Trainer."""
+    progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
+    checkpoints = Checkpoints(
+        folder.best,
+        folder.last,
+        options.monitor,
+        options.checkpoint_minutes,
+        description_of(settings, data, data.vocabulary.words),
+    )
     callbacks = [progress, *_stopping(options), checkpoints]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
-    seconds = {"preparation": time.perf_counter() - started}
+    began = time.perf_counter()
     _fit(trainer, model, data, folder, checkpoints.description)
     chosen = load_checkpoint(folder.best)
     model.load_state_dict(chosen["state_dict"])
@@ -123,24 +175,16 @@ def _train_and_test(
         "val": predict(trainer, model, data, data.val_dataloader()),
         "test": predict(trainer, model, data, data.test_dataloader()),
     }
-    from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
-
-    seconds["training"] = progress.seconds
-    seconds["total"] = progress.earlier_seconds + time.perf_counter() - started
-    facts = {
-        "dataset": data.name,
-        "model": model.name or type(model).__name__,
-        "monitor": options.monitor,
-        "score": checkpoints.best_score,
-        "best_epoch": chosen["epoch"] + 1,
-        "epochs": checkpoints.epochs,
-        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "seconds": seconds,
-        "source": data.source,
-        "rows": data.rows(),
-        "settings": settings,
-    }
-    return record(folder, logger, predictions, data.data.rows, settings, facts)
+    return Fitted(
+        predictions,
+        score=checkpoints.best_score,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        began=began,
+        seconds=progress.seconds,
+        earlier_seconds=progress.earlier_seconds,
+        best_epoch=chosen["epoch"] + 1,
+        epochs=checkpoints.epochs,
+    )
 
 
 def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
@@ -217,21 +261,6 @@ def _stopping(options: Options) -> list[Callback]:
         return []
     mode = direction(options.monitor)
     return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]
-
-
-def _checkpoints(
-    settings: dict[str, Any], options: Options, data: TextDataModule, folder: RunFolder
-) -> Checkpoints:
-    description = described(
-        settings,
-        data.vocabulary.words,
-        data.class_names,
-        data.cleaning.settings(),
-        data.data.fingerprint(),
-    )
-    return Checkpoints(
-        folder.best, folder.last, options.monitor, options.checkpoint_minutes, description
-    )
 
 
 def _check_monitor(monitor: str, class_names: Sequence[str]) -> None:

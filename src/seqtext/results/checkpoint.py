@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor
 
 from seqtext.options import UserError
 from seqtext.results.metrics import is_better
@@ -115,6 +116,14 @@ def described(
         "cleaning": cleaning,
         "data": data,
     }
+
+
+def save_checkpoint(path: Path, state: dict[str, Tensor], description: dict[str, Any]) -> None:
+    """Write what a model learned without a Trainer; `load_checkpoint` reads it."""
+    aside = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({DESCRIPTION: description, "state_dict": state}, aside)
+    os.replace(aside, path)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -197,17 +197,24 @@ class TfIdf(DirectClassifier):
         fit.fit(features, labels)
         weights, bias = fit.coef_, fit.intercept_
         if self.classes > 2:
-            if len(bias) == 1:  # two of the classes have rows
-                weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]])
-            weights_of, bias_of = weights, bias
-            weights = np.zeros((self.classes, features.shape[1]))
-            bias = np.full(self.classes, NEVER)
-            weights[fit.classes_], bias[fit.classes_] = weights_of, bias_of
+            weights, bias = _of_all_classes(weights, bias, fit.classes_, self.classes)
         self.weights, self.bias = weights.astype(np.float32), bias.astype(np.float32)
 
     def _logits(self, features: sparse.csr_array) -> Tensor:
         logits = torch.from_numpy((features @ self.weights.T + self.bias).astype(np.float32))
         return logits.squeeze(1) if self.classes == 2 else logits
+
+
+def _of_all_classes(
+    weights: np.ndarray, bias: np.ndarray, met: np.ndarray, classes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """[C, T] and [C]; scikit-learn knows nothing of classes without training rows."""
+    if len(bias) == 1:  # two were met, and the weights are those of the second
+        weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]])
+    all_weights = np.zeros((classes, weights.shape[1]))
+    all_bias = np.full(classes, NEVER)
+    all_weights[met], all_bias[met] = weights, bias
+    return all_weights, all_bias
 
 
 def _pairs(lengths: np.ndarray, words: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -222,11 +229,11 @@ def _terms(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Terms:
     """All distinct keys of all texts, sorted; memory grows with them, not with the texts."""
     counted = [_terms_of_block(lengths, keys) for lengths, keys in blocks]
     keys, places = np.unique(np.concatenate([each.keys for each in counted]), return_inverse=True)
-    texts, counts = (
-        np.bincount(places, np.concatenate(each)).astype(np.int64)
-        for each in list(zip(*counted, strict=True))[1:]
+    sums = (
+        np.bincount(places, np.concatenate(each), len(keys)).astype(np.int64)
+        for each in ([c.texts for c in counted], [c.counts for c in counted])
     )
-    return Terms(keys, texts, counts)
+    return Terms(keys, *sums)
 
 
 def _terms_of_block(lengths: np.ndarray, keys: np.ndarray) -> Terms:

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch.optim.lr_scheduler import LambdaLR
@@ -43,7 +42,16 @@ def random_texts() -> TextDataModule:
     texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows))
     parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
     data = TextDataModule(batch_size=BATCH)
-    data.data = Prepared(pa.table({}), texts, Vocabulary([]), parts, Repeats(0, 0, 0))
+    data.data = Prepared(
+        key="",
+        rows=None,
+        texts=texts,
+        vocabulary=Vocabulary([]),
+        tokens=None,
+        parts=parts,
+        repeats=Repeats(0, 0, 0),
+        length=None,
+    )
     data.training_rows = parts["train"]
     return data
 

@@ -171,6 +171,26 @@ def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     assert pd.read_json(metrics, typ="series")["test"]["accuracy"] > 0.8
 
 
+@pytest.mark.parametrize(
+    ("options", "metric", "least"),
+    [
+        (["dataset=spam", "sampling=class_weights"], "f1", 0.98),
+        (["dataset=tweets", "dataset.duplicates=drop", "sampling=class_weights"], "f1", 0.68),
+        (["dataset=clothing", "sampling=class_weights"], "weighted_f1", 0.58),
+        (["dataset=amazon"], "accuracy", 0.87),
+    ],
+    ids=str,
+)
+def test_the_numbers_to_beat(train, genuine, tmp_path, cache, options, metric, least):
+    name = options[0].removeprefix("dataset=")
+    status, _, error = train(
+        "model=tfidf", *options, f"dataset.dir={genuine / name}", f"cache={cache}"
+    )
+    assert status == 0, error
+    (metrics,) = tmp_path.glob("outputs/*/metrics.json")
+    assert pd.read_json(metrics, typ="series")["test"][metric] > least
+
+
 @pytest.mark.parametrize(("dataset", "limit"), [("imdb", 5_000), ("spam", 1_000)])
 def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, dataset, limit):
     status, output, error = train(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from hydra.errors import InstantiationException
@@ -19,6 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
+from seqtext.models.direct import DirectClassifier
 from seqtext.models.training import Clipping, OptimizerFactory
 from seqtext.options import (
     Count,
@@ -34,7 +35,7 @@ from seqtext.options import (
 GROUPS = {
     "dataset": ("seqtext.data", LightningDataModule),
     "embedding": ("seqtext.models", nn.Module),
-    "model": ("seqtext.models", LightningModule),
+    "model": ("seqtext.models", LightningModule | DirectClassifier),
     "optimizer": ("torch.optim", Optimizer),
 }
 FACTS = {  # arguments that a run gives: no options
@@ -123,8 +124,9 @@ def buildable_class(group: str, target: str) -> type:
             raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
         if isinstance(found, type) and issubclass(found, base):
             return found
+    kinds = " or ".join(kind.__name__ for kind in get_args(base) or [base])
     raise UserError(
-        f"{group}._target_={target} is not allowed: it must name a {base.__name__} in {package}."
+        f"{group}._target_={target} is not allowed: it must name a {kinds} in {package}."
     )
 
 

@@ -76,6 +76,17 @@ def test_counts_equal_a_counter(tmp_path):
     assert {word: count for word, count in counted if count} == expected
 
 
+@pytest.mark.parametrize("block", [1, 2, 100])
+def test_texts_of_some_rows(tmp_path, monkeypatch, block):
+    monkeypatch.setattr("seqtext.data.tokens.READ_ROWS", block)
+    tokens = tokens_of(TEXTS, tmp_path)
+    rows, words = np.array([0, 2, 5]), tokens.dictionary.to_pylist()
+    blocks = list(tokens.of_rows(rows))
+    said = [words[code] for _, codes in blocks for code in codes]
+    assert said == " ".join(TEXTS[i] for i in rows).split()
+    assert np.concatenate([n for n, _ in blocks]).tolist() == [len(TEXTS[i].split()) for i in rows]
+
+
 @pytest.mark.parametrize("keep_head", [True, False])
 @pytest.mark.parametrize("length", [None, 1, 2, 9])
 @settings(max_examples=25)

@@ -17,7 +17,8 @@ from seqtext.models.summary import summary
 from seqtext.options import UserError
 from tests.conftest import ROOT, settings_of
 
-NAMES = sorted(path.stem for path in (ROOT / "conf" / "model").glob("*.yaml"))
+DIRECT = ("tfidf",)  # fitted at once: no TextClassifier
+NAMES = sorted({path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")} - {*DIRECT})
 DROPPING = {
     "dropout": 0.2,
     "recurrent_dropout": 0.2,
@@ -211,7 +212,7 @@ def test_precisions(config):
 def test_overfits_eight_texts(plain):
     model, batch = model_of(plain).train(), batch_of(*texts([5, 3, 8, 2, 6, 4, 7, 1]))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.02)
-    for _ in range(100):
+    for _ in range(200):
         optimizer.zero_grad()
         loss = model.training_step(batch, 0)
         loss.backward()

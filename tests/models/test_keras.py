@@ -1,15 +1,7 @@
 """Keras' layers, with the same weights: the same numbers and the same gradients."""
 
-import os
-import sys
-
-os.environ["KERAS_BACKEND"] = "torch"
-
-import keras
 import pytest
 import torch
-from absl import logging
-from keras.src.backend.common import dtypes
 from torch import Tensor, nn
 
 from seqtext.models.activations import ACTIVATIONS
@@ -18,10 +10,9 @@ from seqtext.models.classifier import TextClassifier
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.head import BatchNorm
 from seqtext.models.recurrent import GRU, LSTM, RecurrentClassifier, SimpleRNN
+from tests.models.with_keras import keras
 
-# Keras brings a handler on what was sys.stderr then; Hydra's own set-up of logging would close it.
-logging.get_absl_handler().python_handler.setStream(sys.__stderr__)
-
+dtypes = keras.src.backend.common.dtypes
 KINDS = {SimpleRNN: keras.layers.SimpleRNN, LSTM: keras.layers.LSTM, GRU: keras.layers.GRU}
 LENGTHS = torch.tensor([4, 1, 6, 2])
 TOLERANCE = {"float32": (1e-5, 1e-4), "float64": (1e-10, 1e-10)}  # of numbers, of gradients

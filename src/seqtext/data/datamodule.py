@@ -24,6 +24,7 @@ from seqtext.data.prepare import Prepared, Recipe, prepare
 from seqtext.data.rows import write_rows
 from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampled
 from seqtext.data.split import PARTS, Duplicates, Part, Split
+from seqtext.data.tokens import Tokens
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import Count, Seed, UserError, checked
 
@@ -232,7 +233,7 @@ class TextDataModule(L.LightningDataModule):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Known once the data is set up, as are `labels` and `texts`."""
+        """Known once the data is set up, as are `labels`, `texts` and `tokens`."""
         return self.data.vocabulary
 
     @property
@@ -244,6 +245,11 @@ class TextDataModule(L.LightningDataModule):
     def texts(self) -> pa.ChunkedArray:
         """[rows] texts as they were before cleaning."""
         return self.data.rows.texts
+
+    @property
+    def tokens(self) -> Tokens:
+        """All words of all texts after cleaning: not cut to `length`, nor to `max_words`."""
+        return self.data.tokens
 
     def train_dataloader(self) -> BatchLoader:
         """Bucketed batches in an order drawn from seed and epoch."""

@@ -63,6 +63,7 @@ class Prepared:
     """A data set ready for batching.
 
     key: names this preparation, among all
+    tokens: all words of all texts, known or not
     parts: sorted row numbers of each part
     length: the most words of a text that are used; None: all
     """
@@ -71,6 +72,7 @@ class Prepared:
     rows: Rows
     texts: EncodedTexts
     vocabulary: Vocabulary
+    tokens: Tokens
     parts: dict[Part, np.ndarray]
     repeats: Repeats
     length: int | None
@@ -113,7 +115,7 @@ def prepare(
         settings | recipe.settings(),
         lambda folder: _write_ids(folder, rows, Tokens.load(tokens_folder), recipe),
     )
-    return _open(rows, ids_folder)
+    return _open(rows, Tokens.load(tokens_folder), ids_folder)
 
 
 def _write_ids(folder: Path, rows: Rows, tokens: Tokens, recipe: Recipe) -> None:
@@ -170,7 +172,7 @@ def _count_repeats(rows: Rows, parts: dict[Part, np.ndarray]) -> Repeats:
     )
 
 
-def _open(rows: Rows, folder: Path) -> Prepared:
+def _open(rows: Rows, tokens: Tokens, folder: Path) -> Prepared:
     facts = json.loads((folder / "facts.json").read_text())
     counts = open_array(folder / "counts.bin", np.int64)
     vocabulary = Vocabulary(facts["words"], counts, facts["running"])
@@ -183,6 +185,7 @@ def _open(rows: Rows, folder: Path) -> Prepared:
             labels=rows.labels,
         ),
         vocabulary=vocabulary,
+        tokens=tokens,
         parts={part: open_array(folder / f"{part}.bin", np.int64) for part in PARTS},
         repeats=Repeats(*facts["repeats"]),
         length=facts["length"],

@@ -59,6 +59,19 @@ class Tokens:
             stop = min(start + READ_ROWS, len(self))
             yield start, stop, self.codes(start, stop)
 
+    def of_rows(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The texts of these rows, in order of the rows' numbers and in blocks of many.
+
+        Yields:
+            lengths: [texts of the block] words in each text
+            codes: [sum of lengths] their words, as indices into `dictionary`
+        """
+        chosen = np.zeros(len(self), bool)
+        chosen[rows] = True
+        for start, stop, words in self.blocks():
+            lengths = np.diff(self.offsets[start : stop + 1])
+            yield lengths[chosen[start:stop]], words[np.repeat(chosen[start:stop], lengths)]
+
 
 def write_tokens(texts: Iterator[pa.Array], count: int, cleaning: Cleaning, folder: Path) -> None:
     """Tokenize texts into files for `Tokens.load`; memory is bounded by a few blocks of rows.

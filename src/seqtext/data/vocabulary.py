@@ -64,13 +64,9 @@ class Vocabulary:
 
 def word_counts(tokens: Tokens, rows: np.ndarray) -> np.ndarray:
     """[distinct words] how often each stands in these rows."""
-    chosen = np.zeros(len(tokens), bool)
-    chosen[rows] = True
     counts = np.zeros(len(tokens.dictionary), np.int64)
-    for start, stop, words in tokens.blocks():
-        lengths = np.diff(tokens.offsets[start : stop + 1])
-        kept = words[np.repeat(chosen[start:stop], lengths)]
-        counts += np.bincount(kept, minlength=len(counts))
+    for _, words in tokens.of_rows(rows):
+        counts += np.bincount(words, minlength=len(counts))
     return counts
 
 

@@ -120,10 +120,17 @@ def described(
     }
 
 
-def set_threshold(path: Path, checkpoint: dict[str, Any], threshold: float) -> None:
-    """Write a checkpoint once more, with the threshold that was chosen after its training."""
+def set_threshold(path: Path, threshold: float) -> None:
+    """Let a checkpoint remember the threshold that was chosen after its training."""
+    checkpoint = load_checkpoint(path)
     checkpoint[DESCRIPTION]["threshold"] = threshold
+    save_checkpoint(path, checkpoint)
+
+
+def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Write plain values and tensors aside, then rename: `load_checkpoint` reads them."""
     aside = path.with_suffix(".new")
+    path.parent.mkdir(parents=True, exist_ok=True)
     torch.save(checkpoint, aside)
     os.replace(aside, path)
 

@@ -1,0 +1,184 @@
+"""The two ways to fit a model: in epochs by Lightning's Trainer, or at once."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from seqtext.build import build, trainer_of
+from seqtext.data.batches import BatchLoader
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.split import PARTS, Part
+from seqtext.models.classifier import TextClassifier
+from seqtext.models.direct import DirectClassifier
+from seqtext.models.summary import summary
+from seqtext.options import UserError
+from seqtext.results.checkpoint import (
+    DESCRIPTION,
+    Checkpoints,
+    described,
+    load_checkpoint,
+    save_checkpoint,
+)
+from seqtext.results.folder import RunFolder
+from seqtext.results.metrics import direction
+from seqtext.results.predictions import Predictions
+from seqtext.results.progress import EpochProgress
+from seqtext.results.tensorboard import EpochLogger
+from seqtext.settings import Options, fresh_model
+
+log = logging.getLogger(__name__)
+
+
+class Fitted(NamedTuple):
+    """What a model that was trained, and its best state chosen, said of "val" and "test".
+
+    began: when training did, by `time.perf_counter`
+    seconds: of training, over all restarts
+    earlier_seconds: the part of it before this process
+    """
+
+    predictions: dict[str, Predictions]
+    score: float
+    parameters: int
+    began: float
+    seconds: float
+    earlier_seconds: float = 0.0
+    best_epoch: int = 1
+    epochs: int = 1
+
+
+def fit_at_once(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger,
+) -> Fitted:
+    """A model that needs no epochs; it starts over where it was interrupted."""
+    model = build("model", settings["model"], classes=len(data.class_names))
+    began = time.perf_counter()
+    model.fit(data)
+    seconds = time.perf_counter() - began
+    description = _description(settings, data, model.words)
+    save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
+    predictions = {part: _said(model, data, part) for part in PARTS}
+    train = predictions.pop("train").scores()
+    scores = predictions["val"].scores()
+    logger.log_metrics({f"train/{name}": value for name, value in train.items()}, step=0)
+    logger.log_metrics({f"val/{name}": value for name, value in scores.items()}, step=0)
+    score = scores[options.monitor.removeprefix("val/")]
+    return Fitted(predictions, score, model.parameters, began, seconds)
+
+
+def fit_in_epochs(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger,
+) -> Fitted:
+    """A model that learns in batches; it goes on from the folder's last checkpoint.
+
+    Raises:
+        UserError: if that was made with other data, or the model's outputs are not finite.
+    """
+    progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
+    log.info("%s", summary(model))
+    checkpoints = Checkpoints(
+        folder.best,
+        folder.last,
+        options.monitor,
+        options.checkpoint_minutes,
+        _description(settings, data, data.vocabulary.words),
+    )
+    callbacks = [progress, *_stopping(options), checkpoints]
+    trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
+    began = time.perf_counter()
+    _train(trainer, model, data, folder, checkpoints.description)
+    chosen = load_checkpoint(folder.best)
+    model.load_state_dict(chosen["state_dict"])
+    predictions = {
+        "val": predict(trainer, model, data, data.val_dataloader()),
+        "test": predict(trainer, model, data, data.test_dataloader()),
+    }
+    return Fitted(
+        predictions,
+        score=checkpoints.best_score,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        began=began,
+        seconds=progress.seconds,
+        earlier_seconds=progress.earlier_seconds,
+        best_epoch=chosen["epoch"] + 1,
+        epochs=checkpoints.epochs,
+    )
+
+
+def predict(
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
+) -> Predictions:
+    """The model's word on every row of a part."""
+    return Predictions.of(trainer.predict(model, batches), data.labels, data.class_names)
+
+
+def _said(model: DirectClassifier, data: TextDataModule, part: Part) -> Predictions:
+    rows = np.array(data.data.parts[part])
+    return Predictions(rows, data.labels[rows], model.predict(data, part), data.class_names)
+
+
+def _description(
+    settings: dict[str, Any], data: TextDataModule, words: Sequence[str]
+) -> dict[str, Any]:
+    cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
+    return described(settings, words, data.class_names, cleaning, fingerprint)
+
+
+def _train(
+    trainer: L.Trainer,
+    model: TextClassifier,
+    data: TextDataModule,
+    folder: RunFolder,
+    description: dict[str, Any],
+) -> None:
+    """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
+    last = None
+    if folder.last.exists():
+        checkpoint, last = load_checkpoint(folder.last), folder.last
+        if checkpoint[DESCRIPTION]["data"] != description["data"]:
+            raise UserError(
+                f"{data.source} is not what {folder.path} was started with: put back the same "
+                f"files, or start a new run."
+            )
+        log.info("Going on from %s.", folder.last)
+        if _stopped_early(trainer, checkpoint["callbacks"]):
+            _restore(trainer, checkpoint["callbacks"])
+            return
+    try:
+        trainer.fit(model, data, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+
+
+def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
+    return any(
+        isinstance(callback, EarlyStopping) and states[callback.state_key]["stopped_epoch"]
+        for callback in trainer.callbacks
+    )
+
+
+def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
+    """What the callbacks knew when training ended."""
+    for callback in trainer.callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])
+
+
+def _stopping(options: Options) -> list[Callback]:
+    if options.patience is None:
+        return []
+    mode = direction(options.monitor)
+    return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]

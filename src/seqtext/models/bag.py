@@ -1,0 +1,69 @@
+"""Word vectors and word-pair vectors, averaged: no order beyond pairs, and fast."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtext.data.vocabulary import PAD, UNKNOWN
+from seqtext.models.classifier import TextClassifier
+from seqtext.models.pooling import padding_mask
+from seqtext.options import Count, checked
+
+MULTIPLIER = 116_049_371  # fastText's
+
+
+class Bag(TextClassifier):
+    """fastText (Joulin et al., 2017): the mean vector of all words and of all neighbouring pairs.
+
+    Pairs share a table of `buckets` vectors by a hash of their words' ids. A pair with an unknown
+    word does not count; while training, `word_dropout` leaves out the same share of the pairs.
+
+    Args:
+        embedding: ids [B, T] → vectors [B, T, E]
+        classes: C
+        pairs: use pairs, not words alone
+        buckets: how many vectors [E] the pairs share; Adam moves all of them at every step:
+            200,000 take three times as long as 65,536
+        head: see `TextClassifier`
+    """
+
+    name = "bag"
+
+    @checked
+    def __init__(
+        self,
+        embedding: nn.Module,
+        classes: int = 2,
+        pairs: bool = True,
+        buckets: Count = 2**16,
+        **head: Any,
+    ):
+        dim = embedding.embedding_dim
+        super().__init__(embedding, classes, features=dim, **head)
+        self.pairs = None
+        if pairs:  # an EmbeddingBag sums without a vector for each pair in memory
+            self.pairs = nn.EmbeddingBag(1 + buckets, dim, mode="sum", padding_idx=PAD)
+            nn.init.uniform_(self.pairs.weight, -0.05, 0.05)
+            with torch.no_grad():
+                self.pairs.weight[PAD] = 0
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        vectors = self.embed(ids)  # [B, T, E]
+        mask = padding_mask(lengths, ids.shape[1])
+        total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
+        if self.pairs and ids.shape[1] > 1:
+            pairs = self.pair_ids(ids)
+            if self.training and self.word_dropout:
+                dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
+                pairs = pairs.masked_fill(dropped, PAD)
+            total = total + self.pairs(pairs)
+            count = count + (pairs != PAD).sum(dim=1, keepdim=True)
+        return self.logits(total / count)
+
+    def pair_ids(self, ids: Tensor) -> Tensor:
+        """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
+        left, right = ids[:, :-1], ids[:, 1:]
+        hashed = 1 + (left * MULTIPLIER + right) % (self.pairs.num_embeddings - 1)
+        return hashed.masked_fill((left <= UNKNOWN) | (right <= UNKNOWN), PAD)

@@ -1,0 +1,105 @@
+"""The settings of a run, checked, and what is built from them."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.sampling import ClassWeights, Sampling
+from seqtext.data.split import Split
+from seqtext.data.vectors import read_vectors
+from seqtext.models.classifier import TextClassifier
+from seqtext.models.embedding import PretrainedEmbedding
+from seqtext.models.training import Schedule
+from seqtext.options import Count, OptionError, Positive, Seed, Share, UserError, checked
+from seqtext.results.metrics import metric_names
+
+
+class Options:
+    """The options of a run that belong to no group; conf/config.yaml says what they mean."""
+
+    @checked
+    def __init__(
+        self,
+        seed: Seed,
+        monitor: str,
+        patience: Count | None,
+        schedule: Schedule,
+        sampling: Sampling,
+        class_weights: ClassWeights,
+        threshold: Share | Literal["tuned"],
+        checkpoint_minutes: Positive,
+        cache: str,
+    ):
+        self.seed, self.monitor, self.patience = seed, monitor, patience
+        self.schedule = schedule
+        self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
+        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+
+    def check_for_classes(self, class_names: Sequence[str]) -> None:
+        """Raises:
+        UserError: if the monitored metric or the threshold is not possible for these classes.
+        """
+        known = [f"val/{name}" for name in metric_names(class_names)]
+        if self.monitor not in known:
+            raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
+        if self.threshold != 0.5 and len(class_names) > 2:
+            raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
+
+
+def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
+    """Refuse what cannot be, before anything is loaded."""
+    groups = (*GROUPS, "trainer", "split")
+    for group in groups:
+        if not isinstance(settings.get(group), dict):
+            raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
+    for group in GROUPS:
+        check_options(group, settings[group])
+    optimizer_of(settings["optimizer"])
+    trainer_of(settings["trainer"])
+    others = {k: v for k, v in settings.items() if k not in groups}
+    return build_plain("", Options, others), build_plain("split", Split, settings["split"])
+
+
+def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+    """The data set of `settings`, prepared."""
+    data = build(
+        "dataset",
+        settings["dataset"],
+        split=split,
+        sampling=options.sampling,
+        class_weights=options.class_weights,
+        seed=options.seed,
+        cache=options.cache,
+    )
+    data.setup()
+    return data
+
+
+def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
+    """The embedding of `settings` for this data, with starting values."""
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
+    if isinstance(embedding, PretrainedEmbedding):
+        vectors = read_vectors(
+            embedding.source,
+            data.vocabulary,
+            embedding.embedding_dim,
+            embedding.path,
+            embedding.download,
+            data.cache,
+        )
+        embedding.fill(*vectors)
+    return embedding
+
+
+def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
+    """The model of `settings` for this data, with starting values."""
+    embedding = embedding_of(settings, data)
+    classes = len(data.class_names)
+    model = build("model", settings["model"], embedding=embedding, classes=classes)
+    model.class_names = data.class_names
+    optimizer = optimizer_of(settings["optimizer"])
+    model.train_with(optimizer, options.schedule, data.class_weights(), options.monitor)
+    return model

@@ -1,0 +1,396 @@
+"""TF-IDF and logistic regression: scikit-learn's numbers, from the training part alone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtext.build import build, check_options
+from seqtext.data import tokens
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.imdb import IMDB
+from seqtext.data.split import Split
+from seqtext.data.table import Table
+from seqtext.data.tokens import tokenize
+from seqtext.models.tfidf import TfIdf
+from seqtext.options import OptionError, UserError
+from seqtext.results.checkpoint import load_checkpoint
+from seqtext.results.folder import RunFolder
+from seqtext.run import run
+from tests.conftest import csv_of, invented_reviews, settings_of
+
+OPTIONS = [
+    {},
+    {"pairs": False},
+    {"sublinear": False, "min_count": 1},
+    {"min_count": 5, "c": 0.3},
+]
+
+
+@pytest.fixture
+def data(kaggle_dir, tmp_path) -> IMDB:
+    """Two words and three places of them are all that the other models would know."""
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"), max_words=2, length=3)
+    data.setup()
+    return data
+
+
+@pytest.fixture
+def stars(tmp_path) -> Table:
+    """Three classes, one of them rare; some texts are empty, or have one word."""
+    rng = np.random.default_rng(0)
+    words = np.array([[f"{star}w{n}" for n in range(20)] for star in "abc"])
+    rows = []
+    for n in range(240):
+        star = 2 if n % 8 == 0 else n % 2
+        shown = rng.choice(words[(star + rng.integers(0, 3, 9) // 2) % 3].ravel(), 9)
+        rows.append((" ".join(shown) + f" {n}" if n % 50 else "…", "xyz"[star]))
+    (tmp_path / "stars.csv").write_text(csv_of(rows, ("text", "label")))
+    data = Table(path=str(tmp_path / "stars.csv"), cache=str(tmp_path / "cache"), duplicates="keep")
+    data.setup()
+    return data
+
+
+def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
+    """The texts' words, joined by spaces."""
+    lengths, words = tokenize(data.texts.combine_chunks().take(pa.array(rows)), data.cleaning)
+    ends = np.cumsum(lengths)
+    words = words.to_pylist()
+    return [" ".join(words[end - n : end]) for n, end in zip(lengths, ends, strict=True)]
+
+
+def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> dict:
+    """What scikit-learn makes of the same words: [rows, C] probabilities of each part, terms."""
+    options = {"pairs": True, "min_count": 2, "sublinear": True, "c": 10.0, **options}
+    vectorizer = TfidfVectorizer(
+        tokenizer=str.split,
+        token_pattern=None,
+        lowercase=False,
+        ngram_range=(1, 2 if options["pairs"] else 1),
+        min_df=options["min_count"],
+        sublinear_tf=options["sublinear"],
+    )
+    parts = data.data.parts
+    features = vectorizer.fit_transform(cleaned(data, parts["train"]))
+    fit = LogisticRegression(
+        C=options["c"], class_weight=weights, solver="newton-cg", max_iter=1000
+    )
+    fit.fit(features, data.labels[parts["train"]])
+    said = {
+        part: fit.predict_proba(vectorizer.transform(cleaned(data, rows)))
+        for part, rows in parts.items()
+    }
+    return {**said, "terms": set(vectorizer.vocabulary_)}
+
+
+def probabilities(model: TfIdf, data: TextDataModule, part: str) -> np.ndarray:
+    logits = model.predict(data, part).double()
+    if logits.ndim == 1:
+        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+    return logits.softmax(dim=1).numpy()
+
+
+def terms(model: TfIdf) -> list[str]:
+    pairs = [f"{model.words[left]} {model.words[right]}" for left, right in model.pair_words]
+    return model.words + pairs
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("block", [tokens.READ_ROWS, 7])
+def test_equals_scikit_learn(data, options, block, monkeypatch):
+    """In one block of texts, and in many."""
+    monkeypatch.setattr(tokens, "READ_ROWS", block)
+    model, expected = TfIdf(**options), sklearns(data, **options)
+    model.fit(data)
+    assert sorted(terms(model)) == sorted(expected["terms"])
+    for part in ("train", "val", "test"):
+        np.testing.assert_allclose(probabilities(model, data, part), expected[part], atol=1e-5)
+
+
+def test_equals_scikit_learn_with_more_classes(stars):
+    model, expected = TfIdf(classes=3), sklearns(stars)
+    model.fit(stars)
+    assert set(terms(model)) == expected["terms"]
+    for part in ("train", "val", "test"):
+        np.testing.assert_allclose(probabilities(model, stars, part), expected[part], atol=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["balanced", [1.0, 2.0, 30.0]])
+def test_class_weights(stars, weighting):
+    stars.sampling, stars.weighting = "class_weights", weighting
+    weights = stars.class_weights()
+    model, expected = TfIdf(classes=3), sklearns(stars, dict(enumerate(weights)))
+    model.fit(stars)
+    np.testing.assert_allclose(probabilities(model, stars, "test"), expected["test"], atol=1e-5)
+    plain, stars.sampling = TfIdf(classes=3), "none"
+    plain.fit(stars)
+    rare = [probabilities(m, stars, "test")[:, 2].mean() for m in (model, plain)]
+    assert rare[0] > rare[1] + 0.001
+
+
+@pytest.mark.parametrize("sampling", ["undersample", "oversample"])
+def test_resampled_rows_are_what_it_learns_from(kaggle_dir, tmp_path, sampling):
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(240)[:150:2][:60]
+        + invented_reviews(240)[1::2]))  # fmt: skip
+    options = {"dir": str(kaggle_dir), "cache": str(tmp_path / "cache")}
+    biases = []
+    for each in ("none", sampling):
+        data = IMDB(sampling=each, **options)
+        data.setup()
+        model = TfIdf()
+        model.fit(data)
+        biases.append(float(model.bias[0]))
+    assert biases[1] < biases[0], "the rarer class, negative, has gained"
+
+
+def test_terms_come_from_the_training_part_alone(data):
+    model = TfIdf(min_count=1)
+    model.fit(data)
+    of_part = {part: set(" ".join(cleaned(data, rows)).split()) for part, rows in
+               data.data.parts.items()}  # fmt: skip
+    assert set(model.words) == of_part["train"]
+    pairs = {
+        f"{left} {right}"
+        for text in cleaned(data, data.data.parts["train"])
+        for left, right in zip(text.split(), text.split()[1:], strict=False)
+    }
+    assert set(terms(model)) - set(model.words) == pairs
+
+
+def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, reviews):
+    """New words and other labels outside the training part: the same model."""
+    learned = []
+    rows = list(reviews)
+    for name in ("a", "b"):
+        (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(rows))
+        split = Split(stratify=False)
+        data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / name), split=split)
+        data.setup()
+        model = TfIdf(min_count=1)
+        model.fit(data)
+        learned.append((model.words, model.state_dict()))
+        for part in ("val", "test"):
+            for row in data.data.parts[part][1:]:
+                label = "negative" if rows[row][1] == "positive" else "positive"
+                rows[row] = (f"unheard unseen {row} {'zz' * (row % 7 + 1)}", label)
+    assert learned[0][0] == learned[1][0]
+    for name, array in learned[0][1].items():
+        assert torch.equal(array, learned[1][1][name]), name
+
+
+def test_whole_texts_count(data):
+    """Not only the words that fit into dataset.length and max_words."""
+    model = TfIdf()
+    model.fit(data)
+    assert len(data.vocabulary.words) == 2
+    assert {"wonderful", "dreadful", "the film"} <= set(terms(model))
+    assert data.data.texts.lengths.max() == 3
+
+
+@pytest.mark.parametrize("most", [1, 5, 40, 10_000])
+def test_max_features(data, most):
+    model, everything = TfIdf(max_features=most), TfIdf()
+    model.fit(data)
+    everything.fit(data)
+    assert len(terms(model)) == len(model.idf) == min(most, len(terms(everything)))
+    texts = " ".join(cleaned(data, data.data.parts["train"])).split()
+    counts = pd.Series(texts).value_counts()
+    if most == 5:
+        assert set(model.words) <= set(counts.index[:8])
+    assert set(terms(model)) <= set(terms(everything))
+    assert model.pair_words.min(initial=0) >= 0
+
+
+def test_unknown_and_empty_texts(data):
+    model = TfIdf()
+    model.fit(data)
+    words = pa.array(["unheard", "wonderful"]).dictionary_encode()
+    logits = model.logits(np.array([0, 1, 1]), np.array([0, 1]), words.dictionary)
+    assert logits[0] == logits[1] == pytest.approx(float(model.bias[0]))
+    assert logits[2] > logits[0]
+    assert model.logits(np.array([0]), np.zeros(0, int), words.dictionary).shape == (1,)
+
+
+def test_a_class_without_rows(tmp_path):
+    """Named by dataset.classes, met nowhere: never said."""
+    rows = [(f"{'sun' if n % 2 else 'snow'} number {n}", "yz"[n % 2]) for n in range(60)]
+    (tmp_path / "few.csv").write_text(csv_of(rows, ("text", "label")))
+    split = Split(stratify=False)
+    data = Table(
+        path=str(tmp_path / "few.csv"),
+        cache=str(tmp_path / "cache"),
+        classes=["x", "y", "z"],
+        split=split,
+    )
+    data.setup()
+    model = TfIdf(classes=3)
+    model.fit(data)
+    said = probabilities(model, data, "test")
+    assert said[:, 0].max() < 1e-6
+    assert (said.argmax(axis=1) == data.labels[data.data.parts["test"]]).all()
+
+
+def test_nothing_frequent_enough(data):
+    with pytest.raises(UserError, match=r"model\.min_count=1000 leaves no word"):
+        TfIdf(min_count=1000).fit(data)
+
+
+def test_balanced_batches_are_refused(data):
+    data.sampling = "balanced_batches"
+    with pytest.raises(UserError, match="class_weights"):
+        TfIdf().fit(data)
+
+
+RUN = ("model=tfidf", "trainer=cpu", "monitor=val/auroc")
+
+
+@pytest.fixture
+def start(kaggle_dir, tmp_path) -> list[str]:
+    return [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", *RUN]
+
+
+@pytest.fixture
+def finished(train, start, tmp_path) -> tuple[RunFolder, str]:
+    status, output, error = train(*start)
+    assert status == 0, error
+    (folder,) = (tmp_path / "outputs").iterdir()
+    return RunFolder(folder), output
+
+
+def test_run_folder(finished, start, tmp_path):
+    """What a run of any other model leaves, and prints."""
+    folder, output = finished
+    files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
+    events = {name for name in files if name.startswith("events.out.tfevents")}
+    assert events
+    assert files - events - {".lock"} == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        "checkpoints/best.ckpt",
+        "figures/confusion_matrix.png",
+        "figures/precision_recall.png",
+        "figures/roc.png",
+        "metrics.json",
+        "predictions/test.parquet",
+        "predictions/val.parquet",
+        "train.log",
+    }
+    assert "tfidf on imdb" in output
+    other = RunFolder(tmp_path / "other")
+    small = ["model.units=4", "embedding.dim=4", "trainer.max_epochs=1"]
+    run(settings_of(*start, "model=gru", *small), other)
+    one, two = folder.finished(), other.finished()
+    assert list(one) == list(two)
+    for key in ("val", "test", "seconds", "rows"):
+        assert list(one[key]) == list(two[key])
+    assert one["rows"] == two["rows"]
+    assert one["test"]["auroc"] > 0.95
+    assert one["score"] == one["val"]["auroc"]
+    assert (one["epochs"], one["best_epoch"]) == (1, 1)
+    tables = [pd.read_parquet(f.predictions("test")) for f in (folder, other)]
+    assert list(tables[0]) == list(tables[1])
+    assert tables[0][["row", "label"]].equals(tables[1][["row", "label"]])
+
+
+def test_tensorboard(finished):
+    events = EventAccumulator(str(finished[0].path), size_guidance={"tensors": 0}).Reload()
+    for part in ("train", "val"):
+        for name in finished[0].finished()["val"]:
+            assert [e.step for e in events.Scalars(f"{part}/{name}")] == [0]
+    assert "test/confusion_matrix" in events.Tags()["images"]
+    assert any("mistakes" in tag for tag in events.summary_metadata)
+    hparams = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
+    assert b"model.min_count" in hparams
+
+
+def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
+    """Texts, the one file, and nothing of the run: the probabilities that the run saved."""
+    folder = finished[0]
+    checkpoint = load_checkpoint(folder.best)
+    content = checkpoint["seqtext"]
+    model = build("model", content["config"]["model"], classes=len(content["class_names"]))
+    model.load_state_dict(content["vocabulary"], checkpoint["state_dict"])
+    saved = pd.read_parquet(folder.predictions("test"))
+    from seqtext.data.cleaning import Cleaning
+
+    cleaning = Cleaning(content["cleaning"]["steps"], content["cleaning"]["stopwords"])
+    texts = pa.array([reviews[row][0] for row in saved["row"]])
+    lengths, words = tokenize(texts, cleaning)
+    logits = model.logits(lengths, words.indices.to_numpy(), words.dictionary)
+    said = logits.double().sigmoid().numpy()
+    np.testing.assert_allclose(said, saved["probability_positive"], atol=1e-6)
+    assert model.parameters == folder.finished()["parameters"] == len(terms(model)) + 1
+
+
+def test_same_numbers_again(start, tmp_path):
+    scores = []
+    for name in "ab":
+        run(settings_of(*start), RunFolder(tmp_path / name))
+        scores.append(json.loads((tmp_path / name / "metrics.json").read_text())["test"])
+    assert scores[0] == scores[1]
+
+
+def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
+    calls = []
+    fit, predict = TfIdf.fit, TfIdf.predict
+    monkeypatch.setattr(TfIdf, "fit", lambda self, data: calls.append("fit") or fit(self, data))
+    monkeypatch.setattr(
+        TfIdf, "predict", lambda self, data, part: calls.append(part) or predict(self, data, part)
+    )
+    run(settings_of(*start), RunFolder(tmp_path / "run"))
+    assert calls == ["fit", "train", "val", "test"]
+
+
+def test_finished_run_is_shown_again(train, finished, monkeypatch):
+    before = finished[0].metrics.read_bytes()
+    monkeypatch.setattr(TfIdf, "fit", lambda *_: pytest.fail("fitted again"))
+    status, output, error = train(f"resume={finished[0].path}")
+    assert status == 0, error
+    assert "finished already" in output
+    assert finished[0].metrics.read_bytes() == before
+
+
+def test_unfinished_run_starts_over(train, finished):
+    folder = finished[0]
+    wanted = folder.finished()["test"]
+    folder.metrics.unlink()
+    status, _, error = train(f"resume={folder.path}")
+    assert status == 0, error
+    assert folder.finished()["test"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("model.c=0", ["model.c=0", "more than 0"]),
+        ("model.min_count=0", ["model.min_count=0", "at least 1"]),
+        ("model.min_count=900", ["model.min_count=900", "lower it"]),
+        ("+model.units=3", ["no option model.units"]),
+        ("+model.words=3", ["no option model.words"]),
+        ("monitor=val/f2", ["monitor=val/f2", "val/f1"]),
+        ("sampling=balanced_batches", ["sampling=balanced_batches", "no batches"]),
+    ],
+)
+def test_what_cannot_be_is_said(train, start, override, words, tmp_path):
+    status, _, error = train(*start, override)
+    assert status == 2
+    assert all(word in error for word in words), error
+    assert "Traceback" not in error
+    assert not list(Path(tmp_path).glob("outputs/*/metrics.json"))
+
+
+def test_allow_list():
+    check_options("model", {"_target_": "seqtext.models.tfidf.TfIdf", "c": 3})
+    for target in ("seqtext.models.tfidf.Terms", "seqtext.models.tfidf.torch.load"):
+        with pytest.raises(UserError, match="DirectClassifier"):
+            build("model", {"_target_": target})
+    with pytest.raises(OptionError, match="max_features"):
+        TfIdf(max_features=0)

@@ -22,9 +22,9 @@ from seqtext.data.datamodule import TextDataModule
 from seqtext.data.prepare import Prepared, Repeats
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.launch import quieten_lightning
-from seqtext.models.classifier import one_cycle
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import LSTM
+from seqtext.models.training import one_cycle
 from seqtext.results.checkpoint import Checkpoints
 from seqtext.results.metrics import loss_of
 from seqtext.results.progress import EpochProgress

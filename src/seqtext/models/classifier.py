@@ -1,7 +1,7 @@
 """What all models share: loss, metrics, optimizer, the head that gives logits."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import lightning as L
@@ -116,6 +116,9 @@ class TextClassifier(L.LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
 
+    def start_from(self, batches: Iterable[Batch]) -> None:
+        """Take starting values from the training part; most models have no such values."""
+
     def configure_optimizers(self) -> dict[str, Any]:
         """Optimizer over every parameter that is to be trained, and the schedule."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
@@ -161,10 +164,14 @@ class TextClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch, and the penalties on weights."""
-        logits = self(batch.ids, batch.lengths)
+        logits, loss = self.logits_and_loss(batch)
         self._seen["train"].append((logits.detach(), batch.labels))
-        loss = loss_of(logits, batch.labels, self.class_weights)
         return loss + sum(layer.penalty() for layer in self.dense if layer.l2)
+
+    def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Of a training batch."""
+        logits = self(batch.ids, batch.lengths)
+        return logits, loss_of(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits; the epoch's end makes the scores."""

@@ -16,7 +16,8 @@ from seqtext.models.classifier import TextClassifier
 from seqtext.results.checkpoint import load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
-from tests.conftest import settings_of
+from seqtext.settings import checked_options
+from tests.conftest import ROOT, settings_of, write_vectors
 
 
 def only_run(tmp_path) -> RunFolder:
@@ -310,3 +311,28 @@ def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
         assert (tmp_path / ".lock").exists()
     RunFolder(tmp_path).withdraw()
     assert not tmp_path.exists()
+
+
+EXPERIMENTS = sorted(
+    str(file.relative_to(ROOT / "conf" / "experiment").with_suffix(""))
+    for file in (ROOT / "conf" / "experiment").rglob("*.yaml")
+)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_experiments_can_be_built(experiment):
+    settings = settings_of(f"experiment={experiment}")
+    assert settings != settings_of()
+    checked_options(settings)
+    assert settings["dataset"]["_target_"].lower().endswith(experiment.split("/")[0])
+
+
+def test_an_experiment_takes_overrides(train, small, tmp_path):
+    path = write_vectors(tmp_path / "v.txt", "film 1 2 3\nplot 4 5 6\n")
+    vectors = [f"embedding.path={path}", "embedding.dim=3"]
+    options = [o for o in small if not o.startswith(("embedding.", "monitor="))]
+    status, output, error = train("experiment=imdb/best", *options, *vectors, "model.buckets=500")
+    assert status == 0, error
+    assert "wide on imdb" in output
+    (folder,) = tmp_path.glob("outputs/imdb-wide_experiment-imdb-best_*")
+    assert RunFolder(folder).finished()["test"]["auroc"] > 0.9

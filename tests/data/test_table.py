@@ -112,7 +112,8 @@ def test_encodings(tmp_path):
         path = written(tmp_path, content.encode(encoding))
         assert loaded(tmp_path, path, encoding=encoding).texts[60].as_py() == "très <b>bon</b>"
     path = written(tmp_path, b"\xef\xbb\xbf" + content.encode())
-    assert loaded(tmp_path, path).texts[60].as_py() == "très <b>bon</b>", "byte-order mark"
+    for name in ("utf-8", "UTF8"):
+        assert loaded(tmp_path, path, encoding=name).texts[60].as_py() == "très <b>bon</b>", "BOM"
 
 
 def test_mixed_encodings_name_the_line(tmp_path):
@@ -122,7 +123,8 @@ def test_mixed_encodings_name_the_line(tmp_path):
     lines[7] = lines[7].replace(b"no.", b"n\xe9")
     said = refused(tmp_path, b"\n".join(lines), "my.jsonl")
     assert "my.jsonl, line 8, is not utf-8 text" in said
-    assert "no encoding 'latin-99'" in refused(tmp_path, csv(), encoding="latin-99")
+    with pytest.raises(UserError, match=r"dataset\.encoding=latin-99: there is no such encoding"):
+        loaded(tmp_path, written(tmp_path, csv()), encoding="latin-99")
 
 
 def test_quotes_that_never_close(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def test_start_is_naive_bayes(classes):
         own = table[number]
         expected = math.log(own[term] / own.sum()) - math.log(rest[term] / rest.sum())
         column = 0 if classes == 2 else number
-        assert float(layer.weight[term, column]) == pytest.approx(0.5 * expected, abs=1e-5)
+        assert layer.weight[term, column].item() == pytest.approx(0.5 * expected, abs=1e-5)
     assert not layer.weight[0].any()
 
 

@@ -1,5 +1,6 @@
 """Tables of texts in blocks: CSV, JSON Lines, Parquet; errors name the file, row and column."""
 
+import codecs
 import csv
 import io
 import json
@@ -40,7 +41,7 @@ def read_table(
     Raises:
         UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    suffix = Path(inner_name(path)).suffix.lower()
+    suffix, encoding = Path(inner_name(path)).suffix.lower(), _known(encoding)
     if suffix in PARQUET:
         return _read_parquet(path, columns)
     if suffix in JSON_LINES:
@@ -82,13 +83,10 @@ def read_csv(
                 table = _block(values, columns, start)
                 yield table[1:] if start < 0 else table
                 start += len(block)
-
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise UserError(f"{path}{_told(str(error), header)}") from error
     except UnicodeError as error:
         raise _undecodable(path, encoding) from error
-    except LookupError as error:
-        raise UserError(f"{path}: there is no encoding {encoding!r}.") from error
 
 
 def read_lines(path: Path) -> Iterator[pa.Table]:
@@ -139,8 +137,22 @@ def class_numbers(
     return numbers
 
 
+def _known(encoding: str) -> str:
+    try:
+        return codecs.lookup(encoding).name
+    except LookupError as error:
+        raise UserError(
+            f"dataset.encoding={encoding}: there is no such encoding; try utf-8 or cp1252."
+        ) from error
+
+
+def _marked(encoding: str) -> str:
+    """The same encoding, without the byte-order mark that a file may begin with."""
+    return "utf-8-sig" if encoding == "utf-8" else encoding
+
+
 def _first_row(stream: Iterable[bytes], separator: str, encoding: str) -> list[str]:
-    text = io.TextIOWrapper(stream, "utf-8-sig" if encoding == "utf-8" else encoding, newline="")
+    text = io.TextIOWrapper(stream, _marked(encoding), newline="")
     for row in csv.reader(text, delimiter=separator):
         if row:
             return row
@@ -210,7 +222,7 @@ def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> It
 
 def _json_row(line: bytes, columns: Sequence[Column], place: str, encoding: str) -> list[str]:
     try:
-        record = json.loads(line.decode("utf-8-sig" if encoding == "utf-8" else encoding))
+        record = json.loads(line.decode(_marked(encoding)))
     except UnicodeError as error:
         raise UserError(f"{place}, is not {encoding} text: name its encoding.") from error
     except ValueError as error:

@@ -151,8 +151,8 @@ def test_rows_without_text_or_label_are_left_out(tmp_path, caplog):
         data = loaded(tmp_path, path)
         assert data.texts.to_pylist() == [text for text, _ in (*ROWS, ROWS[0])]
         assert data.data.rows.numbers.tolist() == [*range(60), 63]
-        assert f"2 rows without a text are left out of {path}: the first is row 61" in caplog.text
-        assert f"1 rows without a label are left out of {path}: the first is row 62" in caplog.text
+        assert "2 rows without a text are left out of my.csv: the first is row 61" in caplog.text
+        assert "1 rows without a label are left out of my.csv: the first is row 62" in caplog.text
         assert "1 rows repeat an earlier text" in caplog.text
 
 
@@ -326,6 +326,12 @@ def test_settings_that_read_other_rows_are_told_apart(tmp_path):
     assert loaded(tmp_path, path, text="b").texts[0].as_py() == "y 0"
     swapped = loaded(tmp_path, path, text="b", classes=[1, 0])
     assert swapped.labels.tolist() == [1 - n % 2 for n in range(60)]
+
+
+def test_the_same_content_under_another_name_is_read_anew(tmp_path):
+    content = "review\tmood\n" + "".join(f"a, {n}\t{n % 2}\n" for n in range(60))
+    assert loaded(tmp_path, written(tmp_path, content, "my.tsv")).texts[0].as_py() == "a, 0"
+    assert "is there another separator?" in refused(tmp_path, content)
 
 
 def test_from_the_command_line(train, tmp_path):

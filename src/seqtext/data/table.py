@@ -82,7 +82,8 @@ class Table(TextDataModule):
     def settings(self) -> dict:
         """See `TextDataModule.settings`."""
         names = ("text", "label", "part", "class_names", "header", "separator", "encoding")
-        return {"parts": list(self.paths), **{name: getattr(self, name) for name in names}}
+        files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
+        return {"files": files, **{name: getattr(self, name) for name in names}}
 
     def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         """See `TextDataModule.read`."""
@@ -154,7 +155,7 @@ class _LeftOut:
     def notes(self) -> list[str]:
         """What there is to say."""
         return [
-            f"{count} rows without a {column} are left out of {self.path}: the first is row "
+            f"{count} rows without a {column} are left out of {self.path.name}: the first is row "
             f"{self.first[column] + 1}."
             for column, count in self.counts.items()
             if count

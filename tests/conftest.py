@@ -22,6 +22,8 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
+from seqtext.results.folder import RunFolder
+
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
 settings.load_profile("suite")
 
@@ -194,6 +196,30 @@ def server(tmp_path):
         yield served, f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
         thread.join()
+
+
+RUN_FILES = {
+    ".hydra/config.yaml",
+    ".hydra/hydra.yaml",
+    ".hydra/overrides.yaml",
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "figures/confusion_matrix.png",
+    "figures/precision_recall.png",
+    "figures/roc.png",
+    "metrics.json",
+    "predictions/test.parquet",
+    "predictions/val.parquet",
+    "train.log",
+}
+
+
+def files_of_a_run(folder: RunFolder) -> set[str]:
+    """What lies there, without the lock and the events, of which there must be some."""
+    files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
+    events = {name for name in files if name.startswith("events.out.tfevents")}
+    assert events
+    return files - events - {".lock"}
 
 
 GENUINE = Path(os.environ.get("SEQTEXT_DATA", ROOT.parent / "shared" / "data")).absolute()

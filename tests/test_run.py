@@ -17,7 +17,7 @@ from seqtext.results.checkpoint import load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
 from seqtext.settings import checked_options
-from tests.conftest import ROOT, settings_of, write_vectors
+from tests.conftest import ROOT, RUN_FILES, files_of_a_run, settings_of, write_vectors
 
 
 def only_run(tmp_path) -> RunFolder:
@@ -35,23 +35,7 @@ def finished(train, small, tmp_path) -> tuple[RunFolder, str]:
 
 def test_run_folder(finished):
     folder, output = finished
-    files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
-    events = {name for name in files if name.startswith("events.out.tfevents")}
-    assert events
-    assert files - events - {".lock"} == {
-        ".hydra/config.yaml",
-        ".hydra/hydra.yaml",
-        ".hydra/overrides.yaml",
-        "checkpoints/best.ckpt",
-        "checkpoints/last.ckpt",
-        "figures/confusion_matrix.png",
-        "figures/precision_recall.png",
-        "figures/roc.png",
-        "metrics.json",
-        "predictions/test.parquet",
-        "predictions/val.parquet",
-        "train.log",
-    }
+    assert files_of_a_run(folder) == RUN_FILES
     assert folder.path.name.startswith("imdb-gru_units-8_dim-8_batch_size-16")
     epochs = re.findall(r"^epoch \d/3 .*val/loss [\d.]+  val/auroc [\d.]+", output, re.MULTILINE)
     assert len(epochs) == 3

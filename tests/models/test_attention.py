@@ -65,9 +65,9 @@ def test_equals_the_formula(attention):
     vectors = model.embedding(ids)
     forward, backward = model.recurrence
     states = torch.cat([forward(vectors)[0], backward(vectors.flip(1))[0].flip(1)], dim=2)[0]
-    scores = torch.tanh(states @ model.score.weight.T + model.score.bias)
+    scores = torch.tanh(states @ model.attention.hidden.weight.T + model.attention.hidden.bias)
     if attention == "word":
-        scores = scores @ model.query.weight.T
+        scores = scores @ model.attention.score.weight.T
     weights = scores.exp() / scores.exp().sum(dim=0)
     expected = model.output((weights * states).sum(dim=0))
     torch.testing.assert_close(model(ids, lengths), expected)

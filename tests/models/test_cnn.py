@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.models.cnn import CNN, KimCNN, WordBatchNorm, feature_dropout, max_pooled
+from seqtext.models.cnn import CNN, KimCNN, WordBatchNorm, max_pooled
 from seqtext.models.embedding import LearnedEmbedding
+from seqtext.models.recurrent import variational_dropout
 from seqtext.options import OptionError, UserError
 from tests.models.invariance import (
     assert_padding_changes_no_gradient,
@@ -143,10 +144,10 @@ def test_kim_equals_keras(length):
 
 def test_dropout_takes_whole_features():
     torch.manual_seed(0)
-    dropped = feature_dropout(torch.ones(4, 9, 100), 0.3, training=True)
+    dropped = variational_dropout(torch.ones(4, 9, 100), 0.3, training=True)
     assert (dropped == dropped[:, :1]).all()
     assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.7])
-    assert (feature_dropout(dropped, 0.3, training=False) == dropped).all()
+    assert (variational_dropout(dropped, 0.3, training=False) == dropped).all()
 
 
 @pytest.mark.parametrize(

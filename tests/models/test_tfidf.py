@@ -24,7 +24,7 @@ from seqtext.options import OptionError, UserError
 from seqtext.results.checkpoint import load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
-from tests.conftest import csv_of, invented_reviews, settings_of
+from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
 OPTIONS = [
     {},
@@ -267,22 +267,7 @@ def finished(train, start, tmp_path) -> tuple[RunFolder, str]:
 def test_run_folder(finished, start, tmp_path):
     """What a run of any other model leaves, and prints."""
     folder, output = finished
-    files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
-    events = {name for name in files if name.startswith("events.out.tfevents")}
-    assert events
-    assert files - events - {".lock"} == {
-        ".hydra/config.yaml",
-        ".hydra/hydra.yaml",
-        ".hydra/overrides.yaml",
-        "checkpoints/best.ckpt",
-        "figures/confusion_matrix.png",
-        "figures/precision_recall.png",
-        "figures/roc.png",
-        "metrics.json",
-        "predictions/test.parquet",
-        "predictions/val.parquet",
-        "train.log",
-    }
+    assert files_of_a_run(folder) == RUN_FILES - {"checkpoints/last.ckpt"}
     assert "tfidf on imdb" in output
     other = RunFolder(tmp_path / "other")
     small = ["model.units=4", "embedding.dim=4", "trainer.max_epochs=1"]

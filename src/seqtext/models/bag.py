@@ -64,6 +64,12 @@ class Bag(TextClassifier):
 
     def pair_ids(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
-        left, right = ids[:, :-1], ids[:, 1:]
-        hashed = 1 + (left * MULTIPLIER + right) % (self.pairs.num_embeddings - 1)
-        return hashed.masked_fill((left <= UNKNOWN) | (right <= UNKNOWN), PAD)
+        pairs, are_known = neighbouring_pairs(ids)
+        hashed = 1 + pairs % (self.pairs.num_embeddings - 1)
+        return hashed.masked_fill(~are_known, PAD)
+
+
+def neighbouring_pairs(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, T] → [B, T - 1] a number for each pair of words, and whether both are known."""
+    left, right = ids[:, :-1], ids[:, 1:]
+    return left * MULTIPLIER + right, (left > UNKNOWN) & (right > UNKNOWN)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.pooling import max_over_time, padding_mask
+from seqtext.models.recurrent import variational_dropout
 from seqtext.options import Count, Rate, UserError, checked
 
 BATCH_NORM_EPSILON = 1e-3  # Keras'
@@ -63,7 +64,7 @@ class CNN(TextClassifier):
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         states = self.embed(ids)  # [B, T, E]
         for block, layer in enumerate(self.convolutions):
-            states = feature_dropout(states, self.dropout, self.training)
+            states = variational_dropout(states, self.dropout, self.training)
             states = convolved(layer, states, lengths).relu()
             if len(self.norms):
                 states = self.norms[block](states, lengths)
@@ -107,7 +108,7 @@ class KimCNN(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        vectors = feature_dropout(self.embed(ids), self.dropout, self.training)  # [B, T, E]
+        vectors = variational_dropout(self.embed(ids), self.dropout, self.training)  # [B, T, E]
         features = [
             max_over_time(convolved(layer, vectors, lengths).relu(), lengths)
             for layer in self.convolutions
@@ -157,8 +158,3 @@ def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
     states = F.pad(states, (0, 0, 0, -states.shape[1] % pool), value=-torch.inf)
     largest = states.unflatten(1, (-1, pool)).amax(dim=2)
     return largest, (lengths + pool - 1) // pool
-
-
-def feature_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
-    """Drop features [B, T, D] of whole texts (Keras' SpatialDropout1D)."""
-    return F.dropout1d(states.transpose(1, 2), rate, training).transpose(1, 2)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from seqtext.models.starting import Init, start_linear
 
+AttentionPer = Literal["word", "feature"]
 Pooling = Literal["last", "max", "mean", "max_mean", "attention"]
 
 
@@ -33,21 +34,38 @@ def at_position(states: Tensor, positions: Tensor) -> Tensor:
 
 
 class AdditiveAttention(nn.Module):
-    """A weighted average of the words, weights from v · tanh(W h + b) (Bahdanau et al., 2015)."""
+    """A weighted average of the words, with weights that the model learns to give.
 
-    def __init__(self, features: int, init: Init):
+    Args:
+        features: D
+        init: starting values
+        per: "word" gives one weight to each word, from v · tanh(W h + b) (Bahdanau et al., 2015;
+            Yang et al., 2016); "feature" one to each feature of each word, from tanh(W h + b)
+            (study 2)
+    """
+
+    def __init__(self, features: int, init: Init, per: AttentionPer = "word"):
         super().__init__()
         self.hidden = start_linear(nn.Linear(features, features), init)
-        self.score = start_linear(nn.Linear(features, 1, bias=False), init)
+        self.score = None
+        if per == "word":
+            self.score = start_linear(nn.Linear(features, 1, bias=False), init)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, D]"""
-        weights = self.weights(states, lengths).to(states.dtype)
+        weights = self._weights(states, lengths).to(states.dtype)
         mask = padding_mask(lengths, states.shape[1])
-        return (weights[..., None] * states.masked_fill(mask[..., None], 0)).sum(dim=1)
+        return (weights * states.masked_fill(mask[..., None], 0)).sum(dim=1)
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T] how much each word counts: together 1 in each text, padding 0."""
-        scores = self.score(torch.tanh(self.hidden(states))).squeeze(2)
+        """How much each word counts: [B, T], or [B, T, D] of each feature; 1 over T, padding 0."""
+        weights = self._weights(states, lengths)
+        return weights.squeeze(2) if self.score else weights
+
+    def _weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, T, 1] or [B, T, D]"""
+        scores = torch.tanh(self.hidden(states))
+        if self.score:
+            scores = self.score(scores)
         mask = padding_mask(lengths, states.shape[1])
-        return scores.masked_fill(mask, -torch.inf).softmax(dim=1)
+        return scores.masked_fill(mask[..., None], -torch.inf).softmax(dim=1)

@@ -9,13 +9,14 @@ from torch.nn import functional as F
 
 from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
+from seqtext.models.bag import neighbouring_pairs
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.pooling import max_over_time, mean_over_time
 from seqtext.models.recurrence import Recurrence
 from seqtext.options import Count, NotNegative, Rate, checked
 from seqtext.results.metrics import loss_of
 
-MULTIPLIER, SPREAD = 116_049_371, 0x9E3779B97F4A7C1  # of the pairs' hash: any large odd numbers
+SPREAD = 0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
 
 
 class HashedTerms(nn.Module):
@@ -50,11 +51,9 @@ class HashedTerms(nn.Module):
 
     def terms(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
-        left, right = ids[:, :-1], ids[:, 1:]
-        pairs = (left * MULTIPLIER + right) * SPREAD
-        is_pair = (left > UNKNOWN) & (right > UNKNOWN)
-        keys = torch.cat([ids, pairs], dim=1) % (len(self.weight) - 1) + 1
-        known = torch.cat([ids > UNKNOWN, is_pair], dim=1)
+        pairs, are_known = neighbouring_pairs(ids)
+        keys = torch.cat([ids, pairs * SPREAD], dim=1) % (len(self.weight) - 1) + 1
+        known = torch.cat([ids > UNKNOWN, are_known], dim=1)
         terms = keys.masked_fill(~known, PAD).sort(dim=1).values
         repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
         return terms.masked_fill(repeats, PAD)

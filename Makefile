@@ -15,7 +15,7 @@ install: .venv/installed  ## make .venv and install everything into it
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[reviews,test]'
+		-c constraints.txt -e '.[reviews,cluster,test]'
 	@touch $@
 
 .venv/vectors: .venv/installed

@@ -11,12 +11,12 @@ from matplotlib.figure import Figure
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
+from seqtext.configuration import OF_THE_MACHINE
 from seqtext.data.rows import Rows
 from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
-NO_SETTINGS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # change no score
 
 
 class EpochLogger(TensorBoardLogger):
@@ -88,6 +88,6 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool |
     for name, value in settings.items():
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{name}.")
-        elif not name.startswith("_") and prefix + name not in NO_SETTINGS:
+        elif not name.startswith("_") and prefix + name not in OF_THE_MACHINE:
             flat[prefix + name] = value if isinstance(value, bool | int | float) else str(value)
     return flat

@@ -1,5 +1,6 @@
 """What a command line leaves unsaid, and Hydra must hear before it composes anything."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
     """
     said = dict(a.split("=", 1) for a in arguments if "=" in a)
     added = []
-    if "hydra.mode" not in said and _is_sweep(conf / "experiment" / said.get("experiment", "")):
+    experiment = f"experiment/{said.get('experiment')}.yaml"
+    files = [folder / experiment for folder in (*_config_dirs(arguments), conf)]
+    if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
         added.append("hydra.mode=MULTIRUN")
     if folder := said.get("best_of"):
         if "experiment" in said:
@@ -35,8 +38,13 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
     return [*arguments, *added]
 
 
+def _config_dirs(arguments: list[str]) -> list[Path]:
+    flags = ("-cd", "--config-dir")
+    return [Path(folder) for flag, folder in pairwise(arguments) if flag in flags]
+
+
 def _is_sweep(experiment: Path) -> bool:
-    hydra = _read(experiment.with_suffix(".yaml")).get("hydra") or {}
+    hydra = _read(experiment).get("hydra") or {}
     return hydra.get("mode") == "MULTIRUN"
 
 

@@ -28,19 +28,18 @@ class Progress:
         self.ended: dict[str, Outcome] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
         self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
-        self._began, self._ran = time.monotonic(), 0
+        self._began, self._ran, self._number = time.monotonic(), 0, 0
 
     def known(self, job: Job, outcome: Outcome) -> None:
-        """Count a job that ended earlier."""
+        """Count and tell a job that ended earlier."""
         self._count(job, outcome)
-        if outcome.status == "failed":
-            self._tell(job, outcome)
+        self._tell(job, outcome, "" if outcome.status == "failed" else "earlier")
 
     def ran(self, job: Job, outcome: Outcome) -> None:
         """Count and tell a job that ended now."""
         self._ran += 1
         self._count(job, outcome)
-        self._tell(job, outcome)
+        self._tell(job, outcome, _span(outcome.seconds), self._left())
         self.write()
 
     def write(self) -> None:
@@ -62,7 +61,7 @@ class Progress:
         for outcome in self.ended.values():
             counts[outcome.status] += 1
         told = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
-        self.say(f"{', '.join(told)} of {self.total}, in {_span(time.monotonic() - self._began)}.")
+        self.say(f"{', '.join(told)}, in {_span(time.monotonic() - self._began)}.")
         if self.best:
             score, name = self.best
             self.say(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
@@ -71,6 +70,7 @@ class Progress:
                 self.say(f"failed: {folder}: {outcome.reason}", error=True)
 
     def _count(self, job: Job, outcome: Outcome) -> None:
+        self._number += 1
         self.ended[job.folder] = outcome
         self._entries[job.folder] = {
             "folder": job.folder,
@@ -82,16 +82,14 @@ class Progress:
             if is_better(outcome.score, best, self.monitor):
                 self.best = (outcome.score, job.folder)
 
-    def _tell(self, job: Job, outcome: Outcome) -> None:
-        number = f"{len(self.ended):>{len(str(self.total))}} of {self.total}"
-        parts = [number, job.label, *self._said(outcome)]
-        if outcome.seconds:
-            parts.append(_span(outcome.seconds))
-        left = self.total - len(self.ended)
-        if left > 0 and self._ran:
-            elapsed = time.monotonic() - self._began
-            parts.append(f"left {_span(elapsed / self._ran * left)}")
-        self.say("  ".join(parts))
+    def _tell(self, job: Job, outcome: Outcome, *times: str) -> None:
+        number = f"{self._number:>{len(str(self.total))}} of {self.total}"
+        parts = [number, job.label, *self._said(outcome), *times]
+        self.say("  ".join(part for part in parts if part))
+
+    def _left(self) -> str:
+        left = (time.monotonic() - self._began) / self._ran * (self.total - self._number)
+        return f"left {_span(left)}" if self._number < self.total else ""
 
     def _said(self, outcome: Outcome) -> list[str]:
         if outcome.status == "failed":

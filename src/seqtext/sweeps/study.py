@@ -3,7 +3,7 @@
 import functools
 import os
 from contextlib import suppress
-from statistics import fmean, pstdev
+from statistics import fmean, stdev
 from typing import Any
 
 import optuna
@@ -51,10 +51,9 @@ class StudySweeper(OptunaSweeperImpl):
             raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._process_searchspace_config()
-        space, fixed, deleted = create_params_from_overrides(
-            [*self._parse_sweeper_params_config(), *arguments]
-        )
-        space = {name: values for name, values in space.items() if name not in fixed}
+        said = [*self._parse_sweeper_params_config(), *arguments]
+        last = {argument.partition("=")[0]: argument for argument in said}
+        space, fixed, deleted = create_params_from_overrides(list(last.values()))
         study = self._study(space)
         done = len(study.get_trials(deepcopy=False, states=DONE))
         to_do = max(0, self.n_trials - done)
@@ -187,7 +186,7 @@ def _tell(study: optuna.Study, trial: Trial, outcomes: list[Outcome]) -> bool:
         scores = [outcome.score for outcome in outcomes]
         values = fmean(scores)
         if len(scores) > 1:
-            trial.set_user_attr(STD, pstdev(scores))
+            trial.set_user_attr(STD, stdev(scores))
             trial.set_user_attr(FOLDS, scores)
     try:
         study.tell(trial, state=state, values=values)

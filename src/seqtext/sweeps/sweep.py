@@ -86,8 +86,6 @@ class Sweep:
                 self.progress.known(job, outcome)
             else:
                 to_do[job.folder] = job
-        if earlier := sum(outcome.status != "failed" for outcome in ended.values()):
-            self.progress.say(f"{earlier} of them ended earlier.")
         if to_do:
             ended |= self._launch(to_do)
         self.progress.write()

@@ -23,7 +23,7 @@ NOT_IN_NAMES = (
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
-UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|(^|[\[,])-")  # in values: what a name cannot show
+UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|[\[,] *-")  # in values: what a name cannot show
 LONGEST_NAME = 120
 DESCRIBE = "describe=true"
 
@@ -139,7 +139,7 @@ def part_of_name(override: str) -> str:
     key, value = _key(override), override.partition("=")[2]
     if key == "best_of":
         value = Path(value).name
-    return f"{GROUP.sub('', key)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value).strip('-') or '-'}"
+    return f"{GROUP.sub('', key)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value.strip('[]'))}"
 
 
 def _key(override: str) -> str:

@@ -6,8 +6,6 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
@@ -45,13 +43,6 @@ def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[s
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
         logger.experiment.add_scalar(name, value)
-
-
-def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
-    """The IMAGES tab."""
-    for name, figure in figures.items():
-        FigureCanvasAgg(figure)
-        logger.experiment.add_figure(name, figure)
 
 
 def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:

@@ -12,6 +12,7 @@ from hydra_plugins.hydra_optuna_sweeper._impl import (
     create_params_from_overrides,
 )
 from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtext.options import UserError
@@ -90,7 +91,14 @@ class StudySweeper(OptunaSweeperImpl):
                 f"{study.study_name} was begun to {study.direction.name.lower()}: give the sweep "
                 f"another name=."
             )
-        study.sampler = self._sampler(space, len(study.get_trials(deepcopy=False)))
+        earlier = study.get_trials(deepcopy=False)
+        for name, values in space.items():
+            if not all(_fits(t.distributions.get(name, values), values) for t in earlier):
+                raise UserError(
+                    f"{name} is swept over other values than {study.study_name} was begun with: "
+                    f"give the sweep another name=."
+                )
+        study.sampler = self._sampler(space, len(earlier))
         return study
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
@@ -171,6 +179,13 @@ class StudySweeper(OptunaSweeperImpl):
             sweep.progress.say(
                 f"Best trial, {best.value:.4f} ± {spread:.4f} over {self.folds} folds: {folder}"
             )
+
+
+def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:
+    """Whether one study can hold both: the bounds of a range may move."""
+    if CategoricalDistribution in (type(old), type(new)):
+        return old == new
+    return type(old) is type(new) and old.log == new.log
 
 
 def _tell(study: optuna.Study, trial: Trial, outcomes: list[Outcome]) -> bool:

@@ -29,7 +29,10 @@ class Winner(NamedTuple):
 def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The settings of a run: those composed, or with ``best_of=`` a winner's, changed."""
     if config.best_of:
-        return changed_by(overrides, config, winner(config.best_of).settings)
+        best = winner(config.best_of)
+        kept = {f"{group}={choice}" for group, choice in best.choices.items()}
+        changes = [override for override in overrides if override not in kept]
+        return changed_by(changes, config, best.settings)
     return settings_in(config)
 
 

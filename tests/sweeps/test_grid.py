@@ -174,12 +174,12 @@ def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     assert train(*command)[0] == 0
     (rnn,) = (tmp_path / "outputs" / "both").glob("imdb-rnn*")
     (rnn / "metrics.json").unlink()
-    files = {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+    files = {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
     with FileLock(rnn / ".lock"):
         status, _, error = train(*command)
     assert status == 1
     assert "in use by another process" in error
-    assert files == {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+    assert files == {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
 
 
 def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):

@@ -109,12 +109,15 @@ class Sweep:
         if reason := other_settings(folder, job.settings):
             return Outcome("failed", reason=reason)
         outcome = outcome_in(folder)
-        return None if outcome and outcome.status == "failed" else outcome
+        if outcome and outcome.status != "failed":
+            return outcome
+        if RunFolder(folder).in_use():  # its job would find out too, but write a log there
+            return Outcome("failed", reason=f"{folder} is in use by another process: wait for it.")
+        return None
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, Outcome]:
         for name in jobs:
-            if not RunFolder(self.folder / name).in_use():
-                forget_outcome(self.folder / name)
+            forget_outcome(self.folder / name)
         returns, broken = [], None
         calls = [[*job.overrides, *job.handed] for job in jobs.values()]
         with _Watch(self.folder, jobs, self.progress.ran) as watch:

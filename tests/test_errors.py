@@ -201,7 +201,7 @@ def test_checkpoint_that_is_none(train, tmp_path):
 
 def test_one_bad_job_of_a_sweep(train, small, tmp_path):
     status, _, error = train("-m", *small, "trainer.max_epochs=1", "model.units=4,-1,5")
-    assert status == 2
+    assert status == 1
     assert "Traceback" not in error
     assert "model.units=-1" in error
     assert len(list(tmp_path.glob("outputs/*/*/metrics.json"))) == 2

@@ -24,8 +24,8 @@ from seqtext.results.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
-from seqtext.results.metrics import direction
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress
 from seqtext.results.tensorboard import EpochLogger
@@ -81,6 +81,7 @@ def fit_in_epochs(
     data: TextDataModule,
     folder: RunFolder,
     logger: EpochLogger,
+    further: Sequence[Callback] = (),
 ) -> Fitted:
     """A model that learns in batches; it goes on from the folder's last checkpoint.
 
@@ -96,7 +97,7 @@ def fit_in_epochs(
         options.checkpoint_minutes,
         _description(settings, data, data.vocabulary.words),
     )
-    callbacks = [progress, *_stopping(options), checkpoints]
+    callbacks = [progress, *_stopping(options), checkpoints, *further]
     trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
     began = time.perf_counter()
     _train(trainer, model, data, folder, checkpoints.description)

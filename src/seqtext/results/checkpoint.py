@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.options import UserError
-from seqtext.results.metrics import is_better
+from seqtext.results.direction import is_better
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1

@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import nn
 
 from seqtext.build import build
@@ -20,7 +20,7 @@ from seqtext.models.embedding import LearnedEmbedding
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
 from seqtext.settings import checked_options
-from tests.conftest import ROOT, csv_of, invented_reviews, write_vectors
+from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 
 FOLDER = ROOT / "conf" / "experiment"
@@ -51,23 +51,21 @@ CANDIDATES = {  # in the whole of a search's space
 }
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _conf() -> Iterator[None]:
-    with initialize_config_dir(str(ROOT / "conf")):
-        yield
-
-
 @cache
 def sweep_of(name: str) -> DictConfig | None:
     """Hydra's sweeper as the experiment sets it; None where it is a single run."""
-    hydra = compose("config", [f"experiment={name}"], return_hydra_config=True).hydra
-    return hydra.sweeper if str(hydra.mode) == "RunMode.MULTIRUN" else None
+    if "mode: MULTIRUN" not in (FOLDER / f"{name}.yaml").read_text():
+        return None
+    with initialize_config_dir(str(ROOT / "conf")):
+        hydra = compose("config", [f"experiment={name}"], return_hydra_config=True).hydra
+    assert hydra.mode == RunMode.MULTIRUN
+    return hydra.sweeper
 
 
-def settings_of(name: str, job: list[str]) -> dict[str, Any]:
-    config = OmegaConf.to_container(compose("config", [*job, f"experiment={name}"]), resolve=True)
-    del config["resume"], config["describe"]
-    return config
+@cache
+def settings_with(name: str, *overrides: str) -> dict[str, Any]:
+    """The settings of one job."""
+    return settings_of(*overrides, f"experiment={name}")
 
 
 def lines(sweeper: DictConfig) -> list[str]:
@@ -92,7 +90,7 @@ def classes_of(name: str) -> int:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_job_can_be_built(name):
-    jobs = [settings_of(name, job) for job in jobs_of(name)]
+    jobs = [settings_with(name, *job) for job in jobs_of(name)]
     for settings in jobs:
         options, _ = checked_options(settings)
         options.check_for_classes([str(number) for number in range(classes_of(name))])
@@ -146,7 +144,7 @@ def test_two_lines_say_what_it_is(name):
     ],
 )
 def test_training_is_as_in_the_studies(name, rate, epsilon, batch, epochs, patience):
-    settings = settings_of(name, jobs_of(name)[0])
+    settings = settings_with(name, *jobs_of(name)[0])
     optimizer = settings["optimizer"]
     assert optimizer["_target_"] == "torch.optim.Adam"
     assert (optimizer["lr"], optimizer["eps"]) == (rate, epsilon)
@@ -160,7 +158,7 @@ def trained(*modules: nn.Module) -> list[int]:
 
 
 def network_of(name: str, job: int = 0) -> nn.Module:
-    settings = settings_of(name, jobs_of(name)[job])
+    settings = settings_with(name, *jobs_of(name)[job])
     embedding = LearnedEmbedding(9, settings["embedding"]["dim"])
     return build("model", settings["model"], embedding=embedding, classes=classes_of(name))
 
@@ -217,7 +215,7 @@ def test_a_job_trains(name, job, smaller, tmp_path):
     smaller = [*smaller, *([f"embedding.path={vectors}"] if "imdb" in name else [])]
     here = [f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}", "trainer=cpu"]
     overrides = [*jobs_of(name)[job], *here, "trainer.max_epochs=1", *smaller]
-    settings = settings_of(name, overrides)
+    settings = settings_with(name, *overrides)
     folder = RunFolder(tmp_path / "run")
     run(settings, folder)
     assert folder.finished()["dataset"] == name.split("/")[0]

@@ -118,7 +118,8 @@ def test_every_sweep_is_counted():
 def test_searches_are_random_in_the_studies_spaces(name, count):
     sweeper = sweep_of(name)
     assert sweeper.sampler._target_ == "optuna.samplers.RandomSampler"
-    assert sweeper.n_trials == (20 if name == "tweets/search" else 50)
+    expected = (20, 3) if name == "tweets/search" else (50, None)
+    assert (sweeper.n_trials, sweeper.folds) == expected
     sizes = [len(d.choices) for d in create_params_from_overrides(lines(sweeper))[0].values()]
     assert math.prod(sizes) == count
 

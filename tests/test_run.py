@@ -16,8 +16,7 @@ from seqtext.models.classifier import TextClassifier
 from seqtext.results.checkpoint import load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
-from seqtext.settings import checked_options
-from tests.conftest import ROOT, RUN_FILES, files_of_a_run, settings_of, write_vectors
+from tests.conftest import RUN_FILES, files_of_a_run, settings_of, write_vectors
 
 
 def only_run(tmp_path) -> RunFolder:
@@ -297,20 +296,6 @@ def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
         assert (tmp_path / ".lock").exists()
     RunFolder(tmp_path).withdraw()
     assert not tmp_path.exists()
-
-
-EXPERIMENTS = sorted(
-    str(file.relative_to(ROOT / "conf" / "experiment").with_suffix(""))
-    for file in (ROOT / "conf" / "experiment").rglob("*.yaml")
-)
-
-
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_experiments_can_be_built(experiment):
-    settings = settings_of(f"experiment={experiment}")
-    assert settings != settings_of()
-    checked_options(settings)
-    assert settings["dataset"]["_target_"].lower().endswith(experiment.split("/")[0])
 
 
 def test_an_experiment_takes_overrides(train, small, tmp_path):

@@ -208,9 +208,7 @@ def _about_the_first(comparison: Comparison) -> str:
     )
     parts = [f"is better than {len(better)} of {len(against)} others"] if better else []
     parts += [f"is worse than {_listed(worse)}"] if worse else []
-    parts += (
-        [f"cannot be told from {_listed(noise)} (these differences are noise)"] if noise else []
-    )
+    parts += [f"cannot be told from {len(noise)} ({_listed(noise)}): noise"] if noise else []
     said = "; it ".join(parts)
     return f"In test {comparison.metric}, {groups[first].label}, the best by validation, {said}."
 
@@ -226,6 +224,6 @@ def _left_out(comparison: Comparison) -> list[str]:
     return said
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
+def _listed(names: Sequence[str], most: int = 5) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -4,6 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
@@ -40,7 +41,7 @@ class Group:
         return self.model == REFERENCE
 
     def values(self, *keys: str) -> list[float]:
-        """An entry of every run's metrics.json: ``values("test", "f1")``; absent ones are left out."""
+        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one."""
         found = []
         for run in self.runs:
             value: Any = run.metrics
@@ -99,7 +100,7 @@ def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
 
     def place(group: Group) -> tuple[bool, float]:
         score = group.mean("val", metric)
-        unknown = score is None or score != score
+        unknown = score is None or isnan(score)
         return unknown, 0.0 if unknown else sign * score
 
     return sorted(groups, key=place)
@@ -117,7 +118,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def label_of(settings: Mapping[str, Any]) -> str:
-    """``gru units=64 lr=0.01``: configuration groups that speak for themselves go without a name."""
+    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name."""
     last = Counter(name.rpartition(".")[2] for name in settings)
     words = []
     for name, value in settings.items():
@@ -148,8 +149,9 @@ def _identity(run: Run) -> list[Any]:
 def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Of each run what tells it from the others.
 
-    First the model and the other choices (embedding, experiment …) that differ, then options: those that differ
-    under the same choices, and those that someone typed. What a choice brings along is left out.
+    First the model and the other choices (embedding, experiment …) that differ, then options: those
+    that differ under the same choices, and those that someone typed. What a choice brings along is
+    left out.
     """
     settings = [flat(run.metrics["settings"]) for run in runs]
     names = ["model", *_differing([_choices(run) for run in runs])]

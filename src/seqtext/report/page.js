@@ -1,10 +1,13 @@
 // Draws the figures in the colours of the page, anew when these change, and highlights curves.
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function themed(layout) {
+function themed(layout, data) {
+  const isMap = data[0].type === "heatmap"; // whose empty fields are to be seen
   const themedLayout = {
     margin: { l: 64, r: 20, t: 44, b: 52 }, hovermode: "closest", ...layout,
-    autosize: true, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: isMap ? colour("--wash") : "rgba(0,0,0,0)",
+    autosize: !layout.width, width: layout.width, paper_bgcolor: "rgba(0,0,0,0)",
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: colour("--ink") },
     font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: colour("--ink") },
     hoverlabel: { bgcolor: colour("--wash"), bordercolor: colour("--line"),
                   font: { color: colour("--ink") } },
@@ -14,10 +17,6 @@ function themed(layout) {
     themedLayout[key] = { zeroline: false, automargin: true, ...layout[key],
       gridcolor: colour("--grid"), linecolor: colour("--line"), tickcolor: colour("--line") };
   }
-  for (const menu of themedLayout.updatemenus || []) {
-    Object.assign(menu, { bgcolor: colour("--card"), bordercolor: colour("--line"),
-                          font: { color: colour("--ink"), size: 12 } });
-  }
   return themedLayout;
 }
 
@@ -25,23 +24,31 @@ const plots = [...document.querySelectorAll(".plot")];
 
 function draw(plot) {
   const { data, layout } = JSON.parse(plot.querySelector("script").textContent);
+  plot.choices = layout.meta?.choices || []; // [name of the y axis, changes of the traces]
   plot.source = layout;
   const config = { responsive: true, displaylogo: false,
                    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
-  Plotly.newPlot(plot.querySelector("div"), data, themed(layout), config);
+  Plotly.newPlot(plot.querySelector("div"), data, themed(layout, data), config);
 }
 
-function recolour() {
+function recolour(size = {}) {
   for (const plot of plots) {
     const area = plot.querySelector("div");
-    // Plotly keeps what a menu or a zoom has changed in the layout itself.
-    Plotly.relayout(area, themed({ ...plot.source, ...kept(area.layout) }));
+    const axes = Object.entries(area.layout).filter(([key]) => /^[xy]axis\d*$/.test(key));
+    const changed = Object.fromEntries(axes); // a menu's and a zoom's changes
+    Plotly.relayout(area, themed({ ...plot.source, ...changed, ...size }, area.data));
   }
 }
 
-function kept(layout) {
-  const axes = Object.entries(layout).filter(([key]) => /^[xy]axis\d*$/.test(key));
-  return { ...Object.fromEntries(axes), ...(layout.updatemenus && { updatemenus: layout.updatemenus }) };
+function choosing(plot) {
+  const menu = plot.parentElement.querySelector("select");
+  if (!menu) return;
+  menu.append(...plot.choices.map(([name]) => new Option(name)));
+  menu.addEventListener("change", () => {
+    const [name, traces] = plot.choices[menu.selectedIndex];
+    const layout = { "yaxis.title.text": name, "yaxis.autorange": true };
+    Plotly.update(plot.querySelector("div"), traces, layout);
+  });
 }
 
 function highlight(plot, isChosen) {
@@ -69,9 +76,17 @@ function highlighting(plot) {
 }
 
 plots.forEach(draw);
+plots.forEach(choosing);
 plots.forEach(highlighting);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
-matchMedia("print").addEventListener("change", () => {
-  recolour();
-  for (const plot of plots) Plotly.Plots.resize(plot.querySelector("div"));
-});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => recolour());
+
+// The paper's width is not known before it is laid out: that of A4, across, within page.css' margins.
+const PAPER = 1030;
+
+function printing(isPrinting) {
+  document.documentElement.classList.toggle("printing", isPrinting);
+  recolour(isPrinting ? { width: PAPER } : {});
+}
+
+addEventListener("beforeprint", () => printing(true));
+addEventListener("afterprint", () => printing(false));

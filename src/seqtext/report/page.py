@@ -13,8 +13,12 @@ from seqtext.report.compare import Comparison, Pair, verdict
 from seqtext.report.groups import Group
 from seqtext.report.report import Section
 from seqtext.report.runs import Unfinished
-from seqtext.report.table import Cell, Row, Table
+from seqtext.report.table import Cell, Row, Table, faults
 
+CONTROLS = (
+    '<div class="controls"><select aria-label="metric"></select>'
+    '<input type="search" placeholder="highlight, e.g. gru 64" aria-label="highlight"></div>'
+)
 MATRICES = 8  # side by side; the others are folded away
 
 
@@ -64,24 +68,22 @@ def _section(section: Section) -> str:
 
 
 def _table(table: Table) -> str:
-    noted = any(row.note for row in table.rows)
-    titles = ["", *table.columns, *([""] if noted else [])]
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
+    head = "".join(f"<th>{escape(title)}</th>" for title in ["", *table.columns])
     bodies = "".join(
-        f"<tbody>{''.join(_row(r, noted) for r in table.rows if r.kind == kind)}</tbody>"
+        f"<tbody>{''.join(_row(r) for r in table.rows if r.kind == kind)}</tbody>"
         for kind in ("ours", "reference")
         if any(r.kind == kind for r in table.rows)
     )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in faults(table))
     return (
         f'<div class="scroll"><table class="scores"><thead><tr>{head}</tr></thead>{bodies}</table>'
-        "</div>"
+        f'</div><ul class="notes">{notes}</ul>'
     )
 
 
-def _row(row: Row, noted: bool) -> str:
+def _row(row: Row) -> str:
     cells = "".join(_cell(cell) for cell in row.cells)
-    note = f'<td class="note">{escape(row.note)}</td>' if noted else ""
-    return f"<tr><td>{escape(row.label)}</td>{cells}{note}</tr>"
+    return f'<tr title="{escape(row.note)}"><td>{escape(row.label)}</td>{cells}</tr>'
 
 
 def _cell(cell: Cell) -> str:
@@ -92,10 +94,10 @@ def _cell(cell: Cell) -> str:
 
 def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[str]:
     """Each with its heading and what it shows; those that would be empty are left out."""
-    search = '<input type="search" placeholder="highlight, e.g. gru 64" aria-label="highlight">'
     yield _figure(
         "Differences",
-        f"Test {metric}, row minus column. Empty fields are noise.",
+        f"Test {metric}, row minus column; the {plots.MAPPED} best by validation. Empty fields are "
+        "noise.",
         plots.differences(comparison),
     )
     yield _pairs(comparison)
@@ -103,7 +105,7 @@ def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> It
         "Curves",
         "Every run, epoch by epoch. Point at one, or type words of its name.",
         plots.curves(groups, metric),
-        search,
+        CONTROLS,
     )
     yield _figure(
         "Settings",
@@ -111,7 +113,9 @@ def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> It
         plots.settings_figure(groups, metric),
     )
     yield _figure(
-        "", "The two settings with most values, together.", plots.heat_maps(groups, metric)
+        "",
+        f"Validation {metric} over the two settings with most values.",
+        plots.heat_maps(groups, metric),
     )
     yield _figure(
         "Time and score",
@@ -194,8 +198,8 @@ def _matrices(groups: Sequence[Group]) -> str:
         f'<div class="matrices">{others}</div></details>'
     )
     return (
-        "<h3>Confusion matrices</h3><figcaption>Rows are the true classes of the test part, columns "
-        "the predicted ones: share of the true class, and rows per run.</figcaption>"
+        "<h3>Confusion matrices</h3><figcaption>Rows are the true classes of the test part, "
+        "columns the predicted ones: share of the true class, and rows per run.</figcaption>"
         f'<div class="matrices">{shown}</div>{more if others else ""}'
     )
 
@@ -216,8 +220,7 @@ def _matrix(group: Group) -> str:
 
 
 def _field(share: np.floating, count: np.floating) -> str:
-    full = ' class="full"' if share > 0.55 else ""
-    return f'<td{full} style="--share:{share:.3f}">{share:.1%}<small>{count:,.0f}</small></td>'
+    return f'<td style="--share:{share:.3f}">{share:.1%}<small>{count:,.0f}</small></td>'
 
 
 def _commands(section: Section) -> str:

@@ -15,6 +15,7 @@ PALETTE = (
     *("#b0892b", "#3aa0c9", "#d1495b", "#6b8e23", "#7d7f8a"),
 )
 MOST = 40  # groups in figures with a line of their own for each
+MAPPED = 24  # in the map of all pairs
 BINS = 10
 ROW = 24  # pixels of a bar
 
@@ -50,24 +51,24 @@ def curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
             "<extra></extra>",
         )
         labelled.add(group.label)
+    longest = max(run.metrics["epochs"] for _, run, _ in runs)
     figure.update_layout(
         height=440,
-        xaxis={"title": "epoch"},
+        xaxis={"title": "epoch", **({"dtick": 1} if longest <= 15 else {})},
         yaxis={"title": names[0]},
-        updatemenus=[_menu(runs, names)],
+        meta={"choices": _choices(runs, names)},
     )
     return figure
 
 
-def _menu(runs: Sequence[tuple], names: Sequence[str]) -> dict:
-    buttons = []
+def _choices(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, dict]]:
+    """For the page's menu: a name, and the values of all traces."""
+    choices = []
     for name in names:
         values = [run.metrics["curves"].get(name, []) for _, run, _ in runs]
         epochs = [list(range(1, len(v) + 1)) for v in values]
-        change = [{"x": epochs, "y": values}, {"yaxis.title.text": name}]
-        buttons.append({"label": name, "method": "update", "args": change})
-    place = {"x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "direction": "right"}
-    return {"buttons": buttons, "type": "buttons", "pad": {"b": 4}, **place}
+        choices.append((name, {"x": epochs, "y": values}))
+    return choices
 
 
 def settings_figure(groups: Sequence[Group], metric: str) -> go.Figure | None:
@@ -167,7 +168,7 @@ def heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
     figure.update_xaxes(type="category", title=across)
     figure.update_yaxes(type="category", showgrid=False)
     figure.update_yaxes(title=down, col=1)
-    bar = {"title": {"text": f"val {metric}", "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    bar = {"thickness": 12, "outlinewidth": 0}
     height = 150 + 52 * len(values[down])
     figure.update_layout(height=height, coloraxis={"colorscale": "Blues", "colorbar": bar})
     return figure
@@ -185,7 +186,7 @@ def _grid(groups: Sequence[Group], down: str, across: str, values: dict, metric:
 
 
 def time_against_score(groups: Sequence[Group], metric: str) -> go.Figure:
-    """Test score against the training time, on a logarithmic scale; bars of one std."""
+    """Test score against the training time (logarithmic where it needs to be); bars of one std."""
     few = len(groups) <= 12
     figure = go.Figure()
     for group, colour in zip(groups, colours(groups), strict=True):
@@ -206,7 +207,9 @@ def time_against_score(groups: Sequence[Group], metric: str) -> go.Figure:
             },
             hovertemplate="%{text}<br>%{x:.1f} s, %{y:.4f}<extra></extra>",
         )
-    ticks = {"type": "log", "title": "training time in seconds", "dtick": "D1"}
+    times = [group.mean("seconds", "training") for group in groups]
+    far = max(times) > 10 * max(min(times), 1e-9)
+    ticks = {"title": "training time in seconds", **({"type": "log", "dtick": 1} if far else {})}
     figure.update_layout(
         height=420, showlegend=False, xaxis=ticks, yaxis={"title": f"test {metric}"}
     )
@@ -346,7 +349,7 @@ def _per_class(counts: np.ndarray) -> np.ndarray:
 
 def differences(comparison: Comparison) -> go.Figure | None:
     """Every pair of the leading groups: row minus column, empty where it is noise."""
-    places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MOST]
+    places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAPPED]
     if len(places) < 2:
         return None
     gap = float("nan")

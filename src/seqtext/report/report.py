@@ -11,7 +11,7 @@ from seqtext.report.compare import Comparison, compare, verdict
 from seqtext.report.groups import by_dataset, groups_of, main_metric
 from seqtext.report.references import Reference, references
 from seqtext.report.runs import Run, Unfinished, read_runs, sweep_command
-from seqtext.report.table import Table, duration, frame, latex, markdown, table
+from seqtext.report.table import Table, duration, faults, frame, latex, markdown, table
 from seqtext.results.folder import write_atomically
 
 
@@ -19,7 +19,7 @@ class Section:
     """What there is to say of one data set's runs.
 
     Args:
-        metric: that orders and is tested, such as "accuracy"; None: the one that most runs monitored
+        metric: that orders and is tested, such as "accuracy"; None: what most runs monitored
 
     Raises:
         UserError: if the runs have no such metric.
@@ -122,12 +122,8 @@ def _markdown(title: str, sections: Sequence[Section], unfinished: Sequence[Unfi
 
 
 def notes(section: Section) -> list[str]:
-    """What was wrong with the reported numbers: each fault once."""
-    faults: dict[str, list[str]] = {}
-    for other in section.others:
-        if other.note:
-            faults.setdefault(other.note, []).append(other.study)
-    said = [f"- {', '.join(dict.fromkeys(who))}: {note}." for note, who in faults.items()]
+    """Lines of Markdown: what was wrong with the reported numbers."""
+    said = [f"- {note}" for note in faults(section.table)]
     return ["What others reported, and how:", "", *said, ""] if said else []
 
 

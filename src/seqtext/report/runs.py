@@ -77,7 +77,10 @@ class Run:
 
 
 class Unfinished(NamedTuple):
-    """A job without results: "failed", "pruned", or "unfinished" (interrupted, or still running)."""
+    """A job without results.
+
+    status: "failed", "pruned", or "unfinished" (interrupted, or still running)
+    """
 
     name: str
     status: str

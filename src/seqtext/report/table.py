@@ -1,6 +1,7 @@
 """One data set's table: rows of text, as Markdown and as LaTeX; numbers, as CSV."""
 
 from collections.abc import Callable, Sequence
+from math import isnan
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -9,7 +10,7 @@ from seqtext.report.groups import ABSENT, Group, shown
 from seqtext.report.references import Reference
 from seqtext.results.metrics import direction
 
-TWO_CLASSES = ("accuracy", "macro_f1", "f1", "precision", "recall", "auroc")
+TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")
 SHORT = {"accuracy": "acc.", "balanced_accuracy": "bal. acc.", "weighted_f1": "weighted F1"}
 SHORT |= {"macro_f1": "macro F1", "f1": "F1", "auroc": "AUC", "average_precision": "AP"}
@@ -42,8 +43,8 @@ def table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> 
     """The groups in their order, the reference model among them, then what others reported."""
     scores = score_columns(groups, others, metric)
     columns = [_score_cells(groups, part, name) for part, name in scores]
-    columns += [_sizes(groups), _times(groups), [Cell(f"{len(g.runs)}") for g in groups]]
-    cells = zip(*columns, strict=True)
+    facts = [[Cell(f"{len(g.runs)}") for g in groups], _times(groups), _sizes(groups)]
+    cells = zip(*columns[:2], *facts, *columns[2:], strict=True)
     rows = [
         Row(g.label, "reference" if g.is_reference else "ours", list(each))
         for g, each in zip(groups, cells, strict=True)
@@ -51,10 +52,11 @@ def table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> 
     for other in others:
         known = [other.scores.get(f"{part}/{name}") for part, name in scores]
         texts = ["" if value is None else f"{value:.3f}" for value in known]
-        cells = [Cell(text) for text in (*texts, "", "", "" if other.study == "published" else "1")]
+        facts = ["" if other.study == "published" else "1", "", ""]
+        cells = [Cell(text) for text in (*texts[:2], *facts, *texts[2:])]
         rows.append(Row(other.label, "reference", cells, other.note))
     titles = [f"{part} {SHORT.get(name, name)}" for part, name in scores]
-    return Table([*titles, "parameters", "time", "n"], rows)
+    return Table([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
 
 
 def score_columns(
@@ -87,7 +89,7 @@ def duration(seconds: float | None) -> str:
 
 def _score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
-    known = [mean for mean in means if mean is not None and mean == mean]
+    known = [mean for mean in means if mean is not None and not isnan(mean)]
     choose: Callable[..., float] = min if direction(name) == "min" else max
     best = choose(known, default=None)
     return [
@@ -103,6 +105,15 @@ def _sizes(groups: Sequence[Group]) -> list[Cell]:
 def _times(groups: Sequence[Group]) -> list[Cell]:
     times = [group.mean("seconds", "total") for group in groups]
     return [Cell(duration(time), time == min(times)) for time in times]
+
+
+def faults(table: Table) -> list[str]:
+    """What is to be known of the numbers that others reported: each note once, with its rows."""
+    rows: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.note:
+            rows.setdefault(row.note, []).append(row.label.partition(": ")[0])
+    return [f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in rows.items()]
 
 
 def markdown(table: Table) -> str:

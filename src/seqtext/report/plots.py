@@ -16,6 +16,7 @@ PALETTE = (
 )
 MOST = 40  # groups in figures with a line of their own for each
 MAPPED = 24  # in the map of all pairs
+VALUES = 12  # of a setting, that an axis names one by one
 BINS = 10
 ROW = 24  # pixels of a bar
 
@@ -95,34 +96,46 @@ def settings_figure(groups: Sequence[Group], metric: str) -> go.Figure | None:
 
 
 def _varies(groups: Sequence[Group], name: str) -> bool:
-    return (
-        len({shown(g.settings[name]) for g in groups if g.settings.get(name, ABSENT) != ABSENT}) > 1
-    )
+    return len(_values(groups, name)) > 1
 
 
-def _against(figure: go.Figure, groups, name: str, metric: str, at: dict) -> None:
-    known = [
-        (g, c)
-        for g, c in zip(groups, colours(groups), strict=True)
-        if g.settings.get(name, ABSENT) != ABSENT
-    ]
-    order = in_order_of_value([g.settings[name] for g, _ in known])
+def _values(groups: Sequence[Group], name: str) -> list[str]:
+    """The distinct values of a setting, in their order."""
+    known = [g.settings[name] for g in groups if g.settings.get(name, ABSENT) != ABSENT]
+    return in_order_of_value(known)
+
+
+def _against(
+    figure: go.Figure, groups: Sequence[Group], name: str, metric: str, at: dict[str, int]
+) -> None:
+    every = zip(groups, colours(groups), strict=True)
+    known = [(g, c) for g, c in every if g.settings.get(name, ABSENT) != ABSENT]
+    values = [g.settings[name] for g, _ in known]
+    scores = [g.mean("val", metric) for g, _ in known]
+    order = in_order_of_value(values)
+    drawn = len(order) > VALUES and all(isinstance(v, int | float) for v in values)
     figure.add_scatter(
-        x=[shown(g.settings[name]) for g, _ in known],
-        y=[g.mean("val", metric) for g, _ in known],
+        x=values if drawn else [shown(value) for value in values],
+        y=scores,
         mode="markers",
         marker={"color": [c for _, c in known], "size": 8, "opacity": 0.75},
         text=[g.label for g, _ in known],
         hovertemplate="%{text}<br>%{y:.4f}<extra></extra>",
         **at,
     )
-    means = [
-        np.mean([g.mean("val", metric) for g, _ in known if shown(g.settings[name]) == value])
-        for value in order
-    ]
-    line = {"color": "#8a8d98", "width": 1.5, "dash": "dot"}
-    hover = "mean at %{x}: %{y:.4f}<extra></extra>"
-    figure.add_scatter(x=order, y=means, mode="lines", line=line, hovertemplate=hover, **at)
+    if drawn:
+        far = min(values) > 0 and max(values) > 30 * min(values)
+        figure.update_xaxes(type="log" if far else "linear", **at)
+        return
+    alike = {v: [s for x, s in zip(values, scores, strict=True) if shown(x) == v] for v in order}
+    figure.add_scatter(
+        x=order,
+        y=[np.mean([s for s in alike[v] if s is not None] or [np.nan]) for v in order],
+        mode="lines",
+        line={"color": "#8a8d98", "width": 1.5, "dash": "dot"},
+        hovertemplate="mean at %{x}: %{y:.4f}<extra></extra>",
+        **at,
+    )
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=order, **at)
 
 
@@ -137,19 +150,25 @@ def in_order_of_value(values: Sequence) -> list[str]:
 
 
 def heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
-    """Validation score over two settings, a map per model; None where no two numbers vary."""
+    """Validation score over two settings, a map per model; None where no two vary."""
     ours = [g for g in groups if not g.is_reference]
-    numeric = [n for n in (ours[0].settings if ours else ()) if n != "model" and _varies(ours, n)]
-    if len(numeric) < 2:
+    names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
+    values = {n: v for n in names if 1 < len(v := _values(ours, n)) <= VALUES}
+    if len(values) < 2:
         return None
-    values = {n: in_order_of_value([g.settings[n] for g in ours]) for n in numeric}
-    down, across = sorted(numeric, key=lambda n: -len(values[n]))[:2]
-    models = list(dict.fromkeys(sorted(g.model for g in ours)))
+    down, across = sorted(values, key=lambda n: -len(values[n]))[:2]
+    grids = {
+        model: _grid([g for g in ours if g.model == model], down, across, values, metric)
+        for model in sorted({g.model for g in ours})
+    }
+    models = [model for model, z in grids.items() if np.isfinite(z).sum() > 1]
+    if not models:
+        return None
     figure = make_subplots(
         1, len(models), subplot_titles=models, shared_yaxes=True, horizontal_spacing=0.03
     )
     for column, model in enumerate(models, 1):
-        z = _grid([g for g in ours if g.model == model], down, across, values, metric)
+        z = grids[model]
         text = [["" if np.isnan(v) else f"{v:.3f}" for v in row] for row in z]
         figure.add_heatmap(
             z=z,
@@ -370,7 +389,7 @@ def differences(comparison: Comparison) -> go.Figure | None:
         hoverongaps=False,
         hovertemplate="%{y}<br>minus %{x}<br>%{z:+.4f}<extra></extra>",
     )
-    figure.update_layout(height=200 + (ROW + 4) * len(places))
+    figure.update_layout(height=200 + 20 * len(places))
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
     figure.update_xaxes(showgrid=False, automargin=True, tickangle=-60)
     return figure

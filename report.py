@@ -12,6 +12,8 @@ EXAMPLES = """examples:
 
 Runs that differ in nothing but seed or fold are one row: mean ± standard deviation, n. The
 validation score orders the rows. Failed, pruned and unfinished jobs are listed with their reasons.
+With --results, runs of experiment=<data set>/best are "ours, best", model=tfidf is "tfidf", all
+others are "ours, faithful"; the command lines that made them are told.
 """
 
 
@@ -31,9 +33,10 @@ def main() -> None:
     """Read, write, say where."""
     given = arguments()
     from seqtext.report.report import sections_of, title_of, write_report
-    from seqtext.report.studies import write_results
+    from seqtext.report.studies import METRICS, write_results
 
-    sections, unfinished = sections_of(given.folders, given.metric)
+    usual = METRICS if given.results else None
+    sections, unfinished = sections_of(given.folders, given.metric, usual)
     if given.results:
         written = [write_results(given.results, sections, unfinished)]
     else:

@@ -105,6 +105,7 @@ def test_seeds_that_differ_widely_make_noise_of_what_rows_alone_would_not():
     assert steady.difference == pytest.approx(loose.difference) == pytest.approx(0.08)
     assert not steady.is_noise
     assert loose.is_noise
+    assert loose.p_rows == pytest.approx(steady.p_rows, abs=0.02)
     assert loose.p_t > 0.3
 
 

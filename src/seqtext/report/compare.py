@@ -21,7 +21,8 @@ class Pair(NamedTuple):
     first, second: positions of the groups
     difference: of the means, first minus second
     low, high: 95 % of the differences on resampled rows
-    p: of the difference, over rows and repeated runs
+    p_rows: of the difference, if only other rows could change it
+    p: of the difference, if other rows and other runs (seeds, folds) could; it decides
     p_mcnemar: of the first runs' accuracies; None where these are of unlike folds
     p_t: over matched seeds and folds; None where there are fewer than two
     """
@@ -31,6 +32,7 @@ class Pair(NamedTuple):
     difference: float
     low: float
     high: float
+    p_rows: float
     p: float
     p_mcnemar: float | None
     p_t: float | None
@@ -137,7 +139,9 @@ def _pair(
     difference = fmean(ours) - fmean(theirs)
     over_runs = [(variance(s) / len(s), len(s)) for s in (ours, theirs) if len(s) > 1]
     low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    p = p_of_difference(difference, float(np.nanvar(resampled)), over_runs)
+    over_rows = float(np.nanvar(resampled))
+    p_rows = p_of_difference(difference, over_rows)
+    p = p_of_difference(difference, over_rows, over_runs)
     first, second = one.runs[0].said, other.runs[0].said
     right, also = first.predicted == first.labels, second.predicted == second.labels
     p_mcnemar = (
@@ -146,7 +150,7 @@ def _pair(
         else None
     )
     p_t = corrected_t(_matched(one, other, ours, theirs), _test_share(one))
-    return Pair(*places, difference, float(low), float(high), p, p_mcnemar, p_t)
+    return Pair(*places, difference, float(low), float(high), p_rows, p, p_mcnemar, p_t)
 
 
 def _matched(
@@ -167,7 +171,8 @@ def _test_share(group: Group) -> float:
 
 
 def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
-    columns = {name: holm([getattr(p, name) for p in pairs]) for name in ("p", "p_mcnemar", "p_t")}
+    names = [name for name in Pair._fields if name.startswith("p")]
+    columns = {name: holm([getattr(pair, name) for pair in pairs]) for name in names}
     return [
         pair._replace(**{name: column[n] for name, column in columns.items()})
         for n, pair in enumerate(pairs)
@@ -186,6 +191,11 @@ def verdict(comparison: Comparison) -> list[str]:
             f"more than chance explains, {noise} do not (p < {LEVEL} after Holm's correction; "
             f"{comparison.rows:,} test rows)."
         )
+        if unsettled := sum(pair.is_noise and pair.p_rows < LEVEL for pair in pairs):
+            said.append(
+                f"{unsettled} of these {noise} would differ if every seed gave what these gave; the "
+                "spread over runs is too wide to say so, and more seeds would tell."
+            )
         if any(len(group.runs) == 1 and not group.is_reference for group in groups):
             said.append(
                 "Settings with one run (n = 1) are tested over rows only: another seed may change "

@@ -15,6 +15,7 @@ function themed(layout, data) {
   };
   for (const key of Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))) {
     themedLayout[key] = { zeroline: false, automargin: true, ...layout[key],
+      ...(layout[key].title && { title: { standoff: 14, ...layout[key].title } }),
       gridcolor: colour("--grid"), linecolor: colour("--line"), tickcolor: colour("--line") };
   }
   return themedLayout;

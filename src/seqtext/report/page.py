@@ -94,10 +94,10 @@ def _cell(cell: Cell) -> str:
 
 def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[str]:
     """Each with its heading and what it shows; those that would be empty are left out."""
+    leading = f"; the {plots.MAPPED} best by validation" if len(groups) > plots.MAPPED else ""
     yield _figure(
         "Differences",
-        f"Test {metric}, row minus column; the {plots.MAPPED} best by validation. Empty fields are "
-        "noise.",
+        f"Test {metric}, row minus column{leading}. Empty fields are noise.",
         plots.differences(comparison),
     )
     yield _pairs(comparison)
@@ -154,17 +154,17 @@ def _pairs(comparison: Comparison) -> str:
         return ""
     first = min(pair.first for pair in comparison.pairs)
     pairs = [p for n in range(len(comparison.groups)) if (p := comparison.between(first, n))]
-    titles = ("", "difference", "95 % interval", "p", "p (McNemar)", "p (runs)", "")
+    titles = ("", "difference", "95 % over rows", "p rows", "p", "p McNemar", "p t-test", "")
     head = "".join(f"<th>{title}</th>" for title in titles)
     body = "".join(_pair(comparison, pair) for pair in pairs)
     return (
         "<details><summary>The tests behind it: "
         f"{escape(comparison.groups[first].label)} against each other</summary>"
         '<p class="note">Interval: paired bootstrap over test rows, 10,000 resamples (2,000 for '
-        "areas under curves). p: of the difference, with the variance over rows and over repeated "
-        "runs. McNemar's test compares the accuracies of the first runs (mid-p), the corrected "
-        "resampled t-test (Nadeau and Bengio) matched seeds and folds. All p values are corrected "
-        "for the number of all pairs (Holm).</p>"
+        "areas under curves). p rows: from the bootstrap's variance. p: with the variance over "
+        "repeated runs added; it decides. McNemar's test compares the accuracies of the first runs "
+        "(mid-p), the corrected resampled t-test (Nadeau and Bengio, 2003) matched seeds and folds. "
+        "All p values are corrected for the number of all pairs (Holm).</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         "</div></details>"
     )
@@ -175,7 +175,7 @@ def _pair(comparison: Comparison, pair: Pair) -> str:
         escape(comparison.groups[pair.second].label),
         f"{pair.difference:+.4f}",
         f"{pair.low:+.4f} to {pair.high:+.4f}",
-        *(_p(value) for value in (pair.p, pair.p_mcnemar, pair.p_t)),
+        *(_p(value) for value in (pair.p_rows, pair.p, pair.p_mcnemar, pair.p_t)),
         "noise" if pair.is_noise else '<span class="best">different</span>',
     )
     return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

@@ -344,8 +344,9 @@ def class_scores(groups: Sequence[Group]) -> go.Figure | None:
                 col=number % columns + 1,
             )
     figure.update_yaxes(autorange="reversed", automargin=True)
-    legend = {"orientation": "h", "y": 1, "yanchor": "bottom", "yref": "container", "x": 0}
-    figure.update_layout(height=40 + rows * height, legend=legend)
+    legend = {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0}
+    margin = {"l": 64, "r": 20, "t": 84, "b": 52}  # room for the legend
+    figure.update_layout(height=80 + rows * height, legend=legend, margin=margin)
     return figure
 
 

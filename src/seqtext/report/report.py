@@ -1,6 +1,6 @@
 """All runs of some folders in one report, as Markdown, CSV, LaTeX and a page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -76,15 +76,23 @@ class Section:
 
 
 def sections_of(
-    folders: Sequence[Path], metric: str | None
+    folders: Sequence[Path], metric: str | None, usual: Mapping[str, str] | None = None
 ) -> tuple[list[Section], list[Unfinished]]:
     """A section per data set, and the jobs without a result.
+
+    Args:
+        metric: of all sections
+        usual: by data set, where `metric` is None
 
     Raises:
         UserError: see `read_runs` and `Section`.
     """
     runs, unfinished = read_runs(folders)
-    return [Section(name, own, metric) for name, own in by_dataset(runs).items()], unfinished
+    metrics = usual or {}
+    sections = [
+        Section(name, own, metric or metrics.get(name)) for name, own in by_dataset(runs).items()
+    ]
+    return sections, unfinished
 
 
 def write_report(

@@ -70,6 +70,13 @@ def test_a_damaged_run_is_named(tmp_path, content, said):
         read_runs([tmp_path])
 
 
+def test_a_damaged_sweep_is_named(tmp_path):
+    write_run(tmp_path / "run")
+    (tmp_path / "sweep.json").write_text('{"jobs": [')
+    with pytest.raises(UserError, match=r"sweep\.json is damaged"):
+        read_runs([tmp_path])
+
+
 def test_nothing_to_report(tmp_path):
     with pytest.raises(UserError, match="there is no finished run in it"):
         read_runs([tmp_path])

@@ -181,27 +181,30 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
 def verdict(comparison: Comparison) -> list[str]:
     """Sentences: which differences are noise."""
-    groups, pairs = comparison.groups, comparison.pairs
     said = []
-    if pairs:
-        noise = sum(pair.is_noise for pair in pairs)
-        said.append(_about_the_first(comparison))
+    if comparison.pairs:
+        said = [_about_the_first(comparison), *_about_all(comparison)]
+    return said + _left_out(comparison)
+
+
+def _about_all(comparison: Comparison) -> list[str]:
+    pairs = comparison.pairs
+    noise = sum(pair.is_noise for pair in pairs)
+    said = [
+        f"Of all {len(pairs)} pairs {len(pairs) - noise} differ in test {comparison.metric} by "
+        f"more than chance explains, {noise} do not (p < {LEVEL} after Holm's correction; "
+        f"{comparison.rows:,} test rows)."
+    ]
+    if unsettled := sum(pair.is_noise and pair.p_rows < LEVEL for pair in pairs):
         said.append(
-            f"Of all {len(pairs)} pairs {len(pairs) - noise} differ in test {comparison.metric} by "
-            f"more than chance explains, {noise} do not (p < {LEVEL} after Holm's correction; "
-            f"{comparison.rows:,} test rows)."
+            f"{unsettled} of these {noise} would differ if every seed gave what these gave; the "
+            "spread over runs is too wide to say so: more seeds would tell."
         )
-        if unsettled := sum(pair.is_noise and pair.p_rows < LEVEL for pair in pairs):
-            said.append(
-                f"{unsettled} of these {noise} would differ if every seed gave what these gave; the "
-                "spread over runs is too wide to say so, and more seeds would tell."
-            )
-        if any(len(group.runs) == 1 and not group.is_reference for group in groups):
-            said.append(
-                "Settings with one run (n = 1) are tested over rows only: another seed may change "
-                "them by more."
-            )
-    said += _left_out(comparison)
+    if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):
+        said.append(
+            "Settings with one run (n = 1) are tested over rows only: another seed may change "
+            "them by more."
+        )
     return said
 
 

@@ -162,9 +162,9 @@ def _pairs(comparison: Comparison) -> str:
         f"{escape(comparison.groups[first].label)} against each other</summary>"
         '<p class="note">Interval: paired bootstrap over test rows, 10,000 resamples (2,000 for '
         "areas under curves). p rows: from the bootstrap's variance. p: with the variance over "
-        "repeated runs added; it decides. McNemar's test compares the accuracies of the first runs "
-        "(mid-p), the corrected resampled t-test (Nadeau and Bengio, 2003) matched seeds and folds. "
-        "All p values are corrected for the number of all pairs (Holm).</p>"
+        "repeated runs added; it decides. McNemar: accuracies of the first runs (mid-p). t-test: "
+        "corrected resampled t-test (Nadeau and Bengio, 2003) over matched seeds and folds. All p "
+        "values are corrected for the number of all pairs (Holm).</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
         "</div></details>"
     )

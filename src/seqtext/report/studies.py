@@ -13,7 +13,7 @@ from seqtext.report.table import Cell, Row, Table, duration, markdown
 from seqtext.results.folder import write_atomically
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
-METRICS = {  # that can be compared with theirs, and that flagging everything, or nothing, does not win
+METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
     "spam": "f1",
     "amazon": "accuracy",
     "tweets": "f1",

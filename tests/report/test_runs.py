@@ -42,6 +42,8 @@ def test_jobs_without_a_result(tmp_path):
     for name in ("killed", "pruned"):
         (tmp_path / name / ".hydra").mkdir(parents=True)
         (tmp_path / name / ".hydra" / "config.yaml").write_text("{}")
+    (tmp_path / "described" / ".hydra").mkdir(parents=True)
+    (tmp_path / "described" / ".hydra" / "config.yaml").write_text("describe: true")
     jobs = [
         {"folder": "done", "status": "finished", "reason": None},
         {"folder": "late", "status": "failed", "reason": "it finished in the end"},

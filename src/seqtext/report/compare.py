@@ -10,7 +10,7 @@ import numpy as np
 from seqtext.report.difference import corrected_t, holm, mcnemar, p_of_difference
 from seqtext.report.groups import Group
 from seqtext.report.resample import resamples, scorer
-from seqtext.results.metrics import direction
+from seqtext.results.direction import direction
 
 LEVEL = 0.05
 

@@ -9,11 +9,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from seqtext.report.runs import Run
-from seqtext.results.metrics import direction
+from seqtext.results.direction import direction
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
 NO_MATTER = (  # where files lie and which machine works: changes no score
-    *("cache", "checkpoint_minutes", "name", "trainer.accelerator"),
+    *("cache", "checkpoint_minutes", "name", "best_of", "trainer.accelerator"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 REFERENCE = "tfidf"  # the model that is a reference in every table

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from seqtext.report import plots
+from seqtext.report import judged, plots
 from seqtext.report.compare import Comparison, Pair, verdict
 from seqtext.report.groups import Group
 from seqtext.report.report import Section
@@ -94,11 +94,11 @@ def _cell(cell: Cell) -> str:
 
 def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[str]:
     """Each with its heading and what it shows; those that would be empty are left out."""
-    leading = f"; the {plots.MAPPED} best by validation" if len(groups) > plots.MAPPED else ""
+    leading = f"; the {judged.MAPPED} best by validation" if len(groups) > judged.MAPPED else ""
     yield _figure(
         "Differences",
         f"Test {metric}, row minus column{leading}. Empty fields are noise.",
-        plots.differences(comparison),
+        judged.differences(comparison),
     )
     yield _pairs(comparison)
     yield _figure(
@@ -125,13 +125,13 @@ def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> It
     yield _figure("Training time", "In the order of the table.", plots.training_times(groups))
     yield _matrices(groups)
     yield _figure(
-        "Scores per class", "On the test part, all runs together.", plots.class_scores(groups)
+        "Scores per class", "On the test part, all runs together.", judged.class_scores(groups)
     )
     yield _figure(
         "Calibration",
         "On the diagonal a model is right as often as it says; below it is too sure. "
         "A click on a name shows or hides it.",
-        plots.calibration(groups),
+        judged.calibration(groups),
     )
 
 
@@ -205,7 +205,7 @@ def _matrices(groups: Sequence[Group]) -> str:
 
 
 def _matrix(group: Group) -> str:
-    counts = plots.confusion(group) / len(group.runs)
+    counts = judged.confusion(group) / len(group.runs)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     names = [escape(name) for name in group.runs[0].said.class_names]
     head = "".join(f"<th>{name}</th>" for name in names)

@@ -13,7 +13,7 @@ from seqtext.report.runs import Said
 RESAMPLES = 10_000
 RANKED_RESAMPLES = 2_000  # of metrics that take the order of all rows, a thousand times the work
 CHUNK = 250  # resamples at a time, which keeps the weights within some 10 MB
-RANKED = ("auroc", "average_precision")
+RANKED = ("auroc", "average_precision", "recall_at_precision_98")
 SEED = 0
 
 
@@ -112,7 +112,8 @@ def _mcc(counts: np.ndarray) -> np.ndarray:
 def _ranking(said: Said, metric: str) -> Callable[[np.ndarray], np.ndarray]:
     """One class against the rest, averaged; class 1 alone for two classes."""
     classes = [1] if len(said.class_names) == 2 else range(len(said.class_names))
-    area = _auroc if metric == "auroc" else _average_precision
+    areas = (_auroc, _average_precision, _recall_at_precision_98)
+    area = dict(zip(RANKED, areas, strict=True))[metric]
     ordered = []
     for number in classes:
         falling = -said.probabilities[:, number]
@@ -123,8 +124,8 @@ def _ranking(said: Said, metric: str) -> Callable[[np.ndarray], np.ndarray]:
     def score(weights: np.ndarray) -> np.ndarray:
         by_row = np.ascontiguousarray(weights.T)  # whole rows are gathered several times faster
         with np.errstate(invalid="ignore", divide="ignore"):
-            areas = [area(by_row[order], truth, ties) for order, truth, ties in ordered]
-        return np.nanmean(areas, axis=0)
+            each = [area(by_row[order], truth, ties) for order, truth, ties in ordered]
+        return np.nanmean(each, axis=0)
 
     return score
 
@@ -141,6 +142,12 @@ def _average_precision(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray)
     hits = _summed(weights * truth[:, None], ties)
     precision = np.nan_to_num(hits.cumsum(axis=0) / _summed(weights, ties).cumsum(axis=0))
     return (hits * precision).sum(0, dtype=float) / hits.sum(0)
+
+
+def _recall_at_precision_98(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    hits = _summed(weights * truth[:, None], ties).cumsum(axis=0)
+    precision = np.nan_to_num(hits / _summed(weights, ties).cumsum(axis=0))
+    return np.where(precision >= np.float32(0.98), hits, 0).max(axis=0) / hits[-1]
 
 
 def _summed(values: np.ndarray, ties: np.ndarray) -> np.ndarray:

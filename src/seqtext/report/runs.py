@@ -139,7 +139,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _hydra(folder: Path) -> dict[str, Any]:
     path = folder / ".hydra" / "hydra.yaml"
-    return yaml.load(path.read_text(), Loader).get("hydra", {}) if path.exists() else {}
+    return _read_yaml(path).get("hydra", {}) if path.exists() else {}
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    return yaml.load(path.read_text(), Loader) or {}
 
 
 def _told_by_sweeps(folder: Path) -> dict[Path, Unfinished]:
@@ -158,7 +162,7 @@ def _begun(folder: Path) -> dict[Path, Unfinished]:
     begun = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
         place = config.parent.parent
-        if not (place / "metrics.json").exists():
+        if not (place / "metrics.json").exists() and not _read_yaml(config).get("describe"):
             reason = "interrupted, or still running"
             begun[place.resolve()] = Unfinished(str(place), "unfinished", reason)
     return begun

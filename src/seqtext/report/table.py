@@ -8,7 +8,7 @@ import pandas as pd
 
 from seqtext.report.groups import ABSENT, Group, shown
 from seqtext.report.references import Reference
-from seqtext.results.metrics import direction
+from seqtext.results.direction import direction
 
 TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")

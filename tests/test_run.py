@@ -62,6 +62,7 @@ def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
         ]
         truth, probability = table["label"] == "positive", table["probability_positive"]
         predicted = table["prediction"] == "positive"
+        precisions, recalls, _ = sk.precision_recall_curve(truth, probability)
         assert (predicted == (probability > 0.5)).all()
         wanted = {
             "loss": sk.log_loss(truth, probability),
@@ -74,6 +75,7 @@ def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
             "macro_f1": sk.f1_score(truth, predicted, average="macro"),
             "auroc": sk.roc_auc_score(truth, probability),
             "average_precision": sk.average_precision_score(truth, probability),
+            "recall_at_precision_98": recalls[precisions >= 0.98].max(),
             "mcc": sk.matthews_corrcoef(truth, predicted),
         }
         assert folder.finished()[part] == pytest.approx(wanted, abs=1e-5)

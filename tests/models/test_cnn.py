@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.models.cnn import CNN, KimCNN, WordBatchNorm, max_pooled
+from seqtext.models.cnn import CNN, KimCNN, max_pooled
 from seqtext.models.embedding import LearnedEmbedding
+from seqtext.models.head import BatchNorm
 from seqtext.models.recurrent import variational_dropout
 from seqtext.options import OptionError, UserError
 from tests.models.invariance import (
@@ -60,14 +61,14 @@ def test_padding_changes_no_gradient(corner, training):
 
 def test_batch_norm_learns_from_words_alone():
     states, lengths = torch.randn(3, 6, 4), torch.tensor([6, 2, 3])
-    norm, plain = WordBatchNorm(4), nn.BatchNorm1d(4, eps=1e-3)
+    norm, alone = BatchNorm(4), BatchNorm(4)
     words = torch.cat([text[:n] for text, n in zip(states, lengths, strict=True)])
-    expected = plain(words)
-    normal = norm(states, lengths)
+    expected = alone(words)
+    normal = norm.of_words(states, lengths)
     torch.testing.assert_close(normal[0], expected[:6])
     torch.testing.assert_close(normal[2, :3], expected[8:])
     assert not normal[1, 2:].any()
-    torch.testing.assert_close(norm.running_var, plain.running_var)
+    torch.testing.assert_close(norm.running_var, alone.running_var)
 
 
 def test_training_on_one_word_alone():
@@ -87,6 +88,21 @@ def test_pooling_keeps_a_rest():
     assert pooled[..., 0].tolist() == [[1, 3, 5, 6], [8, 9, -torch.inf, -torch.inf]]
 
 
+@pytest.mark.parametrize("kind", [CNN, KimCNN])
+def test_filters_start_as_asked(kind):
+    spreads = {}
+    for init in ("keras", "he_normal", "torch"):
+        torch.manual_seed(0)
+        layer = kind(LearnedEmbedding(10, 50), init=init).convolutions[0]
+        out, *window = layer.weight.shape
+        inputs = window[0] * window[1]
+        spreads[init] = layer.weight.std().item() / (2 / inputs) ** 0.5
+        glorot = (inputs / (inputs + out * window[1])) ** 0.5
+    assert spreads["he_normal"] == pytest.approx(1, rel=0.02)
+    assert spreads["keras"] == pytest.approx(glorot, rel=0.02)
+    assert spreads["torch"] == pytest.approx((1 / 6) ** 0.5, rel=0.02)
+
+
 def test_parameters_by_hand():
     embedding = LearnedEmbedding(10, 50)
     convolutions = (5 * 50 + 1) * 64 + (5 * 64 + 1) * 128 + (3 * 128 + 1) * 256
@@ -103,7 +119,7 @@ def keras_convolution(layer: nn.Conv1d):
     return other
 
 
-def keras_norm(norm: WordBatchNorm):
+def keras_norm(norm: BatchNorm):
     other = keras.layers.BatchNormalization()
     other.build((None, None, norm.num_features))
     names = ("weight", "bias", "running_mean", "running_var")

@@ -31,6 +31,7 @@ def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
             "f1": sk.f1_score(labels, predicted),
             "auroc": sk.roc_auc_score(labels, shares[:, 1]),
             "average_precision": sk.average_precision_score(labels, shares[:, 1]),
+            "recall_at_precision_98": recall_at(0.98, labels, shares[:, 1]),
         }
     each = sk.recall_score(labels, predicted, average=None, labels=range(classes), zero_division=0)
     truth = np.eye(classes)[labels]
@@ -46,6 +47,11 @@ def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
         }
         | {f"recall_c{c}": value for c, value in enumerate(each)}
     )
+
+
+def recall_at(precision: float, labels: np.ndarray, share: np.ndarray) -> float:
+    precisions, recalls, _ = sk.precision_recall_curve(labels, share)
+    return recalls[precisions >= precision].max()
 
 
 @pytest.mark.parametrize("classes", [2, 5])

@@ -13,7 +13,7 @@ from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.activations import Activation
 from seqtext.models.head import Dense
-from seqtext.models.starting import Init, start_linear
+from seqtext.models.starting import Init, start_layer
 from seqtext.models.training import (
     OptimizerFactory,
     Schedule,
@@ -85,7 +85,7 @@ class TextClassifier(L.LightningModule):
             for n, width in enumerate(widths)
         )
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
-        start_linear(self.output, init, output=True)
+        start_layer(self.output, init, output=True)
         self.train_with(torch.optim.Adam)
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 

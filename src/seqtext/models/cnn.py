@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.models.classifier import TextClassifier
+from seqtext.models.head import BatchNorm
 from seqtext.models.pooling import max_over_time, padding_mask
 from seqtext.models.recurrent import variational_dropout
+from seqtext.models.starting import Init, start_layer
 from seqtext.options import Count, Rate, UserError, checked
-
-BATCH_NORM_EPSILON = 1e-3  # Keras'
 
 
 class CNN(TextClassifier):
@@ -56,8 +56,10 @@ class CNN(TextClassifier):
             )
         super().__init__(embedding, classes, features=filters[-1], **head)
         inputs = [embedding.embedding_dim, *filters]
-        self.convolutions = nn.ModuleList(map(convolution, inputs, filters, widths))
-        self.norms = nn.ModuleList(map(WordBatchNorm, filters if batch_norm else []))
+        self.convolutions = nn.ModuleList(
+            convolution(*sizes, self.init) for sizes in zip(inputs, filters, widths, strict=False)
+        )
+        self.norms = nn.ModuleList(map(BatchNorm, filters if batch_norm else []))
         self.pool, self.dropout = pool, dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ class CNN(TextClassifier):
             states = variational_dropout(states, self.dropout, self.training)
             states = convolved(layer, states, lengths).relu()
             if len(self.norms):
-                states = self.norms[block](states, lengths)
+                states = self.norms[block].of_words(states, lengths)
             states, lengths = max_pooled(states, lengths, self.pool)
         return self.logits(max_over_time(states, lengths))
 
@@ -103,7 +105,9 @@ class KimCNN(TextClassifier):
             raise UserError("model.widths is empty: give at least one width, as in [3,4,5].")
         super().__init__(embedding, classes, features=filters * len(widths), **head)
         dim = embedding.embedding_dim
-        self.convolutions = nn.ModuleList(convolution(dim, filters, width) for width in widths)
+        self.convolutions = nn.ModuleList(
+            convolution(dim, filters, width, self.init) for width in widths
+        )
         self.dropout = dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -116,31 +120,9 @@ class KimCNN(TextClassifier):
         return self.logits(torch.cat(features, dim=1))
 
 
-class WordBatchNorm(nn.BatchNorm1d):
-    """Batch norm whose means and variances are those of the words, not of the padding."""
-
-    def __init__(self, features: int):
-        super().__init__(features, eps=BATCH_NORM_EPSILON)
-
-    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, D] → [B, T, D], zeros where there is no word."""
-        words = ~padding_mask(lengths, states.shape[1])
-        chosen = states[words]  # [words, D]
-        if self.training and len(chosen) > 1:
-            normal = super().forward(chosen)
-        else:  # one word alone has no variance
-            normal = F.batch_norm(
-                chosen, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return torch.zeros_like(states).masked_scatter(words[..., None], normal)
-
-
-def convolution(inputs: int, filters: int, width: int) -> nn.Conv1d:
-    """Over time, started as Keras does: Glorot-uniform, no bias."""
-    layer = nn.Conv1d(inputs, filters, width)
-    nn.init.xavier_uniform_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+def convolution(inputs: int, filters: int, width: int, init: Init) -> nn.Conv1d:
+    """Over time."""
+    return start_layer(nn.Conv1d(inputs, filters, width), init)
 
 
 def convolved(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:

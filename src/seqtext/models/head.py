@@ -5,7 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.models.activations import ACTIVATIONS, Activation
-from seqtext.models.starting import Init, start_linear
+from seqtext.models.pooling import padding_mask
+from seqtext.models.starting import Init, start_layer
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -29,6 +30,12 @@ class BatchNorm(nn.BatchNorm1d):
                 self.num_batches_tracked += 1
         return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
+    def of_words(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, T, D] by the words' means and variances; zeros where there is no word."""
+        words = ~padding_mask(lengths, states.shape[1])
+        normal = self(states[words])  # [words, D]
+        return states.new_zeros(states.shape, dtype=normal.dtype).index_put((words,), normal)
+
 
 class Dense(nn.Module):
     """Linear → activation → batch norm → dropout, of vectors [B, D]."""
@@ -44,7 +51,7 @@ class Dense(nn.Module):
         init: Init,
     ):
         super().__init__()
-        self.linear = start_linear(nn.Linear(inputs, width), init)
+        self.linear = start_layer(nn.Linear(inputs, width), init)
         self.norm = BatchNorm(width) if batch_norm else nn.Identity()
         self.activation, self.dropout, self.l2 = activation, dropout, l2
 

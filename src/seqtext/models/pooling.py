@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.starting import Init, start_linear
+from seqtext.models.starting import Init, start_layer
 
 AttentionPer = Literal["word", "feature"]
 Pooling = Literal["last", "max", "mean", "max_mean", "attention"]
@@ -46,10 +46,10 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, features: int, init: Init, per: AttentionPer = "word"):
         super().__init__()
-        self.hidden = start_linear(nn.Linear(features, features), init)
+        self.hidden = start_layer(nn.Linear(features, features), init)
         self.score = None
         if per == "word":
-            self.score = start_linear(nn.Linear(features, 1, bias=False), init)
+            self.score = start_layer(nn.Linear(features, 1, bias=False), init)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, D]"""

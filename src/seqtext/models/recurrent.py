@@ -22,7 +22,6 @@ from seqtext.models.pooling import (
     at_position,
     max_over_time,
     mean_over_time,
-    padding_mask,
 )
 from seqtext.models.starting import start_recurrence
 from seqtext.options import Count, Rate, UserError, checked, one_each
@@ -106,10 +105,7 @@ class RecurrentClassifier(TextClassifier):
 
     def _between(self, states: Tensor, lengths: Tensor, gap: int) -> Tensor:
         if self.norms:
-            words = ~padding_mask(lengths, states.shape[1])
-            normed = self.norms[gap](states[words])
-            states = states.new_zeros(states.shape, dtype=normed.dtype)
-            states = states.index_put((words,), normed)
+            states = self.norms[gap].of_words(states, lengths)
         return F.dropout(states, self.between_dropout[gap], self.training)
 
     def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:

@@ -1,23 +1,27 @@
 """Starting values of layers."""
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from torch import Tensor, nn
 
 # keras: Glorot-uniform, recurrent weights orthogonal, biases zero but an LSTM's forget bias 1;
-# torch: torch's own; he_normal: as keras, with He-normal inputs of recurrent and dense layers and
-# a Glorot-normal output layer (study 4)
+# torch: torch's own; he_normal: as keras, but all other weights He-normal, the output layer's
+# Glorot-normal (study 4)
 Init = Literal["keras", "torch", "he_normal"]
 
 CUT_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2
 
 
-def start_linear(layer: nn.Linear, init: Init, output: bool = False) -> nn.Linear:
+Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
+
+
+def start_layer(layer: Layer, init: Init, output: bool = False) -> Layer:
     """The layer with new values; an output layer is Glorot-normal where others are He-normal."""
     if init == "torch":
         return layer
     if init == "he_normal":
-        _cut_normal(layer.weight, 2 / (sum(layer.weight.shape) if output else layer.in_features))
+        inputs = layer.weight[0].numel()
+        _cut_normal(layer.weight, 2 / (sum(layer.weight.shape) if output else inputs))
     else:
         nn.init.xavier_uniform_(layer.weight)
     if layer.bias is not None:

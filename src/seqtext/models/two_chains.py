@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.recurrence import Cell, Recurrence
-from seqtext.models.starting import start_linear
+from seqtext.models.starting import start_layer
 from seqtext.options import Count, Rate, checked
 
 
@@ -43,7 +43,7 @@ class TwoChains(TextClassifier):
         super().__init__(embedding, classes, features=verdicts + units, **head)
         dim, options = embedding.embedding_dim, (False, dropout, recurrent_dropout, self.init)
         self.chains = nn.ModuleList(Recurrence(cell, dim, units, *options) for _ in range(2))
-        self.verdict = start_linear(nn.Linear(units, verdicts), self.init, output=True)
+        self.verdict = start_layer(nn.Linear(units, verdicts), self.init, output=True)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""

@@ -93,7 +93,8 @@ def scores(
     Returns:
         For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
         that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
-        average_precision, mcc (Matthews correlation). For more: loss, accuracy,
+        average_precision, recall_at_precision_98 (the most of class 1 that can be found while 98 %
+        of what is taken for it is), mcc (Matthews correlation). For more: loss, accuracy,
         balanced_accuracy, macro_precision, macro_f1, weighted_f1, auroc and average_precision
         (one class against the rest, averaged), mcc, recall_<class name>.
     """
@@ -107,7 +108,10 @@ def scores(
     loss.update(loss_of(logits.float(), labels), weight=len(labels))
     values = metrics.compute()
     named = _two_classes(values) if classes == 2 else _many_classes(values, class_names)
-    named = {"loss": loss.compute(), "accuracy": values["accuracy"]} | named | ranking.compute()
+    ranked = ranking.compute()
+    if classes == 2:
+        ranked["recall_at_precision_98"] = ranked["recall_at_precision_98"][0]  # not its threshold
+    named = {"loss": loss.compute(), "accuracy": values["accuracy"]} | named | ranked
     return {name: float(value) for name, value in (named | {"mcc": values["mcc"]}).items()}
 
 
@@ -128,7 +132,11 @@ def _collection(classes: int) -> MetricCollection:
 def _ranking(classes: int) -> MetricCollection:
     if classes == 2:
         return MetricCollection(
-            {"auroc": tm.BinaryAUROC(), "average_precision": tm.BinaryAveragePrecision()}
+            {
+                "auroc": tm.BinaryAUROC(),
+                "average_precision": tm.BinaryAveragePrecision(),
+                "recall_at_precision_98": tm.BinaryRecallAtFixedPrecision(0.98),
+            }
         )
     return MetricCollection(
         {

@@ -151,6 +151,17 @@ def test_tensorboard(finished):
     assert b"optimizer.lr" in start
 
 
+def test_curves(finished):
+    """metrics.json has, epoch by epoch, what TensorBoard shows."""
+    curves = finished[0].finished()["curves"]
+    events = EventAccumulator(str(finished[0].path)).Reload()
+    for name in ("train/loss", "val/loss", "train/auroc", "val/auroc", "train/learning_rate"):
+        logged = [event.value for event in events.Scalars(name)]
+        assert len(logged) == 3
+        assert curves[name] == pytest.approx(logged, rel=1e-5)
+    assert "train/samples_per_second" not in curves
+
+
 def test_tuned_threshold(small, tmp_path, capfd):
     folder = RunFolder(tmp_path / "run")
     run(settings_of(*small, "threshold=tuned", "trainer.max_epochs=1", "optimizer.lr=1e-3"), folder)

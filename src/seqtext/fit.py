@@ -28,7 +28,7 @@ from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress
-from seqtext.results.tensorboard import EpochLogger
+from seqtext.results.tensorboard import EpochLogger, extend
 from seqtext.settings import Options, fresh_model
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Fitted(NamedTuple):
     began: when training did, by `time.perf_counter`
     seconds: of training, over all restarts
     earlier_seconds: the part of it before this process
+    curves: "train/<metric>" and "val/<metric>", a value per epoch
     """
 
     predictions: dict[str, Predictions]
@@ -47,6 +48,7 @@ class Fitted(NamedTuple):
     parameters: int
     began: float
     seconds: float
+    curves: dict[str, list[float]]
     earlier_seconds: float = 0.0
     best_epoch: int = 1
     epochs: int = 1
@@ -69,10 +71,13 @@ def fit_at_once(
     predictions = {part: _said(model, data, part) for part in PARTS}
     train = predictions.pop("train").scores()
     scores = predictions["val"].scores()
-    logger.log_metrics({f"train/{name}": value for name, value in train.items()}, step=0)
-    logger.log_metrics({f"val/{name}": value for name, value in scores.items()}, step=0)
-    score = scores[options.monitor.removeprefix("val/")]
-    return Fitted(predictions, score, model.parameters, began, seconds)
+    logged = {f"train/{name}": value for name, value in train.items()}
+    logged |= {f"val/{name}": value for name, value in scores.items()}
+    logger.log_metrics(logged, step=0)
+    extend(curves := {}, logged)
+    return Fitted(
+        predictions, logged[options.monitor], model.parameters, began, seconds, curves=curves
+    )
 
 
 def fit_in_epochs(
@@ -113,6 +118,7 @@ def fit_in_epochs(
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         began=began,
         seconds=progress.seconds,
+        curves=checkpoints.curves,
         earlier_seconds=progress.earlier_seconds,
         best_epoch=chosen["epoch"] + 1,
         epochs=checkpoints.epochs,

@@ -115,6 +115,7 @@ def _train_and_test(
         "source": data.source,
         "rows": data.rows(),
         "settings": settings,
+        "curves": fitted.curves,
     }
     return record(folder, logger, predictions, data.data.rows, settings, facts)
 

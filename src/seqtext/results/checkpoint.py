@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.options import UserError
 from seqtext.results.direction import is_better
+from seqtext.results.tensorboard import extend
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1
@@ -38,6 +39,7 @@ class Checkpoints(Checkpoint):
         self.seconds, self.description = 60 * minutes, description
         self.best_score: float | None = None
         self.epochs = 0  # finished so far
+        self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
         self._saved = time.monotonic()
         self._random_state: dict[str, Any] | None = None
 
@@ -58,6 +60,7 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Save after an epoch; the best first, since last.ckpt remembers which that was."""
         self.epochs = trainer.current_epoch + 1
+        extend(self.curves, trainer.callback_metrics)
         score = float(trainer.callback_metrics[self.monitor])
         if is_better(score, self.best_score, self.monitor):
             self.best_score = score
@@ -76,12 +79,13 @@ class Checkpoints(Checkpoint):
         self._random_state = checkpoint["random_state"]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score and the number of epochs so far."""
-        return {"best_score": self.best_score, "epochs": self.epochs}
+        """The best score, the number of epochs and their scores so far."""
+        return {"best_score": self.best_score, "epochs": self.epochs, "curves": self.curves}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
         self.best_score, self.epochs = state["best_score"], state["epochs"]
+        self.curves = state.get("curves", {})  # a run begun before curves were kept has none
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
         aside = path.with_suffix(".new")  # Lightning's own is not atomic across file systems

@@ -15,6 +15,7 @@ from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
+NO_CURVES = ("train/samples_per_second",)  # a time: it differs in a run that was broken
 
 
 class EpochLogger(TensorBoardLogger):
@@ -32,6 +33,13 @@ class EpochLogger(TensorBoardLogger):
 
     def save(self) -> None:
         """The settings are in .hydra already."""
+
+
+def extend(curves: dict[str, list[float]], metrics: Mapping[str, Any]) -> None:
+    """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each."""
+    for name, value in metrics.items():
+        if name.startswith(("train/", "val/")) and name not in NO_CURVES:
+            curves.setdefault(name, []).append(float(f"{float(value):.6g}"))
 
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:

@@ -1,0 +1,49 @@
+"""Compare finished runs: one table, tests of difference, figures; `python report.py --help`."""
+
+import argparse
+from pathlib import Path
+
+from seqtext.cli import told_simply
+
+EXAMPLES = """examples:
+  python report.py outputs/imdb-grid                   into outputs/imdb-grid/report/
+  python report.py outputs/* --metric accuracy --output report
+  python report.py outputs/* --results RESULTS.md      the five studies, theirs and ours
+
+Runs that differ in nothing but seed or fold are one row: mean ± standard deviation, n. The
+validation score orders the rows. Failed, pruned and unfinished jobs are listed with their reasons.
+With --results, runs of experiment=<data set>/best are "ours, best", model=tfidf is "tfidf", all
+others are "ours, faithful"; the command lines that made them are told.
+"""
+
+
+def arguments() -> argparse.Namespace:
+    """What stands on the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folders", nargs="+", type=Path, help="of runs, sweeps, or many of them")
+    parser.add_argument("--metric", help="that orders and is tested; default: the monitored one")
+    parser.add_argument("--output", type=Path, help="folder; default: <first folder>/report")
+    parser.add_argument("--results", type=Path, help="write this file instead: theirs and ours")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Read, write, say where."""
+    given = arguments()
+    from seqtext.report.report import sections_of, title_of, write_report
+    from seqtext.report.studies import METRICS, write_results
+
+    usual = METRICS if given.results else None
+    sections, unfinished = sections_of(given.folders, given.metric, usual)
+    if given.results:
+        written = [write_results(given.results, sections, unfinished)]
+    else:
+        output = given.output or given.folders[0] / "report"
+        written = write_report(output, title_of(given.folders), sections, unfinished)
+    print("\n".join(map(str, written)))
+
+
+if __name__ == "__main__":
+    told_simply(main)

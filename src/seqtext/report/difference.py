@@ -1,0 +1,80 @@
+"""Tests of difference, and the correction for making many."""
+
+from collections.abc import Sequence
+from math import sqrt
+from statistics import fmean, variance
+
+import numpy as np
+from scipy import stats
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """McNemar's test whether two classifiers are right equally often: the mid-p value.
+
+    Exact in the binomial distribution, and less timid than the exact p (Fagerland, Lydersen and
+    Laake, 2013: "The McNemar test for binary matched-pairs data: mid-p and asymptotic are better
+    than exact conditional").
+
+    Args:
+        only_first, only_second: rows on which only the one of them is right
+    """
+    fewer, total = min(only_first, only_second), only_first + only_second
+    if total == 0:
+        return 1.0
+    half = stats.binom(total, 0.5)
+    return float(min(1.0, 2 * half.cdf(fewer) - half.pmf(fewer)))
+
+
+def holm(values: Sequence[float | None]) -> list[float | None]:
+    """p values corrected for their number (Holm, 1979); None stays None and does not count."""
+    known = sorted((p, place) for place, p in enumerate(values) if p is not None)
+    corrected: list[float | None] = [None] * len(values)
+    highest = 0.0
+    for rank, (p, place) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        corrected[place] = highest
+    return corrected
+
+
+def corrected_t(differences: Sequence[float], test_share: float) -> float | None:
+    """Paired t-test over J repetitions whose training rows overlap (Nadeau and Bengio, 2003).
+
+    The usual variance of a mean, s²/J, takes the repetitions for independent; (1/J + test_share)
+    s² does not. Over seeds alone, on one split, it is timid: it also allows for what other training
+    rows would have changed, which such repetitions cannot show.
+
+    Args:
+        differences: [J] of the scores of matched runs
+        test_share: test rows per training row
+
+    Returns:
+        The two-sided p value; None for fewer than two differences.
+    """
+    if len(differences) < 2:
+        return None
+    mean, spread = fmean(differences), variance(differences)
+    if spread == 0:
+        return 1.0 if mean == 0 else 0.0
+    t = mean / sqrt((1 / len(differences) + test_share) * spread)
+    return float(2 * stats.t.sf(abs(t), len(differences) - 1))
+
+
+def p_of_difference(
+    difference: float, over_rows: float, over_runs: Sequence[tuple[float, int]] = ()
+) -> float:
+    """Two-sided p value of a difference of means: other rows, and other seeds, vary it.
+
+    A normal test with the bootstrap's variance, which no number of resamples limits from below as
+    it does the share of them beyond zero. Where runs were repeated the variances of their means are
+    added, and the degrees of freedom are Welch and Satterthwaite's; those of the rows are many.
+
+    Args:
+        over_rows: the bootstrap's variance of the difference
+        over_runs: of each group with more than one run: variance of its mean, number of runs
+    """
+    total = over_rows + sum(v for v, _ in over_runs)
+    if total == 0:
+        return 1.0 if difference == 0 else 0.0
+    uncertain = sum(v**2 / (runs - 1) for v, runs in over_runs)
+    freedom = total**2 / uncertain if uncertain else np.inf
+    return float(2 * stats.t.sf(abs(difference) / sqrt(total), freedom))

@@ -1,0 +1,186 @@
+"""Runs that differ in nothing but seed or fold belong together."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan
+from statistics import fmean, stdev
+from typing import Any
+
+from seqtext.report.runs import Run
+from seqtext.results.direction import direction
+
+REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
+NO_MATTER = (  # where files lie and which machine works: changes no score
+    *("cache", "checkpoint_minutes", "name", "best_of", "trainer.accelerator"),
+    *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
+)
+REFERENCE = "tfidf"  # the model that is a reference in every table
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of the same settings, one per seed and fold.
+
+    settings: those that tell it from the other groups of its data set, in the order of `label`
+    """
+
+    label: str
+    settings: dict[str, Any]
+    runs: tuple[Run, ...]
+
+    @property
+    def model(self) -> str:
+        """Name of the architecture."""
+        return self.runs[0].metrics["model"]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it stands for what a user would take instead."""
+        return self.model == REFERENCE
+
+    def values(self, *keys: str) -> list[float]:
+        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one."""
+        found = []
+        for run in self.runs:
+            value: Any = run.metrics
+            for key in keys:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            found += [] if value is None else [float(value)]
+        return found
+
+    def mean(self, *keys: str) -> float | None:
+        """Over seeds and folds."""
+        return fmean(values) if (values := self.values(*keys)) else None
+
+    def std(self, *keys: str) -> float | None:
+        """Over seeds and folds (of a sample, n - 1); None for one run."""
+        return stdev(values) if len(values := self.values(*keys)) > 1 else None
+
+
+def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """In the order of their names."""
+    sets = defaultdict(list)
+    for run in runs:
+        sets[run.metrics["dataset"]].append(run)
+    return dict(sorted(sets.items()))
+
+
+def main_metric(runs: Sequence[Run]) -> str:
+    """What most of these runs monitored, without its part."""
+    counts = Counter(run.metrics["monitor"].removeprefix("val/") for run in runs)
+    return counts.most_common(1)[0][0]
+
+
+def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
+    """The groups of one data set's runs, the best by validation first.
+
+    Of runs with the same settings, seed and fold only the last by name counts: a run that was
+    repeated says nothing new of the spread.
+
+    Returns:
+        The groups, and how many such repeated runs were left out.
+    """
+    found: dict[str, dict[Any, Run]] = defaultdict(dict)
+    for run in sorted(runs, key=lambda run: str(run.path)):
+        found[json.dumps(_identity(run), sort_keys=True, default=str)][run.seed, run.split] = run
+    members = [tuple(group.values()) for group in found.values()]
+    labelled = []
+    for reference in (False, True):  # apart: most options say nothing to the reference
+        own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
+        told = _told_apart([group[0] for group in own])
+        labelled += [Group(label_of(s), s, runs) for s, runs in zip(told, own, strict=True)]
+    return in_order(labelled, metric), len(runs) - sum(map(len, members))
+
+
+def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
+    """The best validation score first, groups without one last: the test part never chooses."""
+    sign = 1 if direction(metric) == "min" else -1
+
+    def place(group: Group) -> tuple[bool, float]:
+        score = group.mean("val", metric)
+        unknown = score is None or isnan(score)
+        return unknown, 0.0 if unknown else sign * score
+
+    return sorted(groups, key=place)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as ``group.option``, without what names classes and what cannot matter."""
+    found = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{prefix}{name}.")
+        elif not name.startswith("_") and prefix + name not in NO_MATTER:
+            found[prefix + name] = value
+    return found
+
+
+def label_of(settings: Mapping[str, Any]) -> str:
+    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name."""
+    last = Counter(name.rpartition(".")[2] for name in settings)
+    words = []
+    for name, value in settings.items():
+        short = name.rpartition(".")[2]
+        if name == "experiment":
+            words.append(str(value).rpartition("/")[2])
+        elif name == "model":
+            words.append(str(value))
+        elif value is not ABSENT:
+            words.append(f"{short if last[short] == 1 else name}={shown(value)}")
+    return " ".join(words)
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.replace(" ", "")
+
+
+ABSENT = "–"  # the value of an option that a model does not have
+
+
+def _identity(run: Run) -> list[Any]:
+    settings = flat(run.metrics["settings"])
+    return [run.metrics["model"], {k: v for k, v in settings.items() if k not in REPEATED}]
+
+
+def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Of each run what tells it from the others.
+
+    First the model and the other choices (embedding, experiment …) that differ, then options: those
+    that differ under the same choices, and those that someone typed. What a choice brings along is
+    left out.
+    """
+    settings = [flat(run.metrics["settings"]) for run in runs]
+    names = ["model", *_differing([_choices(run) for run in runs])]
+    choices = [{name: _choices(run).get(name, ABSENT) for name in names} for run in runs]
+    typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
+    alike = defaultdict(list)
+    for choice, options in zip(choices, settings, strict=True):
+        alike[tuple(choice.values())].append(options)
+    differing = set().union(*(_differing(options) for options in alike.values()))
+    differing |= {name for name in _differing(settings, absent=False) if name in typed}
+    order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
+    order = [name for name in order if name not in REPEATED]
+    order.sort(key=lambda name: not name.startswith("model."))
+    return [
+        choice | {name: options.get(name, ABSENT) for name in order}
+        for choice, options in zip(choices, settings, strict=True)
+    ]
+
+
+def _choices(run: Run) -> dict[str, str]:
+    own = {name: v for name, v in run.choices.items() if name not in ("dataset", "trainer")}
+    return {"model": run.metrics["model"], **{k: v for k, v in own.items() if k != "model"}}
+
+
+def _differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
+    """Names that have more than one value; to be absent is one too, unless told otherwise."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    values = {
+        name: {shown(each.get(name, ABSENT)) for each in settings if absent or name in each}
+        for name in names
+    }
+    return [name for name in names if len(values[name]) > 1]

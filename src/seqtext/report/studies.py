@@ -1,0 +1,123 @@
+"""RESULTS.md: each study's numbers beside ours, from finished runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqtext.options import UserError
+from seqtext.report.compare import verdict
+from seqtext.report.groups import Group
+from seqtext.report.references import Reference
+from seqtext.report.report import Section, notes
+from seqtext.report.runs import Unfinished
+from seqtext.report.table import Cell, Row, Table, duration, markdown
+from seqtext.results.folder import write_atomically
+
+STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
+METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
+    "spam": "f1",
+    "amazon": "accuracy",
+    "tweets": "f1",
+    "imdb": "accuracy",
+    "clothing": "weighted_f1",
+}
+BEST = "best"  # experiment=<data set>/best is our own setting, the others are the studies'
+HEAD = """# Results
+
+For each of the five studies: what it reported, and what its settings and ours give here. In every
+row validation chose the epoch and the order; the test part was read once. ± is the standard
+deviation over n runs that differ in seed or fold. What others reported was measured on other rows
+than ours, mostly in one run.
+"""
+
+
+def write_results(
+    path: Path, sections: Sequence[Section], unfinished: Sequence[Unfinished]
+) -> Path:
+    """Write the file; gives its path.
+
+    Raises:
+        UserError: if no run is on a data set of the studies.
+    """
+    known = [section for section in sections if section.dataset in STUDIES]
+    if not known:
+        raise UserError(
+            f"--results {path}: no run is on a data set of the studies ({', '.join(STUDIES)})."
+        )
+    known.sort(key=lambda section: STUDIES[section.dataset])
+    parts = [HEAD, *map(_study, known)]
+    if unfinished:
+        lines = [f"- `{job.name}`: {job.status}, {job.reason}" for job in unfinished]
+        parts.append("\n".join(["## Without a result", "", *lines, ""]))
+    write_atomically(path, "\n".join(parts))
+    return path
+
+
+def _study(section: Section) -> str:
+    commands = "\n".join(section.commands())
+    return "\n".join(
+        [
+            f"## Study {STUDIES[section.dataset]}: {section.dataset}",
+            "",
+            section.about(),
+            "",
+            markdown(_in_short(section)),
+            " ".join(verdict(section.comparison)),
+            "",
+            f"{_minutes(section)} Command lines:",
+            "",
+            f"```bash\n{commands}\n```",
+            "",
+            "<details><summary>All rows</summary>",
+            "",
+            markdown(section.table),
+            *notes(section),
+            "</details>",
+            "",
+        ]
+    )
+
+
+def _in_short(section: Section) -> Table:
+    """Theirs, ours with their settings, ours, TF-IDF: of each the best; ours by validation."""
+    rows: dict[str, Row] = {}
+    own = section.table.rows[: len(section.groups)]
+    if theirs := _their_best(section):
+        label = f"theirs: {theirs.label.partition(': ')[2]}"
+        (row,) = (row for row in section.table.rows if row.label == theirs.label)
+        rows["theirs"] = row._replace(label=label, kind="ours")
+    for group, row in zip(section.groups, own, strict=True):
+        label = row.label if group.is_reference else f"{whose(group)}: {row.label}"
+        rows.setdefault(whose(group), row._replace(label=label, kind="ours"))
+    order = ("theirs", "ours, faithful", "ours, best", "tfidf")
+    few = [rows[name] for name in order if name in rows]
+    unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
+    return Table(section.table.columns, unmarked)
+
+
+def whose(group: Group) -> str:
+    """As the first column calls a group."""
+    if group.is_reference:
+        return "tfidf"
+    experiment = group.runs[0].choices.get("experiment", "")
+    return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"
+
+
+def _their_best(section: Section) -> Reference | None:
+    """The study's own best row, by the score that most of its rows have."""
+    theirs = [other for other in section.others if other.study.startswith("study")]
+    names = [name for other in theirs for name in other.scores]
+    if not names:
+        return None
+    usual = max(names, key=names.count)
+    return max(theirs, key=lambda other: other.scores.get(usual, 0.0))
+
+
+def _minutes(section: Section) -> str:
+    totals: dict[str, list[float]] = {}
+    for group in section.groups:
+        totals.setdefault(whose(group), []).extend(group.values("seconds", "total"))
+    said = [
+        f"{name} {duration(sum(s))} ({len(s)} {'runs' if len(s) > 1 else 'run'})"
+        for name, s in totals.items()
+    ]
+    return f"Time in all: {', '.join(said)}."

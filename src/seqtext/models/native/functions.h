@@ -52,6 +52,7 @@ enum { TANH, SIGMOID, RELU, LINEAR, HARD_SIGMOID, ELU, SELU, SOFTSIGN, LEAKY_REL
 constexpr double SELU_SCALE = 1.0507009873554804934193349852946;
 constexpr double SELU_ALPHA = 1.6732632423543772848170429916717 * SELU_SCALE;
 constexpr double LEAK = 0.2;
+template <class T> constexpr T SIXTH = 1.0f / 6;  // as rounded as torch's own, of doubles too
 
 template <class T> void apply(Int kind, T *y, Int n) {
     const auto with = [=](auto function) { map(y, y, n, function); };
@@ -77,7 +78,7 @@ template <class T> void slope(Int kind, const T *value, T *out, Int n) {
     case SIGMOID: return with([](T y) { return y - y * y; });
     case RELU: return with([](T y) { return T(y > 0 ? 1 : 0); });
     case LINEAR: return with([](T) { return T(1); });
-    case HARD_SIGMOID: return with([](T y) { return y > 0 && y < 1 ? T(1) / 6 : T(0); });
+    case HARD_SIGMOID: return with([](T y) { return y > 0 && y < 1 ? SIXTH<T> : T(0); });
     case ELU: return with([](T y) { return y > 0 ? 1 : y + 1; });
     case SELU: return with([](T y) { return y > 0 ? T(SELU_SCALE) : y + T(SELU_ALPHA); });
     case SOFTSIGN: return with([](T y) { T left = 1 - (y < 0 ? -y : y); return left * left; });

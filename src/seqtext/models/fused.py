@@ -27,14 +27,13 @@ WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 
 @dataclass(frozen=True)
 class Kind:
-    """A cell of native/cells.h: its number there, and numbers kept per step and unit."""
+    """A cell of native/cells.h: its number there, and the numbers it saves per step and unit."""
 
     number: int
     saved: int
-    changes: int
 
 
-KINDS = {nn.RNN: Kind(0, 1, 1), nn.LSTM: Kind(1, 5, 4), nn.GRU: Kind(2, 4, 4)}
+KINDS = {nn.RNN: Kind(0, 0), nn.LSTM: Kind(1, 5), nn.GRU: Kind(2, 4)}
 
 
 class _Call(ctypes.Structure):
@@ -42,7 +41,7 @@ class _Call(ctypes.Structure):
 
     NUMBERS = "cell activation recurrent_activation reverse threads texts steps inputs units"
     TENSORS = (
-        "lengths x w_ih w_hh b_ih b_hh input_mask mask states saved gradient change "
+        "lengths x w_ih w_hh b_ih b_hh input_mask mask states saved gradient "
         "d_x d_w_ih d_w_hh d_b_ih d_b_hh"
     )
     _fields_ = [
@@ -123,7 +122,6 @@ class _Recurrence(torch.autograd.Function):
         tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
         x, threads = tensors["x"], torch.get_num_threads()
         tensors["gradient"] = gradient.contiguous()
-        tensors["change"] = x.new_empty(*x.shape[:2], ctx.kind.changes * ctx.numbers["units"])
         tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         of_threads = [x.new_zeros(threads, *tensors[name].shape) for name in WEIGHTS]
         tensors |= {f"d_{name}": d for name, d in zip(WEIGHTS, of_threads, strict=True)}

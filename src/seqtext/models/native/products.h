@@ -104,9 +104,11 @@ template <class T> struct Packed {
         }
     }
 
-    void times(Int group, Left<T> a, Int rows, T *out, Int out_row) const {  // out = a · matrix
-        const T *panel = data + group * panels<T>(columns) * PANEL<T> * depth;
-        for (Int j = 0; j < columns; j += PANEL<T>, panel += PANEL<T> * depth)
-            tiles<T, TILE_ROWS>(a, rows, depth, panel, out + j, out_row, columns - j, false);
+    // Of each group, out [rows, columns] = a [rows, depth] · its matrix
+    void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int out_group, Int out_row) const {
+        const T *panel = data;
+        for (Int g = 0; g < groups; ++g, a += a_group, out += out_group)
+            for (Int j = 0; j < columns; j += PANEL<T>, panel += PANEL<T> * depth)
+                tiles<T, TILE_ROWS>({a, a_row, 1}, rows, depth, panel, out + j, out_row, columns - j, false);
     }
 };

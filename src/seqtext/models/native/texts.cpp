@@ -1,15 +1,15 @@
 // SimpleRNN, LSTM and GRU over whole texts on a CPU, forward and backward; fused.py calls it.
 //
-// Each thread takes texts of its own through all steps and waits for no other: one small matrix
-// product per step, then one pass over each text's gates. What does not depend on neighbouring
-// steps, the inputs' part and the gradients of the weights, is one product for whole texts.
+// Each thread takes texts of its own through all steps and waits for no other. Per step: the matrix
+// products of all its texts, then one pass over each text's gates; what they need lies in the
+// processor's cache. The gradients of the weights gather the changes of some steps at a time.
 
 #include <omp.h>
 
 #include "cells.h"
 #include "products.h"
 
-constexpr Int GATHERED = 256;  // steps of texts whose part of the weights' gradients is one product
+constexpr Int GATHERED = 256;  // rows whose part of the weights' gradients is one product
 
 template <class T> void scaled(const T *from, const T *factors, Int n, T *to) {
     if (!factors) return void(std::copy(from, from + n, to));
@@ -33,135 +33,125 @@ template <class T, class Cell> struct Texts {  // those of one thread
     const Int S = c.steps, E = c.inputs, U = c.units;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, count = c.texts * (thread + 1) / threads - first;
-    // The numbers of a step's row; gates share a product of `each` columns where masks do not differ.
+    // Gates share one product where their masks do not differ: `each` columns in a group.
     Int gates = Cell::GATES * U, saved = Cell::SAVED * U, changes = Cell::CHANGES * U;
     Int groups = c.mask ? Cell::GATES : 1, each = gates / groups;
     Int input_groups = c.input_mask ? Cell::GATES : 1, input_each = gates / input_groups;
 
-    bool has(Int b, Int step) const { return step < c.lengths[b]; }
-    Int row(Int b, Int step) const {
+    bool has(Int i, Int step) const { return step < c.lengths[first + i]; }
+    Int row(Int i, Int step) const {
+        const Int b = first + i;
         return b * S + (c.reverse ? c.lengths[b] - 1 - step : step);
     }
     Int longest() const {
         Int steps = 0;
-        for (Int b = first; b < first + count; ++b) steps = std::max(steps, c.lengths[b]);
+        for (Int i = 0; i < count; ++i) steps = std::max(steps, c.lengths[first + i]);
         return steps;
     }
-    const T *factors(const T *mask, Int group, Int b, Int n) const {
-        return mask ? mask + (group * c.texts + b) * n : nullptr;
+    const T *factors(const T *mask, Int group, Int i, Int n) const {
+        return mask ? mask + (group * c.texts + first + i) * n : nullptr;
     }
     void clear(T *rows, Int n) const {  // what stands behind the texts' ends
         for (Int b = first; b < first + count; ++b)
             std::fill(rows + (b * S + c.lengths[b]) * n, rows + (b + 1) * S * n, T(0));
     }
-
-    void project(const Packed<T> &w_ih) const {
-        Buffer<T> masked(c.input_mask ? S * E : 0);
-        for (Int b = first; b < first + count; ++b)
-            for (Int g = 0; g < input_groups; ++g) {
-                const T *x = c.x + b * S * E, *m = factors(c.input_mask, g, b, E);
-                for (Int t = 0; m && t < c.lengths[b]; ++t)
-                    scaled(x + t * E, m, E, masked + t * E);
-                w_ih.times(g, {m ? masked : x, E, 1}, c.lengths[b],
-                           c.saved + b * S * saved + g * input_each, saved);
-            }
+    auto gate(const T *product, Int parts, Int i) const {  // of text i, in products [parts, count, …]
+        return [=](Int g) {
+            return product + (parts == 1 ? i * gates + g * U : (g * count + i) * U);
+        };
     }
 
-    void forward(const Packed<T> &w_hh) const {
-        Buffer<T> state(count * U), carry(count * U), seen(groups * count * U);
-        Buffer<T> product(count * gates);
+    void forward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
+        Buffer<T> state(count * U), carry(count * U), from_inputs(count * gates);
+        Buffer<T> read(input_groups * count * E), seen(groups * count * U), from_states(count * gates);
         for (Int step = 0, steps = longest(); step < steps; ++step) {
-            for (Int g = 0; g < groups; ++g)
-                w_hh.times(g, {seen + g * count * U, U, 1}, count, product + g * count * each, each);
+            for (Int g = 0; g < input_groups; ++g)
+                for (Int i = 0; i < count; ++i)
+                    if (has(i, step))
+                        scaled(c.x + row(i, step) * E, factors(c.input_mask, g, i, E), E,
+                               read + (g * count + i) * E);
+            w_ih.times(read, count * E, E, count, from_inputs, count * input_each, input_each);
+            w_hh.times(seen, count * U, U, count, from_states, count * each, each);
             for (Int i = 0; i < count; ++i) {
-                const Int b = first + i, now = row(b, step);
-                if (!has(b, step)) continue;
-                const auto gate = [&](Int g) -> const T * {
-                    return product + (groups == 1 ? i * gates + g * U : (g * count + i) * U);
-                };
+                if (!has(i, step)) continue;
+                const Int now = row(i, step);
                 T *h = state + i * U;
-                Cell::forward(c, gate, c.saved + now * saved, h, carry + i * U);
+                Cell::forward(c, gate(from_inputs, input_groups, i), gate(from_states, groups, i),
+                              c.saved + now * saved, h, carry + i * U);
                 std::copy(h, h + U, c.states + now * U);
                 for (Int g = 0; g < groups; ++g)
-                    scaled(h, factors(c.mask, g, b, U), U, seen + (g * count + i) * U);
+                    scaled(h, factors(c.mask, g, i, U), U, seen + (g * count + i) * U);
             }
         }
         clear(c.states, U);
     }
 
-    void backward(const Packed<T> &w_hh) const {
-        Buffer<T> d_state(count * U), d_carry(count * U), change(count * gates);
-        Buffer<T> product(groups * count * U), slopes(6 * U), none(saved);
+    void backward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
+        const Int kept = std::max<Int>(1, GATHERED / std::max<Int>(1, count));  // steps
+        Buffer<T> change(kept * count * changes), d_state(count * U), d_carry(count * U);
+        Buffer<T> to_inputs(c.d_x ? input_groups * count * E : 0), to_states(groups * count * U);
         for (Int step = longest() - 1; step >= 0; --step) {
-            for (Int i = 0; i < count; ++i) {
-                const Int b = first + i, now = row(b, step), before = row(b, step - 1);
-                if (!has(b, step)) continue;
-                T *d = d_state + i * U, *to = c.change + now * changes;
-                add(c.gradient + now * U, U, d);
-                Cell::backward(c, c.saved + now * saved, step ? c.saved + before * saved : none + 0,
-                               step ? c.states + before * U : none + 0, d, d_carry + i * U, to,
-                               slopes + 0);
-                add(to, gates, c.d_b_ih + thread * gates);
-                add(to + changes - gates, gates, c.d_b_hh + thread * gates);
-                std::copy(to + changes - gates, to + changes, change + i * gates);
-            }
-            for (Int g = 0; g < groups; ++g)
-                w_hh.times(g, {change + g * each, gates, 1}, count, product + g * count * U, U);
-            for (Int g = 0; g < groups; ++g)
+            T *now = change + step % kept * count * changes;
+            cells(step, now, d_state, d_carry);
+            w_hh.times(now + changes - gates, each, changes, count, to_states, count * U, U);
+            spread(to_states, groups, c.mask, U, step, [&](Int i) { return d_state + i * U; });
+            if (c.d_x) {
+                w_ih.times(now, input_each, changes, count, to_inputs, count * E, E);
                 for (Int i = 0; i < count; ++i)
-                    if (has(first + i, step))
-                        add(product + (g * count + i) * U, factors(c.mask, g, first + i, U), U,
-                            d_state + i * U);
-        }
-        clear(c.change, changes);
-    }
-
-    void inputs(const Packed<T> &w_ih) const {
-        Buffer<T> part(c.input_mask ? S * E : 0);
-        for (Int b = first; b < first + count; ++b) {
-            T *to = c.d_x + b * S * E;
-            const T *from = c.change + b * S * changes;
-            if (!c.input_mask) {
-                w_ih.times(0, {from, changes, 1}, c.lengths[b], to, E);
-                continue;
+                    if (T *to = c.d_x + row(i, step) * E; has(i, step)) std::fill(to, to + E, T(0));
+                spread(to_inputs, input_groups, c.input_mask, E, step,
+                       [&](Int i) { return c.d_x + row(i, step) * E; });
             }
-            std::fill(to, to + S * E, T(0));
-            for (Int g = 0; g < input_groups; ++g) {
-                w_ih.times(g, {from + g * U, changes, 1}, c.lengths[b], part, E);
-                for (Int t = 0; t < c.lengths[b]; ++t)
-                    add(part + t * E, factors(c.input_mask, g, b, E), E, to + t * E);
+            if (step % kept == 0) weights(change, step, std::min(kept, longest() - step));
+        }
+        if (c.d_x) clear(c.d_x, E);
+    }
+
+    void cells(Int step, T *change, T *d_state, T *d_carry) const {
+        Buffer<T> slopes(6 * U), none(std::max(saved, U));
+        for (Int i = 0; i < count; ++i, change += changes, d_state += U, d_carry += U) {
+            if (!has(i, step)) continue;
+            const Int now = row(i, step), before = row(i, step - 1);
+            add(c.gradient + now * U, U, d_state);
+            Cell::backward(c, c.saved + now * saved, step ? c.saved + before * saved : none + 0,
+                           c.states + now * U, step ? c.states + before * U : none + 0, d_state,
+                           d_carry, change, slopes + 0);
+            add(change, gates, c.d_b_ih + thread * gates);
+            add(change + changes - gates, gates, c.d_b_hh + thread * gates);
+        }
+    }
+
+    template <class To>
+    void spread(const T *products, Int parts, const T *mask, Int n, Int step, To to) const {
+        for (Int g = 0; g < parts; ++g)
+            for (Int i = 0; i < count; ++i, products += n)
+                if (has(i, step)) add(products, factors(mask, g, i, n), n, to(i));
+    }
+
+    void weights(const T *change, Int step, Int steps) const {  // of some steps, from `step` on
+        gather(c.d_w_ih + thread * gates * E, change, input_groups, E, steps, [&](Int g, Int s, Int i) {
+            if (!has(i, step + s)) return Line<T>{};
+            return Line<T>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
+        });
+        change += changes - gates;
+        gather(c.d_w_hh + thread * gates * U, change, groups, U, steps, [&](Int g, Int s, Int i) {
+            if (step + s == 0 || !has(i, step + s)) return Line<T>{};
+            return Line<T>{c.states + row(i, step + s - 1) * U, 1, factors(c.mask, g, i, U)};
+        });
+    }
+
+    // out [gates, columns] += the changes, transposed, · lines
+    template <class Lines>
+    void gather(T *out, const T *change, Int parts, Int columns, Int steps, Lines lines) const {
+        const Int rows = gates / parts, depth = steps * count;
+        Buffer<T> panel(depth * PANEL<T>);
+        for (Int g = 0; g < parts; ++g)
+            for (Int j = 0; j < columns; j += PANEL<T>) {
+                pack(panel + 0, depth, j, columns,
+                     [&](Int k) { return lines(g, k / count, k % count); });
+                tiles<T, TILE_ROWS>({change + g * rows, 1, changes}, rows, depth, panel,
+                                    out + g * rows * columns + j, columns, columns - j, true);
             }
-        }
-        clear(c.d_x, E);
-    }
-
-    // out [gates, columns] += the changes of all rows, transposed, · their lines
-    template <class Lines> void gather(T *out, const T *change, Int parts, Int columns, Lines lines) const {
-        const Int texts = std::max<Int>(1, GATHERED / S), rows = gates / parts;
-        Buffer<T> panel(texts * S * PANEL<T>);
-        for (Int b = first; b < first + count; b += texts) {
-            const Int depth = std::min(texts, first + count - b) * S;
-            for (Int g = 0; g < parts; ++g)
-                for (Int j = 0; j < columns; j += PANEL<T>) {
-                    pack(panel + 0, depth, j, columns,
-                         [&](Int k) { return lines(g, b + k / S, k % S); });
-                    tiles<T, TILE_ROWS>({change + b * S * changes + g * rows, 1, changes}, rows, depth,
-                                        panel, out + g * rows * columns + j, columns, columns - j, true);
-                }
-        }
-    }
-
-    void weights() const {
-        T *d_w_ih = c.d_w_ih + thread * gates * E, *d_w_hh = c.d_w_hh + thread * gates * U;
-        gather(d_w_ih, c.change, input_groups, E, [&](Int g, Int b, Int t) -> Line<T> {
-            if (t >= c.lengths[b]) return {};
-            return {c.x + (b * S + t) * E, 1, factors(c.input_mask, g, b, E)};
-        });
-        gather(d_w_hh, c.change + changes - gates, groups, U, [&](Int g, Int b, Int t) -> Line<T> {
-            const Int before = c.reverse ? t + 1 : t - 1;
-            if (before < 0 || std::max(t, before) >= c.lengths[b]) return {};
-            return {c.states + (b * S + before) * U, 1, factors(c.mask, g, b, U)};
-        });
     }
 };
 
@@ -175,8 +165,7 @@ template <class T, class Cell> void forward(const Call<T> &c) {
         w_ih.fill();
         w_hh.fill();
         const Texts<T, Cell> texts{c};
-        texts.project(w_ih);
-        texts.forward(w_hh);
+        texts.forward(w_ih, w_hh);
     }
 }
 
@@ -190,9 +179,7 @@ template <class T, class Cell> void backward(const Call<T> &c) {
         w_ih.fill();
         w_hh.fill();
         const Texts<T, Cell> texts{c};
-        texts.backward(w_hh);
-        if (c.d_x) texts.inputs(w_ih);
-        texts.weights();
+        texts.backward(w_ih, w_hh);
     }
 }
 

@@ -1,12 +1,12 @@
-"""The recurrences for any activation: against torch's modules, plain autograd and differences."""
+"""Both forms of the recurrences: against torch's modules, plain autograd and differences."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.models import cells, fused, plain
 from seqtext.models.activations import ACTIVATIONS
-from seqtext.models.cells import recur
 
 CELLS = [nn.RNN, nn.LSTM, nn.GRU]
 LENGTHS = torch.tensor([4, 1, 3])
@@ -20,6 +20,23 @@ def cell(request) -> nn.RNNBase:
     for parameter in made.parameters():
         nn.init.normal_(parameter, std=0.7)
     return made
+
+
+@pytest.fixture(params=["fused", "plain"])
+def recur(request):
+    """`cells.recur`, which takes the fused form where it can; or the plain one."""
+    if request.param == "fused":
+        if not fused.library():
+            pytest.skip("There is no compiled operator here.")
+        return cells.recur
+    options = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    options |= {"input_mask": None, "mask": None}
+
+    def recur(cell, x, lengths, *positional, **named):
+        given = dict(zip(options, positional, strict=False))
+        return plain.recur(cell, x, lengths, **{**options, **given, **named})
+
+    return recur
 
 
 def vectors() -> Tensor:
@@ -68,27 +85,31 @@ def same(cell: nn.RNNBase, ours, theirs) -> None:
         torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)
 
 
-def test_equals_torchs_module(cell):
+def test_equals_torchs_module(recur, cell):
     same(cell, lambda x: recur(cell, x, LENGTHS), lambda x: cell(x)[0])
 
 
-def test_torchs_relu():
+def test_torchs_relu(recur):
     cell = nn.RNN(3, 2, batch_first=True, nonlinearity="relu").double()
     same(cell, lambda x: recur(cell, x, LENGTHS, "relu"), lambda x: cell(x)[0])
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])
-def test_equals_the_definition(cell, activation, masked):
+def test_equals_the_definition(recur, cell, activation, masked):
     """The gates' function changes too."""
     gate = "hard_sigmoid" if masked else activation
-    options = activation, gate, mask_of(cell) if masked else None
-    same(cell, lambda x: recur(cell, x, LENGTHS, *options), lambda x: slow(cell, x, *options))
+    functions, mask = (activation, gate), mask_of(cell) if masked else None
+    same(
+        cell,
+        lambda x: recur(cell, x, LENGTHS, *functions, mask=mask),
+        lambda x: slow(cell, x, *functions, mask),
+    )
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", "softplus", "linear"])
-def test_gradients_are_differences(cell, activation, masked):
+def test_gradients_are_differences(recur, cell, activation, masked):
     names, values = zip(*cell.named_parameters(), strict=True)
     mask = mask_of(cell) if masked else None
 
@@ -103,24 +124,27 @@ def test_gradients_are_differences(cell, activation, masked):
     assert torch.autograd.gradcheck(states, inputs)
 
 
-def test_inputs_of_each_gate(cell):
+def test_inputs_of_each_gate(recur, cell):
     """As if every gate were a cell of its own, seen from its inputs: zero weights hide others."""
-    gates = len(cell.weight_hh_l0) // 2
-    x = vectors()
-    same_for_all = recur(cell, x.expand(gates, -1, -1, -1), LENGTHS)
-    torch.testing.assert_close(same_for_all, recur(cell, x, LENGTHS), atol=1e-12, rtol=0)
+    gates, x = len(cell.weight_hh_l0) // 2, vectors()
+    same(
+        cell,
+        lambda x: recur(cell, x, LENGTHS, input_mask=x.new_full((gates, 3, 3), 1.5)),
+        lambda x: recur(cell, 1.5 * x, LENGTHS),
+    )
     for gate in range(gates):
-        other = x.detach().expand(gates, -1, -1, -1).clone()
-        other[gate] = 0
+        mask = x.new_ones(gates, 3, 3)
+        mask[gate] = 0
         blind = type(cell)(3, 2, batch_first=True).double()
         blind.load_state_dict(cell.state_dict())
         with torch.no_grad():
             blind.weight_ih_l0[2 * gate : 2 * gate + 2] = 0
         expected = recur(blind, x, LENGTHS)
-        torch.testing.assert_close(recur(cell, other, LENGTHS), expected, atol=1e-12, rtol=0)
+        ours = recur(cell, x, LENGTHS, input_mask=mask)
+        torch.testing.assert_close(ours, expected, atol=1e-12, rtol=0)
 
 
-def test_nothing_grows_behind_the_end(cell):
+def test_nothing_grows_behind_the_end(recur, cell):
     """A state that would double with each step stays zero in padding, and so do gradients."""
     with torch.no_grad():
         for parameter in cell.parameters():
@@ -134,7 +158,7 @@ def test_nothing_grows_behind_the_end(cell):
     assert cell.weight_hh_l0.grad.isfinite().all()
 
 
-def test_autocast(cell):
+def test_autocast(recur, cell):
     """Only the inputs are rounded; the backward pass is the same within autocast and after it."""
     cell.float()
     x, gradients = vectors().detach().float(), []

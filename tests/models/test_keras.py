@@ -124,7 +124,7 @@ def test_dropout_under_the_same_masks(kind, activation, dtype):
         in_order[rate][0] if gates == 1 else in_order[rate]
     )
     x, x_keras = vectors(dtype), vectors(dtype)
-    ours = recur(cell, x * masks[0.2][:, :, None], LENGTHS, activation, mask=masks[0.3])[words]
+    ours = recur(cell, x, LENGTHS, activation, "sigmoid", masks[0.2], masks[0.3])[words]
     theirs = layer(x_keras, mask=words, training=True)[words]
     equal(ours, theirs, TOLERANCE[dtype][0])
     ours.square().sum().backward()

@@ -2,8 +2,7 @@
 
 Recurrences run over padded batches and not over packed ones: torch's packed CPU kernels mostly
 take twice as long (the LSTM's up to 11 times), and a forward recurrence never sees the padding
-behind the words that it reads. The backward direction reads each text reversed within its own
-length.
+behind the words that it reads. The backward direction reads each text from its own last word.
 """
 
 from typing import Any
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 from seqtext.models.activations import UnitActivation
 from seqtext.models.cells import recur
 from seqtext.models.classifier import TextClassifier
+from seqtext.models.compiled import library
 from seqtext.models.head import BatchNorm
 from seqtext.models.pooling import (
     AdditiveAttention,
@@ -182,6 +182,7 @@ class RecurrentLayer(nn.ModuleList):
 
     def __init__(self, cells: list[nn.RNNBase], dropout: float, recurrent_dropout: float):
         super().__init__(cells)
+        library()  # compiled, where it is not yet, before the clock of training runs
         self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
 
     def forward(
@@ -189,28 +190,30 @@ class RecurrentLayer(nn.ModuleList):
     ) -> Tensor:
         """[B, T, D] → [B, T, U × cells]"""
         functions = activation, recurrent_activation
-        outputs = [self._run(self[0], states, lengths, *functions)]
-        if len(self) == 2:
-            order = reversal(lengths, states.shape[1])
-            backward = self._run(self[1], take(states, order), lengths, *functions)
-            outputs.append(take(backward, order))
+        outputs = [
+            self._run(cell, states, lengths, functions, reverse)
+            for cell, reverse in zip(self, (False, True), strict=False)
+        ]
         return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
 
     def _run(
-        self, cell: nn.RNNBase, states: Tensor, lengths: Tensor, activation: str, gate: str
+        self,
+        cell: nn.RNNBase,
+        states: Tensor,
+        lengths: Tensor,
+        functions: tuple[str, str],
+        reverse: bool,
     ) -> Tensor:
         if not self.training or self.recurrent_dropout == 0:
             states = variational_dropout(states, self.dropout, self.training)
-            if (activation, gate) == ("tanh", "sigmoid"):
-                return cell(states)[0]
-            return recur(cell, states, lengths, activation, gate)
+            return recur(cell, states, lengths, *functions, reverse=reverse)
         # Keras has one mask per gate on inputs too, once there is one on the state.
         gates = len(cell.weight_hh_l0) // cell.hidden_size
-        kept = [variational_dropout(states, self.dropout, True) for _ in range(gates)]
+        ones = states.new_ones(gates, len(states), states.shape[2])
+        input_mask = F.dropout(ones, self.dropout) if self.dropout else None
         ones = states.new_ones(gates, len(states), cell.hidden_size)
         mask = F.dropout(ones, self.recurrent_dropout)
-        inputs = torch.stack(kept) if self.dropout else states
-        return recur(cell, inputs, lengths, activation, gate, mask)
+        return recur(cell, states, lengths, *functions, input_mask, mask, reverse)
 
 
 def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
@@ -219,18 +222,6 @@ def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
         return states
     kept = torch.empty_like(states[:, :1]).bernoulli_(1 - rate)
     return states * (kept / (1 - rate))
-
-
-def reversal(lengths: Tensor, steps: int) -> Tensor:
-    """[B, T] positions that reverse each text within its length and leave the padding behind."""
-    forward = torch.arange(steps, device=lengths.device)
-    backward = lengths[:, None] - 1 - forward
-    return torch.where(backward >= 0, backward, forward)
-
-
-def take(states: Tensor, order: Tensor) -> Tensor:
-    """[B, T, D] with the words of each text in another order [B, T]."""
-    return states.gather(1, order[..., None].expand(-1, -1, states.shape[2]))
 
 
 def _widths(units: int | list[int], layers: int) -> list[int]:

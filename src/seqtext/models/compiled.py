@@ -1,0 +1,70 @@
+"""The C++ in native/, compiled once on a machine and loaded by every process."""
+
+import ctypes
+import functools
+import logging
+import os
+import platform
+import shlex
+import subprocess
+from pathlib import Path
+
+from seqtext.data.cache import Cache, fingerprint
+
+log = logging.getLogger(__name__)
+
+SOURCES = Path(__file__).parent / "native"
+FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
+LONGEST = 300  # seconds that a compiler may take
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The compiled functions; None, with a line in the log, where they cannot be had.
+
+    They need a C++ compiler (`CXX`, else c++) once, for some seconds, and are kept in the user's
+    cache. SEQTEXT_FUSED=0 does without them.
+    """
+    if os.environ.get("SEQTEXT_FUSED") == "0":
+        return None
+    try:
+        return ctypes.CDLL(str(_compiled(_cache()) / "native.so"))
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        log.warning("Recurrences run on torch's own operators, which are slower: %s", error)
+        return None
+
+
+def _cache() -> Cache:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Cache(Path(root, "seqtext"))
+
+
+def _compiled(cache: Cache) -> Path:
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    command = [*compiler, *FLAGS.split(), str(SOURCES / "texts.cpp")]
+
+    def build(folder: Path) -> None:
+        log.info("Compiling the recurrences, once on this machine.")
+        done = subprocess.run(
+            [*command, "-o", str(folder / "native.so")],
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+        if done.returncode:
+            reason = done.stderr.strip().partition("\n")[0]
+            raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
+
+    facts = {"command": command, "sources": fingerprint([SOURCES]), "processor": _processor()}
+    return cache.entry("compiled", facts, build)
+
+
+def _processor() -> str:
+    """What -march=native looks at: code for another processor may not run on this one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return f"{platform.machine()} {platform.processor()}"
+    names = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(names)}))

@@ -1,0 +1,135 @@
+"""SimpleRNN, LSTM and GRU over whole texts on a CPU, as one compiled operator: see native/."""
+
+import ctypes
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from seqtext.models.compiled import library
+
+# In the order of native/functions.h; the others' slopes cannot be told from their values.
+ACTIVATIONS = (
+    "tanh",
+    "sigmoid",
+    "relu",
+    "linear",
+    "hard_sigmoid",
+    "elu",
+    "selu",
+    "softsign",
+    "leaky_relu",
+)
+FUNCTIONS = {torch.float32: "run_float", torch.float64: "run_double"}
+WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A cell of native/cells.h: its number there, and the numbers it saves per step and unit."""
+
+    number: int
+    saved: int
+
+
+KINDS = {nn.RNN: Kind(0, 0), nn.LSTM: Kind(1, 5), nn.GRU: Kind(2, 4)}
+
+
+class _Call(ctypes.Structure):
+    """As in native/cells.h."""
+
+    NUMBERS = "cell activation recurrent_activation reverse threads texts steps inputs units"
+    TENSORS = (
+        "lengths x w_ih w_hh b_ih b_hh input_mask mask states saved gradient "
+        "d_x d_w_ih d_w_hh d_b_ih d_b_hh"
+    )
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in NUMBERS.split()),
+        *((name, ctypes.c_void_p) for name in TENSORS.split()),
+    ]
+
+
+def serves(cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activation: str) -> bool:
+    """Whether `recur` can do this, here."""
+    return (
+        inputs.device.type == "cpu"
+        and inputs.dtype == cell.weight_hh_l0.dtype
+        and inputs.dtype in FUNCTIONS
+        and inputs.numel() > 0
+        and {activation, recurrent_activation} <= {*ACTIVATIONS}
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
+
+
+def recur(
+    cell: nn.RNNBase,
+    inputs: Tensor,
+    lengths: Tensor,
+    activation: str,
+    recurrent_activation: str,
+    input_mask: Tensor | None,
+    mask: Tensor | None,
+    reverse: bool,
+) -> Tensor:
+    """As `cells.recur`."""
+    weight, bias = cell.weight_ih_l0, cell.bias_ih_l0
+    if isinstance(cell, nn.GRU):  # the new state first: gates whose weights see it stand together
+        weight, bias = weight.roll(cell.hidden_size, 0), bias.roll(cell.hidden_size, 0)
+        input_mask = None if input_mask is None else input_mask.roll(1, 0)
+    kind = KINDS[type(cell)]
+    numbers = {
+        "cell": kind.number,
+        "activation": ACTIVATIONS.index(activation),
+        "recurrent_activation": ACTIVATIONS.index(recurrent_activation),
+        "reverse": int(reverse),
+        "texts": inputs.shape[0],
+        "steps": inputs.shape[1],
+        "inputs": inputs.shape[2],
+        "units": cell.hidden_size,
+    }
+    weights = weight, cell.weight_hh_l0, bias, cell.bias_hh_l0
+    lengths = lengths.clamp(0, inputs.shape[1])
+    return _Recurrence.apply(
+        inputs, *weights, lengths, input_mask, mask, KINDS[type(cell)], numbers
+    )
+
+
+class _Recurrence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, w_ih, w_hh, b_ih, b_hh, lengths, input_mask, mask, kind, numbers):
+        """x [B, T, E], lengths [B], masks [G, B, E] and [G, B, U] → states [B, T, U]"""
+        states = x.new_empty(*x.shape[:2], numbers["units"])
+        tensors = {
+            "x": x,
+            **dict(zip(WEIGHTS, (w_ih, w_hh, b_ih, b_hh), strict=True)),
+            "lengths": lengths,
+            "input_mask": None if input_mask is None else input_mask.to(x.dtype),
+            "mask": None if mask is None else mask.to(x.dtype),
+            "states": states,
+            "saved": x.new_empty(*x.shape[:2], kind.saved * numbers["units"]),
+        }
+        tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
+        _run(x.dtype, numbers, tensors, back=False)
+        ctx.save_for_backward(*tensors.values())
+        ctx.names, ctx.kind, ctx.numbers = list(tensors), kind, numbers
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        x, threads = tensors["x"], torch.get_num_threads()
+        tensors["gradient"] = gradient.contiguous()
+        tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        of_threads = [x.new_zeros(threads, *tensors[name].shape) for name in WEIGHTS]
+        tensors |= {f"d_{name}": d for name, d in zip(WEIGHTS, of_threads, strict=True)}
+        _run(x.dtype, ctx.numbers, tensors, back=True)
+        return tensors["d_x"], *(d.sum(0) for d in of_threads), *[None] * 5
+
+
+def _run(dtype: torch.dtype, numbers: dict, tensors: dict[str, Tensor | None], back: bool) -> None:
+    addresses = {name: t.data_ptr() for name, t in tensors.items() if t is not None}
+    call = _Call(**numbers, threads=torch.get_num_threads(), **addresses)
+    getattr(library(), FUNCTIONS[dtype])(ctypes.byref(call), int(back))

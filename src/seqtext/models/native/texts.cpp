@@ -1,0 +1,197 @@
+// SimpleRNN, LSTM and GRU over whole texts on a CPU, forward and backward; fused.py calls it.
+//
+// Each thread takes texts of its own through all steps and waits for no other. Per step: the matrix
+// products of all its texts, then one pass over each text's gates; what they need lies in the
+// processor's cache. The gradients of the weights gather the changes of some steps at a time.
+
+#include <omp.h>
+
+#include "cells.h"
+#include "products.h"
+
+constexpr Int GATHERED = 256;  // rows whose part of the weights' gradients is one product
+
+template <class T> void scaled(const T *from, const T *factors, Int n, T *to) {
+    if (!factors) return void(std::copy(from, from + n, to));
+#pragma omp simd
+    for (Int i = 0; i < n; ++i) to[i] = from[i] * factors[i];
+}
+
+template <class T> void add(const T *from, Int n, T *to) {
+#pragma omp simd
+    for (Int i = 0; i < n; ++i) to[i] += from[i];
+}
+
+template <class T> void add(const T *from, const T *factors, Int n, T *to) {
+    if (!factors) return add(from, n, to);
+#pragma omp simd
+    for (Int i = 0; i < n; ++i) to[i] += from[i] * factors[i];
+}
+
+template <class T, class Cell> struct Texts {  // those of one thread
+    const Call<T> &c;
+    const Int S = c.steps, E = c.inputs, U = c.units;
+    Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    Int first = c.texts * thread / threads, count = c.texts * (thread + 1) / threads - first;
+    // Gates share one product where their masks do not differ: `each` columns in a group.
+    Int gates = Cell::GATES * U, saved = Cell::SAVED * U, changes = Cell::CHANGES * U;
+    Int groups = c.mask ? Cell::GATES : 1, each = gates / groups;
+    Int input_groups = c.input_mask ? Cell::GATES : 1, input_each = gates / input_groups;
+
+    bool has(Int i, Int step) const { return step < c.lengths[first + i]; }
+    Int row(Int i, Int step) const {
+        const Int b = first + i;
+        return b * S + (c.reverse ? c.lengths[b] - 1 - step : step);
+    }
+    Int longest() const {
+        Int steps = 0;
+        for (Int i = 0; i < count; ++i) steps = std::max(steps, c.lengths[first + i]);
+        return steps;
+    }
+    const T *factors(const T *mask, Int group, Int i, Int n) const {
+        return mask ? mask + (group * c.texts + first + i) * n : nullptr;
+    }
+    void clear(T *rows, Int n) const {  // what stands behind the texts' ends
+        for (Int b = first; b < first + count; ++b)
+            std::fill(rows + (b * S + c.lengths[b]) * n, rows + (b + 1) * S * n, T(0));
+    }
+    auto gate(const T *product, Int parts, Int i) const {  // of text i, in products [parts, count, …]
+        return [=](Int g) {
+            return product + (parts == 1 ? i * gates + g * U : (g * count + i) * U);
+        };
+    }
+
+    void forward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
+        Buffer<T> state(count * U), carry(count * U), from_inputs(count * gates);
+        Buffer<T> read(input_groups * count * E), seen(groups * count * U), from_states(count * gates);
+        for (Int step = 0, steps = longest(); step < steps; ++step) {
+            for (Int g = 0; g < input_groups; ++g)
+                for (Int i = 0; i < count; ++i)
+                    if (has(i, step))
+                        scaled(c.x + row(i, step) * E, factors(c.input_mask, g, i, E), E,
+                               read + (g * count + i) * E);
+            w_ih.times(read, count * E, E, count, from_inputs, count * input_each, input_each);
+            w_hh.times(seen, count * U, U, count, from_states, count * each, each);
+            for (Int i = 0; i < count; ++i) {
+                if (!has(i, step)) continue;
+                const Int now = row(i, step);
+                T *h = state + i * U;
+                Cell::forward(c, gate(from_inputs, input_groups, i), gate(from_states, groups, i),
+                              c.saved + now * saved, h, carry + i * U);
+                std::copy(h, h + U, c.states + now * U);
+                for (Int g = 0; g < groups; ++g)
+                    scaled(h, factors(c.mask, g, i, U), U, seen + (g * count + i) * U);
+            }
+        }
+        clear(c.states, U);
+    }
+
+    void backward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
+        const Int kept = std::max<Int>(1, GATHERED / std::max<Int>(1, count));  // steps
+        Buffer<T> change(kept * count * changes), d_state(count * U), d_carry(count * U);
+        Buffer<T> to_inputs(c.d_x ? input_groups * count * E : 0), to_states(groups * count * U);
+        for (Int step = longest() - 1; step >= 0; --step) {
+            T *now = change + step % kept * count * changes;
+            cells(step, now, d_state, d_carry);
+            w_hh.times(now + changes - gates, each, changes, count, to_states, count * U, U);
+            spread(to_states, groups, c.mask, U, step, [&](Int i) { return d_state + i * U; });
+            if (c.d_x) {
+                w_ih.times(now, input_each, changes, count, to_inputs, count * E, E);
+                for (Int i = 0; i < count; ++i)
+                    if (T *to = c.d_x + row(i, step) * E; has(i, step)) std::fill(to, to + E, T(0));
+                spread(to_inputs, input_groups, c.input_mask, E, step,
+                       [&](Int i) { return c.d_x + row(i, step) * E; });
+            }
+            if (step % kept == 0) weights(change, step, std::min(kept, longest() - step));
+        }
+        if (c.d_x) clear(c.d_x, E);
+    }
+
+    void cells(Int step, T *change, T *d_state, T *d_carry) const {
+        Buffer<T> slopes(6 * U), none(std::max(saved, U));
+        for (Int i = 0; i < count; ++i, change += changes, d_state += U, d_carry += U) {
+            if (!has(i, step)) continue;
+            const Int now = row(i, step), before = row(i, step - 1);
+            add(c.gradient + now * U, U, d_state);
+            Cell::backward(c, c.saved + now * saved, step ? c.saved + before * saved : none + 0,
+                           c.states + now * U, step ? c.states + before * U : none + 0, d_state,
+                           d_carry, change, slopes + 0);
+            add(change, gates, c.d_b_ih + thread * gates);
+            add(change + changes - gates, gates, c.d_b_hh + thread * gates);
+        }
+    }
+
+    template <class To>
+    void spread(const T *products, Int parts, const T *mask, Int n, Int step, To to) const {
+        for (Int g = 0; g < parts; ++g)
+            for (Int i = 0; i < count; ++i, products += n)
+                if (has(i, step)) add(products, factors(mask, g, i, n), n, to(i));
+    }
+
+    void weights(const T *change, Int step, Int steps) const {  // of some steps, from `step` on
+        gather(c.d_w_ih + thread * gates * E, change, input_groups, E, steps, [&](Int g, Int s, Int i) {
+            if (!has(i, step + s)) return Line<T>{};
+            return Line<T>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
+        });
+        change += changes - gates;
+        gather(c.d_w_hh + thread * gates * U, change, groups, U, steps, [&](Int g, Int s, Int i) {
+            if (step + s == 0 || !has(i, step + s)) return Line<T>{};
+            return Line<T>{c.states + row(i, step + s - 1) * U, 1, factors(c.mask, g, i, U)};
+        });
+    }
+
+    // out [gates, columns] += the changes, transposed, · lines
+    template <class Lines>
+    void gather(T *out, const T *change, Int parts, Int columns, Int steps, Lines lines) const {
+        const Int rows = gates / parts, depth = steps * count;
+        Buffer<T> panel(depth * PANEL<T>);
+        for (Int g = 0; g < parts; ++g)
+            for (Int j = 0; j < columns; j += PANEL<T>) {
+                pack(panel + 0, depth, j, columns,
+                     [&](Int k) { return lines(g, k / count, k % count); });
+                tiles<T, TILE_ROWS>({change + g * rows, 1, changes}, rows, depth, panel,
+                                    out + g * rows * columns + j, columns, columns - j, true);
+            }
+    }
+};
+
+template <class T, class Cell> void forward(const Call<T> &c) {
+    const Int gates = Cell::GATES * c.units;
+    const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
+    Packed<T> w_ih{c.w_ih, input_groups, c.inputs, gates / input_groups, true};
+    Packed<T> w_hh{c.w_hh, groups, c.units, gates / groups, true};
+#pragma omp parallel num_threads(c.threads)
+    {
+        w_ih.fill();
+        w_hh.fill();
+        const Texts<T, Cell> texts{c};
+        texts.forward(w_ih, w_hh);
+    }
+}
+
+template <class T, class Cell> void backward(const Call<T> &c) {
+    const Int gates = Cell::GATES * c.units;
+    const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
+    Packed<T> w_ih{c.w_ih, c.d_x ? input_groups : 0, gates / input_groups, c.inputs, false};
+    Packed<T> w_hh{c.w_hh, groups, gates / groups, c.units, false};
+#pragma omp parallel num_threads(c.threads)
+    {
+        w_ih.fill();
+        w_hh.fill();
+        const Texts<T, Cell> texts{c};
+        texts.backward(w_ih, w_hh);
+    }
+}
+
+template <class T> void run(const Call<T> &c, bool back) {
+    switch (c.cell) {
+    case 0: return back ? backward<T, Rnn>(c) : forward<T, Rnn>(c);
+    case 1: return back ? backward<T, Lstm>(c) : forward<T, Lstm>(c);
+    case 2: return back ? backward<T, Gru>(c) : forward<T, Gru>(c);
+    }
+}
+
+extern "C" {
+void run_float(const Call<float> *call, int back) { run(*call, back); }
+void run_double(const Call<double> *call, int back) { run(*call, back); }
+}

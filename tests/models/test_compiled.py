@@ -1,0 +1,100 @@
+"""The compiler: once, for any number of processes; and doing without."""
+
+import logging
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from seqtext.models import cells, compiled, fused
+
+
+@pytest.fixture
+def fresh(monkeypatch, tmp_path):
+    """An empty cache, and a small source that compiles at once."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SEQTEXT_FUSED", raising=False)
+    (tmp_path / "native").mkdir()
+    (tmp_path / "native" / "texts.cpp").write_text('extern "C" int seven() { return 7; }\n')
+    monkeypatch.setattr(compiled, "SOURCES", tmp_path / "native")
+    return compiled.library.__wrapped__
+
+
+@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+def test_compiles_once(fresh, caplog):
+    caplog.set_level(logging.INFO)
+    assert [fresh().seven() for _ in range(2)] == [7, 7]
+    assert [record.message for record in caplog.records] == [
+        "Compiling the recurrences, once on this machine."
+    ]
+    (compiled.SOURCES / "texts.cpp").write_text('extern "C" int seven() { return 8; }\n')
+    assert fresh().seven() == 8
+
+
+@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+def test_two_processes_at_once(fresh, tmp_path):
+    """One compiles, the other waits for it: the compiler writes down how often it was called."""
+    compiler = tmp_path / "compiler"
+    compiler.write_text(
+        f'#!/bin/sh\necho >> {tmp_path}/calls\nexec {os.environ.get("CXX", "c++")} "$@"\n'
+    )
+    compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
+    program = (
+        "import pathlib, sys; from seqtext.models import compiled;"
+        "compiled.SOURCES = pathlib.Path(sys.argv[1]); print(compiled.library().seven())"
+    )
+    command = [sys.executable, "-c", program, str(compiled.SOURCES)]
+    environment = {**os.environ, "CXX": str(compiler)}
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=100)[0].strip() for process in started] == ["7", "7"]
+    assert (tmp_path / "calls").read_text() == "\n"
+
+
+def broken_source(monkeypatch):
+    (compiled.SOURCES / "texts.cpp").write_text("this is no C++\n")
+
+
+def no_compiler(monkeypatch):
+    monkeypatch.setenv("CXX", "/nowhere/c++")
+
+
+def no_folder(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+
+
+@pytest.mark.parametrize("trouble", [broken_source, no_compiler, no_folder])
+def test_without_it_one_line_says_so(fresh, trouble, monkeypatch, caplog):
+    trouble(monkeypatch)
+    assert fresh() is None
+    (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert line.startswith("Recurrences run on torch's own operators, which are slower: ")
+    assert "\n" not in line
+
+
+def test_can_be_turned_off(fresh, monkeypatch, caplog):
+    monkeypatch.setenv("SEQTEXT_FUSED", "0")
+    assert fresh() is None
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_numbers_are_the_same_without_it(monkeypatch, kind, reverse):
+    torch.manual_seed(0)
+    cell, x = kind(3, 4, batch_first=True), torch.randn(3, 5, 3)
+    lengths = torch.tensor([5, 2, 4])
+    words, results = torch.arange(5) < lengths[:, None], []
+    for library in (fused.library, lambda: None):
+        monkeypatch.setattr(fused, "library", library)
+        cell.zero_grad()
+        states = cells.recur(cell, x, lengths, reverse=reverse)[words]
+        states.square().sum().backward()
+        results.append([states, *(p.grad.clone() for p in cell.parameters())])
+    torch.testing.assert_close(*results)

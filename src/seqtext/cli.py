@@ -142,7 +142,8 @@ def part_of_name(override: str) -> str:
     key, value = _key(override), override.partition("=")[2]
     if key == "best_of":
         value = Path(value).name
-    return f"{GROUP.sub('', key)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value.strip('[]'))}"
+    key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/amazon/architecture its end
+    return f"{key}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value.strip('[]'))}"
 
 
 def _key(override: str) -> str:

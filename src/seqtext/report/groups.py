@@ -127,7 +127,7 @@ def label_of(settings: Mapping[str, Any]) -> str:
             words.append(str(value).rpartition("/")[2])
         elif name == "model":
             words.append(str(value))
-        elif value is not ABSENT:
+        elif value != ABSENT:
             words.append(f"{short if last[short] == 1 else name}={shown(value)}")
     return " ".join(words)
 

@@ -83,7 +83,7 @@ def test_noise_and_difference_are_told_apart():
         "In test accuracy, best, the best by validation, is better than 1 of 2 others; "
         "it cannot be told from 1 (near): noise."
     )
-    assert second.startswith("Of all 3 pairs 2 differ")
+    assert second.startswith("2 of all 3 pairs differ, 1 do not")
     assert "another seed" in third
 
 

@@ -96,6 +96,11 @@ def test_equal_last_names_are_told_apart():
     assert "gru optimizer.name=2 model_.name=1" in found
 
 
+def test_long_fractions_are_shortened_while_they_stay_apart():
+    assert labels(run(lr=0.0123456), run(lr=0.5)) == {"gru lr=0.0123", "gru lr=0.5"}
+    assert labels(run(lr=0.0123456), run(lr=0.0123457)) == {"gru lr=0.0123456", "gru lr=0.0123457"}
+
+
 def test_experiments_are_called_by_name():
     found = labels(
         run(lr=1, choices={"experiment": "imdb/best"}),

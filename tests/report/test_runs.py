@@ -59,7 +59,9 @@ def test_jobs_without_a_result(tmp_path):
         "pruned": ("pruned", "below the median"),
         "gone": ("failed", "the loss is nan"),
     }
-    assert sweep_command(tmp_path / "done") == "python train.py -m a=1,2"
+    for folder in (tmp_path / "done", tmp_path / "trial" / "fold"):
+        assert sweep_command(folder) == "python train.py -m a=1,2"
+    assert sweep_command(tmp_path / "a" / "b" / "c") is None
 
 
 @pytest.mark.parametrize(

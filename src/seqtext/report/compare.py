@@ -191,13 +191,12 @@ def _about_all(comparison: Comparison) -> list[str]:
     pairs = comparison.pairs
     noise = sum(pair.is_noise for pair in pairs)
     said = [
-        f"Of all {len(pairs)} pairs {len(pairs) - noise} differ in test {comparison.metric} by "
-        f"more than chance explains, {noise} do not (p < {LEVEL} after Holm's correction; "
-        f"{comparison.rows:,} test rows)."
+        f"{len(pairs) - noise} of all {len(pairs)} pairs differ, {noise} do not (different: "
+        f"p < {LEVEL} after Holm's correction; {comparison.rows:,} test rows)."
     ]
     if unsettled := sum(pair.is_noise and pair.p_rows < LEVEL for pair in pairs):
         said.append(
-            f"{unsettled} of these {noise} would differ if every seed gave what these gave; the "
+            f"{unsettled} of the {noise} would differ if every seed gave what these gave; the "
             "spread over runs is too wide to say so: more seeds would tell."
         )
     if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):

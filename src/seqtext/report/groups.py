@@ -90,7 +90,10 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     for reference in (False, True):  # apart: most options say nothing to the reference
         own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
         told = _told_apart([group[0] for group in own])
-        labelled += [Group(label_of(s), s, runs) for s, runs in zip(told, own, strict=True)]
+        labels = [label_of(settings) for settings in told]
+        if len(set(labels)) < len(labels):
+            labels = [label_of(settings, exact=True) for settings in told]
+        labelled += map(Group, labels, told, own)
     return in_order(labelled, metric), len(runs) - sum(map(len, members))
 
 
@@ -117,8 +120,12 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def label_of(settings: Mapping[str, Any]) -> str:
-    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name."""
+def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
+    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name.
+
+    Args:
+        exact: with all digits of fractions, of which a search draws many; else with three
+    """
     last = Counter(name.rpartition(".")[2] for name in settings)
     words = []
     for name, value in settings.items():
@@ -127,8 +134,9 @@ def label_of(settings: Mapping[str, Any]) -> str:
             words.append(str(value).rpartition("/")[2])
         elif name == "model":
             words.append(str(value))
-        elif value is not ABSENT:
-            words.append(f"{short if last[short] == 1 else name}={shown(value)}")
+        elif value != ABSENT:
+            said = f"{value:.3g}" if isinstance(value, float) and not exact else shown(value)
+            words.append(f"{short if last[short] == 1 else name}={said}")
     return " ".join(words)
 
 

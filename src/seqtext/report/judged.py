@@ -1,4 +1,4 @@
-"""The page's figures of what the models said of the test rows: calibration, differences."""
+"""Figures of what the models said of the test rows: calibration, classes, differences."""
 
 from collections.abc import Sequence
 from math import ceil

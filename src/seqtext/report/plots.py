@@ -1,4 +1,4 @@
-"""The page's interactive figures; their colours of text and grid come from the page's theme."""
+"""Figures of training and settings; their colours of text and grid come from the page's theme."""
 
 from collections.abc import Sequence
 from math import ceil

@@ -125,9 +125,11 @@ def read_run(folder: Path) -> Run:
 
 
 def sweep_command(folder: Path) -> str | None:
-    """The command line of the sweep that a run's folder belongs to."""
-    path = folder.parent / SWEEP
-    return _read_json(path).get("command") if path.exists() else None
+    """The command line of the sweep that a run's folder, or its trial's, belongs to."""
+    for parent in list(folder.parents)[:2]:
+        if (parent / SWEEP).exists():
+            return _read_json(parent / SWEEP).get("command")
+    return None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

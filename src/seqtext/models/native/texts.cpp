@@ -28,6 +28,10 @@ template <class T> void add(const T *from, const T *factors, Int n, T *to) {
     for (Int i = 0; i < n; ++i) to[i] += from[i] * factors[i];
 }
 
+template <bool WRITE, class T> void expect(const T *row, Int n) {  // soon: bring it near
+    for (Int i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(row + i, WRITE);
+}
+
 template <class T, class Cell> struct Texts {  // those of one thread
     const Call<T> &c;
     const Int S = c.steps, E = c.inputs, U = c.units;
@@ -76,6 +80,11 @@ template <class T, class Cell> struct Texts {  // those of one thread
                 if (!has(i, step)) continue;
                 const Int now = row(i, step);
                 T *h = state + i * U;
+                if (has(i, step + 1)) {
+                    expect<true>(c.saved + row(i, step + 1) * saved, saved);
+                    expect<true>(c.states + row(i, step + 1) * U, U);
+                    expect<false>(c.x + row(i, step + 1) * E, E);
+                }
                 Cell::forward(c, gate(from_inputs, input_groups, i), gate(from_states, groups, i),
                               c.saved + now * saved, h, carry + i * U);
                 std::copy(h, h + U, c.states + now * U);
@@ -112,6 +121,9 @@ template <class T, class Cell> struct Texts {  // those of one thread
         for (Int i = 0; i < count; ++i, change += changes, d_state += U, d_carry += U) {
             if (!has(i, step)) continue;
             const Int now = row(i, step), before = row(i, step - 1);
+            if (step) expect<false>(c.gradient + before * U, U);
+            if (step > 1) expect<false>(c.saved + row(i, step - 2) * saved, saved);
+            if (step > 1) expect<false>(c.states + row(i, step - 2) * U, U);
             add(c.gradient + now * U, U, d_state);
             Cell::backward(c, c.saved + now * saved, step ? c.saved + before * saved : none + 0,
                            c.states + now * U, step ? c.states + before * U : none + 0, d_state,
@@ -149,8 +161,8 @@ template <class T, class Cell> struct Texts {  // those of one thread
             for (Int j = 0; j < columns; j += PANEL<T>) {
                 pack(panel + 0, depth, j, columns,
                      [&](Int k) { return lines(g, k / count, k % count); });
-                tiles<T, TILE_ROWS>({change + g * rows, 1, changes}, rows, depth, panel,
-                                    out + g * rows * columns + j, columns, columns - j, true);
+                multiply<T>({change + g * rows, 1, changes}, rows, depth, panel,
+                            {out + g * rows * columns + j, columns, columns - j, true});
             }
     }
 };

@@ -107,8 +107,8 @@ template <class T> struct Packed {
         }
     }
 
-    // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from row to
-    // row and from group to group.
+    // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from group
+    // to group and from row to row.
     void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int group, Int row) const {
         const T *panel = data;
         for (Int g = 0; g < groups; ++g, a += a_group, out += group)

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from seqtext.models import cells, compiled, fused
+from seqtext.models.embedding import LearnedEmbedding
+from seqtext.models.recurrent import GRU
 
 
 @pytest.fixture
@@ -74,8 +76,16 @@ def test_without_it_one_line_says_so(fresh, trouble, monkeypatch, caplog):
     trouble(monkeypatch)
     assert fresh() is None
     (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert line.startswith("Recurrences run on torch's own operators, which are slower: ")
+    assert line.startswith("On a CPU, recurrences run on torch's own operators, slower: ")
     assert "\n" not in line
+
+
+def test_compiled_before_training(monkeypatch):
+    """A model asks for it when it is made: the seconds do not count as training."""
+    asked = []
+    monkeypatch.setattr("seqtext.models.recurrent.library", lambda: asked.append(1))
+    GRU(LearnedEmbedding(10), units=3, layers=2)
+    assert asked
 
 
 def test_can_be_turned_off(fresh, monkeypatch, caplog):

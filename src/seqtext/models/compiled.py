@@ -30,7 +30,7 @@ def library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(str(_compiled(_cache()) / "native.so"))
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        log.warning("Recurrences run on torch's own operators, which are slower: %s", error)
+        log.warning("On a CPU, recurrences run on torch's own operators, slower: %s", error)
         return None
 
 

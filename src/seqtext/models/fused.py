@@ -53,7 +53,8 @@ class _Call(ctypes.Structure):
 def serves(cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activation: str) -> bool:
     """Whether `recur` can do this, here."""
     return (
-        inputs.device.type == "cpu"
+        type(cell) in KINDS
+        and inputs.device.type == "cpu"
         and inputs.dtype == cell.weight_hh_l0.dtype
         and inputs.dtype in FUNCTIONS
         and inputs.numel() > 0
@@ -97,6 +98,8 @@ def recur(
 
 
 class _Recurrence(torch.autograd.Function):
+    """The states of all steps; each thread adds up its own gradient of the weights."""
+
     @staticmethod
     def forward(ctx, x, w_ih, w_hh, b_ih, b_hh, lengths, input_mask, mask, kind, numbers):
         """x [B, T, E], lengths [B], masks [G, B, E] and [G, B, U] → states [B, T, U]"""

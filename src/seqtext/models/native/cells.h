@@ -11,7 +11,8 @@
 
 #include "functions.h"
 
-template <class T> struct Call {  // mirrored in fused.py: B texts, S steps, E inputs, U units, G gates
+// Mirrored in fused.py; B texts, S steps, E inputs, U units, G gates.
+template <class T> struct Call {
     Int cell, activation, recurrent_activation, reverse, threads, texts, steps, inputs, units;
     const Int *lengths;                    // [B]
     const T *x;                            // [B, S, E]

@@ -65,7 +65,9 @@ template <class T> void apply(Int kind, T *y, Int n) {
         return ((x > 3 ? 3 : x) + 3) / 6;
     });
     case ELU: return with([](T x) { return x > 0 ? x : expm1_of(x); });
-    case SELU: return with([](T x) { return x > 0 ? T(SELU_SCALE) * x : T(SELU_ALPHA) * expm1_of(x); });
+    case SELU: return with([](T x) {
+        return x > 0 ? T(SELU_SCALE) * x : T(SELU_ALPHA) * expm1_of(x);
+    });
     case SOFTSIGN: return with([](T x) { return x / (1 + (x < 0 ? -x : x)); });
     case LEAKY_RELU: return with([](T x) { return x > 0 ? x : T(LEAK) * x; });
     }

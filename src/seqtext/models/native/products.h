@@ -1,4 +1,4 @@
-// Matrix products in tiles of TILE_ROWS × PANEL sums that stay in registers. Matrices are row-major.
+// Matrix products, row-major, in tiles of sums that stay in registers: up to TILE_ROWS × PANEL.
 
 #pragma once
 
@@ -51,42 +51,45 @@ template <class T, class Lines> void pack(T *to, Int depth, Int first, Int colum
     }
 }
 
-template <class T, int ROWS>
-void tile(Left<T> a, Int depth, const T *panel, T *out, Int out_row, Int width, bool add) {
+template <class T> struct Out { T *data; Int row, width; bool add; };  // what is beyond width stays
+
+template <class T, int ROWS, int VECTORS>
+void tile(Left<T> a, Int depth, const T *panel, Out<T> out) {
     typedef T V __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
-    V sum[ROWS][2] = {};
-    for (Int k = 0; k < depth; ++k, panel += PANEL<T>, a.data += a.column) {
-        const V left = *(const V *)panel, right = *(const V *)(panel + LANES<T>);
+    V sum[ROWS][VECTORS] = {};
+    for (Int k = 0; k < depth; ++k, panel += PANEL<T>, a.data += a.column)
 #pragma GCC unroll 8
-        for (int r = 0; r < ROWS; ++r) {
-            sum[r][0] += a.data[r * a.row] * left;
-            sum[r][1] += a.data[r * a.row] * right;
+        for (int r = 0; r < ROWS; ++r)
+            for (int v = 0; v < VECTORS; ++v)
+                sum[r][v] += a.data[r * a.row] * *(const V *)(panel + v * LANES<T>);
+    constexpr Int WIDTH = VECTORS * LANES<T>;
+    T part[ROWS * WIDTH];
+    const bool whole = out.width >= WIDTH;
+    T *to = whole ? out.data : part;
+#pragma GCC unroll 8
+    for (int r = 0; r < ROWS; ++r, to += whole ? out.row : WIDTH)
+        for (int v = 0; v < VECTORS; ++v) {
+            V *place = (V *)(to + v * LANES<T>);
+            *place = out.add && whole ? sum[r][v] + *place : sum[r][v];
         }
-    }
-    T part[ROWS * PANEL<T>];
-    const bool whole = width >= PANEL<T>;
-    T *to = whole ? out : part;
-    const Int to_row = whole ? out_row : PANEL<T>;
-#pragma GCC unroll 8
-    for (int r = 0; r < ROWS; ++r, to += to_row) {
-        if (add && whole) sum[r][0] += *(V *)to, sum[r][1] += *(V *)(to + LANES<T>);
-        *(V *)to = sum[r][0];
-        *(V *)(to + LANES<T>) = sum[r][1];
-    }
     for (int r = 0; !whole && r < ROWS; ++r)
-        for (Int j = 0; j < width; ++j)
-            out[r * out_row + j] = part[r * PANEL<T> + j] + (add ? out[r * out_row + j] : 0);
+        for (Int j = 0; j < out.width; ++j) {
+            T *place = out.data + r * out.row + j;
+            *place = part[r * WIDTH + j] + (out.add ? *place : 0);
+        }
 }
 
-template <class T, int ROWS>
-void tiles(Left<T> a, Int rows, Int depth, const T *panel, T *out, Int out_row, Int width, bool add) {
-    for (; rows >= ROWS; rows -= ROWS, a.data += ROWS * a.row, out += ROWS * out_row)
-        tile<T, ROWS>(a, depth, panel, out, out_row, width, add);
-    if constexpr (ROWS > 1) tiles<T, ROWS - 1>(a, rows, depth, panel, out, out_row, width, add);
+// A panel's columns of out: a · panel, or that added
+template <class T, int ROWS = TILE_ROWS>
+void multiply(Left<T> a, Int rows, Int depth, const T *panel, Out<T> out) {
+    for (; rows >= ROWS; rows -= ROWS, a.data += ROWS * a.row, out.data += ROWS * out.row)
+        if (out.width > LANES<T>) tile<T, ROWS, 2>(a, depth, panel, out);
+        else tile<T, ROWS, 1>(a, depth, panel, out);
+    if constexpr (ROWS > 1) multiply<T, ROWS - 1>(a, rows, depth, panel, out);
 }
 
-// The transpose of a weight's rows, or the rows themselves, as right-hand matrices: one of the whole
-// weight, or one of each gate where masks differ.
+// A weight's rows, or their transpose, as right-hand matrices: one of the whole weight, or one of
+// each gate where masks differ.
 template <class T> struct Packed {
     const T *weight;
     Int groups, depth, columns;
@@ -104,11 +107,12 @@ template <class T> struct Packed {
         }
     }
 
-    // Of each group, out [rows, columns] = a [rows, depth] · its matrix
-    void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int out_group, Int out_row) const {
+    // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from group
+    // to group and from row to row.
+    void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int group, Int row) const {
         const T *panel = data;
-        for (Int g = 0; g < groups; ++g, a += a_group, out += out_group)
+        for (Int g = 0; g < groups; ++g, a += a_group, out += group)
             for (Int j = 0; j < columns; j += PANEL<T>, panel += PANEL<T> * depth)
-                tiles<T, TILE_ROWS>({a, a_row, 1}, rows, depth, panel, out + j, out_row, columns - j, false);
+                multiply<T>({a, a_row, 1}, rows, depth, panel, {out + j, row, columns - j, false});
     }
 };

@@ -28,6 +28,10 @@ template <class T> void add(const T *from, const T *factors, Int n, T *to) {
     for (Int i = 0; i < n; ++i) to[i] += from[i] * factors[i];
 }
 
+template <bool WRITE, class T> void prefetch(const T *row, Int n) {
+    for (Int i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(row + i, WRITE);
+}
+
 template <class T, class Cell> struct Texts {  // those of one thread
     const Call<T> &c;
     const Int S = c.steps, E = c.inputs, U = c.units;
@@ -55,15 +59,16 @@ template <class T, class Cell> struct Texts {  // those of one thread
         for (Int b = first; b < first + count; ++b)
             std::fill(rows + (b * S + c.lengths[b]) * n, rows + (b + 1) * S * n, T(0));
     }
-    auto gate(const T *product, Int parts, Int i) const {  // of text i, in products [parts, count, …]
+    auto gate(const T *product, Int parts, Int i) const {  // of text i
         return [=](Int g) {
             return product + (parts == 1 ? i * gates + g * U : (g * count + i) * U);
         };
     }
 
     void forward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
-        Buffer<T> state(count * U), carry(count * U), from_inputs(count * gates);
-        Buffer<T> read(input_groups * count * E), seen(groups * count * U), from_states(count * gates);
+        Buffer<T> state(count * U), carry(count * U);
+        Buffer<T> read(input_groups * count * E), from_inputs(count * gates);
+        Buffer<T> seen(groups * count * U), from_states(count * gates);
         for (Int step = 0, steps = longest(); step < steps; ++step) {
             for (Int g = 0; g < input_groups; ++g)
                 for (Int i = 0; i < count; ++i)
@@ -76,6 +81,11 @@ template <class T, class Cell> struct Texts {  // those of one thread
                 if (!has(i, step)) continue;
                 const Int now = row(i, step);
                 T *h = state + i * U;
+                if (has(i, step + 1)) {
+                    prefetch<true>(c.saved + row(i, step + 1) * saved, saved);
+                    prefetch<true>(c.states + row(i, step + 1) * U, U);
+                    prefetch<false>(c.x + row(i, step + 1) * E, E);
+                }
                 Cell::forward(c, gate(from_inputs, input_groups, i), gate(from_states, groups, i),
                               c.saved + now * saved, h, carry + i * U);
                 std::copy(h, h + U, c.states + now * U);
@@ -112,6 +122,9 @@ template <class T, class Cell> struct Texts {  // those of one thread
         for (Int i = 0; i < count; ++i, change += changes, d_state += U, d_carry += U) {
             if (!has(i, step)) continue;
             const Int now = row(i, step), before = row(i, step - 1);
+            if (step) prefetch<false>(c.gradient + before * U, U);
+            if (step > 1) prefetch<false>(c.saved + row(i, step - 2) * saved, saved);
+            if (step > 1) prefetch<false>(c.states + row(i, step - 2) * U, U);
             add(c.gradient + now * U, U, d_state);
             Cell::backward(c, c.saved + now * saved, step ? c.saved + before * saved : none + 0,
                            c.states + now * U, step ? c.states + before * U : none + 0, d_state,
@@ -129,15 +142,17 @@ template <class T, class Cell> struct Texts {  // those of one thread
     }
 
     void weights(const T *change, Int step, Int steps) const {  // of some steps, from `step` on
-        gather(c.d_w_ih + thread * gates * E, change, input_groups, E, steps, [&](Int g, Int s, Int i) {
+        const auto read = [&](Int g, Int s, Int i) {
             if (!has(i, step + s)) return Line<T>{};
             return Line<T>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
-        });
-        change += changes - gates;
-        gather(c.d_w_hh + thread * gates * U, change, groups, U, steps, [&](Int g, Int s, Int i) {
+        };
+        const auto seen = [&](Int g, Int s, Int i) {
             if (step + s == 0 || !has(i, step + s)) return Line<T>{};
             return Line<T>{c.states + row(i, step + s - 1) * U, 1, factors(c.mask, g, i, U)};
-        });
+        };
+        const Int first_of_states = changes - gates;
+        gather(c.d_w_ih + thread * gates * E, change, input_groups, E, steps, read);
+        gather(c.d_w_hh + thread * gates * U, change + first_of_states, groups, U, steps, seen);
     }
 
     // out [gates, columns] += the changes, transposed, · lines
@@ -149,8 +164,8 @@ template <class T, class Cell> struct Texts {  // those of one thread
             for (Int j = 0; j < columns; j += PANEL<T>) {
                 pack(panel + 0, depth, j, columns,
                      [&](Int k) { return lines(g, k / count, k % count); });
-                tiles<T, TILE_ROWS>({change + g * rows, 1, changes}, rows, depth, panel,
-                                    out + g * rows * columns + j, columns, columns - j, true);
+                multiply<T>({change + g * rows, 1, changes}, rows, depth, panel,
+                            {out + g * rows * columns + j, columns, columns - j, true});
             }
     }
 };

@@ -13,14 +13,15 @@ import pytest
 from tests.conftest import ROOT, csv_of
 
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PAGES = README + (ROOT / "CONTRIBUTING.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGES, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
     for language, block in BLOCKS
     if language == "bash"
     for line in block.splitlines()
 ]
-OWN = ("model=average", "dataset=haiku", "resume=")  # run by tests of their own
+OWN = ("model=average", "dataset=haiku", "resume=", "best_of=", "experiment=")  # tests of their own
 TRAIN = [c for c in COMMANDS if c.startswith("python train.py") and not any(o in c for o in OWN)]
 
 

@@ -9,6 +9,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics import classification as tm
 
 LOWER_IS_BETTER = ("loss",)
+ALONE = {"sync_on_compute": False}  # predictions are gathered before, not metrics after
 
 
 def direction(metric: str) -> str:
@@ -83,7 +84,7 @@ def best_threshold(shares: Tensor, labels: Tensor) -> float:
 def scores(
     logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
 ) -> dict[str, float]:
-    """Loss and every metric of these predictions, over all processes of a run.
+    """Loss and every metric of these predictions, which are those of all processes of a run.
 
     Args:
         logits: [N] for two classes, [N, C] for more
@@ -103,7 +104,7 @@ def scores(
     metrics.update(decisions(shares, threshold), labels)
     ranking = _ranking(classes).to(shares.device)
     ranking.update(shares[:, 1] if classes == 2 else shares, labels)
-    loss = MeanMetric().to(shares.device)
+    loss = MeanMetric(**ALONE).to(shares.device)
     loss.update(loss_of(logits.float(), labels), weight=len(labels))
     values = metrics.compute()
     named = _two_classes(values) if classes == 2 else _many_classes(values, class_names)
@@ -112,15 +113,15 @@ def scores(
 
 
 def _collection(classes: int) -> MetricCollection:
-    each = {"num_classes": classes, "average": "none"}
+    each = {"num_classes": classes, "average": "none", **ALONE}
     return MetricCollection(
         {
-            "accuracy": tm.MulticlassAccuracy(classes, average="micro"),
+            "accuracy": tm.MulticlassAccuracy(classes, average="micro", **ALONE),
             "precision": tm.MulticlassPrecision(**each),
             "recall": tm.MulticlassRecall(**each),
             "f1": tm.MulticlassF1Score(**each),
             "counts": tm.MulticlassStatScores(**each),  # [C, 5]: tp, fp, tn, fn, support
-            "mcc": tm.MulticlassMatthewsCorrCoef(classes),
+            "mcc": tm.MulticlassMatthewsCorrCoef(classes, **ALONE),
         }
     )
 
@@ -128,12 +129,15 @@ def _collection(classes: int) -> MetricCollection:
 def _ranking(classes: int) -> MetricCollection:
     if classes == 2:
         return MetricCollection(
-            {"auroc": tm.BinaryAUROC(), "average_precision": tm.BinaryAveragePrecision()}
+            {
+                "auroc": tm.BinaryAUROC(**ALONE),
+                "average_precision": tm.BinaryAveragePrecision(**ALONE),
+            }
         )
     return MetricCollection(
         {
-            "auroc": tm.MulticlassAUROC(classes),
-            "average_precision": tm.MulticlassAveragePrecision(classes),
+            "auroc": tm.MulticlassAUROC(classes, **ALONE),
+            "average_precision": tm.MulticlassAveragePrecision(classes, **ALONE),
         }
     )
 

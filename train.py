@@ -1,9 +1,16 @@
 """Train one model on one data set, or sweep over many (-m); `python train.py --help` says how."""
 
+import sys
+from pathlib import Path
+
 import hydra
 from omegaconf import DictConfig
 
 from seqtext.cli import told_simply
+from seqtext.sweeps import register
+from seqtext.sweeps.command import completed
+
+CONF = Path(__file__).absolute().parent / "conf"
 
 
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=())
@@ -14,5 +21,12 @@ def main(config: DictConfig) -> float | None:
     return launch(config)
 
 
+def start() -> None:
+    """The command line to Hydra."""
+    register()
+    sys.argv[1:] = completed(sys.argv[1:], CONF)
+    main()
+
+
 if __name__ == "__main__":
-    told_simply(main)
+    told_simply(start)

@@ -22,6 +22,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
+from seqtext.configuration import NOT_SETTINGS
 from seqtext.results.folder import RunFolder
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
@@ -136,8 +137,7 @@ def settings_of(*overrides: str) -> dict:
     """The configuration that the command line would give, as plain values."""
     with initialize_config_dir(str(ROOT / "conf")):
         config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    del config["resume"], config["describe"]
-    return config
+    return {name: value for name, value in config.items() if name not in NOT_SETTINGS}
 
 
 SMALL = (

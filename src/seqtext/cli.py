@@ -1,5 +1,6 @@
 """The command line: names of run folders, and mistakes told in one sentence."""
 
+import hashlib
 import os
 import re
 import secrets
@@ -18,15 +19,20 @@ from seqtext.results.folder import RunFolder, already_holds_a_run
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "resume", "cache", "describe"),
+    *("dataset", "model", "name", "resume", "cache", "describe"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
+UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|[\[,] *-")  # in values: what a name cannot show
 LONGEST_NAME = 120
 DESCRIBE = "describe=true"
 
 
 MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+
+
+class Incomplete(Exception):
+    """A sweep ended without some of its jobs, and has said which."""
 
 
 class Refused(BaseException):
@@ -50,6 +56,8 @@ def told_simply(main: Callable[[], object]) -> None:
         if traceback_wanted:
             raise error from None
         sys.exit(_say(sentence(error), 2))
+    except Incomplete:
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -82,9 +90,11 @@ def _say(text: str, status: int) -> int:
     return status
 
 
-def run_dir(resume: str | None, overrides: Sequence[str], dataset: str, model: str) -> str:
+def run_dir(
+    resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
+) -> str:
     """The folder of a new run (its name is never given twice), or that of the run to go on with."""
-    return resume or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+    return resume or _named(name) or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
 
 
 def config_dir(resume: str | None, folder: str) -> str:
@@ -102,28 +112,44 @@ def config_dir(resume: str | None, folder: str) -> str:
     return ".hydra"
 
 
-def sweep_dir(overrides: Sequence[str]) -> str:
-    """The folder of a new sweep."""
-    return f"{OUTPUTS}/{run_name(overrides, 'sweep')}_{_stamp()}"
+def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
+    """The folder of a sweep: the same for the same name or experiment, else a new one."""
+    own = _named(name or (experiment and experiment.replace("/", "-")))
+    return own or f"{OUTPUTS}/{run_name(overrides, 'sweep')}_{_stamp()}"
 
 
 def run_name(overrides: Sequence[str], *start: str) -> str:
     """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
 
     The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
-    unquoted. Of a very long name the middle is left out.
+    unquoted. Where that, or its length, costs something, a hash of the overrides stands at its end.
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
-    parts = ["-".join(start)]
-    for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
-        if key not in NOT_IN_NAMES and not key.startswith("hydra"):
-            parts.append(f"{GROUP.sub('', key)}-{value}")
-    name = "_".join(re.sub(r"[^A-Za-z0-9._]+", "-", part).strip("-") for part in parts)
-    if len(name) > LONGEST_NAME:
-        name = f"{name[: LONGEST_NAME // 3]}--{name[-2 * LONGEST_NAME // 3 :]}"
+    told = [o for o in overrides if _key(o) not in NOT_IN_NAMES and not _key(o).startswith("hydra")]
+    name = "_".join(["-".join(start), *map(part_of_name, told)])
+    if len(name) > LONGEST_NAME or any(UNTELLABLE.search(o.partition("=")[2]) for o in told):
+        digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+        name = f"{name[: LONGEST_NAME - 9]}-{digest}"
     return name
+
+
+def part_of_name(override: str) -> str:
+    """``model.units=[64,32]`` becomes ``units-64-32``."""
+    key, value = _key(override), override.partition("=")[2]
+    if key == "best_of":
+        value = Path(value).name
+    return f"{GROUP.sub('', key)}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value.strip('[]'))}"
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _named(name: str | None) -> str | None:
+    if name and not re.fullmatch(r"[\w.-]+", name):
+        raise UserError(f"name={name} is not possible: letters, digits and -._ make a folder.")
+    return name and f"{OUTPUTS}/{name}"
 
 
 def _stamp() -> str:
@@ -132,5 +158,4 @@ def _stamp() -> str:
 
 OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
-OmegaConf.register_resolver("run_name", run_name, replace=True)
 OmegaConf.register_resolver("config_dir", config_dir, replace=True)

@@ -25,8 +25,8 @@ from seqtext.results.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
-from seqtext.results.metrics import direction
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress
 from seqtext.results.tensorboard import EpochLogger
@@ -82,11 +82,12 @@ def fit_in_epochs(
     data: TextDataModule,
     folder: RunFolder,
     logger: EpochLogger,
+    further: Sequence[Callback] = (),
 ) -> Fitted:
     """A model that learns in batches, on the devices of the trainer; see `fit_share`."""
     count = number_of(settings["trainer"].get("devices", 1))
     with others(count, settings, str(folder.path)) as place:
-        return fit_share(settings, options, data, folder, logger, place)
+        return fit_share(settings, options, data, folder, logger, place, further)
 
 
 def fit_share(
@@ -96,6 +97,7 @@ def fit_share(
     folder: RunFolder,
     logger: EpochLogger | None,
     place: Place,
+    further: Sequence[Callback] = (),
 ) -> Fitted:
     """One process's part of a training; it goes on from the folder's last checkpoint.
 
@@ -115,7 +117,7 @@ def fit_share(
         options.checkpoint_minutes,
         _description(settings, data, data.vocabulary.words),
     )
-    callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate()]
+    callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
     trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
     data.place = place  # not before: a model's starting values look at the whole training part
     began = time.perf_counter()

@@ -1,6 +1,7 @@
-"""From Hydra's configuration to `run`: a new run, or one that goes on."""
+"""From Hydra's configuration to `run`: a new run, one that goes on, or a sweep's job."""
 
 import logging
+import time
 import warnings
 from typing import Any
 
@@ -10,10 +11,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.cli import Refused, config_dir
+from seqtext.configuration import settings_in
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
-from seqtext.results.folder import RunFolder
+from seqtext.results.folder import FolderInUse, RunFolder
 from seqtext.run import describe, run
+from seqtext.sweeps.job import Outcome
+from seqtext.sweeps.pruning import Pruned, pruning
+from seqtext.sweeps.sweep import reason_of
+from seqtext.sweeps.winner import settings_of_job
 
 
 def launch(config: DictConfig) -> float | None:
@@ -25,15 +31,17 @@ def launch(config: DictConfig) -> float | None:
     quieten_lightning()
     hydra = HydraConfig.get()
     folder = RunFolder(config.resume or hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN and not config.describe:
+        return run_job(config, folder)
     try:
         if config.resume:
             config_dir(config.resume, folder.path)
             settings = resumed_settings(folder, list(hydra.overrides.task))
         else:
-            settings = OmegaConf.to_container(config, resolve=True)
-        settings.pop("resume", None)
-        if settings.pop("describe", False):
+            settings = settings_of_job(config, list(hydra.overrides.task))
+        if config.describe:
             return describe(settings, folder)
+        _remember(config, settings, folder)
         return run(settings, folder, resume=bool(config.resume))
     except (UserError, OSError) as error:
         if not config.resume:
@@ -41,6 +49,36 @@ def launch(config: DictConfig) -> float | None:
         if hydra.mode == RunMode.RUN:
             raise Refused from error
         raise
+
+
+def run_job(config: DictConfig, folder: RunFolder) -> float:
+    """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
+
+    Raises:
+        Exception: whatever made it fail.
+    """
+    logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
+    began = time.perf_counter()
+    try:
+        settings = settings_of_job(config, list(HydraConfig.get().overrides.task))
+        _remember(config, settings, folder)
+        return run(settings, folder, resume=True, callbacks=pruning(config.monitor))
+    except FolderInUse:
+        raise
+    except Pruned as pruned:
+        seconds = time.perf_counter() - began
+        Outcome("pruned", pruned.score, seconds=seconds).write(folder.path)
+        return pruned.score
+    except Exception as error:
+        seconds = time.perf_counter() - began
+        Outcome("failed", reason=reason_of(error), seconds=seconds).write(folder.path)
+        raise
+
+
+def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+    """Hydra has written what it composed, which is not what a winner's run is made with."""
+    if config.best_of and not config.resume:
+        OmegaConf.save(OmegaConf.create(settings), folder.path / ".hydra" / "config.yaml")
 
 
 def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
@@ -69,7 +107,7 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
                 f"start a new run for longer training."
             )
         OmegaConf.update(changed, override.key_or_group, override.value())
-    return OmegaConf.to_container(changed, resolve=True)
+    return settings_in(changed)
 
 
 def quieten_lightning() -> None:

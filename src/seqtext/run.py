@@ -2,9 +2,11 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import Callback
 
 from seqtext.build import buildable_class
 from seqtext.data.split import Split
@@ -21,13 +23,19 @@ from seqtext.settings import Options, checked_options, data_of, embedding_of
 log = logging.getLogger(__name__)
 
 
-def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> float:
+def run(
+    settings: dict[str, Any],
+    folder: RunFolder,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+) -> float:
     """Train, choose the best epoch on the validation part, test it once, write the results.
 
     Args:
         settings: plain values, in the structure of conf/config.yaml
         folder: where everything goes
         resume: go on from the folder's last checkpoint, if there is one
+        callbacks: further ones, of Lightning, for models that learn in epochs
 
     Returns:
         The monitored score of the best epoch, on the validation part.
@@ -40,7 +48,9 @@ def run(settings: dict[str, Any], folder: RunFolder, resume: bool = False) -> fl
     try:
         metrics = folder.finished()
         if metrics is None:
-            metrics = _train_and_test(settings, options, split, folder)
+            if not folder.last.exists():
+                folder.clear()
+            metrics = _train_and_test(settings, options, split, folder, callbacks)
         else:
             log.info("%s is finished already.", folder.path)
     except KeyboardInterrupt:
@@ -69,7 +79,11 @@ def describe(settings: dict[str, Any], folder: RunFolder) -> None:
 
 
 def _train_and_test(
-    settings: dict[str, Any], options: Options, split: Split, folder: RunFolder
+    settings: dict[str, Any],
+    options: Options,
+    split: Split,
+    folder: RunFolder,
+    callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
     started = time.perf_counter()
     logger = EpochLogger(str(folder.path))
@@ -78,8 +92,10 @@ def _train_and_test(
     log_pictures(logger, {f"data/{name}": png for name, png in pictures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     kind = buildable_class("model", settings["model"]["_target_"])
-    fit = fit_at_once if issubclass(kind, DirectClassifier) else fit_in_epochs
-    fitted = fit(settings, options, data, folder, logger)
+    if issubclass(kind, DirectClassifier):
+        fitted = fit_at_once(settings, options, data, folder, logger)
+    else:
+        fitted = fit_in_epochs(settings, options, data, folder, logger, callbacks)
     predictions = _decided(fitted.predictions, options.threshold, folder)
     from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
 

@@ -23,7 +23,8 @@ from seqtext.models.training import (
 )
 from seqtext.options import Count, NotNegative, Rate, UserError, checked, one_each
 from seqtext.processes import gathered
-from seqtext.results.metrics import direction, loss_of, scores
+from seqtext.results.direction import direction
+from seqtext.results.metrics import loss_of, scores
 
 
 class TextClassifier(L.LightningModule):

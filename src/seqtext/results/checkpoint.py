@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.options import UserError
 from seqtext.processes import gathered
-from seqtext.results.metrics import is_better
+from seqtext.results.direction import is_better
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1

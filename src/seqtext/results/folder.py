@@ -12,6 +12,10 @@ from filelock import FileLock, Timeout
 from seqtext.options import UserError
 
 
+class FolderInUse(UserError):
+    """Another process has the folder."""
+
+
 class RunFolder:
     """Paths of one run. Two processes never write into one.
 
@@ -45,10 +49,25 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise UserError(f"{self.path} is in use by another process: wait for it.") from error
+            raise FolderInUse(f"{self.path} is in use by another process: wait for it.") from error
         if not resume and (self.metrics.exists() or self.last.exists()):
             self.release()
             raise already_holds_a_run(self.path)
+
+    def in_use(self) -> bool:
+        """Whether another process works here now."""
+        if not self.path.is_dir():
+            return False
+        try:
+            with self._lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def clear(self) -> None:
+        """Before a run starts anew where one was killed: its curves would stand beside the new."""
+        for file in self.path.glob("events.out.tfevents*"):
+            file.unlink()
 
     def withdraw(self) -> None:
         """Take back what Hydra wrote for a run that was refused before its first checkpoint.

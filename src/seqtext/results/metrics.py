@@ -8,18 +8,7 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics import classification as tm
 
-LOWER_IS_BETTER = ("loss",)
 ALONE = {"sync_on_compute": False}  # predictions are gathered before, not metrics after
-
-
-def direction(metric: str) -> str:
-    """Whether a metric (with or without its part, as in val/loss) is best at "min" or "max"."""
-    return "min" if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else "max"
-
-
-def is_better(score: float, best: float | None, metric: str) -> bool:
-    """Whether a score beats the best so far."""
-    return best is None or (score < best if direction(metric) == "min" else score > best)
 
 
 def metric_names(class_names: Sequence[str]) -> list[str]:

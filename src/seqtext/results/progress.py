@@ -1,6 +1,7 @@
 """What a person sees: a bar within an epoch, a line after it, a table at the end."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +13,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from seqtext.options import UserError
 from seqtext.processes import gathered
-from seqtext.results.metrics import is_better
+from seqtext.results.direction import is_better
 
 log = logging.getLogger(__name__)
 
 REFRESH = 0.1  # seconds; drawing at every step would take longer than a small model's step
+CHECK = 500  # steps between two looks at the loss, where nobody watches
+
+
+def silent() -> bool:
+    """Whether log lines go to files alone: then nothing else belongs on the terminal either."""
+    handlers = logging.getLogger().handlers
+    return bool(handlers) and all(isinstance(h, logging.FileHandler) for h in handlers)
 
 
 class EpochProgress(ProgressBar):
@@ -35,7 +44,7 @@ class EpochProgress(ProgressBar):
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
         self.console = Console()
         self._bar: Progress | None = None
-        self._enabled = self.console.is_terminal
+        self._enabled = self.console.is_terminal and not silent()
         self._best: float | None = None
         self._loss, self._steps = 0.0, 0  # of the epoch so far
 
@@ -58,6 +67,8 @@ class EpochProgress(ProgressBar):
         """Sum the loss; draw at most every `REFRESH` seconds."""
         self._loss = self._loss + outputs["loss"]  # a tensor: to read it would wait for a GPU
         self._steps += 1
+        if self._steps % CHECK == 0:
+            self._check_loss(trainer)
         if self._bar and time.perf_counter() - self._drawn > REFRESH:
             self._drawn = time.perf_counter()
             self._bar.update(self._task, completed=batch_idx + 1, loss=self._mean_loss())
@@ -69,6 +80,7 @@ class EpochProgress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Log throughput and learning rate, and the line of the epoch."""
+        self._check_loss(trainer)
         samples = (self._steps - self._first_step) * trainer.train_dataloader.batch_size
         self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
@@ -119,6 +131,16 @@ class EpochProgress(ProgressBar):
     def _mean_loss(self) -> float:
         return float(self._loss) / max(self._steps, 1)
 
+    def _check_loss(self, trainer: L.Trainer) -> None:
+        """Raises:
+        UserError: if the loss is nan or infinite; the sum of losses stays so.
+        """
+        if not math.isfinite(loss := self._mean_loss()):
+            raise UserError(
+                f"Training diverged: the loss is {loss} in epoch {trainer.current_epoch + 1}; "
+                f"lower optimizer.lr or trainer.gradient_clip_val."
+            )
+
     def _begin(self, trainer: L.Trainer) -> None:
         self._started = self._drawn = time.perf_counter()
         self._first_step = self._steps
@@ -159,6 +181,8 @@ def _mean_of_all(value: float) -> float:
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
     """The table at the end: scores of the best epoch, time, size, and where everything lies."""
+    if silent():
+        return
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
     if other := metrics.get("at_0.5"):

@@ -10,8 +10,8 @@ from seqtext.results.predictions import Predictions
 from seqtext.results.tensorboard import (
     EpochLogger,
     flattened,
-    log_figures,
     log_mistakes,
+    log_pictures,
     log_settings,
 )
 
@@ -39,11 +39,11 @@ def record(
     for part, of_part in predictions.items():
         of_part.write(folder.predictions(part), rows.numbers)
     test = predictions["test"]
-    pictures = figures(test, title="test part")
     folder.figures.mkdir(exist_ok=True)
-    for name, figure in pictures.items():
-        figure.savefig(folder.figures / f"{name}.png", dpi=150)
-    log_figures(logger, {f"test/{name}": figure for name, figure in pictures.items()})
+    for name, figure in figures(test, title="test part").items():
+        file = folder.figures / f"{name}.png"
+        figure.savefig(file, dpi=150)
+        log_pictures(logger, {f"test/{name}": file.read_bytes()})  # not drawn a second time
     log_mistakes(logger, "test/most confident mistakes", test, rows)
     chosen_by = facts["monitor"].removeprefix("val/")
     final = {

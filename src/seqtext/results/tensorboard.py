@@ -6,17 +6,15 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
+from seqtext.configuration import OF_THE_MACHINE
 from seqtext.data.rows import Rows
 from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
-NO_SETTINGS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # change no score
 
 
 class EpochLogger(TensorBoardLogger):
@@ -45,13 +43,6 @@ def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[s
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
         logger.experiment.add_scalar(name, value)
-
-
-def log_figures(logger: EpochLogger, figures: Mapping[str, Figure]) -> None:
-    """The IMAGES tab."""
-    for name, figure in figures.items():
-        FigureCanvasAgg(figure)
-        logger.experiment.add_figure(name, figure)
 
 
 def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
@@ -88,6 +79,6 @@ def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool |
     for name, value in settings.items():
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{name}.")
-        elif not name.startswith("_") and prefix + name not in NO_SETTINGS:
+        elif not name.startswith("_") and prefix + name not in OF_THE_MACHINE:
             flat[prefix + name] = value if isinstance(value, bool | int | float) else str(value)
     return flat

@@ -1,0 +1,73 @@
+"""What a sweep costs beside training: eight jobs of one epoch on invented reviews, one process.
+
+    python benchmarks/sweep.py [jobs]
+
+The first job prepares the cache and imports what all need; the median is over the others. Overhead
+is the time from a job's end to the next one's, without the seconds in which it trained.
+"""
+
+import cProfile
+import json
+import pstats
+import resource
+import runpy
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).absolute().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import SMALL, csv_of, invented_reviews  # noqa: E402
+
+SHOWN = 25  # functions of the profile
+
+
+def main(jobs: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        memory = _sweep(Path(folder), jobs)
+        ends, training = _times(Path(folder) / "outputs" / "measured")
+    gaps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    overheads = [gap - train for gap, train in zip(gaps, training[1:], strict=True)]
+    print(f"training a job: {statistics.median(training[1:]):.2f} s")
+    print(f"overhead of a job: median {statistics.median(overheads):.2f} s, ", end="")
+    print(f"from {min(overheads):.2f} to {max(overheads):.2f} s")
+    print(f"memory: {memory[0]:.0f} MiB after the first sweep, {memory[1]:.0f} after the next")
+
+
+def _sweep(folder: Path, jobs: int) -> list[float]:
+    """Sweep, then once more with other seeds under a profile; memory after each."""
+    (folder / "imdb").mkdir()
+    (folder / "imdb" / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(2000)))
+    places = [f"dataset.dir={folder}/imdb", f"cache={folder}/cache", "trainer.max_epochs=1"]
+    command = ["train.py", "-m", *SMALL, *places, f"hydra.sweep.dir={folder}/outputs/measured"]
+    memory = []
+    _train([*command, f"seed=range({jobs})"])
+    memory.append(_mebibytes())
+    command[-1] += "-profile"
+    with cProfile.Profile() as profile:
+        _train([*command, f"seed=range({jobs},{2 * jobs})"])
+    memory.append(_mebibytes())
+    pstats.Stats(profile).sort_stats("cumulative").print_stats(r"seqtext|hydra|tensorboard", SHOWN)
+    return memory
+
+
+def _train(command: list[str]) -> None:
+    sys.argv = command
+    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+
+
+def _times(sweep: Path) -> tuple[list[float], list[float]]:
+    """When each job ended, and how long it trained."""
+    files = sorted(sweep.rglob("metrics.json"), key=lambda file: file.stat().st_mtime)
+    seconds = [json.loads(file.read_text())["seconds"]["training"] for file in files]
+    return [file.stat().st_mtime for file in files], seconds
+
+
+def _mebibytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 8)

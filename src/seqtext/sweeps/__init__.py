@@ -1,0 +1,12 @@
+"""Many runs under one name: which there are, which are still to do, how each of them ended."""
+
+from hydra.core.plugins import Plugins
+
+from seqtext.sweeps.grid import Grid
+from seqtext.sweeps.search import Search
+
+
+def register() -> None:
+    """Let Hydra know the sweepers of conf/hydra/sweeper."""
+    for plugin in (Grid, Search):
+        Plugins.instance().register(plugin)

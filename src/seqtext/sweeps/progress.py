@@ -1,0 +1,110 @@
+"""What people see of a sweep: a line per job; what programs see: sweep.json."""
+
+import json
+import shlex
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from seqtext.results.direction import is_better
+from seqtext.results.folder import write_atomically
+from seqtext.sweeps.job import Job, Outcome
+
+SWEEP = "sweep.json"
+
+
+class Progress:
+    """Counts a sweep's jobs as they end.
+
+    Args:
+        folder: of the sweep
+        total: of the jobs in this command
+        monitor: the metric that scores them
+    """
+
+    def __init__(self, folder: Path, total: int, monitor: str):
+        self.folder, self.total, self.monitor = folder, total, monitor
+        self.ended: dict[str, Outcome] = {}  # by folder, of this command
+        self.best: tuple[float, str] | None = None  # score and folder
+        self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
+        self._began, self._ran, self._number = time.monotonic(), 0, 0
+
+    def known(self, job: Job, outcome: Outcome) -> None:
+        """Count and tell a job that ended earlier."""
+        self._count(job, outcome)
+        self._tell(job, outcome, "" if outcome.status == "failed" else "earlier")
+
+    def ran(self, job: Job, outcome: Outcome) -> None:
+        """Count and tell a job that ended now."""
+        self._ran += 1
+        self._count(job, outcome)
+        self._tell(job, outcome, _span(outcome.seconds), self._left())
+        self.write()
+
+    def write(self) -> None:
+        """Write sweep.json: every job that was ever part of this sweep."""
+        content = {
+            "name": self.folder.name,
+            "command": shlex.join(["python", *sys.argv]),
+            "jobs": list(self._entries.values()),
+        }
+        write_atomically(self.folder / SWEEP, json.dumps(content, indent=2) + "\n")
+
+    def say(self, text: str, error: bool = False) -> None:
+        """A line for people."""
+        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+
+    def sum_up(self) -> None:
+        """The end: how many finished, the best, and every failed job with its reason."""
+        counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
+        for outcome in self.ended.values():
+            counts[outcome.status] += 1
+        told = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
+        self.say(f"{', '.join(told)}, in {_span(time.monotonic() - self._began)}.")
+        if self.best:
+            score, name = self.best
+            self.say(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
+        for folder, outcome in self.ended.items():
+            if outcome.status == "failed":
+                self.say(f"failed: {folder}: {outcome.reason}", error=True)
+
+    def _count(self, job: Job, outcome: Outcome) -> None:
+        self._number += 1
+        self.ended[job.folder] = outcome
+        self._entries[job.folder] = {
+            "folder": job.folder,
+            "overrides": list(job.overrides),
+            **asdict(outcome),
+        }
+        if outcome.status == "finished" and outcome.score is not None:
+            best = self.best and self.best[0]
+            if is_better(outcome.score, best, self.monitor):
+                self.best = (outcome.score, job.folder)
+
+    def _tell(self, job: Job, outcome: Outcome, *times: str) -> None:
+        number = f"{self._number:>{len(str(self.total))}} of {self.total}"
+        parts = [number, job.label, *self._said(outcome), *times]
+        self.say("  ".join(part for part in parts if part))
+
+    def _left(self) -> str:
+        left = (time.monotonic() - self._began) / self._ran * (self.total - self._number)
+        return f"left {_span(left)}" if self._number < self.total else ""
+
+    def _said(self, outcome: Outcome) -> list[str]:
+        if outcome.status == "failed":
+            return [f"failed: {outcome.reason}"]
+        score = "" if outcome.score is None else f"{self.monitor} {outcome.score:.4f}"
+        best = [f"best {self.best[0]:.4f}"] if self.best else []
+        return [f"pruned at {score}" if outcome.status == "pruned" else score, *best]
+
+
+def _earlier(folder: Path) -> list[dict]:
+    file = folder / SWEEP
+    return json.loads(file.read_text())["jobs"] if file.exists() else []
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,191 @@
+"""Sweeps over every combination: by name, again, with failing jobs, in other processes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtext.models.classifier import TextClassifier
+from seqtext.results.folder import RunFolder
+
+ONE_EPOCH = "trainer.max_epochs=1"
+
+
+def sweep_of(folder: Path) -> dict[str, dict]:
+    """The jobs of sweep.json, by what was swept in their names."""
+    jobs = json.loads((folder / "sweep.json").read_text())["jobs"]
+    assert len({job["folder"] for job in jobs}) == len(jobs)
+    return {job["folder"]: job for job in jobs}
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    """Which metrics.json there are: another inode is another file."""
+    return {file.parent.name: file.stat().st_ino for file in folder.rglob("metrics.json")}
+
+
+@pytest.fixture
+def experiment(tmp_path) -> list[str]:
+    """Arguments that choose an experiment which is a sweep."""
+    folder = tmp_path / "mine" / "experiment" / "imdb"
+    folder.mkdir(parents=True)
+    lines = [
+        "# @package _global_",
+        "trainer: {max_epochs: 1}",
+        "hydra: {mode: MULTIRUN, sweeper: {params: {model: 'gru,rnn'}}}",
+    ]
+    (folder / "cells.yaml").write_text("\n".join(lines))
+    return ["--config-dir", str(tmp_path / "mine"), "experiment=imdb/cells"]
+
+
+def test_an_experiment_sweeps_by_itself_and_goes_on(train, small, tmp_path, experiment):
+    options = [o for o in small if "epochs" not in o]
+    status, output, error = train(*experiment, *options)
+    assert status == 0, error
+    folder = tmp_path / "outputs" / "imdb-cells"
+    jobs = sweep_of(folder)
+    assert {name.split("_")[0] for name in jobs} == {"imdb-gru", "imdb-rnn"}
+    assert not any("experiment" in name for name in jobs)
+    for name, job in jobs.items():
+        metrics = RunFolder(folder / name).finished()
+        assert job["status"] == "finished"
+        assert job["score"] == metrics["score"]
+        assert metrics["epochs"] == 1
+    lines = output.splitlines()
+    assert re.search(r"1 of 2  gru  val/auroc 0\.\d{4}  best 0\.\d{4}  \d+ s  left \d", output)
+    assert len(lines) == 5, "a line per job, the first and two at the end"
+    assert "epoch 1/1" in (folder / min(jobs) / "train.log").read_text()
+    first = inodes(folder)
+    status, output, error = train(*experiment, *options, "seed=0,1")  # more, and some done
+    assert status == 0, error
+    assert len(sweep_of(folder)) == 6
+    status, output, error = train(*experiment, *options)
+    assert status == 0, error
+    assert output.count("earlier") == 2
+    assert first.items() < inodes(folder).items()
+    sessions = [f for f in folder.rglob("events.out.tfevents*") if _has_settings(f)]
+    assert len(sessions) == 6
+
+
+def _has_settings(events: Path) -> bool:
+    plugins = EventAccumulator(str(events)).Reload().summary_metadata
+    return "_hparams_/session_start_info" in plugins
+
+
+def test_a_failed_job_stops_no_other(train, small, tmp_path):
+    command = ("-m", "name=mixed", *small, ONE_EPOCH, "model=cnn,gru,rnn", "model.units=-1,8,9")
+    status, output, error = train(*command, "+trainer.limit_train_batches=2")
+    assert status == 1
+    jobs = sweep_of(tmp_path / "outputs" / "mixed").values()
+    states = {(_of(j, "model"), _of(j, "model.units")): j["status"] for j in jobs}
+    assert states == {
+        (model, units): "finished" if model != "cnn" and units != "-1" else "failed"
+        for model in ("cnn", "gru", "rnn")
+        for units in ("-1", "8", "9")
+    }
+    lines = error.splitlines()
+    assert len(lines) == 5, error
+    assert all(line.startswith("failed: imdb-") or "cnn" in line for line in lines)
+    assert sum("at least 1" in line for line in lines) == 2
+    assert sum("no option model.units" in line for line in lines) == 3
+    assert "Traceback" not in error + output
+    assert "4 finished, 5 failed" in output
+
+
+def _of(job: dict, option: str) -> str:
+    return dict(o.split("=", 1) for o in job["overrides"])[option]
+
+
+def test_diverging_is_a_failure_with_its_reason(train, small, tmp_path):
+    arguments = ("optimizer.lr=0.05,1e39", "trainer.gradient_clip_val=null", ONE_EPOCH)
+    status, _, _ = train("-m", "name=lr", *small, *arguments)
+    assert status == 1
+    jobs = sweep_of(tmp_path / "outputs" / "lr")
+    (failed,) = (job for job in jobs.values() if job["status"] == "failed")
+    assert "diverged" in failed["reason"]
+    assert "epoch 1" in failed["reason"]
+    log = (tmp_path / "outputs" / "lr" / failed["folder"] / "train.log").read_text()
+    assert "Traceback" in log
+    status, output, _ = train("-m", "name=lr", *small, *arguments)  # fails again, alone
+    assert status == 1
+    assert output.count("earlier") == 1
+
+
+def test_nothing_runs_where_no_job_can(train, small, tmp_path):
+    status, _, error = train("-m", "name=typo", *small, "model.unitz=1,2")
+    assert status == 2
+    assert "did you mean model.units" in error
+    status, _, error = train("-m", "name=a/b", *small, "seed=1,2")
+    assert status == 2
+    assert "name=a/b" in error
+
+
+def test_other_settings_under_the_same_name_are_refused(train, small, tmp_path, experiment):
+    assert train(*experiment, *small, ONE_EPOCH)[0] == 0
+    file = tmp_path / "mine" / "experiment" / "imdb" / "cells.yaml"
+    file.write_text(file.read_text() + "\npatience: 7\n")
+    before = inodes(tmp_path / "outputs" / "imdb-cells")
+    status, _, error = train(*experiment, *small, ONE_EPOCH)
+    assert status == 1
+    assert "made with patience=2, not 7" in error
+    assert "another name=" in error
+    assert inodes(tmp_path / "outputs" / "imdb-cells") == before
+
+
+class Killed(BaseException):
+    """Stands for a killed process."""
+
+
+def test_a_killed_job_goes_on_and_the_finished_stay(train, small, tmp_path, monkeypatch):
+    command = ("-m", "name=killed", *small, "model=gru,rnn")
+    original = TextClassifier.training_step
+    seen = []
+
+    def dying(self, batch, batch_idx):
+        seen.append(self.name)
+        if self.name == "rnn" and self.current_epoch == 2:
+            raise Killed
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "training_step", dying)
+        with pytest.raises(Killed):
+            train(*command)
+    folder = tmp_path / "outputs" / "killed"
+    first = inodes(folder)
+    assert len(first) == 1
+    seen.clear()
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "training_step", lambda *a: seen.append(1) or original(*a))
+        status, _, error = train(*command)
+    assert status == 0, error
+    assert len(seen) == 11, "one epoch was left of one job"
+    assert first.items() < inodes(folder).items()
+    (rnn,) = (f for f in folder.glob("imdb-rnn*"))
+    assert RunFolder(rnn).finished()["epochs"] == 3
+
+
+def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
+    command = ("-m", "name=both", *small, ONE_EPOCH, "model=gru,rnn")
+    assert train(*command)[0] == 0
+    (rnn,) = (tmp_path / "outputs" / "both").glob("imdb-rnn*")
+    (rnn / "metrics.json").unlink()
+    files = {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+    with FileLock(rnn / ".lock"):
+        status, _, error = train(*command)
+    assert status == 1
+    assert "in use by another process" in error
+    assert files == {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+
+
+def test_the_command_tells_what_it_wrote(train, small, tmp_path):
+    assert train("-m", "name=told", *small, ONE_EPOCH, "seed=4,5")[0] == 0
+    content = json.loads((tmp_path / "outputs" / "told" / "sweep.json").read_text())
+    assert content["name"] == "told"
+    assert "seed=4,5" in content["command"]
+    assert [job["reason"] for job in content["jobs"]] == [None, None]
+    config = yaml.safe_load((tmp_path / "outputs" / "told" / "multirun.yaml").read_text())
+    assert config["hydra"]["mode"] == "MULTIRUN"

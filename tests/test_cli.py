@@ -1,0 +1,36 @@
+"""Names of folders."""
+
+import pytest
+
+from seqtext.cli import LONGEST_NAME, run_name, sweep_dir
+from seqtext.options import UserError
+
+
+def test_a_name_says_what_was_overridden():
+    overrides = ["model=gru", "model.units=[64,32]", "optimizer.lr=-0.1", "name=a", "hydra.x=1"]
+    assert run_name(overrides, "imdb", "gru") == "imdb-gru_units-64-32_lr--0.1"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("a=-1", "a=1"),
+        ("a=[-1,2]", "a=[1,2]"),
+        ("a='x y'", "a='x:y'"),
+        ("a=" + "x" * 300 + "1" + "y" * 300, "a=" + "x" * 300 + "2" + "y" * 300),
+    ],
+    ids=["sign", "sign in a list", "characters", "long"],
+)
+def test_other_overrides_other_names(pair):
+    names = [run_name([override], "imdb", "gru") for override in pair]
+    assert names[0] != names[1]
+    assert names == [run_name([override], "imdb", "gru") for override in pair]
+    assert all(len(name) <= LONGEST_NAME for name in names)
+
+
+def test_sweeps_have_names():
+    assert sweep_dir("mine", "imdb/grid", []) == "outputs/mine"
+    assert sweep_dir(None, "imdb/grid", []) == "outputs/imdb-grid"
+    assert sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
+    with pytest.raises(UserError, match="name=a/b"):
+        sweep_dir("a/b", None, [])

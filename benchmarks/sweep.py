@@ -14,6 +14,7 @@ import runpy
 import statistics
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).absolute().parent.parent
@@ -28,7 +29,7 @@ def main(jobs: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         memory = _sweep(Path(folder), jobs)
         ends, training = _times(Path(folder) / "outputs" / "measured")
-    gaps = [later - earlier for earlier, later in zip(ends, ends[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(ends)]
     overheads = [gap - train for gap, train in zip(gaps, training[1:], strict=True)]
     print(f"training a job: {statistics.median(training[1:]):.2f} s")
     print(f"overhead of a job: median {statistics.median(overheads):.2f} s, ", end="")

@@ -5,13 +5,8 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from seqtext.results.metrics import (
-    best_threshold,
-    direction,
-    metric_names,
-    probabilities,
-    scores,
-)
+from seqtext.results.direction import direction
+from seqtext.results.metrics import best_threshold, metric_names, probabilities, scores
 
 
 def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.models.classifier import TextClassifier
@@ -179,6 +180,26 @@ def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     assert status == 1
     assert "in use by another process" in error
     assert files == {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+
+
+def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):
+    """As joblib's does with a killed worker: what it had not run is told, and run the next time."""
+    command = ("-m", "name=broken", *small, ONE_EPOCH, "seed=1,2,3")
+    original = BasicLauncher.launch
+
+    def breaking(self, jobs, initial_job_idx):
+        original(self, jobs[:1], initial_job_idx)
+        raise RuntimeError("worker gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BasicLauncher, "launch", breaking)
+        status, _, error = train(*command)
+    assert status == 1
+    assert error.count("Its process died (RuntimeError: worker gone)") == 2
+    status, output, _ = train(*command)
+    assert status == 0
+    assert output.count("earlier") == 1
+    assert len(inodes(tmp_path / "outputs" / "broken")) == 3
 
 
 def test_the_command_tells_what_it_wrote(train, small, tmp_path):

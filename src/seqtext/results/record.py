@@ -39,12 +39,12 @@ def record(
     for part, of_part in predictions.items():
         of_part.write(folder.predictions(part), rows.numbers)
     test = predictions["test"]
+    log_mistakes(logger, "test/most confident mistakes", test, rows)  # opens what training closed
     folder.figures.mkdir(exist_ok=True)
     for name, figure in figures(test, title="test part").items():
         file = folder.figures / f"{name}.png"
         figure.savefig(file, dpi=150)
         log_pictures(logger, {f"test/{name}": file.read_bytes()})  # not drawn a second time
-    log_mistakes(logger, "test/most confident mistakes", test, rows)
     chosen_by = facts["monitor"].removeprefix("val/")
     final = {
         f"verdict/test/{chosen_by}": scores["test"][chosen_by],  # the first column

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from seqtext.build import build, number_of, trainer_of
@@ -119,6 +120,7 @@ def fit_share(
     )
     callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
     trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
+    log.info("%s", hardware(trainer))
     data.place = place  # not before: a model's starting values look at the whole training part
     began = time.perf_counter()
     _train(trainer, model, data, folder, checkpoints.description)
@@ -138,6 +140,13 @@ def fit_share(
         best_epoch=chosen["epoch"] + 1,
         epochs=checkpoints.epochs,
     )
+
+
+def hardware(trainer: L.Trainer) -> str:
+    """What a training runs on, in words."""
+    device, count = trainer.strategy.root_device, trainer.world_size
+    shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
+    return f"{shared}, with {torch.get_num_threads()} CPU threads each"
 
 
 def predict(

@@ -1,4 +1,4 @@
-"""Which is faster for sweeps of small models: one job after the other on all cores, or side by side?
+"""What is faster for sweeps of small models: jobs on all cores in turn, or side by side on one each?
 
     python benchmarks/parallel.py [jobs]
 
@@ -28,7 +28,11 @@ def seconds(folder: Path, launcher: str, units: str) -> float:
     command = [sys.executable, str(ROOT / "train.py"), "-m", *OPTIONS, f"model.units={units}"]
     started = time.perf_counter()
     subprocess.run(
-        [*command, f"hydra/launcher={launcher}"], cwd=folder, env=free, check=True, stdout=sys.stderr
+        [*command, f"hydra/launcher={launcher}"],
+        cwd=folder,
+        env=free,
+        check=True,
+        stdout=sys.stderr,
     )
     return time.perf_counter() - started
 
@@ -46,7 +50,8 @@ def main() -> None:
     ratios = sorted(times[first] / times[second] for times in rounds)
     for way in WAYS:
         print(f"{way:20} {statistics.median(times[way] for times in rounds):6.1f} s")
-    print(f"ratio                {statistics.median(ratios):6.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+    print(f"ratio                {statistics.median(ratios):6.2f}   ({spread})")
     print(f"{jobs} jobs on {os.cpu_count()} cores")
 
 

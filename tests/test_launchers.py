@@ -33,6 +33,12 @@ def sweep(small: list[str], tmp_path: Path, *arguments: str, **environment: str 
     )
 
 
+def ended(process: subprocess.Popen) -> tuple[int, str]:
+    """Exit status, and what it said."""
+    said, _ = process.communicate(timeout=150)
+    return process.returncode, said
+
+
 def jobs_in(tmp_path: Path) -> list[RunFolder]:
     """Those that have finished."""
     paths = (tmp_path / "outputs" / NAME).glob("*/metrics.json")
@@ -46,10 +52,8 @@ def test_joblib(small, tmp_path):
     """Two processes have half of the cores each, and do all jobs."""
     threads = {"OMP_NUM_THREADS": None, "MKL_NUM_THREADS": None, "OPENBLAS_NUM_THREADS": None}
     options = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    said, _ = (process := sweep(small, tmp_path, *options, *JOBS, **threads)).communicate(
-        timeout=100
-    )
-    assert process.returncode == 0, said
+    status, said = ended(sweep(small, tmp_path, *options, *JOBS, **threads))
+    assert status == 0, said
     jobs = jobs_in(tmp_path)
     assert len(jobs) == 2
     for job in jobs:
@@ -59,10 +63,8 @@ def test_joblib(small, tmp_path):
 
 
 def test_submitit_local(small, tmp_path):
-    said, _ = (
-        process := sweep(small, tmp_path, "hydra/launcher=submitit_local", *JOBS)
-    ).communicate(timeout=100)
-    assert process.returncode == 0, said
+    status, said = ended(sweep(small, tmp_path, "hydra/launcher=submitit_local", *JOBS))
+    assert status == 0, said
     assert [files_of_a_run(job) for job in jobs_in(tmp_path)] == [RUN_FILES] * 2
 
 
@@ -122,15 +124,15 @@ def test_ray_loses_a_node(small, tmp_path, two_nodes):
         while not jobs_in(tmp_path) and first.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         cluster.remove_node(node, allow_graceful=False)
-        said, _ = first.communicate(timeout=100)
+        status, said = ended(first)
     finally:
         with suppress(ProcessLookupError):
             first.kill()
     finished = {job.path: _identity(job) for job in jobs_in(tmp_path)}
-    assert first.returncode == 1, said
+    assert status == 1, said
     assert 0 < len(finished) < 4
-    said, _ = (second := sweep(small, tmp_path, *options)).communicate(timeout=150)
-    assert second.returncode == 0, said
+    status, said = ended(sweep(small, tmp_path, *options))
+    assert status == 0, said
     jobs = {job.path: job for job in jobs_in(tmp_path)}
     assert len(jobs) == 4
     assert {path: _identity(jobs[path]) for path in finished} == finished

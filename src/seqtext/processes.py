@@ -121,7 +121,7 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
             _wait_for(started, store)
             join(Place(0, count), store)
             yield Place(0, count)
-        except Exception as error:
+        except RuntimeError as error:  # as torch says that a connection is lost
             if failed := _failed(started):
                 raise RuntimeError(f"{failed}; what it said is on the terminal.") from error
             raise

@@ -1,4 +1,4 @@
-"""What is faster for sweeps of small models: jobs on all cores in turn, or side by side on one each?
+"""Sweeps of small models: jobs in turn on all cores, or side by side on a core each?
 
     python benchmarks/parallel.py [jobs]
 

@@ -2,12 +2,13 @@
 
     python -m seqtext.follower <rank> <processes> <port> <folder>
 
-`processes.others` starts it, and ends it by closing its standard input.
+`processes.others` starts it, and kills it when it is done; it ends too with its standard input.
 """
 
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -18,7 +19,7 @@ from torch.distributed import TCPStore
 
 from seqtext.fit import fit_share
 from seqtext.options import UserError
-from seqtext.processes import HOST, Place, join, leave
+from seqtext.processes import HOST, Place, join
 from seqtext.results.folder import RunFolder
 from seqtext.settings import checked_options, data_of
 
@@ -34,7 +35,7 @@ def follow(place: Place, port: int, folder: Path) -> None:
     store.set(f"ready/{place.rank}", "")
     join(place, store)
     fit_share(settings, options, data, RunFolder(folder), None, place)
-    leave()
+    signal.pause()  # until the first process has what it needs
 
 
 def _end_with_the_first() -> None:

@@ -7,6 +7,7 @@ that a run may do so wherever it is itself: on the command line, in a sweep, in 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,7 +30,7 @@ NOT_TO_SAY = (
     ".*broadcast_buffers",  # its successor is not in all versions of torch
     ".*sync_dist=True",  # what is logged is the same on all processes
 )
-PATIENCE = 20  # seconds that a process has for its end
+PATIENCE = 5  # seconds in which a process that broke the connection ends
 
 
 class Place(NamedTuple):
@@ -111,7 +112,7 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
     if count == 1:
         yield Place()
         return
-    store = distributed.TCPStore(HOST, 0, count, is_master=True, wait_for_workers=False)
+    store = _store(count)
     store.set("settings", json.dumps(settings))
     with _fair_threads(count), warnings.catch_warnings():
         for message in NOT_TO_SAY:
@@ -122,7 +123,7 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
             join(Place(0, count), store)
             yield Place(0, count)
         except RuntimeError as error:  # as torch says that a connection is lost
-            if failed := _failed(started):
+            if failed := _failed(started, PATIENCE):
                 raise RuntimeError(f"{failed}; what it said is on the terminal.") from error
             raise
         finally:
@@ -141,6 +142,15 @@ def leave() -> None:
     """Undo `join`."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def _store(count: int) -> distributed.TCPStore:
+    """At a free port that this machine alone can reach."""
+    server = socket.create_server((HOST, 0))
+    port, listening = server.getsockname()[1], server.detach()
+    return distributed.TCPStore(
+        HOST, port, count, is_master=True, wait_for_workers=False, master_listen_fd=listening
+    )
 
 
 def _start(place: Place, port: int, folder: str) -> subprocess.Popen:
@@ -163,23 +173,24 @@ def _wait_for(started: Sequence[subprocess.Popen], store: distributed.TCPStore) 
             time.sleep(0.05)
 
 
-def _failed(started: Sequence[subprocess.Popen]) -> str:
+def _failed(started: Sequence[subprocess.Popen], patience: float = 0.0) -> str:
     """The first process that ended with an error, in words, or nothing."""
-    for number, process in enumerate(started, 2):
-        if process.poll():
-            count = len(started) + 1
-            return f"Process {number} of {count} ended with status {process.returncode}"
-    return ""
+    deadline = time.monotonic() + patience
+    while True:
+        for number, process in enumerate(started, 2):
+            if process.poll():
+                count = len(started) + 1
+                return f"Process {number} of {count} ended with status {process.returncode}"
+        if time.monotonic() >= deadline:
+            return ""
+        time.sleep(0.05)
 
 
 def _end(process: subprocess.Popen) -> None:
-    """Its standard input ends: it has nothing left to do, or is to stop at once."""
+    """At once: it writes nothing that could break, and to take torch down may take a minute."""
+    process.kill()
     process.stdin.close()
-    try:
-        process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    process.wait()
 
 
 @contextmanager

@@ -199,14 +199,6 @@ def test_checkpoint_that_is_none(train, tmp_path):
     assert "last.ckpt is damaged" in told(train(f"resume={tmp_path / 'run'}"))
 
 
-def test_one_bad_job_of_a_sweep(train, small, tmp_path):
-    status, _, error = train("-m", *small, "trainer.max_epochs=1", "model.units=4,-1,5")
-    assert status == 2
-    assert "Traceback" not in error
-    assert "model.units=-1" in error
-    assert len(list(tmp_path.glob("outputs/*/*/metrics.json"))) == 2
-
-
 def test_output_that_nobody_reads_to_its_end():
     done = subprocess.run(
         f"{sys.executable} {ROOT / 'train.py'} --help | head -1",

@@ -257,7 +257,7 @@ def test_sweep(train, small, tmp_path):
     assert len(jobs) == 6
     settings = [json.loads((job / "metrics.json").read_text())["settings"] for job in jobs]
     assert len({(s["model"]["_target_"], s["model"]["pooling"]) for s in settings}) == 6
-    assert "pooling-max" in jobs[1].name
+    assert sum("pooling-max" in job.name for job in jobs) == 3
     kinds = sorted(p.name for p in (tmp_path / "cache").iterdir())
     assert kinds == ["ids", "pictures", "rows", "tokens"]
     for kind in kinds:  # prepared once per sweep

@@ -122,15 +122,18 @@ def run_name(overrides: Sequence[str], *start: str) -> str:
     """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
 
     The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
-    unquoted. Where that, or its length, costs something, a hash of the overrides stands at its end.
+    unquoted. Where that costs something, a hash of the overrides stands at its end; of a very long
+    name, in its middle, instead of what is left out.
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
     told = [o for o in overrides if _key(o) not in NOT_IN_NAMES and not _key(o).startswith("hydra")]
     name = "_".join(["-".join(start), *map(part_of_name, told)])
-    if len(name) > LONGEST_NAME or any(UNTELLABLE.search(o.partition("=")[2]) for o in told):
-        digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
-        name = f"{name[: LONGEST_NAME - 9]}-{digest}"
+    digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+    if len(name) > LONGEST_NAME - len(digest) - 1:
+        return f"{name[: LONGEST_NAME // 3]}--{digest}--{name[-LONGEST_NAME // 2 :]}"
+    if any(UNTELLABLE.search(o.partition("=")[2]) for o in told):
+        return f"{name}-{digest}"
     return name
 
 

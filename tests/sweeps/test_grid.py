@@ -59,8 +59,13 @@ def test_an_experiment_sweeps_by_itself_and_goes_on(train, small, tmp_path, expe
     assert re.search(r"1 of 2  gru  val/auroc 0\.\d{4}  best 0\.\d{4}  \d+ s  left \d", output)
     assert len(lines) == 5, "a line per job, the first and two at the end"
     assert "epoch 1/1" in (folder / min(jobs) / "train.log").read_text()
+    content = json.loads((folder / "sweep.json").read_text())
+    assert content["name"] == "imdb-cells"
+    assert "experiment=imdb/cells" in content["command"]
+    config = yaml.safe_load((folder / "multirun.yaml").read_text())
+    assert config["hydra"]["mode"] == "MULTIRUN"
     first = inodes(folder)
-    status, output, error = train(*experiment, *options, "seed=0,1")  # more, and some done
+    status, output, error = train(*experiment, *options, "seed=1,2")  # more jobs
     assert status == 0, error
     assert len(sweep_of(folder)) == 6
     status, output, error = train(*experiment, *options)
@@ -77,23 +82,21 @@ def _has_settings(events: Path) -> bool:
 
 
 def test_a_failed_job_stops_no_other(train, small, tmp_path):
-    command = ("-m", "name=mixed", *small, ONE_EPOCH, "model=cnn,gru,rnn", "model.units=-1,8,9")
-    status, output, error = train(*command, "+trainer.limit_train_batches=2")
+    command = ("-m", "name=mixed", *small, ONE_EPOCH, "model=cnn,gru", "model.units=-1,8")
+    status, output, error = train(*command)
     assert status == 1
     jobs = sweep_of(tmp_path / "outputs" / "mixed").values()
     states = {(_of(j, "model"), _of(j, "model.units")): j["status"] for j in jobs}
-    assert states == {
-        (model, units): "finished" if model != "cnn" and units != "-1" else "failed"
-        for model in ("cnn", "gru", "rnn")
-        for units in ("-1", "8", "9")
-    }
+    assert states.pop(("gru", "8")) == "finished"
+    assert set(states) == {("cnn", "-1"), ("cnn", "8"), ("gru", "-1")}
+    assert set(states.values()) == {"failed"}
     lines = error.splitlines()
-    assert len(lines) == 5, error
-    assert all(line.startswith("failed: imdb-") or "cnn" in line for line in lines)
-    assert sum("at least 1" in line for line in lines) == 2
-    assert sum("no option model.units" in line for line in lines) == 3
+    assert len(lines) == 3, error
+    assert all(line.startswith("failed: ") for line in lines)
+    assert sum("at least 1" in line for line in lines) == 1
+    assert sum("no option model.units" in line for line in lines) == 2
     assert "Traceback" not in error + output
-    assert "4 finished, 5 failed" in output
+    assert "1 finished, 3 failed" in output
 
 
 def _of(job: dict, option: str) -> str:
@@ -174,12 +177,12 @@ def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     assert train(*command)[0] == 0
     (rnn,) = (tmp_path / "outputs" / "both").glob("imdb-rnn*")
     (rnn / "metrics.json").unlink()
-    files = {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+    files = {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
     with FileLock(rnn / ".lock"):
         status, _, error = train(*command)
     assert status == 1
     assert "in use by another process" in error
-    assert files == {f.name: f.stat().st_mtime_ns for f in rnn.iterdir() if f.name != "train.log"}
+    assert files == {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
 
 
 def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):
@@ -200,13 +203,3 @@ def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):
     assert status == 0
     assert output.count("earlier") == 1
     assert len(inodes(tmp_path / "outputs" / "broken")) == 3
-
-
-def test_the_command_tells_what_it_wrote(train, small, tmp_path):
-    assert train("-m", "name=told", *small, ONE_EPOCH, "seed=4,5")[0] == 0
-    content = json.loads((tmp_path / "outputs" / "told" / "sweep.json").read_text())
-    assert content["name"] == "told"
-    assert "seed=4,5" in content["command"]
-    assert [job["reason"] for job in content["jobs"]] == [None, None]
-    config = yaml.safe_load((tmp_path / "outputs" / "told" / "multirun.yaml").read_text())
-    assert config["hydra"]["mode"] == "MULTIRUN"

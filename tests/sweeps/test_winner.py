@@ -53,7 +53,7 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     assert train(*command, "optimizer.lr=1e-9,0.5", "model.filters=[3,3,3]")[0] == 0
     status, _, error = train("best_of=outputs/search", "seed=7", "model.widths=[2,2,2]")
     assert status == 0, error
-    (run,) = (tmp_path / "outputs").glob("imdb-cnn_*best_of-search_*")
+    (run,) = (tmp_path / "outputs").glob("imdb-cnn_*best_of-search*")
     settings = RunFolder(run).finished()["settings"]
     assert settings["model"]["filters"] == [3, 3, 3]
     assert settings["model"]["widths"] == [2, 2, 2]

@@ -19,6 +19,7 @@ class Grid(BasicSweeper):
 
         Raises:
             Incomplete: if one failed.
+            Exception: what is wrong with the command line, where no job can be.
         """
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
@@ -26,7 +27,10 @@ class Grid(BasicSweeper):
         swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
         total = sum(len(batch) for batch in batches)
         sweep = Sweep(self.config, self.hydra_context, self.launcher, total)
+        jobs = [[sweep.job(job, swept) for job in batch] for batch in batches]
+        if all(job.wrong for batch in jobs for job in batch):
+            raise jobs[0][0].wrong
         sweep.progress.say(f"{total} jobs in {sweep.folder}")
-        for batch in batches:
-            sweep.run([sweep.job(job, swept) for job in batch])
+        for batch in jobs:
+            sweep.run(batch)
         sweep.finish()

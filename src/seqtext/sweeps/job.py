@@ -1,6 +1,7 @@
 """A job of a sweep, and how it ended, as its run folder tells."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -59,7 +60,8 @@ class Job:
 def outcome_in(folder: Path) -> Outcome | None:
     """What a run folder tells; None where no run ended."""
     if metrics := RunFolder(folder).finished():
-        return Outcome("finished", metrics["score"], seconds=metrics["seconds"]["total"])
+        score, seconds = metrics["score"], metrics["seconds"]["total"]
+        return Outcome("finished", None if math.isnan(score) else score, seconds=seconds)
     try:
         return Outcome(**json.loads((folder / OUTCOME).read_text()))
     except FileNotFoundError:

@@ -190,7 +190,7 @@ def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:
 
 def _tell(study: optuna.Study, trial: Trial, outcomes: list[Outcome]) -> bool:
     """Tell the study how a trial ended; whether it failed."""
-    failed = [o.reason for o in outcomes if o.status == "failed" or o.score is None]
+    failed = [o.reason or "no score" for o in outcomes if o.status == "failed" or o.score is None]
     values, state = None, TrialState.COMPLETE
     if failed:
         trial.set_user_attr(REASON, failed[0])

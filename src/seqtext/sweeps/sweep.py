@@ -70,13 +70,7 @@ class Sweep:
         return Job(overrides, folder, label or name, settings, handed=handed)
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """How each of the jobs ended, after those were run that had not finished.
-
-        Raises:
-            Exception: what is wrong with the command line, where no job can be made.
-        """
-        if jobs and all(job.wrong for job in jobs) and not self.progress.ended:
-            raise jobs[0].wrong
+        """How each of the jobs ended, after those were run that had not finished."""
         ended, to_do = {}, {}
         for job in jobs:
             if job.folder in ended or job.folder in to_do:
@@ -109,17 +103,23 @@ class Sweep:
         if reason := other_settings(folder, job.settings):
             return Outcome("failed", reason=reason)
         outcome = outcome_in(folder)
-        return None if outcome and outcome.status == "failed" else outcome
+        if outcome and outcome.status != "failed":
+            return outcome
+        if RunFolder(folder).in_use():  # its job would find out too, but write a log there
+            return Outcome("failed", reason=f"{folder} is in use by another process: wait for it.")
+        return None
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, Outcome]:
         for name in jobs:
-            if not RunFolder(self.folder / name).in_use():
-                forget_outcome(self.folder / name)
+            forget_outcome(self.folder / name)
         returns, broken = [], None
         calls = [[*job.overrides, *job.handed] for job in jobs.values()]
         with _Watch(self.folder, jobs, self.progress.ran) as watch:
             try:
                 returns = self.launcher.launch(calls, initial_job_idx=self._launched)
+            except KeyboardInterrupt:
+                self.progress.say("Interrupted: the same command goes on.")
+                raise
             except Exception as error:  # of the launcher: a worker died, a cluster is gone
                 broken = error
         self._launched += len(jobs)

@@ -15,6 +15,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
@@ -23,6 +24,7 @@ from seqtext.models.direct import DirectClassifier
 from seqtext.models.training import Clipping, OptimizerFactory
 from seqtext.options import (
     Count,
+    DeviceNumber,
     OptionError,
     Positive,
     Share,
@@ -31,6 +33,7 @@ from seqtext.options import (
     hints_of,
     unknown_option,
 )
+from seqtext.processes import Environment, Place
 
 GROUPS = {
     "dataset": ("seqtext.data", LightningDataModule),
@@ -133,8 +136,9 @@ def buildable_class(group: str, target: str) -> type:
 def make_trainer(
     logger: Any,
     callbacks: list,
+    place: Place,
     accelerator: str = "auto",
-    devices: Literal[1] | list[int] = 1,
+    devices: Count | list[DeviceNumber] = 1,
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
     max_epochs: Count = 5,
     gradient_clip_val: Positive | None = None,
@@ -146,13 +150,16 @@ def make_trainer(
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
     """Lightning's Trainer, with those of its options that leave a run's results whole."""
-    if devices != 1 and len(devices) != 1:
-        raise OptionError("devices", devices, "1, or a list with the number of one device")
+    if number_of(devices) < 1:
+        raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
     trainer = Trainer(
         logger=logger,
         callbacks=callbacks,
         accelerator=accelerator,
         devices=devices,
+        strategy=_strategy(devices),
+        plugins=[Environment(place)],
+        use_distributed_sampler=False,  # the loaders share out the rows
         precision=precision,
         max_epochs=max_epochs,
         gradient_clip_val=gradient_clip_val,
@@ -170,19 +177,38 @@ def make_trainer(
     return trainer
 
 
-def trainer_of(config: dict[str, Any], logger: Any = False, callbacks: Sequence = ()) -> Trainer:
+def number_of(devices: int | Sequence[int]) -> int:
+    """How many devices the option `devices` means."""
+    return devices if isinstance(devices, int) else len(devices)
+
+
+def trainer_of(
+    config: dict[str, Any],
+    logger: Any = False,
+    callbacks: Sequence = (),
+    place: Place = Place(),  # noqa: B008  an immutable value
+) -> Trainer:
     """The Trainer that the group `trainer` describes.
+
+    Args:
+        place: of this process among those of the run
 
     Raises:
         UserError: if an option does not exist or does not fit, or Lightning refuses its value.
     """
-    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks"))
+    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks", "place"))
     try:
-        return make_trainer(logger=logger, callbacks=list(callbacks), **config)
+        return make_trainer(logger=logger, callbacks=list(callbacks), place=place, **config)
     except OptionError as error:
         raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _strategy(devices: int | Sequence[int]) -> DDPStrategy | str:
+    if number_of(devices) == 1:
+        return "auto"
+    return DDPStrategy(broadcast_buffers=False)  # all have the same: see `moments`
 
 
 def _check(

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from seqtext.build import build, trainer_of
+from seqtext.build import build, number_of, trainer_of
 from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import PARTS, Part
@@ -17,6 +18,7 @@ from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
 from seqtext.models.summary import summary
 from seqtext.options import UserError
+from seqtext.processes import Place, StopOnTerminate, gathered, others
 from seqtext.results.checkpoint import (
     DESCRIPTION,
     Checkpoints,
@@ -88,10 +90,29 @@ def fit_in_epochs(
     logger: EpochLogger,
     further: Sequence[Callback] = (),
 ) -> Fitted:
-    """A model that learns in batches; it goes on from the folder's last checkpoint.
+    """A model that learns in batches, on the devices of the trainer; see `fit_share`."""
+    count = number_of(settings["trainer"].get("devices", 1))
+    with others(count, settings, str(folder.path)) as place:
+        return fit_share(settings, options, data, folder, logger, place, further)
+
+
+def fit_share(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger | None,
+    place: Place,
+    further: Sequence[Callback] = (),
+) -> Fitted:
+    """One process's part of a training; it goes on from the folder's last checkpoint.
+
+    Returns:
+        What was fitted, with the predictions of all processes.
 
     Raises:
-        UserError: if that was made with other data, or the model's outputs are not finite.
+        UserError: if that checkpoint was made with other data, or the model's outputs are not
+            finite.
     """
     progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
     log.info("%s", summary(model))
@@ -102,8 +123,10 @@ def fit_in_epochs(
         options.checkpoint_minutes,
         _description(settings, data, data.vocabulary.words),
     )
-    callbacks = [progress, *_stopping(options), checkpoints, *further]
-    trainer = trainer_of(settings["trainer"], logger=logger, callbacks=callbacks)
+    callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
+    trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
+    log.info("%s", hardware(trainer))
+    data.place = place  # not before: a model's starting values look at the whole training part
     began = time.perf_counter()
     _train(trainer, model, data, folder, checkpoints.description)
     chosen = load_checkpoint(folder.best)
@@ -125,11 +148,19 @@ def fit_in_epochs(
     )
 
 
+def hardware(trainer: L.Trainer) -> str:
+    """What a training runs on, in words."""
+    device, count = trainer.strategy.root_device, trainer.world_size
+    shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
+    return f"{shared}, with {torch.get_num_threads()} CPU threads each"
+
+
 def predict(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
 ) -> Predictions:
-    """The model's word on every row of a part."""
-    return Predictions.of(trainer.predict(model, batches), data.labels, data.class_names)
+    """The model's word on every row of a part, by all processes."""
+    outputs = gathered(trainer.predict(model, batches))
+    return Predictions.of(outputs, data.labels, data.class_names)
 
 
 def _said(model: DirectClassifier, data: TextDataModule, part: Part) -> Predictions:

@@ -42,6 +42,7 @@ class Range:
 
 
 Count = Annotated[int, Range(low=1)]
+DeviceNumber = Annotated[int, Range(low=0)]
 Seed = Annotated[int, Range(low=0, high=2**32 - 1)]
 Rate = Annotated[float, Range(low=0, below=1)]  # of dropout
 Share = Annotated[float, Range(above=0, below=1)]  # of rows

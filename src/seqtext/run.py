@@ -12,6 +12,7 @@ from seqtext.build import buildable_class
 from seqtext.data.split import Split
 from seqtext.describe import pictures, show_data
 from seqtext.fit import fit_at_once, fit_in_epochs
+from seqtext.gpus import keep_to_one_gpu
 from seqtext.models.direct import DirectClassifier
 from seqtext.results.checkpoint import set_threshold
 from seqtext.results.folder import RunFolder
@@ -43,6 +44,7 @@ def run(
     Raises:
         UserError: if anything in `settings` cannot be.
     """
+    keep_to_one_gpu()
     options, split = checked_options(settings)
     folder.claim(resume)
     try:

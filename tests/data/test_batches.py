@@ -45,7 +45,8 @@ def test_a_batch_is_what_one_row_at_a_time_would_give(texts):
         assert batch.ids[row].tolist() == expected + [0] * (batch.ids.shape[1] - len(expected))
     assert batch.labels.tolist() == [1, 1, 0]
     assert batch.rows.tolist() == [7, 3, 50]
-    assert {part.dtype for part in batch} == {torch.int64}
+    assert {part.dtype for part in batch[:-1]} == {torch.int64}
+    assert batch.weight == 1
 
 
 def test_every_text_once_an_epoch(texts):

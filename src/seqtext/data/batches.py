@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from seqtext.options import UserError
+from seqtext.processes import Place
 
 BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
 
@@ -19,12 +20,14 @@ class Batch(NamedTuple):
     lengths: [B] int64, words in each text, at least 1
     labels: [B] int64
     rows: [B] int64, positions in the prepared data set
+    weight: of their mean loss; other than 1 where processes share a batch unevenly
     """
 
     ids: torch.Tensor
     lengths: torch.Tensor
     labels: torch.Tensor
     rows: torch.Tensor
+    weight: float = 1.0
 
 
 class EncodedTexts:
@@ -132,10 +135,21 @@ class BalancedSampler:
 
 
 class SortedSampler:
-    """Positions from short to long, always in the same order: for validation and test."""
+    """Positions from short to long, always in the same order: for validation and test.
 
-    def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int):
-        self.positions = positions[np.argsort(lengths[positions], kind="stable")]
+    Args:
+        place: of this process among those that share the positions, each of which one of them has
+    """
+
+    def __init__(
+        self,
+        positions: np.ndarray,
+        lengths: np.ndarray,
+        batch_size: int,
+        place: Place = Place(),  # noqa: B008
+    ):
+        by_length = positions[np.argsort(lengths[positions], kind="stable")]
+        self.positions = by_length[place.rank :: place.count]
         self.batch_size = batch_size
 
     def __len__(self) -> int:
@@ -154,13 +168,15 @@ class BatchLoader:
     """Iterates over batches; remembers how far it came, so that a killed epoch can go on.
 
     Lightning calls ``sampler.set_epoch`` before each epoch, and `state_dict` for a checkpoint.
+
+    Args:
+        place: of this process among those that share every batch
     """
 
     batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
 
-    def __init__(self, texts: EncodedTexts, sampler: Sampler):
-
-        self.texts, self.sampler = texts, sampler
+    def __init__(self, texts: EncodedTexts, sampler: Sampler, place: Place = Place()):  # noqa: B008
+        self.texts, self.sampler, self.place = texts, sampler, place
         self._start = self._done = 0
 
     @property
@@ -175,7 +191,18 @@ class BatchLoader:
         batches = self.sampler.batches()
         start, self._start = self._start, 0
         for self._done, positions in enumerate(batches[start:], start + 1):
-            yield self.texts.batch(positions)
+            yield self._share(positions)
+
+    def _share(self, positions: np.ndarray) -> Batch:
+        """Every so many-th text: texts of like length go to all processes.
+
+        The mean over processes of their weighted mean losses is the mean of the whole batch. Where
+        there are too few texts, one counts nothing, since every process must take part.
+        """
+        rank, count = self.place
+        own = positions[rank::count]
+        weight = len(own) * count / len(positions)
+        return self.texts.batch(own if len(own) else positions[:1])._replace(weight=weight)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the current epoch were handed out."""

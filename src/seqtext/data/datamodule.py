@@ -27,6 +27,7 @@ from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import Count, Seed, UserError, checked
+from seqtext.processes import Place
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class TextDataModule(L.LightningDataModule):
     direct: Download | None = None  # where a program does, if it needs no account
     class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
+    allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
     official = False  # parts that the source names are used without split.official=true
 
     @checked
@@ -107,6 +109,7 @@ class TextDataModule(L.LightningDataModule):
         self.source = ""  # in words, once it is found
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.data: Prepared | None = None
+        self.place = Place()  # of this process, among those that share the rows
 
     def find(self) -> tuple[str, Sequence[Path]]:
         """The source in words, and its files or folders, fetched first if need be.
@@ -260,7 +263,7 @@ class TextDataModule(L.LightningDataModule):
             )
         else:
             sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
-        return BatchLoader(texts, sampler)
+        return BatchLoader(texts, sampler, self.place)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""
@@ -274,9 +277,10 @@ class TextDataModule(L.LightningDataModule):
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """The same batch over there; Lightning's own search through nested lists takes longer."""
-        return Batch(*(part.to(device, non_blocking=True) for part in batch))
+        tensors = (part.to(device, non_blocking=True) for part in batch[:-1])
+        return Batch(*tensors, batch.weight)
 
     def _evaluation_loader(self, part: Part) -> BatchLoader:
         texts, positions = self.data.texts, self.data.parts[part]
         size = max(self.batch_size, EVALUATION_BATCH)
-        return BatchLoader(texts, SortedSampler(positions, texts.lengths, size))
+        return BatchLoader(texts, SortedSampler(positions, texts.lengths, size, self.place))

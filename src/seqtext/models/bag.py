@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.classifier import TextClassifier
@@ -53,8 +54,8 @@ class Bag(TextClassifier):
         vectors = self.embed(ids)  # [B, T, E]
         mask = padding_mask(lengths, ids.shape[1])
         total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
-        if self.pairs and ids.shape[1] > 1:
-            pairs = self.pair_ids(ids)
+        if self.pairs:
+            pairs = self.pair_ids(F.pad(ids, (0, 1)))  # of a single word, a pair that is none
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)

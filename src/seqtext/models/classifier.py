@@ -22,6 +22,7 @@ from seqtext.models.training import (
     scheduled,
 )
 from seqtext.options import Count, NotNegative, Rate, UserError, checked, one_each
+from seqtext.processes import gathered
 from seqtext.results.direction import direction
 from seqtext.results.metrics import loss_of, scores
 
@@ -51,6 +52,7 @@ class TextClassifier(L.LightningModule):
     """
 
     name = ""  # in tables; a subclass gives its own
+    allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
     @checked
     def __init__(
@@ -166,8 +168,9 @@ class TextClassifier(L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch, and the penalties on weights."""
         logits, loss = self.logits_and_loss(batch)
-        self._seen["train"].append((logits.detach(), batch.labels))
-        return loss + sum(layer.penalty() for layer in self.dense if layer.l2)
+        if batch.weight:
+            self._seen["train"].append((logits.detach(), batch.labels))
+        return batch.weight * loss + sum(layer.penalty() for layer in self.dense if layer.l2)
 
     def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of a training batch."""
@@ -192,17 +195,18 @@ class TextClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the outputs of an unfinished epoch, so that its scores survive a restart."""
-        checkpoint["train_outputs"] = self._seen["train"]
+        checkpoint["train_outputs"] = gathered(self._seen["train"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the outputs of an unfinished epoch."""
-        self._seen["train"] = checkpoint.get("train_outputs", [])
+        """Take up the outputs of an unfinished epoch; of several processes the first does."""
+        self._seen["train"] = [] if self.global_rank else checkpoint.get("train_outputs", [])
 
     def _log_scores(self, part: str) -> None:
-        if outputs := self._seen[part]:
+        outputs = gathered(self._seen[part])
+        self._seen[part].clear()
+        if outputs:
             on_device = [[t.to(self.device) for t in pair] for pair in outputs]
             logits, labels = (torch.cat(column) for column in zip(*on_device, strict=True))
-            outputs.clear()
             if not logits.isfinite().all():
                 raise UserError(
                     f"Training diverged: the model's outputs are not finite in epoch "

@@ -1,12 +1,23 @@
 """From a text's vector to what the output layer sees: dense layers, batch norm, dropout."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from seqtext.models.activations import ACTIVATIONS, Activation
 from seqtext.models.pooling import padding_mask
 from seqtext.models.starting import Init, start_layer
+from seqtext.processes import summed
+
+
+def moments(rows: Tensor) -> tuple[int, Tensor, Tensor]:
+    """Count, variances [D] and means [D] of rows [N, D], of all processes of a run together."""
+    if not distributed.is_initialized():
+        return len(rows), *torch.var_mean(rows, dim=0, correction=0)
+    totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
+    mean = totals[:-1] / totals[-1]
+    variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
+    return int(totals[-1]), variance, mean
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -22,12 +33,11 @@ class BatchNorm(nn.BatchNorm1d):
         """[N, D] → [N, D]"""
         rows = rows.to(self.weight.dtype)
         variance, mean = self.running_var, self.running_mean
-        if self.training and len(rows) > 1:
-            variance, mean = torch.var_mean(rows, dim=0, correction=0)
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum)
-                self.running_var.lerp_(variance, self.momentum)
-                self.num_batches_tracked += 1
+        if self.training:
+            count, *found = moments(rows)
+            if count > 1:
+                variance, mean = found
+                self._remember(mean.detach(), variance.detach())
         return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
     def of_words(self, states: Tensor, lengths: Tensor) -> Tensor:
@@ -35,6 +45,11 @@ class BatchNorm(nn.BatchNorm1d):
         words = ~padding_mask(lengths, states.shape[1])
         normal = self(states[words])  # [words, D]
         return states.new_zeros(states.shape, dtype=normal.dtype).index_put((words,), normal)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
 
 
 class Dense(nn.Module):

@@ -11,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.options import UserError
+from seqtext.processes import gathered
 from seqtext.results.direction import is_better
 from seqtext.results.tensorboard import extend
 
@@ -41,21 +42,22 @@ class Checkpoints(Checkpoint):
         self.epochs = 0  # finished so far
         self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
         self._saved = time.monotonic()
-        self._random_state: dict[str, Any] | None = None
+        self._random_states: list[dict[str, torch.Tensor]] = []  # of each process
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Go on with the random numbers where the checkpoint stopped."""
-        if self._random_state:
-            torch.set_rng_state(self._random_state["cpu"])
-            if "cuda" in self._random_state and torch.cuda.is_available():
-                torch.cuda.set_rng_state_all(self._random_state["cuda"])
-            self._random_state = None
+        states, self._random_states = self._random_states, []
+        if trainer.global_rank < len(states):
+            _set_random_state(states[trainer.global_rank], model.device)
+        elif trainer.world_size > 1:  # no two processes drop the same
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
-        """Save within an epoch; its end follows its last batch."""
-        is_due = time.monotonic() - self._saved > self.seconds
-        if is_due and batch_idx + 1 < trainer.num_training_batches:
-            self._save(trainer, self.last)
+        """Save within an epoch; its end follows its last batch. The first process has the clock."""
+        if batch_idx + 1 < trainer.num_training_batches:
+            is_due = time.monotonic() - self._saved > self.seconds
+            if trainer.strategy.broadcast(is_due):
+                self._save(trainer, self.last)
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Save after an epoch; the best first, since last.ckpt remembers which that was."""
@@ -68,15 +70,13 @@ class Checkpoints(Checkpoint):
         self._save(trainer, self.last)
 
     def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
-        """Add the description and the random state."""
+        """Add the description and the random states."""
         checkpoint[DESCRIPTION] = self.description
-        checkpoint["random_state"] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            checkpoint["random_state"]["cuda"] = torch.cuda.get_rng_state_all()
+        checkpoint["random_states"] = gathered([_random_state(model.device)])
 
     def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
-        """Keep the random state until training starts."""
-        self._random_state = checkpoint["random_state"]
+        """Keep the random states until training starts."""
+        self._random_states = checkpoint["random_states"]
 
     def state_dict(self) -> dict[str, Any]:
         """The best score, the number of epochs and their scores so far."""
@@ -93,6 +93,19 @@ class Checkpoints(Checkpoint):
         if trainer.is_global_zero:
             os.replace(aside, path)
         self._saved = time.monotonic()
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)
 
 
 def described(

@@ -8,6 +8,8 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics import classification as tm
 
+ALONE = {"sync_on_compute": False}  # predictions are gathered before, not metrics after
+
 
 def metric_names(class_names: Sequence[str]) -> list[str]:
     """The names of what `scores` returns."""
@@ -71,7 +73,7 @@ def best_threshold(shares: Tensor, labels: Tensor) -> float:
 def scores(
     logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
 ) -> dict[str, float]:
-    """Loss and every metric of these predictions, over all processes of a run.
+    """Loss and every metric of these predictions, which are those of all processes of a run.
 
     Args:
         logits: [N] for two classes, [N, C] for more
@@ -92,7 +94,7 @@ def scores(
     metrics.update(decisions(shares, threshold), labels)
     ranking = _ranking(classes).to(shares.device)
     ranking.update(shares[:, 1] if classes == 2 else shares, labels)
-    loss = MeanMetric().to(shares.device)
+    loss = MeanMetric(**ALONE).to(shares.device)
     loss.update(loss_of(logits.float(), labels), weight=len(labels))
     values = metrics.compute()
     named = _two_classes(values) if classes == 2 else _many_classes(values, class_names)
@@ -104,15 +106,15 @@ def scores(
 
 
 def _collection(classes: int) -> MetricCollection:
-    each = {"num_classes": classes, "average": "none"}
+    each = {"num_classes": classes, "average": "none", **ALONE}
     return MetricCollection(
         {
-            "accuracy": tm.MulticlassAccuracy(classes, average="micro"),
+            "accuracy": tm.MulticlassAccuracy(classes, average="micro", **ALONE),
             "precision": tm.MulticlassPrecision(**each),
             "recall": tm.MulticlassRecall(**each),
             "f1": tm.MulticlassF1Score(**each),
             "counts": tm.MulticlassStatScores(**each),  # [C, 5]: tp, fp, tn, fn, support
-            "mcc": tm.MulticlassMatthewsCorrCoef(classes),
+            "mcc": tm.MulticlassMatthewsCorrCoef(classes, **ALONE),
         }
     )
 
@@ -121,15 +123,15 @@ def _ranking(classes: int) -> MetricCollection:
     if classes == 2:
         return MetricCollection(
             {
-                "auroc": tm.BinaryAUROC(),
-                "average_precision": tm.BinaryAveragePrecision(),
-                "recall_at_precision_98": tm.BinaryRecallAtFixedPrecision(0.98),
+                "auroc": tm.BinaryAUROC(**ALONE),
+                "average_precision": tm.BinaryAveragePrecision(**ALONE),
+                "recall_at_precision_98": tm.BinaryRecallAtFixedPrecision(0.98, **ALONE),
             }
         )
     return MetricCollection(
         {
-            "auroc": tm.MulticlassAUROC(classes),
-            "average_precision": tm.MulticlassAveragePrecision(classes),
+            "auroc": tm.MulticlassAUROC(classes, **ALONE),
+            "average_precision": tm.MulticlassAveragePrecision(classes, **ALONE),
         }
     )
 

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from seqtext.options import UserError
+from seqtext.processes import gathered
 from seqtext.results.direction import is_better
 
 log = logging.getLogger(__name__)
@@ -86,11 +87,12 @@ class EpochProgress(ProgressBar):
         score = float(trainer.callback_metrics[self.monitor])
         best = is_better(score, self._best, self.monitor)
         self._best = score if best else self._best
+        loss = _mean_of_all(self._mean_loss())
         log.info(
             "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
             trainer.current_epoch + 1,
             trainer.max_epochs,
-            self._mean_loss(),
+            loss,
             trainer.callback_metrics["val/loss"],
             self.monitor,
             score,
@@ -112,7 +114,7 @@ class EpochProgress(ProgressBar):
         return {
             "seconds": self.seconds,
             "best": self._best,
-            "loss": float(self._loss),
+            "loss": _mean_of_all(float(self._loss)),
             "steps": self._steps,
         }
 
@@ -169,6 +171,12 @@ class EpochProgress(ProgressBar):
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+def _mean_of_all(value: float) -> float:
+    """Over the processes of a run."""
+    values = gathered([value])
+    return sum(values) / len(values)
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:

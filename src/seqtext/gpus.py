@@ -1,0 +1,55 @@
+"""Which GPU a process keeps to, where several processes share those of a machine."""
+
+import getpass
+import os
+import tempfile
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+SHARED = "SEQTEXT_SHARE_GPUS"  # conf/hydra/launcher/joblib.yaml sets it
+SEEN = "CUDA_VISIBLE_DEVICES"
+
+_held: list[FileLock] = []  # as long as this process lives
+
+
+def keep_to_one_gpu() -> None:
+    """See one GPU only from now on, where that is wanted; before anything is on a GPU."""
+    if os.environ.get(SHARED) != "1" or _held:
+        return
+    import torch  # counts without starting CUDA, which would look at `SEEN` for good
+
+    gpus = visible(os.environ.get(SEEN), torch.cuda.device_count())
+    if len(gpus) > 1:
+        folder = Path(tempfile.gettempdir()) / f"seqtext-gpus-{getpass.getuser()}"
+        number, lock = free_number(folder)
+        _held.append(lock)
+        os.environ[SEEN] = gpu_of(number, gpus)
+
+
+def visible(seen: str | None, gpus: int) -> list[str]:
+    """The GPUs that this process may use, as CUDA names them."""
+    return list(map(str, range(gpus))) if seen is None else [g for g in seen.split(",") if g]
+
+
+def gpu_of(number: int, gpus: Sequence[str]) -> str:
+    """Processes take turns."""
+    return gpus[number % len(gpus)]
+
+
+def free_number(folder: Path) -> tuple[int, FileLock]:
+    """The lowest number that no living process has, and the lock that keeps it.
+
+    Not the number of a job: some end early, and their successors would crowd one GPU.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in count():
+        lock = FileLock(folder / f"{number}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue
+        return number, lock
+    raise AssertionError

@@ -1,5 +1,6 @@
 """From Hydra's configuration to `run`: a new run, one that goes on, or a sweep's job."""
 
+import gc
 import logging
 import time
 import warnings
@@ -73,6 +74,9 @@ def run_job(config: DictConfig, folder: RunFolder) -> float:
         seconds = time.perf_counter() - began
         Outcome("failed", reason=reason_of(error), seconds=seconds).write(folder.path)
         raise
+    finally:
+        gc.collect()  # a Trainer and its model refer to each other
+        gc.freeze()  # what is left stays: the next job need not look through it again
 
 
 def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import weakref
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,19 @@ def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     assert status == 1
     assert "in use by another process" in error
     assert files == {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
+
+
+def test_a_job_leaves_no_model_in_memory(train, small, tmp_path, monkeypatch):
+    models, alive, original = weakref.WeakSet(), [], TextClassifier.on_fit_start
+
+    def counting(self):
+        models.add(self)
+        alive.append(len(models))
+        return original(self)
+
+    monkeypatch.setattr(TextClassifier, "on_fit_start", counting)
+    assert train("-m", "name=light", *small, ONE_EPOCH, "seed=1,2")[0] == 0
+    assert alive == [1, 1]
 
 
 def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):

@@ -95,6 +95,17 @@ def test_torchs_relu(recur):
 
 
 @pytest.mark.parametrize("masked", [False, True])
+def test_softmax_equals_the_definition(cell, masked):
+    """The one activation that mixes units."""
+    functions, mask = ("softmax", "hard_sigmoid"), mask_of(cell) if masked else None
+    same(
+        cell,
+        lambda x: cells.recur(cell, x, LENGTHS, *functions, mask=mask),
+        lambda x: slow(cell, x, *functions, mask),
+    )
+
+
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])
 def test_equals_the_definition(recur, cell, activation, masked):
     """The gates' function changes too."""

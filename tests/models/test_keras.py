@@ -105,7 +105,7 @@ def test_recurrent_layers(kind, units, bidirectional, activation, all_states, dt
             equal(grad, weight.value.grad, TOLERANCE[dtype][1])
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("activation", ["tanh", "relu", "softmax"])
 def test_dropout_under_the_same_masks(kind, activation, dtype):
     """On inputs and on the previous state; a mask for each gate."""
     model = model_of(kind, dtype, units=4)

@@ -227,7 +227,7 @@ def test_word_dropout_spares_padding():
         ({"layers": 3, "between_dropout": [0.1]}, "list of 2, one per gap"),
         ({"dense": [3, 4], "dense_l2": [0.1]}, "model.dense_l2=.0.1. .* of 2, one per dense layer"),
         ({"dense": 3, "dense_activation": "swoosh"}, "dense_activation=swoosh"),
-        ({"activation": "softmax"}, "activation=softmax"),
+        ({"activation": "swoosh"}, "activation=swoosh"),
         ({"init": "zeros"}, "keras, torch, he_normal"),
     ],
     ids=str,

@@ -34,5 +34,3 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "softmax": softmax,
 }
 Activation = Literal[tuple(ACTIVATIONS)]
-# In a recurrence, each unit's activation must depend on that unit alone.
-UnitActivation = Literal[tuple(name for name in ACTIVATIONS if name != "softmax")]

@@ -7,7 +7,7 @@ know (other activations, dropout of states) this package's general form of them.
 import torch
 from torch import Tensor, nn
 
-from seqtext.models import fused, plain
+from seqtext.models import fused, plain, stepwise
 
 
 def recur(
@@ -42,6 +42,8 @@ def recur(
     inputs = inputs if order is None else take(inputs, order)
     if options == ("tanh", "sigmoid", None, None):
         states = cell(inputs)[0]
+    elif "softmax" in options[:2]:
+        states = stepwise.recur(cell, inputs, *options)
     else:
         states = plain.recur(cell, inputs, lengths, *options)
     return states if order is None else take(states, order)

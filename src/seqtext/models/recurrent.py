@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.models.activations import UnitActivation
+from seqtext.models.activations import Activation
 from seqtext.models.cells import recur
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.compiled import library
@@ -65,7 +65,7 @@ class RecurrentClassifier(TextClassifier):
         units: Count | list[Count] = 64,
         layers: Count = 1,
         bidirectional: bool = False,
-        activation: UnitActivation = "tanh",
+        activation: Activation = "tanh",
         dropout: Rate | list[Rate] = 0.0,
         recurrent_dropout: Rate | list[Rate] = 0.0,
         input_dropout: Rate = 0.0,
@@ -141,7 +141,7 @@ class GatedClassifier(RecurrentClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        recurrent_activation: UnitActivation = "sigmoid",
+        recurrent_activation: Activation = "sigmoid",
         **options: Any,
     ):
         super().__init__(embedding, classes, **options)

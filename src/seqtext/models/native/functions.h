@@ -9,13 +9,13 @@ using Int = int64_t;
 
 template <class T> struct Floating;
 template <> struct Floating<float> {
-    using Bits = int32_t;
+    using Bits = uint32_t;
     static constexpr int MANTISSA = 23, BIAS = 127, TERMS = 7;
     static constexpr float LOW = -87, HIGH = 88, ROUNDER = 0x1.8p23f;
     static constexpr float LN2_HIGH = 0.693359375f, LN2_LOW = -2.12194440e-4f;
 };
 template <> struct Floating<double> {
-    using Bits = int64_t;
+    using Bits = uint64_t;
     static constexpr int MANTISSA = 52, BIAS = 1023, TERMS = 13;
     static constexpr double LOW = -708, HIGH = 709, ROUNDER = 0x1.8p52;
     static constexpr double LN2_HIGH = 6.93145751953125e-1, LN2_LOW = 1.42860682030941723212e-6;

@@ -37,7 +37,10 @@ lint: install  ## check style and format
 	.venv/bin/ruff format --check .
 
 benchmark: install  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
+	.venv/bin/python benchmarks/cells.py
 	.venv/bin/python benchmarks/loop.py
+	.venv/bin/python benchmarks/sweep.py
+	.venv/bin/python benchmarks/parallel.py
 	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
 	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 

@@ -29,7 +29,7 @@ run: install  ## train the default model on real reviews; ARGS="model=lstm" chan
 test: install  ## the test suite: invented rows, no downloads
 	.venv/bin/python -m pytest -n auto -m "not real and not cluster" $(ARGS)
 
-test-all: .venv/vectors  ## the suite, a Ray cluster and genuine data (SEQTEXT_DATA, or ../shared/data)
+test-all: .venv/vectors  ## the suite, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 lint: install  ## check style and format

@@ -62,6 +62,7 @@ def test_joblib(small, tmp_path):
         assert f"{share} CPU threads" in (job.path / "train.log").read_text()
 
 
+@pytest.mark.cluster
 def test_submitit_local(small, tmp_path):
     status, said = ended(sweep(small, tmp_path, "hydra/launcher=submitit_local", *JOBS))
     assert status == 0, said

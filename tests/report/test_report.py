@@ -116,10 +116,19 @@ def test_many_runs_of_many_classes_and_sets(report, tmp_path):
 def test_another_metric(report, sweep):
     assert report(sweep, "--metric", "auroc")[0] == 0
     assert set(pd.read_csv(sweep / "report" / "differences.csv")["metric"]) == {"auroc"}
+    assert "Up and left is better" in (sweep / "report" / "report.html").read_text()
+    assert report(sweep, "--metric", "loss")[0] == 0
+    assert "Down and left is better" in (sweep / "report" / "report.html").read_text()
     status, _, error = report(sweep, "--metric", "beauty")
     assert status == 2
     assert "--metric beauty is not known" in error
     assert len(error.splitlines()) == 1
+
+
+def test_one_run_has_no_verdict(report, tmp_path):
+    write_run(tmp_path / "alone", "gru")
+    assert report(tmp_path / "alone", "--output", tmp_path)[0] == 0
+    assert '<div class="verdict">' not in (tmp_path / "report.html").read_text()
 
 
 def test_mistakes_are_told_in_one_sentence(report, tmp_path):

@@ -14,6 +14,7 @@ from seqtext.report.groups import Group
 from seqtext.report.report import Section
 from seqtext.report.runs import Unfinished
 from seqtext.report.table import Cell, Row, Table, faults
+from seqtext.results.direction import direction
 
 CONTROLS = (
     '<div class="controls"><select aria-label="metric"></select>'
@@ -57,10 +58,11 @@ def _file(name: str) -> str:
 
 def _section(section: Section) -> str:
     said = "".join(f"<p>{escape(sentence)}</p>" for sentence in verdict(section.comparison))
+    said = f'<div class="verdict">{said}</div>' if said else ""
     return (
         f'<section id="{escape(section.dataset)}"><h2>{escape(section.dataset)}</h2>'
         f'<p class="soft">{escape(section.about())}</p>'
-        f'<div class="verdict">{said}</div>'
+        f"{said}"
         f"{_table(section.table)}"
         f"{''.join(_figures(section.groups, section.metric, section.comparison))}"
         f"{_commands(section)}</section>"
@@ -94,6 +96,7 @@ def _cell(cell: Cell) -> str:
 
 def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[str]:
     """Each with its heading and what it shows; those that would be empty are left out."""
+    better = "Down" if direction(metric) == "min" else "Up"
     leading = f"; the {judged.MAPPED} best by validation" if len(groups) > judged.MAPPED else ""
     yield _figure(
         "Differences",
@@ -119,7 +122,7 @@ def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> It
     )
     yield _figure(
         "Time and score",
-        "Up and left is better. Diamonds are references, bars one standard deviation.",
+        f"{better} and left is better. Diamonds are references, bars one standard deviation.",
         plots.time_against_score(groups, metric),
     )
     yield _figure("Training time", "In the order of the table.", plots.training_times(groups))

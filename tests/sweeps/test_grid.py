@@ -63,6 +63,7 @@ def test_an_experiment_sweeps_by_itself_and_goes_on(train, small, tmp_path, expe
     content = json.loads((folder / "sweep.json").read_text())
     assert content["name"] == "imdb-cells"
     assert "experiment=imdb/cells" in content["command"]
+    assert "hydra.mode" not in content["command"], "nobody typed it"
     config = yaml.safe_load((folder / "multirun.yaml").read_text())
     assert config["hydra"]["mode"] == "MULTIRUN"
     first = inodes(folder)

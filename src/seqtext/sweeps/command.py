@@ -9,6 +9,8 @@ import yaml
 from seqtext.options import UserError
 from seqtext.sweeps.winner import winner
 
+MULTIRUN = "hydra.mode=MULTIRUN"  # what Hydra must hear of a sweep by name
+
 
 def completed(arguments: list[str], conf: Path) -> list[str]:
     """The arguments, and those that follow from them.
@@ -28,7 +30,7 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
     experiment = f"experiment/{said.get('experiment')}.yaml"
     files = [folder / experiment for folder in (*_config_dirs(arguments), conf)]
     if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
-        added.append("hydra.mode=MULTIRUN")
+        added.append(MULTIRUN)
     if folder := said.get("best_of"):
         if "experiment" in said:
             raise UserError("best_of= and experiment= cannot go together: both name all settings.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from seqtext.results.direction import is_better
 from seqtext.results.folder import write_atomically
+from seqtext.sweeps.command import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
 
 SWEEP = "sweep.json"
@@ -46,7 +47,7 @@ class Progress:
         """Write sweep.json: every job that was ever part of this sweep."""
         content = {
             "name": self.folder.name,
-            "command": shlex.join(["python", *sys.argv]),
+            "command": shlex.join(["python", *(word for word in sys.argv if word != MULTIRUN)]),
             "jobs": list(self._entries.values()),
         }
         write_atomically(self.folder / SWEEP, json.dumps(content, indent=2) + "\n")

@@ -6,8 +6,10 @@ import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +17,9 @@ import pyarrow.parquet as pq
 
 from seqtext.data.archives import inner_name, open_file
 from seqtext.options import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BLOCK = 20_000  # rows
 SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
@@ -41,13 +46,26 @@ def read_table(
     Raises:
         UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    suffix, encoding = Path(inner_name(path)).suffix.lower(), _known(encoding)
+    suffix, encoding = kind_of(path, separator), known_encoding(encoding)
     if suffix in PARQUET:
         return _read_parquet(path, columns)
     if suffix in JSON_LINES:
         return _read_json_lines(path, columns, encoding)
-    if separator or suffix in SEPARATORS:
-        return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
+    return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
+
+
+def kind_of(path: Path, separator: str | None = None) -> str:
+    """The suffix that says the format of a file, beneath compression.
+
+    Args:
+        separator: of a CSV file, whatever its name ends in
+
+    Raises:
+        UserError: if the format is not known.
+    """
+    suffix = Path(inner_name(path)).suffix.lower()
+    if separator or suffix in (*SEPARATORS, *JSON_LINES, *PARQUET):
+        return suffix
     known = ", ".join((*SEPARATORS, *JSON_LINES, *PARQUET))
     raise UserError(f"{path} must end in one of {known} (and .gz, .bz2, .xz or .zip): rename it.")
 
@@ -60,29 +78,57 @@ def read_csv(
     encoding: str = "utf-8",
 ) -> Iterator[pa.Table]:
     """As `read_table`; values in quotes may span lines, missing ones are empty."""
+    names = csv_names(path, header, separator, encoding)
+    positions = [position_of(column, names, path) for column in columns]
+    start = 0
+    for block in csv_blocks(path, header, separator, encoding):
+        yield _block([block[position] for position in positions], columns, start)
+        start += len(block)
+
+
+def csv_names(
+    path: Path, header: bool = True, separator: str = ",", encoding: str = "utf-8"
+) -> list[str] | list[int]:
+    """The columns' names; without a header their numbers.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    with _told_as_csv(path, header, encoding), open_file(path) as stream:
+        first = _first_row(stream, separator, encoding)
+        return first if header else list(range(len(first)))
+
+
+def csv_blocks(
+    path: Path, header: bool = True, separator: str = ",", encoding: str = "utf-8"
+) -> Iterator["pd.DataFrame"]:
+    """All columns of a CSV file as strings, numbered (names may come twice); at least one block.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    import pandas as pd
+
+    with _told_as_csv(path, header, encoding), open_file(path) as stream:
+        blocks = pd.read_csv(
+            stream,
+            sep=separator,
+            header=None,
+            dtype=str,
+            na_filter=False,
+            encoding=encoding,
+            chunksize=BLOCK,
+        )
+        yield next(blocks)[int(header) :]
+        yield from blocks
+
+
+@contextmanager
+def _told_as_csv(path: Path, header: bool, encoding: str) -> Iterator[None]:
     import pandas as pd
 
     try:
-        with open_file(path) as stream:
-            first = _first_row(stream, separator, encoding)
-        names = first if header else list(range(len(first)))
-        positions = [_position(column, names, path) for column in columns]
-        with open_file(path) as stream:
-            blocks = pd.read_csv(
-                stream,
-                sep=separator,
-                header=None,
-                dtype=str,
-                na_filter=False,
-                encoding=encoding,
-                chunksize=BLOCK,
-            )
-            start = -int(header)
-            for block in blocks:
-                values = [block[position] for position in positions]
-                table = _block(values, columns, start)
-                yield table[1:] if start < 0 else table
-                start += len(block)
+        yield
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise UserError(f"{path}{_told(str(error), header)}") from error
     except UnicodeError as error:
@@ -137,7 +183,12 @@ def class_numbers(
     return numbers
 
 
-def _known(encoding: str) -> str:
+def known_encoding(encoding: str) -> str:
+    """Its usual name.
+
+    Raises:
+        UserError: if there is no such encoding.
+    """
     try:
         return codecs.lookup(encoding).name
     except LookupError as error:
@@ -159,7 +210,12 @@ def _first_row(stream: Iterable[bytes], separator: str, encoding: str) -> list[s
     raise csv.Error("it is empty")
 
 
-def _position(column: Column, names: Sequence[Column], path: Path) -> int:
+def position_of(column: Column, names: Sequence[Column], path: Path) -> int:
+    """Where a column stands among those of a file.
+
+    Raises:
+        UserError: if it is not there, or more than once.
+    """
     if isinstance(column, int):
         if not -len(names) <= column < len(names):
             last = len(names) - 1
@@ -208,19 +264,31 @@ def _undecodable(path: Path, encoding: str) -> UserError:
 
 
 def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
-    rows, start = [], 0
-    with open_file(path) as stream:
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                rows.append(_json_row(line, columns, f"{path}, line {number}", encoding))
-            if len(rows) == BLOCK:
-                yield _block(list(zip(*rows, strict=True)), columns, start)
-                rows, start = [], start + BLOCK
-    if rows:
+    start = 0
+    for records in json_blocks(path, encoding):
+        rows = [values_of(record, columns, place) for place, record in records]
         yield _block(list(zip(*rows, strict=True)), columns, start)
+        start += len(rows)
 
 
-def _json_row(line: bytes, columns: Sequence[Column], place: str, encoding: str) -> list[str]:
+def json_blocks(path: Path, encoding: str) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """The objects of a JSON Lines file in blocks, each with its place in words.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    with open_file(path) as stream:
+        records = (
+            (place, _json_record(line, place, encoding))
+            for number, line in enumerate(stream, 1)
+            if line.strip()
+            for place in [f"{path}, line {number}"]
+        )
+        while block := list(islice(records, BLOCK)):
+            yield block
+
+
+def _json_record(line: bytes, place: str, encoding: str) -> dict[str, Any]:
     try:
         record = json.loads(line.decode(_marked(encoding)))
     except UnicodeError as error:
@@ -229,40 +297,82 @@ def _json_row(line: bytes, columns: Sequence[Column], place: str, encoding: str)
         raise UserError(f"{place}: no JSON object ({error}): JSON Lines has one a line.") from error
     if not isinstance(record, dict):
         raise UserError(f"{place}: {str(record)[:50]} is no JSON object with columns.")
+    return record
+
+
+def values_of(record: dict[str, Any], columns: Sequence[Column], place: str) -> list[str]:
+    """Columns of a JSON object as strings; what is absent or null is empty.
+
+    Raises:
+        UserError: if it has none of them.
+    """
     names = list(record)
     values = [record.get(names[c] if isinstance(c, int) and c < len(names) else c) for c in columns]
     if all(value is None for value in values):
         there = ", ".join(repr(name) for name in names)
         raise UserError(f"{place} has no {columns[0]!r}: its columns are {there[:500]}.")
-    return [_text_of(value) for value in values]
+    return [text_of(value) for value in values]
 
 
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A JSON value as a column of strings has it."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
+def string_array(values: Any) -> pa.Array | pa.ChunkedArray:
+    """A column as pyarrow's strings."""
+    return values if isinstance(values, pa.ChunkedArray) else pa.array(values, pa.string())
+
+
 def _block(values: Sequence[Any], columns: Sequence[Column], start: int) -> pa.Table:
     """Columns of texts, and the rows' numbers from `start`."""
     numbers = pa.array(range(start, start + len(values[0])), pa.int64())
-    texts = [pa.array(column, pa.string()) for column in values]
+    texts = [string_array(column) for column in values]
     return pa.table([*texts, numbers], names=[*map(str, columns), "row"])
 
 
 def _read_parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
     start = 0
+    for table in parquet_blocks(path, columns):
+        yield _block([strings(column, path) for column in table.columns], columns, start)
+        start += len(table)
+
+
+def parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Iterator[pa.Table]:
+    """These columns of a Parquet file, or all, as they are; there is at least one block.
+
+    Raises:
+        UserError: as `read_table`.
+    """
     try:
         with open_file(path) as stream:
             seekable = stream if path.suffix.lower() in PARQUET else io.BytesIO(stream.read())
             file = pq.ParquetFile(seekable)
             names = file.schema_arrow.names
-            wanted = [names[_position(column, names, path)] for column in columns]
+            wanted = columns and [names[position_of(column, names, path)] for column in columns]
+            empty = file.schema_arrow.empty_table()
+            if not file.metadata.num_rows:
+                yield empty.select(wanted) if wanted else empty
             for batch in file.iter_batches(BLOCK, columns=wanted):
-                values = [pc.cast(batch.column(name), pa.string()) for name in wanted]
-                yield _block([pc.fill_null(column, "") for column in values], columns, start)
-                start += len(batch)
-
+                table = pa.Table.from_batches([batch])
+                yield table.select(wanted) if wanted else table
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as Parquet: {reason}.") from error
+        raise _unreadable(path, error) from error
+
+
+def strings(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
+    """A Parquet column as strings, null as the empty one.
+
+    Raises:
+        UserError: if its values have no such form.
+    """
+    try:
+        return pc.fill_null(pc.cast(column, pa.string()), "")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}.")

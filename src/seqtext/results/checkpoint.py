@@ -114,6 +114,7 @@ def described(
     class_names: Sequence[str],
     cleaning: dict[str, Any],
     data: str,
+    reading: dict[str, Any],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
     """What it takes to use a model elsewhere, beside its weights.
@@ -124,6 +125,7 @@ def described(
         class_names: of class 0, 1, …
         cleaning: the steps and their stop words
         data: fingerprint of the prepared data
+        reading: how texts become ids: see `TextDataModule.reading`
         threshold: of two classes, the probability of class 1 from which on it is predicted
     """
     return {
@@ -133,6 +135,7 @@ def described(
         "class_names": list(class_names),
         "cleaning": cleaning,
         "data": data,
+        "reading": reading,
         "threshold": threshold,
     }
 

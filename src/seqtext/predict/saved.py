@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import lightning as L
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -139,19 +138,24 @@ def _cleaning(settings: Mapping[str, Any]) -> Cleaning:
 
 
 def _reading(description: Mapping[str, Any]) -> Reading:
-    if "reading" not in description:  # written before checkpoints had it
-        options = description["config"].get("dataset", {})
-        length = options.get("length")
-        length = None if length == "longest" else length
-        reading = {"length": length, "truncate": options.get("truncate"), "columns": ["text"]}
-    else:
-        reading = description["reading"]
-    if mismatch(reading, dict):
+    reading = description.get("reading") or _usual_reading(description["config"].get("dataset"))
+    if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
     _check(READING_HINTS, reading, "reading.")
     if reading["truncate"] not in ("head", "tail"):
         raise UserError("reading.truncate must be head or tail.")
     return Reading(*(reading[name] for name in Reading._fields))
+
+
+def _usual_reading(options: Any) -> dict[str, Any]:
+    """What is meant where a checkpoint, of an earlier version, does not say."""
+    options = options if isinstance(options, dict) else {}
+    length = options.get("length")
+    return {
+        "length": None if length == "longest" else length,
+        "truncate": options.get("truncate", "tail"),
+        "columns": ["text"],
+    }
 
 
 def _model(
@@ -163,14 +167,30 @@ def _model(
         model.load_state_dict(words, state)
         return model
     dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
-    with torch.device("meta"):  # no memory: it may ask for more than there is
-        size = {"vocabulary_size": len(Vocabulary(words))}
-        embedding = build("embedding", _options(config, "embedding"), **size)
-        model = build("model", options, embedding=embedding, classes=classes)
-    if type(model).forward is L.LightningModule.forward:
-        raise UserError(f"model._target_={options['_target_']} is not allowed: it is no model.")
+    model = _network(options, _options(config, "embedding"), words, classes, len(state))
     model.load_state_dict(_fitting(state, model.state_dict(), dtype), assign=True)
     return model.eval().requires_grad_(False)
+
+
+def _network(
+    options: dict[str, Any], embedding: dict[str, Any], words: list[str], classes: int, tensors: int
+) -> TextClassifier:
+    """The model without its weights, and without memory for them: it may ask for any amount.
+
+    Raises:
+        UserError: if it cannot be built, or would have more layers than the file has tensors.
+    """
+    layers = options.get("layers", 1)
+    if isinstance(layers, int) and layers > tensors:
+        raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
+    try:
+        with torch.device("meta"):
+            table = build("embedding", embedding, vocabulary_size=len(Vocabulary(words)))
+            return build("model", options, embedding=table, classes=classes)
+    except UserError:
+        raise
+    except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"its model cannot be built: {' '.join(str(error).split())}.") from error
 
 
 def _options(config: Mapping[str, Any], group: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from seqtext import load
-from seqtext.data import tables
+from seqtext.data import formats
 from tests.conftest import csv_of
 from tests.predict.conftest import REVIEWS
 
@@ -86,7 +86,7 @@ def test_parquet_keeps_types_and_nulls(predict, finished, model, tmp_path):
 
 def test_blocks(predict, finished, model, tmp_path, monkeypatch):
     """More rows than a block holds: nothing is lost or moved, and one header is written."""
-    monkeypatch.setattr(tables, "BLOCK", 7)
+    monkeypatch.setattr(formats, "BLOCK", 7)
     texts = [text for text, _ in REVIEWS[:30]]
     table = pd.DataFrame({"text": texts, "n": range(30)})  # no column "review"
     table.to_csv(tmp_path / "a.csv", index=False)
@@ -148,7 +148,7 @@ def test_scores_equal_scikit_learn(predict, finished, tmp_path):
 
 
 def test_a_failure_leaves_what_was_there(predict, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "BLOCK", 2)
+    monkeypatch.setattr(formats, "BLOCK", 2)
     (tmp_path / "a.csv").write_text("review,mood\na,positive\nb,negative\nc,meh\n")
     (tmp_path / "b.csv").write_text("old")
     said = told(predict(f"run={finished.path}", "input=a.csv", "output=b.csv", "label=mood"))

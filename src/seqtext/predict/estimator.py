@@ -58,7 +58,7 @@ def _strings(texts: Texts) -> pa.Array:
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
         if pa.types.is_null(found.type) or pa.types.is_large_string(found.type):
             found = found.cast(pa.string())
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, ValueError) as error:
         raise UserError(f"Texts must be a list of strings: {error}") from error
     if not pa.types.is_string(found.type):
         raise UserError(f"Texts must be a list of strings, and these are {found.type}.")

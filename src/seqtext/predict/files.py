@@ -31,9 +31,13 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     truth = None
     if command.label:
         truth = Truth(command.label, predictor.class_names, source.path)
-    with writing(target) if target else nullcontext() as output:
-        count = _predict_blocks(predictor, source, columns, truth, output)
-        predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
+    try:
+        with writing(target) if target else nullcontext() as output:
+            count = _predict_blocks(predictor, source, columns, truth, output)
+            predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
+    except UnicodeEncodeError as error:  # JSON can spell half of a pair of surrogates
+        half = ascii(error.object[error.start])
+        raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
     if target:
         print(f"{count:,} rows are labelled in {target}")
     if predictions:

@@ -58,10 +58,13 @@ def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
     assert model.predict(texts).tolist() == said["prediction"].tolist()
 
 
+DENSE = "gru model.layers=2 model.batch_norm=true model.dense=[3,4] model.dense_batch_norm=true"
+
+
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_model_comes_back(name, classes, tmp_path):
-    settings = settings_of(f"model={name}", "embedding.dim=6")
+@pytest.mark.parametrize("options", [*NETWORKS, f"{DENSE} model.pooling=attention"])
+def test_every_model_comes_back(options, classes, tmp_path):
+    settings = settings_of(*f"model={options}".split(), "embedding.dim=6")
     words = GOOD + BAD
     table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
     network = build("model", settings["model"], embedding=table, classes=classes).eval()

@@ -172,7 +172,7 @@ def _description(
     settings: dict[str, Any], data: TextDataModule, words: Sequence[str]
 ) -> dict[str, Any]:
     cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
-    return described(settings, words, data.class_names, cleaning, fingerprint)
+    return described(settings, words, data.class_names, cleaning, fingerprint, data.reading())
 
 
 def _train(

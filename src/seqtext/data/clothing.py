@@ -19,6 +19,7 @@ class Clothing(TextDataModule):
     files = (FILE, f"{FILE}.zip")
     page = "https://www.kaggle.com/datasets/nicapotato/womens-ecommerce-clothing-reviews"
     class_names = ("1", "2", "3", "4", "5")
+    text_columns = ("Review Text",)
     default_cleaning = ("lower", "drop_stopwords", "drop_punctuation")
 
     def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 import numpy as np
@@ -70,6 +70,7 @@ class TextDataModule(L.LightningDataModule):
     class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
+    text_columns: Sequence[str] = ("text",)  # where its files have the text
     official = False  # parts that the source names are used without split.official=true
 
     @checked
@@ -164,6 +165,15 @@ class TextDataModule(L.LightningDataModule):
     def settings(self) -> dict:
         """What decides the rows beside the content of the files, as plain values."""
         return {}
+
+    def reading(self) -> dict[str, Any]:
+        """How other texts are read for a model of this data, as plain values.
+
+        Known once the data is set up: the most words of a text that are used (None: all), the end
+        of a longer one that is kept, and the columns that held the texts.
+        """
+        columns = [str(column) for column in self.text_columns]
+        return {"length": self.data.length, "truncate": self.truncate, "columns": columns}
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the data, or find it prepared, and log what there is to know of it."""

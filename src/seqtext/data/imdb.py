@@ -40,6 +40,7 @@ class IMDB(TextDataModule):
     page = STANFORD.page
     direct = STANFORD
     class_names = ("negative", "positive")
+    text_columns = ("review",)
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")
 
     def find(self) -> tuple[str, Sequence[Path]]:

@@ -64,6 +64,7 @@ class Table(TextDataModule):
         self.paths = {name: Path(p).expanduser() for name, p in self.paths.items() if p}
         self.name = self.paths["train"].name.split(".")[0]
         self.text: list[Column] = list(text) if isinstance(text, list | tuple) else [text]
+        self.text_columns = self.text
         self.label, self.part = label, part
         self.class_names = None if classes is None else [str(name) for name in classes]
         self.header, self.separator, self.encoding = header, separator, encoding

@@ -1,26 +1,30 @@
-"""Tables of texts in blocks: CSV, JSON Lines, Parquet; errors name the file, row and column."""
+"""Tables of texts in blocks: some columns, as strings; errors name the file, row and column."""
 
-import codecs
-import csv
-import io
 import json
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from seqtext.data.archives import inner_name, open_file
+from seqtext.data.archives import open_file
+from seqtext.data.formats import (
+    JSON_LINES,
+    PARQUET,
+    SEPARATORS,
+    Column,
+    csv_blocks,
+    csv_names,
+    json_blocks,
+    kind_of,
+    known_encoding,
+    parquet_blocks,
+    position_of,
+    strings,
+    undecodable,
+)
 from seqtext.options import UserError
-
-BLOCK = 20_000  # rows
-SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
-JSON_LINES = (".jsonl", ".ndjson", ".json")
-PARQUET = (".parquet", ".pq")
-Column = str | int  # name, or number from 0
 
 
 def read_table(
@@ -41,15 +45,12 @@ def read_table(
     Raises:
         UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    suffix, encoding = Path(inner_name(path)).suffix.lower(), _known(encoding)
+    suffix, encoding = kind_of(path, separator), known_encoding(encoding)
     if suffix in PARQUET:
         return _read_parquet(path, columns)
     if suffix in JSON_LINES:
         return _read_json_lines(path, columns, encoding)
-    if separator or suffix in SEPARATORS:
-        return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
-    known = ", ".join((*SEPARATORS, *JSON_LINES, *PARQUET))
-    raise UserError(f"{path} must end in one of {known} (and .gz, .bz2, .xz or .zip): rename it.")
+    return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
 
 
 def read_csv(
@@ -60,33 +61,12 @@ def read_csv(
     encoding: str = "utf-8",
 ) -> Iterator[pa.Table]:
     """As `read_table`; values in quotes may span lines, missing ones are empty."""
-    import pandas as pd
-
-    try:
-        with open_file(path) as stream:
-            first = _first_row(stream, separator, encoding)
-        names = first if header else list(range(len(first)))
-        positions = [_position(column, names, path) for column in columns]
-        with open_file(path) as stream:
-            blocks = pd.read_csv(
-                stream,
-                sep=separator,
-                header=None,
-                dtype=str,
-                na_filter=False,
-                encoding=encoding,
-                chunksize=BLOCK,
-            )
-            start = -int(header)
-            for block in blocks:
-                values = [block[position] for position in positions]
-                table = _block(values, columns, start)
-                yield table[1:] if start < 0 else table
-                start += len(block)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-        raise UserError(f"{path}{_told(str(error), header)}") from error
-    except UnicodeError as error:
-        raise _undecodable(path, encoding) from error
+    names = csv_names(path, header, separator, encoding)
+    positions = [position_of(column, names, path) for column in columns]
+    start = 0
+    for block in csv_blocks(path, header, separator, encoding):
+        yield _block([block[position] for position in positions], columns, start)
+        start += len(block)
 
 
 def read_lines(path: Path) -> Iterator[pa.Table]:
@@ -112,7 +92,7 @@ def read_lines(path: Path) -> Iterator[pa.Table]:
                 yield pa.table({"line": batch.column(0), "row": rows})
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
-            raise _undecodable(path, "utf-8") from error
+            raise undecodable(path, "utf-8") from error
         reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read: {reason}.") from error
 
@@ -137,132 +117,49 @@ def class_numbers(
     return numbers
 
 
-def _known(encoding: str) -> str:
-    try:
-        return codecs.lookup(encoding).name
-    except LookupError as error:
-        raise UserError(
-            f"dataset.encoding={encoding}: there is no such encoding; try utf-8 or cp1252."
-        ) from error
+def string_array(values: Any) -> pa.Array | pa.ChunkedArray:
+    """A column as pyarrow's strings."""
+    return values if isinstance(values, pa.ChunkedArray) else pa.array(values, pa.string())
 
 
-def _marked(encoding: str) -> str:
-    """The same encoding, without the byte-order mark that a file may begin with."""
-    return "utf-8-sig" if encoding == "utf-8" else encoding
-
-
-def _first_row(stream: Iterable[bytes], separator: str, encoding: str) -> list[str]:
-    text = io.TextIOWrapper(stream, _marked(encoding), newline="")
-    for row in csv.reader(text, delimiter=separator):
-        if row:
-            return row
-    raise csv.Error("it is empty")
-
-
-def _position(column: Column, names: Sequence[Column], path: Path) -> int:
-    if isinstance(column, int):
-        if not -len(names) <= column < len(names):
-            last = len(names) - 1
-            raise UserError(f"{path} has no column {column}: its columns are 0 to {last}.")
-
-        return column % len(names)
-    found = [position for position, name in enumerate(names) if name == column]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise UserError(f"{path} has several columns {column!r}: rename or drop all but one.")
-    if names[0] == 0:
-        raise UserError(f"{path} is read without a header: give {column!r} as a number from 0.")
-    there = ", ".join(repr(name) for name in names)
-    if len(names) == 1:
-        raise UserError(f"{path} has the one column {there[:500]}: is there another separator?")
-    raise UserError(f"{path} has no column {column!r}: name one of its columns {there[:500]}.")
-
-
-def _told(error: str, header: bool) -> str:
-    """What a parser says, with the row's number from 1 after the header."""
-    if found := re.search(r"EOF inside string starting at row (\d+)", error):
-        return f", row {int(found[1]) + 1 - header}: a quote is opened and never closed: mend it."
-    if found := re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", error):
-        return (
-            f", row {int(found[2]) - header}: {found[3]} columns where the first row has "
-            f"{found[1]}: put texts that hold the separator in quotes."
-        )
-    reason = "it is empty" if "No columns" in error else " ".join(error.split())
-    return f" cannot be read as CSV: {reason}."
-
-
-def _undecodable(path: Path, encoding: str) -> UserError:
-    with open_file(path) as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                line.decode(encoding)
-            except UnicodeError:
-                place = f", line {number},"
-                break
-        else:
-            place = ""
-    return UserError(
-        f"{path}{place} is not {encoding} text: save it as UTF-8, or name its encoding."
-    )
-
-
-def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
-    rows, start = [], 0
-    with open_file(path) as stream:
-        for number, line in enumerate(stream, 1):
-            if line.strip():
-                rows.append(_json_row(line, columns, f"{path}, line {number}", encoding))
-            if len(rows) == BLOCK:
-                yield _block(list(zip(*rows, strict=True)), columns, start)
-                rows, start = [], start + BLOCK
-    if rows:
-        yield _block(list(zip(*rows, strict=True)), columns, start)
-
-
-def _json_row(line: bytes, columns: Sequence[Column], place: str, encoding: str) -> list[str]:
-    try:
-        record = json.loads(line.decode(_marked(encoding)))
-    except UnicodeError as error:
-        raise UserError(f"{place}, is not {encoding} text: name its encoding.") from error
-    except ValueError as error:
-        raise UserError(f"{place}: no JSON object ({error}): JSON Lines has one a line.") from error
-    if not isinstance(record, dict):
-        raise UserError(f"{place}: {str(record)[:50]} is no JSON object with columns.")
-    names = list(record)
-    values = [record.get(names[c] if isinstance(c, int) and c < len(names) else c) for c in columns]
-    if all(value is None for value in values):
-        there = ", ".join(repr(name) for name in names)
-        raise UserError(f"{place} has no {columns[0]!r}: its columns are {there[:500]}.")
-    return [_text_of(value) for value in values]
-
-
-def _text_of(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A JSON value as a column of strings has it."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _block(values: Sequence[Any], columns: Sequence[Column], start: int) -> pa.Table:
-    """Columns of texts, and the rows' numbers from `start`."""
-    numbers = pa.array(range(start, start + len(values[0])), pa.int64())
-    texts = [pa.array(column, pa.string()) for column in values]
-    return pa.table([*texts, numbers], names=[*map(str, columns), "row"])
+def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
+    start = 0
+    for records in json_blocks(path, encoding):
+        rows = [_values_of(record, columns, place) for place, record in records]
+        yield _block(list(zip(*rows, strict=True)), columns, start)
+        start += len(rows)
+
+
+def _values_of(record: dict[str, Any], columns: Sequence[Column], place: str) -> list[str]:
+    """Columns of a JSON object as strings; what is absent or null is empty.
+
+    Raises:
+        UserError: if it has none of them.
+    """
+    names = list(record)
+    values = [record.get(names[c] if isinstance(c, int) and c < len(names) else c) for c in columns]
+    if all(value is None for value in values):
+        there = ", ".join(repr(name) for name in names)
+        raise UserError(f"{place} has no {columns[0]!r}: its columns are {there[:500]}.")
+    return [text_of(value) for value in values]
 
 
 def _read_parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
     start = 0
-    try:
-        with open_file(path) as stream:
-            seekable = stream if path.suffix.lower() in PARQUET else io.BytesIO(stream.read())
-            file = pq.ParquetFile(seekable)
-            names = file.schema_arrow.names
-            wanted = [names[_position(column, names, path)] for column in columns]
-            for batch in file.iter_batches(BLOCK, columns=wanted):
-                values = [pc.cast(batch.column(name), pa.string()) for name in wanted]
-                yield _block([pc.fill_null(column, "") for column in values], columns, start)
-                start += len(batch)
+    for table in parquet_blocks(path, columns):
+        yield _block([strings(column, path) for column in table.columns], columns, start)
+        start += len(table)
 
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be read as Parquet: {reason}.") from error
+
+def _block(values: Sequence[Any], columns: Sequence[Column], start: int) -> pa.Table:
+    """Columns of texts, and the rows' numbers from `start`."""
+    numbers = pa.array(range(start, start + len(values[0])), pa.int64())
+    texts = [string_array(column) for column in values]
+    return pa.table([*texts, numbers], names=[*map(str, columns), "row"])

@@ -18,6 +18,7 @@ class Tweets(TextDataModule):
         "https://huggingface.co/datasets/tweets-hate-speech-detection/tweets_hate_speech_detection"
     )
     class_names = ("other", "hateful")
+    text_columns = ("tweet",)
 
     def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         """See `TextDataModule.read`."""

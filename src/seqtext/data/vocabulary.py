@@ -1,6 +1,7 @@
 """The words a model knows, by frequency in the training part, and texts as their ids."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -52,9 +53,12 @@ class Vocabulary:
 
     def ids_of(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """[n] int32 ids of words, 1 where unknown."""
-        known = pa.array(self.words, pa.string())
-        positions = pc.index_in(words, value_set=known)
+        positions = pc.index_in(words, value_set=self._known)
         return pc.fill_null(pc.add(positions, len(SPECIAL)), UNKNOWN).to_numpy()
+
+    @cached_property
+    def _known(self) -> pa.Array:
+        return pa.array(self.words, pa.string())
 
     @property
     def dtype(self) -> type:
@@ -81,14 +85,29 @@ def encode(
     """
     id_of_code = vocabulary.ids_of(tokens.dictionary).astype(vocabulary.dtype)
     for start, stop, words in tokens.blocks():
-        starts = tokens.offsets[start:stop] - tokens.offsets[start]
         lengths = np.diff(tokens.offsets[start : stop + 1])
-        kept = lengths if length is None else np.minimum(lengths, length)
-        first = starts if keep_head else starts + lengths - kept
-        filled = np.repeat(kept > 0, np.maximum(kept, 1))
-        ids = np.full(len(filled), UNKNOWN, vocabulary.dtype)
-        ids[filled] = id_of_code[words[_ranges(first, kept)]]
-        yield ids, np.maximum(kept, 1)
+        yield cut(id_of_code[words], lengths, length, keep_head)
+
+
+def cut(
+    ids: np.ndarray, lengths: np.ndarray, length: int | None, keep_head: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Texts cut to `length` words; an empty text becomes one unknown word.
+
+    Args:
+        ids: [sum of lengths] those of all texts, one after the other
+        lengths: [texts] how many belong to each
+
+    Returns:
+        The same two, of what is kept.
+    """
+    starts = np.cumsum(lengths) - lengths
+    kept = lengths if length is None else np.minimum(lengths, length)
+    first = starts if keep_head else starts + lengths - kept
+    filled = np.repeat(kept > 0, np.maximum(kept, 1))
+    cut_ids = np.full(len(filled), UNKNOWN, ids.dtype)
+    cut_ids[filled] = ids[_ranges(first, kept)]
+    return cut_ids, np.maximum(kept, 1)
 
 
 def _ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -102,7 +102,12 @@ class TfIdf(DirectClassifier):
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:
-        """See `DirectClassifier.load_state_dict`."""
+        """See `DirectClassifier.load_state_dict`.
+
+        Raises:
+            UserError: if a tensor is missing or does not fit the others.
+        """
+        self._check_state(len(words), state)
         self.words = list(words)
         self.pair_words, self.idf = state["pairs"].numpy(), state["idf"].numpy()
         self.weights, self.bias = state["weights"].numpy(), state["bias"].numpy()
@@ -111,6 +116,20 @@ class TfIdf(DirectClassifier):
     def parameters(self) -> int:
         """See `DirectClassifier.parameters`."""
         return self.weights.size + self.bias.size
+
+    def _check_state(self, words: int, state: dict[str, Any]) -> None:
+        outputs = 1 if self.classes == 2 else self.classes
+        pairs = len(state["pairs"]) if "pairs" in state and state["pairs"].ndim else 0
+        shapes = {"pairs": [pairs, 2], "idf": [words + pairs]}
+        shapes |= {"weights": [outputs, words + pairs], "bias": [outputs]}
+        for name, shape in shapes.items():
+            if name not in state or list(state[name].shape) != shape:
+                raise UserError(f"the tensor {name} of the TF-IDF model must have shape {shape}.")
+            kind = torch.int32 if name == "pairs" else torch.float32
+            if state[name].dtype != kind:
+                raise UserError(f"the tensor {name} of the TF-IDF model must be of type {kind}.")
+        if pairs and not ((state["pairs"] >= 0) & (state["pairs"] < words)).all():
+            raise UserError("the pairs of the TF-IDF model must be of its words.")
 
     def _count(self, data: TextDataModule, rows: np.ndarray) -> None:
         """Choose words and pairs, and weigh them."""

@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def described(
     class_names: Sequence[str],
     cleaning: dict[str, Any],
     data: str,
+    reading: dict[str, Any],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
     """What it takes to use a model elsewhere, beside its weights.
@@ -124,6 +126,7 @@ def described(
         class_names: of class 0, 1, …
         cleaning: the steps and their stop words
         data: fingerprint of the prepared data
+        reading: how texts become ids: see `TextDataModule.reading`
         threshold: of two classes, the probability of class 1 from which on it is predicted
     """
     return {
@@ -133,6 +136,7 @@ def described(
         "class_names": list(class_names),
         "cleaning": cleaning,
         "data": data,
+        "reading": reading,
         "threshold": threshold,
     }
 
@@ -159,7 +163,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: if it is missing, damaged, or holds anything else.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # about the file: the sentence says enough
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"There is no checkpoint {path}.") from error
     except Exception as error:  # torch raises many kinds for damaged and for pickled files

@@ -37,26 +37,40 @@ def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
 
 
 def winner(folder: str) -> Winner:
-    """The best run below a folder, by validation score; of folds, by their mean.
+    """The settings of the best run below a folder.
+
+    Raises:
+        UserError: as `best_run`.
+    """
+    path, metrics = best_run(folder, "best_of")
+    settings = metrics["settings"]
+    settings["split"] |= {"folds": None, "fold": 0}  # the folds were there to choose by
+    return Winner(settings, _choices(path))
+
+
+def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
+    """The best run below a folder, by validation score, and its metrics.json.
+
+    Of folds the mean decides, and the first one is returned.
+
+    Args:
+        option: of the command line, that named the folder
 
     Raises:
         UserError: if there is no such folder, or nothing in it to choose by.
     """
     if not Path(folder).is_dir():
-        raise UserError(f"best_of={folder}: there is no such folder.")
+        raise UserError(f"{option}={folder}: there is no such folder.")
     runs = list(_finished_below(Path(folder)))
     if not runs:
-        raise UserError(f"best_of={folder}: no run in this folder has finished.")
+        raise UserError(f"{option}={folder}: no run in this folder has finished.")
     monitors = {metrics["monitor"] for _, metrics in runs}
     if len(monitors) > 1:
         raise UserError(
-            f"best_of={folder}: its runs were chosen by {' and '.join(sorted(monitors))}, which "
+            f"{option}={folder}: its runs were chosen by {' and '.join(sorted(monitors))}, which "
             f"cannot be compared; name a folder of runs with one monitor."
         )
-    path, metrics = _best(runs, monitors.pop())
-    settings = metrics["settings"]
-    settings["split"] |= {"folds": None, "fold": 0}  # the folds were there to choose by
-    return Winner(settings, _choices(path))
+    return _best(runs, monitors.pop())
 
 
 def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:

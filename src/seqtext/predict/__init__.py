@@ -1,0 +1,1 @@
+"""A trained model is used: on texts, on files, from Python."""

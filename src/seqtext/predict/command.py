@@ -1,0 +1,149 @@
+"""The command line of predict.py: words of the form key=value, and texts."""
+
+import difflib
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from seqtext.options import UserError
+
+if TYPE_CHECKING:
+    from seqtext.predict.predictor import Predictor
+
+HELP = """Use a trained model.
+
+  python predict.py run=FOLDER "a text" "another"     class, probability and text, a line each
+  python predict.py run=FOLDER input=FILE output=FILE  a file in, a file out
+  python predict.py run=FOLDER input=FILE label=COLUMN score a file whose labels are known
+  ... | python predict.py run=FOLDER                   standard input, a text a line
+
+options:
+  run=       a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file;
+             nothing else of the run is needed
+  input=     CSV, TSV, JSON Lines or Parquet, also as .gz, .bz2, .xz or .zip, of any size
+  output=    the same rows and columns, and label and probability_<class>; one of these formats,
+             as its name ends; it is there whole or not at all
+  text=      column of the text, or several: text=title,review; default: those that the model was
+             trained on, else the column named text
+  label=     column of the true class: prints every metric; with output=, scores.json and figures
+             go into the folder <output>-scores
+  separator= of a CSV file; default: a comma, in .tsv files a tab
+  encoding=  of a text file; default: utf-8
+  --         what follows are texts, also where they look like options
+
+An empty text counts as one unknown word. A column "label" of the input stays: the new one is
+"predicted_label" then. The threshold is the run's.
+
+examples:
+  python predict.py run=outputs/imdb-grid "a wonderful little film"
+  python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
+  python predict.py run=outputs/imdb-best input=more.parquet label=sentiment
+  tail -f log | python predict.py run=outputs/spam-best
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What stands on the command line; see `HELP`."""
+
+    run: str
+    texts: tuple[str, ...] = ()
+    input: str | None = None
+    output: str | None = None
+    text: str | None = None
+    label: str | None = None
+    separator: str | None = None
+    encoding: str = "utf-8"
+
+
+WORDS = [field.name for field in fields(Command) if field.name != "texts"]
+OF_FILES = ("output", "text", "label", "separator", "encoding")
+
+
+def parsed(arguments: Sequence[str]) -> Command:
+    """The command line, understood.
+
+    Raises:
+        UserError: if a word is unknown, comes twice, is missing or does not go with the others.
+    """
+    words: dict[str, str] = {}
+    texts: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            texts += waiting
+        elif found := re.match(r"(-*[A-Za-z_][\w.-]*)=(.*)", argument, re.DOTALL):
+            _take(words, found[1], found[2])
+        else:
+            texts.append(argument)
+    if "run" not in words:
+        raise UserError("run= is missing: name a run, as in run=outputs/…; --help shows more.")
+    if texts and "input" in words:
+        raise UserError("Texts and input= cannot go together: drop one.")
+    if without := [word for word in words if word in OF_FILES and "input" not in words]:
+        raise UserError(f"{without[0]}= needs a file: give input= too.")
+    return Command(texts=tuple(texts), **words)
+
+
+def _take(words: dict[str, str], word: str, value: str) -> None:
+    if word not in WORDS:
+        near = difflib.get_close_matches(word, WORDS, n=1)
+        hint = f"did you mean {near[0]}=?" if near else f"known are {'=, '.join(WORDS)}=."
+        raise UserError(f"There is no option {word}= (-- goes before texts with one): {hint}")
+    if word in words:
+        raise UserError(f"{word}= is given twice: drop one.")
+    if not value:
+        raise UserError(f"{word}= is empty: give it a value, or leave it out.")
+    words[word] = value
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Do what the command line says.
+
+    Raises:
+        UserError: if it cannot be.
+    """
+    if {"--help", "-h"} & {*arguments}:
+        print(HELP, end="")
+        return
+    command = parsed(arguments)
+    from seqtext.launch import quieten_lightning  # torch takes seconds to import
+    from seqtext.predict.files import predict_file
+    from seqtext.predict.predictor import Predictor
+
+    quieten_lightning()
+    predictor = Predictor.of(command.run)
+    if command.input:
+        predict_file(predictor, command)
+    elif command.texts:
+        say(predictor, command.texts)
+    else:
+        for line in lines(sys.stdin.buffer):
+            say(predictor, [line])
+
+
+def lines(stream) -> Iterator[str]:
+    """Standard input, line by line as they come.
+
+    Raises:
+        UserError: if a line is not UTF-8.
+    """
+    for number, line in enumerate(iter(stream.readline, b""), 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(f"Standard input, line {number}, is not UTF-8 text.") from error
+
+
+def say(predictor: "Predictor", texts: Sequence[str]) -> None:
+    """Class, its probability and the text, a line each, separated by tabs; not held back."""
+    import pyarrow as pa
+
+    readable = [text.encode(errors="replace").decode() for text in texts]  # of a shell, any bytes
+    logits = predictor.logits(pa.array(readable, pa.string()))
+    shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
+    for text, of_text, number in zip(readable, shares, classes, strict=True):
+        shown = " ".join(text.split())
+        print(predictor.class_names[number], f"{of_text[number]:.4f}", shown, sep="\t", flush=True)

@@ -1,0 +1,109 @@
+"""A file of texts in, a file of labels out, block by block."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import pyarrow as pa
+from torch import Tensor
+
+from seqtext.data.archives import OPENERS
+from seqtext.options import UserError
+from seqtext.predict.command import Command
+from seqtext.predict.predictor import Predictor
+from seqtext.predict.rows import Columns, Input, Output, writing
+from seqtext.predict.scoring import Truth, show_scores, write_scores
+
+
+def predict_file(predictor: Predictor, command: Command) -> None:
+    """Label the rows of ``input=``, or score them, or both.
+
+    Raises:
+        UserError: if the file cannot be read, or there is nothing to do with it.
+    """
+    source = Input(Path(command.input).expanduser(), command.separator, command.encoding)
+    target = command.output and Path(command.output).expanduser()
+    if not target and not command.label:
+        raise UserError("output= is missing: name the file to write, or score with label=.")
+    if target and target.exists() and target.samefile(source.path):
+        raise UserError(f"output={target} is the input: name another file.")
+    columns = text_columns(command.text, predictor.saved.reading.columns, source)
+    truth = None
+    if command.label:
+        truth = Truth(command.label, predictor.class_names, source.path)
+    try:
+        with writing(target) if target else nullcontext() as output:
+            count = _predict_blocks(predictor, source, columns, truth, output)
+            predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
+    except UnicodeEncodeError as error:  # JSON can spell half of a pair of surrogates
+        half = ascii(error.object[error.start])
+        raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
+    if target:
+        print(f"{count:,} rows are labelled in {target}")
+    if predictions:
+        title = f"{count:,} rows of {source.path.name}"
+        show_scores(predictions, title)
+        if target:
+            folder = scores_folder(target)
+            write_scores(predictions, folder, title)
+            print(f"Scores and figures are in {folder}")
+
+
+def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -> list[str]:
+    """The columns to read texts from.
+
+    Args:
+        wanted: ``text=``: a name, or several with commas between
+        trained_on: of the model's own data set
+
+    Raises:
+        UserError: if it is not clear which, naming those that there are.
+    """
+    names = source.names
+    if wanted:
+        several = wanted.removeprefix("[").removesuffix("]").split(",")
+        return [wanted] if wanted in names else [name.strip() for name in several]
+    for columns in (list(trained_on), ["text"]):
+        if set(columns) <= set(names) or not names:
+            return columns
+    known = ", ".join(map(repr, names))[:500]
+    raise UserError(
+        f"{source.path} has no column {' or '.join(dict.fromkeys([*trained_on, 'text']))}: say "
+        f"text= one of its columns {known}."
+    )
+
+
+def scores_folder(target: Path) -> Path:
+    """Beside an output file."""
+    inner = target.with_suffix("") if target.suffix in (*OPENERS, ".zip") else target
+    return inner.with_name(f"{inner.stem}-scores")
+
+
+def _predict_blocks(
+    predictor: Predictor,
+    source: Input,
+    columns: Sequence[str],
+    truth: Truth | None,
+    output: Output | None,
+) -> int:
+    """How many rows there were."""
+    count = 0
+    label = "predicted_label" if "label" in source.names else "label"
+    for block in source.blocks():
+        logits = predictor.logits(source.texts(block, columns))
+        count += len(logits)
+        if truth:
+            truth.add(source.strings(block, truth.column), logits)
+        if output:
+            output.write(block, said(predictor, logits, label))
+    return count
+
+
+def said(predictor: Predictor, logits: Tensor, label: str) -> Columns:
+    """The new columns: the class under the name `label`, and the probability of each class."""
+    names = pa.array(predictor.class_names)
+    columns = {label: names.take(pa.array(predictor.decisions(logits)))}
+    shares = predictor.probabilities(logits)
+    for name, column in zip(predictor.class_names, shares.T, strict=True):
+        columns[f"probability_{name}"] = pa.array(column)
+    return columns

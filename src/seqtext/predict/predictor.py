@@ -1,0 +1,111 @@
+"""Texts to logits: clean, split, encode, batch by length, in the order of the input again."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from seqtext.data.batches import EncodedTexts
+from seqtext.data.tokens import BLOCK_ROWS, tokenize
+from seqtext.data.vocabulary import cut
+from seqtext.models.direct import DirectClassifier
+from seqtext.predict.saved import Saved, checkpoint_of, open_saved
+from seqtext.results.metrics import decisions, probabilities
+
+MOST_TEXTS = 256  # in a batch
+MOST_WORDS = MOST_TEXTS * 400  # in a batch, padding included: long texts come in smaller ones
+
+
+class Predictor:
+    """A trained model that reads texts.
+
+    An empty text, or one without a known word, is read as one unknown word.
+
+    Args:
+        saved: see `open_saved`
+    """
+
+    def __init__(self, saved: Saved):
+        self.saved, self.class_names, self.threshold = saved, saved.class_names, saved.threshold
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
+        self._parts = _of_terms
+        if not isinstance(saved.model, DirectClassifier):
+            saved.model.to(self.device)
+            self._parts = _of_ids
+
+    @classmethod
+    def of(cls, run: str | Path) -> "Predictor":
+        """From a run folder, a sweep's (its best run, by validation score) or a checkpoint.
+
+        Raises:
+            UserError: if there is none, or it cannot be used.
+        """
+        return cls(open_saved(checkpoint_of(run)))
+
+    def logits(self, texts: pa.Array) -> Tensor:
+        """[N] strings, null as the empty one → [N] logits for two classes, [N, C] for more."""
+        texts = texts.fill_null("")
+        chunks = [texts.slice(i, BLOCK_ROWS) for i in range(0, len(texts), BLOCK_ROWS)]
+        if not chunks:
+            return torch.zeros(0, *self.outputs)
+        if len(chunks) == 1:
+            parts = [self._parts(self.saved, chunks[0])]
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = list(pool.map(partial(self._parts, self.saved), chunks))
+        if isinstance(self.saved.model, DirectClassifier):
+            return torch.cat(parts)
+        ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return self._said(ids, lengths)
+
+    def probabilities(self, logits: Tensor) -> np.ndarray:
+        """[N] or [N, C] → [N, C] float64"""
+        return probabilities(logits).numpy()
+
+    def decisions(self, logits: Tensor) -> np.ndarray:
+        """[N] or [N, C] → [N] numbers of classes, at the run's threshold."""
+        return decisions(probabilities(logits), self.threshold).numpy()
+
+    @torch.inference_mode()
+    def _said(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """ids [sum of lengths], lengths [N] → logits, as `logits`."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        texts = EncodedTexts(ids, offsets, labels=np.zeros(len(lengths), np.int64))
+        logits = torch.empty(len(lengths), *self.outputs)
+        for positions in batches_by_length(lengths):
+            batch = texts.batch(positions)
+            ids, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
+            logits[batch.rows] = self.saved.model(ids, of_each).float().cpu()
+        return logits
+
+
+def batches_by_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of all texts, short ones first; at most `MOST_TEXTS` and `MOST_WORDS` together."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        sizes = np.arange(1, min(MOST_TEXTS, len(order) - start) + 1)
+        fits = sizes * lengths[order[start : start + len(sizes)]] <= MOST_WORDS
+        stop = start + max(1, int(fits.sum()))  # words grow with the size: the first ones fit
+        yield order[start:stop]
+        start = stop
+
+
+def _of_ids(saved: Saved, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """ids [sum of lengths], lengths [N]"""
+    lengths, words = tokenize(texts, saved.cleaning)
+    id_of_code = saved.vocabulary.ids_of(words.dictionary)
+    ids = id_of_code[words.indices.to_numpy()]
+    return cut(ids, lengths, saved.reading.length, saved.reading.truncate == "head")
+
+
+def _of_terms(saved: Saved, texts: pa.Array) -> Tensor:
+    lengths, words = tokenize(texts, saved.cleaning)
+    return saved.model.logits(lengths, words.indices.to_numpy(), words.dictionary)

@@ -1,0 +1,219 @@
+"""Rows of a file in blocks, with all their columns: read, given more columns, written."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from seqtext.data.archives import OPENERS
+from seqtext.data.formats import (
+    JSON_LINES,
+    PARQUET,
+    SEPARATORS,
+    csv_blocks,
+    csv_names,
+    json_blocks,
+    kind_of,
+    known_encoding,
+    parquet_blocks,
+    position_of,
+    strings,
+)
+from seqtext.data.tables import string_array, text_of
+from seqtext.options import UserError
+
+Records = list[tuple[str, dict[str, Any]]]  # each with its place in the file, in words
+Block = pa.Table | Records
+Columns = Mapping[str, pa.Array]
+
+
+class Input:
+    """A file of rows: CSV, TSV, JSON Lines or Parquet, also compressed.
+
+    Args:
+        path: what its name ends in says the format
+        separator: of a CSV file; None: a comma, in .tsv files a tab
+        encoding: of a text file
+
+    Raises:
+        UserError: if it is not there, or its format is not known.
+    """
+
+    def __init__(self, path: Path, separator: str | None = None, encoding: str = "utf-8"):
+        if not path.is_file():
+            what = "is a folder: name the file" if path.is_dir() else "is not there"
+            raise UserError(f"input={path} {what}.")
+        self.path, self.kind = path, kind_of(path, separator)
+        self.separator = separator or SEPARATORS.get(self.kind, ",")
+        self.encoding = known_encoding(encoding)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the columns; of JSON Lines those of the first object."""
+        if self.kind in JSON_LINES:
+            return list(next(json_blocks(self.path, self.encoding), [("", {})])[0][1])
+        if self.kind in PARQUET:
+            return next(parquet_blocks(self.path)).column_names
+        return csv_names(self.path, True, self.separator, self.encoding)
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows, some thousands at a time; at least one block, maybe of no rows.
+
+        Raises:
+            UserError: if the file is damaged or malformed, naming the place.
+        """
+        if self.kind in JSON_LINES:
+            yield from self._records()
+        elif self.kind in PARQUET:
+            yield from parquet_blocks(self.path)
+        else:
+            for block in csv_blocks(self.path, True, self.separator, self.encoding):
+                columns = [string_array(block[number]) for number in range(len(self.names))]
+                yield pa.table(columns, names=self.names)
+
+    def _records(self) -> Iterator[Records]:
+        blocks = json_blocks(self.path, self.encoding)
+        yield next(blocks, [])
+        yield from blocks
+
+    def strings(self, block: Block, column: str) -> pa.Array:
+        """A column of a block as strings, null as the empty one.
+
+        Raises:
+            UserError: if there is no such column, naming those that there are.
+        """
+        if isinstance(block, pa.Table):
+            found = block.column(position_of(column, block.column_names, self.path))
+            return strings(found, self.path).combine_chunks()
+        for place, record in block:
+            if column not in record:
+                there = ", ".join(map(repr, record))[:500]
+                raise UserError(f"{place} has no {column!r}: its columns are {there}.")
+        return pa.array([text_of(record[column]) for _, record in block], pa.string())
+
+    def texts(self, block: Block, columns: Sequence[str]) -> pa.Array:
+        """Columns of a block, joined by spaces."""
+        parts = [self.strings(block, column) for column in columns]
+        return pc.binary_join_element_wise(*parts, " ") if parts[1:] else parts[0]
+
+
+class Output:
+    """A file to write blocks of rows to; see `writing`.
+
+    Args:
+        path: what its name ends in says the format
+        stream: where the content goes
+    """
+
+    def __init__(self, path: Path, stream: IO[bytes]):
+        self.path, self.stream, self.kind = path, stream, output_kind(path)
+        self._writer: pa.csv.CSVWriter | pq.ParquetWriter | None = None
+        self._names: list[str] | None = None  # of JSON objects that become a table
+
+    def write(self, block: Block, further: Columns) -> None:
+        """Add rows, with further columns behind their own.
+
+        Raises:
+            UserError: if they do not fit the file.
+        """
+        _check_names(block, further)
+        if self.kind in JSON_LINES:
+            return self._write_lines(block, further)
+        table = block if isinstance(block, pa.Table) else self._table_of(block)
+        for name, column in further.items():
+            table = table.append_column(name, column)
+        try:
+            self._writer = self._writer or self._new_writer(table.schema)
+            self._writer.write_table(table)
+        except pa.ArrowException as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"output={self.path} cannot hold these columns: {reason}.") from error
+
+    def close(self) -> None:
+        """Write what belongs to the end."""
+        if self._writer:
+            self._writer.close()
+
+    def _new_writer(self, schema: pa.Schema) -> pa.csv.CSVWriter | pq.ParquetWriter:
+        if self.kind in PARQUET:
+            return pq.ParquetWriter(self.stream, schema)
+        options = pa.csv.WriteOptions(delimiter=SEPARATORS[self.kind])
+        return pa.csv.CSVWriter(self.stream, schema, write_options=options)
+
+    def _write_lines(self, block: Block, further: Columns) -> None:
+        records = block.to_pylist() if isinstance(block, pa.Table) else [r for _, r in block]
+        added = pa.table(dict(further)).to_pylist()
+        for record, more in zip(records, added, strict=True):
+            line = json.dumps(record | more, ensure_ascii=False, default=str)
+            self.stream.write(line.encode() + b"\n")
+
+    def _table_of(self, records: Records) -> pa.Table:
+        """Columns of strings: those of the first object."""
+        self._names = self._names or (list(records[0][1]) if records else [])
+        for place, record in records:
+            if unknown := [name for name in record if name not in self._names]:
+                raise UserError(
+                    f"{place} has {unknown[0]!r}, which the first line has not: give output= a "
+                    f"name that ends in .jsonl."
+                )
+        columns = ([text_of(record.get(name)) for _, record in records] for name in self._names)
+        return pa.table([pa.array(c, pa.string()) for c in columns], names=self._names)
+
+
+def _check_names(block: Block, further: Columns) -> None:
+    names = block.column_names if isinstance(block, pa.Table) else [n for _, r in block for n in r]
+    if taken := sorted(set(names) & set(further)):
+        raise UserError(f"The input has a column {taken[0]!r} already: rename or drop it.")
+
+
+def output_kind(path: Path) -> str:
+    """The suffix that says the format, beneath compression.
+
+    Raises:
+        UserError: if it is none that can be written.
+    """
+    inner = path.stem if path.suffix in (*OPENERS, ".zip") else path.name
+    suffix, known = Path(inner).suffix.lower(), (*SEPARATORS, *JSON_LINES, *PARQUET)
+    if suffix not in known:
+        raise UserError(
+            f"output={path} must end in one of {', '.join(known)} (and .gz, .bz2, .xz or .zip)."
+        )
+    return suffix
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Output]:
+    """Write a file aside, then rename it: it is there whole or not at all."""
+    output_kind(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with _stream(aside, path) as stream:
+            output = Output(path, stream)
+            yield output
+            output.close()
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
+    if path.suffix == ".zip":
+        with (
+            zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(path.stem, "w", force_zip64=True) as file,
+        ):
+            yield file
+    else:
+        with OPENERS.get(path.suffix, open)(aside, "wb") as file:
+            yield file

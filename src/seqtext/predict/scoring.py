@@ -1,0 +1,87 @@
+"""How well a model does on a file whose labels are known, as a run's test part tells it."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+from seqtext.options import UserError
+from seqtext.results.folder import write_atomically
+from seqtext.results.predictions import Predictions
+
+
+class Truth:
+    """The labels of a file, and what the model said of its rows.
+
+    Labels are the classes' names; or their numbers from 0, unless a class is named by a number.
+
+    Args:
+        column: of the labels, for messages
+        class_names: of class 0, 1, …
+        path: of the file, for messages
+    """
+
+    def __init__(self, column: str, class_names: Sequence[str], path: Path):
+        self.column, self.class_names, self.path = column, list(class_names), path
+        named_by_number = any(name.lstrip("+-").isdecimal() for name in class_names)
+        numbers = [] if named_by_number else list(map(str, range(len(class_names))))
+        self._known = pa.array([*class_names, *numbers], pa.string())
+        self.count = 0
+        self._labels: list[np.ndarray] = []
+        self._logits: list[Tensor] = []
+
+    def add(self, labels: pa.Array, logits: Tensor) -> None:
+        """Further rows.
+
+        Raises:
+            UserError: naming the first row whose label is no class.
+        """
+        found = pc.index_in(pc.utf8_trim_whitespace(labels), value_set=self._known)
+        if found.null_count:
+            place = pc.index(pc.is_null(found), True).as_py()
+            raise UserError(
+                f"{self.path}, row {self.count + place + 1}, column {self.column!r}: "
+                f"{labels[place].as_py()!r} is none of the classes {', '.join(self.class_names)}."
+            )
+        self._labels.append(found.to_numpy().astype(np.int64) % len(self.class_names))
+        self._logits.append(logits)
+        self.count += len(labels)
+
+    def predictions(self, threshold: float) -> Predictions:
+        """Of all rows.
+
+        Raises:
+            UserError: if there are none.
+        """
+        if not self.count:
+            raise UserError(f"{self.path} has no rows: there is nothing to score.")
+        labels, logits = np.concatenate(self._labels), torch.cat(self._logits)
+        rows = np.arange(self.count)
+        return Predictions(rows, labels, logits, self.class_names, threshold)
+
+
+def show_scores(predictions: Predictions, title: str) -> None:
+    """A table of every metric."""
+    table = Table("score", "value", title=title, title_justify="left")
+    for name, value in predictions.scores().items():
+        table.add_row(name, f"{value:.4f}")
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
+    """scores.json and the figures of a run's test part."""
+    from seqtext.results.figures import figures
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures(predictions, title).items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+    facts = {"rows": len(predictions.labels), "threshold": predictions.threshold}
+    scores = json.dumps({**facts, **predictions.scores()}, indent=2)
+    write_atomically(folder / "scores.json", scores + "\n")

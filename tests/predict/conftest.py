@@ -1,0 +1,52 @@
+"""A run to predict with, trained once for all tests of a file."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from seqtext.results.folder import RunFolder
+from seqtext.run import run
+from tests.conftest import ROOT, SMALL, csv_of, invented_reviews, settings_of
+
+REVIEWS = invented_reviews(240)
+
+
+def trained(folder: Path, *overrides: str, small: tuple[str, ...] = SMALL) -> RunFolder:
+    """A finished run on the invented reviews, which are put beside it."""
+    source = folder / "imdb"
+    source.mkdir(parents=True, exist_ok=True)
+    (source / "IMDB Dataset.csv").write_text(csv_of(REVIEWS))
+    where = f"dataset.dir={source}", f"cache={folder / 'cache'}"
+    done = RunFolder(folder / "run")
+    run(settings_of(*where, *small, *overrides), done)
+    return done
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> RunFolder:
+    """A GRU; its data set and cache are gone."""
+    folder = tmp_path_factory.mktemp("gru")
+    done = trained(folder)
+    for gone in ("imdb", "cache"):
+        (folder / gone).rename(folder / f"{gone}-gone")
+    return done
+
+
+@pytest.fixture
+def predict(monkeypatch, capfd, tmp_path):
+    """Call predict.py as the command line would; gives exit status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(ROOT / "predict.py"), *map(str, arguments)])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / "predict.py"), run_name="__main__")
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capfd.readouterr()
+
+    return call

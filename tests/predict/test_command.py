@@ -1,0 +1,92 @@
+"""predict.py on texts and on standard input; what it refuses."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from seqtext.options import UserError
+from seqtext.predict.command import HELP, WORDS, parsed
+from tests.conftest import ROOT
+
+
+def test_words_and_texts():
+    command = parsed(["run=r", "a film", "--", "x=1", "run=2"])
+    assert (command.run, command.texts) == ("r", ("a film", "x=1", "run=2"))
+    command = parsed(["run=r", "input=a=b.csv", "text=head,body", "label=mood"])
+    assert (command.input, command.text, command.label) == ("a=b.csv", "head,body", "mood")
+    assert parsed(["run=r", "1 + 1 = 2"]).texts == ("1 + 1 = 2",)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "run= is missing"),
+        (["a text"], "run= is missing"),
+        (["rum=x"], "did you mean run="),
+        (["run=x", "ouput=b.csv"], "no option ouput=.*did you mean output="),
+        (["run=x", "--output=b.csv"], "did you mean output="),
+        (["run=x", "zzz=1"], "known are run=, input="),
+        (["run=x", "run=y"], "given twice"),
+        (["run="], "empty"),
+        (["run=x", "input=a.csv", "text"], "cannot go together"),
+        (["run=x", "output=a.csv"], "output= needs a file"),
+        (["run=x", "label=a", "text"], "label= needs a file"),
+    ],
+)
+def test_mistakes(arguments, words):
+    with pytest.raises(UserError, match=words):
+        parsed(arguments)
+
+
+def test_help(predict):
+    status, shown, _ = predict("--help")
+    assert (status, shown) == (0, HELP)
+    assert all(f"{word}=" in HELP for word in WORDS)
+    assert max(map(len, HELP.splitlines())) <= 100
+
+
+def test_texts(predict, finished):
+    texts = ["a wonderful,\n superb film", "dreadful", ""]
+    status, shown, error = predict(f"run={finished.path}", *texts)
+    assert (status, error) == (0, "")
+    rows = [line.split("\t") for line in shown.splitlines()]
+    assert [row[0] for row in rows[:2]] == ["positive", "negative"]
+    assert [row[2] for row in rows] == ["a wonderful, superb film", "dreadful", ""]
+    assert all(0.5 <= float(row[1]) <= 1 for row in rows)
+
+
+def test_no_run(predict):
+    status, _, error = predict("run=none", "a text")
+    assert (status, error) == (2, "run=none: there is no such file or folder.\n")
+
+
+def test_standard_input_is_answered_line_by_line(finished, tmp_path):
+    """An answer comes before the next line is written, and the last line needs no end."""
+    command = [sys.executable, str(ROOT / "predict.py"), f"run={finished.path}"]
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        for line, label in ((b"wonderful\n", b"positive"), (b"dreadful\r\n", b"negative")):
+            process.stdin.write(line)
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(label + b"\t")
+        output, error = process.communicate(b"superb\n\xff\n", timeout=60)
+    assert output.startswith(b"positive\t")
+    assert error == b"Standard input, line 4, is not UTF-8 text.\n"
+    assert process.returncode == 2
+
+
+def test_the_package_is_light():
+    code = (
+        "import sys, seqtext; seqtext.load; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

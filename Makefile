@@ -41,6 +41,7 @@ benchmark: install  ## time the parts against their peers; DATA=folder takes imd
 	.venv/bin/python benchmarks/loop.py
 	.venv/bin/python benchmarks/sweep.py
 	.venv/bin/python benchmarks/parallel.py
+	.venv/bin/python benchmarks/predict.py $(DATA:%=%/imdb)
 	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
 	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 

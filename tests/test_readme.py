@@ -13,8 +13,8 @@ import pytest
 from tests.conftest import ROOT, csv_of
 
 README = (ROOT / "README.md").read_text()
-PAGES = README + (ROOT / "CONTRIBUTING.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGES, re.DOTALL)
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
     for language, block in BLOCKS
@@ -74,7 +74,7 @@ def test_own_model_and_own_data_set(tmp_path):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
         copy(source, tmp_path / name)
-    for language, block in BLOCKS:
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", CONTRIBUTING, re.DOTALL):
         if language in ("python", "yaml"):
             assert len(block.splitlines()) <= 30
             place = re.match(r"# (\S+)\n", block)[1]

@@ -1,14 +1,39 @@
 """predict.py on texts and on standard input; what it refuses."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from seqtext.options import UserError
 from seqtext.predict.command import HELP, WORDS, parsed
-from tests.conftest import ROOT
+from tests.conftest import ROOT, csv_of
+
+README = re.search(r"## Use\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+
+
+def test_the_commands_of_the_readme(predict, finished):
+    rows = [("a wonderful little film", "positive"), ("a bad one", "negative")]
+    Path("more.csv").write_text(csv_of(rows))
+    commands = re.findall(r"^python predict.py (.*)$", README, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        arguments = shlex.split(command.replace("outputs/<run>", str(finished.path)), comments=True)
+        status, _, error = predict(*arguments)
+        assert status == 0, error
+    assert "probability_positive" in Path("labels.csv").read_text()
+
+
+def test_the_python_of_the_readme(finished):
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    *start, last = code.replace("outputs/<run>", str(finished.path)).strip().splitlines()
+    names = {}
+    exec("\n".join(start), names)
+    assert eval(last, names).shape == (1, 2)
 
 
 def test_words_and_texts():

@@ -138,6 +138,14 @@ def test_other_rows_or_labels_are_not_compared():
     )
 
 
+def test_the_best_of_those_on_the_same_rows_is_not_called_the_best():
+    groups = [group("other rows", 0.95, rows=range(1, ROWS + 1)), group("a", 0.9), group("b", 0.6)]
+    said = verdict(compare(groups, "accuracy"))
+    assert "a, the best of these by validation, is better than 1 of 1 others." in said[0]
+    groups = [group("a", 0.9), group("b", 0.6)]
+    assert "a, the best by validation," in verdict(compare(groups, "accuracy"))[0]
+
+
 def test_missing_predictions_are_said():
     silent = group("silent", 0.9)
     silent.runs[0].__dict__["said"] = None

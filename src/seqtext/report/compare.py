@@ -222,7 +222,9 @@ def _about_the_first(comparison: Comparison) -> str:
     parts += [f"is worse than {_listed(worse)}"] if worse else []
     parts += [f"cannot be told from {len(noise)} ({_listed(noise)}): noise"] if noise else []
     said = "; it ".join(parts)
-    return f"In test {comparison.metric}, {groups[first].label}, the best by validation, {said}."
+    among = " of these" if first else ""  # those before it were judged on other rows
+    best = f"{groups[first].label}, the best{among} by validation"
+    return f"In test {comparison.metric}, {best}, {said}."
 
 
 def _left_out(comparison: Comparison) -> list[str]:

@@ -130,11 +130,13 @@ def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
     words = []
     for name, value in settings.items():
         short = name.rpartition(".")[2]
+        if value == ABSENT:
+            continue
         if name.partition("/")[0] == "experiment":  # or a part of one, experiment/amazon/…
             words.append(str(value).rpartition("/")[2])
         elif name == "model":
             words.append(str(value))
-        elif value != ABSENT:
+        else:
             said = f"{value:.3g}" if isinstance(value, float) and not exact else shown(value)
             words.append(f"{short if last[short] == 1 else name}={said}")
     return " ".join(dict.fromkeys(words))

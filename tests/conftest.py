@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import zipfile
+from functools import partial
 from pathlib import Path
 
 os.environ["OMP_NUM_THREADS"] = "1"  # of the programs that tests start: they share the cores
@@ -161,22 +162,28 @@ def small(kaggle_dir, tmp_path) -> list[str]:
 
 
 @pytest.fixture
-def train(monkeypatch, capfd, tmp_path):
-    """Call train.py as the command line would; gives exit status, standard output and error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(ROOT))
+def script(monkeypatch, capfd):
+    """Call a script as the command line would; gives exit status, standard output and error."""
 
-    def call(*arguments: str, full_error: str = "0") -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "train.py"), *arguments])
+    def call(name: str, *arguments: object, full_error: str = "0") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [str(ROOT / name), *map(str, arguments)])
         monkeypatch.setenv("HYDRA_FULL_ERROR", full_error)
         status = 0
         try:
-            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+            runpy.run_path(str(ROOT / name), run_name="__main__")
         except SystemExit as stop:
-            status = stop.code
+            status = stop.code or 0
         return status, *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def train(monkeypatch, script, tmp_path):
+    """Call train.py, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(ROOT))
+    return partial(script, "train.py")
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What of the composed configuration are a run's settings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -46,6 +46,15 @@ def first_difference(
         if option not in OF_THE_MACHINE and values[0] != values[1]:
             return option, *values
     return None
+
+
+def options_in(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+    """Nested settings as ``group.option``, without some of them and what names classes."""
+    return {
+        option: value
+        for option, value in _flat(settings)
+        if option not in without and not option.rpartition(".")[2].startswith("_")
+    }
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,14 +1,13 @@
 """A run to predict with, trained once for all tests of a file."""
 
-import runpy
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
-from tests.conftest import ROOT, SMALL, csv_of, invented_reviews, settings_of
+from tests.conftest import SMALL, csv_of, invented_reviews, settings_of
 
 REVIEWS = invented_reviews(240)
 
@@ -35,18 +34,7 @@ def finished(tmp_path_factory) -> RunFolder:
 
 
 @pytest.fixture
-def predict(monkeypatch, capfd, tmp_path):
-    """Call predict.py as the command line would; gives exit status, standard output and error."""
+def predict(monkeypatch, script, tmp_path):
+    """Call predict.py, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", [str(ROOT / "predict.py"), *map(str, arguments)])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        status = 0
-        try:
-            runpy.run_path(str(ROOT / "predict.py"), run_name="__main__")
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capfd.readouterr()
-
-    return call
+    return partial(script, "predict.py")

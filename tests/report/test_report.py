@@ -2,8 +2,7 @@
 
 import json
 import re
-import runpy
-import sys
+from functools import partial
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -11,27 +10,15 @@ import pytest
 
 from seqtext.report.groups import groups_of
 from seqtext.report.runs import read_runs
-from tests.conftest import ROOT
 from tests.report.invented import write_run
 
 FILES = {"report.md", "report.csv", "report.tex", "report.html", "differences.csv"}
 
 
 @pytest.fixture
-def report(monkeypatch, capfd):
-    """Call report.py; gives exit status, standard output and error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments)])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        status = 0
-        try:
-            runpy.run_path(str(ROOT / "report.py"), run_name="__main__")
-        except SystemExit as stop:
-            status = stop.code or 0
-        return status, *capfd.readouterr()
-
-    return call
+def report(script):
+    """Call report.py."""
+    return partial(script, "report.py")
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
+from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.report.runs import Run
 from seqtext.results.direction import direction
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
 NO_MATTER = (  # where files lie and which machine works: changes no score
-    *("cache", "checkpoint_minutes", "name", "best_of", "trainer.accelerator"),
-    *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
+    *OF_THE_MACHINE,
+    *("trainer.accelerator", "embedding.path", "embedding.download"),
 )
 REFERENCE = "tfidf"  # the model that is a reference in every table
 
@@ -109,17 +110,6 @@ def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
     return sorted(groups, key=place)
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as ``group.option``, without what names classes and what cannot matter."""
-    found = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}.")
-        elif not name.startswith("_") and prefix + name not in NO_MATTER:
-            found[prefix + name] = value
-    return found
-
-
 def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
     """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name.
 
@@ -152,7 +142,7 @@ ABSENT = "–"  # the value of an option that a model does not have
 
 
 def _identity(run: Run) -> list[Any]:
-    settings = flat(run.metrics["settings"])
+    settings = options_in(run.metrics["settings"], NO_MATTER)
     return [run.metrics["model"], {k: v for k, v in settings.items() if k not in REPEATED}]
 
 
@@ -163,7 +153,7 @@ def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
     that differ under the same choices, and those that someone typed. What a choice brings along is
     left out.
     """
-    settings = [flat(run.metrics["settings"]) for run in runs]
+    settings = [options_in(run.metrics["settings"], NO_MATTER) for run in runs]
     names = ["model", *_differing([_choices(run) for run in runs])]
     choices = [{name: _choices(run).get(name, ABSENT) for name in names} for run in runs]
     typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}

@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
-from seqtext.configuration import OF_THE_MACHINE
+from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.data.rows import Rows
 from seqtext.results.predictions import Predictions
 
@@ -81,12 +81,7 @@ def _excerpt(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+.!|<>~-])", r"\\\1", cut)  # a text is no Markdown
 
 
-def flattened(settings: Mapping[str, Any], prefix: str = "") -> dict[str, bool | int | float | str]:
+def flattened(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Nested settings as ``group.option``, as TensorBoard takes them; those that can matter."""
-    flat = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}.")
-        elif not name.startswith("_") and prefix + name not in OF_THE_MACHINE:
-            flat[prefix + name] = value if isinstance(value, bool | int | float) else str(value)
-    return flat
+    options = options_in(settings, OF_THE_MACHINE)
+    return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

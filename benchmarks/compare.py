@@ -1,6 +1,6 @@
 """Training steps of the studies' models against Keras on TensorFlow, on this machine's CPU.
 
-    make .venv-keras
+    make .venv-keras/installed
     python benchmarks/compare.py --threads 2
 
 Both train the same network: the same number of parameters, batch, length (every text has it, so
@@ -34,6 +34,7 @@ from seqtext.launch import quieten_lightning
 from seqtext.models.classifier import TextClassifier
 
 ROOT = Path(__file__).parent.parent
+KERAS = ROOT / ".venv-keras/bin/python"
 PARTS = ("embedding", "model", "optimizer", "trainer")
 LARGE = 2048  # rows and columns of the matrices whose product tells what the machine can do
 
@@ -228,10 +229,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose names hold this")
-    parser.add_argument("--keras", type=Path, default=ROOT / ".venv-keras/bin/python")
+    parser.add_argument("--keras", type=Path, default=KERAS)
     given = parser.parse_args()
     if not given.keras.exists():
-        sys.exit(f"{given.keras} is missing: make .venv-keras")
+        sys.exit(f"{given.keras} is missing: make .venv-keras/installed makes it")
     quieten_lightning()
     torch.set_num_threads(given.threads)
     keras, fastest = Keras(given.keras, given.threads), products_per_second()

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow, for compare.py: run by a Python that has both (make .venv-keras).
+"""Keras on TensorFlow, for compare.py: run by a Python that has both (make .venv-keras/installed).
 
 Answers each line of JSON on standard input with one on standard output. First the network: the
 settings of a run of ours, from which the same one is built, as the studies built theirs. Then
@@ -11,6 +11,7 @@ import sys
 import time
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["ABSL_MIN_LOG_LEVEL"] = "3"
 
 import keras
 import numpy as np
@@ -157,10 +158,15 @@ class Peer:
         return clock.seconds
 
 
-def main() -> None:
+def share_cores() -> None:
+    """Use as many threads as ours does."""
     threads = int(os.environ["OMP_NUM_THREADS"])
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def main() -> None:
+    share_cores()
     peer = None
     print(json.dumps({"keras": keras.__version__, "tensorflow": tf.__version__}), flush=True)
     for line in sys.stdin:

@@ -18,6 +18,7 @@ HELP = """Use a trained model.
   python predict.py run=FOLDER input=FILE output=FILE  a file in, a file out
   python predict.py run=FOLDER input=FILE label=COLUMN score a file whose labels are known
   ... | python predict.py run=FOLDER                   standard input, a text a line
+  python predict.py run=FOLDER explain=true "a text"   which words decided, in colours
 
 options:
   run=       a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file;
@@ -31,6 +32,9 @@ options:
              go into the folder <output>-scores
   separator= of a CSV file; default: a comma, in .tsv files a tab
   encoding=  of a text file; default: utf-8
+  explain=   true: which words spoke for the class (blue) and against it (orange), by attention
+             where the model has it, else by integrated gradients, which add up to the class's
+             logit without that of unknown words; output=page.html: an HTML page of up to 1,000
   --         what follows are texts, also where they look like options
 
 An empty text counts as one unknown word. A column "label" of the input stays: the new one is
@@ -40,6 +44,7 @@ examples:
   python predict.py run=outputs/imdb-grid "a wonderful little film"
   python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
   python predict.py run=outputs/imdb-best input=more.parquet label=sentiment
+  python predict.py run=outputs/imdb-grid input=more.csv explain=true output=page.html
   tail -f log | python predict.py run=outputs/spam-best
 """
 
@@ -56,6 +61,7 @@ class Command:
     label: str | None = None
     separator: str | None = None
     encoding: str = "utf-8"
+    explain: bool = False
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
@@ -82,9 +88,25 @@ def parsed(arguments: Sequence[str]) -> Command:
         raise UserError("run= is missing: name a run, as in run=outputs/…; --help shows more.")
     if texts and "input" in words:
         raise UserError("Texts and input= cannot go together: drop one.")
-    if without := [word for word in words if word in OF_FILES and "input" not in words]:
+    explain = _explain(words)
+    of_files = OF_FILES[explain:]  # a page needs none
+    if without := [word for word in words if word in of_files and "input" not in words]:
         raise UserError(f"{without[0]}= needs a file: give input= too.")
-    return Command(texts=tuple(texts), **words)
+    return Command(texts=tuple(texts), explain=explain, **words)
+
+
+def _explain(words: dict[str, str]) -> bool:
+    """Take ``explain=`` from the words."""
+    value = words.pop("explain", "false").lower()
+    if value not in ("true", "false"):
+        raise UserError(f"explain={value} must be true or false.")
+    if value == "false":
+        return False
+    if "label" in words:
+        raise UserError("label= and explain=true cannot go together: drop one.")
+    if not words.get("output", ".html").lower().endswith((".html", ".htm")):
+        raise UserError(f"output={words['output']} must end in .html with explain=true.")
+    return True
 
 
 def _take(words: dict[str, str], word: str, value: str) -> None:
@@ -115,7 +137,11 @@ def main(arguments: Sequence[str]) -> None:
 
     quieten_lightning()
     predictor = Predictor.of(command.run)
-    if command.input:
+    if command.explain:
+        from seqtext.predict.explaining import explain_texts
+
+        explain_texts(predictor, command)
+    elif command.input:
         predict_file(predictor, command)
     elif command.texts:
         say(predictor, command.texts)

@@ -37,6 +37,7 @@ def explain_texts(predictor: Predictor, command: Command) -> None:
     first = list(islice(texts, MOST + 1))
     explained = _explained(predictor, first[:MOST])
     if command.output:
+        explained = _with_progress(explained, min(len(first), MOST))
         _write(Path(command.output).expanduser(), list(explained), command)
     else:
         for explanation in explained:
@@ -57,12 +58,16 @@ def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
 
 
 def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
+    for start in range(0, len(texts), TOGETHER):
+        yield from explain(predictor, pa.array(texts[start : start + TOGETHER], pa.string()))
+
+
+def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
     """With a bar on a terminal: a long text takes tens of milliseconds."""
     console = Console(stderr=True)
-    blocks = range(0, len(texts), TOGETHER)
-    hidden = {"transient": True, "disable": not console.is_terminal or len(blocks) < 2}
-    for start in track(blocks, "Explaining", console=console, **hidden):
-        yield from explain(predictor, pa.array(texts[start : start + TOGETHER], pa.string()))
+    hidden = not console.is_terminal or count <= TOGETHER
+    options = {"console": console, "transient": True, "disable": hidden}
+    yield from track(explained, "Explaining", total=count, **options)
 
 
 def _write(path: Path, explanations: list[Explanation], command: Command) -> None:

@@ -32,9 +32,9 @@ options:
              go into the folder <output>-scores
   separator= of a CSV file; default: a comma, in .tsv files a tab
   encoding=  of a text file; default: utf-8
-  explain=   true: which words spoke for the class (blue) and against it (orange), by attention
-             where the model has it, else by integrated gradients, which add up to the class's
-             logit without that of unknown words; output=page.html: an HTML page of up to 1,000
+  explain=   true: which words spoke for the class (blue) and against it (orange), by integrated
+             gradients: they add up to its logit without that of unknown words; of a model with
+             attention, where that lies; output=page.html: a page, of up to 1,000 texts
   --         what follows are texts, also where they look like options
 
 An empty text counts as one unknown word. A column "label" of the input stays: the new one is
@@ -89,7 +89,7 @@ def parsed(arguments: Sequence[str]) -> Command:
     if texts and "input" in words:
         raise UserError("Texts and input= cannot go together: drop one.")
     explain = _explain(words)
-    of_files = OF_FILES[explain:]  # a page needs none
+    of_files = [word for word in OF_FILES if not (explain and word == "output")]
     if without := [word for word in words if word in of_files and "input" not in words]:
         raise UserError(f"{without[0]}= needs a file: give input= too.")
     return Command(texts=tuple(texts), explain=explain, **words)

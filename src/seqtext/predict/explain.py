@@ -27,8 +27,8 @@ from seqtext.predict.saved import Saved
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
 MOST_TEXTS = 32  # in a batch
 MOST_WORDS = 1 << 14  # whose gradients are in memory together, padding included
-STEPS = (32, 128, 512)  # on the way; more only for texts that are not yet exact enough
-EXACT = 0.01  # how far the sum may be from the logits' difference: of it, or of 1 if it is smaller
+STEPS = (32, 128, 512)  # on the way; more of them only for texts that are not exact enough yet
+EXACT = 0.01  # error of the sum: share of the logits' difference, or absolute where that is below 1
 
 
 class Explanation(NamedTuple):

@@ -37,6 +37,8 @@ def number_of(explanation: Explanation, position: int) -> str:
 
 def readable(word: str) -> str:
     """The word without what would steer a terminal or turn the text around."""
+    if word.isprintable():
+        return word
     return "".join("\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in word)
 
 

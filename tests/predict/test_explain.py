@@ -38,8 +38,9 @@ def predictor_of(
 
 
 @pytest.mark.parametrize("config", common.cases())
-def test_complete(config):
+def test_complete(config, monkeypatch):
     """The words' shares add up to what tells the text from one of unknown words."""
+    monkeypatch.setattr(explaining, "EXACT", 1e-4)  # the logits of an untrained model are small
     model, (ids, lengths) = common.model_of(config, 3), common.texts([3, 1, 7, 2])
     batch = common.batch_of(ids, lengths)._replace(labels=torch.tensor([0, 2, 1, 1]))
     shares = integrated_gradients(model.requires_grad_(False), batch)
@@ -48,7 +49,9 @@ def test_complete(config):
     if config["_target_"].rpartition(".")[2] not in ("Bag", "Wide"):  # count pairs, or terms
         torch.testing.assert_close(unknown, model(ids.clamp(max=1), lengths))
     difference = towards(model(ids, lengths) - unknown, batch.labels)
-    torch.testing.assert_close(shares.sum(dim=1), difference, atol=0.011, rtol=0.011)
+    error, size = (shares.sum(dim=1) - difference).abs(), shares.abs().sum(dim=1)
+    assert (error <= 0.02 * size + 1.1e-4).all()
+    assert size.max() > 0.01
     assert not shares[ids < 2].any(), "padding and unknown words"
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import padding_mask
+from seqtext.models.pooling import padding_mask, sum_of_rows
 from seqtext.options import Count, checked
 
 MULTIPLIER = 116_049_371  # fastText's
@@ -59,7 +59,7 @@ class Bag(TextClassifier):
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + self.pairs(pairs)
+            total = total + sum_of_rows(self.pairs.weight, pairs)
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
         return self.logits(total / count)
 

@@ -11,7 +11,7 @@ from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.bag import neighbouring_pairs
 from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import max_over_time, mean_over_time
+from seqtext.models.pooling import max_over_time, mean_over_time, sum_of_rows
 from seqtext.models.recurrence import Recurrence
 from seqtext.options import Count, NotNegative, Rate, checked
 from seqtext.results.metrics import loss_of
@@ -46,7 +46,7 @@ class HashedTerms(nn.Module):
             dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
             terms = terms.masked_fill(dropped, PAD)
         count = (terms != PAD).sum(dim=1, keepdim=True).clamp(min=1)
-        total = F.embedding_bag(terms, self.weight, mode="sum", padding_idx=PAD)
+        total = sum_of_rows(self.weight, terms)
         return self.scale * total / count.sqrt()
 
     def terms(self, ids: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ HELP = """Use a trained model.
   python predict.py run=FOLDER input=FILE output=FILE  a file in, a file out
   python predict.py run=FOLDER input=FILE label=COLUMN score a file whose labels are known
   ... | python predict.py run=FOLDER                   standard input, a text a line
+  python predict.py run=FOLDER export=FOLDER           an ONNX graph, to use elsewhere
 
 options:
   run=       a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file;
@@ -31,6 +32,8 @@ options:
              go into the folder <output>-scores
   separator= of a CSV file; default: a comma, in .tsv files a tab
   encoding=  of a text file; default: utf-8
+  export=    a folder to write model.onnx and reading.json to: the model for programs without this
+             one, and how they make its inputs of a text; needs pip install -e '.[export]'
   --         what follows are texts, also where they look like options
 
 An empty text counts as one unknown word. A column "label" of the input stays: the new one is
@@ -56,9 +59,11 @@ class Command:
     label: str | None = None
     separator: str | None = None
     encoding: str = "utf-8"
+    export: str | None = None
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
+ALONE = ("run", "export")
 OF_FILES = ("output", "text", "label", "separator", "encoding")
 
 
@@ -80,6 +85,8 @@ def parsed(arguments: Sequence[str]) -> Command:
             texts.append(argument)
     if "run" not in words:
         raise UserError("run= is missing: name a run, as in run=outputs/…; --help shows more.")
+    if "export" in words and (others := [*(f"{w}=" for w in words if w not in ALONE), *texts]):
+        raise UserError(f"export= goes with run= alone: drop {others[0]}.")
     if texts and "input" in words:
         raise UserError("Texts and input= cannot go together: drop one.")
     if without := [word for word in words if word in OF_FILES and "input" not in words]:
@@ -114,6 +121,9 @@ def main(arguments: Sequence[str]) -> None:
     from seqtext.predict.predictor import Predictor
 
     quieten_lightning()
+    if command.export:
+        export(command.run, command.export)
+        return
     predictor = Predictor.of(command.run)
     if command.input:
         predict_file(predictor, command)
@@ -122,6 +132,15 @@ def main(arguments: Sequence[str]) -> None:
     else:
         for line in lines(sys.stdin.buffer):
             say(predictor, [line])
+
+
+def export(run: str, folder: str) -> None:
+    """Write the folder, and say what is in it."""
+    from seqtext.predict import export as to_folder
+    from seqtext.predict.saved import checkpoint_of, open_saved
+
+    for path in to_folder.export(open_saved(checkpoint_of(run)), folder):
+        print(f"{path} ({path.stat().st_size / 1e6:,.1f} MB)")
 
 
 def lines(stream) -> Iterator[str]:

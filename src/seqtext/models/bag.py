@@ -43,8 +43,8 @@ class Bag(TextClassifier):
         dim = embedding.embedding_dim
         super().__init__(embedding, classes, features=dim, **head)
         self.pairs = None
-        if pairs:  # an EmbeddingBag sums without a vector for each pair in memory
-            self.pairs = nn.EmbeddingBag(1 + buckets, dim, mode="sum", padding_idx=PAD)
+        if pairs:
+            self.pairs = PairVectors(1 + buckets, dim, mode="sum", padding_idx=PAD)
             nn.init.uniform_(self.pairs.weight, -0.05, 0.05)
             with torch.no_grad():
                 self.pairs.weight[PAD] = 0
@@ -59,7 +59,7 @@ class Bag(TextClassifier):
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + sum_of_rows(self.pairs.weight, pairs)
+            total = total + self.pairs(pairs)
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
         return self.logits(total / count)
 
@@ -68,6 +68,14 @@ class Bag(TextClassifier):
         pairs, are_known = neighbouring_pairs(ids)
         hashed = 1 + pairs % (self.pairs.num_embeddings - 1)
         return hashed.masked_fill(~are_known, PAD)
+
+
+class PairVectors(nn.EmbeddingBag):
+    """A table that sums rows without a vector for each pair in memory."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[B, N] → [B, E]"""
+        return sum_of_rows(self.weight, rows)
 
 
 def neighbouring_pairs(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,7 @@ def at_position(states: Tensor, positions: Tensor) -> Tensor:
 
 def sum_of_rows(table: Tensor, rows: Tensor) -> Tensor:
     """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing."""
-    if torch.compiler.is_exporting():  # elsewhere the vectors of all rows are not to be in memory
+    if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
         return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
     return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD)
 

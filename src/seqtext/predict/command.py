@@ -32,6 +32,8 @@ options:
              go into the folder <output>-scores
   separator= of a CSV file; default: a comma, in .tsv files a tab
   encoding=  of a text file; default: utf-8
+  header=    false: a CSV file's first row is one like the others, and columns are named by their
+             numbers: text=0; the output has a header
   export=    a folder to write model.onnx and reading.json to: the model for programs without this
              one, and how they make its inputs of a text; needs pip install -e '.[export]'
   --         what follows are texts, also where they look like options
@@ -59,12 +61,13 @@ class Command:
     label: str | None = None
     separator: str | None = None
     encoding: str = "utf-8"
+    header: bool = True
     export: str | None = None
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
 ALONE = ("run", "export")
-OF_FILES = ("output", "text", "label", "separator", "encoding")
+OF_FILES = ("output", "text", "label", "separator", "encoding", "header")
 
 
 def parsed(arguments: Sequence[str]) -> Command:
@@ -91,7 +94,10 @@ def parsed(arguments: Sequence[str]) -> Command:
         raise UserError("Texts and input= cannot go together: drop one.")
     if without := [word for word in words if word in OF_FILES and "input" not in words]:
         raise UserError(f"{without[0]}= needs a file: give input= too.")
-    return Command(texts=tuple(texts), **words)
+    header = words.pop("header", "true")
+    if header not in ("true", "false"):
+        raise UserError(f"header={header} is not possible: it must be true or false.")
+    return Command(texts=tuple(texts), header=header == "true", **words)
 
 
 def _take(words: dict[str, str], word: str, value: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from seqtext import load
 from seqtext.build import build
 from seqtext.data.cleaning import Cleaning
 from seqtext.data.vocabulary import Vocabulary
+from seqtext.models.classifier import TextClassifier
 from seqtext.models.head import BatchNorm
 from seqtext.models.tfidf import TfIdf
 from seqtext.options import UserError
@@ -25,7 +27,7 @@ from seqtext.predict.export import Probabilities, export, onnx_program
 from seqtext.predict.predictor import Predictor
 from seqtext.predict.saved import Reading, Saved
 from seqtext.results.metrics import probabilities
-from tests.conftest import BAD, GOOD, PLAIN
+from tests.conftest import BAD, GOOD, PLAIN, ROOT
 from tests.models.test_common import NAMES, config_of
 from tests.predict.conftest import REVIEWS
 from tests.predict.plain import Exported
@@ -169,9 +171,12 @@ def test_a_model_in_float64_is_exported_in_float32_and_stays_as_it_is(tmp_path):
 def test_the_command_and_a_program_without_seqtext(predict, finished, tmp_path):
     status, shown, error = predict(f"run={finished.path}", "export=out/film")
     assert (status, error) == (0, "")
-    assert [line.split(" (")[0] for line in shown.splitlines()] == [
-        str(tmp_path / "out" / "film" / name) for name in ("model.onnx", "reading.json")
-    ]
+    assert re.sub(r"\d+\.\d\d", "…", shown) == (
+        "out/film/model.onnx: … MB\nout/film/reading.json: … MB\n"
+    )
+    content = (tmp_path / "out" / "film" / "model.onnx").read_bytes()
+    assert str(ROOT).encode() not in content  # no places of this machine
+    assert b".py" not in content
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["film"]
     texts = [*TEXTS, *(text for text, _ in REVIEWS)]
     wanted = load(finished.path).predict_proba(texts)
@@ -223,6 +228,24 @@ def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
                 export(saved, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
+
+
+def test_a_network_that_onnx_cannot_run(tmp_path):
+    class Halving(TextClassifier):
+        name = "halving"
+
+        def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+            """As many steps as the shortest text has words: no graph knows them."""
+            vectors = self.embed(ids).mean(dim=1)
+            for _ in range(int(lengths.min())):
+                vectors = vectors / 2
+            return self.logits(vectors)
+
+    model = Halving(nn.Embedding(len(WORDS) + 2, 5), classes=2, features=5).eval()
+    with pytest.raises(UserError, match=r"^model=halving cannot be exported to ONNX: .+") as told:
+        export(saved_of(model, 2), tmp_path / "out")
+    assert "\n" not in str(told.value)
+    assert not list(tmp_path.iterdir())
 
 
 def _failing(*arguments: Any) -> None:

@@ -74,8 +74,8 @@ def _operator(
 def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
     """For ONNX' operator: W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
     order, names = ORDER[type(cell)], ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    gates = [getattr(cell, name).chunk(len(order)) for name in names]
-    *weights, bias, other = (torch.cat([parts[n] for n in order])[None] for parts in gates)
+    gates = [getattr(cell, name).unflatten(0, (len(order), -1)) for name in names]  # [G, U, …]
+    *weights, bias, other = (parts[order].flatten(0, 1)[None] for parts in gates)
     return [*weights, torch.cat([bias, other], dim=1)]
 
 

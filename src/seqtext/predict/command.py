@@ -146,7 +146,7 @@ def export(run: str, folder: str) -> None:
     from seqtext.predict.saved import checkpoint_of, open_saved
 
     for path in to_folder.export(open_saved(checkpoint_of(run)), folder):
-        print(f"{path} ({path.stat().st_size / 1e6:,.1f} MB)")
+        print(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
 
 
 def lines(stream) -> Iterator[str]:

@@ -28,6 +28,15 @@ FILES = {GRAPH, f"{GRAPH}.data", READING}  # a graph of over 2 GB has its weight
 NEEDED = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
 OUTPUT = "probabilities"
+HOW = (
+    "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
+    "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
+    "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
+    "length, keep the first words where truncate is head, the last where it is tail. A text "
+    "without words is empty_text. ids holds a text in each row, filled up with padding to the "
+    "longest; lengths their numbers of words. Of two classes it is the second from threshold on; "
+    "of more, the most probable."
+)
 # More words than any pooling puts into one group: what is one group may be taken for always one.
 # No memory is taken for them.
 EXAMPLE = 3, 10_007
@@ -42,12 +51,13 @@ def export(saved: Saved, folder: str | Path) -> list[Path]:
         The files.
 
     Raises:
-        UserError: if the folder holds something else, or the packages for it are missing.
+        UserError: if the folder holds something else, the packages for it are missing, or the
+            network does what ONNX cannot.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = Path(folder).expanduser()
     _check_packages()
     _check_place(folder)
-    with _writing(folder) as aside:
+    with _writing(folder.resolve()) as aside:
         write_graph(saved.model, aside / GRAPH)
         text = json.dumps(reading(saved), indent=1, ensure_ascii=False)
         (aside / READING).write_text(text + "\n", encoding="utf-8")
@@ -60,6 +70,7 @@ def reading(saved: Saved) -> dict[str, Any]:
     words = enumerate(saved.vocabulary.words, len(SPECIAL))
     return {
         "format": FORMAT,
+        "how": HOW,
         "graph": GRAPH,
         "inputs": INPUTS,
         "outputs": {OUTPUT: f"float32 [batch, {len(saved.class_names)}]"},
@@ -82,7 +93,12 @@ def write_graph(model: TextClassifier | DirectClassifier, path: Path) -> None:
     if isinstance(model, DirectClassifier):
         path.write_bytes(graph(model).SerializeToString())
     else:
-        onnx_program(Probabilities(model)).save(path)
+        try:
+            program = onnx_program(Probabilities(model))
+        except Exception as error:  # of many kinds, as many as there are layers in torch's exporter
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
+        program.save(path)
 
 
 class Probabilities(nn.Module):
@@ -111,13 +127,16 @@ def onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
             dynamic_shapes=({0: dynamic, 1: dynamic}, {0: dynamic}),
             prefer_deferred_runtime_asserts_over_guards=True,
         )
-        return torch.onnx.export(
+        made = torch.onnx.export(
             program,
             input_names=list(INPUTS),
             output_names=[OUTPUT],
             dynamic_shapes=({0: "batch", 1: "words"}, {0: "batch"}),
             verbose=False,
         )
+    for node in made.model.graph.all_nodes():
+        node.metadata_props.clear()  # lines of this program, with their places on this machine
+    return made
 
 
 @contextmanager

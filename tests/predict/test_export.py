@@ -223,9 +223,16 @@ def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
     saved = saved_of(tfidf_of(2), 2)
     export(saved, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    for name in ("write_graph", "reading"):
+
+    def replace(source: Path, target: Path) -> None:
+        if source.name == ".out.new":
+            raise OSError("disk full")
+        source.rename(target)
+
+    for name, failing in (("write_graph", _failing), ("reading", _failing), ("os", replace)):
         with monkeypatch.context() as patch:
-            patch.setattr(exporting, name, _failing)
+            place = (exporting.os, "replace") if name == "os" else (exporting, name)
+            patch.setattr(*place, failing)
             with pytest.raises(OSError, match="disk"):
                 export(saved, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -33,13 +33,13 @@ HOW = (
     "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
     "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
     "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
-    "length, keep the first words where truncate is head, the last where it is tail. A text "
-    "without words is empty_text. ids holds a text in each row, filled up with padding to the "
-    "longest; lengths their numbers of words. Of two classes it is the second from threshold on; "
-    "of more, the most probable."
+    "length (null: there is no such), keep the first words where truncate is head, the last where "
+    "it is tail. A text without words is empty_text. ids holds a text in each row, filled up with "
+    "padding to the longest; lengths their numbers of words. Of two classes it is the second from "
+    "threshold on; of more, the most probable."
 )
-# More words than any pooling puts into one group: what is one group may be taken for always one.
-# No memory is taken for them.
+# Texts and words to show to the exporter. Where pooling leaves one group of words, it would take
+# it that there is always one: so many words that some groups are left.
 EXAMPLE = 3, 10_007
 
 
@@ -180,9 +180,21 @@ def _writing(folder: Path) -> Iterator[Path]:
     aside.mkdir()
     try:
         yield aside
-        if folder.exists():
-            os.replace(folder, old)
-        os.replace(aside, folder)
+        _replace(folder, aside, old)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(folder: Path, aside: Path, old: Path) -> None:
+    """A full folder cannot be renamed over another: the earlier one steps aside, or back."""
+    earlier = folder.exists()
+    if earlier:
         shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+    try:
+        os.replace(aside, folder)
+    except OSError:
+        if earlier:
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

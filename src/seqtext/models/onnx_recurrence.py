@@ -15,7 +15,7 @@ from seqtext.models.pooling import padding_mask
 from seqtext.models.stepwise import STEP
 
 
-class _Function(NamedTuple):
+class Function(NamedTuple):
     """An activation of ONNX' operators, with its constants."""
 
     name: str
@@ -24,15 +24,15 @@ class _Function(NamedTuple):
 
 
 FUNCTIONS = {
-    "tanh": _Function("Tanh"),
-    "relu": _Function("Relu"),
-    "sigmoid": _Function("Sigmoid"),
-    "hard_sigmoid": _Function("HardSigmoid", (1 / 6,), (0.5,)),
-    "linear": _Function("Affine", (1.0,), (0.0,)),
-    "elu": _Function("Elu", (1.0,)),
-    "softplus": _Function("Softplus"),
-    "softsign": _Function("Softsign"),
-    "leaky_relu": _Function("LeakyRelu", (0.2,)),
+    "tanh": Function("Tanh"),
+    "relu": Function("Relu"),
+    "sigmoid": Function("Sigmoid"),
+    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
+    "linear": Function("Affine", (1.0,), (0.0,)),
+    "elu": Function("Elu", (1.0,)),
+    "softplus": Function("Softplus"),
+    "softsign": Function("Softsign"),
+    "leaky_relu": Function("LeakyRelu", (0.2,)),
 }
 # torch's gates in ONNX' order: of an LSTM input, output, forget, cell; of a GRU update, reset, new
 ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}

@@ -45,7 +45,8 @@ def graph(model: "TfIdf") -> "onnx.ModelProto":
     """ids [batch, words], lengths [batch] → probabilities [batch, C].
 
     A word's id is its number in `model.words` and the number of special ones before them. A text
-    becomes a row of as many numbers as there are terms: hand over some hundred texts at once.
+    becomes a row of as many numbers as there are terms: where they are many, hand over a few dozen
+    texts at once.
     """
     from onnx import numpy_helper, parser
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint benchmark clean
+.PHONY: help install run test test-all lint benchmark compare clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,7 @@ install: .venv/installed  ## make .venv and install everything into it
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[reviews,cluster,test]'
+	.venv/bin/python -c 'from seqtext.models.compiled import library; library()'
 	@touch $@
 
 .venv/vectors: .venv/installed
@@ -32,12 +33,19 @@ test: install  ## the test suite: invented rows, no downloads
 test-all: .venv/vectors  ## the suite, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
+.venv-keras/installed:
+	$(PYTHON) -m venv .venv-keras
+	.venv-keras/bin/python -m pip install --quiet --disable-pip-version-check \
+		tensorflow-cpu==2.21.0 keras==3.15.0 pandas scikit-learn
+	@touch $@
+
 lint: install  ## check style and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 benchmark: install  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
 	.venv/bin/python benchmarks/cells.py
+	.venv/bin/python benchmarks/start.py
 	.venv/bin/python benchmarks/loop.py
 	.venv/bin/python benchmarks/sweep.py
 	.venv/bin/python benchmarks/parallel.py
@@ -45,5 +53,9 @@ benchmark: install  ## time the parts against their peers; DATA=folder takes imd
 	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
 	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 
-clean:  ## remove .venv and the cache of prepared data; outputs stay
-	rm -rf .venv .cache
+compare: install .venv-keras/installed  ## time training against Keras on TensorFlow; DATA=folder: end to end too
+	.venv/bin/python benchmarks/compare.py
+	$(if $(DATA),.venv/bin/python benchmarks/end_to_end.py $(DATA))
+
+clean:  ## remove .venv, .venv-keras and the cache of prepared data; outputs stay
+	rm -rf .venv .venv-keras .cache

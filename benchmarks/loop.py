@@ -7,53 +7,20 @@ The same batches, optimizer, schedule and clipping; rounds are interleaved, medi
 """
 
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
-import numpy as np
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
 from torch.optim.lr_scheduler import LambdaLR
+from training import epoch_seconds, random_texts
 
-from seqtext.build import trainer_of
-from seqtext.data.batches import EncodedTexts
 from seqtext.data.datamodule import TextDataModule
-from seqtext.data.prepare import Prepared, Repeats
-from seqtext.data.vocabulary import Vocabulary
 from seqtext.launch import quieten_lightning
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import LSTM
 from seqtext.models.training import one_cycle
-from seqtext.results.checkpoint import Checkpoints
 from seqtext.results.metrics import loss_of
-from seqtext.results.progress import EpochProgress
-from seqtext.results.tensorboard import EpochLogger
 
 BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 21, 5_000
-
-
-def random_texts() -> TextDataModule:
-    """Texts of equal length; what they say does not matter here."""
-    rows = BATCH * STEPS
-    rng = np.random.default_rng(0)
-    ids = rng.integers(2, WORDS, size=rows * LENGTH).astype(np.uint16)
-    offsets = np.arange(rows + 1) * LENGTH
-    texts = EncodedTexts(ids, offsets, rng.integers(2, size=rows))
-    parts = {"train": np.arange(rows), "val": np.arange(256), "test": np.arange(256)}
-    data = TextDataModule(batch_size=BATCH)
-    data.data = Prepared(
-        key="",
-        rows=None,
-        texts=texts,
-        vocabulary=Vocabulary([]),
-        tokens=None,
-        parts=parts,
-        repeats=Repeats(0, 0, 0),
-        length=None,
-    )
-    data.training_rows = parts["train"]
-    return data
 
 
 def model() -> LSTM:
@@ -84,24 +51,12 @@ def in_lightning(data: TextDataModule) -> float:
     """Milliseconds per step."""
     network = model()
     network.train_with(optimizer, "one_cycle")
-    with tempfile.TemporaryDirectory() as folder:
-        progress = EpochProgress("val/auroc")
-        trainer = trainer_of(
-            {"accelerator": "cpu", "max_epochs": 1, "gradient_clip_val": 1.0},
-            logger=EpochLogger(folder),
-            callbacks=[
-                progress,
-                EarlyStopping("val/auroc", mode="max"),
-                Checkpoints(Path(folder, "best"), Path(folder, "last"), "val/auroc", 10, {}),
-            ],
-        )
-        trainer.fit(network, data)
-    return 1000 * progress.epoch_seconds / STEPS
+    return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 
 
 def main() -> None:
     quieten_lightning()
-    data = random_texts()
+    data = random_texts(BATCH, STEPS, LENGTH, WORDS)
     bare(data), in_lightning(data)  # warm up
     rounds = [(bare(data), in_lightning(data)) for _ in range(ROUNDS)]
     ratios = sorted(lightning / alone for alone, lightning in rounds)

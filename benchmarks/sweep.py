@@ -1,15 +1,15 @@
-"""What a sweep costs beside training: eight jobs of one epoch on invented reviews, one process.
+"""What a sweep costs beside training: jobs of one epoch on invented reviews, in one process.
 
-    python benchmarks/sweep.py [jobs]
+    python benchmarks/sweep.py [jobs, 8 if not said]
 
 The first job prepares the cache and imports what all need; the median is over the others. Overhead
-is the time from a job's end to the next one's, without the seconds in which it trained.
+is the time from a job's end to the next one's, without the seconds in which it trained. Memory is
+what the process holds (RSS) after each job of one sweep and of a second one.
 """
 
 import cProfile
 import json
 import pstats
-import resource
 import runpy
 import statistics
 import sys
@@ -17,9 +17,12 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import psutil  # of ipykernel, for tests
+
 ROOT = Path(__file__).absolute().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from seqtext import launch  # noqa: E402
 from tests.conftest import SMALL, csv_of, invented_reviews  # noqa: E402
 
 SHOWN = 25  # functions of the profile
@@ -34,22 +37,20 @@ def main(jobs: int) -> None:
     print(f"training a job: {statistics.median(training[1:]):.2f} s")
     print(f"overhead of a job: median {statistics.median(overheads):.2f} s, ", end="")
     print(f"from {min(overheads):.2f} to {max(overheads):.2f} s")
-    print(f"memory: {memory[0]:.0f} MiB after the first sweep, {memory[1]:.0f} after the next")
+    print("memory after each job, MiB: " + " ".join(f"{each:.0f}" for each in memory))
 
 
 def _sweep(folder: Path, jobs: int) -> list[float]:
-    """Sweep, then once more with other seeds under a profile; memory after each."""
+    """Sweep, then once more with other seeds under a profile; memory after each job."""
     (folder / "imdb").mkdir()
     (folder / "imdb" / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(2000)))
     places = [f"dataset.dir={folder}/imdb", f"cache={folder}/cache", "trainer.max_epochs=1"]
     command = ["train.py", "-m", *SMALL, *places, f"hydra.sweep.dir={folder}/outputs/measured"]
-    memory = []
+    memory = _watched()
     _train([*command, f"seed=range({jobs})"])
-    memory.append(_mebibytes())
     command[-1] += "-profile"
     with cProfile.Profile() as profile:
         _train([*command, f"seed=range({jobs},{2 * jobs})"])
-    memory.append(_mebibytes())
     pstats.Stats(profile).sort_stats("cumulative").print_stats(r"seqtext|hydra|tensorboard", SHOWN)
     return memory
 
@@ -66,8 +67,17 @@ def _times(sweep: Path) -> tuple[list[float], list[float]]:
     return [file.stat().st_mtime for file in files], seconds
 
 
-def _mebibytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _watched() -> list[float]:
+    """MiB that the process holds after each run from now on."""
+    memory, train = [], launch.run
+
+    def watched(*given, **options) -> float:
+        score = train(*given, **options)
+        memory.append(psutil.Process().memory_info().rss / 2**20)
+        return score
+
+    launch.run = watched
+    return memory
 
 
 if __name__ == "__main__":

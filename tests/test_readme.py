@@ -61,11 +61,19 @@ def test_tensorboard_is_there():
 
 
 def test_folders_exist():
-    tree = re.search(r"## Folders\n\n```\n(.*?)```", README, re.DOTALL)[1]
+    tree = re.search(r"## Folders\n\n```\n(.*?)```", CONTRIBUTING, re.DOTALL)[1]
     names = re.findall(r"^ {0,2}([\w.]+/?) ", tree, re.MULTILINE)
     assert {"train.py", "conf/", "data/", "models/", "results/", "run.py", "tests/"} < set(names)
     for name in names:
         assert (ROOT / name).exists() or (ROOT / "src" / "seqtext" / name).exists(), name
+
+
+def test_the_flow_names_what_exists():
+    picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
+    names = re.findall(r"\w+/(?:\w+\.py)?|\w+\.py", picture)
+    assert len(names) >= 10
+    for name in names:
+        assert (ROOT / "src" / "seqtext" / name).exists(), name
 
 
 def test_own_model_and_own_data_set(tmp_path):

@@ -11,6 +11,7 @@ from filelock import FileLock
 from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seqtext.data.batches import ResidentTexts
 from seqtext.data.datamodule import TextDataModule
 from seqtext.models.classifier import TextClassifier
 from seqtext.results.checkpoint import load_checkpoint
@@ -176,13 +177,15 @@ def test_tuned_threshold(small, tmp_path, capfd):
     assert "test at 0.5" in capfd.readouterr().out
 
 
-def test_same_seed_same_numbers(small, tmp_path):
+def test_same_seed_same_numbers(small, tmp_path, monkeypatch):
     scores = []
-    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+    for name, seed in (("a", 1), ("c", 2), ("b", 1)):
+        if name == "b":  # the batches made as they are on a GPU
+            monkeypatch.setattr("seqtext.data.datamodule.placed", ResidentTexts)
         folder = RunFolder(tmp_path / name)
         run(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
         scores.append(folder.finished()["test"])
-    assert scores[0] == scores[1] != scores[2]
+    assert scores[0] == scores[2] != scores[1]
 
 
 def test_test_part_is_read_once_after_training(small, tmp_path, monkeypatch):

@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from seqtext.data import batches as module
 from seqtext.data.batches import (
     BalancedSampler,
     BatchLoader,
     BucketSampler,
     EncodedTexts,
+    ResidentTexts,
     SortedSampler,
+    placed,
 )
 from seqtext.options import UserError
 
@@ -131,3 +134,29 @@ def test_an_abandoned_epoch_is_forgotten(texts):
     loader = loader_of(texts)
     next(iter(loader))
     assert rows_of(loader) == rows_of(loader_of(texts))
+
+
+def test_batches_made_on_a_device_are_those_made_on_the_host(texts):
+    of_host, of_device = loader_of(texts), loader_of(texts)
+    of_device.texts = ResidentTexts(texts, torch.device("cpu"))
+    for each in (of_host, of_device):
+        each.place = module.Place(1, 3)
+        each.load_state_dict({"done": 4})
+    pairs = list(zip(of_host, of_device, strict=True))
+    assert len(pairs) == 13 - 4
+    for host, device in pairs:
+        assert host.weight == device.weight
+        for name in ("ids", "lengths", "labels", "rows"):
+            one, other = getattr(host, name), getattr(device, name)
+            assert one.dtype == other.dtype
+            assert torch.equal(one, other)
+    assert of_device.state_dict() == {"done": 13}
+
+
+@pytest.mark.parametrize(("free", "moves"), [(10**9, True), (10**4, False)])
+def test_texts_move_to_a_gpu_that_has_room(texts, monkeypatch, free, moves):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**10))
+    monkeypatch.setattr(module, "ResidentTexts", lambda texts, device: device)
+    gpu = torch.device("cuda", 3)
+    assert placed(texts, torch.device("cpu")) is texts
+    assert placed(texts, gpu) is (gpu if moves else texts)

@@ -89,3 +89,16 @@ def test_parameters_by_hand():
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Bag(LearnedEmbedding(10), **wrong)
+
+
+def test_half_of_a_pair_is_each_of_its_words():
+    model = model_of(Bag, buckets=1000)
+    ids, lengths = torch.tensor([[5, 6, 1, 7, 0]]), torch.tensor([4])
+    presence = torch.ones(1, 5, requires_grad=True)
+    with model.heeding(presence):
+        (shares,) = torch.autograd.grad(model(ids, lengths).sum(), presence)
+    words, weight = model.embedding.weight @ model.output.weight[0], model.output.weight[0]
+    pair = model.pairs(model.pair_ids(ids)[:, :1])[0] @ weight
+    one, other, unknown, alone = (words[ids[0, :4]] - words[1]) / 5
+    expected = torch.stack([one + pair / 10, other + pair / 10, unknown, alone, 0 * alone])
+    torch.testing.assert_close(shares[0], expected)

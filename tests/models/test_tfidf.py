@@ -1,6 +1,7 @@
 """TF-IDF and logistic regression: scikit-learn's numbers, from the training part alone."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +380,33 @@ def test_allow_list():
             build("model", {"_target_": target})
     with pytest.raises(OptionError, match="max_features"):
         TfIdf(max_features=0)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("fixture", ["data", "stars"])
+def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
+    data = request.getfixturevalue(fixture)
+    model = TfIdf(len(data.class_names), **options)
+    model.fit(data)
+    texts = ["", "wonderful film film, wonderful", "zzz", "cw1 cw2 cw1 cw2", "aw1"]
+    lengths, words = tokenize(pa.array(texts), data.cleaning)
+    read = lengths, words.indices.to_numpy(), words.dictionary
+    added, logits = model.contributions(*read), model.logits(*read)
+    assert added.shape == (sum(lengths), len(model.bias))
+    ends = np.cumsum(lengths)
+    sums = [model.bias + added[a:b].sum(axis=0) for a, b in zip(ends - lengths, ends, strict=True)]
+    np.testing.assert_allclose(sums, logits.numpy().reshape(len(texts), -1), atol=1e-5)
+
+
+def test_contributions_by_hand():
+    """Words 1 and 2, the pair 0-1 with 4: half of it to each, at each of its places."""
+    model = TfIdf(2, sublinear=False)
+    state = {"pairs": [[0, 1]], "idf": [1, 1, 1], "weights": [[1, 2, 4]], "bias": [7]}
+    kinds = {"pairs": torch.int32}
+    tensors = {n: torch.tensor(v, dtype=kinds.get(n, torch.float32)) for n, v in state.items()}
+    model.load_state_dict(["not", "good"], tensors)
+    words = pa.array(["good", "zzz", "not"])
+    added = model.contributions(np.array([6]), np.array([2, 0, 1, 2, 0, 0]), words)
+    norm = math.sqrt(2**2 + 3**2 + 2**2)  # how often each stands
+    expected = np.array([1 + 2, 2 + 2, 0, 1 + 2, 2 + 2, 2]) / norm
+    np.testing.assert_allclose(added[:, 0], expected, rtol=1e-6)

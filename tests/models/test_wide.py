@@ -92,3 +92,23 @@ def test_terms_do_not_read_the_embedding():
     before = model.terms(texts([4])[0])
     torch.nn.init.ones_(model.embedding.weight)
     assert (model.terms(texts([4])[0]) == before).all()
+
+
+def test_a_term_is_shared_by_its_places():
+    """Half of a pair to each of its words, an equal part of a word to each place that it has."""
+    layer = HashedTerms(1, 2**20, 0.0, 0.3)
+    torch.nn.init.normal_(layer.weight)
+    weights = {}
+    for text in ([5], [6], [7], [5, 6], [6, 5]):
+        terms = layer.terms(torch.tensor([text])).flatten()
+        weights[*text] = layer.weight[terms, 0].sum().item() - sum(
+            weights[word,] for word in text if len(text) > 1
+        )
+    presence = torch.ones(2, 8, requires_grad=True)
+    total = layer(IDS, presence)
+    torch.testing.assert_close(total, layer(IDS))
+    shares = torch.autograd.grad(total.sum(), presence)[0] * math.sqrt(5)
+    ends, middle = weights[5, 6] / 4, weights[5, 6] / 4 + weights[6, 5] / 2
+    five, six = weights[5,] / 2, weights[6,] / 2
+    expected = [five + ends, six + middle, five + middle, six + ends, 0, weights[7,], 0, 0]
+    torch.testing.assert_close(shares[0], torch.tensor(expected))

@@ -137,6 +137,7 @@ def test_without_a_header(predict, finished, model, tmp_path):
     out = pd.read_csv(tmp_path / "b.csv")
     assert out[["0", "1", "2"]].astype(str).values.tolist() == [list(row) for row in rows]
     check(out, model, ["wonderful film", "dreadful"])
+    assert "wonderful" in done(predict(*words, "text=1", "explain=true"))
     assert "text= one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
     assert "no column '3'" in told(predict(*words, "text=3", "output=b.csv"))
 

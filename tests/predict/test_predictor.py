@@ -12,6 +12,7 @@ import torch
 from seqtext import load
 from seqtext.build import build
 from seqtext.options import UserError
+from seqtext.predict import saved as saving
 from seqtext.predict.predictor import MOST_TEXTS, MOST_WORDS, Predictor, batches_by_length
 from seqtext.results.checkpoint import DESCRIPTION, described, save_checkpoint
 from seqtext.results.folder import RunFolder
@@ -181,6 +182,17 @@ def test_a_threshold_decides(finished):
     assert strict.decisions(logits).tolist() == [0, 0, 1]
     assert Predictor(saved).decisions(logits).tolist() == [0, 1, 1]
     assert len(strict.logits(pa.array(["a"]))) == 1
+
+
+def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
+    best = RunFolder(tmp_path).best
+    best.parent.mkdir()
+    shutil.copy(finished.best, best)
+    for path, told in (finished.path, []), (best, []), (tmp_path, [str(tmp_path)]):
+        caplog.clear()
+        load(path)
+        said = [record.getMessage() for record in caplog.records if record.name == saving.__name__]
+        assert said == [f"{name} has not finished: its best epoch so far is used." for name in told]
 
 
 def test_a_sweep_gives_its_best_run(finished, tmp_path):

@@ -1,7 +1,7 @@
 """Length-bucketed batches, each gathered in one vectorised step."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from seqtext.options import UserError
 from seqtext.processes import Place
 
+RESIDENT_SHARE = 0.1  # of a GPU's free memory: other runs may share it
 BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
 
 
@@ -47,6 +48,49 @@ class EncodedTexts:
         ids = self.ids[where].astype(np.int64) * inside  # padding is id 0
         parts = (ids, lengths, self.labels[positions], positions)
         return Batch(*(torch.from_numpy(np.ascontiguousarray(part, np.int64)) for part in parts))
+
+    def batches(self, parts: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """A batch of the texts at each of these positions."""
+        return map(self.batch, parts)
+
+
+class ResidentTexts:
+    """`EncodedTexts` in a device's own memory: batches are made there, and nothing is sent to it
+    but the order of an epoch.
+
+    Args:
+        texts: to copy
+        device: where to
+    """
+
+    def __init__(self, texts: EncodedTexts, device: torch.device):
+        self._counts = texts.lengths  # on the host: a batch's width is asked of no device
+        ids = np.asarray(texts.ids).astype(np.int32)  # torch has few operations for uint16
+        self._ids = torch.from_numpy(ids).to(device)
+        self._starts = torch.from_numpy(np.array(texts.offsets[:-1])).to(device)
+        self._lengths = torch.from_numpy(np.array(texts.lengths)).to(device)
+        self._labels = torch.from_numpy(np.array(texts.labels, np.int64)).to(device)
+
+    def batches(self, parts: Sequence[np.ndarray]) -> Iterator[Batch]:
+        """A batch of the texts at each of these positions."""
+        order = np.concatenate([*parts, np.zeros(0, np.int64)])
+        on_device = torch.from_numpy(order).to(self._ids.device)
+        for part, rows in zip(parts, on_device.split([len(p) for p in parts]), strict=True):
+            columns = torch.arange(int(self._counts[part].max()), device=rows.device)
+            lengths = self._lengths[rows]
+            inside = columns < lengths[:, None]  # [B, T]
+            where = (self._starts[rows, None] + columns) * inside
+            ids = self._ids[where].long() * inside  # padding is id 0
+            yield Batch(ids, lengths, self._labels[rows], rows)
+
+
+def placed(texts: EncodedTexts, device: torch.device) -> EncodedTexts | ResidentTexts:
+    """The texts on a GPU, if they take a small share of its free memory; else as they are."""
+    if device.type != "cuda":
+        return texts
+    needed = 4 * len(texts.ids) + 24 * len(texts.lengths)  # bytes
+    free, _ = torch.cuda.mem_get_info(device)
+    return ResidentTexts(texts, device) if needed < RESIDENT_SHARE * free else texts
 
 
 class BucketSampler:
@@ -175,7 +219,12 @@ class BatchLoader:
 
     batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
 
-    def __init__(self, texts: EncodedTexts, sampler: Sampler, place: Place = Place()):  # noqa: B008
+    def __init__(
+        self,
+        texts: EncodedTexts | ResidentTexts,
+        sampler: Sampler,
+        place: Place = Place(),  # noqa: B008
+    ):
         self.texts, self.sampler, self.place = texts, sampler, place
         self._start = self._done = 0
 
@@ -188,21 +237,21 @@ class BatchLoader:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[Batch]:
-        batches = self.sampler.batches()
         start, self._start = self._start, 0
-        for self._done, positions in enumerate(batches[start:], start + 1):
-            yield self._share(positions)
+        shares = [self._share(positions) for positions in self.sampler.batches()[start:]]
+        batches = self.texts.batches([own for own, _ in shares])
+        for self._done, batch in enumerate(batches, start + 1):
+            yield batch._replace(weight=shares[self._done - start - 1][1])
 
-    def _share(self, positions: np.ndarray) -> Batch:
-        """Every so many-th text: texts of like length go to all processes.
+    def _share(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
+        """Every so many-th text, and their weight: texts of like length go to all processes.
 
         The mean over processes of their weighted mean losses is the mean of the whole batch. Where
         there are too few texts, one counts nothing, since every process must take part.
         """
         rank, count = self.place
         own = positions[rank::count]
-        weight = len(own) * count / len(positions)
-        return self.texts.batch(own if len(own) else positions[:1])._replace(weight=weight)
+        return own if len(own) else positions[:1], len(own) * count / len(positions)
 
     def state_dict(self) -> dict[str, int]:
         """How many batches of the current epoch were handed out."""

@@ -15,7 +15,11 @@ from seqtext.data.batches import (
     Batch,
     BatchLoader,
     BucketSampler,
+    EncodedTexts,
+    ResidentTexts,
+    Sampler,
     SortedSampler,
+    placed,
 )
 from seqtext.data.cache import Cache, code_fingerprint
 from seqtext.data.cleaning import Cleaning, read_stopwords
@@ -111,6 +115,7 @@ class TextDataModule(L.LightningDataModule):
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.data: Prepared | None = None
         self.place = Place()  # of this process, among those that share the rows
+        self._placed: EncodedTexts | ResidentTexts | None = None  # for the trainer's device
 
     def find(self) -> tuple[str, Sequence[Path]]:
         """The source in words, and its files or folders, fetched first if need be.
@@ -273,7 +278,7 @@ class TextDataModule(L.LightningDataModule):
             )
         else:
             sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
-        return BatchLoader(texts, sampler, self.place)
+        return self._loader(sampler)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""
@@ -293,4 +298,9 @@ class TextDataModule(L.LightningDataModule):
     def _evaluation_loader(self, part: Part) -> BatchLoader:
         texts, positions = self.data.texts, self.data.parts[part]
         size = max(self.batch_size, EVALUATION_BATCH)
-        return BatchLoader(texts, SortedSampler(positions, texts.lengths, size, self.place))
+        return self._loader(SortedSampler(positions, texts.lengths, size, self.place))
+
+    def _loader(self, sampler: Sampler) -> BatchLoader:
+        if self._placed is None and self.trainer is not None:
+            self._placed = placed(self.data.texts, self.trainer.strategy.root_device)
+        return BatchLoader(self._placed or self.data.texts, sampler, self.place)

@@ -54,7 +54,7 @@ class Attention(TextClassifier):
         return self.logits(self.attention(self._states(ids, lengths), lengths))
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """How much each word counts: [B, T], or [B, T, F] of each feature; they sum to 1 over T."""
+        """See `TextClassifier.attention_weights`."""
         return self.attention.weights(self._states(ids, lengths), lengths)
 
     def _states(self, ids: Tensor, lengths: Tensor) -> Tensor:

@@ -59,9 +59,13 @@ class Bag(TextClassifier):
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + self.pairs(pairs)
+            total = total + self.pairs(pairs, per_sample_weights=self._presence_of_pairs())
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
         return self.logits(total / count)
+
+    def _presence_of_pairs(self) -> Tensor | None:
+        """[B, T], as `forward` pads the pairs."""
+        return None if self.presence is None else presence_of_pairs(F.pad(self.presence, (0, 1)))
 
     def pair_ids(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
@@ -73,9 +77,14 @@ class Bag(TextClassifier):
 class PairVectors(nn.EmbeddingBag):
     """A table that sums rows without a vector for each pair in memory."""
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """[B, N] → [B, E]"""
-        return sum_of_rows(self.weight, rows)
+    def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
+        """[B, N], and [B, N] factors of the rows → [B, E]"""
+        return sum_of_rows(self.weight, rows, per_sample_weights)
+
+
+def presence_of_pairs(presence: Tensor) -> Tensor:
+    """[B, T] → [B, T - 1]: half of a pair is each of its words."""
+    return (presence[:, :-1] + presence[:, 1:]) / 2
 
 
 def neighbouring_pairs(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,8 @@
 """What all models share: loss, metrics, optimizer, the head that gives logits."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
@@ -71,6 +72,7 @@ class TextClassifier(L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
+        self.presence: Tensor | None = None  # see `heeding`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
         self.word_dropout, self.output_dropout = word_dropout, output_dropout
         self.init = init
@@ -155,7 +157,35 @@ class TextClassifier(L.LightningModule):
         if self.training and self.word_dropout:
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
             ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
-        return self.embedding(ids)
+        vectors = self.embedding(ids)
+        if self.presence is None:
+            return vectors
+        unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
+        return unknown + self.presence[..., None] * (vectors - unknown)
+
+    @contextmanager
+    def heeding(self, presence: Tensor) -> Iterator[None]:
+        """Within, `forward` reads each word as far as it is present: 1 as itself, 0 as unknown.
+
+        Its gradients tell the words apart, which explanations rest on. `embed` heeds it; a model
+        that looks words up elsewhere must do so there (see `Bag`). What is counted, such as the
+        words of a mean, stays as it is.
+
+        Args:
+            presence: [B, T]
+        """
+        self.presence = presence
+        try:
+            yield
+        finally:
+            self.presence = None
+
+    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
+        """How much each word counts: [B, T], or [B, T, F] of each feature; they sum to 1 over T.
+
+        None: the model pays no attention.
+        """
+        return None
 
     def logits(self, features: Tensor) -> Tensor:
         """[B, F] → [B] for two classes, [B, C] for more."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from torch import Tensor
 
 from seqtext.data.datamodule import TextDataModule
@@ -33,6 +35,17 @@ class DirectClassifier:
 
     def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:
         """Be what `state_dict` was taken of."""
+        raise NotImplementedError
+
+    def contributions(
+        self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array
+    ) -> np.ndarray:
+        """What each word of N texts adds to the logits: [sum of lengths, 1 or C].
+
+        Args:
+            lengths: [N] words in each text
+            codes: [sum of lengths] their words, as indices into `dictionary`
+        """
         raise NotImplementedError
 
     @property

@@ -36,11 +36,15 @@ def at_position(states: Tensor, positions: Tensor) -> Tensor:
     return states.gather(1, places).squeeze(1)
 
 
-def sum_of_rows(table: Tensor, rows: Tensor) -> Tensor:
-    """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing."""
+def sum_of_rows(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
+    """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing.
+
+    Args:
+        factors: [B, N] of the rows
+    """
     if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
         return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
-    return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD)
+    return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD, per_sample_weights=factors)
 
 
 class AdditiveAttention(nn.Module):

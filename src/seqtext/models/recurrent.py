@@ -95,13 +95,23 @@ class RecurrentClassifier(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        features = self._pool(self._states(ids, lengths), lengths)
+        return self.logits(self.norms[-1](features) if self.norms else features)
+
+    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
+        """See `TextClassifier.attention_weights`."""
+        if self.pooling != "attention":
+            return None
+        return self.attention.weights(self._states(ids, lengths), lengths)
+
+    def _states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, U × directions]"""
         states = F.dropout(self.embed(ids), self.input_dropout, self.training)  # [B, T, E]
         for number, layer in enumerate(self.layers):
             if number:
                 states = self._between(states, lengths, number - 1)
             states = layer(states, lengths, self.activation, self.recurrent_activation)
-        features = self._pool(states, lengths)  # states [B, T, U × directions]
-        return self.logits(self.norms[-1](features) if self.norms else features)
+        return states
 
     def _between(self, states: Tensor, lengths: Tensor, gap: int) -> Tensor:
         if self.norms:

@@ -95,6 +95,26 @@ class TfIdf(DirectClassifier):
         """
         return self._logits(self._features(lengths, self._numbers(dictionary)[codes]))
 
+    def contributions(
+        self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array
+    ) -> np.ndarray:
+        """See `DirectClassifier.contributions`: exact, and with the bias the whole logit.
+
+        The share of a term that stands several times is the same at each place; a pair's is half
+        that of each of its words.
+        """
+        places, terms = self._occurrences(lengths, self._numbers(dictionary)[codes])
+        text_of = np.repeat(np.arange(len(lengths)), lengths)[places]
+        keys = text_of * len(self.idf) + terms
+        values = self._weighted(text_of, terms, len(lengths)).data  # of the distinct keys, sorted
+        _, number, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        shares = (values / counts)[number, None] * self.weights.T[terms]
+        added = np.zeros((len(codes), len(self.weights)))
+        is_pair = terms >= len(self.words)
+        np.add.at(added, places, np.where(is_pair[:, None], shares / 2, shares))
+        np.add.at(added, places[is_pair] + 1, shares[is_pair] / 2)
+        return added
+
     def state_dict(self) -> dict[str, Tensor]:
         """See `DirectClassifier.state_dict`."""
         arrays = {"pairs": self.pair_words, "idf": self.idf}
@@ -182,17 +202,22 @@ class TfIdf(DirectClassifier):
         Args:
             words: [sum of lengths] numbers of words, -1 where unknown
         """
-        text_of = np.repeat(np.arange(len(lengths)), lengths)[words >= 0]
-        terms = words[words >= 0]
-        if len(self.pair_words):
-            size = len(self.words)
-            pair_lengths, keys = _pairs(lengths, words, size)
-            known = pa.array(self.pair_words @ np.array([size, 1]))
-            found = pc.fill_null(pc.index_in(pa.array(keys), value_set=known), -1).to_numpy()
-            texts_of_pairs = np.repeat(np.arange(len(lengths)), pair_lengths)[found >= 0]
-            text_of = np.concatenate([text_of, texts_of_pairs])
-            terms = np.concatenate([terms, size + found[found >= 0]])
+        places, terms = self._occurrences(lengths, words)
+        text_of = np.repeat(np.arange(len(lengths)), lengths)[places]
         return self._weighted(text_of, terms, len(lengths))
+
+    def _occurrences(self, lengths: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where known terms stand (pairs: their left words), and their numbers, words first."""
+        places = np.flatnonzero(words >= 0)
+        if not len(self.pair_words):
+            return places, words[places]
+        size = len(self.words)
+        lefts = _pair_places(lengths, words)
+        known = pa.array(self.pair_words @ np.array([size, 1]))
+        keys = pa.array(words[lefts] * size + words[lefts + 1])
+        found = pc.fill_null(pc.index_in(keys, value_set=known), -1).to_numpy()
+        lefts, found = lefts[found >= 0], found[found >= 0]
+        return np.concatenate([places, lefts]), np.concatenate([words[places], size + found])
 
     def _weighted(self, text_of: np.ndarray, terms: np.ndarray, texts: int) -> sparse.csr_array:
         size = len(self.idf)
@@ -238,10 +263,16 @@ def _of_all_classes(
 
 def _pairs(lengths: np.ndarray, words: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """[N] how many pairs of known neighbours each text has, and their keys: left × size + right."""
+    lefts = _pair_places(lengths, words)
+    text_of = np.repeat(np.arange(len(lengths)), lengths)[lefts]
+    return np.bincount(text_of, minlength=len(lengths)), words[lefts] * size + words[lefts + 1]
+
+
+def _pair_places(lengths: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Where a known word stands with another one behind it, in the same text."""
     text_of = np.repeat(np.arange(len(lengths)), lengths)
     is_pair = (words[:-1] >= 0) & (words[1:] >= 0) & (text_of[:-1] == text_of[1:])
-    keys = words[:-1][is_pair] * size + words[1:][is_pair]
-    return np.bincount(text_of[:-1][is_pair], minlength=len(lengths)), keys
+    return np.flatnonzero(is_pair)
 
 
 def _terms(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> Terms:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
-from seqtext.models.bag import neighbouring_pairs
+from seqtext.models.bag import neighbouring_pairs, presence_of_pairs
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.pooling import max_over_time, mean_over_time, sum_of_rows
 from seqtext.models.recurrence import Recurrence
@@ -39,24 +39,40 @@ class HashedTerms(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
         self.dropout = dropout
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """[B, T] → [B, K]"""
+    def forward(self, ids: Tensor, presence: Tensor | None = None) -> Tensor:
+        """[B, T] → [B, K]
+
+        Args:
+            presence: [B, T] how far each word counts; None: wholly
+        """
         terms = self.terms(ids)
         if self.training and self.dropout:
             dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
             terms = terms.masked_fill(dropped, PAD)
         count = (terms != PAD).sum(dim=1, keepdim=True).clamp(min=1)
-        total = sum_of_rows(self.weight, terms)
+        total = sum_of_rows(self.weight, terms) if presence is None else self._total(ids, presence)
         return self.scale * total / count.sqrt()
+
+    def _total(self, ids: Tensor, presence: Tensor) -> Tensor:
+        """Sum of the weights [B, K], where a term is as present as its places are on average."""
+        keys, order = self._keys(ids).sort(dim=1)
+        runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
+        places = torch.zeros_like(keys).scatter_add(1, runs, torch.ones_like(keys)).gather(1, runs)
+        each = torch.cat([presence, presence_of_pairs(presence)], dim=1).gather(1, order) / places
+        return sum_of_rows(self.weight, keys, each)
 
     def terms(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
+        terms = self._keys(ids).sort(dim=1).values
+        repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
+        return terms.masked_fill(repeats, PAD)
+
+    def _keys(self, ids: Tensor) -> Tensor:
+        """[B, 2 T - 1] rows of the table: of each word, then of each pair."""
         pairs, are_known = neighbouring_pairs(ids)
         keys = torch.cat([ids, pairs * SPREAD], dim=1) % (len(self.weight) - 1) + 1
         known = torch.cat([ids > UNKNOWN, are_known], dim=1)
-        terms = keys.masked_fill(~known, PAD).sort(dim=1).values
-        repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
-        return terms.masked_fill(repeats, PAD)
+        return keys.masked_fill(~known, PAD)
 
     @torch.no_grad()
     def start_from(self, batches: Iterable[Batch], classes: int) -> None:
@@ -134,7 +150,7 @@ class Wide(TextClassifier):
         return sum(both).detach() / 2, sum(losses)
 
     def _both(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        terms = self.terms(ids)
+        terms = self.terms(ids, self.presence)
         terms = terms.squeeze(1) if self.classes == 2 else terms
         return terms, self.logits(self._features(ids, lengths))
 

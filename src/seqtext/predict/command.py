@@ -19,6 +19,7 @@ HELP = """Use a trained model.
   python predict.py run=FOLDER input=FILE label=COLUMN score a file whose labels are known
   ... | python predict.py run=FOLDER                   standard input, a text a line
   python predict.py run=FOLDER export=FOLDER           an ONNX graph, to use elsewhere
+  python predict.py run=FOLDER explain=true "a text"   which words decided, in colours
 
 options:
   run=       a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file;
@@ -36,6 +37,9 @@ options:
              numbers: text=0; the output has a header
   export=    a folder to write model.onnx and reading.json to: the model for programs without this
              one, and how they make its inputs of a text; needs pip install -e '.[export]'
+  explain=   true: which words spoke for the class (blue) and against it (orange), by integrated
+             gradients: they add up to its logit without that of unknown words; of a model with
+             attention, where that lies; output=page.html: a page, of up to 1,000 texts
   --         what follows are texts, also where they look like options
 
 An empty text counts as one unknown word. A column "label" of the input stays: the new one is
@@ -45,6 +49,7 @@ examples:
   python predict.py run=outputs/imdb-grid "a wonderful little film"
   python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
   python predict.py run=outputs/imdb-best input=more.parquet label=sentiment
+  python predict.py run=outputs/imdb-grid input=more.csv explain=true output=page.html
   tail -f log | python predict.py run=outputs/spam-best
 """
 
@@ -63,6 +68,7 @@ class Command:
     encoding: str = "utf-8"
     header: bool = True
     export: str | None = None
+    explain: bool = False
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
@@ -92,12 +98,28 @@ def parsed(arguments: Sequence[str]) -> Command:
         raise UserError(f"export= goes with run= alone: drop {others[0]}.")
     if texts and "input" in words:
         raise UserError("Texts and input= cannot go together: drop one.")
-    if without := [word for word in words if word in OF_FILES and "input" not in words]:
+    explain = _explain(words)
+    of_files = [word for word in OF_FILES if not (explain and word == "output")]
+    if without := [word for word in words if word in of_files and "input" not in words]:
         raise UserError(f"{without[0]}= needs a file: give input= too.")
     header = words.pop("header", "true")
     if header not in ("true", "false"):
-        raise UserError(f"header={header} is not possible: it must be true or false.")
-    return Command(texts=tuple(texts), header=header == "true", **words)
+        raise UserError(f"header={header} must be true or false.")
+    return Command(texts=tuple(texts), header=header == "true", explain=explain, **words)
+
+
+def _explain(words: dict[str, str]) -> bool:
+    """Take ``explain=`` from the words."""
+    value = words.pop("explain", "false").lower()
+    if value not in ("true", "false"):
+        raise UserError(f"explain={value} must be true or false.")
+    if value == "false":
+        return False
+    if "label" in words:
+        raise UserError("label= and explain=true cannot go together: drop one.")
+    if not words.get("output", ".html").lower().endswith((".html", ".htm")):
+        raise UserError(f"output={words['output']} must end in .html with explain=true.")
+    return True
 
 
 def _take(words: dict[str, str], word: str, value: str) -> None:
@@ -131,7 +153,11 @@ def main(arguments: Sequence[str]) -> None:
         export(command.run, command.export)
         return
     predictor = Predictor.of(command.run)
-    if command.input:
+    if command.explain:
+        from seqtext.predict.explaining import explain_texts
+
+        explain_texts(predictor, command)
+    elif command.input:
         predict_file(predictor, command)
     elif command.texts:
         say(predictor, command.texts)

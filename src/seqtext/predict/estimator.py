@@ -9,6 +9,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from seqtext.options import UserError
+from seqtext.predict.explain import Explanation, explain
 from seqtext.predict.predictor import Predictor
 
 Texts = Sequence[str] | np.ndarray | pa.Array  # or a pandas Series
@@ -45,6 +46,14 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     def predict(self, texts: Texts) -> np.ndarray:
         """[N] texts → [N] names of classes, decided at the run's threshold."""
         return self.classes_[self.predictor_.decisions(self._logits(texts))]
+
+    def explain(self, texts: Texts) -> list[Explanation]:
+        """[N] texts → which words decided, for each; see `Explanation`.
+
+        Raises:
+            UserError: if these are no texts, or captum is needed and not installed.
+        """
+        return explain(self.predictor_, _strings(texts))
 
     def _logits(self, texts: Texts) -> Any:
         return self.predictor_.logits(_strings(texts))

@@ -86,13 +86,15 @@ class Predictor:
         return logits
 
 
-def batches_by_length(lengths: np.ndarray) -> Iterator[np.ndarray]:
-    """Positions of all texts, short ones first; at most `MOST_TEXTS` and `MOST_WORDS` together."""
+def batches_by_length(
+    lengths: np.ndarray, most_texts: int = MOST_TEXTS, most_words: int = MOST_WORDS
+) -> Iterator[np.ndarray]:
+    """Positions of all texts, short ones first; no more texts and words (padded) together."""
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
-        sizes = np.arange(1, min(MOST_TEXTS, len(order) - start) + 1)
-        fits = sizes * lengths[order[start : start + len(sizes)]] <= MOST_WORDS
+        sizes = np.arange(1, min(most_texts, len(order) - start) + 1)
+        fits = sizes * lengths[order[start : start + len(sizes)]] <= most_words
         stop = start + max(1, int(fits.sum()))  # words grow with the size: the first ones fit
         yield order[start:stop]
         start = stop

@@ -1,5 +1,6 @@
 """A checkpoint as data: everything in it is looked at before anything is made of it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from seqtext.options import Count, Range, UserError, mismatch
 from seqtext.results.checkpoint import DESCRIPTION, FORMAT, load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.sweeps.winner import best_run
+
+log = logging.getLogger(__name__)
 
 HINTS = {  # of a checkpoint's description
     "config": dict,
@@ -53,7 +56,7 @@ class Saved(NamedTuple):
 
 
 def checkpoint_of(run: str | Path) -> Path:
-    """The checkpoint that ``run=`` means.
+    """The checkpoint that ``run=`` means; a warning if it is that of an unfinished run.
 
     Args:
         run: a run folder, a folder of runs (the best one, by validation score), or a checkpoint
@@ -67,6 +70,8 @@ def checkpoint_of(run: str | Path) -> Path:
     if path.is_file():
         return path
     if RunFolder(path).best.exists():
+        if not RunFolder(path).metrics.exists():
+            log.warning("%s has not finished: its best epoch so far is used.", path)
         return RunFolder(path).best
     return RunFolder(best_run(str(path), "run")[0]).best
 

@@ -1,0 +1,114 @@
+"""One epoch of the studies on genuine rows, from the files to the test score: ours against Keras.
+
+    make .venv-keras/installed
+    python benchmarks/end_to_end.py ../shared/data --threads 2
+
+Read, clean, split, count words, encode, train one epoch, validate, test: ours by train.py with an
+empty cache, Keras' by what the studies' notebooks do (keras_study.py), as it comes. Ours also
+writes its run folder: predictions, figures, checkpoints. Seconds are those of the work, and those
+of the whole command, which imports torch and lightning, or TensorFlow. Rounds are interleaved.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from compare import KERAS, ROOT, settings_of
+
+STUDIES = {  # options of train.py
+    "imdb": (
+        "GRU 64, vectors of its own",
+        "experiment=imdb/grid model=gru model.units=64 dataset.batch_size=64 embedding=learned "
+        "~embedding.frozen ~embedding.missing",
+    ),
+    "amazon": ("LSTM 64, 64", "experiment=amazon/architecture/lstm"),
+    "tweets": ("2 × BiLSTM 64", "experiment=tweets/lstm model.units=64"),
+    "clothing": ("LSTM 64, 128", "experiment=clothing/winner/lstm2"),
+    "spam": ("GRU 100, dropouts", "experiment=spam/regimes model=gru sampling=none"),
+}
+
+
+class Told(NamedTuple):
+    """Seconds of the work and of the whole command, and the test accuracy."""
+
+    work: float
+    command: float
+    accuracy: float
+
+
+def timed(command: list[str], said: str, threads: int) -> tuple[str, float]:
+    """What a command prints, and its seconds.
+
+    Raises:
+        subprocess.CalledProcessError: if it fails.
+    """
+    began = time.perf_counter()
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    options = {"text": True, "stdout": subprocess.PIPE, "env": environment, "cwd": ROOT}
+    done = subprocess.run(command, input=said, check=True, **options)
+    return done.stdout, time.perf_counter() - began
+
+
+def ours(options: list[str], folder: Path, threads: int) -> Told:
+    with tempfile.TemporaryDirectory() as scratch:
+        places = f"dataset.dir={folder}", f"cache={scratch}/cache", f"hydra.run.dir={scratch}/run"
+        command = [sys.executable, "train.py", *options, *places, "hydra.mode=RUN"]
+        _, seconds = timed([*command, "trainer=cpu", "trainer.max_epochs=1"], "", threads)
+        metrics = json.loads(Path(scratch, "run", "metrics.json").read_text())
+    return Told(metrics["seconds"]["total"], seconds, metrics["test"]["accuracy"])
+
+
+def theirs(python: Path, options: list[str], name: str, folder: Path, threads: int) -> Told:
+    asked = {"settings": settings_of(options), "name": name, "folder": str(folder), "xla": False}
+    script = Path(__file__).with_name("keras_study.py")
+    said, seconds = timed([str(python), str(script)], json.dumps(asked), threads)
+    answer = json.loads(said.splitlines()[-1])
+    return Told(answer["seconds"], seconds, answer["accuracy"])
+
+
+def line(name: str, network: str, ways: list[Callable[[], Told]], rounds: int) -> str:
+    """Of the table."""
+    times = [[way() for way in ways] for _ in range(rounds)]
+    cells = []
+    for field in ("work", "command"):
+        pairs = [[getattr(told, field) for told in pair] for pair in times]
+        middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
+        ratios = [keras / own for own, keras in pairs]
+        cells += [f"{seconds:.1f}" for seconds in middle]
+        cells.append(f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
+    accuracy = [statistics.median(told.accuracy for told in c) for c in zip(*times, strict=True)]
+    return f"| {name}: {network} | {' | '.join(cells)} | {accuracy[0]:.3f}, {accuracy[1]:.3f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("folder", type=Path, help="holds imdb/, amazon/, tweets/, clothing/, spam/")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="data sets whose names hold this")
+    parser.add_argument("--keras", type=Path, default=KERAS)
+    given = parser.parse_args()
+    print(
+        "| one epoch | ours, s | Keras | ratio | whole command, ours | Keras | ratio | accuracy |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
+    for name, (network, options) in STUDIES.items():
+        folder, chosen = given.folder.absolute() / name, options.split()
+        if given.only in name and folder.is_dir():
+            ways = [
+                lambda f=folder, c=chosen: ours(c, f, given.threads),
+                lambda n=name, f=folder, c=chosen: theirs(given.keras, c, n, f, given.threads),
+            ]
+            print(line(name, network, ways, given.rounds), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""Keras on TensorFlow, for compare.py: run by a Python that has both (make .venv-keras/installed).
+
+Answers each line of JSON on standard input with one on standard output. First the network: the
+settings of a run of ours, from which the same one is built, as the studies built theirs. Then
+how long an epoch of random texts takes, with XLA or without.
+"""
+
+import json
+import os
+import sys
+import time
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["ABSL_MIN_LOG_LEVEL"] = "3"
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+CELLS = {
+    "SimpleRNN": layers.SimpleRNN,
+    "LSTM": layers.LSTM,
+    "GRU": layers.GRU,
+    "lstm": layers.LSTM,
+    "gru": layers.GRU,
+}
+
+
+def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.Model:
+    """Ids [B, T] → a probability [B, 1] for two classes, [B, C] for more."""
+    model, embedding = settings["model"], settings["embedding"]
+    ids = layers.Input((words,), dtype="int32")
+    trained = not embedding.get("frozen", False)
+    vectors = layers.Embedding(vocabulary, embedding["dim"], trainable=trained)(ids)
+    kind = model["_target_"].rpartition(".")[2]
+    if kind in ("SimpleRNN", "LSTM", "GRU"):
+        features = recurrent(CELLS[kind], model, vectors)
+    else:
+        features = {"TwoChains": two_chains, "CNN": cnn, "Attention": attention}[kind](
+            model, vectors
+        )
+    features = head(model, features)
+    if classes == 2:
+        output = layers.Dense(1, activation="sigmoid")(features)
+    else:
+        output = layers.Dense(classes, activation="softmax")(features)
+    return keras.Model(ids, output)
+
+
+def recurrent(cell: type, model: dict, states):
+    """Layers one above the other; the last state, or the maximum over time."""
+    states = layers.Dropout(model["input_dropout"])(states)
+    widths = model["units"]
+    widths = widths if isinstance(widths, list) else [widths] * model["layers"]
+    for n, units in enumerate(widths):
+        last = n == len(widths) - 1
+        layer = cell(
+            units,
+            activation=model["activation"],
+            dropout=of_layer(model["dropout"], n),
+            recurrent_dropout=of_layer(model["recurrent_dropout"], n),
+            return_sequences=not last or model["pooling"] == "max",
+        )
+        states = (layers.Bidirectional(layer) if model["bidirectional"] else layer)(states)
+        if model["batch_norm"]:
+            states = layers.BatchNormalization()(states)
+        if not last:
+            states = layers.Dropout(of_layer(model["between_dropout"], n))(states)
+    return layers.GlobalMaxPooling1D()(states) if model["pooling"] == "max" else states
+
+
+def two_chains(model: dict, vectors):
+    """Study 1's."""
+    options = {name: model[name] for name in ("units", "dropout", "recurrent_dropout")}
+    first, second = (CELLS[model["cell"]](**options)(vectors) for _ in range(2))
+    return layers.Concatenate()([layers.Dense(1, activation="sigmoid")(first), second])
+
+
+def cnn(model: dict, states):
+    """Study 2's."""
+    for filters, width in zip(model["filters"], model["widths"], strict=True):
+        states = layers.Conv1D(filters, width, padding="same", activation="relu")(states)
+        states = layers.BatchNormalization()(states)
+        states = layers.MaxPooling1D(model["pool"])(states)
+    return layers.GlobalMaxPooling1D()(states)
+
+
+def attention(model: dict, vectors):
+    """Study 2's: a weight for each feature of each word."""
+    states = layers.Bidirectional(layers.LSTM(model["units"], return_sequences=True))(vectors)
+    scores = layers.Dense(states.shape[-1], activation="tanh")(states)
+    weights = layers.Softmax(axis=1)(scores)
+    return keras.ops.sum(weights * states, axis=1)
+
+
+def head(model: dict, features):
+    """What stands before the output layer."""
+    features = layers.Dropout(model["output_dropout"])(features)
+    widths = model["dense"] or []
+    for n, width in enumerate(widths if isinstance(widths, list) else [widths]):
+        activation, l2 = of_layer(model["dense_activation"], n), of_layer(model["dense_l2"], n)
+        penalty = keras.regularizers.L2(l2) if l2 else None
+        features = layers.Dense(width, activation=activation, kernel_regularizer=penalty)(features)
+        if of_layer(model["dense_batch_norm"], n):
+            features = layers.BatchNormalization()(features)
+        features = layers.Dropout(of_layer(model["dense_dropout"], n))(features)
+    return features
+
+
+def of_layer(option, number: int):
+    return option[number] if isinstance(option, list) else option
+
+
+def compiled(settings: dict, model: keras.Model, xla: bool) -> keras.Model:
+    optimizer, clipping = settings["optimizer"], settings["trainer"]["gradient_clip_val"]
+    model.compile(
+        keras.optimizers.Adam(optimizer["lr"], epsilon=optimizer["eps"], clipnorm=clipping),
+        "binary_crossentropy" if model.output_shape[1] == 1 else "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=xla,
+    )
+    return model
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of the last epoch's training batches."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.seconds = time.perf_counter() - self._began
+
+
+class Peer:
+    """One network, compiled with and without XLA, and random texts for it."""
+
+    def __init__(self, settings, vocabulary, words, classes, batch, steps):
+        rng = np.random.default_rng(0)
+        self.ids = rng.integers(2, vocabulary, size=(batch * steps, words), dtype=np.int32)
+        self.labels = rng.integers(classes, size=batch * steps)
+        self.batch = batch
+        shape = vocabulary, words, classes
+        self.models = {
+            xla: compiled(settings, network(settings, *shape), xla) for xla in (False, True)
+        }
+
+    def parameters(self) -> int:
+        """Those that are trained."""
+        return sum(int(np.prod(w.shape)) for w in self.models[False].trainable_weights)
+
+    def seconds(self, xla: bool) -> float:
+        """Of an epoch."""
+        clock = Clock()
+        options = {"batch_size": self.batch, "verbose": 0, "callbacks": [clock]}
+        self.models[xla].fit(self.ids, self.labels, **options)
+        return clock.seconds
+
+
+def share_cores() -> None:
+    """Use as many threads as ours does."""
+    threads = int(os.environ["OMP_NUM_THREADS"])
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+
+
+def main() -> None:
+    share_cores()
+    peer = None
+    print(json.dumps({"keras": keras.__version__, "tensorflow": tf.__version__}), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if "network" in asked:
+            peer = Peer(**asked["network"])
+            answer = {"parameters": peer.parameters()}
+        else:
+            answer = {"seconds": peer.seconds(asked["xla"])}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Seconds from the command to the first training step, on a warm cache.
+
+    python benchmarks/start.py [options of train.py]
+
+Beside it, in the same run, a process that imports torch and lightning and does nothing else.
+Rounds are interleaved; a first one, which warms the caches, does not count.
+"""
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+ROUNDS = 5
+FIRST_STEP = """
+import os
+from seqtext.results.progress import EpochProgress
+EpochProgress.on_train_batch_end = lambda *given: os._exit(0)
+import runpy
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+def seconds(code: str, *arguments: str) -> float:
+    """Of a Python process.
+
+    Raises:
+        subprocess.CalledProcessError: if it fails.
+    """
+    began = time.perf_counter()
+    command = [sys.executable, "-c", code, *arguments]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        options = f"cache={folder}/cache", *sys.argv[1:]
+        rounds = [
+            (
+                seconds(FIRST_STEP, *options, f"hydra.run.dir={folder}/run_{number}"),
+                seconds("import torch, lightning"),
+            )
+            for number in range(1 + ROUNDS)
+        ][1:]
+    for name, times in zip(("first step", "imports"), zip(*rounds, strict=True), strict=True):
+        print(
+            f"{name:11} {statistics.median(times):5.2f} s  ({min(times):.2f} to {max(times):.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()

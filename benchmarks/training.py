@@ -1,0 +1,57 @@
+"""A training of any model on texts drawn at random, with everything that a run hangs on it."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch.callbacks import EarlyStopping
+
+from seqtext.build import trainer_of
+from seqtext.data.batches import EncodedTexts
+from seqtext.data.datamodule import TextDataModule
+from seqtext.data.prepare import Prepared, Repeats
+from seqtext.data.vocabulary import Vocabulary
+from seqtext.models.classifier import TextClassifier
+from seqtext.results.checkpoint import Checkpoints
+from seqtext.results.direction import direction
+from seqtext.results.progress import EpochProgress
+from seqtext.results.tensorboard import EpochLogger
+
+
+def random_texts(
+    batch: int, steps: int, words: int, vocabulary: int, classes: int = 2
+) -> TextDataModule:
+    """A data set of as many batches as `steps`, every text of as many `words`."""
+    rows = batch * steps
+    rng = np.random.default_rng(0)
+    ids = rng.integers(2, vocabulary, size=rows * words).astype(np.uint16)
+    offsets = np.arange(rows + 1) * words
+    texts = EncodedTexts(ids, offsets, rng.integers(classes, size=rows))
+    parts = {"train": np.arange(rows), "val": np.arange(batch), "test": np.arange(batch)}
+    data = TextDataModule(batch_size=batch)
+    data.data = Prepared(
+        key="",
+        rows=None,
+        texts=texts,
+        vocabulary=Vocabulary([]),
+        tokens=None,
+        parts=parts,
+        repeats=Repeats(0, 0, 0),
+        length=None,
+    )
+    data.training_rows = parts["train"]
+    return data
+
+
+def epoch_seconds(
+    model: TextClassifier, data: TextDataModule, trainer: dict[str, Any], monitor: str = "val/loss"
+) -> float:
+    """Of one epoch's training batches, the validation after it left out."""
+    with tempfile.TemporaryDirectory() as folder:
+        progress = EpochProgress(monitor)
+        checkpoints = Checkpoints(Path(folder, "best"), Path(folder, "last"), monitor, 10, {})
+        callbacks = [progress, EarlyStopping(monitor, mode=direction(monitor)), checkpoints]
+        options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
+        trainer_of(options, EpochLogger(folder), callbacks).fit(model, data)
+    return progress.epoch_seconds

@@ -3,6 +3,7 @@
 import re
 import string
 
+import hypothesis
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -13,11 +14,10 @@ from seqtext.data.cleaning import (
     DROP_STOPWORDS,
     STEPS,
     Cleaning,
-    drop_words,
-    english_stop_words,
     read_stopwords,
 )
 from seqtext.options import UserError
+from tests.predict import plain
 
 STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b")
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -60,7 +60,32 @@ def test_step_equals_reference_on_strange_texts(step, texts):
 
 
 def test_lower():
-    assert STEPS["lower"](pa.array(["ÀB c İ"])).to_pylist()[0].startswith("àb c")
+    assert Cleaning(["lower"])(pa.array(["ÀB c İ"]))[0].as_py().startswith("àb c")
+
+
+@pytest.mark.parametrize("step", [*REFERENCE, "lower"])
+def test_step_spelled_out_does_the_same(step):
+    _compare_spelled_out(step, TEXTS)
+
+
+@pytest.mark.parametrize("step", [*REFERENCE, "lower"])
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
+@hypothesis.settings(max_examples=30)
+def test_step_spelled_out_does_the_same_with_strange_texts(step, texts):
+    _compare_spelled_out(step, texts)
+
+
+def _compare_spelled_out(step, texts):
+    cleaning = Cleaning([step])
+    cleaned = [plain.cleaned(text, cleaning.spelled_out()) for text in texts]
+    assert cleaned == cleaning(pa.array(texts, pa.string())).to_pylist()
+
+
+def test_stop_words_of_ones_own_spelled_out():
+    cleaning = Cleaning(["lower", DROP_STOPWORDS], ["don't", "c++", "don"])
+    text = "DON'T do c++ don x_don"
+    assert plain.cleaned(text, cleaning.spelled_out()) == cleaning(pa.array([text]))[0].as_py()
+    assert plain.cleaned(text, cleaning.spelled_out()).split() == ["do", "x_don"]
 
 
 def test_every_step_is_compared():
@@ -83,7 +108,7 @@ WORDS = ["the", "it's", "é", "_", "-", " ", "the the", "The", "²", "\u0301", "
 
 @given(text=st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_stop_words_between_strange_letters(text):
-    dropped = drop_words(pa.array([text]), english_stop_words())
+    dropped = Cleaning([DROP_STOPWORDS])(pa.array([text]))
     assert dropped.to_pylist() == [STOPWORDS.sub(" ", text)]
 
 
@@ -104,7 +129,8 @@ def test_stop_words_of_a_file(tmp_path):
 
 def test_thousands_of_stop_words():
     words = [f"word{number}" for number in range(5000)]
-    assert drop_words(pa.array([" ".join(words) + " other"]), words)[0].as_py().split() == ["other"]
+    cleaned = Cleaning([DROP_STOPWORDS], words)(pa.array([" ".join(words) + " other"]))
+    assert cleaned[0].as_py().split() == ["other"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,10 @@ def test_words_and_texts():
         (["run=x", "input=a.csv", "text"], "cannot go together"),
         (["run=x", "output=a.csv"], "output= needs a file"),
         (["run=x", "label=a", "text"], "label= needs a file"),
+        (["run=x", "header=false"], "header= needs a file"),
+        (["run=x", "input=a.csv", "header=no"], "header=no must be true or false"),
+        (["run=x", "export=a", "text"], "export= goes with run= alone: drop text"),
+        (["run=x", "export=a", "input=b.csv"], "alone: drop input="),
     ],
 )
 def test_mistakes(arguments, words):

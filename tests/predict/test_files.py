@@ -128,6 +128,20 @@ def test_text_columns(predict, finished, model, tmp_path):
     assert "no column 'boddy'" in said
 
 
+def test_without_a_header(predict, finished, model, tmp_path):
+    rows = [("5", "wonderful film", "positive"), ("7", "dreadful", "negative")]
+    pd.DataFrame(rows).to_csv(tmp_path / "a.csv", header=False, index=False)
+    words = f"run={finished.path}", "input=a.csv", "header=false"
+    done(predict(*words, "text=1", "label=2", "output=b.csv"))
+    assert json.loads((tmp_path / "b-scores" / "scores.json").read_text())["rows"] == 2
+    out = pd.read_csv(tmp_path / "b.csv")
+    assert out[["0", "1", "2"]].astype(str).values.tolist() == [list(row) for row in rows]
+    check(out, model, ["wonderful film", "dreadful"])
+    assert "wonderful" in done(predict(*words, "text=1", "explain=true"))
+    assert "text= one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
+    assert "no column '3'" in told(predict(*words, "text=3", "output=b.csv"))
+
+
 def test_scores_equal_scikit_learn(predict, finished, tmp_path):
     (tmp_path / "a.csv").write_text(csv_of(REVIEWS))
     words = f"run={finished.path}", "input=a.csv", "label=sentiment"

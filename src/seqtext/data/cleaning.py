@@ -1,6 +1,8 @@
-"""Cleaning as named steps, each a function of a whole column of texts (pyarrow kernels)."""
+"""Cleaning as named steps, each some operations on a whole column of texts (pyarrow kernels)."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,48 +14,89 @@ from seqtext.options import UserError, unknown_option
 MOST_IN_PATTERN = 500  # a regular expression has a greatest size
 
 
-def lower(texts: pa.Array) -> pa.Array:
-    """Lower-case, by Unicode's simple case mapping."""
-    return pc.utf8_lower(texts)
+@dataclass(frozen=True)
+class Replace:
+    """Other text in the place of all matches of a regular expression.
+
+    pattern: for RE2, which pyarrow has
+    by: instead; ``\\1`` is the first group
+    python: the same for Python's re, where that reads `pattern` in another way
+    """
+
+    pattern: str
+    by: str
+    python: str = ""
+
+    def __call__(self, texts: pa.Array) -> pa.Array:
+        return pc.replace_substring_regex(texts, self.pattern, self.by)
+
+    def settings(self) -> dict[str, str]:
+        """In words, for other programs."""
+        pattern = self.python or self.pattern
+        return {"operation": "replace", "pattern": pattern, "by": self.by}
 
 
-def strip_html(texts: pa.Array) -> pa.Array:
-    """Each ``<…>`` becomes one space (study 4)."""
-    return pc.replace_substring_regex(texts, "<[^>]*>", " ")
+class Lower:
+    """Lower-case, by Unicode's simple case mapping: each character for itself."""
+
+    def __call__(self, texts: pa.Array) -> pa.Array:
+        return pc.utf8_lower(texts)
+
+    def settings(self) -> dict[str, str]:
+        """In words, for other programs."""
+        return {"operation": "lower"}
 
 
-def keep_letters(texts: pa.Array) -> pa.Array:
-    """Everything but ASCII letters becomes a space (study 4)."""
-    return pc.replace_substring_regex(texts, "[^a-zA-Z]+", " ")
+class Trim:
+    """No spaces at the ends."""
+
+    def __call__(self, texts: pa.Array) -> pa.Array:
+        return pc.utf8_trim(texts, " ")
+
+    def settings(self) -> dict[str, str]:
+        """In words, for other programs."""
+        return {"operation": "trim", "characters": " "}
 
 
-def drop_single_letters(texts: pa.Array) -> pa.Array:
-    """ASCII letters that touch no other letter, digit or underscore become spaces (study 4)."""
-    return pc.replace_substring_regex(texts, r"\b[a-zA-Z]\b", " ")
+Operation = Replace | Lower | Trim
+KERAS = r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\t\n]"""
+PUNCTUATION = r"[!-/:-@\[-`{-~]"
+SPACES = r"[\s\x0b\x1c-\x1f\x85\pZ]+"
+STEPS: dict[str, list[Operation]] = {
+    "lower": [Lower()],
+    # Each <…> becomes one space (study 4).
+    "strip_html": [Replace("<[^>]*>", " ")],
+    # Everything but ASCII letters becomes a space (study 4).
+    "keep_letters": [Replace("[^a-zA-Z]+", " ")],
+    # ASCII letters that touch no other letter, digit or underscore become spaces (study 4).
+    "drop_single_letters": [Replace(r"\b[a-zA-Z]\b", " ", python=r"(?a:\b[a-zA-Z]\b)")],
+    # Runs of white space become one space, those at the ends go (study 4).
+    "squeeze_spaces": [Replace(SPACES, " ", python=r"\s+"), Trim()],
+    # The punctuation that Keras' Tokenizer removes, tab and newline become spaces.
+    "keras_filter": [Replace(KERAS, " ")],
+    # ASCII punctuation is taken out, and nothing put in its place (study 5).
+    "drop_punctuation": [Replace(PUNCTUATION, "")],
+}
 
 
-def keras_filter(texts: pa.Array) -> pa.Array:
-    """The punctuation that Keras' Tokenizer removes, tab and newline become spaces."""
-    return pc.replace_substring_regex(texts, r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\t\n]""", " ")
-
-
-def squeeze_spaces(texts: pa.Array) -> pa.Array:
-    """Runs of white space become one space, those at the ends go (study 4)."""
-    squeezed = pc.replace_substring_regex(texts, r"[\s\x0b\x1c-\x1f\x85\pZ]+", " ")
-    return pc.utf8_trim(squeezed, " ")
-
-
-def drop_punctuation(texts: pa.Array) -> pa.Array:
-    """ASCII punctuation is taken out, and nothing put in its place (study 5)."""
-    return pc.replace_substring_regex(texts, r"[[:punct:]]", "")
-
-
-def drop_words(texts: pa.Array, words: Sequence[str]) -> pa.Array:
+@cache
+def dropping(words: tuple[str, ...]) -> list[Operation]:
     """These words become spaces where no letter, digit or underscore touches them (study 5)."""
-    for pattern in _word_patterns(tuple(words)):
-        for _ in range(2):  # of two neighbours that share a space, the first pass finds one
-            texts = pc.replace_substring_regex(texts, pattern, r"\1 \2")
-    return texts
+    longest_first = sorted(words, key=len, reverse=True)  # don't before don
+    parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
+    passes = [[_dropping_once(part)] * 2 for part in parts]
+    return [each for both in passes for each in both]  # neighbours may share a space: once more
+
+
+def _dropping_once(words: Sequence[str]) -> Replace:
+    patterns = []
+    for edge, escaped in ((r"[^\pL\pN_]", _escaped), (r"\W", re.escape)):
+        patterns.append(rf"(^|{edge})(?:{'|'.join(map(escaped, words))})({edge}|$)")
+    return Replace(patterns[0], r"\1 \2", python=patterns[1])
+
+
+def _escaped(word: str) -> str:
+    return "".join(c if c.isalnum() or c == "_" else f"\\x{{{ord(c):x}}}" for c in word)
 
 
 @cache
@@ -64,30 +107,6 @@ def english_stop_words() -> tuple[str, ...]:
     return tuple(sorted(ENGLISH_STOP_WORDS))
 
 
-@cache
-def _word_patterns(words: tuple[str, ...]) -> list[str]:
-    longest_first = sorted(words, key=len, reverse=True)  # don't before don
-    edge = r"[^\pL\pN_]"
-    parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
-    return [rf"(^|{edge})(?:{'|'.join(map(_escaped, part))})({edge}|$)" for part in parts]
-
-
-def _escaped(word: str) -> str:
-    return "".join(c if c.isalnum() or c == "_" else f"\\x{{{ord(c):x}}}" for c in word)
-
-
-STEPS: dict[str, Callable[[pa.Array], pa.Array]] = {
-    step.__name__: step
-    for step in (
-        lower,
-        strip_html,
-        keep_letters,
-        drop_single_letters,
-        squeeze_spaces,
-        keras_filter,
-        drop_punctuation,
-    )
-}
 DROP_STOPWORDS = "drop_stopwords"
 
 
@@ -112,12 +131,20 @@ class Cleaning:
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """A column of texts, cleaned."""
-        for step in self.steps:
-            if step == DROP_STOPWORDS:
-                texts = drop_words(texts, self.stopwords or english_stop_words())
-            else:
-                texts = STEPS[step](texts)
+        for _, operation in self._operations():
+            texts = operation(texts)
         return texts
+
+    def spelled_out(self) -> list[dict[str, str]]:
+        """All that is done, in order, for programs without this one; patterns are Python's."""
+        return [{"step": step, **operation.settings()} for step, operation in self._operations()]
+
+    def _operations(self) -> Iterator[tuple[str, Operation]]:
+        """With the name of the step that each belongs to."""
+        for step in self.steps:
+            words = self.stopwords or english_stop_words() if step == DROP_STOPWORDS else ()
+            for operation in STEPS.get(step) or dropping(words):
+                yield step, operation
 
     def settings(self) -> dict[str, list[str] | None]:
         """The arguments, as plain values."""

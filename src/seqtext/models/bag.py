@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import padding_mask
+from seqtext.models.pooling import padding_mask, sum_of_rows
 from seqtext.options import Count, checked
 
 MULTIPLIER = 116_049_371  # fastText's
@@ -43,8 +43,8 @@ class Bag(TextClassifier):
         dim = embedding.embedding_dim
         super().__init__(embedding, classes, features=dim, **head)
         self.pairs = None
-        if pairs:  # an EmbeddingBag sums without a vector for each pair in memory
-            self.pairs = nn.EmbeddingBag(1 + buckets, dim, mode="sum", padding_idx=PAD)
+        if pairs:
+            self.pairs = PairVectors(1 + buckets, dim, mode="sum", padding_idx=PAD)
             nn.init.uniform_(self.pairs.weight, -0.05, 0.05)
             with torch.no_grad():
                 self.pairs.weight[PAD] = 0
@@ -72,6 +72,14 @@ class Bag(TextClassifier):
         pairs, are_known = neighbouring_pairs(ids)
         hashed = 1 + pairs % (self.pairs.num_embeddings - 1)
         return hashed.masked_fill(~are_known, PAD)
+
+
+class PairVectors(nn.EmbeddingBag):
+    """A table that sums rows without a vector for each pair in memory."""
+
+    def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
+        """[B, N], and [B, N] factors of the rows → [B, E]"""
+        return sum_of_rows(self.weight, rows, per_sample_weights)
 
 
 def presence_of_pairs(presence: Tensor) -> Tensor:

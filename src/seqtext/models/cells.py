@@ -7,7 +7,7 @@ know (other activations, dropout of states) this package's general form of them.
 import torch
 from torch import Tensor, nn
 
-from seqtext.models import fused, plain, stepwise
+from seqtext.models import fused, onnx_recurrence, plain, stepwise
 
 
 def recur(
@@ -36,6 +36,8 @@ def recur(
         States [B, T, U]; what stands behind a text's end means nothing.
     """
     options = activation, recurrent_activation, input_mask, mask
+    if torch.compiler.is_exporting():
+        return onnx_recurrence.recur(cell, inputs, lengths, *options[:2], reverse)
     if fused.serves(cell, inputs, activation, recurrent_activation):
         return fused.recur(cell, inputs, lengths, *options, reverse)
     order = reversal(lengths, inputs.shape[1]) if reverse else None

@@ -137,6 +137,7 @@ def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
     """[B, T, D] and [B] → [B, ⌈T / pool⌉, D] and [B]; groups at a text's end may be smaller."""
     mask = padding_mask(lengths, states.shape[1])
     states = states.masked_fill(mask[..., None], -torch.inf)
-    states = F.pad(states, (0, 0, 0, -states.shape[1] % pool), value=-torch.inf)
-    largest = states.unflatten(1, (-1, pool)).amax(dim=2)
+    groups = (states.shape[1] + pool - 1) // pool
+    states = F.pad(states, (0, 0, 0, pool - 1), value=-torch.inf)[:, : groups * pool]
+    largest = states.unflatten(1, (groups, pool)).amax(dim=2)
     return largest, (lengths + pool - 1) // pool

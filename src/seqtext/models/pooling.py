@@ -4,7 +4,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from seqtext.data.vocabulary import PAD
 from seqtext.models.starting import Init, start_layer
 
 AttentionPer = Literal["word", "feature"]
@@ -30,7 +32,19 @@ def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
 
 def at_position(states: Tensor, positions: Tensor) -> Tensor:
     """[B, T, D] → [B, D], the state at one position of each text."""
-    return states[torch.arange(len(states), device=states.device), positions]
+    places = positions[:, None, None].expand(-1, 1, states.shape[2])
+    return states.gather(1, places).squeeze(1)
+
+
+def sum_of_rows(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
+    """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing.
+
+    Args:
+        factors: [B, N] of the rows
+    """
+    if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
+        return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
+    return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD, per_sample_weights=factors)
 
 
 class AdditiveAttention(nn.Module):

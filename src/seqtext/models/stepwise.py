@@ -20,7 +20,7 @@ def recur(
 ) -> Tensor:
     """As `cells.recur`, forwards."""
     act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
-    step = {nn.RNN: _rnn, nn.LSTM: _lstm, nn.GRU: _gru}[type(cell)]
+    step = STEP[type(cell)]
     input_mask = None if input_mask is None else input_mask[:, :, None]
     gates = len(cell.weight_hh_l0) // cell.hidden_size
     x = _by_gate(gates, inputs, cell.weight_ih_l0, cell.bias_ih_l0, input_mask)  # G of [B, T, U]
@@ -56,3 +56,6 @@ def _gru(x, seen, state, carry, act, gate):
     reset, update = (gate(x[n] + seen[n]) for n in (0, 1))
     new = act(x[2] + reset * seen[2])
     return update * state + (1 - update) * new, carry
+
+
+STEP = {nn.RNN: _rnn, nn.LSTM: _lstm, nn.GRU: _gru}  # gates' inputs → state and carry

@@ -11,7 +11,7 @@ from seqtext.data.batches import Batch
 from seqtext.data.vocabulary import PAD, UNKNOWN
 from seqtext.models.bag import neighbouring_pairs, presence_of_pairs
 from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import max_over_time, mean_over_time
+from seqtext.models.pooling import max_over_time, mean_over_time, sum_of_rows
 from seqtext.models.recurrence import Recurrence
 from seqtext.options import Count, NotNegative, Rate, checked
 from seqtext.results.metrics import loss_of
@@ -50,10 +50,7 @@ class HashedTerms(nn.Module):
             dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
             terms = terms.masked_fill(dropped, PAD)
         count = (terms != PAD).sum(dim=1, keepdim=True).clamp(min=1)
-        if presence is None:
-            total = F.embedding_bag(terms, self.weight, mode="sum", padding_idx=PAD)
-        else:
-            total = self._total(ids, presence)
+        total = sum_of_rows(self.weight, terms) if presence is None else self._total(ids, presence)
         return self.scale * total / count.sqrt()
 
     def _total(self, ids: Tensor, presence: Tensor) -> Tensor:
@@ -62,8 +59,7 @@ class HashedTerms(nn.Module):
         runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
         places = torch.zeros_like(keys).scatter_add(1, runs, torch.ones_like(keys)).gather(1, runs)
         each = torch.cat([presence, presence_of_pairs(presence)], dim=1).gather(1, order) / places
-        options = {"mode": "sum", "padding_idx": PAD, "per_sample_weights": each}
-        return F.embedding_bag(keys, self.weight, **options)
+        return sum_of_rows(self.weight, keys, each)
 
     def terms(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""

@@ -18,6 +18,7 @@ HELP = """Use a trained model.
   python predict.py run=FOLDER input=FILE output=FILE  a file in, a file out
   python predict.py run=FOLDER input=FILE label=COLUMN score a file whose labels are known
   ... | python predict.py run=FOLDER                   standard input, a text a line
+  python predict.py run=FOLDER export=FOLDER           an ONNX graph, to use elsewhere
   python predict.py run=FOLDER explain=true "a text"   which words decided, in colours
 
 options:
@@ -32,6 +33,10 @@ options:
              go into the folder <output>-scores
   separator= of a CSV file; default: a comma, in .tsv files a tab
   encoding=  of a text file; default: utf-8
+  header=    false: a CSV file's first row is one like the others, and columns are named by their
+             numbers: text=0; the output has a header
+  export=    a folder to write model.onnx and reading.json to: the model for programs without this
+             one, and how they make its inputs of a text; needs pip install -e '.[export]'
   explain=   true: which words spoke for the class (blue) and against it (orange), by integrated
              gradients: they add up to its logit without that of unknown words; of a model with
              attention, where that lies; output=page.html: a page, of up to 1,000 texts
@@ -61,11 +66,14 @@ class Command:
     label: str | None = None
     separator: str | None = None
     encoding: str = "utf-8"
+    header: bool = True
+    export: str | None = None
     explain: bool = False
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
-OF_FILES = ("output", "text", "label", "separator", "encoding")
+ALONE = ("run", "export")
+OF_FILES = ("output", "text", "label", "separator", "encoding", "header")
 
 
 def parsed(arguments: Sequence[str]) -> Command:
@@ -86,13 +94,18 @@ def parsed(arguments: Sequence[str]) -> Command:
             texts.append(argument)
     if "run" not in words:
         raise UserError("run= is missing: name a run, as in run=outputs/…; --help shows more.")
+    if "export" in words and (others := [*(f"{w}=" for w in words if w not in ALONE), *texts]):
+        raise UserError(f"export= goes with run= alone: drop {others[0]}.")
     if texts and "input" in words:
         raise UserError("Texts and input= cannot go together: drop one.")
     explain = _explain(words)
     of_files = [word for word in OF_FILES if not (explain and word == "output")]
     if without := [word for word in words if word in of_files and "input" not in words]:
         raise UserError(f"{without[0]}= needs a file: give input= too.")
-    return Command(texts=tuple(texts), explain=explain, **words)
+    header = words.pop("header", "true")
+    if header not in ("true", "false"):
+        raise UserError(f"header={header} must be true or false.")
+    return Command(texts=tuple(texts), header=header == "true", explain=explain, **words)
 
 
 def _explain(words: dict[str, str]) -> bool:
@@ -136,6 +149,9 @@ def main(arguments: Sequence[str]) -> None:
     from seqtext.predict.predictor import Predictor
 
     quieten_lightning()
+    if command.export:
+        export(command.run, command.export)
+        return
     predictor = Predictor.of(command.run)
     if command.explain:
         from seqtext.predict.explaining import explain_texts
@@ -148,6 +164,15 @@ def main(arguments: Sequence[str]) -> None:
     else:
         for line in lines(sys.stdin.buffer):
             say(predictor, [line])
+
+
+def export(run: str, folder: str) -> None:
+    """Write the folder, and say what is in it."""
+    from seqtext.predict import export as to_folder
+    from seqtext.predict.saved import checkpoint_of, open_saved
+
+    for path in to_folder.export(open_saved(checkpoint_of(run)), folder):
+        print(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
 
 
 def lines(stream) -> Iterator[str]:

@@ -48,7 +48,9 @@ def explain_texts(predictor: Predictor, command: Command) -> None:
 
 def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
     if command.input:
-        source = Input(Path(command.input).expanduser(), command.separator, command.encoding)
+        source = Input(
+            Path(command.input).expanduser(), command.separator, command.encoding, command.header
+        )
         columns = text_columns(command.text, predictor.saved.reading.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))

@@ -21,7 +21,9 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     Raises:
         UserError: if the file cannot be read, or there is nothing to do with it.
     """
-    source = Input(Path(command.input).expanduser(), command.separator, command.encoding)
+    source = Input(
+        Path(command.input).expanduser(), command.separator, command.encoding, command.header
+    )
     target = command.output and Path(command.output).expanduser()
     if not target and not command.label:
         raise UserError("output= is missing: name the file to write, or score with label=.")

@@ -43,18 +43,25 @@ class Input:
         path: what its name ends in says the format
         separator: of a CSV file; None: a comma, in .tsv files a tab
         encoding: of a text file
+        header: the first row of a CSV file holds the columns' names; else "0", "1", … are
 
     Raises:
         UserError: if it is not there, or its format is not known.
     """
 
-    def __init__(self, path: Path, separator: str | None = None, encoding: str = "utf-8"):
+    def __init__(
+        self,
+        path: Path,
+        separator: str | None = None,
+        encoding: str = "utf-8",
+        header: bool = True,
+    ):
         if not path.is_file():
             what = "is a folder: name the file" if path.is_dir() else "is not there"
             raise UserError(f"input={path} {what}.")
         self.path, self.kind = path, kind_of(path, separator)
         self.separator = separator or SEPARATORS.get(self.kind, ",")
-        self.encoding = known_encoding(encoding)
+        self.encoding, self.header = known_encoding(encoding), header
 
     @cached_property
     def names(self) -> list[str]:
@@ -63,7 +70,8 @@ class Input:
             return list(next(json_blocks(self.path, self.encoding), [("", {})])[0][1])
         if self.kind in PARQUET:
             return next(parquet_blocks(self.path)).column_names
-        return csv_names(self.path, True, self.separator, self.encoding)
+        names = csv_names(self.path, self.header, self.separator, self.encoding)
+        return [str(name) for name in names]
 
     def blocks(self) -> Iterator[Block]:
         """All rows, some thousands at a time; at least one block, maybe of no rows.
@@ -76,7 +84,7 @@ class Input:
         elif self.kind in PARQUET:
             yield from parquet_blocks(self.path)
         else:
-            for block in csv_blocks(self.path, True, self.separator, self.encoding):
+            for block in csv_blocks(self.path, self.header, self.separator, self.encoding):
                 columns = [string_array(block[number]) for number in range(len(self.names))]
                 yield pa.table(columns, names=self.names)
 

@@ -1,0 +1,46 @@
+"""A program without seqtext that uses what `export=` wrote: all it knows is in the two files."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+
+def cleaned(text: str, operations: list[dict[str, str]]) -> str:
+    for step in operations:
+        if step["operation"] == "replace":
+            text = re.sub(step["pattern"], step["by"], text)
+        elif step["operation"] == "lower":
+            text = "".join(character.lower()[0] for character in text)
+        elif step["operation"] == "trim":
+            text = text.strip(step["characters"])
+        else:
+            raise NotImplementedError(step)
+    return text
+
+
+def ids_of(text: str, reading: dict) -> list[int]:
+    words = cleaned(text, reading["cleaning"]).split()
+    ids = [reading["vocabulary"].get(word, reading["unknown"]) for word in words]
+    if reading["length"] and reading["truncate"] == "head":
+        ids = ids[: reading["length"]]
+    elif reading["length"]:
+        ids = ids[-reading["length"] :]
+    return ids or reading["empty_text"]
+
+
+class Exported:
+    def __init__(self, folder: Path):
+        self.reading = json.loads((folder / "reading.json").read_text(encoding="utf-8"))
+        self.session = onnxruntime.InferenceSession(folder / self.reading["graph"])
+
+    def probabilities(self, texts: list[str], padding: int = 0) -> np.ndarray:
+        """[N] texts → [N, C]; of each text as much padding as the longest needs, and more."""
+        rows = [ids_of(text, self.reading) for text in texts]
+        lengths = np.array([len(row) for row in rows], np.int64)
+        ids = np.full((len(rows), lengths.max() + padding), self.reading["padding"], np.int64)
+        for number, row in enumerate(rows):
+            ids[number, : len(row)] = row
+        return self.session.run(["probabilities"], {"ids": ids, "lengths": lengths})[0]

@@ -20,12 +20,14 @@ def test_the_commands_of_the_readme(predict, finished):
     rows = [("a wonderful little film", "positive"), ("a bad one", "negative")]
     Path("more.csv").write_text(csv_of(rows))
     commands = re.findall(r"^python predict.py (.*)$", README, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 5
     for command in commands:
         arguments = shlex.split(command.replace("outputs/<run>", str(finished.path)), comments=True)
         status, _, error = predict(*arguments)
         assert status == 0, error
     assert "probability_positive" in Path("labels.csv").read_text()
+    assert "wonderful" in Path("why.html").read_text()
+    assert {path.name for path in Path("film").iterdir()} == {"model.onnx", "reading.json"}
 
 
 def test_the_python_of_the_readme(finished):

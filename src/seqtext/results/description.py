@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -123,6 +124,8 @@ def _word_figure(description: Description, which: str, meaning: str) -> Figure:
         axes.set_title(_drawn(one.name, NAME), fontsize=10, parse_math=False)
         axes.invert_yaxis()
         axes.tick_params(labelbottom=True)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         if not words:
             axes.text(0.5, 0.5, "no words", transform=axes.transAxes, ha="center")
     for axes in panels[len(classes) :]:

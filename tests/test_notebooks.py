@@ -37,7 +37,7 @@ def are_parameters(cell: NotebookNode) -> bool:
 
 def assignments(parameters: dict[str, Any]) -> str:
     """What is put behind the cell of parameters, as papermill does."""
-    return "\n".join(f"{name} = {str(value)!r}" for name, value in parameters.items())
+    return "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
 
 
 @pytest.fixture
@@ -218,12 +218,12 @@ def test_in_a_kernel(name, tmp_path, kaggle_dir):
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     small = f"dataset.dir={kaggle_dir} split.limit=null model.units=4 trainer.max_epochs=1"
     parameters = {
-        "01_look_at_the_data": {"folder": kaggle_dir},
-        "02_first_model": {"folder": kaggle_dir},
+        "01_look_at_the_data": {"folder": str(kaggle_dir)},
+        "02_first_model": {"folder": str(kaggle_dir), "rows": None},
     }.get(name, {"extra": f"{small} trainer=cpu"})
     book = nbformat.read(FOLDER / f"{name}.ipynb", 4)
     place = next(n for n, cell in enumerate(book.cells) if are_parameters(cell)) + 1
-    source = assignments({"root": tmp_path, **parameters})
+    source = assignments({"root": str(tmp_path), **parameters})
     book.cells.insert(place, nbformat.v4.new_code_cell(source))
     NotebookClient(book, timeout=200, resources={"metadata": {"path": str(FOLDER)}}).execute()
     kinds = {kind for c in book.cells for o in c.get("outputs", ()) for kind in o.get("data", ())}

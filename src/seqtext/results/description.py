@@ -73,7 +73,7 @@ def class_share_figure(description: Description) -> Figure:
     )
     axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
     axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
     figure.legend(loc="outside lower center", ncols=len(parts))
     _note(figure, _left_out(description, len(classes)))
     return figure

@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-
 from seqtext.data.cache import code_fingerprint
 from seqtext.data.datamodule import TextDataModule
-from seqtext.data.description import Description, describe
+from seqtext.data.description import WORDS, Description, describe
 from seqtext.results.description import description_figures, show_description
 from seqtext.results.folder import RunFolder, write_atomically
+from seqtext.results.pictures import png
 
 
 def show_data(data: TextDataModule, folder: RunFolder) -> None:
@@ -24,8 +23,8 @@ def show_data(data: TextDataModule, folder: RunFolder) -> None:
     print(f"Figures and description.json are in {folder.path}")
 
 
-def described(data: TextDataModule) -> Description:
-    """The numbers of a data set that is set up."""
+def described(data: TextDataModule, most_words: int = WORDS) -> Description:
+    """The numbers of a data set that is set up, with the first `most_words` of each class."""
     prepared = data.data
     return describe(
         texts=data.texts,
@@ -36,6 +35,7 @@ def described(data: TextDataModule) -> Description:
         parts=prepared.parts,
         words=data.vocabulary.words,
         class_names=data.class_names,
+        most_words=most_words,
     )
 
 
@@ -44,8 +44,7 @@ def pictures(data: TextDataModule) -> dict[str, bytes]:
 
     def draw(folder: Path) -> None:
         for name, figure in description_figures(described(data)).items():
-            FigureCanvasAgg(figure)
-            figure.savefig(folder / f"{name}.png", dpi=120)
+            (folder / f"{name}.png").write_bytes(png(figure))
 
     settings = {"data": data.data.key, "code": code_fingerprint(description_figures)}
     folder = data.cache.entry("pictures", settings, draw)

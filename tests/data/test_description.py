@@ -153,6 +153,16 @@ def test_known_share_and_vocabulary():
     assert found.known == 6 / 8  # the empty text is an unknown word
 
 
+def test_as_many_words_as_are_asked_for():
+    rows = invented(100)
+    few, many = (described(rows, most_words=most).classes for most in (3, 11))
+    for one, other in zip(few, many, strict=True):
+        assert len(one.frequent) == 3
+        assert list(one.frequent) == list(other.frequent)[:3]
+        assert len(other.frequent) == 11
+        assert list(one.telling) == list(other.telling)[:3]
+
+
 def test_other_parts_change_nothing():
     rows = invented(100)
     train, changed = list(range(50)), rows[:50] + [("plot " * 500, 1)] * 50

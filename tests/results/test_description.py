@@ -2,13 +2,19 @@
 
 import io
 import warnings
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from seqtext.data.description import ClassTexts, Description, Example, Lengths
+from seqtext.data.description import WORDS, ClassTexts, Description, Example, Lengths
 from seqtext.results import description as module
-from seqtext.results.description import description_figures, show_description
+from seqtext.results.description import (
+    description_figures,
+    frequent_word_figure,
+    show_description,
+)
+from seqtext.results.pictures import png
 
 EDGES = [0, 10, 20, 30, 500]
 
@@ -151,6 +157,28 @@ def test_telling_word_panels():
         assert [bar.get_width() for bar in axes.patches] == [9.87, 7.21]
         assert [label.get_text() for label in axes.get_yticklabels()] == [f"word{number}", "less"]
         assert axes.yaxis_inverted(), "the most telling word is on top"
+
+
+def test_frequent_word_panels():
+    figure = frequent_word_figure(invented(["winter", "summer"], [3000, 1000]))
+    for number, axes in enumerate(figure.axes):
+        assert [bar.get_width() for bar in axes.patches] == [900, 90]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["the", f"often{number}"]
+    assert png(figure).startswith(b"\x89PNG")
+
+
+def test_only_the_first_of_many_words_are_shown(printed):
+    many = {f"w{number}": 100.0 - number for number in range(30)}
+    description = invented(["winter"], [3000])
+    (one,) = description.classes
+    description = replace(description, classes=[replace(one, frequent=many, telling=many)])
+    (axes,) = description_figures(description)["telling_words"].axes
+    assert len(axes.patches) == WORDS
+    (axes,) = frequent_word_figure(description).axes
+    assert len(axes.patches) == WORDS
+    text = printed(description)
+    assert "w9" in text
+    assert "w10" not in text
 
 
 def test_many_classes():

@@ -16,7 +16,7 @@ from seqtext.data.vocabulary import SPECIAL, UNKNOWN
 
 SAMPLE = 20_000  # training texts whose original words are counted
 CLASSES = 20  # described one by one
-WORDS = 10  # of each class
+WORDS = 10  # of each class, that tables and figures show
 EXAMPLES = 3
 BINS = 40
 BLOCK_WORDS = 1 << 22  # counted at once: bounds memory at any number of texts
@@ -114,6 +114,7 @@ def describe(
     parts: Mapping[str, np.ndarray],
     words: Sequence[str],
     class_names: Sequence[str],
+    most_words: int = WORDS,
     seed: int = 0,
 ) -> Description:
     """Look at a data set. Original texts are sampled, token ids all counted, block by block.
@@ -126,6 +127,7 @@ def describe(
         labels: [rows] class numbers
         parts: sorted row numbers of each part; "train" has some
         words: of the vocabulary; words[k] has id k + 2
+        most_words: of each class, that are told
         seed: of the sample and the examples
     """
     rng = np.random.default_rng(seed)
@@ -139,7 +141,7 @@ def describe(
     shown = largest(rows["train"], CLASSES)
     counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL) + len(words))
     total = counts.sum(axis=0)
-    frequent, telling = _top_words(counts[:, len(SPECIAL) :], words)
+    frequent, telling = _top_words(counts[:, len(SPECIAL) :], words, most_words)
     return Description(
         class_names=list(class_names),
         rows={part: of_part.tolist() for part, of_part in rows.items()},
@@ -251,16 +253,17 @@ def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generat
 
 
 def _top_words(
-    counts: np.ndarray, words: Sequence[str]
+    counts: np.ndarray, words: Sequence[str], most: int
 ) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
     """The most frequent and the most telling words of every class but the last."""
     total = counts.sum(axis=0)
-    frequent = [_top(own, words) for own in counts[:-1]]
-    telling = [_top(log_odds(own, total - own, prior=total), words) for own in counts[:-1]]
+    frequent = [_top(own, words, most) for own in counts[:-1]]
+    surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
+    telling = [_top(scores, words, most) for scores in surely]
     return frequent, telling
 
 
-def _top(values: np.ndarray, words: Sequence[str]) -> dict:
+def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
     """The greatest positive values, with their words; of equal ones the more frequent word's."""
-    best = np.argsort(-values, kind="stable")[:WORDS]
+    best = np.argsort(-values, kind="stable")[:most]
     return {words[number]: values[number].item() for number in best if values[number] > 0}

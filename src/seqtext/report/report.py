@@ -106,7 +106,7 @@ def write_report(
         "report.csv": pd.concat([frame(s.dataset, s.groups, s.others) for s in sections]).to_csv(
             index=False
         ),
-        "differences.csv": pd.concat([_pairs(s) for s in sections]).to_csv(index=False),
+        "differences.csv": pd.concat([pairs(s) for s in sections]).to_csv(index=False),
         "report.tex": "\n\n".join(latex(s.table, f"{s.dataset}: {s.about()}") for s in sections)
         + "\n",
         "report.html": page(title, sections, unfinished),
@@ -135,7 +135,8 @@ def notes(section: Section) -> list[str]:
     return ["What others reported, and how:", "", *said, ""] if said else []
 
 
-def _pairs(section: Section) -> pd.DataFrame:
+def pairs(section: Section) -> pd.DataFrame:
+    """Every pair of groups in numbers: difference, interval, p values; see `Pair`."""
     labels = [group.label for group in section.groups]
     rows = [
         {

@@ -1,17 +1,19 @@
 """What a person sees of a data set before training: tables and pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from seqtext.data.description import ClassTexts, Description, Lengths, largest
+from seqtext.data.description import WORDS, ClassTexts, Description, Lengths, largest
 
 PANELS = 6  # classes in a figure with panels for each
 NAME, WORD, EXCERPT = 30, 18, 300  # characters of a class name, of a word, of an example
@@ -71,7 +73,7 @@ def class_share_figure(description: Description) -> Figure:
     )
     axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
     axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
     figure.legend(loc="outside lower center", ncols=len(parts))
     _note(figure, _left_out(description, len(classes)))
     return figure
@@ -98,23 +100,37 @@ def length_figure(description: Description) -> Figure:
 
 def telling_word_figure(description: Description) -> Figure:
     """The z-scores of the most telling words of each class."""
+    return _word_figure(description, "telling", "z-score of the log-odds against all other classes")
+
+
+def frequent_word_figure(description: Description) -> Figure:
+    """How often the most frequent words of each class stand in it."""
+    return _word_figure(description, "frequent", "times in the training texts of the class")
+
+
+def _word_figure(description: Description, which: str, meaning: str) -> Figure:
+    """A panel of bars for each class: its first words, by a field of `ClassTexts`."""
     classes = _most_frequent(description.classes)
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
     figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
-    panels = list(figure.subplots(lines, columns, sharex=True, squeeze=False).flat)
+    shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
+    panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
     for axes, one in zip(panels, classes, strict=False):
-        words = [_drawn(word, WORD) for word in one.telling]
-        axes.barh(range(len(words)), list(one.telling.values()), color=SHADES[0])
+        values = _first(getattr(one, which))
+        words = [_drawn(word, WORD) for word in values]
+        axes.barh(range(len(words)), list(values.values()), color=SHADES[0])
         axes.set_yticks(range(len(words)), words, parse_math=False)
         axes.set_title(_drawn(one.name, NAME), fontsize=10, parse_math=False)
         axes.invert_yaxis()
         axes.tick_params(labelbottom=True)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         if not words:
             axes.text(0.5, 0.5, "no words", transform=axes.transAxes, ha="center")
     for axes in panels[len(classes) :]:
         axes.remove()
-    figure.supxlabel("z-score of the log-odds against all other classes", fontsize=10)
+    figure.supxlabel(meaning, fontsize=10)
     _note(figure, _left_out(description, len(classes)))
     return figure
 
@@ -139,6 +155,10 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
 
 def _most_frequent(classes: Sequence[ClassTexts]) -> list[ClassTexts]:
     return [classes[i] for i in largest([one.after.rows for one in classes], PANELS)]
+
+
+def _first(words: Mapping[str, float]) -> dict[str, float]:
+    return dict(islice(words.items(), WORDS))
 
 
 def _left_out(description: Description, shown: int) -> str:
@@ -188,8 +208,9 @@ def _length_rows(description: Description) -> Iterator[list[str]]:
 def _word_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "most frequent", "most telling"]
     for one in description.classes:
-        frequent = ", ".join(_cut(word, NAME) for word in one.frequent)
-        telling = ", ".join(f"{_cut(word, NAME)} {z:.1f}" for word, z in one.telling.items())
+        telling = _first(one.telling)
+        frequent = ", ".join(_cut(word, NAME) for word in _first(one.frequent))
+        telling = ", ".join(f"{_cut(word, NAME)} {z:.1f}" for word, z in telling.items())
         yield [_cut(one.name, NAME), frequent, telling]
 
 

@@ -278,7 +278,7 @@ class TextDataModule(L.LightningDataModule):
             )
         else:
             sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
-        return self._loader(sampler)
+        return self._loader(sampler, self.place)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""
@@ -300,7 +300,7 @@ class TextDataModule(L.LightningDataModule):
         size = max(self.batch_size, EVALUATION_BATCH)
         return self._loader(SortedSampler(positions, texts.lengths, size, self.place))
 
-    def _loader(self, sampler: Sampler) -> BatchLoader:
+    def _loader(self, sampler: Sampler, place: Place = Place()) -> BatchLoader:  # noqa: B008
         if self._placed is None and self.trainer is not None:
             self._placed = placed(self.data.texts, self.trainer.strategy.root_device)
-        return BatchLoader(self._placed or self.data.texts, sampler, self.place)
+        return BatchLoader(self._placed or self.data.texts, sampler, place)

@@ -60,6 +60,7 @@ SHAPES = [
     Shape(nn.LSTM, 100, inputs=50, batch=32, steps=250, tuned=True, recurrent_dropout=0.2),
     Shape(nn.RNN, 100, inputs=50, batch=32, steps=250, tuned=True),
     Shape(nn.LSTM, 256, inputs=88, batch=256, steps=37, layers=2, bidirectional=True),
+    Shape(nn.LSTM, 512, inputs=88, batch=256, steps=37, layers=2, bidirectional=True),
     Shape(nn.LSTM, 32, inputs=50, batch=32, steps=40, tuned=True),
     Shape(nn.GRU, 8, inputs=100, batch=32, steps=60, tuned=True),
 ]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.head import BatchNorm
-from seqtext.models.pooling import max_over_time, padding_mask
+from seqtext.models.pooling import max_over_time, maximum, padding_mask
 from seqtext.models.recurrent import variational_dropout
 from seqtext.models.starting import Init, start_layer
 from seqtext.options import Count, Rate, UserError, checked
@@ -139,5 +139,5 @@ def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tens
     states = states.masked_fill(mask[..., None], -torch.inf)
     groups = (states.shape[1] + pool - 1) // pool
     states = F.pad(states, (0, 0, 0, pool - 1), value=-torch.inf)[:, : groups * pool]
-    largest = states.unflatten(1, (groups, pool)).amax(dim=2)
+    largest = maximum(states.unflatten(1, (groups, pool)), 2)
     return largest, (lengths + pool - 1) // pool

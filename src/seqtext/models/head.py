@@ -10,16 +10,6 @@ from seqtext.models.starting import Init, start_layer
 from seqtext.processes import summed
 
 
-def moments(rows: Tensor) -> tuple[int, Tensor, Tensor]:
-    """Count, variances [D] and means [D] of rows [N, D], of all processes of a run together."""
-    if not distributed.is_initialized():
-        return len(rows), *torch.var_mean(rows, dim=0, correction=0)
-    totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
-    mean = totals[:-1] / totals[-1]
-    variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
-    return int(totals[-1]), variance, mean
-
-
 class BatchNorm(nn.BatchNorm1d):
     """Ioffe and Szegedy, 2015, with Keras' constants; one row alone is scaled as in evaluation.
 
@@ -32,21 +22,37 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, rows: Tensor) -> Tensor:
         """[N, D] → [N, D]"""
         rows = rows.to(self.weight.dtype)
-        variance, mean = self.running_var, self.running_mean
-        if self.training:
-            count, *found = moments(rows)
-            if count > 1:
-                variance, mean = found
-                self._remember(mean.detach(), variance.detach())
-        return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
+        if self.training and distributed.is_initialized():
+            return self._of_all_processes(rows)
+        if self.training and len(rows) > 1:
+            options = None, None, True, self.momentum, self.eps
+            normal, mean, scale = torch.native_batch_norm(rows, self.weight, self.bias, *options)
+            self._remember(mean, scale**-2 - self.eps)
+            return normal
+        return self._by(self.running_mean, self.running_var, rows)
 
     def of_words(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, T, D] by the words' means and variances; zeros where there is no word."""
-        words = ~padding_mask(lengths, states.shape[1])
+        mask = padding_mask(lengths, states.shape[1])
         if not self.training:  # by known moments: no word matters to another
-            return self(states).masked_fill(~words[..., None], 0)
-        normal = self(states[words])  # [words, D]
-        return states.new_zeros(states.shape, dtype=normal.dtype).index_put((words,), normal)
+            return self(states).masked_fill(mask[..., None], 0)
+        words = (~mask).flatten().nonzero().squeeze(1)
+        rows = states.flatten(0, 1)  # [B T, D]
+        normal = self(rows.index_select(0, words))
+        nothing = normal.new_zeros(rows.shape)
+        return nothing.index_copy(0, words, normal).view_as(states)
+
+    def _of_all_processes(self, rows: Tensor) -> Tensor:
+        totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
+        if totals[-1] < 2:
+            return self._by(self.running_mean, self.running_var, rows)
+        mean = totals[:-1] / totals[-1]
+        variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
+        self._remember(mean.detach(), variance.detach())
+        return self._by(mean, variance, rows)
+
+    def _by(self, mean: Tensor, variance: Tensor, rows: Tensor) -> Tensor:
+        return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         self.running_mean.lerp_(mean, self.momentum)

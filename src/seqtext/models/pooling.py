@@ -4,6 +4,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from seqtext.data.vocabulary import PAD
@@ -21,7 +22,31 @@ def padding_mask(lengths: Tensor, steps: int) -> Tensor:
 def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     """[B, T, D] → [B, D], the largest value of each feature."""
     mask = padding_mask(lengths, states.shape[1])
-    return states.masked_fill(mask[..., None], -torch.inf).amax(dim=1)
+    return maximum(states.masked_fill(mask[..., None], -torch.inf), 1)
+
+
+def maximum(states: Tensor, dim: int) -> Tensor:
+    """As `Tensor.amax`: where several are the largest, each gets its share of the gradient."""
+    return _Maximum.apply(states, dim) if states.requires_grad else states.amax(dim)
+
+
+class _Maximum(torch.autograd.Function):
+    """amax's own backward counts the largest in integers, and takes some times as long."""
+
+    @staticmethod
+    def forward(ctx, states: Tensor, dim: int) -> Tensor:
+        largest = states.amax(dim, keepdim=True)
+        ctx.save_for_backward(states, largest)
+        ctx.dim = dim
+        return largest.squeeze(dim)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        states, largest = ctx.saved_tensors
+        here = (states == largest).to(gradient.dtype)
+        share = gradient.unsqueeze(ctx.dim) / here.sum(ctx.dim, keepdim=True)
+        return here.mul_(share), None
 
 
 def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:

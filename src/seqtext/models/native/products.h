@@ -20,6 +20,7 @@ constexpr int VECTOR_BYTES = 16, TILE_ROWS = 6;
 #endif
 template <class T> constexpr int LANES = VECTOR_BYTES / sizeof(T);
 template <class T> constexpr int PANEL = 2 * LANES<T>;
+constexpr Int DEPTH = 128;  // of a panel's part that stays in the nearest cache
 
 template <class T> struct Buffer {  // zeros, where vectors like to begin
     explicit Buffer(Int size) {
@@ -33,7 +34,10 @@ template <class T> struct Buffer {  // zeros, where vectors like to begin
     std::unique_ptr<T, Free> data;
 };
 
-template <class T> struct Left { const T *data; Int row, column; };  // how far to the next one
+template <class T> struct Left {
+    const T *data;
+    Int row, column, tile;  // how far to the next one, and to the next TILE_ROWS rows
+};
 template <class T> struct Line { const T *data; Int step; const T *scale; };  // zeros where null
 
 template <class T> Int panels(Int columns) { return (columns + PANEL<T> - 1) / PANEL<T>; }
@@ -51,12 +55,26 @@ template <class T, class Lines> void pack(T *to, Int depth, Int first, Int colum
     }
 }
 
+// A left-hand matrix, tile by tile: where rows are neighbours in memory, and columns far apart.
+template <class T> Left<T> pack_left(T *to, const T *from, Int rows, Int depth, Int column) {
+    for (Int r = 0; r < rows; r += TILE_ROWS) {
+        const Int height = std::min<Int>(TILE_ROWS, rows - r);
+        T *part = to + r * depth;
+        for (Int k = 0; k < depth; ++k, part += TILE_ROWS)
+            for (Int i = 0; i < height; ++i) part[i] = from[k * column + r + i];
+    }
+    return {to, 1, TILE_ROWS, TILE_ROWS * depth};
+}
+
 template <class T> struct Out { T *data; Int row, width; bool add; };  // what is beyond width stays
 
 template <class T, int ROWS, int VECTORS>
 void tile(Left<T> a, Int depth, const T *panel, Out<T> out) {
     typedef T V __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
     V sum[ROWS][VECTORS] = {};
+    for (int r = 0; r < ROWS; ++r)
+        for (int v = 0; v < VECTORS; ++v)
+            __builtin_prefetch(out.data + r * out.row + v * LANES<T>, 1);
     for (Int k = 0; k < depth; ++k, panel += PANEL<T>, a.data += a.column)
 #pragma GCC unroll 8
         for (int r = 0; r < ROWS; ++r)
@@ -82,7 +100,7 @@ void tile(Left<T> a, Int depth, const T *panel, Out<T> out) {
 // A panel's columns of out: a · panel, or that added
 template <class T, int ROWS = TILE_ROWS>
 void multiply(Left<T> a, Int rows, Int depth, const T *panel, Out<T> out) {
-    for (; rows >= ROWS; rows -= ROWS, a.data += ROWS * a.row, out.data += ROWS * out.row)
+    for (; rows >= ROWS; rows -= ROWS, a.data += a.tile, out.data += ROWS * out.row)
         if (out.width > LANES<T>) tile<T, ROWS, 2>(a, depth, panel, out);
         else tile<T, ROWS, 1>(a, depth, panel, out);
     if constexpr (ROWS > 1) multiply<T, ROWS - 1>(a, rows, depth, panel, out);
@@ -112,7 +130,12 @@ template <class T> struct Packed {
     void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int group, Int row) const {
         const T *panel = data;
         for (Int g = 0; g < groups; ++g, a += a_group, out += group)
-            for (Int j = 0; j < columns; j += PANEL<T>, panel += PANEL<T> * depth)
-                multiply<T>({a, a_row, 1}, rows, depth, panel, {out + j, row, columns - j, false});
+            for (Int j = 0; j < columns; j += PANEL<T>)
+                for (Int k = 0; k < depth; k += DEPTH) {
+                    const Int part = std::min(DEPTH, depth - k);
+                    multiply<T>({a + k, a_row, 1, TILE_ROWS * a_row}, rows, part, panel,
+                                {out + j, row, columns - j, k > 0});
+                    panel += PANEL<T> * part;
+                }
     }
 };

@@ -159,14 +159,16 @@ template <class T, class Cell> struct Texts {  // those of one thread
     template <class Lines>
     void gather(T *out, const T *change, Int parts, Int columns, Int steps, Lines lines) const {
         const Int rows = gates / parts, depth = steps * count;
-        Buffer<T> panel(depth * PANEL<T>);
-        for (Int g = 0; g < parts; ++g)
+        Buffer<T> panel(depth * PANEL<T>), left((rows + TILE_ROWS) * depth);
+        for (Int g = 0; g < parts; ++g) {
+            const Left<T> a = pack_left(left + 0, change + g * rows, rows, depth, changes);
             for (Int j = 0; j < columns; j += PANEL<T>) {
                 pack(panel + 0, depth, j, columns,
                      [&](Int k) { return lines(g, k / count, k % count); });
-                multiply<T>({change + g * rows, 1, changes}, rows, depth, panel,
+                multiply<T>(a, rows, depth, panel,
                             {out + g * rows * columns + j, columns, columns - j, true});
             }
+        }
     }
 };
 

@@ -173,9 +173,9 @@ class Ours:
 
 def settings_of(options: Sequence[str]) -> dict[str, Any]:
     """What these options of train.py mean."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+    with initialize_config_dir(str(ROOT / "conf")):
         config = compose("config", list(options))
-    return OmegaConf.to_container(config, resolve=False)
+    return OmegaConf.to_container(config, resolve=True)
 
 
 def products_per_second(rounds: int = 9) -> float:

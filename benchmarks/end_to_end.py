@@ -37,11 +37,10 @@ STUDIES = {  # options of train.py
 
 
 class Told(NamedTuple):
-    """Seconds of the work and of the whole command, and the test accuracy."""
+    """Seconds of the work, and of the whole command."""
 
     work: float
     command: float
-    accuracy: float
 
 
 def timed(command: list[str], said: str, threads: int) -> tuple[str, float]:
@@ -63,7 +62,7 @@ def ours(options: list[str], folder: Path, threads: int) -> Told:
         command = [sys.executable, "train.py", *options, *places, "hydra.mode=RUN"]
         _, seconds = timed([*command, "trainer=cpu", "trainer.max_epochs=1"], "", threads)
         metrics = json.loads(Path(scratch, "run", "metrics.json").read_text())
-    return Told(metrics["seconds"]["total"], seconds, metrics["test"]["accuracy"])
+    return Told(metrics["seconds"]["total"], seconds)
 
 
 def theirs(python: Path, options: list[str], name: str, folder: Path, threads: int) -> Told:
@@ -71,7 +70,7 @@ def theirs(python: Path, options: list[str], name: str, folder: Path, threads: i
     script = Path(__file__).with_name("keras_study.py")
     said, seconds = timed([str(python), str(script)], json.dumps(asked), threads)
     answer = json.loads(said.splitlines()[-1])
-    return Told(answer["seconds"], seconds, answer["accuracy"])
+    return Told(answer["seconds"], seconds)
 
 
 def line(name: str, network: str, ways: list[Callable[[], Told]], rounds: int) -> str:
@@ -84,8 +83,7 @@ def line(name: str, network: str, ways: list[Callable[[], Told]], rounds: int) -
         ratios = [keras / own for own, keras in pairs]
         cells += [f"{seconds:.1f}" for seconds in middle]
         cells.append(f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})")
-    accuracy = [statistics.median(told.accuracy for told in c) for c in zip(*times, strict=True)]
-    return f"| {name}: {network} | {' | '.join(cells)} | {accuracy[0]:.3f}, {accuracy[1]:.3f} |"
+    return f"| {name}: {network} | {' | '.join(cells)} |"
 
 
 def main() -> None:

@@ -92,16 +92,15 @@ def recur(
     }
     weights = weight, cell.weight_hh_l0, bias, cell.bias_hh_l0
     lengths = lengths.clamp(0, inputs.shape[1])
-    return _Recurrence.apply(
-        inputs, *weights, lengths, input_mask, mask, KINDS[type(cell)], numbers
-    )
+    saved = kind.saved if torch.is_grad_enabled() else 0
+    return _Recurrence.apply(inputs, *weights, lengths, input_mask, mask, saved, numbers)
 
 
 class _Recurrence(torch.autograd.Function):
     """The states of all steps; each thread adds up its own gradient of the weights."""
 
     @staticmethod
-    def forward(ctx, x, w_ih, w_hh, b_ih, b_hh, lengths, input_mask, mask, kind, numbers):
+    def forward(ctx, x, w_ih, w_hh, b_ih, b_hh, lengths, input_mask, mask, saved, numbers):
         """x [B, T, E], lengths [B], masks [G, B, E] and [G, B, U] → states [B, T, U]"""
         states = x.new_empty(*x.shape[:2], numbers["units"])
         tensors = {
@@ -111,12 +110,12 @@ class _Recurrence(torch.autograd.Function):
             "input_mask": None if input_mask is None else input_mask.to(x.dtype),
             "mask": None if mask is None else mask.to(x.dtype),
             "states": states,
-            "saved": x.new_empty(*x.shape[:2], kind.saved * numbers["units"]),
+            "saved": x.new_empty(*x.shape[:2], saved * numbers["units"]) if saved else None,
         }
         tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
         _run(x.dtype, numbers, tensors, back=False)
         ctx.save_for_backward(*tensors.values())
-        ctx.names, ctx.kind, ctx.numbers = list(tensors), kind, numbers
+        ctx.names, ctx.numbers = list(tensors), numbers
         return states
 
     @staticmethod

@@ -18,7 +18,7 @@ template <class T> struct Call {
     const T *x;                            // [B, S, E]
     const T *w_ih, *w_hh, *b_ih, *b_hh;    // [G U, E], [G U, U], [G U], [G U]
     const T *input_mask, *mask;            // [G, B, E] and [G, B, U], or null
-    T *states, *saved;                     // [B, S, U], [B, S, SAVED U]
+    T *states, *saved;                     // [B, S, U]; [B, S, SAVED U], or null: no way back
     const T *gradient;                     // [B, S, U]; from here on, backward only
     T *d_x;                                // [B, S, E], or null
     T *d_w_ih, *d_w_hh, *d_b_ih, *d_b_hh;  // as the weights, of each thread; they come as zeros

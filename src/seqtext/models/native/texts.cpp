@@ -68,7 +68,7 @@ template <class T, class Cell> struct Texts {  // those of one thread
     void forward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
         Buffer<T> state(count * U), carry(count * U);
         Buffer<T> read(input_groups * count * E), from_inputs(count * gates);
-        Buffer<T> seen(groups * count * U), from_states(count * gates);
+        Buffer<T> seen(groups * count * U), from_states(count * gates), unsaved(saved);
         for (Int step = 0, steps = longest(); step < steps; ++step) {
             for (Int g = 0; g < input_groups; ++g)
                 for (Int i = 0; i < count; ++i)
@@ -82,12 +82,12 @@ template <class T, class Cell> struct Texts {  // those of one thread
                 const Int now = row(i, step);
                 T *h = state + i * U;
                 if (has(i, step + 1)) {
-                    prefetch<true>(c.saved + row(i, step + 1) * saved, saved);
+                    if (c.saved) prefetch<true>(c.saved + row(i, step + 1) * saved, saved);
                     prefetch<true>(c.states + row(i, step + 1) * U, U);
                     prefetch<false>(c.x + row(i, step + 1) * E, E);
                 }
                 Cell::forward(c, gate(from_inputs, input_groups, i), gate(from_states, groups, i),
-                              c.saved + now * saved, h, carry + i * U);
+                              c.saved ? c.saved + now * saved : unsaved + 0, h, carry + i * U);
                 std::copy(h, h + U, c.states + now * U);
                 for (Int g = 0; g < groups; ++g)
                     scaled(h, factors(c.mask, g, i, U), U, seen + (g * count + i) * U);

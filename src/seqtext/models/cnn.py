@@ -120,21 +120,27 @@ class KimCNN(TextClassifier):
         return self.logits(torch.cat(features, dim=1))
 
 
-def convolution(inputs: int, filters: int, width: int, init: Init) -> nn.Conv1d:
-    """Over time."""
-    return start_layer(nn.Conv1d(inputs, filters, width), init)
+class Convolution(nn.Conv1d):
+    """Over time: [B, T, D] → [B, T - width + 1, filters]."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        # As pictures of one line, whose channels stand together in memory: so no layout changes.
+        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        pictures = F.conv2d(states.transpose(1, 2).unsqueeze(2), weight, self.bias)
+        return pictures.squeeze(2).transpose(1, 2)
 
 
-def convolved(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
+def convolution(inputs: int, filters: int, width: int, init: Init) -> Convolution:
+    """With its starting values."""
+    return start_layer(Convolution(inputs, filters, width), init)
+
+
+def convolved(layer: Convolution, states: Tensor, lengths: Tensor) -> Tensor:
     """[B, T, D] → [B, T, filters]; beyond a text's end the filters read zeros."""
     mask = padding_mask(lengths, states.shape[1])
     around = layer.kernel_size[0] - 1
     states = states.masked_fill(mask[..., None], 0)
-    states = F.pad(states, (0, 0, around // 2, around - around // 2))
-    # As pictures of one line, whose channels stand together in memory: so no layout changes.
-    weight = layer.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    pictures = F.conv2d(states.transpose(1, 2).unsqueeze(2), weight, layer.bias)
-    return pictures.squeeze(2).transpose(1, 2)
+    return layer(F.pad(states, (0, 0, around // 2, around - around // 2)))
 
 
 def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ SIZES = [  # texts, steps, inputs, units
     (5, 9, 3, 33),
     (19, 4, 40, 8),
     (2, 300, 1, 3),  # more steps than are gathered at once
+    (9, 3, 300, 150),  # deeper than the part of a product that is done at once
 ]
 
 
@@ -89,6 +90,17 @@ def check(case: Case, **options) -> None:
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_sizes(kind, sizes, dtype, reverse):
     check(Case(kind, *sizes, dtype=dtype), reverse=reverse)
+
+
+def test_without_gradients_nothing_is_kept_and_the_states_are_the_same(kind, monkeypatch):
+    case, kept = Case(kind), []
+    run = fused._run
+    monkeypatch.setattr(fused, "_run", lambda *a, **k: kept.append(a[2]["saved"]) or run(*a, **k))
+    with torch.no_grad():
+        states = cells.recur(case.cell, case.x, case.lengths)
+    assert kept == [None]
+    words = torch.arange(states.shape[1]) < case.lengths[:, None]
+    assert torch.equal(states * words[..., None], case.results(cells.recur)[0].detach())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

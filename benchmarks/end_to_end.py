@@ -94,10 +94,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="data sets whose names hold this")
     parser.add_argument("--keras", type=Path, default=KERAS)
     given = parser.parse_args()
-    print(
-        "| one epoch | ours, s | Keras | ratio | whole command, ours | Keras | ratio | accuracy |"
-    )
-    print("|---|---|---|---|---|---|---|---|")
+    print("| one epoch | ours, s | Keras, s | ratio | command, ours, s | Keras, s | ratio |")
+    print("|---|---|---|---|---|---|---|")
     for name, (network, options) in STUDIES.items():
         folder, chosen = given.folder.absolute() / name, options.split()
         if given.only in name and folder.is_dir():

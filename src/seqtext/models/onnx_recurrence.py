@@ -4,6 +4,7 @@ ONNX has an operator for each, which knows some of the activations. With others 
 the body of its `Scan`. Here is what torch.export sees of them; nothing is computed.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -48,23 +49,23 @@ def recur(
 ) -> Tensor:
     """As `cells.recur`; states behind a text's end are zero."""
     inputs = inputs.transpose(0, 1)  # [T, B, E]
-    form = _operator if {activation, recurrent_activation} <= {*FUNCTIONS} else _scanned
-    return form(cell, inputs, lengths, activation, recurrent_activation, reverse).transpose(0, 1)
+    if {activation, recurrent_activation} <= {*FUNCTIONS}:
+        attributes = operator_attributes(cell, activation, recurrent_activation, reverse)
+        states = _operator(cell, inputs, lengths, attributes)
+    else:
+        functions = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+        states = _scanned(cell, inputs, lengths, functions, reverse)
+    return states.transpose(0, 1)
 
 
 def _operator(
-    cell: nn.RNNBase,
-    inputs: Tensor,
-    lengths: Tensor,
-    activation: str,
-    recurrent_activation: str,
-    reverse: bool,
+    cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, attributes: dict[str, Any]
 ) -> Tensor:
     """[T, B, E] → [T, B, U]"""
     states = torch.onnx.ops.symbolic(
         type(cell).__name__,
         [inputs, *operator_weights(cell), lengths.int()],
-        operator_attributes(cell, activation, recurrent_activation, reverse),
+        attributes,
         dtype=inputs.dtype,
         shape=[inputs.shape[0], 1, inputs.shape[1], cell.hidden_size],
     )
@@ -104,14 +105,16 @@ def _scanned(
     cell: nn.RNNBase,
     inputs: Tensor,
     lengths: Tensor,
-    activation: str,
-    recurrent_activation: str,
+    functions: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
     reverse: bool,
 ) -> Tensor:
-    """[T, B, E] → [T, B, U] step by step; a text's state is zero before its first word is read."""
+    """[T, B, E] → [T, B, U] step by step; a text's state is zero before its first word is read.
+
+    Args:
+        functions: of the candidate and of the gates
+    """
     from torch._higher_order_ops.scan import scan  # it has no public name yet
 
-    functions = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
     gates, step = len(ORDER[type(cell)]), STEP[type(cell)]
     recurrent, bias = cell.weight_hh_l0, cell.bias_hh_l0
     is_word = ~padding_mask(lengths, inputs.shape[0]).t()[..., None]  # [T, B, 1]

@@ -12,10 +12,9 @@ from rich.progress import track
 from seqtext.options import UserError
 from seqtext.predict.command import Command, lines
 from seqtext.predict.explain import Explanation, explain
-from seqtext.predict.files import text_columns
+from seqtext.predict.files import source_of, text_columns
 from seqtext.predict.page import page
 from seqtext.predict.predictor import Predictor
-from seqtext.predict.rows import Input
 from seqtext.predict.shown import Terminal
 from seqtext.results.folder import write_atomically
 
@@ -48,9 +47,7 @@ def explain_texts(predictor: Predictor, command: Command) -> None:
 
 def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
     if command.input:
-        source = Input(
-            Path(command.input).expanduser(), command.separator, command.encoding, command.header
-        )
+        source = source_of(command)
         columns = text_columns(command.text, predictor.saved.reading.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))

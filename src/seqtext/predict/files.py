@@ -21,9 +21,7 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     Raises:
         UserError: if the file cannot be read, or there is nothing to do with it.
     """
-    source = Input(
-        Path(command.input).expanduser(), command.separator, command.encoding, command.header
-    )
+    source = source_of(command)
     target = command.output and Path(command.output).expanduser()
     if not target and not command.label:
         raise UserError("output= is missing: name the file to write, or score with label=.")
@@ -49,6 +47,16 @@ def predict_file(predictor: Predictor, command: Command) -> None:
             folder = scores_folder(target)
             write_scores(predictions, folder, title)
             print(f"Scores and figures are in {folder}")
+
+
+def source_of(command: Command) -> Input:
+    """The file that the command line names.
+
+    Raises:
+        UserError: if it is not there, or its format is not known.
+    """
+    path = Path(command.input).expanduser()
+    return Input(path, command.separator, command.encoding, command.header)
 
 
 def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -> list[str]:

@@ -140,6 +140,14 @@ def test_killed_before_the_first_checkpoint(train, small, tmp_path, unbroken, mo
 LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.dropout=0.3")
 
 
+@pytest.fixture
+def heard():
+    """Ctrl-C is, even where the tests run in a shell's background, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def started(small, folder: RunFolder, tmp_path) -> subprocess.Popen:
     """A run of some seconds in a process of its own, after its first checkpoint."""
     with (tmp_path / "terminal.txt").open("w") as terminal:
@@ -169,6 +177,7 @@ def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
     assert "units: 8" in (moved.path / ".hydra" / "config.yaml").read_text()
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):
     folder = RunFolder(tmp_path / "broken")

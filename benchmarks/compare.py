@@ -161,9 +161,9 @@ class Ours:
             inner = 2 if frozen and cell in reads_vectors else 3  # no gradient of frozen vectors
             weights = inner * cell.weight_ih_l0.numel() + 3 * cell.weight_hh_l0.numel()
             total += 2 * texts * self.row.words * weights
-        for number, layer in enumerate(getattr(self.model, "convolutions", [])):
+        for number, block in enumerate(getattr(self.model, "blocks", [])):
             words = self.row.words // self.settings["model"]["pool"] ** number
-            total += 6 * texts * words * layer.weight.numel()
+            total += 6 * texts * words * block.convolution.weight.numel()
         for name, layer in self.model.named_modules():
             if isinstance(layer, nn.Linear):
                 each = self.row.words if name.startswith("attention") else 1

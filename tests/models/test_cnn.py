@@ -46,7 +46,7 @@ def test_shapes(corner, classes):
 def test_padding_changes_nothing(corner):
     kind, options = corner
     model = model_of(kind, **options)
-    for norm in getattr(model, "norms", []):  # as after some training
+    for norm in (block.norm for block in model.blocks if block.norm):  # as after some training
         norm.running_mean.uniform_(-1, 1)
         norm.running_var.uniform_(0.5, 2)
     assert_padding_changes_nothing(model)
@@ -77,14 +77,13 @@ def test_training_on_one_word_alone():
     logits = model(*texts([1]))
     logits.sum().backward()
     assert logits.isfinite().all()
-    assert model.norms[0].running_mean.tolist() == [0] * 4
+    assert model.blocks[0].norm.running_mean.tolist() == [0] * 4
     assert all(p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_pooling_keeps_a_rest():
     states = torch.arange(14.0).view(2, 7, 1)
-    pooled, lengths = max_pooled(states, torch.tensor([7, 3]), 2)
-    assert lengths.tolist() == [4, 2]
+    pooled = max_pooled(states, torch.tensor([7, 3]), 2)
     assert pooled[..., 0].tolist() == [[1, 3, 5, 6], [8, 9, -torch.inf, -torch.inf]]
 
 
@@ -93,7 +92,7 @@ def test_filters_start_as_asked(kind):
     spreads = {}
     for init in ("keras", "he_normal", "torch"):
         torch.manual_seed(0)
-        layer = kind(LearnedEmbedding(10, 50), init=init).convolutions[0]
+        layer = kind(LearnedEmbedding(10, 50), init=init).blocks[0].convolution
         out, *window = layer.weight.shape
         inputs = window[0] * window[1]
         spreads[init] = layer.weight.std().item() / (2 / inputs) ** 0.5
@@ -132,14 +131,14 @@ def keras_norm(norm: BatchNorm):
 def test_cnn_equals_keras(length, training):
     """Texts of one length, without padding; with batch statistics and with running ones."""
     model = model_of(CNN, **SMALL).train(training)
-    for norm in model.norms:
-        norm.running_mean.uniform_(-1, 1)
-        norm.running_var.uniform_(0.5, 2)
+    for block in model.blocks:
+        block.norm.running_mean.uniform_(-1, 1)
+        block.norm.running_var.uniform_(0.5, 2)
     ids, lengths = texts([length] * 4)
     states = model.embedding(ids).detach()
-    for layer, norm in zip(model.convolutions, model.norms, strict=True):
-        states = keras_convolution(layer)(states).relu()
-        states = keras_norm(norm)(states, training=training)
+    for block in model.blocks:
+        states = keras_convolution(block.convolution)(states).relu()
+        states = keras_norm(block.norm)(states, training=training)
         states = keras.layers.MaxPooling1D(2, padding="same")(states)
     expected = model.output(keras.layers.GlobalMaxPooling1D()(states)).squeeze(1)
     torch.testing.assert_close(model(ids, lengths), expected, atol=1e-4, rtol=1e-4)
@@ -151,8 +150,8 @@ def test_kim_equals_keras(length):
     ids, lengths = texts([length] * 3)
     vectors = model.embedding(ids).detach()
     pooled = [
-        keras.layers.GlobalMaxPooling1D()(keras_convolution(layer)(vectors).relu())
-        for layer in model.convolutions
+        keras.layers.GlobalMaxPooling1D()(keras_convolution(block.convolution)(vectors).relu())
+        for block in model.blocks
     ]
     expected = model.output(torch.cat(pooled, dim=1)).squeeze(1)
     torch.testing.assert_close(model(ids, lengths), expected, atol=1e-5, rtol=1e-5)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from seqtext.models import cells, compiled, fused
+from seqtext.models.cnn import CNN, KimCNN
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import GRU
 
@@ -39,7 +40,7 @@ def test_compiles_once(fresh, caplog):
     caplog.set_level(logging.INFO)
     assert [fresh().seven() for _ in range(2)] == [7, 7]
     assert [record.message for record in caplog.records] == [
-        "Compiling the recurrences, once on this machine."
+        "Compiling the recurrences and convolutions, once on this machine."
     ]
     (compiled.SOURCES / "texts.cpp").write_text('extern "C" int seven() { return 8; }\n')
     assert fresh().seven() == 8
@@ -84,15 +85,16 @@ def test_without_it_one_line_says_so(fresh, trouble, monkeypatch, caplog):
     trouble(monkeypatch)
     assert fresh() is None
     (line,) = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
-    assert line.startswith("On a CPU, recurrences run on torch's own operators, slower: ")
+    assert line.startswith("On a CPU, models run on torch's own operators, slower: ")
     assert "\n" not in line
 
 
-def test_compiled_before_training(monkeypatch):
+@pytest.mark.parametrize("kind", [GRU, CNN, KimCNN])
+def test_compiled_before_training(kind, monkeypatch):
     """A model asks for it when it is made: the seconds do not count as training."""
     asked = []
-    monkeypatch.setattr("seqtext.models.recurrent.library", lambda: asked.append(1))
-    GRU(LearnedEmbedding(10), units=3, layers=2)
+    monkeypatch.setattr(sys.modules[kind.__module__], "library", lambda: asked.append(1))
+    kind(LearnedEmbedding(10))
     assert asked
 
 

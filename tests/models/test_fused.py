@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from seqtext.models import cells, fused, plain
 from seqtext.models.activations import ACTIVATIONS
+from seqtext.models.compiled import library
 
-pytestmark = pytest.mark.skipif(not fused.library(), reason="There is no compiled operator here.")
+pytestmark = pytest.mark.skipif(not library(), reason="There is no compiled operator here.")
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SIZES = [  # texts, steps, inputs, units
     (1, 1, 1, 1),
@@ -94,8 +95,10 @@ def test_sizes(kind, sizes, dtype, reverse):
 
 def test_without_gradients_nothing_is_kept_and_the_states_are_the_same(kind, monkeypatch):
     case, kept = Case(kind), []
-    run = fused._run
-    monkeypatch.setattr(fused, "_run", lambda *a, **k: kept.append(a[2]["saved"]) or run(*a, **k))
+    run = fused._Recursion.run
+    monkeypatch.setattr(
+        fused._Recursion, "run", lambda *given: kept.append(given[3]["saved"]) or run(*given)
+    )
     with torch.no_grad():
         states = cells.recur(case.cell, case.x, case.lengths)
     assert kept == [None]

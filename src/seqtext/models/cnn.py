@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.models import fused_block
 from seqtext.models.classifier import TextClassifier
+from seqtext.models.compiled import library
 from seqtext.models.head import BatchNorm
 from seqtext.models.pooling import max_over_time, maximum, padding_mask
 from seqtext.models.recurrent import variational_dropout
@@ -56,22 +58,20 @@ class CNN(TextClassifier):
             )
         super().__init__(embedding, classes, features=filters[-1], **head)
         inputs = [embedding.embedding_dim, *filters]
-        self.convolutions = nn.ModuleList(
-            convolution(*sizes, self.init) for sizes in zip(inputs, filters, widths, strict=False)
+        pools = [pool] * (len(filters) - 1) + [None]
+        self.blocks = nn.ModuleList(
+            Block(*sizes, batch_norm, self.init)
+            for sizes in zip(inputs[:-1], filters, widths, pools, strict=True)
         )
-        self.norms = nn.ModuleList(map(BatchNorm, filters if batch_norm else []))
-        self.pool, self.dropout = pool, dropout
+        self.dropout = dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         states = self.embed(ids)  # [B, T, E]
-        for block, layer in enumerate(self.convolutions):
+        for block in self.blocks:
             states = variational_dropout(states, self.dropout, self.training)
-            states = convolved(layer, states, lengths).relu()
-            if len(self.norms):
-                states = self.norms[block].of_words(states, lengths)
-            states, lengths = max_pooled(states, lengths, self.pool)
-        return self.logits(max_over_time(states, lengths))
+            states, lengths = block(states, lengths), block.groups(lengths)
+        return self.logits(states.squeeze(1))
 
 
 class KimCNN(TextClassifier):
@@ -105,49 +105,76 @@ class KimCNN(TextClassifier):
             raise UserError("model.widths is empty: give at least one width, as in [3,4,5].")
         super().__init__(embedding, classes, features=filters * len(widths), **head)
         dim = embedding.embedding_dim
-        self.convolutions = nn.ModuleList(
-            convolution(dim, filters, width, self.init) for width in widths
+        self.blocks = nn.ModuleList(
+            Block(dim, filters, width, None, False, self.init) for width in widths
         )
         self.dropout = dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         vectors = variational_dropout(self.embed(ids), self.dropout, self.training)  # [B, T, E]
-        features = [
-            max_over_time(convolved(layer, vectors, lengths).relu(), lengths)
-            for layer in self.convolutions
-        ]
+        features = [block(vectors, lengths).squeeze(1) for block in self.blocks]
         return self.logits(torch.cat(features, dim=1))
 
 
-class Convolution(nn.Conv1d):
-    """Over time: [B, T, D] → [B, T - width + 1, filters]."""
+class Block(nn.Module):
+    """Convolution, ReLU, batch norm, and the largest of neighbours.
 
-    def forward(self, states: Tensor) -> Tensor:
-        # As pictures of one line, whose channels stand together in memory: so no layout changes.
-        weight = self.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-        pictures = F.conv2d(states.transpose(1, 2).unsqueeze(2), weight, self.bias)
-        return pictures.squeeze(2).transpose(1, 2)
+    Args:
+        inputs: D
+        filters: F
+        width: words that a filter reads
+        pool: neighbours of which the largest is kept; None for all words of a text
+        batch_norm: whether there is one
+        init: starting values
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        width: int,
+        pool: int | None,
+        batch_norm: bool,
+        init: Init,
+    ):
+        super().__init__()
+        self.convolution = start_layer(nn.Conv1d(inputs, filters, width), init)
+        self.norm = BatchNorm(filters) if batch_norm else None
+        self.pool = pool
+        library()  # compiled, where it is not yet, before the clock of training runs
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D], [B] → [B, ⌈T / pool⌉, F]"""
+        if fused_block.serves(self.convolution, self.norm, states):
+            pool = self.pool or states.shape[1]
+            return fused_block.run(self.convolution, self.norm, states, lengths, pool)
+        states = convolved(self.convolution, states, lengths).relu()
+        states = self.norm.of_words(states, lengths) if self.norm else states
+        if self.pool is None:
+            return max_over_time(states, lengths)[:, None]
+        return max_pooled(states, lengths, self.pool)
+
+    def groups(self, lengths: Tensor) -> Tensor:
+        """How many neighbourhoods texts of these lengths have: [B] → [B]."""
+        if self.pool is None:
+            return torch.ones_like(lengths)
+        return (lengths + self.pool - 1) // self.pool
 
 
-def convolution(inputs: int, filters: int, width: int, init: Init) -> Convolution:
-    """With its starting values."""
-    return start_layer(Convolution(inputs, filters, width), init)
-
-
-def convolved(layer: Convolution, states: Tensor, lengths: Tensor) -> Tensor:
+def convolved(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
     """[B, T, D] → [B, T, filters]; beyond a text's end the filters read zeros."""
     mask = padding_mask(lengths, states.shape[1])
     around = layer.kernel_size[0] - 1
     states = states.masked_fill(mask[..., None], 0)
-    return layer(F.pad(states, (0, 0, around // 2, around - around // 2)))
+    states = F.pad(states, (0, 0, around // 2, around - around // 2))
+    return layer(states.transpose(1, 2)).transpose(1, 2)
 
 
-def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> tuple[Tensor, Tensor]:
-    """[B, T, D] and [B] → [B, ⌈T / pool⌉, D] and [B]; groups at a text's end may be smaller."""
+def max_pooled(states: Tensor, lengths: Tensor, pool: int) -> Tensor:
+    """[B, T, D], [B] → [B, ⌈T / pool⌉, D]; groups at a text's end may be smaller."""
     mask = padding_mask(lengths, states.shape[1])
     states = states.masked_fill(mask[..., None], -torch.inf)
     groups = (states.shape[1] + pool - 1) // pool
     states = F.pad(states, (0, 0, 0, pool - 1), value=-torch.inf)[:, : groups * pool]
-    largest = maximum(states.unflatten(1, (groups, pool)), 2)
-    return largest, (lengths + pool - 1) // pool
+    return maximum(states.unflatten(1, (groups, pool)), 2)

@@ -10,6 +10,9 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from seqtext.data.cache import Cache, fingerprint
 
 log = logging.getLogger(__name__)
@@ -17,6 +20,7 @@ log = logging.getLogger(__name__)
 SOURCES = Path(__file__).parent / "native"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
 MEMORY = {-1: 2**31 - 1, -3: 2**30}  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, in bytes
+TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
 LONGEST = 300  # seconds that a compiler may take
 
 
@@ -34,8 +38,28 @@ def library() -> ctypes.CDLL | None:
         keep_freed_memory()
         return found
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
-        log.warning("On a CPU, recurrences run on torch's own operators, slower: %s", error)
+        log.warning("On a CPU, models run on torch's own operators, slower: %s", error)
         return None
+
+
+class Call(ctypes.Structure):
+    """What a compiled function gets: whole numbers, others, and tensors by their addresses."""
+
+    _fields_: list[tuple[str, type]]
+
+    @staticmethod
+    def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type]]:
+        """In the order of the structure that the function knows."""
+        kinds = (numbers, ctypes.c_int64), (reals, ctypes.c_double), (tensors, ctypes.c_void_p)
+        return [(name, kind) for names, kind in kinds for name in names.split()]
+
+    @classmethod
+    def run(cls, function: str, back: bool, numbers: dict, tensors: dict[str, Tensor | None]):
+        """By all threads; tensors must be contiguous, and those of floats of one type."""
+        given = {name: t for name, t in tensors.items() if t is not None}
+        addresses = {name: t.data_ptr() for name, t in given.items()}
+        call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
+        getattr(library(), function)(ctypes.byref(call), int(back))
 
 
 def keep_freed_memory() -> None:
@@ -56,10 +80,10 @@ def _cache() -> Cache:
 
 def _compiled(cache: Cache) -> Path:
     compiler = shlex.split(os.environ.get("CXX", "c++"))
-    command = [*compiler, *FLAGS.split(), str(SOURCES / "texts.cpp")]
+    command = [*compiler, *FLAGS.split(), *map(str, sorted(SOURCES.glob("*.cpp")))]
 
     def build(folder: Path) -> None:
-        log.info("Compiling the recurrences, once on this machine.")
+        log.info("Compiling the recurrences and convolutions, once on this machine.")
         done = subprocess.run(
             [*command, "-o", str(folder / "native.so")],
             capture_output=True,

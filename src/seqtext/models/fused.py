@@ -1,13 +1,12 @@
 """SimpleRNN, LSTM and GRU over whole texts on a CPU, as one compiled operator: see native/."""
 
-import ctypes
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from seqtext.models.compiled import library
+from seqtext.models.compiled import TYPES, Call, library
 
 # In the order of native/functions.h; the others' slopes cannot be told from their values.
 ACTIVATIONS = (
@@ -21,7 +20,6 @@ ACTIVATIONS = (
     "softsign",
     "leaky_relu",
 )
-FUNCTIONS = {torch.float32: "run_float", torch.float64: "run_double"}
 WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 
 
@@ -36,18 +34,15 @@ class Kind:
 KINDS = {nn.RNN: Kind(0, 0), nn.LSTM: Kind(1, 5), nn.GRU: Kind(2, 4)}
 
 
-class _Call(ctypes.Structure):
+class _Recursion(Call):
     """As in native/cells.h."""
 
-    NUMBERS = "cell activation recurrent_activation reverse threads texts steps inputs units"
-    TENSORS = (
+    _fields_ = Call.fields(
+        "cell activation recurrent_activation reverse threads texts steps inputs units",
+        "",
         "lengths x w_ih w_hh b_ih b_hh input_mask mask states saved gradient "
-        "d_x d_w_ih d_w_hh d_b_ih d_b_hh"
+        "d_x d_w_ih d_w_hh d_b_ih d_b_hh",
     )
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in NUMBERS.split()),
-        *((name, ctypes.c_void_p) for name in TENSORS.split()),
-    ]
 
 
 def serves(cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activation: str) -> bool:
@@ -56,7 +51,7 @@ def serves(cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activati
         type(cell) in KINDS
         and inputs.device.type == "cpu"
         and inputs.dtype == cell.weight_hh_l0.dtype
-        and inputs.dtype in FUNCTIONS
+        and inputs.dtype in TYPES
         and inputs.numel() > 0
         and {activation, recurrent_activation} <= {*ACTIVATIONS}
         and not torch.is_autocast_enabled("cpu")
@@ -113,7 +108,7 @@ class _Recurrence(torch.autograd.Function):
             "saved": x.new_empty(*x.shape[:2], saved * numbers["units"]) if saved else None,
         }
         tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
-        _run(x.dtype, numbers, tensors, back=False)
+        _Recursion.run(f"recur_{TYPES[x.dtype]}", False, numbers, tensors)
         ctx.save_for_backward(*tensors.values())
         ctx.names, ctx.numbers = list(tensors), numbers
         return states
@@ -127,11 +122,5 @@ class _Recurrence(torch.autograd.Function):
         tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         of_threads = [x.new_zeros(threads, *tensors[name].shape) for name in WEIGHTS]
         tensors |= {f"d_{name}": d for name, d in zip(WEIGHTS, of_threads, strict=True)}
-        _run(x.dtype, ctx.numbers, tensors, back=True)
+        _Recursion.run(f"recur_{TYPES[x.dtype]}", True, ctx.numbers, tensors)
         return tensors["d_x"], *(d.sum(0) for d in of_threads), *[None] * 5
-
-
-def _run(dtype: torch.dtype, numbers: dict, tensors: dict[str, Tensor | None], back: bool) -> None:
-    addresses = {name: t.data_ptr() for name, t in tensors.items() if t is not None}
-    call = _Call(**numbers, threads=torch.get_num_threads(), **addresses)
-    getattr(library(), FUNCTIONS[dtype])(ctypes.byref(call), int(back))

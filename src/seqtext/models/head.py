@@ -22,12 +22,12 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, rows: Tensor) -> Tensor:
         """[N, D] → [N, D]"""
         rows = rows.to(self.weight.dtype)
-        if self.training and distributed.is_initialized():
+        if not self.by_own_batch():
             return self._of_all_processes(rows)
         if self.training and len(rows) > 1:
             options = None, None, True, self.momentum, self.eps
             normal, mean, scale = torch.native_batch_norm(rows, self.weight, self.bias, *options)
-            self._remember(mean, scale**-2 - self.eps)
+            self.remember(mean, scale**-2 - self.eps)
             return normal
         return self._by(self.running_mean, self.running_var, rows)
 
@@ -42,22 +42,27 @@ class BatchNorm(nn.BatchNorm1d):
         nothing = normal.new_zeros(rows.shape)
         return nothing.index_copy(0, words, normal).view_as(states)
 
+    def by_own_batch(self) -> bool:
+        """Whether no other process has rows that count."""
+        return not (self.training and distributed.is_initialized())
+
+    def remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Take up a batch's moments [D]."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
+
     def _of_all_processes(self, rows: Tensor) -> Tensor:
         totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
         if totals[-1] < 2:
             return self._by(self.running_mean, self.running_var, rows)
         mean = totals[:-1] / totals[-1]
         variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
-        self._remember(mean.detach(), variance.detach())
+        self.remember(mean.detach(), variance.detach())
         return self._by(mean, variance, rows)
 
     def _by(self, mean: Tensor, variance: Tensor, rows: Tensor) -> Tensor:
         return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias
-
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-        self.num_batches_tracked += 1
 
 
 class Dense(nn.Module):

@@ -49,7 +49,9 @@ template <class T, class Lines> void pack(T *to, Int depth, Int first, Int colum
         const Line<T> line = lines(k);
         std::fill(to, to + PANEL<T>, T(0));
         if (!line.data) continue;
-        for (Int j = 0; j < width; ++j) to[j] = line.data[(first + j) * line.step];
+        if (line.step == 1) std::copy_n(line.data + first, width, to);
+        else
+            for (Int j = 0; j < width; ++j) to[j] = line.data[(first + j) * line.step];
         if (line.scale)
             for (Int j = 0; j < width; ++j) to[j] *= line.scale[first + j];
     }
@@ -106,23 +108,17 @@ void multiply(Left<T> a, Int rows, Int depth, const T *panel, Out<T> out) {
     if constexpr (ROWS > 1) multiply<T, ROWS - 1>(a, rows, depth, panel, out);
 }
 
-// A weight's rows, or their transpose, as right-hand matrices: one of the whole weight, or one of
-// each gate where masks differ.
+// A right-hand matrix, or one of each gate where masks differ.
 template <class T> struct Packed {
-    const T *weight;
     Int groups, depth, columns;
-    bool transposed;
     Buffer<T> data{groups * panels<T>(columns) * PANEL<T> * depth};
 
-    void fill() {  // by all threads together
-        const Int each = panels<T>(columns), line = transposed ? 1 : columns;
+    template <class Lines> void fill(Lines lines) {  // lines(group, k); by all threads together
+        const Int each = panels<T>(columns);
 #pragma omp for
-        for (Int p = 0; p < groups * each; ++p) {
-            const T *from = weight + p / each * depth * columns;
-            pack(data + p * PANEL<T> * depth, depth, p % each * PANEL<T>, columns, [&](Int k) {
-                return Line<T>{from + k * line, transposed ? depth : 1, nullptr};
-            });
-        }
+        for (Int p = 0; p < groups * each; ++p)
+            pack(data + p * PANEL<T> * depth, depth, p % each * PANEL<T>, columns,
+                 [&](Int k) { return lines(p / each, k); });
     }
 
     // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from group

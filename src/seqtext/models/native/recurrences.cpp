@@ -8,29 +8,9 @@
 
 #include "cells.h"
 #include "products.h"
+#include "rows.h"
 
 constexpr Int GATHERED = 256;  // rows whose part of the weights' gradients is one product
-
-template <class T> void scaled(const T *from, const T *factors, Int n, T *to) {
-    if (!factors) return void(std::copy(from, from + n, to));
-#pragma omp simd
-    for (Int i = 0; i < n; ++i) to[i] = from[i] * factors[i];
-}
-
-template <class T> void add(const T *from, Int n, T *to) {
-#pragma omp simd
-    for (Int i = 0; i < n; ++i) to[i] += from[i];
-}
-
-template <class T> void add(const T *from, const T *factors, Int n, T *to) {
-    if (!factors) return add(from, n, to);
-#pragma omp simd
-    for (Int i = 0; i < n; ++i) to[i] += from[i] * factors[i];
-}
-
-template <bool WRITE, class T> void prefetch(const T *row, Int n) {
-    for (Int i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(row + i, WRITE);
-}
 
 template <class T, class Cell> struct Texts {  // those of one thread
     const Call<T> &c;
@@ -172,15 +152,23 @@ template <class T, class Cell> struct Texts {  // those of one thread
     }
 };
 
+// Of the part of a weight that makes matrix g
+template <class T> Line<T> row(const T *weight, const Packed<T> &to, Int g, Int k) {
+    return {weight + (g * to.depth + k) * to.columns, 1, nullptr};
+}
+template <class T> Line<T> column(const T *weight, const Packed<T> &to, Int g, Int k) {
+    return {weight + g * to.depth * to.columns + k, to.depth, nullptr};
+}
+
 template <class T, class Cell> void forward(const Call<T> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<T> w_ih{c.w_ih, input_groups, c.inputs, gates / input_groups, true};
-    Packed<T> w_hh{c.w_hh, groups, c.units, gates / groups, true};
+    Packed<T> w_ih{input_groups, c.inputs, gates / input_groups};
+    Packed<T> w_hh{groups, c.units, gates / groups};
 #pragma omp parallel num_threads(c.threads)
     {
-        w_ih.fill();
-        w_hh.fill();
+        w_ih.fill([&](Int g, Int k) { return column(c.w_ih, w_ih, g, k); });
+        w_hh.fill([&](Int g, Int k) { return column(c.w_hh, w_hh, g, k); });
         const Texts<T, Cell> texts{c};
         texts.forward(w_ih, w_hh);
     }
@@ -189,12 +177,12 @@ template <class T, class Cell> void forward(const Call<T> &c) {
 template <class T, class Cell> void backward(const Call<T> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<T> w_ih{c.w_ih, c.d_x ? input_groups : 0, gates / input_groups, c.inputs, false};
-    Packed<T> w_hh{c.w_hh, groups, gates / groups, c.units, false};
+    Packed<T> w_ih{c.d_x ? input_groups : 0, gates / input_groups, c.inputs};
+    Packed<T> w_hh{groups, gates / groups, c.units};
 #pragma omp parallel num_threads(c.threads)
     {
-        w_ih.fill();
-        w_hh.fill();
+        w_ih.fill([&](Int g, Int k) { return row(c.w_ih, w_ih, g, k); });
+        w_hh.fill([&](Int g, Int k) { return row(c.w_hh, w_hh, g, k); });
         const Texts<T, Cell> texts{c};
         texts.backward(w_ih, w_hh);
     }
@@ -209,6 +197,6 @@ template <class T> void run(const Call<T> &c, bool back) {
 }
 
 extern "C" {
-void run_float(const Call<float> *call, int back) { run(*call, back); }
-void run_double(const Call<double> *call, int back) { run(*call, back); }
+void recur_float(const Call<float> *call, int back) { run(*call, back); }
+void recur_double(const Call<double> *call, int back) { run(*call, back); }
 }

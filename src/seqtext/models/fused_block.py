@@ -1,0 +1,112 @@
+"""Convolution, ReLU, batch norm and pooling on a CPU, as one compiled operator: see native/."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from seqtext.models.compiled import TYPES, Call, library
+from seqtext.models.head import BatchNorm
+
+WEIGHTS = ("weight", "bias", "scale", "shift")
+PLAIN, GIVEN, OF_WORDS = range(3)  # moments, as in native/convolutions.cpp
+
+
+class _Block(Call):
+    """As in native/convolutions.cpp."""
+
+    _fields_ = Call.fields(
+        "moments threads texts steps inputs filters width pool",
+        "epsilon",
+        "lengths x weight bias scale shift mean variance values largest gradient "
+        "d_values d_x d_weight d_bias d_scale d_shift",
+    )
+
+
+class Moments(NamedTuple):
+    """Whose they are, and if they are the batch's, [F] to be written."""
+
+    kind: int
+    mean: Tensor | None
+    variance: Tensor | None
+
+
+def serves(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
+    """Whether `run` can do this, here."""
+    return (
+        states.device.type == "cpu"
+        and states.dtype == layer.weight.dtype
+        and states.dtype in TYPES
+        and states.numel() > 0
+        and (norm is None or norm.by_own_batch())
+        and not torch.compiler.is_exporting()
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
+
+
+def run(
+    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool: int
+) -> Tensor:
+    """As `cnn.Block.forward`; behind a text's end stand zeros."""
+    lengths = lengths.clamp(0, states.shape[1])
+    moments, affine = Moments(PLAIN, None, None), (None, None)
+    if norm is not None:
+        affine = norm.weight, norm.bias
+        moments = Moments(GIVEN, norm.running_mean, norm.running_var)
+        if norm.training and lengths.sum() > 1:
+            moments = Moments(OF_WORDS, *(torch.empty_like(row) for row in moments[1:]))
+    numbers = {
+        "moments": moments.kind,
+        "texts": states.shape[0],
+        "steps": states.shape[1],
+        "inputs": states.shape[2],
+        "filters": layer.out_channels,
+        "width": layer.kernel_size[0],
+        "pool": min(pool, states.shape[1]),
+        "epsilon": norm.eps if norm else 0.0,
+    }
+    weights = layer.weight, layer.bias, *affine
+    largest = _Convolution.apply(states, *weights, lengths, *moments[1:], numbers)
+    if moments.kind == OF_WORDS:
+        norm.remember(moments.mean, moments.variance)
+    return largest
+
+
+class _Convolution(torch.autograd.Function):
+    """A block's forward and backward."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, numbers):
+        """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool⌉, F]"""
+        texts, steps, filters = x.shape[0], x.shape[1], numbers["filters"]
+        groups = -(-steps // numbers["pool"])
+        tensors = {
+            "x": x,
+            **dict(zip(WEIGHTS, (weight, bias, scale, shift), strict=True)),
+            "lengths": lengths,
+            "mean": mean,
+            "variance": variance,
+            "values": x.new_empty(texts, steps, filters),
+        }
+        tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
+        largest = x.new_empty(texts, groups, filters)
+        _Block.run(f"convolve_{TYPES[x.dtype]}", False, numbers, {**tensors, "largest": largest})
+        ctx.save_for_backward(*tensors.values())
+        ctx.names, ctx.numbers = list(tensors), numbers
+        return largest
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        x = tensors["x"]
+        tensors["gradient"] = gradient.contiguous()
+        tensors["d_values"] = torch.empty_like(tensors["values"])
+        tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        for name in WEIGHTS:
+            weight = tensors[name]
+            tensors[f"d_{name}"] = None if weight is None else torch.empty_like(weight)
+        _Block.run(f"convolve_{TYPES[x.dtype]}", True, ctx.numbers, tensors)
+        return tensors["d_x"], *(tensors[f"d_{name}"] for name in WEIGHTS), *[None] * 4

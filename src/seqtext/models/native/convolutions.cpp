@@ -1,0 +1,294 @@
+// A convolutional block over whole texts on a CPU, forward and backward: convolution, ReLU, batch
+// norm, the largest of neighbours; fused_block.py calls it.
+//
+// Each thread takes texts of its own, some at a time. They are laid behind each other with zeros
+// between, so that the words under a filter are one stretch of memory: the rows of the matrix that
+// is multiplied overlap, and nothing is unfolded.
+
+#include <omp.h>
+
+#include <cmath>
+#include <vector>
+
+#include "products.h"
+#include "rows.h"
+
+constexpr Int LAID = 256;  // rows that are laid out at a time, or one text's
+
+enum { PLAIN, GIVEN, OF_WORDS };  // moments: there is no batch norm; known ones; those of the batch
+
+// Mirrored in fused_block.py; B texts, S steps, D inputs, F filters of W words, P groups of words.
+template <class T> struct Block {
+    Int moments, threads, texts, steps, inputs, filters, width, pool;
+    double epsilon;              // beside the variance
+    const Int *lengths;          // [B]
+    const T *x;                  // [B, S, D]
+    const T *weight, *bias;      // [F, D, W], [F]
+    const T *scale, *shift;      // [F], or null: no batch norm
+    T *mean, *variance;          // [F] of the values, or null; written where they are those OF_WORDS
+    T *values;                   // [B, S, F], after ReLU
+    T *largest;                  // [B, P, F]; zeros where there is no word
+    const T *gradient;           // [B, P, F]; from here on, backward only
+    T *d_values;                 // [B, S, F]: room to work in
+    T *d_x;                      // [B, S, D], or null
+    T *d_weight, *d_bias;        // as the weights
+    T *d_scale, *d_shift;
+};
+
+template <class T> struct Shared {  // by the threads
+    const Block<T> &c;
+    std::vector<double> totals = std::vector<double>(c.threads * c.filters);
+    std::vector<const T *> d_weight = std::vector<const T *>(c.threads);  // [F, W, D] of each
+};
+
+template <class T> struct Share {  // the texts of one thread
+    const Block<T> &c;
+    Shared<T> &shared;
+    const Int S = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, before = gap / 2;
+    Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
+    Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
+    Int most = std::max(LAID, S + gap);
+    // Batch norm makes by · value + from of a value.
+    std::vector<T> by = std::vector<T>(F, 1), from = std::vector<T>(F, 0), rate = from;
+
+    template <class Do> void words(Do act) const {  // with the number of each one's row
+        for (Int b = first; b < end; ++b)
+            for (Int row = b * S; row < b * S + c.lengths[b]; ++row) act(row);
+    }
+
+    template <class Do> void some_at_a_time(Do act) const {  // from, to, rows without the last gap
+        for (Int b = first, to; b < end; b = to) {
+            Int rows = c.lengths[b];
+            for (to = b + 1; to < end && rows + gap + c.lengths[to] + gap <= LAID; ++to)
+                rows += gap + c.lengths[to];
+            act(b, to, rows);
+        }
+    }
+
+    void lay(const T *rows, Int n, Int lead, Int b, Int to, T *place) const {
+        for (place = std::fill_n(place, lead * n, T(0)); b < to; ++b) {
+            place = std::copy_n(rows + b * S * n, c.lengths[b] * n, place);
+            place = std::fill_n(place, gap * n, T(0));
+        }
+    }
+
+    template <class Term> std::vector<double> total(Term term) const {  // of all threads' words
+        double *own = shared.totals.data() + thread * F;
+        std::fill_n(own, F, 0);
+        words([&](Int row) {
+            for (Int f = 0; f < F; ++f) own[f] += term(row * F + f, f);
+        });
+        std::vector<double> sum(F);
+#pragma omp barrier
+        for (Int i = 0; i < threads * F; ++i) sum[i % F] += shared.totals[i];
+#pragma omp barrier
+        return sum;
+    }
+
+    Int count() const {
+        Int words = 0;
+        for (Int b = 0; b < c.texts; ++b) words += c.lengths[b];
+        return words;
+    }
+
+    void know_moments() const {
+        std::vector<double> mean = total([&](Int i, Int) { return double(c.values[i]); });
+        for (double &m : mean) m /= count();
+        const auto squares = total([&](Int i, Int f) {
+            const double apart = c.values[i] - mean[f];
+            return apart * apart;
+        });
+#pragma omp single
+        for (Int f = 0; f < F; ++f) {
+            c.mean[f] = mean[f];
+            c.variance[f] = squares[f] / count();
+        }
+    }
+
+    void prepare_norm() {
+        if (c.moments == PLAIN) return;
+        for (Int f = 0; f < F; ++f) {
+            rate[f] = 1 / std::sqrt(c.variance[f] + T(c.epsilon));
+            by[f] = c.scale[f] * rate[f];
+            from[f] = c.shift[f] - by[f] * c.mean[f];
+        }
+    }
+    void normal(const T *value, T *to) const {
+#pragma omp simd
+        for (Int f = 0; f < F; ++f) to[f] = by[f] * value[f] + from[f];
+    }
+    void raise(const T *value, T *to) const {  // to nan too
+#pragma omp simd
+        for (Int f = 0; f < F; ++f)
+            to[f] = value[f] > to[f] || value[f] != value[f] ? value[f] : to[f];
+    }
+
+    template <class Do> void groups(Do act) const {  // row of the first word, words, group
+        const Int each = (S + c.pool - 1) / c.pool;
+        for (Int b = first; b < end; ++b)
+            for (Int g = 0; g < each; ++g)
+                act(b * S + g * c.pool, std::min(c.pool, c.lengths[b] - g * c.pool), b * each + g);
+    }
+
+    void forward(const Packed<T> &weight) {
+        Buffer<T> laid((most + gap) * D), product(most * F), one(F);
+        some_at_a_time([&](Int b, Int to, Int rows) {
+            lay(c.x, D, before, b, to, laid);
+            weight.times(laid, 0, D, rows, product, 0, F);
+            for (const T *sum = product; b < to; ++b, sum += gap * F)
+                for (Int row = b * S; row < b * S + c.lengths[b]; ++row, sum += F)
+                    rectify(sum, c.values + row * F);
+        });
+        if (c.moments == OF_WORDS) know_moments();
+        prepare_norm();
+        groups([&](Int row, Int words, Int group) {
+            T *largest = c.largest + group * F;
+            if (words <= 0) return void(std::fill_n(largest, F, T(0)));
+            normal(c.values + row * F, largest);
+            for (Int next = row + 1; next < row + words; ++next) {
+                normal(c.values + next * F, one);
+                raise(one, largest);
+            }
+        });
+    }
+    void rectify(const T *sum, T *to) const {
+#pragma omp simd
+        for (Int f = 0; f < F; ++f) {
+            const T biased = sum[f] + c.bias[f];
+            to[f] = biased < 0 ? 0 : biased;
+        }
+    }
+
+    void backward(const Packed<T> &weight) {
+        prepare_norm();
+        share();
+        if (c.moments != PLAIN) through_norm();
+        words([&](Int row) {
+            const T *value = c.values + row * F;
+            T *d = c.d_values + row * F;
+#pragma omp simd
+            for (Int f = 0; f < F; ++f) d[f] = value[f] > 0 ? d[f] : 0;
+        });
+        write(total([&](Int i, Int) { return double(c.d_values[i]); }), c.d_bias);
+        through_filters(weight);
+    }
+    void write(const std::vector<double> &total, T *to) const {
+#pragma omp single
+        std::copy_n(total.begin(), F, to);
+    }
+
+    void share() const {  // each group's gradient among its largest, equally
+        Buffer<T> top(F), part(F);
+        groups([&](Int row, Int words, Int group) {
+            if (words <= 0) return;
+            T *normals = c.d_values + row * F;
+            for (Int k = 0; k < words; ++k) normal(c.values + (row + k) * F, normals + k * F);
+            std::copy_n(normals, F, top + 0);
+            for (Int k = 1; k < words; ++k) raise(normals + k * F, top);
+            std::fill_n(part + 0, F, T(0));
+            for (Int k = 0; k < words; ++k)
+#pragma omp simd
+                for (Int f = 0; f < F; ++f) part[f] += normals[k * F + f] == top[f];
+#pragma omp simd
+            for (Int f = 0; f < F; ++f) part[f] = c.gradient[group * F + f] / part[f];
+            for (Int k = 0; k < words; ++k)
+#pragma omp simd
+                for (Int f = 0; f < F; ++f)
+                    normals[k * F + f] = normals[k * F + f] == top[f] ? part[f] : 0;
+        });
+    }
+
+    void through_norm() const {
+        const auto apart = [&](Int i, Int f) { return (c.values[i] - c.mean[f]) * rate[f]; };
+        const auto shift = total([&](Int i, Int) { return double(c.d_values[i]); });
+        const auto scale = total([&](Int i, Int f) { return double(c.d_values[i]) * apart(i, f); });
+        write(shift, c.d_shift);
+        write(scale, c.d_scale);
+        std::vector<T> by_mean(F), by_variance(F);
+        for (Int f = 0; c.moments == OF_WORDS && f < F; ++f) {
+            by_mean[f] = shift[f] / count();
+            by_variance[f] = scale[f] / count();
+        }
+        words([&](Int row) {
+            T *d = c.d_values + row * F;
+            for (Int f = 0; f < F; ++f)
+                d[f] = by[f] * (d[f] - by_mean[f] - apart(row * F + f, f) * by_variance[f]);
+        });
+    }
+
+    void through_filters(const Packed<T> &weight) const {
+        const Int lead = gap - before;  // words read what filters read them
+        Buffer<T> laid((most + gap) * D), changes((most + gap) * F), product(c.d_x ? most * D : 0);
+        Buffer<T> panel(LAID * PANEL<T>), left((F + TILE_ROWS) * LAID), d_weight(F * W * D);
+        some_at_a_time([&](Int b, Int to, Int rows) {
+            lay(c.x, D, before, b, to, laid);
+            lay(c.d_values, F, lead, b, to, changes);
+            for (Int row = 0; row < rows; row += LAID)
+                gather(changes + (lead + row) * F, laid + row * D, std::min(LAID, rows - row), left,
+                       panel, d_weight);
+            if (!c.d_x) return;
+            weight.times(changes, 0, F, rows, product, 0, D);
+            for (const T *sum = product; b < to; ++b, sum += gap * D) {
+                const T *behind = sum + c.lengths[b] * D;
+                T *ends = std::copy(sum, behind, c.d_x + b * S * D);
+                std::fill(ends, c.d_x + (b + 1) * S * D, T(0));
+                sum = behind;
+            }
+        });
+        shared.d_weight[thread] = d_weight;
+#pragma omp barrier
+#pragma omp for
+        for (Int f = 0; f < F; ++f)
+            for (Int d = 0; d < D; ++d)
+                for (Int w = 0; w < W; ++w) {
+                    T sum = 0;
+                    for (Int t = 0; t < threads; ++t)
+                        sum += shared.d_weight[t][(f * W + w) * D + d];
+                    c.d_weight[(f * D + d) * W + w] = sum;
+                }
+    }
+
+    // out [F, W D] += the changes [rows, F], transposed, · the words under the filters [rows, W D]
+    void gather(const T *changes, const T *under, Int rows, T *left, T *panel, T *out) const {
+        const Left<T> a = pack_left(left, changes, F, rows, F);
+        for (Int j = 0; j < W * D; j += PANEL<T>) {
+            pack(panel, rows, j, W * D, [&](Int k) { return Line<T>{under + k * D, 1, nullptr}; });
+            multiply<T>(a, F, rows, panel, {out + j, W * D, W * D - j, true});
+        }
+    }
+};
+
+template <class T> void forward(const Block<T> &c) {
+    Packed<T> weight{1, c.width * c.inputs, c.filters};
+    Shared<T> shared{c};
+#pragma omp parallel num_threads(c.threads)
+    {
+        weight.fill([&](Int, Int k) {
+            const Int w = k / c.inputs, d = k % c.inputs;
+            return Line<T>{c.weight + d * c.width + w, c.inputs * c.width, nullptr};
+        });
+        Share<T>{c, shared}.forward(weight);
+    }
+}
+
+template <class T> void backward(const Block<T> &c) {
+    Packed<T> weight{c.d_x ? 1 : 0, c.width * c.filters, c.inputs};
+    Shared<T> shared{c};
+#pragma omp parallel num_threads(c.threads)
+    {
+        weight.fill([&](Int, Int k) {
+            const Int w = c.width - 1 - k / c.filters, f = k % c.filters;
+            return Line<T>{c.weight + f * c.inputs * c.width + w, c.width, nullptr};
+        });
+        Share<T>{c, shared}.backward(weight);
+    }
+}
+
+extern "C" {
+void convolve_float(const Block<float> *block, int back) {
+    back ? backward(*block) : forward(*block);
+}
+void convolve_double(const Block<double> *block, int back) {
+    back ? backward(*block) : forward(*block);
+}
+}

@@ -1,0 +1,152 @@
+"""The compiled block of convolution, ReLU, batch norm and pooling against the plain form."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from seqtext.models import cnn, fused_block
+from seqtext.models.compiled import library
+
+pytestmark = pytest.mark.skipif(not library(), reason="There is no compiled operator here.")
+SIZES = [  # texts, steps, inputs, filters, width
+    (1, 1, 1, 1, 1),
+    (1, 2, 3, 2, 9),
+    (5, 9, 3, 17, 2),
+    (7, 6, 17, 4, 3),
+    (3, 300, 2, 33, 5),  # a text is longer than what is laid out at a time
+    (40, 13, 40, 8, 4),  # more texts than that
+]
+NORMS = ["none", "training", "known"]
+
+
+class Case:
+    """A block and texts of odd lengths, from a seed; behind their ends stands nan."""
+
+    def __init__(self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool=2):
+        texts, steps, inputs, filters, width = sizes
+        torch.manual_seed(0)
+        self.lengths = torch.arange(texts) * 5 % steps + 1
+        behind = torch.arange(steps) >= self.lengths[:, None]
+        self.x = torch.randn(texts, steps, inputs, dtype=dtype)
+        self.x = self.x.masked_fill(behind[..., None], torch.nan)
+        block = cnn.Block(inputs, filters, width, pool, norm != "none", "keras")
+        self.block = block.to(dtype).train(norm == "training")
+        if norm != "none":
+            for row in (*block.norm.parameters(), block.norm.running_mean):
+                row.data.normal_()
+            block.norm.running_var.uniform_(0.5, 2)
+
+    def served(self) -> bool:
+        return fused_block.serves(self.block.convolution, self.block.norm, self.x)
+
+    def results(self) -> list[Tensor]:
+        """Of texts: what is largest; the gradients of a weighted sum of it; what the norm knows."""
+        x = self.x.detach().requires_grad_()
+        largest, lengths = self.block(x, self.lengths), self.block.groups(self.lengths)
+        words = torch.arange(largest.shape[1]) < lengths[:, None]
+        largest = largest.masked_fill(~words[..., None], 0)
+        direction = torch.linspace(-1, 1, largest.numel(), dtype=x.dtype).view_as(largest)
+        gradients = torch.autograd.grad((largest * direction).sum(), [x, *self.block.parameters()])
+        return [largest.detach(), *gradients, *(row.double() for row in self.block.buffers())]
+
+
+def check(monkeypatch, **options) -> list[Tensor]:
+    case = Case(**options)
+    assert case.served()
+    fused = case.results()
+    with monkeypatch.context() as patch:
+        patch.setattr(fused_block, "serves", lambda *_: False)
+        plain = Case(**options).results()
+    near = 1e-12 if case.x.dtype == torch.float64 else 2e-5
+    for one, other in zip(fused, plain, strict=True):
+        scale = other.abs().max().clamp(min=1)
+        torch.testing.assert_close(one / scale, other / scale, atol=near, rtol=near)
+    return fused
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+def test_sizes(monkeypatch, sizes, norm, dtype):
+    check(monkeypatch, sizes=sizes, norm=norm, dtype=dtype)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("pool", [1, 3, 50, None])
+def test_pools(monkeypatch, pool, norm):
+    check(monkeypatch, pool=pool, norm=norm)
+
+
+def test_two_threads(monkeypatch):
+    one = check(monkeypatch)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        two = [check(monkeypatch) for _ in range(2)]
+    finally:
+        torch.set_num_threads(before)
+    assert all(map(torch.equal, *two))
+    torch.testing.assert_close(one, two[0], atol=1e-12, rtol=0)
+
+
+def test_equal_words_share_the_gradient(monkeypatch):
+    """As amax has it; of words that the ReLU leaves nothing of, too."""
+    monkeypatch.setattr(torch, "randn", torch.ones)
+    fused = check(monkeypatch, pool=None, sizes=(2, 4, 2, 6, 1), norm="training")
+    assert fused[1].abs().sum() > 0
+
+
+def test_views_that_are_not_contiguous():
+    expected, case = Case().results(), Case()
+    case.x = case.x.transpose(0, 1).contiguous().transpose(0, 1)
+    weight = case.block.convolution.weight
+    weight.data = weight.data.transpose(0, 2).contiguous().transpose(0, 2)
+    assert not weight.is_contiguous()
+    assert all(map(torch.equal, case.results(), expected))
+
+
+def test_frozen_vectors():
+    case, frozen = Case(), Case()
+    expected = case.results()[2]
+    largest = frozen.block(frozen.x, frozen.lengths)
+    direction = torch.linspace(-1, 1, largest.numel(), dtype=largest.dtype).view_as(largest)
+    words = torch.arange(largest.shape[1]) < frozen.block.groups(frozen.lengths)[:, None]
+    (largest * direction * words[..., None]).sum().backward()
+    assert torch.equal(frozen.block.convolution.weight.grad, expected)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_gradients_by_differences(norm):
+    case = Case((3, 5, 2, 3, 3), norm)
+    given = [p.detach().requires_grad_() for p in case.block.parameters()]
+    names = [name for name, _ in case.block.named_parameters()]
+
+    def block(x, *parameters):
+        weights = dict(zip(names, parameters, strict=True))
+        return torch.func.functional_call(case.block, weights, (x, case.lengths))
+
+    assert torch.autograd.gradcheck(block, (case.x.nan_to_num().requires_grad_(), *given))
+
+
+@pytest.mark.parametrize("pool", [2, None])
+def test_what_is_not_a_number_stays_seen(pool):
+    case = Case(norm="none", pool=pool)
+    case.x[1, 0, 0] = torch.nan
+    largest = case.block(case.x, case.lengths)
+    assert largest[1, 0].isnan().all()
+    assert largest[0].isfinite().all()
+
+
+def test_left_to_the_plain_form(monkeypatch):
+    case = Case(dtype=torch.float32)
+    assert case.served()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not case.served()
+    monkeypatch.setattr("seqtext.models.head.distributed.is_initialized", lambda: True)
+    assert not case.served()  # its moments are those of all processes
+    case.block.eval()
+    assert case.served()
+    case.x = case.x.double()
+    assert not case.served()
+    case.x = case.x[:0].float()
+    assert not case.served()

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from seqtext.cli import told_simply
+from seqtext.cli import importing, told_simply
 
 EXAMPLES = """examples:
   python report.py outputs/imdb-grid                   into outputs/imdb-grid/report/
@@ -32,9 +32,9 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Read, write, say where."""
     given = arguments()
-    from seqtext.report.report import sections_of, title_of, write_report
-    from seqtext.report.studies import METRICS, write_results
-
+    with importing():
+        from seqtext.report.report import sections_of, title_of, write_report
+        from seqtext.report.studies import METRICS, write_results
     usual = METRICS if given.results else None
     sections, unfinished = sections_of(given.folders, given.metric, usual)
     if given.results:

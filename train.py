@@ -6,7 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from seqtext.cli import told_simply
+from seqtext.cli import importing, told_simply
 from seqtext.sweeps import register
 from seqtext.sweeps.command import completed
 
@@ -16,8 +16,8 @@ CONF = Path(__file__).absolute().parent / "conf"
 @hydra.main(config_path="conf", config_name="config", execution_whitelist=())
 def main(config: DictConfig) -> float | None:
     """One run; the value is its best validation score, for searches."""
-    from seqtext.launch import launch  # torch takes seconds to import, and --help needs none
-
+    with importing():
+        from seqtext.launch import launch  # torch takes seconds, and --help needs none
     return launch(config)
 
 

@@ -1,4 +1,7 @@
-"""Names of folders."""
+"""Names of folders, and what the command line starts with."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -34,3 +37,21 @@ def test_sweeps_have_names():
     assert sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
     with pytest.raises(UserError, match="name=a/b"):
         sweep_dir("a/b", None, [])
+
+
+def test_imports_without_the_garbage_collector():
+    program = """
+import gc
+from seqtext.cli import importing
+with importing():
+    print(gc.isenabled())
+    import decimal
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+count = gc.get_freeze_count()
+with importing():
+    print(gc.isenabled())
+    import fractions
+print(gc.isenabled(), gc.get_freeze_count() == count)
+"""
+    said = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert said.split() == ["False", "True", "True", "True", "True", "True"]

@@ -1,7 +1,5 @@
 """What the other processes of a run do: the same training, on their share of every batch.
 
-    python -m seqtext.follower <rank> <processes> <port> <folder>
-
 `processes.others` starts it, and kills it when it is done; it ends too with its standard input.
 """
 
@@ -44,7 +42,7 @@ def _end_with_the_first() -> None:
 
 
 def main() -> None:
-    """Say nothing that the first process says too."""
+    """Arguments: rank, processes, port, folder. Says nothing that the first process says too."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     rank, count, port, folder = sys.argv[1:]
@@ -52,7 +50,3 @@ def main() -> None:
         follow(Place(int(rank), int(count)), int(port), Path(folder))
     except UserError:
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -26,6 +26,10 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor, distributed
 
 HOST = "127.0.0.1"
+FOLLOW = """from seqtext.cli import importing
+with importing():
+    from seqtext.follower import main
+main()"""
 NOT_TO_SAY = (
     ".*broadcast_buffers",  # its successor is not in all versions of torch
     ".*sync_dist=True",  # what is logged is the same on all processes
@@ -154,7 +158,7 @@ def _store(count: int) -> distributed.TCPStore:
 
 
 def _start(place: Place, port: int, folder: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "seqtext.follower", *map(str, (*place, port)), folder]
+    command = [sys.executable, "-c", FOLLOW, *map(str, (*place, port)), folder]
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
         command,

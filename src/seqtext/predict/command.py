@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from seqtext.cli import importing
 from seqtext.options import UserError
 
 if TYPE_CHECKING:
@@ -144,10 +145,10 @@ def main(arguments: Sequence[str]) -> None:
         print(HELP, end="")
         return
     command = parsed(arguments)
-    from seqtext.launch import quieten_lightning  # torch takes seconds to import
-    from seqtext.predict.files import predict_file
-    from seqtext.predict.predictor import Predictor
-
+    with importing():
+        from seqtext.launch import quieten_lightning
+        from seqtext.predict.files import predict_file
+        from seqtext.predict.predictor import Predictor
     quieten_lightning()
     if command.export:
         export(command.run, command.export)

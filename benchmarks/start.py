@@ -17,7 +17,9 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 FIRST_STEP = """
 import os
-from seqtext.results.progress import EpochProgress
+from seqtext.cli import importing
+with importing():  # as train.py does
+    from seqtext.results.progress import EpochProgress
 EpochProgress.on_train_batch_end = lambda *given: os._exit(0)
 import runpy
 runpy.run_path("train.py", run_name="__main__")

@@ -2,8 +2,9 @@
 
     python benchmarks/loop.py
 
-LSTM of 32 units, batches of 32 texts of 40 words, one batch after the other in both loops.
-The same batches, optimizer, schedule and clipping; rounds are interleaved, medians compared.
+A small LSTM on short texts, and one of the size of the studies'; batches of 32, one after the
+other in both loops. The same batches, optimizer, schedule and clipping; rounds are interleaved,
+medians compared.
 """
 
 import statistics
@@ -20,21 +21,22 @@ from seqtext.models.recurrent import LSTM
 from seqtext.models.training import one_cycle
 from seqtext.results.metrics import loss_of
 
-BATCH, LENGTH, UNITS, STEPS, ROUNDS, WORDS = 32, 40, 32, 300, 21, 5_000
+BATCH, STEPS, ROUNDS, WORDS = 32, 200, 21, 5_000
+SIZES = (32, 50, 40), (64, 100, 100)  # units, numbers per word, words per text
 
 
-def model() -> LSTM:
+def model(units: int, dim: int) -> LSTM:
     torch.manual_seed(0)
-    return LSTM(LearnedEmbedding(WORDS, dim=50), units=UNITS)
+    return LSTM(LearnedEmbedding(WORDS, dim=dim), units=units)
 
 
 def optimizer(parameters) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, fused=True)
 
 
-def bare(data: TextDataModule) -> float:
+def bare(network: LSTM, data: TextDataModule) -> float:
     """Milliseconds per step."""
-    network = model().train()
+    network.train()
     step = optimizer([p for p in network.parameters() if p.requires_grad])
     schedule = LambdaLR(step, lambda done: one_cycle(done / STEPS))
     started = time.perf_counter()
@@ -47,26 +49,32 @@ def bare(data: TextDataModule) -> float:
     return 1000 * (time.perf_counter() - started) / STEPS
 
 
-def in_lightning(data: TextDataModule) -> float:
+def in_lightning(network: LSTM, data: TextDataModule) -> float:
     """Milliseconds per step."""
-    network = model()
     network.train_with(optimizer, "one_cycle")
     return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 
 
-def main() -> None:
-    quieten_lightning()
-    data = random_texts(BATCH, STEPS, LENGTH, WORDS)
-    bare(data), in_lightning(data)  # warm up
-    rounds = [(bare(data), in_lightning(data)) for _ in range(ROUNDS)]
+def compare(units: int, dim: int, length: int) -> None:
+    data = random_texts(BATCH, STEPS, length, WORDS)
+    rounds = [
+        (bare(model(units, dim), data), in_lightning(model(units, dim), data))
+        for _ in range(1 + ROUNDS)
+    ][1:]  # the first warms up
     ratios = sorted(lightning / alone for alone, lightning in rounds)
     alone, lightning = (statistics.median(column) for column in zip(*rounds, strict=True))
-    print(f"LSTM {UNITS}, batch {BATCH}, {LENGTH} words, {torch.get_num_threads()} threads")
+    print(f"LSTM {units}, batch {BATCH}, {length} words, {torch.get_num_threads()} threads")
     print(f"bare loop       {alone:6.2f} ms/step")
     print(f"Lightning loop  {lightning:6.2f} ms/step")
     print(
         f"ratio           {statistics.median(ratios):6.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     )
+
+
+def main() -> None:
+    quieten_lightning()
+    for sizes in SIZES:
+        compare(*sizes)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ FIRST_STEP = """
 import os
 from seqtext.cli import importing
 with importing():  # as train.py does
+    import seqtext.launch
     from seqtext.results.progress import EpochProgress
 EpochProgress.on_train_batch_end = lambda *given: os._exit(0)
 import runpy

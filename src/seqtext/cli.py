@@ -1,4 +1,4 @@
-"""The command line: names of run folders, and mistakes told in one sentence."""
+"""The command line: its start, names of run folders, and mistakes told in one sentence."""
 
 import gc
 import hashlib

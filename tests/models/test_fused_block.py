@@ -26,6 +26,7 @@ class Case:
         texts, steps, inputs, filters, width = sizes
         torch.manual_seed(0)
         self.lengths = torch.arange(texts) * 5 % steps + 1
+        self.lengths[-1] = steps
         behind = torch.arange(steps) >= self.lengths[:, None]
         self.x = torch.randn(texts, steps, inputs, dtype=dtype)
         self.x = self.x.masked_fill(behind[..., None], torch.nan)
@@ -64,29 +65,27 @@ def check(monkeypatch, **options) -> list[Tensor]:
     return fused
 
 
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_sizes(monkeypatch, sizes, norm, dtype):
-    check(monkeypatch, sizes=sizes, norm=norm, dtype=dtype)
+    fused = check(monkeypatch, sizes=sizes, norm=norm, dtype=dtype)
+    assert all(map(torch.equal, fused, Case(sizes, norm, dtype).results()))
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("pool", [1, 3, 50, None])
 def test_pools(monkeypatch, pool, norm):
     check(monkeypatch, pool=pool, norm=norm)
-
-
-def test_two_threads(monkeypatch):
-    one = check(monkeypatch)
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        two = [check(monkeypatch) for _ in range(2)]
-    finally:
-        torch.set_num_threads(before)
-    assert all(map(torch.equal, *two))
-    torch.testing.assert_close(one, two[0], atol=1e-12, rtol=0)
 
 
 def test_equal_words_share_the_gradient(monkeypatch):
@@ -137,6 +136,26 @@ def test_what_is_not_a_number_stays_seen(pool):
     assert largest[0].isfinite().all()
 
 
+def test_lengths_beyond_the_texts_and_without_gradients():
+    case = Case()
+    case.x = case.x[:, :4].nan_to_num()
+    with torch.no_grad():
+        cut, whole = (case.block(case.x, case.lengths.clamp(max=most)) for most in (4, 9))
+    assert torch.equal(cut, whole)
+
+
+def test_known_moments_may_change_before_the_way_back():
+    case = Case(norm="known")
+    expected = case.results()[1]
+    x = case.x.detach().requires_grad_()
+    largest = case.block(x, case.lengths)
+    case.block.norm.running_mean.zero_()
+    direction = torch.linspace(-1, 1, largest.numel(), dtype=x.dtype).view_as(largest)
+    words = torch.arange(largest.shape[1]) < case.block.groups(case.lengths)[:, None]
+    (largest * direction * words[..., None]).sum().backward()
+    assert torch.equal(x.grad, expected)
+
+
 def test_left_to_the_plain_form(monkeypatch):
     case = Case(dtype=torch.float32)
     assert case.served()
@@ -148,5 +167,9 @@ def test_left_to_the_plain_form(monkeypatch):
     assert case.served()
     case.x = case.x.double()
     assert not case.served()
-    case.x = case.x[:0].float()
+    case.block.convolution.double()
+    assert not case.served()  # the norm's numbers are of another type
+    case.block.double()
+    assert case.served()
+    case.x = case.x[:0]
     assert not case.served()

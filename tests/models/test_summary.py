@@ -2,6 +2,7 @@
 
 import torch
 
+from seqtext.models.cnn import CNN
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import GRU
 from seqtext.models.summary import summary
@@ -21,6 +22,19 @@ def test_table():
         "dense.0    B × 32           1,056",
         "output     B × 5              165",
         "together                    9,765",
+    ]
+
+
+def test_table_of_blocks_that_pool():
+    model = CNN(LearnedEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
+    assert summary(model).splitlines() == [
+        "layer      shape        trainable",
+        "embedding  B × T × 8           88",
+        "blocks.0   B × T/2 × 6        258",
+        "blocks.1   B × T/4 × 7        189",
+        "blocks.2   B × 1 × 9          216",
+        "output     B × 5               50",
+        "together                      801",
     ]
 
 

@@ -147,8 +147,7 @@ class Block(nn.Module):
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D], [B] → [B, ⌈T / pool⌉, F]"""
         if fused_block.serves(self.convolution, self.norm, states):
-            pool = self.pool or states.shape[1]
-            return fused_block.run(self.convolution, self.norm, states, lengths, pool)
+            return fused_block.run(self.convolution, self.norm, states, lengths, self.pool)
         states = convolved(self.convolution, states, lengths).relu()
         states = self.norm.of_words(states, lengths) if self.norm else states
         if self.pool is None:

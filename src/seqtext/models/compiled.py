@@ -54,12 +54,19 @@ class Call(ctypes.Structure):
         return [(name, kind) for names, kind in kinds for name in names.split()]
 
     @classmethod
-    def run(cls, function: str, back: bool, numbers: dict, tensors: dict[str, Tensor | None]):
-        """By all threads; tensors must be contiguous, and those of floats of one type."""
+    def run(
+        cls,
+        name: str,
+        dtype: torch.dtype,
+        numbers: dict[str, float],
+        tensors: dict[str, Tensor | None],
+        back: bool,
+    ) -> None:
+        """Call `name` for floats of this type, forward or back; all tensors must be contiguous."""
         given = {name: t for name, t in tensors.items() if t is not None}
         addresses = {name: t.data_ptr() for name, t in given.items()}
         call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
-        getattr(library(), function)(ctypes.byref(call), int(back))
+        getattr(library(), f"{name}_{TYPES[dtype]}")(ctypes.byref(call), int(back))
 
 
 def keep_freed_memory() -> None:

@@ -108,7 +108,7 @@ class _Recurrence(torch.autograd.Function):
             "saved": x.new_empty(*x.shape[:2], saved * numbers["units"]) if saved else None,
         }
         tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
-        _Recursion.run(f"recur_{TYPES[x.dtype]}", False, numbers, tensors)
+        _Recursion.run("recur", x.dtype, numbers, tensors, back=False)
         ctx.save_for_backward(*tensors.values())
         ctx.names, ctx.numbers = list(tensors), numbers
         return states
@@ -122,5 +122,5 @@ class _Recurrence(torch.autograd.Function):
         tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         of_threads = [x.new_zeros(threads, *tensors[name].shape) for name in WEIGHTS]
         tensors |= {f"d_{name}": d for name, d in zip(WEIGHTS, of_threads, strict=True)}
-        _Recursion.run(f"recur_{TYPES[x.dtype]}", True, ctx.numbers, tensors)
+        _Recursion.run("recur", x.dtype, ctx.numbers, tensors, back=True)
         return tensors["d_x"], *(d.sum(0) for d in of_threads), *[None] * 5

@@ -25,7 +25,7 @@ class _Block(Call):
 
 
 class Moments(NamedTuple):
-    """Whose they are, and if they are the batch's, [F] to be written."""
+    """What batch norm goes by, [F]; if that is the batch itself, room for the operator to say."""
 
     kind: int
     mean: Tensor | None
@@ -35,28 +35,28 @@ class Moments(NamedTuple):
 def serves(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
     """Whether `run` can do this, here."""
     return (
-        states.device.type == "cpu"
+        not torch.compiler.is_exporting()
+        and states.device.type == "cpu"
         and states.dtype == layer.weight.dtype
         and states.dtype in TYPES
         and states.numel() > 0
-        and (norm is None or norm.by_own_batch())
-        and not torch.compiler.is_exporting()
+        and (norm is None or (norm.by_own_batch() and norm.weight.dtype == states.dtype))
         and not torch.is_autocast_enabled("cpu")
         and library() is not None
     )
 
 
 def run(
-    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool: int
+    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool: int | None
 ) -> Tensor:
     """As `cnn.Block.forward`; behind a text's end stand zeros."""
     lengths = lengths.clamp(0, states.shape[1])
     moments, affine = Moments(PLAIN, None, None), (None, None)
     if norm is not None:
         affine = norm.weight, norm.bias
-        moments = Moments(GIVEN, norm.running_mean, norm.running_var)
-        if norm.training and lengths.sum() > 1:
-            moments = Moments(OF_WORDS, *(torch.empty_like(row) for row in moments[1:]))
+        known = norm.running_mean.clone(), norm.running_var.clone()  # they may change meanwhile
+        of_words = norm.training and lengths.sum() > 1
+        moments = Moments(OF_WORDS if of_words else GIVEN, *known)
     numbers = {
         "moments": moments.kind,
         "texts": states.shape[0],
@@ -64,7 +64,7 @@ def run(
         "inputs": states.shape[2],
         "filters": layer.out_channels,
         "width": layer.kernel_size[0],
-        "pool": min(pool, states.shape[1]),
+        "pool": min(pool or states.shape[1], states.shape[1]),
         "epsilon": norm.eps if norm else 0.0,
     }
     weights = layer.weight, layer.bias, *affine
@@ -92,7 +92,7 @@ class _Convolution(torch.autograd.Function):
         }
         tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
         largest = x.new_empty(texts, groups, filters)
-        _Block.run(f"convolve_{TYPES[x.dtype]}", False, numbers, {**tensors, "largest": largest})
+        _Block.run("convolve", x.dtype, numbers, {**tensors, "largest": largest}, back=False)
         ctx.save_for_backward(*tensors.values())
         ctx.names, ctx.numbers = list(tensors), numbers
         return largest
@@ -108,5 +108,5 @@ class _Convolution(torch.autograd.Function):
         for name in WEIGHTS:
             weight = tensors[name]
             tensors[f"d_{name}"] = None if weight is None else torch.empty_like(weight)
-        _Block.run(f"convolve_{TYPES[x.dtype]}", True, ctx.numbers, tensors)
+        _Block.run("convolve", x.dtype, ctx.numbers, tensors, back=True)
         return tensors["d_x"], *(tensors[f"d_{name}"] for name in WEIGHTS), *[None] * 4

@@ -34,7 +34,10 @@ def _shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, st
     shapes, training = {}, model.training
 
     def keep(name: str, output: Tensor) -> None:
-        sizes = ["B", *("T" if size == WORDS else str(size) for size in output.shape[1:])]
+        sizes = ["B", *map(str, output.shape[1:])]
+        if output.ndim == 3 and output.shape[1] > 1:
+            share = round(WORDS / output.shape[1])  # pooling leaves one of so many words
+            sizes[1] = "T" if share == 1 else f"T/{share}"
         shapes[name] = " × ".join(sizes)
 
     hooks = [

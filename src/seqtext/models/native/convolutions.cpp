@@ -8,10 +8,10 @@
 #include <omp.h>
 
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "products.h"
-#include "rows.h"
 
 constexpr Int LAID = 256;  // rows that are laid out at a time, or one text's
 
@@ -41,15 +41,19 @@ template <class T> struct Shared {  // by the threads
     std::vector<const T *> d_weight = std::vector<const T *>(c.threads);  // [F, W, D] of each
 };
 
-template <class T> struct Share {  // the texts of one thread
+template <class T> struct Worker {  // a thread, and its texts
     const Block<T> &c;
     Shared<T> &shared;
     const Int S = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, before = gap / 2;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
-    Int most = std::max(LAID, S + gap);
+    Int most = std::max(LAID, longest() + gap), all_words = std::accumulate(c.lengths, c.lengths + c.texts, Int(0));
     // Batch norm makes by · value + from of a value.
-    std::vector<T> by = std::vector<T>(F, 1), from = std::vector<T>(F, 0), rate = from;
+    std::vector<T> by = std::vector<T>(F, 1), from = std::vector<T>(F, 0), inverse_std = from;
+
+    Int longest() const {
+        return first == end ? 0 : *std::max_element(c.lengths + first, c.lengths + end);
+    }
 
     template <class Do> void words(Do act) const {  // with the number of each one's row
         for (Int b = first; b < end; ++b)
@@ -85,15 +89,9 @@ template <class T> struct Share {  // the texts of one thread
         return sum;
     }
 
-    Int count() const {
-        Int words = 0;
-        for (Int b = 0; b < c.texts; ++b) words += c.lengths[b];
-        return words;
-    }
-
     void know_moments() const {
         std::vector<double> mean = total([&](Int i, Int) { return double(c.values[i]); });
-        for (double &m : mean) m /= count();
+        for (double &m : mean) m /= all_words;
         const auto squares = total([&](Int i, Int f) {
             const double apart = c.values[i] - mean[f];
             return apart * apart;
@@ -101,15 +99,15 @@ template <class T> struct Share {  // the texts of one thread
 #pragma omp single
         for (Int f = 0; f < F; ++f) {
             c.mean[f] = mean[f];
-            c.variance[f] = squares[f] / count();
+            c.variance[f] = squares[f] / all_words;
         }
     }
 
     void prepare_norm() {
         if (c.moments == PLAIN) return;
         for (Int f = 0; f < F; ++f) {
-            rate[f] = 1 / std::sqrt(c.variance[f] + T(c.epsilon));
-            by[f] = c.scale[f] * rate[f];
+            inverse_std[f] = 1 / std::sqrt(c.variance[f] + T(c.epsilon));
+            by[f] = c.scale[f] * inverse_std[f];
             from[f] = c.shift[f] - by[f] * c.mean[f];
         }
     }
@@ -161,13 +159,13 @@ template <class T> struct Share {  // the texts of one thread
 
     void backward(const Packed<T> &weight) {
         prepare_norm();
-        share();
+        to_largest();
         if (c.moments != PLAIN) through_norm();
         words([&](Int row) {
             const T *value = c.values + row * F;
             T *d = c.d_values + row * F;
 #pragma omp simd
-            for (Int f = 0; f < F; ++f) d[f] = value[f] > 0 ? d[f] : 0;
+            for (Int f = 0; f < F; ++f) d[f] = value[f] <= 0 ? 0 : d[f];
         });
         write(total([&](Int i, Int) { return double(c.d_values[i]); }), c.d_bias);
         through_filters(weight);
@@ -177,7 +175,7 @@ template <class T> struct Share {  // the texts of one thread
         std::copy_n(total.begin(), F, to);
     }
 
-    void share() const {  // each group's gradient among its largest, equally
+    void to_largest() const {  // each group's gradient, in equal shares
         Buffer<T> top(F), part(F);
         groups([&](Int row, Int words, Int group) {
             if (words <= 0) return;
@@ -188,27 +186,28 @@ template <class T> struct Share {  // the texts of one thread
             std::fill_n(part + 0, F, T(0));
             for (Int k = 0; k < words; ++k)
 #pragma omp simd
-                for (Int f = 0; f < F; ++f) part[f] += normals[k * F + f] == top[f];
+                for (Int f = 0; f < F; ++f) part[f] += !(normals[k * F + f] < top[f]);
 #pragma omp simd
             for (Int f = 0; f < F; ++f) part[f] = c.gradient[group * F + f] / part[f];
             for (Int k = 0; k < words; ++k)
 #pragma omp simd
                 for (Int f = 0; f < F; ++f)
-                    normals[k * F + f] = normals[k * F + f] == top[f] ? part[f] : 0;
+                    normals[k * F + f] = normals[k * F + f] < top[f] ? 0 : part[f];
         });
     }
 
     void through_norm() const {
-        const auto apart = [&](Int i, Int f) { return (c.values[i] - c.mean[f]) * rate[f]; };
+        const auto apart = [&](Int i, Int f) { return (c.values[i] - c.mean[f]) * inverse_std[f]; };
         const auto shift = total([&](Int i, Int) { return double(c.d_values[i]); });
         const auto scale = total([&](Int i, Int f) { return double(c.d_values[i]) * apart(i, f); });
         write(shift, c.d_shift);
         write(scale, c.d_scale);
         std::vector<T> by_mean(F), by_variance(F);
-        for (Int f = 0; c.moments == OF_WORDS && f < F; ++f) {
-            by_mean[f] = shift[f] / count();
-            by_variance[f] = scale[f] / count();
-        }
+        if (c.moments == OF_WORDS)
+            for (Int f = 0; f < F; ++f) {
+                by_mean[f] = shift[f] / all_words;
+                by_variance[f] = scale[f] / all_words;
+            }
         words([&](Int row) {
             T *d = c.d_values + row * F;
             for (Int f = 0; f < F; ++f)
@@ -267,7 +266,7 @@ template <class T> void forward(const Block<T> &c) {
             const Int w = k / c.inputs, d = k % c.inputs;
             return Line<T>{c.weight + d * c.width + w, c.inputs * c.width, nullptr};
         });
-        Share<T>{c, shared}.forward(weight);
+        Worker<T>{c, shared}.forward(weight);
     }
 }
 
@@ -280,7 +279,7 @@ template <class T> void backward(const Block<T> &c) {
             const Int w = c.width - 1 - k / c.filters, f = k % c.filters;
             return Line<T>{c.weight + f * c.inputs * c.width + w, c.width, nullptr};
         });
-        Share<T>{c, shared}.backward(weight);
+        Worker<T>{c, shared}.backward(weight);
     }
 }
 

@@ -62,8 +62,10 @@ template <class T> Left<T> pack_left(T *to, const T *from, Int rows, Int depth, 
     for (Int r = 0; r < rows; r += TILE_ROWS) {
         const Int height = std::min<Int>(TILE_ROWS, rows - r);
         T *part = to + r * depth;
-        for (Int k = 0; k < depth; ++k, part += TILE_ROWS)
-            for (Int i = 0; i < height; ++i) part[i] = from[k * column + r + i];
+        const T *tile = from + r;
+        for (Int k = 0; k < depth; ++k, part += TILE_ROWS, tile += column)
+            if (height == TILE_ROWS) std::memcpy(part, tile, TILE_ROWS * sizeof(T));  // one vector
+            else std::copy_n(tile, height, part);
     }
     return {to, 1, TILE_ROWS, TILE_ROWS * depth};
 }

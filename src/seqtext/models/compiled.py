@@ -63,8 +63,7 @@ class Call(ctypes.Structure):
         back: bool,
     ) -> None:
         """Call `name` for floats of this type, forward or back; all tensors must be contiguous."""
-        given = {name: t for name, t in tensors.items() if t is not None}
-        addresses = {name: t.data_ptr() for name, t in given.items()}
+        addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
         call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
         getattr(library(), f"{name}_{TYPES[dtype]}")(ctypes.byref(call), int(back))
 

@@ -25,7 +25,7 @@ template <class T> struct Block {
     const T *x;                  // [B, S, D]
     const T *weight, *bias;      // [F, D, W], [F]
     const T *scale, *shift;      // [F], or null: no batch norm
-    T *mean, *variance;          // [F] of the values, or null; written where they are those OF_WORDS
+    T *mean, *variance;          // [F] of the values, or null; written if OF_WORDS
     T *values;                   // [B, S, F], after ReLU
     T *largest;                  // [B, P, F]; zeros where there is no word
     const T *gradient;           // [B, P, F]; from here on, backward only
@@ -47,7 +47,8 @@ template <class T> struct Worker {  // a thread, and its texts
     const Int S = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, before = gap / 2;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
-    Int most = std::max(LAID, longest() + gap), all_words = std::accumulate(c.lengths, c.lengths + c.texts, Int(0));
+    Int most = std::max(LAID, longest() + gap);  // rows at a time
+    Int all_words = std::accumulate(c.lengths, c.lengths + c.texts, Int(0));
     // Batch norm makes by · value + from of a value.
     std::vector<T> by = std::vector<T>(F, 1), from = std::vector<T>(F, 0), inverse_std = from;
 

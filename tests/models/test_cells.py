@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.models import cells, fused, plain
+from seqtext.models import cells, compiled, plain
 from seqtext.models.activations import ACTIVATIONS
 
 CELLS = [nn.RNN, nn.LSTM, nn.GRU]
@@ -26,7 +26,7 @@ def cell(request) -> nn.RNNBase:
 def recur(request):
     """`cells.recur`, which takes the fused form where it can; or the plain one."""
     if request.param == "fused":
-        if not fused.library():
+        if not compiled.library():
             pytest.skip("There is no compiled operator here.")
         return cells.recur
     options = {"activation": "tanh", "recurrent_activation": "sigmoid"}

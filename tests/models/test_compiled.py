@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.models import cells, compiled, fused
+from seqtext.models import cells, compiled
 from seqtext.models.cnn import CNN, KimCNN
 from seqtext.models.embedding import LearnedEmbedding
 from seqtext.models.recurrent import GRU
@@ -111,8 +111,8 @@ def test_the_numbers_are_the_same_without_it(monkeypatch, kind, reverse):
     cell, x = kind(3, 4, batch_first=True), torch.randn(3, 5, 3)
     lengths = torch.tensor([5, 2, 4])
     words, results = torch.arange(5) < lengths[:, None], []
-    for library in (fused.library, lambda: None):
-        monkeypatch.setattr(fused, "library", library)
+    for library in (compiled.library, lambda: None):
+        monkeypatch.setattr(compiled, "library", library)
         cell.zero_grad()
         states = cells.recur(cell, x, lengths, reverse=reverse)[words]
         states.square().sum().backward()

@@ -28,14 +28,6 @@ def kind(request) -> type[nn.RNNBase]:
     return CELLS[request.param]
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 class Case:
     """A cell and texts of odd lengths, from a seed."""
 
@@ -98,9 +90,9 @@ def test_without_gradients_nothing_is_kept_and_the_states_are_the_same(kind, mon
     case, kept = Case(kind), []
     run = fused._Recursion.run
 
-    def watched(name, dtype, numbers, tensors, back):
+    def watched(numbers, tensors, back):
         kept.append(tensors["saved"])
-        run(name, dtype, numbers, tensors, back)
+        run(numbers, tensors, back)
 
     monkeypatch.setattr(fused._Recursion, "run", watched)
     with torch.no_grad():
@@ -134,7 +126,8 @@ def test_other_activations_take_the_plain_form(kind):
         check(case, activation=name)
 
 
-@pytest.mark.usefixtures("two_threads")
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("threads", [2], indirect=True)
 @pytest.mark.parametrize("texts", [1, 2, 5])
 def test_two_threads(kind, texts):
     case = Case(kind, texts)

@@ -40,14 +40,19 @@ class Case:
     def served(self) -> bool:
         return fused_block.serves(self.block.convolution, self.block.norm, self.x)
 
-    def results(self) -> list[Tensor]:
-        """Of texts: what is largest; the gradients of a weighted sum of it; what the norm knows."""
-        x = self.x.detach().requires_grad_()
+    def largest_and_sum(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is largest of words, and a weighted sum of it."""
         largest, lengths = self.block(x, self.lengths), self.block.groups(self.lengths)
         words = torch.arange(largest.shape[1]) < lengths[:, None]
         largest = largest.masked_fill(~words[..., None], 0)
         direction = torch.linspace(-1, 1, largest.numel(), dtype=x.dtype).view_as(largest)
-        gradients = torch.autograd.grad((largest * direction).sum(), [x, *self.block.parameters()])
+        return largest, (largest * direction).sum()
+
+    def results(self) -> list[Tensor]:
+        """What is largest; the gradients of a weighted sum of it; what the norm knows."""
+        x = self.x.detach().requires_grad_()
+        largest, weighted = self.largest_and_sum(x)
+        gradients = torch.autograd.grad(weighted, [x, *self.block.parameters()])
         return [largest.detach(), *gradients, *(row.double() for row in self.block.buffers())]
 
 
@@ -65,15 +70,8 @@ def check(monkeypatch, **options) -> list[Tensor]:
     return fused
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("threads", [1, 2, 3], indirect=True)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -107,10 +105,8 @@ def test_views_that_are_not_contiguous():
 def test_frozen_vectors():
     case, frozen = Case(), Case()
     expected = case.results()[2]
-    largest = frozen.block(frozen.x, frozen.lengths)
-    direction = torch.linspace(-1, 1, largest.numel(), dtype=largest.dtype).view_as(largest)
-    words = torch.arange(largest.shape[1]) < frozen.block.groups(frozen.lengths)[:, None]
-    (largest * direction * words[..., None]).sum().backward()
+    _, weighted = frozen.largest_and_sum(frozen.x)
+    weighted.backward()
     assert torch.equal(frozen.block.convolution.weight.grad, expected)
 
 
@@ -148,11 +144,9 @@ def test_known_moments_may_change_before_the_way_back():
     case = Case(norm="known")
     expected = case.results()[1]
     x = case.x.detach().requires_grad_()
-    largest = case.block(x, case.lengths)
+    _, weighted = case.largest_and_sum(x)
     case.block.norm.running_mean.zero_()
-    direction = torch.linspace(-1, 1, largest.numel(), dtype=x.dtype).view_as(largest)
-    words = torch.arange(largest.shape[1]) < case.block.groups(case.lengths)[:, None]
-    (largest * direction * words[..., None]).sum().backward()
+    weighted.backward()
     assert torch.equal(x.grad, expected)
 
 

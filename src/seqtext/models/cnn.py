@@ -28,7 +28,8 @@ class CNN(TextClassifier):
         classes: C
         filters: of each block
         widths: words that a filter of each block reads
-        pool: neighbours of which each block keeps the largest; a rest at the end is a group too
+        pool: neighbours of which each block keeps the largest, the last one of a whole text; a rest
+            at the end is a group too
         batch_norm: normalise after each convolution, by the words of the batch
         dropout: on the inputs of each block, one mask per text for all its words
         head: see `TextClassifier`

@@ -42,9 +42,26 @@ def library() -> ctypes.CDLL | None:
         return None
 
 
-class Call(ctypes.Structure):
-    """What a compiled function gets: whole numbers, others, and tensors by their addresses."""
+def serves(inputs: Tensor, weight: Tensor) -> bool:
+    """Whether the compiled functions can work on these, here and now."""
+    return (
+        not torch.compiler.is_exporting()
+        and inputs.device.type == "cpu"
+        and inputs.dtype == weight.dtype
+        and inputs.dtype in TYPES
+        and inputs.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
 
+
+class Call(ctypes.Structure):
+    """What a compiled function gets: whole numbers, others, and tensors by their addresses.
+
+    One function goes forward and back; between them an autograd function's context keeps tensors.
+    """
+
+    function: str  # its name but for the type of its floats, which is that of the tensor x
     _fields_: list[tuple[str, type]]
 
     @staticmethod
@@ -54,18 +71,27 @@ class Call(ctypes.Structure):
         return [(name, kind) for names, kind in kinds for name in names.split()]
 
     @classmethod
-    def run(
-        cls,
-        name: str,
-        dtype: torch.dtype,
-        numbers: dict[str, float],
-        tensors: dict[str, Tensor | None],
-        back: bool,
+    def forward(
+        cls, ctx, numbers: dict[str, float], kept: dict[str, Tensor | None], **others: Tensor
     ) -> None:
-        """Call `name` for floats of this type, forward or back; all tensors must be contiguous."""
+        """Run it on what the way back needs and on others, which are contiguous."""
+        kept = {key: None if t is None else t.contiguous() for key, t in kept.items()}
+        cls.run(numbers, kept | others, back=False)
+        ctx.save_for_backward(*kept.values())
+        ctx.names, ctx.numbers = list(kept), numbers
+
+    @staticmethod
+    def kept(ctx) -> dict[str, Tensor | None]:
+        """What `forward` was given to keep."""
+        return dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+
+    @classmethod
+    def run(cls, numbers: dict[str, float], tensors: dict[str, Tensor | None], back: bool) -> None:
+        """Forward or back; all tensors must be contiguous."""
         addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
         call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
-        getattr(library(), f"{name}_{TYPES[dtype]}")(ctypes.byref(call), int(back))
+        function = f"{cls.function}_{TYPES[tensors['x'].dtype]}"
+        getattr(library(), function)(ctypes.byref(call), int(back))
 
 
 def keep_freed_memory() -> None:

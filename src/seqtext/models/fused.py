@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from seqtext.models.compiled import TYPES, Call, library
+from seqtext.models import compiled
+from seqtext.models.compiled import Call
 
 # In the order of native/functions.h; the others' slopes cannot be told from their values.
 ACTIVATIONS = (
@@ -37,6 +38,7 @@ KINDS = {nn.RNN: Kind(0, 0), nn.LSTM: Kind(1, 5), nn.GRU: Kind(2, 4)}
 class _Recursion(Call):
     """As in native/cells.h."""
 
+    function = "recur"
     _fields_ = Call.fields(
         "cell activation recurrent_activation reverse threads texts steps inputs units",
         "",
@@ -49,13 +51,8 @@ def serves(cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activati
     """Whether `recur` can do this, here."""
     return (
         type(cell) in KINDS
-        and inputs.device.type == "cpu"
-        and inputs.dtype == cell.weight_hh_l0.dtype
-        and inputs.dtype in TYPES
-        and inputs.numel() > 0
         and {activation, recurrent_activation} <= {*ACTIVATIONS}
-        and not torch.is_autocast_enabled("cpu")
-        and library() is not None
+        and compiled.serves(inputs, cell.weight_hh_l0)
     )
 
 
@@ -107,20 +104,17 @@ class _Recurrence(torch.autograd.Function):
             "states": states,
             "saved": x.new_empty(*x.shape[:2], saved * numbers["units"]) if saved else None,
         }
-        tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
-        _Recursion.run("recur", x.dtype, numbers, tensors, back=False)
-        ctx.save_for_backward(*tensors.values())
-        ctx.names, ctx.numbers = list(tensors), numbers
+        _Recursion.forward(ctx, numbers, tensors)
         return states
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        tensors = _Recursion.kept(ctx)
         x, threads = tensors["x"], torch.get_num_threads()
         tensors["gradient"] = gradient.contiguous()
         tensors["d_x"] = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         of_threads = [x.new_zeros(threads, *tensors[name].shape) for name in WEIGHTS]
         tensors |= {f"d_{name}": d for name, d in zip(WEIGHTS, of_threads, strict=True)}
-        _Recursion.run("recur", x.dtype, ctx.numbers, tensors, back=True)
+        _Recursion.run(ctx.numbers, tensors, back=True)
         return tensors["d_x"], *(d.sum(0) for d in of_threads), *[None] * 5

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from seqtext.models.compiled import TYPES, Call, library
+from seqtext.models import compiled
+from seqtext.models.compiled import Call
 from seqtext.models.head import BatchNorm
 
 WEIGHTS = ("weight", "bias", "scale", "shift")
@@ -16,6 +17,7 @@ PLAIN, GIVEN, OF_WORDS = range(3)  # moments, as in native/convolutions.cpp
 class _Block(Call):
     """As in native/convolutions.cpp."""
 
+    function = "convolve"
     _fields_ = Call.fields(
         "moments threads texts steps inputs filters width pool",
         "epsilon",
@@ -34,16 +36,8 @@ class Moments(NamedTuple):
 
 def serves(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
     """Whether `run` can do this, here."""
-    return (
-        not torch.compiler.is_exporting()
-        and states.device.type == "cpu"
-        and states.dtype == layer.weight.dtype
-        and states.dtype in TYPES
-        and states.numel() > 0
-        and (norm is None or (norm.by_own_batch() and norm.weight.dtype == states.dtype))
-        and not torch.is_autocast_enabled("cpu")
-        and library() is not None
-    )
+    fits = norm is None or (norm.by_own_batch() and norm.weight.dtype == states.dtype)
+    return fits and compiled.serves(states, layer.weight)
 
 
 def run(
@@ -80,8 +74,8 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, numbers):
         """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool⌉, F]"""
-        texts, steps, filters = x.shape[0], x.shape[1], numbers["filters"]
-        groups = -(-steps // numbers["pool"])
+        texts, steps, filters = *x.shape[:2], numbers["filters"]
+        largest = x.new_empty(texts, -(-steps // numbers["pool"]), filters)
         tensors = {
             "x": x,
             **dict(zip(WEIGHTS, (weight, bias, scale, shift), strict=True)),
@@ -90,17 +84,13 @@ class _Convolution(torch.autograd.Function):
             "variance": variance,
             "values": x.new_empty(texts, steps, filters),
         }
-        tensors = {name: None if t is None else t.contiguous() for name, t in tensors.items()}
-        largest = x.new_empty(texts, groups, filters)
-        _Block.run("convolve", x.dtype, numbers, {**tensors, "largest": largest}, back=False)
-        ctx.save_for_backward(*tensors.values())
-        ctx.names, ctx.numbers = list(tensors), numbers
+        _Block.forward(ctx, numbers, tensors, largest=largest)
         return largest
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        tensors = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        tensors = _Block.kept(ctx)
         x = tensors["x"]
         tensors["gradient"] = gradient.contiguous()
         tensors["d_values"] = torch.empty_like(tensors["values"])
@@ -108,5 +98,5 @@ class _Convolution(torch.autograd.Function):
         for name in WEIGHTS:
             weight = tensors[name]
             tensors[f"d_{name}"] = None if weight is None else torch.empty_like(weight)
-        _Block.run("convolve", x.dtype, ctx.numbers, tensors, back=True)
+        _Block.run(ctx.numbers, tensors, back=True)
         return tensors["d_x"], *(tensors[f"d_{name}"] for name in WEIGHTS), *[None] * 4

@@ -28,9 +28,9 @@ run: install  ## train the default model on real reviews; ARGS="model=lstm" chan
 	.venv/bin/python train.py $(ARGS)
 
 test: install  ## the test suite: invented rows, no downloads
-	.venv/bin/python -m pytest -n auto -m "not real and not cluster" $(ARGS)
+	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" $(ARGS)
 
-test-all: .venv/vectors  ## the suite, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
+test-all: .venv/vectors  ## also slow tests, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 .venv-keras/installed:

@@ -16,6 +16,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seqtext.display import replace_unencodable
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
 
@@ -47,6 +48,7 @@ def told_simply(main: Callable[[], object]) -> None:
     HYDRA_FULL_ERROR=1 shows the traceback too.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    replace_unencodable()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
         main()

@@ -1,13 +1,13 @@
 """A data set in numbers and pictures, without training."""
 
-import json
 from pathlib import Path
 
 from seqtext.data.cache import code_fingerprint
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.description import WORDS, Description, describe
+from seqtext.files import write_json
 from seqtext.results.description import description_figures, show_description
-from seqtext.results.folder import RunFolder, write_atomically
+from seqtext.results.folder import RunFolder
 from seqtext.results.pictures import png
 
 
@@ -18,8 +18,7 @@ def show_data(data: TextDataModule, folder: RunFolder) -> None:
     folder.figures.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(data).items():
         (folder.figures / f"{name}.png").write_bytes(picture)
-    text = json.dumps(description.to_dict(), indent=2) + "\n"
-    write_atomically(folder.path / "description.json", text)
+    write_json(folder.path / "description.json", description.to_dict())
     print(f"Figures and description.json are in {folder.path}")
 
 

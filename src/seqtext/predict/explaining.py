@@ -9,6 +9,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.progress import track
 
+from seqtext.files import write_text
 from seqtext.options import UserError
 from seqtext.predict.command import Command, lines
 from seqtext.predict.explain import Explanation, explain
@@ -16,7 +17,6 @@ from seqtext.predict.files import source_of, text_columns
 from seqtext.predict.page import page
 from seqtext.predict.predictor import Predictor
 from seqtext.predict.shown import Terminal
-from seqtext.results.folder import write_atomically
 
 MOST = 1000  # rows of a file, and texts on a page
 TOGETHER = 64  # texts
@@ -75,5 +75,5 @@ def _write(path: Path, explanations: list[Explanation], command: Command) -> Non
     count = f"{len(explanations):,} text{'s' if len(explanations) > 1 else ''}"
     of_file = f" of {Path(command.input).name}" if command.input else ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, page(explanations, f"{count}{of_file}, run={command.run}"))
+    write_text(path, page(explanations, f"{count}{of_file}, run={command.run}"))
     print(f"Explained in {path}: {count}")

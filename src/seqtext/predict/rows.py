@@ -1,7 +1,6 @@
 """Rows of a file in blocks, with all their columns: read, given more columns, written."""
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from seqtext.data.formats import (
     strings,
 )
 from seqtext.data.tables import string_array, text_of
+from seqtext.files import replace_file
 from seqtext.options import UserError
 
 Records = list[tuple[str, dict[str, Any]]]  # each with its place in the file, in words
@@ -203,15 +203,10 @@ def writing(path: Path) -> Iterator[Output]:
     """Write a file aside, then rename it: it is there whole or not at all."""
     output_kind(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.new")
-    try:
-        with _stream(aside, path) as stream:
-            output = Output(path, stream)
-            yield output
-            output.close()
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with replace_file(path) as temporary, _stream(temporary, path) as stream:
+        output = Output(path, stream)
+        yield output
+        output.close()
 
 
 @contextmanager

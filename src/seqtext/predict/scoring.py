@@ -1,6 +1,5 @@
 """How well a model does on a file whose labels are known, as a run's test part tells it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from seqtext.files import write_json
 from seqtext.options import UserError
-from seqtext.results.folder import write_atomically
 from seqtext.results.predictions import Predictions
 
 
@@ -83,5 +82,4 @@ def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
     for name, figure in figures(predictions, title).items():
         figure.savefig(folder / f"{name}.png", dpi=150)
     facts = {"rows": len(predictions.labels), "threshold": predictions.threshold}
-    scores = json.dumps({**facts, **predictions.scores()}, indent=2)
-    write_atomically(folder / "scores.json", scores + "\n")
+    write_json(folder / "scores.json", {**facts, **predictions.scores()})

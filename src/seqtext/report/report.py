@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqtext.files import write_text
 from seqtext.options import UserError
 from seqtext.report.compare import Comparison, compare, verdict
 from seqtext.report.groups import by_dataset, groups_of, main_metric
 from seqtext.report.references import Reference, references
 from seqtext.report.runs import Run, Unfinished, read_runs, sweep_command
 from seqtext.report.table import Table, duration, faults, frame, latex, markdown, table
-from seqtext.results.folder import write_atomically
 
 
 class Section:
@@ -113,7 +113,7 @@ def write_report(
     }
     output.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        write_atomically(output / name, text)
+        write_text(output / name, text)
     return [output / name for name in files]
 
 

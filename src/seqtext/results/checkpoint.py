@@ -11,6 +11,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from seqtext.files import replace_file
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
@@ -150,10 +151,9 @@ def set_threshold(path: Path, threshold: float) -> None:
 
 def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write plain values and tensors aside, then rename: `load_checkpoint` reads them."""
-    aside = path.with_suffix(".new")
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(checkpoint, aside)
-    os.replace(aside, path)
+    with replace_file(path) as temporary:
+        torch.save(checkpoint, temporary)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The run folder: where everything of one run lies, and when it counts as finished."""
 
-import json
-import os
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from seqtext.files import read_json, write_json
 from seqtext.options import UserError
 
 
@@ -93,11 +92,11 @@ class RunFolder:
 
     def finished(self) -> dict[str, Any] | None:
         """What `finish` wrote, or None."""
-        return json.loads(self.metrics.read_text()) if self.metrics.exists() else None
+        return read_json(self.metrics) if self.metrics.exists() else None
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""
-        write_atomically(self.metrics, json.dumps(metrics, indent=2) + "\n")
+        write_json(self.metrics, metrics)
 
 
 def already_holds_a_run(path: Path) -> UserError:
@@ -105,13 +104,3 @@ def already_holds_a_run(path: Path) -> UserError:
     return UserError(
         f"{path} already holds a run: choose another folder, or go on with it by resume={path}."
     )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file aside, then rename it: it is there whole or not at all."""
-    aside = path.with_name(f".{path.name}.new")
-    with aside.open("w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(aside, path)

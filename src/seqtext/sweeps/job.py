@@ -1,6 +1,5 @@
 """A job of a sweep, and how it ended, as its run folder tells."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +10,8 @@ import yaml
 from omegaconf import OmegaConf
 
 from seqtext.configuration import first_difference, settings_in
-from seqtext.results.folder import RunFolder, write_atomically
+from seqtext.files import read_json, write_json
+from seqtext.results.folder import RunFolder
 
 OUTCOME = "outcome.json"  # of a job that did not finish
 
@@ -33,7 +33,7 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Leave word in a run folder that will have no metrics.json."""
-        write_atomically(folder / OUTCOME, json.dumps(asdict(self)) + "\n")
+        write_json(folder / OUTCOME, asdict(self))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def outcome_in(folder: Path) -> Outcome | None:
         score, seconds = metrics["score"], metrics["seconds"]["total"]
         return Outcome("finished", None if math.isnan(score) else score, seconds=seconds)
     try:
-        return Outcome(**json.loads((folder / OUTCOME).read_text()))
+        return Outcome(**read_json(folder / OUTCOME))
     except FileNotFoundError:
         return None
 

@@ -1,14 +1,13 @@
 """What people see of a sweep: a line per job; what programs see: sweep.json."""
 
-import json
 import shlex
 import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 
+from seqtext.files import read_json, write_json
 from seqtext.results.direction import is_better
-from seqtext.results.folder import write_atomically
 from seqtext.sweeps.command import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
 
@@ -50,7 +49,7 @@ class Progress:
             "command": shlex.join(["python", *(word for word in sys.argv if word != MULTIRUN)]),
             "jobs": list(self._entries.values()),
         }
-        write_atomically(self.folder / SWEEP, json.dumps(content, indent=2) + "\n")
+        write_json(self.folder / SWEEP, content)
 
     def say(self, text: str, error: bool = False) -> None:
         """A line for people."""
@@ -102,7 +101,7 @@ class Progress:
 
 def _earlier(folder: Path) -> list[dict]:
     file = folder / SWEEP
-    return json.loads(file.read_text())["jobs"] if file.exists() else []
+    return read_json(file)["jobs"] if file.exists() else []
 
 
 def _span(seconds: float) -> str:

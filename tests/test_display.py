@@ -1,0 +1,35 @@
+"""Texts cannot steer a terminal."""
+
+import io
+
+import pytest
+
+from seqtext.display import build_console, printable
+
+ESC = "\x1b"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain café 名 😍 a\u00a0b\u3000c \u200d", "plain café 名 😍 a\u00a0b\u3000c \u200d"),
+        (f"{ESC}]0;title\x07", "\ufffd]0;title\ufffd"),
+        ("\x9b31mred\x7f\x00", "\ufffd31mred\ufffd\ufffd"),
+        ("a\u202eb\u2066c\u200fd", "a\ufffdb\ufffdc\ufffdd"),
+        ("line\u2028break\rback\ttab", "line\ufffdbreak\ufffdback\ufffdtab"),
+        ("half \ud83d", "half \ufffd"),
+    ],
+)
+def test_controls_are_replaced(text, shown):
+    assert printable(text) == shown
+
+
+def test_kept_controls_stay():
+    assert printable("a\nb\x1b", keep="\n") == "a\nb\ufffd"
+
+
+@pytest.mark.parametrize("text", ["[/bold]", "[red]x", ":smile:", "[link=x]y[/link]", "\\[a]"])
+def test_a_console_takes_texts_as_they_are(text):
+    stream = io.StringIO()
+    build_console(stream).print(text)
+    assert stream.getvalue() == f"{text}\n"

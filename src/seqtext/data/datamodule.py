@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from seqtext.data.batches import (
+    EVALUATION_TEXTS,
     BalancedSampler,
     Batch,
     BatchLoader,
@@ -36,7 +37,6 @@ from seqtext.processes import Place
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 20  # classes in a line of the log
-EVALUATION_BATCH = 256  # no gradients to keep, and no result depends on it
 
 
 class TextDataModule(L.LightningDataModule):
@@ -112,6 +112,7 @@ class TextDataModule(L.LightningDataModule):
             raise UserError("class_weights needs sampling=class_weights: set both, or neither.")
         self.cache = Cache(cache)
         self.source = ""  # in words, once it is found
+        self.warnings: list[str] = []  # of the results, that the data make doubtful
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.data: Prepared | None = None
         self.place = Place()  # of this process, among those that share the rows
@@ -229,9 +230,9 @@ class TextDataModule(L.LightningDataModule):
                 repeats.conflicting,
             )
         if repeats.in_test:
-            log.warning(
-                "  %d test rows have a text that was trained or chosen with.", repeats.in_test
-            )
+            rows = f"{repeats.in_test} test rows have"
+            self.warnings.append(f"{rows} a text that was trained or chosen with.")
+            log.warning("  %s", self.warnings[-1])
         if len(self.training_rows) != len(self.data.parts["train"]):
             log.info("  sampling=%s trains on %d rows.", self.sampling, len(self.training_rows))
         for part, counts in self.rows().items():
@@ -297,7 +298,7 @@ class TextDataModule(L.LightningDataModule):
 
     def _evaluation_loader(self, part: Part) -> BatchLoader:
         texts, positions = self.data.texts, self.data.parts[part]
-        size = max(self.batch_size, EVALUATION_BATCH)
+        size = max(self.batch_size, EVALUATION_TEXTS)
         return self._loader(SortedSampler(positions, texts.lengths, size, self.place))
 
     def _loader(self, sampler: Sampler, place: Place = Place()) -> BatchLoader:  # noqa: B008

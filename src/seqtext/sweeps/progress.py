@@ -27,6 +27,7 @@ class Progress:
         self.folder, self.total, self.monitor = folder, total, monitor
         self.ended: dict[str, Outcome] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
+        self._best_loss: float | None = None  # on the validation part, of the same job
         self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
         self._began, self._ran, self._number = time.monotonic(), 0, 0
 
@@ -79,8 +80,8 @@ class Progress:
         }
         if outcome.status == "finished" and outcome.score is not None:
             best = self.best and self.best[0]
-            if is_better(outcome.score, best, self.monitor):
-                self.best = (outcome.score, job.folder)
+            if is_better(outcome.score, best, self.monitor, outcome.loss, self._best_loss):
+                self.best, self._best_loss = (outcome.score, job.folder), outcome.loss
 
     def _tell(self, job: Job, outcome: Outcome, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"

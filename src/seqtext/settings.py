@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 from torch import nn
 
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
@@ -47,6 +48,31 @@ class Options:
             raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
         if self.threshold != 0.5 and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
+
+    def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
+        """Refuse to choose by what the validation part cannot tell.
+
+        Args:
+            labels: [rows of the validation part] class numbers
+
+        Raises:
+            UserError: if the monitored metric does not exist for these rows, or the threshold is to
+                be tuned on rows of one class.
+        """
+        present = np.unique(labels)
+        absent = [repr(n) for c, n in enumerate(class_names) if c not in present]
+        reason = f"the validation part has no row of {', '.join(absent)}"
+        known = [f"val/{name}" for name in metric_names(class_names, present)]
+        if self.monitor not in known:
+            raise UserError(
+                f"monitor={self.monitor} is not possible: {reason}. Choose another metric (such as "
+                f"val/accuracy or val/loss), or another split (split.val, split.stratify)."
+            )
+        if self.threshold == "tuned" and absent:
+            raise UserError(
+                f"threshold=tuned is not possible: {reason}. Choose a number, or another split "
+                f"(split.val, split.stratify)."
+            )
 
 
 def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from seqtext.display import printable
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
@@ -46,6 +47,7 @@ class EpochProgress(ProgressBar):
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not silent()
         self._best: float | None = None
+        self._best_loss: float | None = None  # of the same epoch
         self._loss, self._steps = 0.0, 0  # of the epoch so far
 
     def disable(self) -> None:
@@ -65,7 +67,10 @@ class EpochProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
         """Sum the loss; draw at most every `REFRESH` seconds."""
-        self._loss = self._loss + outputs["loss"]  # a tensor: to read it would wait for a GPU
+        loss = outputs["loss"]  # a tensor: to read it would wait for a GPU
+        if trainer.accumulate_grad_batches > 1:  # by which Lightning divided it
+            loss = loss * trainer.accumulate_grad_batches
+        self._loss = self._loss + loss
         self._steps += 1
         if self._steps % CHECK == 0:
             self._check_loss(trainer)
@@ -85,15 +90,17 @@ class EpochProgress(ProgressBar):
         self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         score = float(trainer.callback_metrics[self.monitor])
-        best = is_better(score, self._best, self.monitor)
-        self._best = score if best else self._best
+        val_loss = float(trainer.callback_metrics["val/loss"])
+        best = is_better(score, self._best, self.monitor, val_loss, self._best_loss)
+        if best:
+            self._best, self._best_loss = score, val_loss
         loss = _mean_of_all(self._mean_loss())
         log.info(
             "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
             trainer.current_epoch + 1,
             trainer.max_epochs,
             loss,
-            trainer.callback_metrics["val/loss"],
+            val_loss,
             self.monitor,
             score,
             " (best)" if best else "",
@@ -114,6 +121,7 @@ class EpochProgress(ProgressBar):
         return {
             "seconds": self.seconds,
             "best": self._best,
+            "best_loss": self._best_loss,
             "loss": _mean_of_all(float(self._loss)),
             "steps": self._steps,
         }
@@ -121,7 +129,7 @@ class EpochProgress(ProgressBar):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
         self.seconds = self.earlier_seconds = state["seconds"]
-        self._best = state["best"]
+        self._best, self._best_loss = state["best"], state.get("best_loss")
         self._loss, self._steps = state["loss"], state["steps"]
 
     def _count(self) -> None:
@@ -189,8 +197,9 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
     table = Table("score", *columns, title=title, title_justify="left")
-    for name in metrics["val"]:
-        table.add_row(name, *(f"{column[name]:.4f}" for column in columns.values()))
+    for name in dict.fromkeys([*metrics["val"], *metrics["test"]]):
+        values = (column.get(name) for column in columns.values())
+        table.add_row(name, *("–" if value is None else f"{value:.4f}" for value in values))
     seconds = metrics["seconds"]
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
@@ -199,4 +208,6 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
         f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
+    for warning in metrics.get("warnings", ()):
+        console.print(printable(f"Warning: {warning}"), markup=False)
     console.print(f"Everything is in {folder}")

@@ -46,10 +46,12 @@ def record(
         figure.savefig(file, dpi=150)
         log_pictures(logger, {f"test/{name}": file.read_bytes()})  # not drawn a second time
     chosen_by = facts["monitor"].removeprefix("val/")
+    final = {f"verdict/test/{name}": value for name, value in scores["test"].items()}
+    first = f"verdict/test/{chosen_by}"  # column; a test part that lacks a class may lack it
     final = {
-        f"verdict/test/{chosen_by}": scores["test"][chosen_by],  # the first column
+        **{name: final[name] for name in [first] if name in final},
         f"verdict/val/{chosen_by}": facts["score"],
-        **{f"verdict/test/{name}": value for name, value in scores["test"].items()},
+        **final,
     }
     shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
     log_settings(logger, shown, final)

@@ -35,11 +35,22 @@ class EpochLogger(TensorBoardLogger):
         """The settings are in .hydra already."""
 
 
-def extend(curves: dict[str, list[float]], metrics: Mapping[str, Any]) -> None:
-    """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each."""
+def extend(
+    curves: dict[str, list[float | None]], metrics: Mapping[str, Any], epoch: int = 0
+) -> None:
+    """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each.
+
+    A curve has None for an earlier epoch that had no such score: its training batches held no rows
+    of a class.
+
+    Args:
+        epoch: number of the epoch, from 0
+    """
     for name, value in metrics.items():
         if name.startswith(("train/", "val/")) and name not in NO_CURVES:
-            curves.setdefault(name, []).append(float(f"{float(value):.6g}"))
+            curve = curves.setdefault(name, [])
+            curve += [None] * (epoch - len(curve))
+            curve.append(float(f"{float(value):.6g}"))
 
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:

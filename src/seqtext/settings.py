@@ -116,7 +116,9 @@ def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
             embedding.download,
             data.cache,
         )
-        embedding.fill(*vectors)
+        embedding.fill(vectors.values, vectors.known)
+        if vectors.warning and vectors.warning not in data.warnings:
+            data.warnings.append(vectors.warning)
     return embedding
 
 

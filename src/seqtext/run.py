@@ -19,7 +19,7 @@ from seqtext.results.checkpoint import set_threshold
 from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import show
-from seqtext.results.result_warnings import find_warnings
+from seqtext.results.result_warnings import PART_NAMES, find_warnings
 from seqtext.results.tensorboard import EpochLogger, log_pictures
 from seqtext.settings import Options, checked_options, data_of, embedding_of
 
@@ -132,7 +132,7 @@ def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) ->
     training_labels = data.labels[data.data.parts["train"]]
     found = []
     for part, of_part in predictions.items():
-        found += find_warnings(part, of_part, training_labels)
+        found += find_warnings(PART_NAMES[part], of_part, training_labels)
     for sentence in found:
         log.warning("%s", sentence)
     return found

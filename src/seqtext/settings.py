@@ -56,22 +56,16 @@ class Options:
             labels: [rows of the validation part] class numbers
 
         Raises:
-            UserError: if the monitored metric does not exist for these rows, or the threshold is to
-                be tuned on rows of one class.
+            UserError: if the monitored metric does not exist for these rows.
         """
         present = np.unique(labels)
-        absent = [repr(n) for c, n in enumerate(class_names) if c not in present]
-        reason = f"the validation part has no row of {', '.join(absent)}"
         known = [f"val/{name}" for name in metric_names(class_names, present)]
         if self.monitor not in known:
+            absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
             raise UserError(
-                f"monitor={self.monitor} is not possible: {reason}. Choose another metric (such as "
-                f"val/accuracy or val/loss), or another split (split.val, split.stratify)."
-            )
-        if self.threshold == "tuned" and absent:
-            raise UserError(
-                f"threshold=tuned is not possible: {reason}. Choose a number, or another split "
-                f"(split.val, split.stratify)."
+                f"monitor={self.monitor} is not possible: the validation part has no row of "
+                f"{', '.join(absent)}. Choose another metric (such as val/accuracy), or "
+                f"another split (split.val, split.stratify)."
             )
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from seqtext.files import write_json
 from seqtext.options import UserError
 from seqtext.results.predictions import Predictions
+from seqtext.results.result_warnings import find_warnings
 
 
 class Truth:
@@ -67,11 +68,14 @@ class Truth:
 
 
 def show_scores(predictions: Predictions, title: str) -> None:
-    """A table of every metric."""
+    """Print a table of every metric, and what makes them doubtful."""
     table = Table("score", "value", title=title, title_justify="left")
     for name, value in predictions.scores().items():
         table.add_row(name, f"{value:.4f}")
-    Console(highlight=False, soft_wrap=True).print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    for warning in find_warnings("the file", predictions):
+        console.print(f"Warning: {warning}", markup=False)
 
 
 def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
@@ -81,5 +85,9 @@ def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures(predictions, title).items():
         figure.savefig(folder / f"{name}.png", dpi=150)
-    facts = {"rows": len(predictions.labels), "threshold": predictions.threshold}
+    facts = {
+        "rows": len(predictions.labels),
+        "threshold": predictions.threshold,
+        "warnings": find_warnings("the file", predictions),
+    }
     write_json(folder / "scores.json", {**facts, **predictions.scores()})

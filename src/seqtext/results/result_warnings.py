@@ -5,28 +5,32 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from seqtext.display import printable
 from seqtext.results.metrics import loss_of
 from seqtext.results.predictions import Predictions
 
 LISTED_CLASSES = 5  # in a sentence
-PART_NAMES = {"val": "validation", "test": "test"}
+PART_NAMES = {"val": "the validation part", "test": "the test part"}
 LOSS_MARGIN = 1.05  # times the loss of the class shares: less is noise
 
 
-def find_warnings(part: str, predictions: Predictions, training_labels: np.ndarray) -> list[str]:
-    """Return what a reader of a part's scores must know, as sentences.
+def find_warnings(
+    rows: str, predictions: Predictions, training_labels: np.ndarray | None = None
+) -> list[str]:
+    """Return what a reader of the scores of these predictions must know, as sentences.
 
     Args:
-        part: "val" or "test"
-        predictions: of this part
-        training_labels: [rows of the training part] class numbers
+        rows: what was predicted, in words: "the test part"
+        predictions: of these rows
+        training_labels: [rows of the training part] class numbers; None: not known
     """
-    name, class_names = f"the {PART_NAMES[part]} part", predictions.class_names
-    return [
-        *_describe_absent_classes(name, predictions.labels, class_names),
-        *_describe_constant(name, predictions),
-        *_describe_loss(name, predictions, training_labels),
+    found = [
+        *_describe_absent_classes(rows, predictions.labels, predictions.class_names),
+        *_describe_constant(rows, predictions),
     ]
+    if training_labels is not None:
+        found += _describe_loss(rows, predictions, training_labels)
+    return [printable(sentence) for sentence in found]
 
 
 def is_constant(predicted: np.ndarray) -> bool:

@@ -128,13 +128,11 @@ def _train_and_test(
 
 
 def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) -> list[str]:
-    """Log what a reader of the scores must know, and return it."""
+    """Return what a reader of the scores must know, as sentences."""
     training_labels = data.labels[data.data.parts["train"]]
     found = []
     for part, of_part in predictions.items():
         found += find_warnings(PART_NAMES[part], of_part, training_labels)
-    for sentence in found:
-        log.warning("%s", sentence)
     return found
 
 

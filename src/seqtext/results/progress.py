@@ -188,8 +188,12 @@ def _mean_of_all(value: float) -> float:
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
-    """The table at the end: scores of the best epoch, time, size, and where everything lies."""
+    """The table at the end: scores of the best epoch, time, size, and where everything lies.
+
+    What makes the scores doubtful is logged, also of a run that had finished earlier.
+    """
     if silent():
+        _log_warnings(metrics)
         return
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
@@ -208,6 +212,10 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
         f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
-    for warning in metrics.get("warnings", ()):
-        console.print(printable(f"Warning: {warning}"), markup=False)
+    _log_warnings(metrics)
     console.print(f"Everything is in {folder}")
+
+
+def _log_warnings(metrics: Mapping[str, Any]) -> None:
+    for warning in metrics.get("warnings", ()):
+        log.warning("Warning: %s", printable(warning))

@@ -1,6 +1,6 @@
 """Texts and settings as TensorBoard takes them."""
 
-from seqtext.results.tensorboard import EXCERPT, _excerpt, flattened
+from seqtext.results.tensorboard import EXCERPT, _excerpt, extend, flattened
 
 
 def test_excerpt_is_plain_and_short():
@@ -21,3 +21,11 @@ def test_flattened_settings():
         "model.flag": True,
         "dataset.length": "None",
     }
+
+
+def test_a_curve_has_a_place_for_every_epoch():
+    """Also for one whose training batches held no rows of a class."""
+    curves: dict[str, list] = {}
+    extend(curves, {"train/loss": 1.0, "val/loss": 2.0}, epoch=0)
+    extend(curves, {"train/loss": 1.0, "train/recall_a": 0.5}, epoch=1)
+    assert curves == {"train/loss": [1, 1], "val/loss": [2], "train/recall_a": [None, 0.5]}

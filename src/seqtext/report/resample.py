@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from seqtext.report.runs import Said
+from seqtext.results.direction import name_recall
 
 RESAMPLES = 10_000
 RANKED_RESAMPLES = 2_000  # of metrics that take the order of all rows, a thousand times the work
 CHUNK = 250  # resamples at a time, which keeps the weights within some 10 MB
+RANKED_OF_MANY = ("auroc", "average_precision")  # recall_… is that of a class of that name
 RANKED = ("auroc", "average_precision", "recall_at_precision_98")
 SEED = 0
 
@@ -37,9 +39,9 @@ def scorer(said: Said, metric: str) -> Callable[[np.ndarray], np.ndarray]:
         losses = -np.log(said.probabilities[np.arange(len(said.rows)), said.labels].clip(1e-45))
         losses = losses.astype(np.float32)
         return lambda weights: weights @ losses / weights.sum(axis=1)
-    if metric in RANKED:
-        return _ranking(said, metric)
     classes = len(said.class_names)
+    if metric in (RANKED if classes == 2 else RANKED_OF_MANY):
+        return _ranking(said, metric)
     from_counts = _count_metrics(said.class_names)[metric]
     cells = np.zeros((len(said.rows), classes * classes), np.float32)
     cells[np.arange(len(said.rows)), said.labels * classes + said.predicted] = 1
@@ -68,7 +70,7 @@ def _count_metrics(names: tuple[str, ...]) -> dict[str, Callable[[np.ndarray], n
             "f1": lambda c: _f1(c)[:, 1],
         }
     recalls = {
-        f"recall_{name}": lambda c, k=k: np.nan_to_num(c[:, k, k] / c[:, k].sum(1))
+        name_recall(name): lambda c, k=k: np.nan_to_num(c[:, k, k] / c[:, k].sum(1))
         for k, name in enumerate(names)
     }
     return shared | recalls | {"macro_precision": _macro_precision, "weighted_f1": _weighted_f1}

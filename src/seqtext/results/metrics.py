@@ -8,6 +8,8 @@ from torch.nn import functional as F
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics import classification as tm
 
+from seqtext.results.direction import name_recall
+
 ALONE = {"sync_on_compute": False}  # predictions are gathered before, not metrics after
 
 
@@ -159,4 +161,4 @@ def _many_classes(values: dict[str, Tensor], class_names: Sequence[str]) -> dict
         "weighted_f1": (values["f1"] * support).sum() / support.sum(),
     }
     recalls = zip(class_names, values["recall"], strict=True)
-    return averages | {f"recall_{name}": recall for name, recall in recalls}
+    return averages | {name_recall(name): recall for name, recall in recalls}

@@ -9,13 +9,13 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from seqtext.display import build_console, printable
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
+from seqtext.results.score_table import build_score_table
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class EpochProgress(ProgressBar):
         super().__init__()
         self.monitor = monitor
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
-        self.console = Console()
+        self.console = build_console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not silent()
         self._best: float | None = None
@@ -148,12 +148,12 @@ class EpochProgress(ProgressBar):
             self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        shown = "" if self._best is None else f"best {self.monitor} {self._best:.4f}"
+        shown = "" if self._best is None else f"best {printable(self.monitor)} {self._best:.4f}"
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}"),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -188,15 +188,12 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
     if other := metrics.get("at_0.5"):
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
-    table = Table("score", *columns, title=title, title_justify="left")
-    for name in metrics["val"]:
-        table.add_row(name, *(f"{column[name]:.4f}" for column in columns.values()))
     seconds = metrics["seconds"]
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    console = build_console(soft_wrap=True)
+    console.print(build_score_table(title, columns))
     console.print(
         f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
         f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
-    console.print(f"Everything is in {folder}")
+    console.print(printable(f"Everything is in {folder}"))

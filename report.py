@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from seqtext.cli import importing, told_simply
+from seqtext.display import print_line
 
 EXAMPLES = """examples:
   python report.py outputs/imdb-grid                   into outputs/imdb-grid/report/
@@ -42,7 +43,8 @@ def main() -> None:
     else:
         output = given.output or given.folders[0] / "report"
         written = write_report(output, title_of(given.folders), sections, unfinished)
-    print("\n".join(map(str, written)))
+    for path in written:
+        print_line(str(path))
 
 
 if __name__ == "__main__":

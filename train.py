@@ -11,9 +11,10 @@ from seqtext.sweeps import register
 from seqtext.sweeps.command import completed
 
 CONF = Path(__file__).absolute().parent / "conf"
+NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_logging
 
 
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=())
+@hydra.main(config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING)
 def main(config: DictConfig) -> float | None:
     """One run; the value is its best validation score, for searches."""
     with importing():

@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.display import replace_unencodable
+from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
 
@@ -49,6 +50,7 @@ def told_simply(main: Callable[[], object]) -> None:
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     replace_unencodable()
+    logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
         main()
@@ -108,7 +110,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _say(text: str, status: int) -> int:
-    print(text, file=sys.stderr)
+    print_line(" ".join(text.splitlines()), sys.stderr)
     return status
 
 

@@ -117,7 +117,7 @@ def fit_share(
             finite.
     """
     progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
-    log.info("%s", summary(model))
+    log.info(summary(model))  # as the message: an argument would stay on one line
     checkpoints = Checkpoints(
         folder.best,
         folder.last,

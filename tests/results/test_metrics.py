@@ -198,6 +198,8 @@ def test_scores_at_another_threshold():
 
 def test_direction():
     assert [direction(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]
+    of_classes = ("val/recall_loss", "val/recall_x/loss", "recall_a/loss")
+    assert [direction(metric) for metric in of_classes] == ["max"] * 3
 
 
 def test_equal_scores_are_told_apart_by_the_loss():

@@ -31,6 +31,7 @@ from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampl
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens
 from seqtext.data.vocabulary import Vocabulary
+from seqtext.display import name_classes
 from seqtext.options import Count, Seed, UserError, checked
 from seqtext.processes import Place
 
@@ -236,7 +237,8 @@ class TextDataModule(L.LightningDataModule):
         if len(self.training_rows) != len(self.data.parts["train"]):
             log.info("  sampling=%s trains on %d rows.", self.sampling, len(self.training_rows))
         for part, counts in self.rows().items():
-            shown = [f"{count} {name}" for name, count in counts.items()][:MOST_SHOWN]
+            named = zip(name_classes(list(counts)), counts.values(), strict=True)
+            shown = [f"{count} {name}" for name, count in named][:MOST_SHOWN]
             shown += ["…"] * (len(counts) > MOST_SHOWN)
             log.info("  %-5s %6d rows: %s", part, sum(counts.values()), ", ".join(shown))
 

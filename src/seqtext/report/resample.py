@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from seqtext.report.runs import Said
-from seqtext.results.metric_definitions import RANKING, Ranking, count_metrics
+from seqtext.results.metric_definitions import RANKING, Ranking, count_metrics, ranking_metrics
 
 RESAMPLES = 10_000
 RANKED_RESAMPLES = 2_000  # of metrics that take the order of all rows, a thousand times the work
@@ -41,10 +41,10 @@ def scorer(said: Said, metric: str) -> Callable[[np.ndarray], np.ndarray]:
         losses = -np.log(shares.clip(np.finfo(float).tiny))
         losses = losses.astype(np.float32)
         return lambda weights: weights @ losses / weights.sum(axis=1)
-    if metric in RANKING:
+    classes = len(said.class_names)
+    if metric in ranking_metrics(said.class_names):
         ranking = Ranking(said.labels, said.probabilities)
         return lambda weights: ranking.score(metric, weights)
-    classes = len(said.class_names)
     from_counts = count_metrics(said.class_names)[metric]
     cells = np.zeros((len(said.rows), classes * classes), np.float32)
     cells[np.arange(len(said.rows)), said.labels * classes + said.predicted] = 1

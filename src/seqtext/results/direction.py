@@ -1,11 +1,19 @@
-"""Which of two scores is better; apart from the metrics, since a sweep asks without torch."""
+"""Names of scores, and which of two is better; without torch, since a sweep asks too."""
 
+import re
+
+PART = re.compile("^(train|val|test)/")  # the names of classes, in others, may have slashes too
 LOWER_IS_BETTER = ("loss",)
+
+
+def name_recall(class_name: str) -> str:
+    """Return the name of a class's recall, as Lightning and TensorBoard take it."""
+    return f"recall_{class_name}".replace("/dataloader_idx_", "/dataloader_idx-")  # it refuses that
 
 
 def direction(metric: str) -> str:
     """Whether a metric (with or without its part, as in val/loss) is best at "min" or "max"."""
-    return "min" if metric.rsplit("/", 1)[-1] in LOWER_IS_BETTER else "max"
+    return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
 
 
 def is_better(

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from seqtext.results.direction import name_recall
+
 PRECISION_98 = 0.98
 RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # of the order of all rows
 
@@ -40,7 +42,7 @@ def count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
             "macro_f1": lambda c: _mean(_f1_scores(c)),
             "weighted_f1": _weighted_f1,
             **{
-                f"recall_{name}": lambda c, k=k: _recalls(c)[:, k]
+                name_recall(name): lambda c, k=k: _recalls(c)[:, k]
                 for k, name in enumerate(class_names)
             },
         }

@@ -9,14 +9,13 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from seqtext.display import printable
+from seqtext.display import build_console, printable
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
+from seqtext.results.score_table import build_score_table
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,7 @@ class EpochProgress(ProgressBar):
         super().__init__()
         self.monitor = monitor
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
-        self.console = Console()
+        self.console = build_console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not silent()
         self._best: float | None = None
@@ -156,12 +155,12 @@ class EpochProgress(ProgressBar):
             self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        shown = "" if self._best is None else f"best {self.monitor} {self._best:.4f}"
+        shown = "" if self._best is None else f"best {printable(self.monitor)} {self._best:.4f}"
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}"),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -200,20 +199,16 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
     if other := metrics.get("at_0.5"):
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
-    table = Table("score", *columns, title=title, title_justify="left")
-    for name in dict.fromkeys([*metrics["val"], *metrics["test"]]):
-        values = (column.get(name) for column in columns.values())
-        table.add_row(name, *("–" if value is None else f"{value:.4f}" for value in values))
     seconds = metrics["seconds"]
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
+    console = build_console(soft_wrap=True)
+    console.print(build_score_table(title, columns))
     console.print(
         f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
         f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
     _log_warnings(metrics)
-    console.print(f"Everything is in {folder}")
+    console.print(printable(f"Everything is in {folder}"))
 
 
 def _log_warnings(metrics: Mapping[str, Any]) -> None:

@@ -11,10 +11,14 @@ from torch.utils.tensorboard.summary import hparams
 
 from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.data.rows import Rows
+from seqtext.display import name_classes, printable, shorten
 from seqtext.results.predictions import Predictions
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
+OTHER_MARKUP = re.compile(r"[&<|~]")
+LINE_BREAK = re.compile(r"<br ?/?>")  # in texts that were pages
+BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # what Markdown takes after a backslash
 NO_CURVES = ("train/samples_per_second",)  # a time: it differs in a run that was broken
 
 
@@ -54,11 +58,15 @@ def extend(
 
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
-    """One row of the HPARAMS tab: what was set, and the final scores.
+    """Log one row of the HPARAMS tab: what was set, and the final scores.
 
-    They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves.
+    They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves. The summary
+    of the experiment is left out: TensorBoard would take the options and scores that one run names
+    for those of all; without it, it offers what any of the runs has, and shows the first scalars
+    in the alphabet: those under ``score/``.
     """
-    for summary in hparams(dict(settings), final):
+    _, session_start, session_end = hparams(dict(settings), final)
+    for summary in (session_start, session_end):
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
         logger.experiment.add_scalar(name, value)
@@ -74,7 +82,8 @@ def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
 
 def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: Rows) -> None:
     """The TEXT tab: the most confident mistakes, worst first, with their texts."""
-    names, paragraphs = predictions.class_names, []
+    names = list(map(_escape_markdown, name_classes(predictions.class_names)))
+    paragraphs = []
     for position in predictions.worst(MISTAKES):
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
@@ -87,9 +96,13 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: 
 
 
 def _excerpt(text: str) -> str:
-    plain = " ".join(re.sub("<[^>]*>", " ", text).split())
-    cut = plain if len(plain) <= EXCERPT else plain[:EXCERPT] + " …"
-    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~-])", r"\\\1", cut)  # a text is no Markdown
+    return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT))
+
+
+def _escape_markdown(text: str) -> str:
+    """Return Markdown that shows the text as it is: no formats, links, tables or HTML."""
+    escaped = BACKSLASHED.sub(r"\\\1", printable(text))
+    return OTHER_MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

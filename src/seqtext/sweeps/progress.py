@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from seqtext.display import print_line
 from seqtext.files import read_json, write_json
 from seqtext.results.direction import is_better
 from seqtext.sweeps.command import MULTIRUN
@@ -54,7 +55,7 @@ class Progress:
 
     def say(self, text: str, error: bool = False) -> None:
         """A line for people."""
-        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+        print_line(text, sys.stderr if error else sys.stdout)
 
     def sum_up(self) -> None:
         """The end: how many finished, the best, and every failed job with its reason."""

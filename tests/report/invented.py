@@ -12,6 +12,7 @@ from seqtext.results.predictions import Predictions
 
 ROWS = 200  # of the test part
 EPOCHS = 4
+TRAINED, CHOSEN = 800, 100  # rows of the other parts
 
 
 def write_run(
@@ -25,12 +26,14 @@ def write_run(
     dataset: str = "imdb",
     monitor: str = "val/accuracy",
     choices: dict[str, str] | None = None,
+    **facts: Any,
 ) -> Path:
     """A finished run; its logits are the truth times `quality`, and noise.
 
     Args:
         options: settings by dotted names, as if typed
         choices: of further configuration groups
+        facts: other entries of metrics.json
     """
     options = options or {}
     rng = np.random.default_rng([seed, *map(ord, folder.name)])
@@ -54,11 +57,12 @@ def write_run(
         "parameters": 1000 * len(str(options)),
         "seconds": {"preparation": 1.0, "training": seconds, "total": seconds + 2},
         "source": "invented.csv",
-        "rows": {p: dict.fromkeys(classes, n // len(classes)) for p, n in _sizes(rows).items()},
-        "settings": _settings(options, seed),
+        "rows": {part: _count(classes, size) for part, size in _sizes(rows).items()},
+        "settings": _settings(options, seed, dataset),
         "curves": _curves(said["val"]),
         "threshold": 0.5,
         **said,
+        **facts,
     }
     typed = [f"model={model}", *(f"{name}={value}" for name, value in options.items())]
     hydra = {
@@ -72,8 +76,14 @@ def write_run(
     return folder
 
 
+def _count(classes: tuple[str, ...], size: int) -> dict[str, int]:
+    """Rows of each class, which add up to `size`."""
+    each, rest = divmod(size, len(classes))
+    return {name: each + (number < rest) for number, name in enumerate(classes)}
+
+
 def _sizes(rows: range) -> dict[str, int]:
-    return {"train": 800, "val": 100, "test": len(rows)}
+    return {"train": TRAINED, "val": CHOSEN, "test": len(rows)}
 
 
 def _predictions(rng, rows: range, classes: tuple[str, ...], quality: float) -> Predictions:
@@ -87,11 +97,11 @@ def _predictions(rng, rows: range, classes: tuple[str, ...], quality: float) -> 
     return Predictions(numbers, labels, torch.from_numpy(logits).float(), classes)
 
 
-def _settings(options: dict[str, Any], seed: int) -> dict[str, Any]:
+def _settings(options: dict[str, Any], seed: int, dataset: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "seed": seed,
         "cache": ".cache",
-        "dataset": {"_target_": "x", "dir": None, "batch_size": 32},
+        "dataset": {"_target_": _target(dataset), "dir": None, "batch_size": 32},
         "model": {"_target_": "y", "dropout": 0.5},
         "split": {"seed": 42, "folds": None, "fold": 0},
     }
@@ -99,6 +109,12 @@ def _settings(options: dict[str, Any], seed: int) -> dict[str, Any]:
         group, _, option = name.rpartition(".")
         (settings.setdefault(group, {}) if group else settings)[option] = value
     return settings
+
+
+def _target(dataset: str) -> str:
+    """The class that reads a data set."""
+    name = {"imdb": "IMDB", "spam": "Spam", "clothing": "Clothing"}.get(dataset)
+    return f"seqtext.data.{dataset}.{name}" if name else "seqtext.data.table.Table"
 
 
 def _curves(final: dict[str, float]) -> dict[str, list[float]]:

@@ -5,8 +5,33 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from seqtext.report.runs import Run
+
 FILE = "studies.csv"
 KEYS = ["study", "dataset", "model", "setting", "note"]
+OURS = "seqtext."  # of the paths of this package's classes
+
+
+class StudyData(NamedTuple):
+    """The data of a study.
+
+    class_name: of the data set class that reads it
+    sizes: rows of the sources that there are of it
+    """
+
+    class_name: str
+    sizes: tuple[int, ...]
+
+
+STUDY_DATA = {
+    "spam": StudyData("Spam", (5_728,)),
+    "amazon": StudyData("Amazon", (12_443, 4_000_000)),
+    "tweets": StudyData("Tweets", (31_962,)),
+    "imdb": StudyData("IMDB", (25_000, 50_000)),
+    "clothing": StudyData("Clothing", (22_641, 23_486)),
+}
+LEAST_LEFT = 0.8  # of the rows, where repeated texts or empty ones are dropped
+LEAST_TESTED = 0.05  # of the rows
 
 
 class Reference(NamedTuple):
@@ -39,3 +64,24 @@ def references(dataset: str) -> list[Reference]:
         Reference(*key, dict(zip(rows["part"] + "/" + rows["metric"], rows["value"], strict=True)))
         for key, rows in own.groupby(KEYS, sort=False)
     ]
+
+
+def uses_study_rows(run: Run) -> bool:
+    """Whether what others reported on a data set of this name can stand beside a run.
+
+    It can where this package's own class read the rows, and they were as many as the study's, and
+    enough of them were tested. A user's own file may have the same name, hold other rows in the
+    same columns, or be cut by ``split.limit``.
+    """
+    study = STUDY_DATA.get(run.metrics["dataset"])
+    settings = run.metrics["settings"]
+    target = str((settings.get("dataset") or {}).get("_target_", ""))
+    if study is None or not target.startswith(OURS):
+        return False
+    if target.rpartition(".")[2] != study.class_name:
+        return False
+    if (settings.get("split") or {}).get("limit") is not None:
+        return False
+    rows = sum(run.rows(part) for part in ("train", "val", "test"))
+    is_whole = any(LEAST_LEFT * size <= rows <= size for size in study.sizes)
+    return is_whole and run.rows("test") >= LEAST_TESTED * rows

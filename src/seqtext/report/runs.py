@@ -1,6 +1,5 @@
 """Finished and unfinished runs, as their folders tell of them; logs are never read."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,32 +7,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
-import yaml
-
 from seqtext.options import UserError
+from seqtext.report.run_files import (
+    Said,
+    read_hydra,
+    read_metrics,
+    read_outcome,
+    read_predictions,
+    read_sweep,
+    read_yaml,
+)
 
-FACTS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
 SWEEP = "sweep.json"
-PROBABILITY = "probability_"
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some 40 times as fast, where it is built
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a run said of its test part; N rows, in the order of their numbers.
-
-    rows: [N] numbers in the source
-    labels, predicted: [N] classes
-    probabilities: [N, C]
-    """
-
-    rows: np.ndarray
-    labels: np.ndarray
-    predicted: np.ndarray
-    probabilities: np.ndarray
-    class_names: tuple[str, ...]
+INTERRUPTED = "interrupted, or still running"
+NO_REASON = "no reason is known"
 
 
 @dataclass(frozen=True)
@@ -53,13 +40,13 @@ class Run:
     @property
     def seed(self) -> int:
         """Of the starting values."""
-        return self.metrics["settings"].get("seed", 0)
+        return self.metrics["settings"].get("seed") or 0
 
     @property
     def split(self) -> tuple[int, int]:
         """Seed and fold of the rows."""
-        split = self.metrics["settings"].get("split", {})
-        return split.get("seed", 0), split.get("fold", 0)
+        split = self.metrics["settings"].get("split") or {}
+        return split.get("seed") or 0, split.get("fold") or 0
 
     @property
     def command(self) -> str:
@@ -68,13 +55,25 @@ class Run:
 
     def rows(self, part: str) -> int:
         """How many rows a part has; 0 where the run does not say."""
-        return sum(self.metrics.get("rows", {}).get(part, {}).values())
+        return sum((self.metrics.get("rows") or {}).get(part, {}).values())
 
     @cached_property
     def said(self) -> Said | None:
-        """The test part's predictions; None if there is no such file."""
+        """The test part's predictions; None if the file is not there, or damaged."""
+        return self._predictions[0]
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the file of predictions; None if nothing is."""
+        return self._predictions[1]
+
+    @cached_property
+    def _predictions(self) -> tuple[Said | None, str | None]:
         path = self.path / "predictions" / "test.parquet"
-        return _said(pd.read_parquet(path).sort_values("row")) if path.exists() else None
+        try:
+            return read_predictions(path, self.metrics), None
+        except UserError as error:
+            return None, str(error)
 
 
 class Unfinished(NamedTuple):
@@ -88,96 +87,134 @@ class Unfinished(NamedTuple):
     reason: str
 
 
-def read_runs(folders: Sequence[Path]) -> tuple[list[Run], list[Unfinished]]:
-    """All runs in and below these folders.
+class Findings(NamedTuple):
+    """What there is in and below some folders.
+
+    damaged: a sentence on each file that was left out
+    """
+
+    runs: list[Run]
+    unfinished: list[Unfinished]
+    damaged: list[str]
+
+
+def read_runs(folders: Sequence[Path]) -> Findings:
+    """Find all runs in and below these folders; damaged files are left out and named.
 
     Raises:
-        UserError: if a folder is missing, a metrics.json is damaged, or there is no finished run.
+        UserError: if a folder is missing or a file, or there is no readable finished run.
     """
     runs: dict[Path, Run] = {}
     unfinished: dict[Path, Unfinished] = {}
+    damaged: list[str] = []
     for folder in folders:
         if not folder.exists():
             raise UserError(f"{folder}: there is no such folder.")
+        if not folder.is_dir():
+            raise UserError(f"{folder} is a file: name the folder of a run, or of many.")
         for path in sorted(folder.rglob("metrics.json")):
-            runs.setdefault(path.parent.resolve(), read_run(path.parent))
-        unfinished |= _begun(folder) | unfinished | _told_by_sweeps(folder)
-    if not runs:
-        raise UserError(f"{', '.join(map(str, folders))}: there is no finished run in it.")
+            if path.parent.resolve() not in runs:
+                try:
+                    runs[path.parent.resolve()] = read_run(path.parent, damaged)
+                except UserError as error:
+                    damaged.append(str(error))
+        unfinished |= (
+            _find_started(folder, damaged) | unfinished | _find_failed_jobs(folder, damaged)
+        )
     others = [job for path, job in unfinished.items() if path not in runs]
-    return list(runs.values()), others
+    damaged = list(dict.fromkeys(damaged))
+    if not runs:
+        raise UserError(_say_nothing_found(folders, others, damaged))
+    return Findings(list(runs.values()), others, damaged)
 
 
-def read_run(folder: Path) -> Run:
-    """A finished run.
+def _say_nothing_found(
+    folders: Sequence[Path], others: Sequence[Unfinished], damaged: Sequence[str]
+) -> str:
+    said = f"{', '.join(map(str, folders))}: there is no finished run in it"
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        return f"{said}: {damaged[0]}{more}"
+    if others:
+        first = others[0]
+        count = "the only job" if len(others) == 1 else f"the first of {len(others)} jobs"
+        return f"{said}; {count}, {first.name}, is {first.status}: {first.reason}"
+    return f"{said}."
+
+
+def read_run(folder: Path, damaged: list[str]) -> Run:
+    """Read a finished run; a damaged hydra.yaml only loses how the run was started.
+
+    Args:
+        damaged: gets a sentence on a damaged hydra.yaml
 
     Raises:
         UserError: if its metrics.json is damaged, or another program's.
     """
-    path = folder / "metrics.json"
-    metrics = _read_json(path)
-    if missing := [fact for fact in FACTS if fact not in metrics]:
-        raise UserError(f"{path} is no result of a run: it says nothing of {', '.join(missing)}.")
-    hydra = _hydra(folder)
-    chosen = hydra.get("runtime", {}).get("choices", {})
-    choices = {k: str(v) for k, v in chosen.items() if v and not k.startswith("hydra/")}
-    return Run(folder, metrics, choices, tuple(hydra.get("overrides", {}).get("task", ())))
+    metrics = read_metrics(folder / "metrics.json")
+    choices, overrides = {}, ()
+    path = folder / ".hydra" / "hydra.yaml"
+    if path.exists():
+        try:
+            choices, overrides = read_hydra(path)
+        except UserError as error:
+            damaged.append(str(error))
+    return Run(folder, metrics, choices, overrides)
 
 
 def sweep_command(folder: Path) -> str | None:
     """The command line of the sweep that a run's folder, or its trial's, belongs to."""
     for parent in list(folder.parents)[:2]:
         if (parent / SWEEP).exists():
-            return _read_json(parent / SWEEP).get("command")
+            try:
+                return read_sweep(parent / SWEEP).get("command")
+            except UserError:
+                return None  # told when the runs were read
     return None
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{path} is damaged: delete it, and run that again.") from error
-
-
-def _hydra(folder: Path) -> dict[str, Any]:
-    path = folder / ".hydra" / "hydra.yaml"
-    return _read_yaml(path).get("hydra", {}) if path.exists() else {}
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    return yaml.load(path.read_text("utf-8"), Loader) or {}
-
-
-def _told_by_sweeps(folder: Path) -> dict[Path, Unfinished]:
+def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+    """Jobs that sweeps list as failed or pruned."""
     jobs = {}
     for path in sorted(folder.rglob(SWEEP)):
-        for job in _read_json(path).get("jobs", ()):
+        try:
+            listed = read_sweep(path).get("jobs", ())
+        except UserError as error:
+            damaged.append(str(error))
+            continue
+        for job in listed:
             if job["status"] != "finished":
                 place = path.parent / job["folder"]
-                reason = job.get("reason") or "no reason is known"
+                reason = job.get("reason") or NO_REASON
                 jobs[place.resolve()] = Unfinished(str(place), job["status"], reason)
     return jobs
 
 
-def _begun(folder: Path) -> dict[Path, Unfinished]:
-    """Folders of runs that have begun and not ended."""
-    begun = {}
+def _find_started(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+    """Folders of runs that have begun and have no result."""
+    started = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
         place = config.parent.parent
-        if not (place / "metrics.json").exists() and not _read_yaml(config).get("describe"):
-            reason = "interrupted, or still running"
-            begun[place.resolve()] = Unfinished(str(place), "unfinished", reason)
-    return begun
+        if (place / "metrics.json").exists():
+            continue
+        try:
+            if read_yaml(config).get("describe"):
+                continue
+        except UserError as error:
+            damaged.append(str(error))
+        started[place.resolve()] = Unfinished(str(place), *_how_it_ended(place, damaged))
+    return started
 
 
-def _said(table: pd.DataFrame) -> Said:
-    columns = [name for name in table if name.startswith(PROBABILITY)]
-    names = [name.removeprefix(PROBABILITY) for name in columns]
-    number = {name: position for position, name in enumerate(names)}
-    return Said(
-        table["row"].to_numpy(),
-        table["label"].map(number).to_numpy(),
-        table["prediction"].map(number).to_numpy(),
-        table[columns].to_numpy(),
-        tuple(names),
-    )
+def _how_it_ended(folder: Path, damaged: list[str]) -> tuple[str, str]:
+    """Status and reason of a run without a result."""
+    path = folder / "outcome.json"
+    if path.exists():
+        try:
+            outcome = read_outcome(path)
+        except UserError as error:
+            damaged.append(str(error))
+        else:
+            if outcome["status"] != "finished":
+                return outcome["status"], outcome.get("reason") or NO_REASON
+    return "unfinished", INTERRUPTED

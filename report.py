@@ -1,6 +1,7 @@
 """Compare finished runs: one table, tests of difference, figures; `python report.py --help`."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from seqtext.cli import importing, told_simply
@@ -12,7 +13,8 @@ EXAMPLES = """examples:
   python report.py outputs/* --results RESULTS.md      the five studies, theirs and ours
 
 Runs that differ in nothing but seed or fold are one row: mean ± standard deviation, n. The
-validation score orders the rows. Failed, pruned and unfinished jobs are listed with their reasons.
+validation score orders the rows. Data sets of one name with other files are tables of their own.
+Failed, pruned and unfinished jobs are listed with their reasons, damaged files are left out.
 With --results, runs of experiment=<data set>/best are "ours, best", model=tfidf is "tfidf", all
 others are "ours, faithful"; the command lines that made them are told.
 """
@@ -34,15 +36,15 @@ def main() -> None:
     """Read, write, say where."""
     given = arguments()
     with importing():
-        from seqtext.report.report import sections_of, title_of, write_report
+        from seqtext.report.report import build_report, write_report
         from seqtext.report.studies import METRICS, write_results
-    usual = METRICS if given.results else None
-    sections, unfinished = sections_of(given.folders, given.metric, usual)
+    report = build_report(given.folders, given.metric, METRICS if given.results else None)
+    for sentence in report.damaged:
+        print_line(f"Left out: {sentence}", sys.stderr)
     if given.results:
-        written = [write_results(given.results, sections, unfinished)]
+        written = [write_results(given.results, report)]
     else:
-        output = given.output or given.folders[0] / "report"
-        written = write_report(output, title_of(given.folders), sections, unfinished)
+        written = write_report(given.output or given.folders[0] / "report", report)
     for path in written:
         print_line(str(path))
 

@@ -175,7 +175,7 @@ def test_compare_architectures(execute, tmp_path, monkeypatch, capsys):
     compared = shown["difference"].set_index(["first", "second"])
     assert len(compared) == 3
     assert compared.p.between(0, 1).all()
-    assert not compared.noise["gru", "rnn"]
+    assert compared.verdict["gru", "rnn"] == "different"
     for figure in ("curves", "calibration", "classes", "map"):
         assert isinstance(shown[figure], go.Figure), figure
     assert shown["own"]["test/accuracy/mean"].between(0, 1).all()

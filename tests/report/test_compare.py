@@ -1,12 +1,14 @@
-"""Which pairs are compared, on what, and what is called noise."""
+"""Which pairs are compared, on what, and what is said of their differences."""
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from seqtext.report.compare import compare, verdict
+from seqtext.report.compare import DIFFERENT, NOT_SIGNIFICANT, UNDECIDED, compare
 from seqtext.report.groups import Group
-from seqtext.report.runs import Run, Said
+from seqtext.report.run_files import Said
+from seqtext.report.runs import Run
+from seqtext.report.verdict import verdict
 
 ROWS = 400
 
@@ -73,18 +75,19 @@ def _with(one: Group, predicted: np.ndarray) -> Group:
     return Group("alike", {}, (run,))
 
 
-def test_noise_and_difference_are_told_apart():
+def test_different_and_not_significant_are_told_apart():
     groups = [group("best", 0.90), group("near", 0.895), group("far", 0.7)]
     comparison = compare(groups, "accuracy")
-    noise = {(p.first, p.second): p.is_noise for p in comparison.pairs}
-    assert noise == {(0, 1): True, (0, 2): False, (1, 2): False}
-    first, second, third = verdict(comparison)
+    found = {(p.first, p.second): p.verdict for p in comparison.pairs}
+    assert found == {(0, 1): NOT_SIGNIFICANT, (0, 2): DIFFERENT, (1, 2): DIFFERENT}
+    first, second, third, fourth = verdict(comparison)
     assert first == (
         "In test accuracy, best, the best by validation, is better than 1 of 2 others; "
-        "it cannot be told from 1 (near): noise."
+        "it does not differ significantly from near."
     )
-    assert second.startswith("2 of all 3 pairs differ, 1 do not")
-    assert "another seed" in third
+    assert second == "3 pairs of settings: 2 different, 1 not significant."
+    assert third.endswith("Not significant does not mean equal.")
+    assert "another seed" in fourth
 
 
 def test_the_same_predictions_do_not_differ():
@@ -95,16 +98,17 @@ def test_the_same_predictions_do_not_differ():
 
 def test_a_loss_is_better_when_it_is_lower():
     groups = [group("low", 0.9), group("high", 0.6)]
-    assert "is better than 1 of 1 others" in verdict(compare(groups, "loss"))[0]
+    assert "is better than the other." in verdict(compare(groups, "loss"))[0]
     assert "is worse than low" in verdict(compare(groups[::-1], "loss"))[0]
 
 
-def test_seeds_that_differ_widely_make_noise_of_what_rows_alone_would_not():
+def test_seeds_that_differ_widely_leave_open_what_rows_alone_would_not():
     steady = only_pair(group("a", [0.80, 0.80, 0.80]), group("b", [0.72, 0.72, 0.72]))
     loose = only_pair(group("a", [0.95, 0.80, 0.65]), group("b", [0.60, 0.72, 0.84]))
     assert steady.difference == pytest.approx(loose.difference) == pytest.approx(0.08)
-    assert not steady.is_noise
-    assert loose.is_noise
+    assert steady.verdict == DIFFERENT
+    assert loose.verdict == UNDECIDED
+    assert steady.low_all > 0 > loose.low_all
     assert loose.p_rows == pytest.approx(steady.p_rows, abs=0.02)
     assert loose.p_t > 0.3
 
@@ -124,7 +128,7 @@ def test_folds_are_compared_over_all_their_rows():
     (pair,) = comparison.pairs
     assert comparison.rows == 400
     assert pair.difference == pytest.approx(0.915 - 0.7125)
-    assert not pair.is_noise
+    assert pair.is_different
     assert 0 < pair.p_t < 0.01
 
 
@@ -141,7 +145,7 @@ def test_other_rows_or_labels_are_not_compared():
 def test_the_best_of_those_on_the_same_rows_is_not_called_the_best():
     groups = [group("other rows", 0.95, rows=range(1, ROWS + 1)), group("a", 0.9), group("b", 0.6)]
     said = verdict(compare(groups, "accuracy"))
-    assert "a, the best of these by validation, is better than 1 of 1 others." in said[0]
+    assert "a, the best of these by validation, is better than the other." in said[0]
     groups = [group("a", 0.9), group("b", 0.6)]
     assert "a, the best by validation," in verdict(compare(groups, "accuracy"))[0]
 
@@ -151,7 +155,9 @@ def test_missing_predictions_are_said():
     silent.runs[0].__dict__["said"] = None
     comparison = compare([silent, group("b", 0.8)], "accuracy")
     assert comparison.pairs == []
-    assert verdict(comparison) == ["Not compared, as their predictions are missing: silent."]
+    assert verdict(comparison) == [
+        "Not compared, as their predictions are missing or damaged: silent."
+    ]
 
 
 def test_all_pairs_are_corrected():
@@ -162,3 +168,5 @@ def test_all_pairs_are_corrected():
     assert among.p > alone.p
     turned = compare(groups, "accuracy").between(4, 0)
     assert (turned.difference, turned.low) == (-among.difference, -among.high)
+    assert (turned.low_all, turned.high_all) == (-among.high_all, -among.low_all)
+    assert (turned.low_all, turned.high_all) == (-among.high_all, -among.low_all)

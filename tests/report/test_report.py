@@ -9,10 +9,19 @@ import plotly.graph_objects as go
 import pytest
 
 from seqtext.report.groups import groups_of
+from seqtext.report.references import STUDY_DATA
 from seqtext.report.runs import read_runs
-from tests.report.invented import write_run
+from tests.report.invented import CHOSEN, ROWS, TRAINED, write_run
 
+WHOLE = TRAINED + CHOSEN + ROWS
 FILES = {"report.md", "report.csv", "report.tex", "report.html", "differences.csv"}
+
+
+@pytest.fixture(autouse=True)
+def small_studies(monkeypatch):
+    """Let the studies' data have as many rows as the invented runs'."""
+    for name, study in STUDY_DATA.items():
+        monkeypatch.setitem(STUDY_DATA, name, study._replace(sizes=(WHOLE,)))
 
 
 @pytest.fixture
@@ -50,16 +59,20 @@ def test_the_report_of_a_sweep(report, sweep):
     written = {line.rpartition("/")[2] for line in output.split()}
     assert written == FILES == {path.name for path in (sweep / "report").iterdir()}
     page = (sweep / "report" / "report.html").read_text()
-    for text in ("gru units=16 batch_size=32", "study 4: gru, 32 units, batch 64", "noise"):
+    for text in (
+        "gru units=16 batch_size=32",
+        "study 4: gru, 32 units, batch 64",
+        "not significant",
+    ):
         assert text in page
     assert "loss is &lt;nan&gt;" in page
-    assert "experiment=imdb/grid &#x27;seed=range(2)&#x27;" in page
+    assert "experiment=imdb/grid &#39;seed=range(2)&#39;" in page
     kinds = [{trace.type for trace in figure.data} for figure in figures(page)]
     dots, bars, map_ = {"scatter"}, {"bar"}, {"heatmap"}
     assert kinds == [map_, dots, dots, map_, dots, bars, dots, dots]
     markdown = (sweep / "report" / "report.md").read_text()
     assert "- `" in markdown
-    assert "failed, loss is <nan>" in markdown
+    assert "failed, loss is &lt;nan&gt;" in markdown
     assert len(pd.read_csv(sweep / "report" / "differences.csv")) == 5 * 4 / 2
     table = pd.read_csv(sweep / "report" / "report.csv")
     assert table.query("kind == 'ours'")["n"].tolist() == [2] * 4
@@ -118,6 +131,19 @@ def test_one_run_has_no_verdict(report, tmp_path):
     assert '<div class="verdict">' not in (tmp_path / "report.html").read_text()
 
 
+def test_the_terminal_gets_printable_texts(report, tmp_path):
+    folder = tmp_path / "a\x1b]0;title\x07\u202e"
+    write_run(folder / "good")
+    write_run(folder / "bad")
+    (folder / "bad" / "metrics.json").write_text("{")
+    status, output, error = report(folder)
+    assert status == 0
+    assert error.startswith("Left out: ")
+    assert len(output.splitlines()) == len(FILES)
+    for text in (output, error):
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+
+
 def test_mistakes_are_told_in_one_sentence(report, tmp_path):
     status, _, error = report(tmp_path / "nowhere")
     assert status == 2
@@ -159,7 +185,7 @@ def test_trained_runs(train, small, report, tmp_path):
         options = [o for o in small if not (o.startswith("model.") and "model=tfidf" in arguments)]
         status, _, error = train(*options, *arguments)
         assert status == 0, error
-    (groups, _) = groups_of(read_runs([tmp_path / "outputs"])[0], "auroc")
+    groups, _ = groups_of(read_runs([tmp_path / "outputs"]).runs, "auroc")
     assert {group.label: len(group.runs) for group in groups} == {"gru": 2, "tfidf": 1}
     assert {len(run.metrics["curves"]["val/loss"]) for g in groups for run in g.runs} == {1, 2}
     status, _, error = report(tmp_path / "outputs", "--output", tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Every pair of groups: how far they differ on the same test rows, and whether that is noise."""
+"""Every pair of groups: how far they differ on the same test rows, and whether chance could."""
 
 from collections.abc import Sequence
 from itertools import combinations
@@ -7,12 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqtext.report.difference import corrected_t, holm, mcnemar, p_of_difference
+from seqtext.report.difference import (
+    corrected_t,
+    holm,
+    margin_of_difference,
+    mcnemar,
+    p_of_difference,
+)
 from seqtext.report.groups import Group
-from seqtext.report.resample import resamples, scorer
-from seqtext.results.direction import direction
+from seqtext.report.scoring import build_scorer, draw_resamples, has_score
 
 LEVEL = 0.05
+DIFFERENT = "different"
+NOT_SIGNIFICANT = "not significant"
+UNDECIDED = "undecided: runs vary too much"
 
 
 class Pair(NamedTuple):
@@ -21,6 +29,7 @@ class Pair(NamedTuple):
     first, second: positions of the groups
     difference: of the means, first minus second
     low, high: 95 % of the differences on resampled rows
+    low_all, high_all: its 95 % interval, if other rows and other runs could change it
     p_rows: of the difference, if only other rows could change it
     p: of the difference, if other rows and other runs (seeds, folds) could; it decides
     p_mcnemar: of the first runs' accuracies; None where these are of unlike folds
@@ -32,15 +41,29 @@ class Pair(NamedTuple):
     difference: float
     low: float
     high: float
+    low_all: float
+    high_all: float
     p_rows: float
     p: float
     p_mcnemar: float | None
     p_t: float | None
 
     @property
-    def is_noise(self) -> bool:
-        """Whether it may well be nothing but chance."""
-        return not self.p < LEVEL
+    def is_different(self) -> bool:
+        """Whether chance alone would hardly make such a difference."""
+        return self.p < LEVEL
+
+    @property
+    def verdict(self) -> str:
+        """Return what the tests say of the difference, in words.
+
+        "not significant": other test rows alone could make it. "undecided": they hardly could, but
+        the runs of a group vary so much between seeds or folds that other runs could; more of them
+        would tell.
+        """
+        if self.is_different:
+            return DIFFERENT
+        return UNDECIDED if self.p_rows < LEVEL else NOT_SIGNIFICANT
 
 
 class Comparison(NamedTuple):
@@ -48,6 +71,8 @@ class Comparison(NamedTuple):
 
     alone: positions of the groups whose test rows, or their labels, are not those of the most
     silent: positions of the groups without predictions
+    unscored: positions of the groups for which predictions do not give this metric
+    resamples: how many the intervals stand on
     """
 
     metric: str
@@ -56,6 +81,8 @@ class Comparison(NamedTuple):
     alone: list[int]
     silent: list[int]
     rows: int
+    unscored: list[int]
+    resamples: int
 
     def between(self, one: int, other: int) -> Pair | None:
         """The pair of two groups, as seen from `one`."""
@@ -63,8 +90,15 @@ class Comparison(NamedTuple):
             if (pair.first, pair.second) == (one, other):
                 return pair
             if (pair.first, pair.second) == (other, one):
-                turned = {"difference": -pair.difference, "low": -pair.high, "high": -pair.low}
-                return pair._replace(first=one, second=other, **turned)
+                return pair._replace(
+                    first=one,
+                    second=other,
+                    difference=-pair.difference,
+                    low=-pair.high,
+                    high=-pair.low,
+                    low_all=-pair.high_all,
+                    high_all=-pair.low_all,
+                )
         return None
 
 
@@ -77,16 +111,24 @@ def compare(groups: Sequence[Group], metric: str) -> Comparison:
     the others away.) McNemar's test needs one decision per row, and takes the first run's.
     """
     silent = [n for n, group in enumerate(groups) if any(r.said is None for r in group.runs)]
-    parts = {n: _parts(group) for n, group in enumerate(groups) if n not in silent}
+    spoken = [n for n in range(len(groups)) if n not in silent]
+    unscored = [n for n in spoken if not all(has_score(run.said, metric) for run in groups[n].runs)]
+    parts = {n: _parts(groups[n]) for n in spoken if n not in unscored}
     same = max(parts.values(), key=list(parts.values()).count, default=frozenset())
     compared = [n for n, part in parts.items() if part == same]
     alone = [n for n, part in parts.items() if part != same]
-    resampled, scores, rows = _resampled([groups[n] for n in compared], metric)
+    if not compared:
+        return Comparison(metric, groups, [], alone, silent, 0, unscored, 0)
+    said = [run.said for n in compared for run in groups[n].runs]
+    rows = np.unique(np.concatenate([one.rows for one in said]))
+    resampled, scores = _resampled([groups[n] for n in compared], metric, rows)
     pairs = [
         _pair(groups, (compared[a], compared[b]), resampled[:, a] - resampled[:, b], scores)
         for a, b in combinations(range(len(compared)), 2)
     ]
-    return Comparison(metric, groups, _corrected(pairs), alone, silent, rows)
+    return Comparison(
+        metric, groups, _corrected(pairs), alone, silent, len(rows), unscored, len(resampled)
+    )
 
 
 def _parts(group: Group) -> frozenset[int]:
@@ -98,14 +140,15 @@ def _parts(group: Group) -> frozenset[int]:
 
 
 def _resampled(
-    groups: Sequence[Group], metric: str
-) -> tuple[np.ndarray, dict[int, list[float]], int]:
-    """Mean scores [resamples, groups]; the scores of each group's runs, by the group's identity."""
+    groups: Sequence[Group], metric: str, rows: np.ndarray
+) -> tuple[np.ndarray, dict[int, list[float]]]:
+    """Mean scores [resamples, groups]; the scores of each group's runs, by the group's identity.
+
+    Args:
+        rows: [N] all numbers of test rows of these groups' runs
+    """
     said = [[run.said for run in group.runs] for group in groups]
-    if not said:
-        return np.empty((0, 0)), {}, 0
-    rows = np.unique(np.concatenate([one.rows for runs in said for one in runs]))
-    scorers = [[scorer(one, metric) for one in runs] for runs in said]
+    scorers = [[build_scorer(one, metric) for one in runs] for runs in said]
     places = [[np.searchsorted(rows, one.rows) for one in runs] for runs in said]
     everything = np.ones((1, len(rows)), np.float32)
     scores = {
@@ -113,15 +156,15 @@ def _resampled(
         for group, ss, ats in zip(groups, scorers, places, strict=True)
     }
     if len(groups) < 2:
-        return np.empty((0, len(groups))), scores, len(rows)
+        return np.empty((0, len(groups))), scores
     means = [
         [
             np.mean([s(_at(weights, at)) for s, at in zip(ss, ats, strict=True)], axis=0)
             for ss, ats in zip(scorers, places, strict=True)
         ]
-        for weights in resamples(len(rows), metric)
+        for weights in draw_resamples(len(rows), metric, [one for runs in said for one in runs])
     ]
-    return np.concatenate([np.stack(chunk, axis=1) for chunk in means]), scores, len(rows)
+    return np.concatenate([np.stack(chunk, axis=1) for chunk in means]), scores
 
 
 def _at(weights: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -138,10 +181,10 @@ def _pair(
     ours, theirs = scores[id(one)], scores[id(other)]
     difference = fmean(ours) - fmean(theirs)
     over_runs = [(variance(s) / len(s), len(s)) for s in (ours, theirs) if len(s) > 1]
-    low, high = np.nanpercentile(resampled, (2.5, 97.5))
-    over_rows = float(np.nanvar(resampled))
-    p_rows = p_of_difference(difference, over_rows)
-    p = p_of_difference(difference, over_rows, over_runs)
+    known = resampled[np.isfinite(resampled)]
+    low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (difference, difference)
+    over_rows = float(np.var(known)) if len(known) else 0.0
+    margin = margin_of_difference(over_rows, over_runs, 1 - LEVEL)
     first, second = one.runs[0].said, other.runs[0].said
     right, also = first.predicted == first.labels, second.predicted == second.labels
     p_mcnemar = (
@@ -149,8 +192,18 @@ def _pair(
         if np.array_equal(first.rows, second.rows)
         else None
     )
-    p_t = corrected_t(_matched(one, other, ours, theirs), _test_share(one))
-    return Pair(*places, difference, float(low), float(high), p_rows, p, p_mcnemar, p_t)
+    return Pair(
+        *places,
+        difference,
+        low=float(low),
+        high=float(high),
+        low_all=difference - margin,
+        high_all=difference + margin,
+        p_rows=p_of_difference(difference, over_rows),
+        p=p_of_difference(difference, over_rows, over_runs),
+        p_mcnemar=p_mcnemar,
+        p_t=corrected_t(_matched(one, other, ours, theirs), _test_share(one)),
+    )
 
 
 def _matched(
@@ -177,67 +230,3 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
         pair._replace(**{name: column[n] for name, column in columns.items()})
         for n, pair in enumerate(pairs)
     ]
-
-
-def verdict(comparison: Comparison) -> list[str]:
-    """Sentences: which differences are noise."""
-    said = []
-    if comparison.pairs:
-        said = [_about_the_first(comparison), *_about_all(comparison)]
-    return said + _left_out(comparison)
-
-
-def _about_all(comparison: Comparison) -> list[str]:
-    pairs = comparison.pairs
-    noise = sum(pair.is_noise for pair in pairs)
-    said = [
-        f"{len(pairs) - noise} of all {len(pairs)} pairs differ, {noise} do not (different: "
-        f"p < {LEVEL} after Holm's correction; {comparison.rows:,} test rows)."
-    ]
-    if unsettled := sum(pair.is_noise and pair.p_rows < LEVEL for pair in pairs):
-        said.append(
-            f"{unsettled} of the {noise} would differ if every seed gave what these gave; the "
-            "spread over runs is too wide to say so: more seeds would tell."
-        )
-    if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):
-        said.append(
-            "Settings with one run (n = 1) are tested over rows only: another seed may change "
-            "them by more."
-        )
-    return said
-
-
-def _about_the_first(comparison: Comparison) -> str:
-    """How the best by validation stands against the others."""
-    groups = comparison.groups
-    first = min(pair.first for pair in comparison.pairs)
-    against = {n: pair for n in range(len(groups)) if (pair := comparison.between(first, n))}
-    sign = -1 if direction(comparison.metric) == "min" else 1
-    noise = [groups[n].label for n, pair in against.items() if pair.is_noise]
-    better, worse = (
-        [groups[n].label for n, p in against.items() if not p.is_noise and s * p.difference > 0]
-        for s in (sign, -sign)
-    )
-    parts = [f"is better than {len(better)} of {len(against)} others"] if better else []
-    parts += [f"is worse than {_listed(worse)}"] if worse else []
-    parts += [f"cannot be told from {len(noise)} ({_listed(noise)}): noise"] if noise else []
-    said = "; it ".join(parts)
-    among = " of these" if first else ""  # those before it were judged on other rows
-    best = f"{groups[first].label}, the best{among} by validation"
-    return f"In test {comparison.metric}, {best}, {said}."
-
-
-def _left_out(comparison: Comparison) -> list[str]:
-    said = []
-    if comparison.alone:
-        names = _listed([comparison.groups[n].label for n in comparison.alone])
-        said.append(f"Not compared, as they were judged on other test rows: {names}.")
-    if comparison.silent:
-        names = _listed([comparison.groups[n].label for n in comparison.silent])
-        said.append(f"Not compared, as their predictions are missing: {names}.")
-    return said
-
-
-def _listed(names: Sequence[str], most: int = 5) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

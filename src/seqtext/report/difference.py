@@ -72,9 +72,22 @@ def p_of_difference(
         over_rows: the bootstrap's variance of the difference
         over_runs: of each group with more than one run: variance of its mean, number of runs
     """
-    total = over_rows + sum(v for v, _ in over_runs)
-    if total == 0:
+    variance_of_all, freedom = _combine(over_rows, over_runs)
+    if variance_of_all == 0:
         return 1.0 if difference == 0 else 0.0
+    return float(2 * stats.t.sf(abs(difference) / sqrt(variance_of_all), freedom))
+
+
+def margin_of_difference(
+    over_rows: float, over_runs: Sequence[tuple[float, int]], confidence: float
+) -> float:
+    """Return half the width of a difference's interval; arguments as in `p_of_difference`."""
+    variance_of_all, freedom = _combine(over_rows, over_runs)
+    return float(stats.t.ppf((1 + confidence) / 2, freedom) * sqrt(variance_of_all))
+
+
+def _combine(over_rows: float, over_runs: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Add variances; returns the sum and its degrees of freedom."""
+    total = over_rows + sum(v for v, _ in over_runs)
     uncertain = sum(v**2 / (runs - 1) for v, runs in over_runs)
-    freedom = total**2 / uncertain if uncertain else np.inf
-    return float(2 * stats.t.sf(abs(difference) / sqrt(total), freedom))
+    return total, total**2 / uncertain if uncertain else np.inf

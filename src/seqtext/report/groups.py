@@ -3,8 +3,8 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import inf, isnan
+from dataclasses import dataclass, replace
+from math import inf, isfinite, isnan
 from statistics import fmean, stdev
 from typing import Any
 
@@ -42,13 +42,17 @@ class Group:
         return self.model == REFERENCE
 
     def values(self, *keys: str) -> list[float]:
-        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one."""
+        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one.
+
+        A missing, null or not finite entry, such as the recall of a class that a test part lacks,
+        is none.
+        """
         found = []
         for run in self.runs:
             value: Any = run.metrics
             for key in keys:
                 value = value.get(key) if isinstance(value, Mapping) else None
-            found += [] if value is None else [float(value)]
+            found += [] if value is None or not isfinite(value) else [float(value)]
         return found
 
     def mean(self, *keys: str) -> float | None:
@@ -58,14 +62,6 @@ class Group:
     def std(self, *keys: str) -> float | None:
         """Over seeds and folds (of a sample, n - 1); None for one run."""
         return stdev(values) if len(values := self.values(*keys)) > 1 else None
-
-
-def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """In the order of their names."""
-    sets = defaultdict(list)
-    for run in runs:
-        sets[run.metrics["dataset"]].append(run)
-    return dict(sorted(sets.items()))
 
 
 def main_metric(runs: Sequence[Run]) -> str:
@@ -99,6 +95,7 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
         if len(set(labels)) < len(labels):
             labels = [label_of(settings, exact=True) for settings in told]
         labelled += map(Group, labels, told, own)
+    labelled = _number_equal_labels(labelled)
     return in_order(labelled, metric), len(runs) - sum(map(len, members))
 
 
@@ -113,6 +110,18 @@ def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
         return unknown, 0.0 if unknown else sign * score, inf if loss is None else loss
 
     return sorted(groups, key=place)
+
+
+def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
+    """Tell groups apart whose labels are equal, as ``gru`` and ``gru (2)``: figures join equal
+    names."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for group in groups:
+        seen[group.label] += 1
+        again = f" ({seen[group.label]})" if seen[group.label] > 1 else ""
+        numbered.append(replace(group, label=group.label + again))
+    return numbered
 
 
 def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:

@@ -2,17 +2,30 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.report.compare import Comparison
+from seqtext.report.compare import Comparison, Pair
 from seqtext.report.groups import Group
-from seqtext.report.plots import MOST, PALETTE, ROW, colours
+from seqtext.report.plots import (
+    MOST,
+    PALETTE,
+    ROW,
+    escape_plotly,
+    name_of,
+    shorten,
+    show_category,
+    styles_of,
+)
 
 MAPPED = 24  # in the map of all pairs
 BINS = 10
+CLASS_NAME = 40  # characters
+ACROSS = 32  # characters of a label below the map of all pairs
+FAINT = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
 
 
 def calibration(groups: Sequence[Group]) -> go.Figure | None:
@@ -26,7 +39,7 @@ def calibration(groups: Sequence[Group]) -> go.Figure | None:
         hoverinfo="skip",
         showlegend=False,
     )
-    for place, (group, colour) in enumerate(zip(groups, colours(groups), strict=True)):
+    for place, (group, style) in enumerate(zip(groups, styles_of(groups), strict=True)):
         said = [run.said for run in group.runs]
         if None in said:
             continue
@@ -37,11 +50,12 @@ def calibration(groups: Sequence[Group]) -> go.Figure | None:
             x=x,
             y=y,
             mode="lines+markers",
-            name=f"{group.label} · {error:.3f}",
-            line={"color": colour, "width": 1.5},
-            marker={"size": 5},
+            name=f"{name_of(group)} · {error:.3f}",
+            line={"color": style.color, "dash": style.dash, "width": 1.5},
+            marker={"size": 5, "symbol": style.symbol},
             visible=True if place < 8 else "legendonly",
-            hovertemplate=f"{group.label}<br>said %{{x:.3f}}, was right %{{y:.3f}}<extra></extra>",
+            hovertemplate=f"{name_of(group)}<br>said %{{x:.3f}}, was right %{{y:.3f}}"
+            "<extra></extra>",
         )
     if len(figure.data) == 1:
         return None
@@ -69,17 +83,19 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, 
 
 def class_scores(groups: Sequence[Group]) -> go.Figure | None:
     """Precision, recall and F1 of each class, a line per group."""
-    known = [g for g in groups if all(run.said for run in g.runs)][:MOST]
+    known = groups_with_predictions(groups)[:MOST]
     if not known:
         return None
     names = known[0].runs[0].said.class_names
+    known = [g for g in known if g.runs[0].said.class_names == names]
+    labels = [name_of(group) for group in known]
     columns = min(len(names), 3)
     rows = ceil(len(names) / columns)
     height = 60 + ROW * len(known)
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=names,
+        subplot_titles=[escape_plotly(shorten(name, CLASS_NAME)) for name in names],
         shared_yaxes=True,
         shared_xaxes="all",
         horizontal_spacing=0.03,
@@ -91,7 +107,7 @@ def class_scores(groups: Sequence[Group]) -> go.Figure | None:
         for kind, (word, symbol) in enumerate(marks):
             figure.add_scatter(
                 x=scores[:, kind, number],
-                y=[g.label for g in known],
+                y=labels,
                 mode="markers",
                 name=word,
                 legendgroup=word,
@@ -101,11 +117,22 @@ def class_scores(groups: Sequence[Group]) -> go.Figure | None:
                 row=number // columns + 1,
                 col=number % columns + 1,
             )
+    show_category(figure, "y", labels)
     figure.update_yaxes(autorange="reversed", automargin=True)
     legend = {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0}
     margin = {"l": 64, "r": 20, "t": 84, "b": 52}  # room for the legend
     figure.update_layout(height=80 + rows * height, legend=legend, margin=margin)
     return figure
+
+
+def groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
+    """Those whose runs all have predictions, of the same classes."""
+    return [
+        group
+        for group in groups
+        if all(run.said for run in group.runs)
+        and len({run.said.class_names for run in group.runs}) == 1
+    ]
 
 
 def confusion(group: Group) -> np.ndarray:
@@ -127,29 +154,52 @@ def _per_class(counts: np.ndarray) -> np.ndarray:
 
 
 def differences(comparison: Comparison) -> go.Figure | None:
-    """Every pair of the leading groups: row minus column, empty where it is noise."""
+    """Every pair of the leading groups: row minus column, coloured where they are different.
+
+    The others are in brackets, without a colour: so the figure is never empty.
+    """
     places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAPPED]
     if len(places) < 2:
         return None
-    gap = float("nan")
-    values = {(p.first, p.second): gap if p.is_noise else p.difference for p in comparison.pairs}
-    values |= {(b, a): -value for (a, b), value in values.items()}
+    pairs = [[comparison.between(a, b) if a != b else None for b in places] for a in places]
     labels = [comparison.groups[n].label for n in places]
+    names = {"x": [escape_plotly(shorten(label, ACROSS)) for label in labels]}  # they are slanted
+    names["y"] = [escape_plotly(shorten(label)) for label in labels]
     figure = go.Figure()
+    has_room = len(places) <= 16
+    faint = {"showscale": False, "colorscale": [[0, FAINT], [1, FAINT]]}
+    _add_map(figure, pairs, names, "" if not has_room else "({:+.3f})", False, faint)
+    strong = {"colorscale": "RdBu", "zmid": 0, "colorbar": {"thickness": 12, "outlinewidth": 0}}
+    if any(pair.is_different for pair in comparison.pairs):
+        _add_map(figure, pairs, names, "" if not has_room else "{:+.3f}", True, strong)
+    figure.update_layout(height=200 + 24 * len(places))
+    for axis in ("x", "y"):
+        show_category(figure, axis, names[axis])
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_xaxes(showgrid=False, automargin=True, tickangle=-40)
+    return figure
+
+
+def _add_map(
+    figure: go.Figure,
+    pairs: list[list[Pair | None]],
+    names: dict[str, list[str]],
+    text: str,
+    is_different: bool,
+    style: dict[str, Any],
+) -> None:
+    """Add the fields of all pairs that are different, or of all that are not."""
+    chosen = [[p if p and p.is_different == is_different else None for p in row] for row in pairs]
     figure.add_heatmap(
-        z=[[values.get((a, b), gap) for b in places] for a in places],
-        x=labels,
-        y=labels,
-        colorscale="RdBu",
-        zmid=0,
+        z=[[None if p is None else p.difference for p in row] for row in chosen],
+        **names,
+        text=[["" if p is None else text.format(p.difference) for p in row] for row in chosen],
+        customdata=[["" if p is None else p.verdict for p in row] for row in chosen],
+        texttemplate="%{text}",
+        textfont={} if is_different else {"color": "#8a8d98"},
         xgap=1,
         ygap=1,
-        texttemplate="%{z:+.3f}" if len(places) <= 16 else None,
-        colorbar={"thickness": 12, "outlinewidth": 0},
         hoverongaps=False,
-        hovertemplate="%{y}<br>minus %{x}<br>%{z:+.4f}<extra></extra>",
+        hovertemplate="%{y}<br>minus %{x}<br>%{z:+.4f}, %{customdata}<extra></extra>",
+        **style,
     )
-    figure.update_layout(height=200 + 20 * len(places))
-    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
-    figure.update_xaxes(showgrid=False, automargin=True, tickangle=-60)
-    return figure

@@ -25,7 +25,7 @@ const plots = [...document.querySelectorAll(".plot")];
 
 function draw(plot) {
   const { data, layout } = JSON.parse(plot.querySelector("script").textContent);
-  plot.choices = layout.meta?.choices || []; // [name of the y axis, changes of the traces]
+  plot.choices = layout.meta?.choices || []; // [name, title of the y axis, changes of the traces]
   plot.source = layout;
   const config = { responsive: true, displaylogo: false,
                    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
@@ -46,8 +46,8 @@ function choosing(plot) {
   if (!menu) return;
   menu.append(...plot.choices.map(([name]) => new Option(name)));
   menu.addEventListener("change", () => {
-    const [name, traces] = plot.choices[menu.selectedIndex];
-    const layout = { "yaxis.title.text": name, "yaxis.autorange": true };
+    const [, title, traces] = plot.choices[menu.selectedIndex];
+    const layout = { "yaxis.title.text": title, "yaxis.autorange": true };
     Plotly.update(plot.querySelector("div"), traces, layout);
   });
 }
@@ -67,7 +67,7 @@ function highlighting(plot) {
   const area = plot.querySelector("div");
   const typed = () => {
     const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const matches = (trace) => words.every((word) => trace.name.toLowerCase().includes(word));
+    const matches = (trace) => words.every((word) => trace.meta.toLowerCase().includes(word));
     highlight(plot, words.length ? matches : null);
   };
   field.addEventListener("input", typed);

@@ -1,16 +1,16 @@
 """RESULTS.md: each study's numbers beside ours, from finished runs."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from seqtext.display import count_noun
 from seqtext.files import write_text
 from seqtext.options import UserError
-from seqtext.report.compare import verdict
 from seqtext.report.groups import Group
+from seqtext.report.markdown import escape_markdown, format_code_block, format_markdown_table
 from seqtext.report.references import Reference
-from seqtext.report.report import Section, notes
-from seqtext.report.runs import Unfinished
-from seqtext.report.table import Cell, Row, Table, duration, markdown
+from seqtext.report.report import Report, Section, format_left_out, format_notes
+from seqtext.report.table import OURS, Cell, Row, Table, duration
+from seqtext.report.verdict import verdict
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
 METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
@@ -31,47 +31,44 @@ networks, one seed or other vectors, for a machine of two CPU cores.
 """
 
 
-def write_results(
-    path: Path, sections: Sequence[Section], unfinished: Sequence[Unfinished]
-) -> Path:
+def write_results(path: Path, report: Report) -> Path:
     """Write the file; gives its path.
 
     Raises:
-        UserError: if no run is on a data set of the studies.
+        UserError: if no run is on the rows of the studies.
     """
-    known = [section for section in sections if section.dataset in STUDIES]
+    known = [section for section in report.sections if section.study]
     if not known:
         raise UserError(
-            f"--results {path}: no run is on a data set of the studies ({', '.join(STUDIES)})."
+            f"--results {path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
+            "with all of its rows."
         )
-    known.sort(key=lambda section: STUDIES[section.dataset])
+    known.sort(key=lambda section: STUDIES[section.study])
     parts = [HEAD, *map(_study, known)]
-    if unfinished:
-        lines = [f"- `{job.name}`: {job.status}, {job.reason}" for job in unfinished]
-        parts.append("\n".join(["## Without a result", "", *lines, ""]))
+    if left_out := format_left_out(report):
+        parts.append("\n".join(left_out))
     write_text(path, "\n".join(parts))
     return path
 
 
 def _study(section: Section) -> str:
-    commands = "\n".join(section.commands())
     return "\n".join(
         [
-            f"## Study {STUDIES[section.dataset]}: {section.dataset}",
+            f"## Study {STUDIES[section.study]}: {escape_markdown(section.dataset)}",
             "",
-            section.about(),
+            escape_markdown(section.about()),
             "",
-            markdown(_in_short(section)),
-            " ".join(verdict(section.comparison)),
+            format_markdown_table(_in_short(section)),
+            escape_markdown(" ".join(verdict(section.comparison))),
             "",
             f"{_minutes(section)} Command lines:",
             "",
-            f"```bash\n{commands}\n```",
+            format_code_block("\n".join(section.commands()), "bash"),
             "",
             "<details><summary>All rows</summary>",
             "",
-            markdown(section.table),
-            *notes(section),
+            format_markdown_table(section.table),
+            *format_notes(section),
             "</details>",
             "",
         ]
@@ -85,10 +82,10 @@ def _in_short(section: Section) -> Table:
     if theirs := _their_best(section):
         label = f"theirs: {theirs.label.partition(': ')[2]}"
         (row,) = (row for row in section.table.rows if row.label == theirs.label)
-        rows["theirs"] = row._replace(label=label, kind="ours")
+        rows["theirs"] = row._replace(label=label, kind=OURS)
     for group, row in zip(section.groups, own, strict=True):
         label = row.label if group.is_reference else f"{whose(group)}: {row.label}"
-        rows.setdefault(whose(group), row._replace(label=label, kind="ours"))
+        rows.setdefault(whose(group), row._replace(label=label, kind=OURS))
     order = ("theirs", "ours, faithful", "ours, best", "tfidf")
     few = [rows[name] for name in order if name in rows]
     unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
@@ -118,7 +115,6 @@ def _minutes(section: Section) -> str:
     for group in section.groups:
         totals.setdefault(whose(group), []).extend(group.values("seconds", "total"))
     said = [
-        f"{name} {duration(sum(s))} ({len(s)} {'runs' if len(s) > 1 else 'run'})"
-        for name, s in totals.items()
+        f"{name} {duration(sum(s))} ({count_noun(len(s), 'run')})" for name, s in totals.items()
     ]
     return f"Time in all: {', '.join(said)}."

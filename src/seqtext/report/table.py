@@ -1,7 +1,6 @@
-"""One data set's table: rows of text, as Markdown and as LaTeX; numbers, as CSV."""
+"""One data set's table: as rows of text, for `markdown`, `latex` and `page`, and as numbers."""
 
 from collections.abc import Callable, Sequence
-from math import isnan
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -14,6 +13,8 @@ TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")
 SHORT = {"accuracy": "acc.", "balanced_accuracy": "bal. acc.", "weighted_f1": "weighted F1"}
 SHORT |= {"macro_f1": "macro F1", "f1": "F1", "auroc": "AUC", "average_precision": "AP"}
+OURS, REFERENCE_MODEL, REPORTED = "ours", "reference", "reported"  # kinds of rows
+UNKNOWN = "–"
 
 
 class Cell(NamedTuple):
@@ -24,7 +25,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """kind: "ours", or "reference", which stands behind them."""
+    """kind: "ours", "reference" (our run of the reference model) or "reported" (by others)."""
 
     label: str
     kind: str
@@ -40,21 +41,21 @@ class Table(NamedTuple):
 
 
 def table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> Table:
-    """The groups in their order, the reference model among them, then what others reported."""
+    """The groups in their order, the reference model among them, then what others reported.
+
+    All formats keep this order.
+    """
     scores = score_columns(groups, others, metric)
     columns = [_score_cells(groups, part, name) for part, name in scores]
     facts = [[Cell(f"{len(g.runs)}") for g in groups], _times(groups), _sizes(groups)]
     cells = zip(*columns[:2], *facts, *columns[2:], strict=True)
-    rows = [
-        Row(g.label, "reference" if g.is_reference else "ours", list(each))
-        for g, each in zip(groups, cells, strict=True)
-    ]
+    rows = [Row(g.label, _kind(g), list(each)) for g, each in zip(groups, cells, strict=True)]
     for other in others:
         known = [other.scores.get(f"{part}/{name}") for part, name in scores]
-        texts = ["" if value is None else f"{value:.3f}" for value in known]
-        facts = ["" if other.study == "published" else "1", "", ""]
+        texts = [UNKNOWN if value is None else f"{value:.3f}" for value in known]
+        facts = [UNKNOWN if other.study == "published" else "1", UNKNOWN, UNKNOWN]
         cells = [Cell(text) for text in (*texts[:2], *facts, *texts[2:])]
-        rows.append(Row(other.label, "reference", cells, other.note))
+        rows.append(Row(other.label, REPORTED, cells, other.note))
     titles = [f"{part} {SHORT.get(name, name)}" for part, name in scores]
     return Table([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
 
@@ -64,24 +65,31 @@ def score_columns(
 ) -> list[tuple[str, str]]:
     """(part, metric): the deciding one, on validation and test; the usual ones on test; and those
     that the studies of this data set reported."""
-    known = groups[0].runs[0].metrics["test"]
-    usual = TWO_CLASSES if "specificity" in known else MANY_CLASSES
+    known = {
+        (part, name)
+        for group in groups
+        for run in group.runs
+        for part in ("val", "test")
+        for name in run.metrics[part]
+    }
+    usual = TWO_CLASSES if ("test", "specificity") in known else MANY_CLASSES
     reported = [tuple(name.split("/")) for other in others for name in other.scores]
     wanted = [("val", metric), ("test", metric), *(("test", name) for name in usual), *reported]
-    return [(part, name) for part, name in dict.fromkeys(wanted) if name in known]
+    deciding = wanted[:2]  # the first two columns, known or not
+    return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
 
 
 def with_spread(mean: float | None, std: float | None) -> str:
     """``0.912 ± 0.004``: four digits, as the third is often noise and never the fifth a fact."""
     if mean is None:
-        return ""
+        return UNKNOWN
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def duration(seconds: float | None) -> str:
     """Seconds below two minutes, then minutes, then hours."""
     if seconds is None:
-        return ""
+        return UNKNOWN
     if seconds < 120:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
@@ -89,22 +97,34 @@ def duration(seconds: float | None) -> str:
 
 def _score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
-    known = [mean for mean in means if mean is not None and not isnan(mean)]
     choose: Callable[..., float] = min if direction(name) == "min" else max
-    best = choose(known, default=None)
+    best = choose((mean for mean in means if mean is not None), default=None)
     return [
-        Cell(with_spread(mean, group.std(part, name)), mean is not None and mean == best)
+        Cell(_score_text(group, part, name), mean is not None and mean == best)
         for group, mean in zip(groups, means, strict=True)
     ]
 
 
+def _score_text(group: Group, part: str, name: str) -> str:
+    """A score, with the number of runs that have one where these are not all."""
+    text = with_spread(group.mean(part, name), group.std(part, name))
+    known = len(group.values(part, name))
+    return f"{text} (n = {known})" if 0 < known < len(group.runs) else text
+
+
 def _sizes(groups: Sequence[Group]) -> list[Cell]:
-    return [Cell(f"{group.mean('parameters'):,.0f}") for group in groups]
+    sizes = [group.mean("parameters") for group in groups]
+    return [Cell(UNKNOWN if size is None else f"{size:,.0f}") for size in sizes]
 
 
 def _times(groups: Sequence[Group]) -> list[Cell]:
     times = [group.mean("seconds", "total") for group in groups]
-    return [Cell(duration(time), time == min(times)) for time in times]
+    least = min((time for time in times if time is not None), default=None)
+    return [Cell(duration(time), time is not None and time == least) for time in times]
+
+
+def _kind(group: Group) -> str:
+    return REFERENCE_MODEL if group.is_reference else OURS
 
 
 def faults(table: Table) -> list[str]:
@@ -116,53 +136,6 @@ def faults(table: Table) -> list[str]:
     return [f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in rows.items()]
 
 
-def markdown(table: Table) -> str:
-    """A pipe table; the best of a column in bold, references in italics."""
-    titles = ["", *table.columns]
-    lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]
-    for row in table.rows:
-        label = _escaped(row.label)
-        label = f"*{label}*" if row.kind == "reference" else label
-        cells = [f"**{cell.text}**" if cell.best else cell.text for cell in row.cells]
-        lines.append(" | ".join([label, *cells]))
-    return "\n".join(f"| {line} |" for line in lines) + "\n"
-
-
-def latex(table: Table, caption: str) -> str:
-    r"""A booktabs table (``\usepackage{booktabs}``); the best of a column in bold."""
-    head = " & ".join(["", *map(tex, table.columns)])
-    body = {"ours": [], "reference": []}
-    for row in table.rows:
-        cells = [rf"\textbf{{{tex(c.text)}}}" if c.best else tex(c.text) for c in row.cells]
-        body[row.kind].append(" & ".join([tex(row.label), *cells]) + r" \\")
-    rule = [r"\midrule"] if all(body.values()) else []
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            rf"  \caption{{{tex(caption)}}}",
-            rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-            r"    \toprule",
-            rf"    {head} \\",
-            r"    \midrule",
-            *(f"    {line}" for line in [*body["ours"], *rule, *body["reference"]]),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-        ]
-    )
-
-
-TEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "~": r"\textasciitilde{}"}
-TEX |= {"^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$"}
-TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
-
-
-def tex(text: str) -> str:
-    """Text in which LaTeX's special characters stand for themselves."""
-    return "".join(TEX.get(character, character) for character in text)
-
-
 def frame(dataset: str, groups: Sequence[Group], others: Sequence[Reference]) -> pd.DataFrame:
     """Everything in numbers: each score's mean, std and n per row."""
     return pd.DataFrame(
@@ -171,7 +144,7 @@ def frame(dataset: str, groups: Sequence[Group], others: Sequence[Reference]) ->
             {
                 "dataset": dataset,
                 "label": other.label,
-                "kind": "reference",
+                "kind": REPORTED,
                 **{f"{name}/mean": value for name, value in other.scores.items()},
                 "note": other.note,
             }
@@ -181,17 +154,12 @@ def frame(dataset: str, groups: Sequence[Group], others: Sequence[Reference]) ->
 
 
 def _numbers(dataset: str, group: Group) -> dict[str, Any]:
-    kind = "reference" if group.is_reference else "ours"
-    row = {"dataset": dataset, "label": group.label, "kind": kind, "n": len(group.runs)}
+    row = {"dataset": dataset, "label": group.label, "kind": _kind(group), "n": len(group.runs)}
     row |= {name: shown(value) for name, value in group.settings.items() if value != ABSENT}
     for part in ("val", "test"):
-        for name in group.runs[0].metrics[part]:
+        for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):
             row[f"{part}/{name}/mean"] = group.mean(part, name)
             row[f"{part}/{name}/std"] = group.std(part, name)
     for name in ("training", "total"):
         row[f"seconds/{name}/mean"] = group.mean("seconds", name)
     return row | {"parameters": group.mean("parameters")}
-
-
-def _escaped(text: str) -> str:
-    return text.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_")

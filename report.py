@@ -1,9 +1,8 @@
 """Compare finished runs: one table, tests of difference, figures; `python report.py --help`."""
 
 import argparse
+import signal
 from pathlib import Path
-
-from seqtext.cli import importing, told_simply
 
 EXAMPLES = """examples:
   python report.py outputs/imdb-grid                   into outputs/imdb-grid/report/
@@ -31,6 +30,8 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Read, write, say where."""
+    from seqtext.cli import importing
+
     given = arguments()
     with importing():
         from seqtext.report.report import sections_of, title_of, write_report
@@ -46,4 +47,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
+    from seqtext.cli import told_simply
+
     told_simply(main)

@@ -130,7 +130,7 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
 def test_a_process_that_does_not_start_is_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with (
-        pytest.raises(RuntimeError, match="Process 2 of 2 ended with status 1"),
+        pytest.raises(UserError, match="Process 2 of 2 ended with status 1"),
         others(2, {}, "run"),
     ):
         pytest.fail("began without it")

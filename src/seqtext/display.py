@@ -25,6 +25,15 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(REPLACEMENT if _is_control(c) and c not in keep else c for c in text)
 
 
+def count_noun(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: "1 job", "2 jobs", "1,200 jobs", "2 processes".
+
+    Args:
+        plural: where it is not `noun` with an s
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def build_console(file: IO[str] | None = None, stderr: bool = False, **options) -> "Console":
     """Build a rich console to which texts are no markup, emoji names or highlighted values.
 

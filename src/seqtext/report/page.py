@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from seqtext.display import count_noun
 from seqtext.report import judged, plots
 from seqtext.report.compare import Comparison, Pair, verdict
 from seqtext.report.groups import Group
@@ -26,7 +27,7 @@ MATRICES = 8  # side by side; the others are folded away
 def page(title: str, sections: Sequence[Section], unfinished: Sequence[Unfinished]) -> str:
     """The whole page."""
     runs = sum(len(group.runs) for section in sections for group in section.groups)
-    told = f"{runs} runs" + (f", {len(unfinished)} without a result" if unfinished else "")
+    told = count_noun(runs, "run") + (f", {len(unfinished)} without a result" if unfinished else "")
     links = "".join(f'<a href="#{escape(s.dataset)}">{escape(s.dataset)}</a>' for s in sections)
     body = "".join(_section(section) for section in sections)
     return f"""<!doctype html>

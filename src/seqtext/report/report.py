@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from seqtext.display import count_noun
 from seqtext.files import write_text
 from seqtext.options import UserError
 from seqtext.report.compare import Comparison, compare, verdict
@@ -62,12 +63,13 @@ class Section:
         tested = f"{rows[0]:,}" if len(rows) == 1 else f"{rows[0]:,} to {rows[-1]:,}"
         total = duration(sum(run.metrics["seconds"]["total"] for run in self.runs))
         said = (
-            f"{len(self.runs)} runs, {total} in all; {tested} test rows. Ordered by validation "
-            f"{self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
+            f"{count_noun(len(self.runs), 'run')}, {total} in all; {tested} test rows. Ordered by "
+            f"validation {self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
             "(seeds, folds); the best of each column is marked."
         )
         if self.repeated:
-            said += f" {self.repeated} runs that repeat another's settings and seed are left out."
+            repeats = count_noun(self.repeated, "run that repeats", "runs that repeat")
+            said += f" {repeats} another's settings and seed left out."
         return said
 
     def commands(self) -> list[str]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from seqtext.data.description import WORDS, ClassTexts, Description, Lengths, largest
+from seqtext.display import count_noun
 
 PANELS = 6  # classes in a figure with panels for each
 NAME, WORD, EXCERPT = 30, 18, 300  # characters of a class name, of a word, of an example
@@ -36,8 +37,9 @@ def show_description(description: Description, title: str) -> None:
     _print(
         console,
         "Most telling: by the z-score of the log-odds against all other classes. The "
-        f"vocabulary of {description.vocabulary:,} words holds {description.known:.2%} of the "
-        f"{description.words:,} running words.",
+        f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
+        f"{description.known:.2%} of the "
+        f"{count_noun(description.words, 'running word')}.",
     )
     for example in description.examples:
         _print(console, f"\nRow {example.row}, class {_cut(example.label, NAME)}")
@@ -64,7 +66,7 @@ def class_share_figure(description: Description) -> Figure:
         chosen = [shares[one.number] for one in classes]
         counts = [description.rows[part][one.number] for one in classes]
         where = [row + (place - (len(parts) - 1) / 2) * thickness for row in range(len(classes))]
-        name = f"{PARTS.get(part, part)}, {sum(description.rows[part]):,} rows"
+        name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
         bars = axes.barh(where, chosen, thickness, label=name, color=SHADES[place % len(SHADES)])
         labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
         axes.bar_label(bars, labels, padding=3, fontsize=8)
@@ -173,9 +175,10 @@ def _note(figure: Figure, text: str) -> None:
 
 def _looked_at(description: Description) -> str:
     drawn, rows = description.before.rows, description.after.rows
-    before = "all" if drawn == rows else f"{drawn:,} texts drawn from"
+    before = "all" if drawn == rows else f"{count_noun(drawn, 'text')} drawn from"
     return (
-        f"As written: words between white space, in {before} {rows:,} training texts. As a model "
+        f"As written: words between white space, in {before} "
+        f"{count_noun(rows, 'training text')}. As a model "
         "reads it: cleaned and cut, in all of them."
     )
 

@@ -1,5 +1,6 @@
 """What a person sees: a bar within an epoch, a line after it, a table at the end."""
 
+import io
 import logging
 import math
 import time
@@ -12,7 +13,9 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+from seqtext.display import count_noun
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
@@ -20,6 +23,7 @@ from seqtext.results.direction import is_better
 log = logging.getLogger(__name__)
 
 REFRESH = 0.1  # seconds; drawing at every step would take longer than a small model's step
+LOG_WIDTH = 100  # characters
 CHECK = 500  # steps between two looks at the loss, where nobody watches
 
 
@@ -179,10 +183,12 @@ def _mean_of_all(value: float) -> float:
     return sum(values) / len(values)
 
 
+OF_CLASS_1 = ("precision", "recall", "f1", "average_precision", "recall_at_precision_98")
+
+
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
-    """The table at the end: scores of the best epoch, time, size, and where everything lies."""
-    if silent():
-        return
+    """Print and log the scores of the best epoch, time, size, and where everything lies."""
+    class_names = metrics.get("class_names", ())
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
     if other := metrics.get("at_0.5"):
@@ -190,13 +196,31 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
     table = Table("score", *columns, title=title, title_justify="left")
     for name in metrics["val"]:
-        table.add_row(name, *(f"{column[name]:.4f}" for column in columns.values()))
+        is_of_class_1 = len(class_names) == 2 and name in OF_CLASS_1
+        shown = f"{name} ({class_names[1]})" if is_of_class_1 else name
+        table.add_row(Text(shown), *(f"{column[name]:.4f}" for column in columns.values()))
     seconds = metrics["seconds"]
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
-    console.print(
+    ending = (
         f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
-        f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
-        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
+        f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
+        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training.\n"
+        f"Everything is in {folder}"
     )
-    console.print(f"Everything is in {folder}")
+    if not silent():
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(table)
+        console.print(ending, markup=False)
+    _log_to_files(table, ending)
+
+
+def _log_to_files(table: Table, ending: str) -> None:
+    """Let the log end with what the terminal shows."""
+    text = io.StringIO()
+    console = Console(file=text, width=LOG_WIDTH, color_system=None, highlight=False)
+    console.print(table)
+    record = log.makeRecord(
+        log.name, logging.INFO, __file__, 0, "%s%s", (f"\n{text.getvalue()}", ending), None
+    )
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)

@@ -70,7 +70,7 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: 
         paragraphs.append(
             f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
             f"probability {predictions.probabilities[position, taken_for]:.4f} "
-            f"(row {rows.numbers[row]})\n\n> {_excerpt(rows.texts[row].as_py())}"
+            f"(row {rows.numbers[row] + 1})\n\n> {_excerpt(rows.texts[row].as_py())}"
         )
     logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no mistakes.")
 

@@ -7,6 +7,7 @@ import re
 import secrets
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,8 +16,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from seqtext.choices import list_choices
 from seqtext.display import replace_unencodable
-from seqtext.errors import MISTAKES, discard_output, sentence
+from seqtext.errors import MISTAKES, sentence
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
 
@@ -28,6 +30,7 @@ NOT_IN_NAMES = (
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
 UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|[\[,] *-")  # in values: what a name cannot show
 LONGEST_NAME = 120
+HELP_WIDTH, HELP_INDENT = 80, 16  # characters, of lists on the help page
 DESCRIBE = "describe=true"
 
 
@@ -57,7 +60,7 @@ def told_simply(main: Callable[[], object]) -> None:
         finally:
             sys.stdout.flush()  # where it fails later, Python has a traceback to show
     except BrokenPipeError:  # as after `| head`
-        discard_output()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (Refused, *MISTAKES) as caught:
         error = caught.__cause__ if isinstance(caught, Refused) else caught
@@ -209,10 +212,17 @@ def _named(name: object) -> str | None:
     return f"{OUTPUTS}/{text}"
 
 
+def choices_for_help(group: str) -> str:
+    """List a group's choices, as the help page shows them: also those that you add to conf/."""
+    lines = textwrap.wrap(", ".join(list_choices(group)), HELP_WIDTH)
+    return f"\n{' ' * HELP_INDENT}".join(lines)
+
+
 def _stamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
+OmegaConf.register_resolver("choices", choices_for_help, replace=True)
 OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("config_dir", config_dir, replace=True)

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import sys
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -31,11 +30,6 @@ def sentence(error: BaseException) -> str:
     if isinstance(error, OverrideParseException):
         return _describe_unreadable(str(error.override))
     return _describe_composition_error(error)
-
-
-def discard_output() -> None:
-    """Send what is left for standard output nowhere: Python would try, and fail, at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _describe_unreadable(override: str) -> str:
@@ -74,18 +68,6 @@ def _describe_os_error(error: OSError) -> str:
     files = [os.fsdecode(file) for file in named if isinstance(file, str | bytes | os.PathLike)]
     if files:
         return f"{' or '.join(files)} cannot be used: {reason}."
-    if _is_output_broken():
-        discard_output()
-        return f"Standard output cannot be written: {reason}."
-    number = error.errno or next((n for n in FULL if os.strerror(n) in reason), None)
-    if number in FULL:
-        return f"The disk is full ({os.strerror(number)}): make room, then run it again."
+    if error.errno in FULL or any(os.strerror(number) in reason for number in FULL):
+        return f"{reason}: the disk, or where the output goes, is full; make room, then try again."
     return f"A file cannot be used: {reason}."
-
-
-def _is_output_broken() -> bool:
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False

@@ -67,8 +67,12 @@ class Environment(LightningEnvironment):
 class StopOnTerminate(Callback):
     """SIGTERM stops like Ctrl-C; Lightning's own way would wait for the other processes."""
 
-    def on_fit_start(self, trainer, model) -> None:
+    def on_train_start(self, trainer, model) -> None:
         """Lightning has set its own handler by now, and takes this one away after training."""
+        self.on_predict_start(trainer, model)
+
+    def on_predict_start(self, trainer, model) -> None:
+        """As `on_train_start`."""
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
 

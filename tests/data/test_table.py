@@ -229,7 +229,7 @@ def test_separate_files(tmp_path):
 def test_label_seen_in_the_test_file_only(tmp_path):
     train = written(tmp_path, csv())
     test = written(tmp_path, csv(("so so", "mixed")), "test.csv")
-    with pytest.raises(UserError, match=r"'mixed' has 1 rows in the test part and none to train"):
+    with pytest.raises(UserError, match=r"'mixed' has 1 row in the test part and none to train"):
         loaded(tmp_path, train, test=str(test))
 
 

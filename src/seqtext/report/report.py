@@ -64,8 +64,8 @@ class Section:
         total = duration(sum(run.metrics["seconds"]["total"] for run in self.runs))
         said = (
             f"{count_noun(len(self.runs), 'run')}, {total} in all; {tested} test rows. Ordered by "
-            f"validation {self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
-            "(seeds, folds); the best of each column is marked."
+            f"validation {self.metric}: the test part chooses nothing. Mean ± standard deviation "
+            "over n runs (seeds, folds); the best of each column is marked."
         )
         if self.repeated:
             repeats = count_noun(self.repeated, "run that repeats", "runs that repeat")

@@ -80,8 +80,8 @@ class RunFolder:
         except (UserError, OSError):
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
-        if {file.name for file in self.path.iterdir()} <= {LOG, ".lock"}:
-            (self.path / LOG).unlink(missing_ok=True)  # the terminal has shown what it says
+        if not any(self.path.glob("events.out.tfevents*")):  # a run that trained keeps its log
+            (self.path / LOG).unlink(missing_ok=True)
         self.release()
         with suppress(OSError):  # what is not ours stays, and the folder with it
             (self.path / ".lock").unlink(missing_ok=True)

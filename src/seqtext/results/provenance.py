@@ -2,9 +2,11 @@
 
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
+import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,48 +22,45 @@ PACKAGES = (
     *("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf"),
     *("numpy", "pandas", "pyarrow", "scikit-learn", "seqtext"),
 )
-PATIENCE = 0.05  # seconds to wait for git at the end, which it had the whole run to answer
+LONGEST = 30.0  # seconds that git may take, beside a run
+PATIENCE = 0.05  # seconds that a run waits for it at its end
 INSTALLED = ("site-packages", "dist-packages")
 
 
-class Checkout:
-    """The git checkout that this package runs from, asked without waiting.
+class Checkout(threading.Thread):
+    """Asks git about the checkout that this package runs from, while the run goes on.
 
     Args:
         folder: of the package
     """
 
     def __init__(self, folder: Path):
+        super().__init__(daemon=True)
+        self._folder = folder
         self._state: dict[str, Any] = {"git_commit": None, "git_dirty": None}
-        self._git = None
         is_installed = any(part in INSTALLED for part in folder.parts)
-        if is_installed or not any((parent / ".git").exists() for parent in folder.parents):
-            return
+        if not is_installed and any((parent / ".git").exists() for parent in folder.parents):
+            self.start()
+
+    def run(self) -> None:
+        """Ask; git may be missing, slow, or refuse."""
+        command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
         try:
-            self._git = subprocess.Popen(
-                ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-        except OSError:  # there is no git
+            said = subprocess.run(
+                command, cwd=self._folder, capture_output=True, check=True, timeout=LONGEST
+            ).stdout.decode(errors="replace")
+        except (OSError, subprocess.SubprocessError):
             return
+        head, *lines = said.splitlines() or [""]
+        commit = head.removeprefix("# branch.oid ")
+        if re.fullmatch("[0-9a-f]{40,64}", commit):
+            is_dirty = any(not line.startswith("#") for line in lines)
+            self._state = {"git_commit": commit, "git_dirty": is_dirty}
 
     def read(self) -> dict[str, Any]:
         """Return commit, and whether files differ from it; None what git did not say in time."""
-        git, self._git = self._git, None
-        if git is None:
-            return dict(self._state)
-        try:
-            said = git.communicate(timeout=PATIENCE)[0].decode(errors="replace").splitlines()
-        except subprocess.TimeoutExpired:
-            git.kill()
-            git.communicate()
-            return dict(self._state)
-        if git.returncode == 0 and said and said[0].startswith("# branch.oid "):
-            self._state["git_commit"] = said[0].removeprefix("# branch.oid ")
-            self._state["git_dirty"] = any(not line.startswith("#") for line in said)
+        if self.is_alive():
+            self.join(PATIENCE)
         return dict(self._state)
 
 

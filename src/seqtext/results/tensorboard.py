@@ -6,12 +6,15 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard.summary import hparams
 
 from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.data.rows import Rows
+from seqtext.imports import absent
 from seqtext.results.predictions import Predictions
+
+with absent("boto3", "botocore"):  # tensorboard would import them at each start, for logs on S3
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard.summary import hparams
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text

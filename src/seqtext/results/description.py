@@ -42,7 +42,7 @@ def show_description(description: Description, title: str) -> None:
         f"{count_noun(description.words, 'running word')}.",
     )
     for example in description.examples:
-        _print(console, f"\nRow {example.row}, class {_cut(example.label, NAME)}")
+        _print(console, f"\nRow {example.row + 1}, class {_cut(example.label, NAME)}")
         _print(console, f"  as written: {_cut(example.text, EXCERPT)}")
         _print(console, f"  as a model reads it: {_cut(example.tokens, EXCERPT)}")
 

@@ -31,6 +31,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Read, write, say where."""
     from seqtext.cli import importing
+    from seqtext.display import print_line
 
     given = arguments()
     with importing():
@@ -43,7 +44,8 @@ def main() -> None:
     else:
         output = given.output or given.folders[0] / "report"
         written = write_report(output, title_of(given.folders), sections, unfinished)
-    print("\n".join(map(str, written)))
+    for path in written:
+        print_line(str(path))
 
 
 if __name__ == "__main__":

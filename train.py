@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 CONF = Path(__file__).absolute().parent / "conf"
+NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_logging
 
 
 def main(config: "DictConfig") -> float | None:
@@ -29,7 +30,10 @@ def start() -> None:
 
     register()
     sys.argv[1:] = completed(sys.argv[1:], CONF)
-    hydra.main(config_path="conf", config_name="config", execution_whitelist=())(main)()
+    decorate = hydra.main(
+        config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING
+    )
+    decorate(main)()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seqtext.data.batches import ResidentTexts
 from seqtext.data.datamodule import TextDataModule
 from seqtext.models.classifier import TextClassifier
+from seqtext.models.recurrent import GRU
 from seqtext.results.checkpoint import load_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
@@ -335,10 +336,13 @@ def test_other_precisions(small, tmp_path, precision):
     ],
     ids=str,
 )
-def test_other_trainer_options(small, tmp_path, options):
+def test_other_trainer_options(small, tmp_path, options, caplog):
+    caplog.set_level("INFO")
     folder = RunFolder(tmp_path / "run")
     run(settings_of(*small, *options), folder)
     assert folder.finished()["epochs"] >= 1
+    shown = [float(x) for x in re.findall(r"train loss ([\d.]+)", caplog.text)]
+    assert shown == pytest.approx(folder.finished()["curves"]["train/loss"], abs=0.05)
 
 
 def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
@@ -360,3 +364,69 @@ def test_an_experiment_takes_overrides(train, small, tmp_path):
     assert "wide on imdb" in output
     (folder,) = tmp_path.glob("outputs/imdb-wide_experiment-imdb-best_*")
     assert RunFolder(folder).finished()["test"]["auroc"] > 0.9
+
+
+ABSENT = """part,text,label
+{train}val,a good film,good
+val,a bad film,bad
+val,another bad film,bad
+test,a bad plot,bad
+test,a rare plot,rare
+"""
+
+
+@pytest.fixture
+def table_without_classes(tmp_path) -> tuple[str, ...]:
+    """Options for a table whose validation part lacks a class, and its test part another."""
+    lines = [f"train,a {c} film number {n} {c},{c}\n" for n in range(9) for c in ABSENT_CLASSES]
+    (tmp_path / "a.csv").write_text(ABSENT.format(train="".join(lines)))
+    path = f"dataset.path={tmp_path / 'a.csv'}"
+    return ("dataset=table", path, "dataset.part=part", "model=tfidf", f"cache={tmp_path}/cache")
+
+
+ABSENT_CLASSES = ("bad", "good", "rare")
+
+
+def test_a_class_without_rows_has_no_recall(train, table_without_classes, tmp_path):
+    """In metrics.json, on the terminal, in TensorBoard; the run tells so, and again when shown."""
+    status, output, error = train(*table_without_classes, "monitor=val/recall_good", "name=a")
+    assert status == 0, error
+    folder = RunFolder(tmp_path / "outputs" / "a")
+    metrics = folder.finished()
+    assert "recall_rare" not in metrics["val"]
+    assert "recall_good" not in metrics["test"]
+    assert "NaN" not in folder.metrics.read_text()
+    assert metrics["test"]["auroc"] == metrics["val"]["auroc"] == 1
+    assert "val/recall_rare" not in metrics["curves"]
+    rows = [line.split() for line in output.splitlines() if "│ recall_" in line]
+    assert [[row[1], row[3], row[5]] for row in rows] == [
+        ["recall_bad", "1.0000", "1.0000"],
+        ["recall_good", "1.0000", "–"],
+        ["recall_rare", "–", "1.0000"],
+    ]
+    events = EventAccumulator(str(folder.path)).Reload()
+    assert "val/recall_rare" not in events.Tags()["scalars"]
+    assert "verdict/val/recall_good" in events.Tags()["scalars"]
+    said = ["The validation part has no row of 'rare'", "The test part has no row of 'good'"]
+    assert [w[: len(s)] for w, s in zip(metrics["warnings"], said, strict=True)] == said
+    status, output, error = train(f"resume={folder.path}")
+    assert status == 0, error
+    assert all(f"Warning: {sentence}" in output for sentence in said)
+
+
+def test_what_the_validation_part_cannot_tell_is_refused(train, table_without_classes):
+    status, _, error = train(*table_without_classes, "monitor=val/recall_rare")
+    assert status == 2
+    assert "monitor=val/recall_rare is not possible: the validation part has no row of" in error
+
+
+def test_a_constant_classifier_is_told(train, small, tmp_path, monkeypatch):
+    original = GRU.forward
+    monkeypatch.setattr(GRU, "forward", lambda *args: 0.01 * original(*args) + 0.1)
+    status, output, error = train(*small, "trainer.max_epochs=1", "name=a")
+    assert status == 0, error
+    folder = RunFolder(tmp_path / "outputs" / "a")
+    said = "The model predicts 'positive' for all 48 rows of the test part."
+    assert said in folder.finished()["warnings"]
+    assert f"Warning: {said}" in output
+    assert said in (folder.path / "train.log").read_text()

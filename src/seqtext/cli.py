@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from seqtext.choices import list_choices
-from seqtext.display import replace_unencodable
+from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.errors import MISTAKES, sentence
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
@@ -50,6 +51,7 @@ def told_simply(main: Callable[[], object]) -> None:
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     _open_closed_streams()
     replace_unencodable()
+    logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
     threading.excepthook = _report_thread_error
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -132,7 +134,7 @@ def _dying_of_interrupts() -> Iterator[None]:
 
 
 def _say(text: str, status: int) -> int:
-    print(text, file=sys.stderr)
+    print_line(" ".join(text.splitlines()), sys.stderr)
     return status
 
 

@@ -1,14 +1,18 @@
 """A data set in numbers and pictures, without training."""
 
+import logging
 from pathlib import Path
 
 from seqtext.data.cache import code_fingerprint
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.description import WORDS, Description, describe
+from seqtext.display import print_line
 from seqtext.files import write_json
 from seqtext.results.description import description_figures, show_description
 from seqtext.results.folder import RunFolder
 from seqtext.results.pictures import png
+
+log = logging.getLogger(__name__)
 
 
 def show_data(data: TextDataModule, folder: RunFolder) -> None:
@@ -19,7 +23,7 @@ def show_data(data: TextDataModule, folder: RunFolder) -> None:
     for name, picture in pictures(data).items():
         (folder.figures / f"{name}.png").write_bytes(picture)
     write_json(folder.path / "description.json", description.to_dict())
-    print(f"Figures and description.json are in {folder.path}")
+    print_line(f"Figures and description.json are in {folder.path}")
 
 
 def described(data: TextDataModule, most_words: int = WORDS) -> Description:
@@ -46,5 +50,11 @@ def pictures(data: TextDataModule) -> dict[str, bytes]:
             (folder / f"{name}.png").write_bytes(png(figure))
 
     settings = {"data": data.data.key, "code": code_fingerprint(description_figures)}
-    folder = data.cache.entry("pictures", settings, draw)
+    try:
+        folder = data.cache.entry("pictures", settings, draw)
+    except OSError:
+        raise
+    except Exception as error:  # they must not cost a run its training
+        log.warning("The figures of the data cannot be drawn: %s: %s", type(error).__name__, error)
+        return {}
     return {file.stem: file.read_bytes() for file in sorted(folder.glob("*.png"))}

@@ -1,8 +1,13 @@
-"""Text of users and strangers on a terminal: never markup, never control characters."""
+"""Text of users and strangers as people see it: never markup, never control characters."""
 
+import copy
+import logging
 import sys
 import unicodedata
-from typing import IO, TYPE_CHECKING
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,6 +17,8 @@ DIRECTION_CONTROLS = frozenset(
 )
 CONTROL_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")  # control, surrogate, line and paragraph separators
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+NAME_LENGTH = 30  # characters of a class name
+PACKAGE = __name__.partition(".")[0]
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -23,6 +30,43 @@ def printable(text: str, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(REPLACEMENT if _is_control(c) and c not in keep else c for c in text)
+
+
+def shorten(text: str, length: int) -> str:
+    """Put a text on one line, and cut what is longer than `length` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= length else line[:length] + " ..."
+
+
+def name_classes(class_names: Sequence[str], length: int = NAME_LENGTH) -> list[str]:
+    """Return class names for a table or a line: printable, short, and all distinct.
+
+    Names that would look alike, or like nothing, get the number of the class.
+    """
+    return make_distinct([printable(shorten(name, length)) for name in class_names])
+
+
+def make_distinct(names: Sequence[str]) -> list[str]:
+    """Return the names of class 0, 1, …, with the number of the class where some are equal."""
+    counts = Counter(names)
+    numbered = [
+        f"class {number} ({name})" if name else f"class {number}"
+        for number, name in enumerate(names)
+    ]
+    distinct = [
+        numbered[number] if counts[name] > 1 or not name.strip(REPLACEMENT + " ") else name
+        for number, name in enumerate(names)
+    ]
+    return distinct if len(set(distinct)) == len(names) else numbered
+
+
+def print_line(text: str, file: IO[str] | None = None) -> None:
+    """Print a text as one line, at once; nothing in it can steer the terminal.
+
+    Args:
+        file: None: standard output
+    """
+    print(printable(text, keep="\t"), file=file, flush=True)
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:
@@ -37,13 +81,40 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
 def build_console(file: IO[str] | None = None, stderr: bool = False, **options) -> "Console":
     """Build a rich console to which texts are no markup, emoji names or highlighted values.
 
+    Control characters of the strings that it prints, also within tables, are replaced.
+
     Args:
         file: None: standard output, or standard error with `stderr`
         options: further ones of `rich.console.Console`
     """
+    plain = {"markup": False, "emoji": False, "highlight": False}
+    return _console_class()(file=file, stderr=stderr, **{**plain, **options})
+
+
+@cache
+def _console_class() -> type["Console"]:
     from rich.console import Console  # not before it serves: `--help` needs none
 
-    return Console(file=file, stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+    class PlainConsole(Console):
+        def render_str(self, text: str, **options):
+            return super().render_str(printable(text, keep="\n"), **options)
+
+    return PlainConsole
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log records so that the texts in them cannot steer the terminal that shows them.
+
+    What this package passes as an argument of a message, such as a class name, stays on its line;
+    only the message itself, and tracebacks, may have several.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as text."""
+        if record.args and record.name.partition(".")[0] == PACKAGE:
+            record = copy.copy(record)  # other handlers get theirs as it was
+            record.args = _printable_arguments(record.args)
+        return printable(super().format(record), keep="\n\t")
 
 
 def replace_unencodable() -> None:
@@ -51,6 +122,16 @@ def replace_unencodable() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def _printable_arguments(arguments: Any) -> Any:
+    if isinstance(arguments, Mapping):
+        return {name: _printable_argument(value) for name, value in arguments.items()}
+    return tuple(map(_printable_argument, arguments))
+
+
+def _printable_argument(value: Any) -> Any:
+    return value if hasattr(value, "__float__") else printable(str(value))  # %d takes numbers only
 
 
 def _is_control(character: str) -> bool:

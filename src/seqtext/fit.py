@@ -15,6 +15,7 @@ from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import PARTS, Part
 from seqtext.display import count_noun
+from seqtext.early_stopping import TieBreakingEarlyStopping
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
 from seqtext.models.summary import summary
@@ -27,7 +28,6 @@ from seqtext.results.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress
@@ -35,6 +35,8 @@ from seqtext.results.tensorboard import EpochLogger, extend
 from seqtext.settings import Options, fresh_model
 
 log = logging.getLogger(__name__)
+
+ENORMOUS = 1 << 20  # words in a training batch: gigabytes with most models
 
 
 class Fitted(NamedTuple):
@@ -116,7 +118,7 @@ def fit_share(
             finite.
     """
     progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
-    log.info("%s", summary(model))
+    log.info(summary(model))  # as the message: an argument would stay on one line
     checkpoints = Checkpoints(
         folder.best,
         folder.last,
@@ -128,6 +130,7 @@ def fit_share(
     trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
     log.info("%s", hardware(trainer))
     data.place = place  # not before: a model's starting values look at the whole training part
+    _check_batches(trainer, data)
     began = time.perf_counter()
     _train(trainer, model, data, folder, checkpoints.description)
     chosen = load_checkpoint(folder.best)
@@ -204,7 +207,8 @@ def _train(
 
 def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
     return any(
-        isinstance(callback, EarlyStopping) and states[callback.state_key]["stopped_epoch"]
+        isinstance(callback, EarlyStopping)
+        and states.get(callback.state_key, {}).get("stopped_epoch")
         for callback in trainer.callbacks
     )
 
@@ -219,5 +223,25 @@ def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
 def _stopping(options: Options) -> list[Callback]:
     if options.patience is None:
         return []
-    mode = direction(options.monitor)
-    return [EarlyStopping(options.monitor, patience=options.patience, mode=mode, min_delta=0)]
+    return [TieBreakingEarlyStopping(options.monitor, options.patience)]
+
+
+def _check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
+    """Refuse a limit that leaves nothing to train on, and warn of batches that may fill the memory.
+
+    Raises:
+        UserError: if `trainer.limit_train_batches` is less than one batch.
+    """
+    limit, count = trainer.limit_train_batches, len(data.train_dataloader())
+    if isinstance(limit, float) and int(limit * count) < 1:
+        raise UserError(
+            f"trainer.limit_train_batches={limit:g} leaves none of the {count} training batches: "
+            f"give a larger share, or a whole number of batches."
+        )
+    words = data.batch_size * int(data.data.texts.lengths[data.training_rows].max())
+    if words > ENORMOUS:
+        log.warning(
+            "A training batch may hold %s words, padding included: where memory runs out, lower "
+            "dataset.length or dataset.batch_size.",
+            f"{words:,}",
+        )

@@ -9,6 +9,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from seqtext.build import buildable_class
+from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Split
 from seqtext.describe import pictures, show_data
 from seqtext.fit import fit_at_once, fit_in_epochs
@@ -19,6 +20,7 @@ from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import show
 from seqtext.results.provenance import ask_git, collect_provenance
+from seqtext.results.result_warnings import PART_NAMES, find_warnings
 from seqtext.results.tensorboard import EpochLogger, log_pictures
 from seqtext.settings import Options, checked_options, data_of, embedding_of
 
@@ -93,6 +95,7 @@ def _train_and_test(
     logger = EpochLogger(str(folder.path))
     data = data_of(settings, options, split)
     options.check_for_classes(data.class_names)
+    options.check_for_validation(data.class_names, data.labels[data.data.parts["val"]])
     log_pictures(logger, {f"data/{name}": png for name, png in pictures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     kind = buildable_class("model", settings["model"]["_target_"])
@@ -101,6 +104,7 @@ def _train_and_test(
     else:
         fitted = fit_in_epochs(settings, options, data, folder, logger, callbacks)
     predictions = _decided(fitted.predictions, options.threshold, folder)
+    warnings = [*data.warnings, *_find_warnings(predictions, data)]
     from seqtext.results.record import record  # matplotlib and scikit-learn: not before they serve
 
     facts = {
@@ -122,8 +126,18 @@ def _train_and_test(
         "settings": settings,
         "provenance": collect_provenance(),
         "curves": fitted.curves,
+        "warnings": warnings,
     }
     return record(folder, logger, predictions, data.data.rows, settings, facts)
+
+
+def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) -> list[str]:
+    """Return what a reader of the scores must know, as sentences."""
+    training_labels = data.labels[data.data.parts["train"]]
+    found = []
+    for part, of_part in predictions.items():
+        found += find_warnings(PART_NAMES[part], of_part, training_labels)
+    return found
 
 
 def _decided(

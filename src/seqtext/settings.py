@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 from torch import nn
 
 from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
@@ -48,6 +49,25 @@ class Options:
         if self.threshold != 0.5 and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
+    def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
+        """Refuse to choose by what the validation part cannot tell.
+
+        Args:
+            labels: [rows of the validation part] class numbers
+
+        Raises:
+            UserError: if the monitored metric does not exist for these rows.
+        """
+        present = np.unique(labels)
+        known = [f"val/{name}" for name in metric_names(class_names, present)]
+        if self.monitor not in known:
+            absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
+            raise UserError(
+                f"monitor={self.monitor} is not possible: the validation part has no row of "
+                f"{', '.join(absent)}. Choose another metric (such as val/accuracy), or "
+                f"another split (split.val, split.stratify)."
+            )
+
 
 def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
     """Refuse what cannot be, before anything is loaded."""
@@ -90,7 +110,9 @@ def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
             embedding.download,
             data.cache,
         )
-        embedding.fill(*vectors)
+        embedding.fill(vectors.values, vectors.known)
+        if vectors.warning and vectors.warning not in data.warnings:
+            data.warnings.append(vectors.warning)
     return embedding
 
 

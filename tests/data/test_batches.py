@@ -8,12 +8,15 @@ import torch
 
 from seqtext.data import batches as module
 from seqtext.data.batches import (
+    EVALUATION_TEXTS,
+    WORDS_PER_TEXT,
     BalancedSampler,
     BatchLoader,
     BucketSampler,
     EncodedTexts,
     ResidentTexts,
     SortedSampler,
+    batches_by_length,
     placed,
 )
 from seqtext.options import UserError
@@ -160,3 +163,37 @@ def test_texts_move_to_a_gpu_that_has_room(texts, monkeypatch, free, moves):
     gpu = torch.device("cuda", 3)
     assert placed(texts, torch.device("cpu")) is texts
     assert placed(texts, gpu) is (gpu if moves else texts)
+
+
+MOST_WORDS = EVALUATION_TEXTS * WORDS_PER_TEXT
+
+
+def test_batches_by_length_hold_every_text_once_and_not_too_many_words():
+    lengths = np.array([3] * 700 + [10_000] * 30 + [2 * MOST_WORDS])
+    batches = list(batches_by_length(lengths))
+    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
+    assert max(map(len, batches)) == EVALUATION_TEXTS
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MOST_WORDS
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_one_long_text_is_not_evaluated_with_others(count):
+    """Each process has its share, and all together have every text once."""
+    lengths = np.array([30_000, *range(1, 400)])
+    positions = np.random.default_rng(0).permutation(len(lengths))
+    samplers = [
+        SortedSampler(positions, lengths, 256, module.Place(rank, count)) for rank in range(count)
+    ]
+    seen = np.concatenate([batch for sampler in samplers for batch in sampler.batches()])
+    assert sorted(seen) == list(range(len(lengths)))
+    for sampler in samplers:
+        assert len(sampler) == len(sampler.batches())
+        for batch in sampler.batches():
+            assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MOST_WORDS
+
+
+def test_usual_texts_are_evaluated_in_batches_of_the_usual_size():
+    lengths = np.random.default_rng(0).integers(1, WORDS_PER_TEXT + 1, size=1000)
+    sizes = [len(b) for b in SortedSampler(np.arange(1000), lengths, EVALUATION_TEXTS).batches()]
+    assert sizes == [256, 256, 256, 232]

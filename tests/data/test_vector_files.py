@@ -1,12 +1,14 @@
 """Files of word vectors: every format, and what is said of bad ones."""
 
+import bz2
+import gzip
 import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seqtext.data import vector_files
+from seqtext.data import vector_binary, vector_files
 from seqtext.options import UserError
 from tests.conftest import VECTORS, vectors_text, write_vectors, zip_of
 
@@ -15,7 +17,7 @@ WORDS = ["film", "café", "unheard", "the"]
 
 def read(path: Path, words=WORDS, dim: int = 3) -> tuple[list[bool], list[list[float]]]:
     """Which words there are, and the rows of all."""
-    rows, known = vector_files.read_text(path, words, dim)
+    rows, known, _ = vector_files.read_vector_file(path, words, dim)
     assert rows.dtype == np.float32
     return known.tolist(), rows.tolist()
 
@@ -37,6 +39,87 @@ def test_lines_as_other_programs_end_them(tmp_path):
     assert_found(read(write_vectors(tmp_path / "b.txt", text.replace("\n", " \n"))))
     assert_found(read(write_vectors(tmp_path / "c.txt", text.rstrip("\n"))))
     assert_found(read(write_vectors(tmp_path / "d.txt", text + "\n\n")))
+
+
+@pytest.mark.parametrize("header", ["", "4\t3\n", "4 3\n", "word\tx\ty\tz\n", "\ufeff"])
+@pytest.mark.parametrize("between", ["\t", "  ", " \t", "\t "])
+def test_separators(tmp_path, between, header):
+    """Between a word and its numbers, and between the numbers."""
+    text = header + vectors_text(VECTORS).replace(" ", between)
+    assert_found(read(write_vectors(tmp_path / "a.txt", text)))
+    lines = [line.replace(" ", between, 1) for line in vectors_text(VECTORS).splitlines()]
+    assert_found(read(write_vectors(tmp_path / "b.txt", header + "\r\n".join(lines))))
+
+
+def test_words_with_spaces_before_a_tab(tmp_path):
+    lines = ["new york\t1\t2\t3", *vectors_text(VECTORS).replace(" ", "\t").splitlines()]
+    assert_found(read(write_vectors(tmp_path / "v.txt", "\n".join(lines))))
+
+
+def write_binary(path: Path, rows: dict, dim: int = 3, end: str = "\n", count: int = 0) -> Path:
+    """As word2vec's own program does; gensim ends no word."""
+    content = f"{count or len(rows)} {dim}\n".encode()
+    for word, numbers in rows.items():
+        content += word.encode() + b" " + np.array(numbers, "<f4").tobytes() + end.encode()
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(content))
+    return path
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+@pytest.mark.parametrize("name", ["v.bin", "v.bin.gz", "v.txt"])
+def test_binary_files(tmp_path, name, end):
+    """Whatever their name, and whatever bytes their numbers have: 10 is a line end, 32 a space."""
+    line_ends = np.frombuffer(b"\n\n\n\n  \n\n\n   ", "<f4").tolist()
+    repeated = [("the", VECTORS["the"]), ("odd", line_ends)]
+    path = write_binary(tmp_path / name, VECTORS | dict(repeated), end=end)
+    assert_found(read(path))
+    known, rows = read(path, words=["odd"])
+    assert (known, rows) == ([True], [line_ends])
+
+
+def test_large_binary_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(vector_binary, "BLOCK", 50)
+    rows = {f"w{number}": [number, 0, 1] for number in range(500)}
+    known, found = read(write_binary(tmp_path / "v.bin", rows), words=["w499", "none", "w7"])
+    assert (known, found) == ([True, False, True], [[499, 0, 1], [0, 0, 0], [7, 0, 1]])
+
+
+def test_damaged_binary_files(tmp_path):
+    with pytest.raises(UserError, match=r"a\.bin ends with word 4 of the 9"):
+        read(write_binary(tmp_path / "a.bin", VECTORS, count=9))
+    with pytest.raises(UserError, match=r"set embedding\.dim=3"):
+        read(write_binary(tmp_path / "a.bin", VECTORS), dim=4)
+    with pytest.raises(UserError, match=r"a\.bin, word 1 \('the'\): not all of its 3 numbers"):
+        read(write_binary(tmp_path / "a.bin", {"the": [1.0, np.nan, 0.0]}))
+    (tmp_path / "a.bin").write_bytes(b"9 3\n" + b"\xff" * (1 << 18))
+    with pytest.raises(UserError, match="or is damaged"):
+        read(tmp_path / "a.bin")
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText model: give its \.vec file"),
+        (b"\x80\x04\x95", "a Python pickle"),
+        (b"\x93NUMPY\x01\0", "a NumPy array"),
+        (b"PAR1\x15\x04", "a Parquet file"),
+        ("the 1 2 3".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (gzip.compress(b"the 1 2 3"), r"let its name end in \.gz"),
+        (b"the\0\1\2", "neither text nor a binary file"),
+    ],
+    ids=["fastText", "pickle", "npy", "parquet", "utf-16", "gzip", "other"],
+)
+def test_other_formats_are_named(tmp_path, start, what):
+    (tmp_path / "v.bin").write_bytes(start + bytes(200))
+    with pytest.raises(UserError, match=rf"v\.bin is .*{what}|v\.bin is {what}"):
+        read(tmp_path / "v.bin")
+
+
+def test_fasttext_vectors_in_an_archive(tmp_path):
+    text = vectors_text(VECTORS, header=True)
+    path = zip_of(tmp_path / "wiki-news.vec.zip", {"wiki-news.vec": text})
+    assert_found(read(path))
 
 
 def test_first_of_a_repeated_word_counts(tmp_path):
@@ -65,9 +148,11 @@ def test_case_matters(tmp_path):
 
 
 def test_only_wanted_lines_are_parsed(tmp_path, monkeypatch):
-    seen, numbers = [], vector_files._numbers
+    seen, numbers = [], vector_files._parse_numbers
     monkeypatch.setattr(
-        vector_files, "_numbers", lambda line, *rest: seen.append(line) or numbers(line, *rest)
+        vector_files,
+        "_parse_numbers",
+        lambda line, *rest: seen.append(line) or numbers(line, *rest),
     )
     rows = {f"word{n}": [0.0, 0.0, 0.0] for n in range(500)}
     read(write_vectors(tmp_path / "v.txt", vectors_text(rows)), ["word7", "word3"])
@@ -80,7 +165,7 @@ def test_a_file_is_never_held_whole(tmp_path, name):
         tmp_path / name, vectors_text({f"w{n}": ["0.0625"] * 300 for n in range(3_000)})
     )
     tracemalloc.start()
-    _, known = vector_files.read_text(path, ["w5", "w2999"], 300)
+    known = vector_files.read_vector_file(path, ["w5", "w2999"], 300).known
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert known.all()
@@ -156,7 +241,7 @@ def test_only_text_of_an_archive(tmp_path):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"notes.md": "about", "__MACOSX/a.txt": "\0"}, "no .txt file"),
+        ({"notes.md": "about", "__MACOSX/a.txt": "\0"}, "no .txt, .vec or .bin file"),
         ({"../glove.6B.3d.txt": vectors_text(VECTORS)}, "points outside of it"),
         ({"/glove.6B.3d.txt": vectors_text(VECTORS)}, "points outside of it"),
         (

@@ -50,12 +50,45 @@ def assert_found(got: WordVectors) -> None:
     assert got.values.tolist() == FOUND.tolist()
 
 
-def test_no_word_found(folder, caplog):
-    got = read(write_vectors(folder / "v.txt", vectors_text(VECTORS)), ["unheard"])
-    assert got.known.tolist() == [False]
-    assert got.values.shape == (0, 3)
-    (record,) = (r for r in caplog.records if "0 of 1 words" in r.message)
-    assert record.levelname == "WARNING"
+def test_no_word_found(folder):
+    """Refused, each time; a word of each side shows why."""
+    path = write_vectors(folder / "v.txt", vectors_text(VECTORS))
+    for _ in range(2):
+        with pytest.raises(UserError) as failure:
+            read(path, ["unheard", "unseen"])
+        for part in (str(path), "none of the 2 words", "'the'", "'unheard'"):
+            assert part in str(failure.value)
+
+
+def test_words_in_other_case(folder):
+    capitalised = {word.capitalize(): row for word, row in VECTORS.items()}
+    path = write_vectors(folder / "v.txt", vectors_text(capitalised))
+    with pytest.raises(UserError, match=r"'Film' where the texts have 'film'.*the step lower out"):
+        read(path)
+    path = write_vectors(folder / "w.txt", vectors_text(VECTORS))
+    with pytest.raises(UserError, match=r"'the' where the texts have 'The'.*add the step lower"):
+        read(path, ["The", "Film"])
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_few_words_found(folder, caplog, start):
+    path = write_vectors(folder / "v.txt", vectors_text(VECTORS))
+    words = ["the", *(f"word{number}" for number in range(19))]
+    if start == "warm":
+        read(path, words)
+        caplog.clear()
+    got = read(path, words)
+    assert "Only 1 of the 20 words" in got.warning
+    assert "'word0'" in got.warning
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [got.warning]
+    assert not read(path, words[:5]).warning
+
+
+def test_few_words_found_in_other_case(folder):
+    rows = VECTORS | {f"Word{number}": [1.0, 2.0, 3.0] for number in range(15)}
+    path = write_vectors(folder / "v.txt", vectors_text(rows))
+    got = read(path, ["the", *(f"word{number}" for number in range(19))])
+    assert "'Word0' where the texts have 'word0'" in got.warning
 
 
 @pytest.mark.parametrize("source", [GLOVE, NUMBERBATCH], ids=["glove", "numberbatch"])
@@ -191,7 +224,9 @@ def test_path_that_is_not_there(folder):
 def test_warm_start_reads_no_file(folder, monkeypatch):
     path = write_vectors(folder / "v.txt", vectors_text(VECTORS))
     assert_found(read(path))
-    monkeypatch.setattr(vectors, "read_text", lambda *_: pytest.fail("the file was parsed again"))
+    monkeypatch.setattr(
+        vectors, "read_vector_file", lambda *_: pytest.fail("the file was parsed again")
+    )
     assert_found(read(path))
 
 

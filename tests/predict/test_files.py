@@ -153,12 +153,22 @@ def test_scores_equal_scikit_learn(predict, finished, tmp_path):
     assert scores["accuracy"] == pytest.approx(sk.accuracy_score(truth, out["label"] == "positive"))
     assert scores["auroc"] == pytest.approx(sk.roc_auc_score(truth, share), abs=1e-6)
     assert scores["rows"] == 240
+    assert scores["warnings"] == []
     assert {f.stem for f in folder.glob("*.png")} == {"confusion_matrix", "roc", "precision_recall"}
     assert f"{scores['mcc']:.4f}" in shown
     (tmp_path / "numbers.csv").write_text(csv_of([(t, int(s == "positive")) for t, s in REVIEWS]))
     shown = done(predict(*words[:1], "input=numbers.csv", "label=sentiment"))
     assert f"{scores['mcc']:.4f}" in shown
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_a_file_without_rows_of_a_class(predict, finished, tmp_path):
+    """Has no scores of that class, which is said."""
+    (tmp_path / "one.csv").write_text(csv_of(REVIEWS[::2]))
+    shown = done(predict(f"run={finished.path}", "input=one.csv", "label=sentiment"))
+    assert "Warning: The file has no row of 'positive': its scores say little." in shown
+    assert "specificity" in shown
+    assert "│ recall " not in shown
 
 
 def test_a_failure_leaves_what_was_there(predict, finished, tmp_path, monkeypatch):

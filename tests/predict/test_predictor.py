@@ -13,7 +13,7 @@ from seqtext import load
 from seqtext.build import build
 from seqtext.options import UserError
 from seqtext.predict import saved as saving
-from seqtext.predict.predictor import MOST_TEXTS, MOST_WORDS, Predictor, batches_by_length
+from seqtext.predict.predictor import Predictor
 from seqtext.results.checkpoint import DESCRIPTION, described, save_checkpoint
 from seqtext.results.folder import RunFolder
 from seqtext.run import run
@@ -164,15 +164,6 @@ def test_many_texts_come_back_in_order(model):
     shares = model.predict_proba(texts)
     np.testing.assert_allclose(shares[:240], shares[480:720], atol=1e-6)
     np.testing.assert_allclose(shares[240:300], model.predict_proba(texts[:60]), atol=1e-6)
-
-
-def test_batches_hold_every_text_once_and_not_too_many_words():
-    lengths = np.array([3] * 700 + [10_000] * 30 + [2 * MOST_WORDS])
-    batches = list(batches_by_length(lengths))
-    assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
-    assert max(map(len, batches)) == MOST_TEXTS
-    for batch in batches:
-        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MOST_WORDS
 
 
 def test_a_threshold_decides(finished):

@@ -141,3 +141,16 @@ def test_validation_decides_the_order(metric, first):
 
 def test_main_metric_is_what_most_monitored():
     assert main_metric([run(), run()]) == "f1"
+
+
+def test_main_metric_is_one_that_all_test_parts_have():
+    """One without rows of a class has no recall of it."""
+    runs = [run("a"), run("b")]
+    del runs[1].metrics["test"]["f1"]
+    assert main_metric(runs) == "accuracy"
+
+
+def test_equal_scores_are_ordered_by_the_validation_loss():
+    runs = [run("a", model="gru"), run("b", model="lstm")]
+    runs[1].metrics["val"]["loss"] = 0.1
+    assert [group.model for group in groups_of(runs, "f1")[0]] == ["lstm", "gru"]

@@ -9,7 +9,11 @@ from seqtext.report.resample import CHUNK, resamples, scorer
 from seqtext.report.runs import Said
 from seqtext.results.metrics import probabilities, scores
 
-NAMES = {2: ("no", "yes"), 4: ("a", "b", "c", "d")}
+NAMES = {
+    2: ("no", "yes"),
+    3: ("at_precision_98", "x/dataloader_idx_0", "loss"),
+    4: ("a", "b", "c", "d"),
+}
 
 
 def said_of(classes: int, rows: int = 60) -> tuple[Said, torch.Tensor]:

@@ -5,9 +5,9 @@ import warnings
 from dataclasses import replace
 
 import pytest
-from rich.console import Console
 
 from seqtext.data.description import WORDS, ClassTexts, Description, Example, Lengths
+from seqtext.display import build_console, replace_unencodable
 from seqtext.results import description as module
 from seqtext.results.description import (
     description_figures,
@@ -99,9 +99,8 @@ def test_nothing_is_wider_than_the_terminal(printed, width):
 
 def test_a_terminal_gets_lines_and_no_control_characters(monkeypatch):
     screen = io.StringIO()
-    monkeypatch.setattr(
-        module, "Console", lambda **kw: Console(file=screen, force_terminal=True, width=90, **kw)
-    )
+    options = {"force_terminal": True, "width": 90}
+    monkeypatch.setattr(module, "build_console", lambda: build_console(screen, **options))
     show_description(invented(["a\x9b2J", "b\x1b[2J"], [30, 10], word="ð\x9f"), "haiku")
     assert "┃" in screen.getvalue()
     assert "\x9b" not in screen.getvalue()
@@ -112,7 +111,8 @@ def test_a_terminal_gets_lines_and_no_control_characters(monkeypatch):
 
 def test_what_a_pipe_cannot_take_is_replaced(monkeypatch):
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(module, "Console", lambda **kw: Console(file=pipe, width=90, **kw))
+    monkeypatch.setattr("sys.stdout", pipe)
+    replace_unencodable()
     show_description(invented(["été", "hiver"], [30, 10]), "haïku")
     pipe.flush()
     assert b"?t? " in pipe.buffer.getvalue()

@@ -24,6 +24,14 @@ def test_direction(tmp_path, monitor, best):
     assert winner(str(tmp_path)).settings["seed"] == best
 
 
+def test_equal_scores_are_told_apart_by_the_validation_loss(tmp_path):
+    for number, loss in enumerate([0.5, 0.3, 0.4]):
+        write_run(tmp_path / str(number), 0.9, seed=number)
+        file = tmp_path / str(number) / "metrics.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"val": {"loss": loss}}))
+    assert winner(str(tmp_path)).settings["seed"] == 1
+
+
 def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
     for name, scores in {"lucky": [0.9, 0.1], "steady": [0.6, 0.6], "broken": [0.99]}.items():
         for fold, score in enumerate(scores):

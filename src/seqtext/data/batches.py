@@ -11,6 +11,8 @@ from seqtext.options import UserError
 from seqtext.processes import Place
 
 RESIDENT_SHARE = 0.1  # of a GPU's free memory: other runs may share it
+EVALUATION_TEXTS = 256  # in a batch: no gradients to keep, and no result depends on it
+WORDS_PER_TEXT = 400  # most words of a batch, by its most texts: long ones come in smaller ones
 BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
 
 
@@ -82,6 +84,30 @@ class ResidentTexts:
             where = (self._starts[rows, None] + columns) * inside
             ids = self._ids[where].long() * inside  # padding is id 0
             yield Batch(ids, lengths, self._labels[rows], rows)
+
+
+def batches_by_length(
+    lengths: np.ndarray, most_texts: int = EVALUATION_TEXTS, most_words: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the positions of all texts in batches, short ones first.
+
+    A text that is longer than `most_words` has a batch of its own.
+
+    Args:
+        lengths: [N] words in each text
+        most_texts: in a batch
+        most_words: in a batch, padding included; None: `WORDS_PER_TEXT` for each of `most_texts`
+    """
+    if most_words is None:
+        most_words = most_texts * WORDS_PER_TEXT
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        sizes = np.arange(1, min(most_texts, len(order) - start) + 1)
+        fits = sizes * lengths[order[start : start + len(sizes)]] <= most_words
+        stop = start + max(1, int(fits.sum()))  # words grow with the size: the first ones fit
+        yield order[start:stop]
+        start = stop
 
 
 def placed(texts: EncodedTexts, device: torch.device) -> EncodedTexts | ResidentTexts:
@@ -181,7 +207,11 @@ class BalancedSampler:
 class SortedSampler:
     """Positions from short to long, always in the same order: for validation and test.
 
+    Batches are bounded in words too (see `batches_by_length`): one very long text costs what it
+    costs, not as much padding for all others.
+
     Args:
+        batch_size: texts in a batch, at most
         place: of this process among those that share the positions, each of which one of them has
     """
 
@@ -193,16 +223,16 @@ class SortedSampler:
         place: Place = Place(),  # noqa: B008
     ):
         by_length = positions[np.argsort(lengths[positions], kind="stable")]
-        self.positions = by_length[place.rank :: place.count]
+        own = by_length[place.rank :: place.count]
         self.batch_size = batch_size
+        self._batches = [own[at] for at in batches_by_length(lengths[own], batch_size)]
 
     def __len__(self) -> int:
-        return math.ceil(len(self.positions) / self.batch_size)
+        return len(self._batches)
 
     def batches(self) -> list[np.ndarray]:
         """Every position once."""
-        size = self.batch_size
-        return [self.positions[i : i + size] for i in range(0, len(self.positions), size)]
+        return self._batches
 
 
 Sampler = BucketSampler | BalancedSampler | SortedSampler

@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from seqtext.data.batches import (
+    EVALUATION_TEXTS,
     BalancedSampler,
     Batch,
     BatchLoader,
@@ -30,14 +31,13 @@ from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampl
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens
 from seqtext.data.vocabulary import Vocabulary
-from seqtext.display import count_noun
+from seqtext.display import count_noun, name_classes
 from seqtext.options import Count, Seed, UserError, checked
 from seqtext.processes import Place
 
 log = logging.getLogger(__name__)
 
 MOST_SHOWN = 20  # classes in a line of the log
-EVALUATION_BATCH = 256  # no gradients to keep, and no result depends on it
 
 
 class TextDataModule(L.LightningDataModule):
@@ -113,6 +113,7 @@ class TextDataModule(L.LightningDataModule):
             raise UserError("class_weights needs sampling=class_weights: set both, or neither.")
         self.cache = Cache(cache)
         self.source = ""  # in words, once it is found
+        self.warnings: list[str] = []  # of the results, that the data make doubtful
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.data: Prepared | None = None
         self.place = Place()  # of this process, among those that share the rows
@@ -230,10 +231,9 @@ class TextDataModule(L.LightningDataModule):
                 count_noun(repeats.conflicting, "text has", "texts have"),
             )
         if repeats.in_test:
-            log.warning(
-                "  %s a text that was trained or chosen with.",
-                count_noun(repeats.in_test, "test row has", "test rows have"),
-            )
+            rows = count_noun(repeats.in_test, "test row has", "test rows have")
+            self.warnings.append(f"{rows} a text that was trained or chosen with.")
+            log.warning("  %s", self.warnings[-1])
         if len(self.training_rows) != len(self.data.parts["train"]):
             log.info(
                 "  sampling=%s trains on %s.",
@@ -241,7 +241,8 @@ class TextDataModule(L.LightningDataModule):
                 count_noun(len(self.training_rows), "row"),
             )
         for part, counts in self.rows().items():
-            shown = [f"{count} {name}" for name, count in counts.items()][:MOST_SHOWN]
+            named = zip(name_classes(list(counts)), counts.values(), strict=True)
+            shown = [f"{count} {name}" for name, count in named][:MOST_SHOWN]
             shown += ["…"] * (len(counts) > MOST_SHOWN)
             count = sum(counts.values())
             noun = "row: " if count == 1 else "rows:"
@@ -305,7 +306,7 @@ class TextDataModule(L.LightningDataModule):
 
     def _evaluation_loader(self, part: Part) -> BatchLoader:
         texts, positions = self.data.texts, self.data.parts[part]
-        size = max(self.batch_size, EVALUATION_BATCH)
+        size = max(self.batch_size, EVALUATION_TEXTS)
         return self._loader(SortedSampler(positions, texts.lengths, size, self.place))
 
     def _loader(self, sampler: Sampler, place: Place = Place()) -> BatchLoader:  # noqa: B008

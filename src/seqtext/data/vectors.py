@@ -14,7 +14,8 @@ import numpy as np
 from seqtext.data.cache import Cache, code_fingerprint
 from seqtext.data.download import Download, fetch
 from seqtext.data.files import open_array
-from seqtext.data.vector_files import read_text, read_wheel
+from seqtext.data.vector_coverage import LOW, explain_coverage
+from seqtext.data.vector_files import VectorRows, read_vector_file, read_wheel
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.options import OptionError, UserError
 
@@ -26,10 +27,12 @@ class WordVectors(NamedTuple):
 
     values: [found, E] float32, in the vocabulary's order
     known: [words] bool, which words were found
+    warning: a sentence, if they are few
     """
 
     values: np.ndarray
     known: np.ndarray
+    warning: str = ""
 
 
 def as_it_stands(word: str) -> str:
@@ -104,7 +107,7 @@ def read_vectors(
     download: bool,
     cache: Cache,
 ) -> WordVectors:
-    """The vectors of a vocabulary's words; a file is parsed once for each vocabulary.
+    """Read the vectors of a vocabulary's words; a file is parsed once for each vocabulary.
 
     Args:
         dim: E, numbers per word
@@ -112,7 +115,8 @@ def read_vectors(
         download: fetch the file where there is none
 
     Raises:
-        UserError: if there is no file (saying where to get it), or it is not as it should be.
+        UserError: if there is no file (saying where to get it), it is not as it should be, or it
+            has none of the words.
     """
     words = vocabulary.words
     name, paths = find(source, dim, path, download)
@@ -125,15 +129,30 @@ def read_vectors(
     }
 
     def build(folder: Path) -> None:
-        values, known = _looked_up(source, paths, words, dim)
+        values, known, sample = _looked_up(source, paths, words, dim)
+        reason = explain_coverage(words, known, sample)
+        if words and not known.any():
+            raise UserError(
+                f"{name} has a vector for none of the {len(words):,} words of the training texts. "
+                f"{reason}"
+            )
         values[known].tofile(folder / "values.bin")
         known.tofile(folder / "known.bin")
+        (folder / "reason.txt").write_text(reason, encoding="utf-8")
 
     folder = cache.entry("vectors", settings, build)
     values = open_array(folder / "values.bin", np.float32).reshape(-1, dim)
     known = open_array(folder / "known.bin", bool)
     _log_coverage(source.name, name, known, vocabulary)
-    return WordVectors(values, known)
+    warning = ""
+    if known.sum() < LOW * len(known):
+        reason = (folder / "reason.txt").read_text(encoding="utf-8")
+        warning = (
+            f"Only {known.sum():,} of the {len(known):,} words of the training texts have a vector "
+            f"in {name}. {reason}"
+        )
+        log.warning("%s", warning)
+    return WordVectors(values, known, warning)
 
 
 def find(source: Source, dim: int, path: str | None, download: bool) -> tuple[str, list[Path]]:
@@ -186,21 +205,19 @@ def _missing(source: Source, dim: int, folder: Path, wheels: bool) -> str:
     )
 
 
-def _looked_up(
-    source: Source, paths: Sequence[Path], words: Sequence[str], dim: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """See `read_text`; a word that is not there as it stands is looked up in its other spelling."""
+def _looked_up(source: Source, paths: Sequence[Path], words: Sequence[str], dim: int) -> VectorRows:
+    """See `read_vector_file`; words that are not there are looked up in their other spelling."""
     others = [source.spelling(word) for word in words]
     spellings = list(dict.fromkeys([*words, *others]))
     log.info("Reading %s.", paths[0])
     if len(paths) == 1:
-        values, known = read_text(paths[0], spellings, dim)
+        values, known, sample = read_vector_file(paths[0], spellings, dim)
     else:
-        values, known = read_wheel(*paths, spellings, dim)
+        values, known, sample = read_wheel(*paths, spellings, dim)
     row_of = {spelling: row for row, spelling in enumerate(spellings)}
     other_rows = np.array([row_of[other] for other in others], np.int64)
     rows = np.where(known[: len(words)], np.arange(len(words)), other_rows)
-    return values[rows], known[rows]
+    return VectorRows(values[rows], known[rows], sample)
 
 
 def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary) -> None:
@@ -210,8 +227,7 @@ def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabular
     if vocabulary.counts is not None:
         covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.running, 1)
         running = f", {covered:.1f} % of the running training text"
-    level = logging.INFO if found else logging.WARNING
-    log.log(
-        level, "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",
+    log.info(
+        "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",
         kind, name, found, words, share, running,
     )  # fmt: skip

@@ -25,7 +25,9 @@ from seqtext.models.training import (
 from seqtext.options import Count, NotNegative, Rate, UserError, checked, one_each
 from seqtext.processes import gathered
 from seqtext.results.direction import direction
-from seqtext.results.metrics import loss_of, scores
+from seqtext.results.metrics import loss_of, metric_names, scores
+
+DIVERGED = 1e4  # times the loss of guessing: what no training comes back from
 
 
 class TextClassifier(L.LightningModule):
@@ -92,6 +94,7 @@ class TextClassifier(L.LightningModule):
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
         start_layer(self.output, init, output=True)
         self.train_with(torch.optim.Adam)
+        self.has_constant_predictions = False  # of the validation part, in the last epoch
         self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -235,12 +238,29 @@ class TextClassifier(L.LightningModule):
         outputs = gathered(self._seen[part])
         self._seen[part].clear()
         if outputs:
-            on_device = [[t.to(self.device) for t in pair] for pair in outputs]
-            logits, labels = (torch.cat(column) for column in zip(*on_device, strict=True))
+            on_host = [[t.cpu() for t in pair] for pair in outputs]
+            logits, labels = (torch.cat(column) for column in zip(*on_host, strict=True))
             if not logits.isfinite().all():
                 raise UserError(
                     f"Training diverged: the model's outputs are not finite in epoch "
                     f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
                 )
             values = scores(logits, labels, self.class_names)
+            if part == "val":
+                self._check_loss(values["loss"])
+                predicted = logits > 0 if logits.ndim == 1 else logits.argmax(dim=1)
+                self.has_constant_predictions = bool((predicted == predicted[0]).all())
+            for name in set(metric_names(self.class_names)) - set(values):
+                self.trainer.callback_metrics.pop(f"{part}/{name}", None)  # of an earlier epoch
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def _check_loss(self, loss: float) -> None:
+        """Raises:
+        UserError: if the validation loss is finite, but absurd.
+        """
+        chance = math.log(self.classes)
+        if loss > DIVERGED * chance:
+            raise UserError(
+                f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
+                f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."
+            )

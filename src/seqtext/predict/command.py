@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from seqtext.cli import importing
+from seqtext.display import print_line, printable
 from seqtext.options import UserError
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def export(run: str, folder: str) -> None:
     from seqtext.predict.saved import checkpoint_of, open_saved
 
     for path in to_folder.export(open_saved(checkpoint_of(run)), folder):
-        print(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
+        print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
 
 
 def lines(stream) -> Iterator[str]:
@@ -207,5 +208,5 @@ def say(predictor: "Predictor", texts: Sequence[str]) -> None:
     logits = predictor.logits(pa.array(readable, pa.string()))
     shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
     for text, of_text, number in zip(readable, shares, classes, strict=True):
-        shown = " ".join(text.split())
-        print(predictor.class_names[number], f"{of_text[number]:.4f}", shown, sep="\t", flush=True)
+        name = printable(predictor.class_names[number])  # a tab is a column's end
+        print_line(f"{name}\t{of_text[number]:.4f}\t{' '.join(text.split())}")

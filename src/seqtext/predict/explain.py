@@ -15,13 +15,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from seqtext.data.batches import Batch, EncodedTexts
+from seqtext.data.batches import Batch, EncodedTexts, batches_by_length
 from seqtext.data.tokens import BLOCK_ROWS, tokenize
 from seqtext.data.vocabulary import UNKNOWN, cut
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
 from seqtext.options import UserError
-from seqtext.predict.predictor import Predictor, batches_by_length
+from seqtext.predict.predictor import Predictor
 from seqtext.predict.saved import Saved
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"

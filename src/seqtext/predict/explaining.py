@@ -6,9 +6,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 import pyarrow as pa
-from rich.console import Console
 from rich.progress import track
 
+from seqtext.display import build_console, print_line
 from seqtext.files import write_text
 from seqtext.options import UserError
 from seqtext.predict.command import Command, lines
@@ -63,7 +63,7 @@ def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
 
 def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
     """With a bar on a terminal: a long text takes tens of milliseconds."""
-    console = Console(stderr=True)
+    console = build_console(stderr=True)
     hidden = not console.is_terminal or count <= TOGETHER
     options = {"console": console, "transient": True, "disable": hidden}
     yield from track(explained, "Explaining", total=count, **options)
@@ -76,4 +76,4 @@ def _write(path: Path, explanations: list[Explanation], command: Command) -> Non
     of_file = f" of {Path(command.input).name}" if command.input else ""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page(explanations, f"{count}{of_file}, run={command.run}"))
-    print(f"Explained in {path}: {count}")
+    print_line(f"Explained in {path}: {count}")

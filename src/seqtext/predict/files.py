@@ -8,7 +8,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from seqtext.data.archives import OPENERS
-from seqtext.display import count_noun
+from seqtext.display import count_noun, print_line
 from seqtext.options import UserError
 from seqtext.predict.command import Command
 from seqtext.predict.predictor import Predictor
@@ -42,14 +42,14 @@ def predict_file(predictor: Predictor, command: Command) -> None:
         half = ascii(error.object[error.start])
         raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
     if target:
-        print(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
+        print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
     if predictions:
         title = f"{count_noun(count, 'row')} of {source.path.name}"
         show_scores(predictions, title)
         if target:
             folder = scores_folder(target)
             write_scores(predictions, folder, title)
-            print(f"Scores and figures are in {folder}")
+            print_line(f"Scores and figures are in {folder}")
 
 
 def source_of(command: Command) -> Input:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
+from seqtext.display import printable
 from seqtext.predict.explain import ATTENTION, LINEAR, Explanation
-from seqtext.predict.shown import number_of, readable, strengths, strongest
+from seqtext.predict.shown import number_of, strengths, strongest
 
 MOST_NAMED = 6
 FAINT = 0.02  # of the strongest word's weight: less has no colour
@@ -141,4 +142,4 @@ def _named(explanation: Explanation) -> str:
 
 
 def _text(word: str) -> str:
-    return escape(readable(word))
+    return escape(printable(word))

@@ -1,7 +1,6 @@
 """Texts to logits: clean, split, encode, batch by length, in the order of the input again."""
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -11,15 +10,12 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from seqtext.data.batches import EncodedTexts
+from seqtext.data.batches import EncodedTexts, batches_by_length
 from seqtext.data.tokens import BLOCK_ROWS, tokenize
 from seqtext.data.vocabulary import cut
 from seqtext.models.direct import DirectClassifier
 from seqtext.predict.saved import Saved, checkpoint_of, open_saved
 from seqtext.results.metrics import decisions, probabilities
-
-MOST_TEXTS = 256  # in a batch
-MOST_WORDS = MOST_TEXTS * 400  # in a batch, padding included: long texts come in smaller ones
 
 
 class Predictor:
@@ -84,20 +80,6 @@ class Predictor:
             ids, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
             logits[batch.rows] = self.saved.model(ids, of_each).float().cpu()
         return logits
-
-
-def batches_by_length(
-    lengths: np.ndarray, most_texts: int = MOST_TEXTS, most_words: int = MOST_WORDS
-) -> Iterator[np.ndarray]:
-    """Positions of all texts, short ones first; no more texts and words (padded) together."""
-    order = np.argsort(lengths, kind="stable")
-    start = 0
-    while start < len(order):
-        sizes = np.arange(1, min(most_texts, len(order) - start) + 1)
-        fits = sizes * lengths[order[start : start + len(sizes)]] <= most_words
-        stop = start + max(1, int(fits.sum()))  # words grow with the size: the first ones fit
-        yield order[start:stop]
-        start = stop
 
 
 def _of_ids(saved: Saved, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:

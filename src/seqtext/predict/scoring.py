@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
+from seqtext.display import build_console
 from seqtext.files import write_json
 from seqtext.options import UserError
 from seqtext.results.predictions import Predictions
+from seqtext.results.result_warnings import find_warnings
+from seqtext.results.score_table import build_score_table
 
 
 class Truth:
@@ -67,19 +68,24 @@ class Truth:
 
 
 def show_scores(predictions: Predictions, title: str) -> None:
-    """A table of every metric."""
-    table = Table("score", "value", title=title, title_justify="left")
-    for name, value in predictions.scores().items():
-        table.add_row(name, f"{value:.4f}")
-    Console(highlight=False, soft_wrap=True).print(table)
+    """Print a table of every metric, and what makes them doubtful."""
+    console = build_console(soft_wrap=True)
+    console.print(
+        build_score_table(title, {"value": predictions.scores()}, predictions.class_names)
+    )
+    for warning in find_warnings("the file", predictions):
+        console.print(f"Warning: {warning}")
 
 
 def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
     """scores.json and the figures of a run's test part."""
     from seqtext.results.figures import figures
+    from seqtext.results.pictures import write_figures
 
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures(predictions, title).items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
-    facts = {"rows": len(predictions.labels), "threshold": predictions.threshold}
+    write_figures(figures(predictions, title), folder)
+    facts = {
+        "rows": len(predictions.labels),
+        "threshold": predictions.threshold,
+        "warnings": find_warnings("the file", predictions),
+    }
     write_json(folder / "scores.json", {**facts, **predictions.scores()})

@@ -3,19 +3,17 @@
 Blue and orange are told apart by colour-blind eyes too, and show on light and dark backgrounds.
 """
 
-import unicodedata
-
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from seqtext.display import build_console, printable
 from seqtext.predict.explain import ATTENTION, Explanation
 
 FOR, AGAINST = "#3d8fd1", "#e07b00"
 LEVELS = ((0.6, "bold reverse"), (0.3, "bold"), (0.1, ""))  # share of the strongest, style
 UNKNOWN_WORD = "dim italic"
 MOST_NAMED = 10
-TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # the text's direction
 
 
 def strengths(explanation: Explanation) -> np.ndarray:
@@ -35,18 +33,6 @@ def number_of(explanation: Explanation, position: int) -> str:
     return f"{explanation.weights[position]:{'.3f' if explanation.method == ATTENTION else '+.2f'}}"
 
 
-def readable(word: str) -> str:
-    """The word without what would steer a terminal or turn the text around."""
-    if word.isprintable():
-        return word
-    return "".join("\N{REPLACEMENT CHARACTER}" if _steers(c) else c for c in word)
-
-
-def _steers(character: str) -> bool:
-    category = unicodedata.category(character)
-    return category in ("Cc", "Cs") or unicodedata.bidirectional(character) in TURNING
-
-
 class Terminal:
     """Prints explanations: to a terminal in colours, with a legend first; else in plain lines.
 
@@ -55,7 +41,7 @@ class Terminal:
     """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False)
+        self.console = console or build_console()
         self.coloured = self.console.is_terminal and not self.console.no_color
         self._needs_legend = self.coloured
 
@@ -81,10 +67,10 @@ def legend(method: str) -> Text:
 
 def coloured(explanation: Explanation) -> Text:
     """Class and probability, then the words."""
-    text = Text(readable(explanation.class_name), "bold")
+    text = Text(printable(explanation.class_name), "bold")
     text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
     for n, strength in enumerate(strengths(explanation)):
-        text.append(readable(explanation.words[n]), _style(explanation, n, strength))
+        text.append(printable(explanation.words[n]), _style(explanation, n, strength))
         text.append(" ")
     return text.append("\n" if explanation.words else "(no words)\n")
 
@@ -100,10 +86,10 @@ def _style(explanation: Explanation, position: int, strength: float) -> str:
 
 def plain(explanation: Explanation) -> str:
     """The line that predict.py prints without explanations, and the strongest words beneath it."""
-    words = " ".join(map(readable, explanation.words))
-    name = readable(explanation.class_name)
+    words = " ".join(map(printable, explanation.words))
+    name = printable(explanation.class_name)
     named = [
-        f"{readable(explanation.words[n])} {number_of(explanation, n)}"
+        f"{printable(explanation.words[n])} {number_of(explanation, n)}"
         for n in strongest(explanation)
     ]
     told = f"{explanation.method}, for (+) and against (-) {name}"

@@ -4,7 +4,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import inf, isnan
 from statistics import fmean, stdev
 from typing import Any
 
@@ -69,9 +69,13 @@ def by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def main_metric(runs: Sequence[Run]) -> str:
-    """What most of these runs monitored, without its part."""
+    """What most of these runs monitored, without its part, if all test parts have it.
+
+    A test part without rows of a class has no recall of that class; every one has an accuracy.
+    """
     counts = Counter(run.metrics["monitor"].removeprefix("val/") for run in runs)
-    return counts.most_common(1)[0][0]
+    names = [name for name, _ in counts.most_common()]
+    return next((n for n in names if all(n in run.metrics["test"] for run in runs)), "accuracy")
 
 
 def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
@@ -102,10 +106,11 @@ def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
     """The best validation score first, groups without one last: the test part never chooses."""
     sign = 1 if direction(metric) == "min" else -1
 
-    def place(group: Group) -> tuple[bool, float]:
+    def place(group: Group) -> tuple[bool, float, float]:
         score = group.mean("val", metric)
         unknown = score is None or isnan(score)
-        return unknown, 0.0 if unknown else sign * score
+        loss = group.mean("val", "loss")  # breaks ties, as `is_better` does
+        return unknown, 0.0 if unknown else sign * score, inf if loss is None else loss
 
     return sorted(groups, key=place)
 

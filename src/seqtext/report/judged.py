@@ -118,11 +118,12 @@ def confusion(group: Group) -> np.ndarray:
 
 
 def _per_class(counts: np.ndarray) -> np.ndarray:
-    """[3, C] precision, recall, F1; 0 for a class that does not occur."""
+    """[3, C] precision, recall, F1; NaN for a class without rows, as in `metric_definitions`."""
     hits, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
-    return np.stack(
+    scores = np.stack(
         [hits / predicted.clip(1), hits / true.clip(1), 2 * hits / (true + predicted).clip(1)]
     )
+    return np.where(true > 0, scores, np.nan)
 
 
 def differences(comparison: Comparison) -> go.Figure | None:

@@ -54,7 +54,7 @@ def page(title: str, sections: Sequence[Section], unfinished: Sequence[Unfinishe
 
 
 def _file(name: str) -> str:
-    return resources.files("seqtext.report").joinpath(name).read_text()
+    return resources.files("seqtext.report").joinpath(name).read_text("utf-8")
 
 
 def _section(section: Section) -> str:

@@ -32,7 +32,7 @@ class Reference(NamedTuple):
 
 def references(dataset: str) -> list[Reference]:
     """Those of a data set, in the order of the file."""
-    with resources.files("seqtext.report").joinpath(FILE).open() as stream:
+    with resources.files("seqtext.report").joinpath(FILE).open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, keep_default_na=False)
     own = table[table["dataset"] == dataset]
     return [

@@ -134,7 +134,7 @@ def sweep_command(folder: Path) -> str | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged: delete it, and run that again.") from error
 
@@ -145,7 +145,7 @@ def _hydra(folder: Path) -> dict[str, Any]:
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    return yaml.load(path.read_text(), Loader) or {}
+    return yaml.load(path.read_text("utf-8"), Loader) or {}
 
 
 def _told_by_sweeps(folder: Path) -> dict[Path, Unfinished]:

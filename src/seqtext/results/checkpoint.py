@@ -22,7 +22,7 @@ FORMAT = 1
 
 
 class Checkpoints(Checkpoint):
-    """Writes best.ckpt when the monitored score rises above all before, last.ckpt after each epoch.
+    """Writes best.ckpt when an epoch is the best so far (see `is_better`), last.ckpt after each.
 
     Both are complete on their own, and plain values: they load with
     ``torch.load(weights_only=True)``. Within long epochs last.ckpt is written every so many
@@ -41,6 +41,7 @@ class Checkpoints(Checkpoint):
         self.best, self.last, self.monitor = best, last, monitor
         self.seconds, self.description = 60 * minutes, description
         self.best_score: float | None = None
+        self.best_loss: float | None = None  # on the validation part, of the same epoch
         self.epochs = 0  # finished so far
         self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
         self._saved = time.monotonic()
@@ -64,10 +65,11 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Save after an epoch; the best first, since last.ckpt remembers which that was."""
         self.epochs = trainer.current_epoch + 1
-        extend(self.curves, trainer.callback_metrics)
+        extend(self.curves, trainer.callback_metrics, trainer.current_epoch)
         score = float(trainer.callback_metrics[self.monitor])
-        if is_better(score, self.best_score, self.monitor):
-            self.best_score = score
+        loss = float(trainer.callback_metrics["val/loss"])
+        if is_better(score, self.best_score, self.monitor, loss, self.best_loss):
+            self.best_score, self.best_loss = score, loss
             self._save(trainer, self.best)
         self._save(trainer, self.last)
 
@@ -81,12 +83,18 @@ class Checkpoints(Checkpoint):
         self._random_states = checkpoint["random_states"]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score, the number of epochs and their scores so far."""
-        return {"best_score": self.best_score, "epochs": self.epochs, "curves": self.curves}
+        """The best score and its loss, the number of epochs and their scores so far."""
+        return {
+            "best_score": self.best_score,
+            "best_loss": self.best_loss,
+            "epochs": self.epochs,
+            "curves": self.curves,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
         self.best_score, self.epochs = state["best_score"], state["epochs"]
+        self.best_loss = state.get("best_loss")  # a run begun before it was kept has none
         self.curves = state.get("curves", {})  # a run begun before curves were kept has none
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:

@@ -1,11 +1,9 @@
 """What a person sees of a data set before training: tables and pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from itertools import islice
+from itertools import chain, islice
 
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
@@ -14,10 +12,25 @@ from rich.console import Console
 from rich.table import Table
 
 from seqtext.data.description import WORDS, ClassTexts, Description, Lengths, largest
-from seqtext.display import count_noun
+from seqtext.display import (
+    NAME_LENGTH,
+    build_console,
+    count_noun,
+    name_classes,
+    printable,
+    shorten,
+)
+from seqtext.results.labels import (
+    CHARACTER,
+    describe_omission,
+    drawable,
+    label_classes,
+    literal_text,
+)
 
+PANEL_NAME = 24  # characters of a class name above a panel
 PANELS = 6  # classes in a figure with panels for each
-NAME, WORD, EXCERPT = 30, 18, 300  # characters of a class name, of a word, of an example
+WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, of one in a list, of an example
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
 MEAN, QUARTILE = {"color": "black"}, {"color": "black", "linestyle": ":"}
@@ -27,8 +40,7 @@ STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
 
 def show_description(description: Description, title: str) -> None:
     """Print classes, lengths, words and examples of the data set `title`."""
-    # a text is no markup, and holds no names of emoji
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = build_console()
     _print_table(console, title, _class_rows(description))
     _print(console, _left_out(description, len(description.classes)))
     _print_table(console, "Words in a training text", _length_rows(description))
@@ -41,10 +53,11 @@ def show_description(description: Description, title: str) -> None:
         f"{description.known:.2%} of the "
         f"{count_noun(description.words, 'running word')}.",
     )
+    names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
     for example in description.examples:
-        _print(console, f"\nRow {example.row + 1}, class {_cut(example.label, NAME)}")
-        _print(console, f"  as written: {_cut(example.text, EXCERPT)}")
-        _print(console, f"  as a model reads it: {_cut(example.tokens, EXCERPT)}")
+        _print(console, f"\nRow {example.row + 1}, class {names[example.label]}")
+        _print(console, f"  as written: {shorten(example.text, EXCERPT)}")
+        _print(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
 
 
 def description_figures(description: Description) -> dict[str, Figure]:
@@ -57,83 +70,90 @@ def description_figures(description: Description) -> dict[str, Figure]:
 
 
 def class_share_figure(description: Description) -> Figure:
-    """The share of each class in each part, with rows."""
+    """Draw the share of each class in each part, with rows."""
     classes, parts = description.classes, list(description.rows)
+    names = _labels(description, NAME_LENGTH)
     thickness = 0.8 / len(parts)
-    figure = Figure((7, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7)), layout="constrained")
-    axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
-    for place, (part, shares) in enumerate(description.shares().items()):
-        chosen = [shares[one.number] for one in classes]
-        counts = [description.rows[part][one.number] for one in classes]
-        where = [row + (place - (len(parts) - 1) / 2) * thickness for row in range(len(classes))]
-        name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
-        bars = axes.barh(where, chosen, thickness, label=name, color=SHADES[place % len(SHADES)])
-        labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
-        axes.bar_label(bars, labels, padding=3, fontsize=8)
-    axes.set_yticks(
-        range(len(classes)), [_drawn(one.name, NAME) for one in classes], parse_math=False
-    )
-    axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
-    axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
-    figure.legend(loc="outside lower center", ncols=len(parts))
-    _note(figure, _left_out(description, len(classes)))
+    room = CHARACTER * max(0, max(map(len, names.values())) - 15)
+    with literal_text(*names.values()):
+        size = (7 + room, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7))
+        figure = Figure(size, layout="constrained")
+        axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
+        for place, (part, shares) in enumerate(description.shares().items()):
+            chosen = [shares[one.number] for one in classes]
+            counts = [description.rows[part][one.number] for one in classes]
+            offset = (place - (len(parts) - 1) / 2) * thickness
+            where = [row + offset for row in range(len(classes))]
+            name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
+            shade = SHADES[place % len(SHADES)]
+            bars = axes.barh(where, chosen, thickness, label=name, color=shade)
+            labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
+            axes.bar_label(bars, labels, padding=3, fontsize=8)
+        axes.set_yticks(range(len(classes)), [names[one.number] for one in classes])
+        axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
+        axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
+        axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
+        figure.legend(loc="outside lower center", ncols=len(parts))
+        _note(figure, _left_out(description, len(classes)))
     return figure
 
 
 def length_figure(description: Description) -> Figure:
-    """Histograms of the words in a text, before and after cleaning, class below class."""
-    classes = _most_frequent(description.classes)
-    figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
-    panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
-    for line, one in zip(panels, classes, strict=True):
-        line[0].set_title(_drawn(one.name, NAME), loc="left", fontsize=9, parse_math=False)
-        line[0].set_ylabel("share of texts")
-        for axes, stage in zip(line, STAGES, strict=True):
-            _draw_lengths(axes, getattr(one, stage), description.edges, STAGE_SHADES[stage])
-    for axes in panels[-1]:
-        axes.set_xlabel("words in a training text")
-    key = [Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES]
-    key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
-    figure.legend(handles=key, loc="outside lower center", ncols=4)
-    _note(figure, _left_out(description, len(classes)))
+    """Draw histograms of the words in a text, before and after cleaning, class below class."""
+    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
+    with literal_text(*names.values()):
+        figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
+        panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
+        for line, one in zip(panels, classes, strict=True):
+            line[0].set_title(names[one.number], loc="left", fontsize=9)
+            line[0].set_ylabel("share of texts")
+            for axes, stage in zip(line, STAGES, strict=True):
+                _draw_lengths(axes, getattr(one, stage), description.edges, STAGE_SHADES[stage])
+        for axes in panels[-1]:
+            axes.set_xlabel("words in a training text")
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        key = [Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES]
+        key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
+        figure.legend(handles=key, loc="outside lower center", ncols=4)
+        _note(figure, _left_out(description, len(classes)))
     return figure
 
 
 def telling_word_figure(description: Description) -> Figure:
-    """The z-scores of the most telling words of each class."""
+    """Draw the z-scores of the most telling words of each class."""
     return _word_figure(description, "telling", "z-score of the log-odds against all other classes")
 
 
 def frequent_word_figure(description: Description) -> Figure:
-    """How often the most frequent words of each class stand in it."""
+    """Draw how often the most frequent words of each class stand in it."""
     return _word_figure(description, "frequent", "times in the training texts of the class")
 
 
 def _word_figure(description: Description, which: str, meaning: str) -> Figure:
-    """A panel of bars for each class: its first words, by a field of `ClassTexts`."""
-    classes = _most_frequent(description.classes)
+    """Draw a panel of bars for each class: its first words, by a field of `ClassTexts`."""
+    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
+    values = [_first(getattr(one, which)) for one in classes]
+    words = [[drawable(word, WORD) for word in of_class] for of_class in values]
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
-    figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
-    shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
-    panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
-    for axes, one in zip(panels, classes, strict=False):
-        values = _first(getattr(one, which))
-        words = [_drawn(word, WORD) for word in values]
-        axes.barh(range(len(words)), list(values.values()), color=SHADES[0])
-        axes.set_yticks(range(len(words)), words, parse_math=False)
-        axes.set_title(_drawn(one.name, NAME), fontsize=10, parse_math=False)
-        axes.invert_yaxis()
-        axes.tick_params(labelbottom=True)
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-        if not words:
-            axes.text(0.5, 0.5, "no words", transform=axes.transAxes, ha="center")
-    for axes in panels[len(classes) :]:
-        axes.remove()
-    figure.supxlabel(meaning, fontsize=10)
-    _note(figure, _left_out(description, len(classes)))
+    with literal_text(*names.values(), *chain.from_iterable(words)):
+        figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
+        shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
+        panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
+        for axes, one, counts, ticks in zip(panels, classes, values, words, strict=False):
+            axes.barh(range(len(ticks)), list(counts.values()), color=SHADES[0])
+            axes.set_yticks(range(len(ticks)), ticks)
+            axes.set_title(names[one.number], fontsize=10)
+            axes.invert_yaxis()
+            axes.tick_params(labelbottom=True)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+            if not ticks:
+                axes.text(0.5, 0.5, "no words", transform=axes.transAxes, ha="center")
+        for axes in panels[len(classes) :]:
+            axes.remove()
+        figure.supxlabel(meaning, fontsize=10)
+        _note(figure, _left_out(description, len(classes)))
     return figure
 
 
@@ -163,9 +183,14 @@ def _first(words: Mapping[str, float]) -> dict[str, float]:
     return dict(islice(words.items(), WORDS))
 
 
+def _labels(description: Description, length: int) -> dict[int, str]:
+    """Return the names of the described classes in figures, by class number."""
+    labels = label_classes(description.class_names, length)
+    return {one.number: labels[one.number] for one in description.classes}
+
+
 def _left_out(description: Description, shown: int) -> str:
-    classes = len(description.class_names)
-    return f"The {shown} largest of {classes} classes." if shown < classes else ""
+    return describe_omission(shown, len(description.class_names))
 
 
 def _note(figure: Figure, text: str) -> None:
@@ -185,19 +210,20 @@ def _looked_at(description: Description) -> str:
 
 def _class_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", *(PARTS.get(part, part) for part in description.rows)]
-    shares = description.shares()
+    shares, names = description.shares(), name_classes(description.class_names)
     for one in description.classes:
         counts = [
             (of[one.number], shares[part][one.number]) for part, of in description.rows.items()
         ]
-        yield [_cut(one.name, NAME), *(f"{count:,} ({share:.1%})" for count, share in counts)]
+        yield [names[one.number], *(f"{count:,} ({share:.1%})" for count, share in counts)]
     yield ["all", *(f"{sum(of):,}" for of in description.rows.values())]
 
 
 def _length_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
+    names = name_classes(description.class_names)
     for one in [*description.classes, description]:
-        name = _cut(one.name, NAME) if one is not description else "all"
+        name = names[one.number] if one is not description else "all"
         for stage, meaning in STAGES.items():
             lengths: Lengths = getattr(one, stage)
             numbers = ["-"] * 5
@@ -210,17 +236,18 @@ def _length_rows(description: Description) -> Iterator[list[str]]:
 
 def _word_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "most frequent", "most telling"]
+    names = name_classes(description.class_names)
     for one in description.classes:
         telling = _first(one.telling)
-        frequent = ", ".join(_cut(word, NAME) for word in _first(one.frequent))
-        telling = ", ".join(f"{_cut(word, NAME)} {z:.1f}" for word, z in telling.items())
-        yield [_cut(one.name, NAME), frequent, telling]
+        frequent = ", ".join(shorten(word, LISTED_WORD) for word in _first(one.frequent))
+        telling = ", ".join(f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in telling.items())
+        yield [names[one.number], frequent, telling]
 
 
 def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:
     """The first row is the head; what begins with a digit stands to the right."""
-    head, *body = ([_printable(cell, console) for cell in row] for row in rows)
-    table = Table(title=_printable(title, console), title_justify="left")
+    head, *body = ([printable(cell) for cell in row] for row in rows)
+    table = Table(title=printable(title), title_justify="left")
     table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII
     for name, cell in zip(head, body[0], strict=True):
         justify = "right" if cell[:1].isdigit() and name != "class" else "left"
@@ -232,26 +259,4 @@ def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> Non
 
 def _print(console: Console, text: str) -> None:
     if text:
-        console.print(_printable(text, console))
-
-
-def _printable(text: str, console: Console) -> str:
-    """What this terminal or pipe can take: control characters might move a terminal's cursor."""
-    plain = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-    return plain.encode(console.encoding, "replace").decode(console.encoding)
-
-
-def _cut(text: str, length: int) -> str:
-    """On one line, and not much longer than that."""
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[:length] + " ..."
-
-
-def _drawn(text: str, length: int) -> str:
-    """A name or word, cut, as matplotlib's font can draw it."""
-    return "".join(c if ord(c) in _drawable() else "\ufffd" for c in _cut(text, length))
-
-
-@cache
-def _drawable() -> frozenset[int]:
-    return frozenset(get_font(findfont("sans")).get_charmap())
+        console.print(text)

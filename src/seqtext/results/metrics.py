@@ -1,21 +1,29 @@
 """Scores of a classifier, the same for training, validation, test and every kind of model."""
 
+import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics import classification as tm
 
-ALONE = {"sync_on_compute": False}  # predictions are gathered before, not metrics after
+from seqtext.options import UserError
+from seqtext.results.metric_definitions import Ranking, count_metrics, ranking_metrics
 
 
-def metric_names(class_names: Sequence[str]) -> list[str]:
-    """The names of what `scores` returns."""
+def metric_names(
+    class_names: Sequence[str], present: Sequence[int] | np.ndarray | None = None
+) -> list[str]:
+    """Return the names of what `scores` returns.
+
+    Args:
+        present: numbers of the classes that the scored rows have; None: all
+    """
     classes = len(class_names)
-    logits = torch.zeros(2) if classes == 2 else torch.zeros(classes, classes)
-    return list(scores(logits, torch.arange(classes), class_names))
+    labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
+    logits = torch.zeros(len(labels)) if classes == 2 else torch.zeros(len(labels), classes)
+    return list(scores(logits, labels, class_names))
 
 
 def loss_of(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
@@ -73,11 +81,14 @@ def best_threshold(shares: Tensor, labels: Tensor) -> float:
 def scores(
     logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
 ) -> dict[str, float]:
-    """Loss and every metric of these predictions, which are those of all processes of a run.
+    """Compute loss and every metric of these predictions, those of all processes of a run.
+
+    A metric that does not exist for these rows is left out: a class without rows has no recall (see
+    `metric_definitions`). Which ones there are depends on the labels alone.
 
     Args:
         logits: [N] for two classes, [N, C] for more
-        labels: [N]
+        labels: [N], N at least 1
         threshold: see `decisions`
 
     Returns:
@@ -85,78 +96,22 @@ def scores(
         that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
         average_precision, recall_at_precision_98 (the most of class 1 that can be found while 98 %
         of what is taken for it is), mcc (Matthews correlation). For more: loss, accuracy,
-        balanced_accuracy, macro_precision, macro_f1, weighted_f1, auroc and average_precision
-        (one class against the rest, averaged), mcc, recall_<class name>.
+        balanced_accuracy, macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and
+        average_precision (one class against the rest, averaged), mcc.
+
+    Raises:
+        UserError: if a logit is not finite.
     """
-    classes = len(class_names)
-    shares = probabilities(logits)
-    metrics = _collection(classes).to(shares.device)
-    metrics.update(decisions(shares, threshold), labels)
-    ranking = _ranking(classes).to(shares.device)
-    ranking.update(shares[:, 1] if classes == 2 else shares, labels)
-    loss = MeanMetric(**ALONE).to(shares.device)
-    loss.update(loss_of(logits.float(), labels), weight=len(labels))
-    values = metrics.compute()
-    named = _two_classes(values) if classes == 2 else _many_classes(values, class_names)
-    ranked = ranking.compute()
-    if classes == 2:
-        ranked["recall_at_precision_98"] = ranked["recall_at_precision_98"][0]  # not its threshold
-    named = {"loss": loss.compute(), "accuracy": values["accuracy"]} | named | ranked
-    return {name: float(value) for name, value in (named | {"mcc": values["mcc"]}).items()}
-
-
-def _collection(classes: int) -> MetricCollection:
-    each = {"num_classes": classes, "average": "none", **ALONE}
-    return MetricCollection(
-        {
-            "accuracy": tm.MulticlassAccuracy(classes, average="micro", **ALONE),
-            "precision": tm.MulticlassPrecision(**each),
-            "recall": tm.MulticlassRecall(**each),
-            "f1": tm.MulticlassF1Score(**each),
-            "counts": tm.MulticlassStatScores(**each),  # [C, 5]: tp, fp, tn, fn, support
-            "mcc": tm.MulticlassMatthewsCorrCoef(classes, **ALONE),
-        }
-    )
-
-
-def _ranking(classes: int) -> MetricCollection:
-    if classes == 2:
-        return MetricCollection(
-            {
-                "auroc": tm.BinaryAUROC(**ALONE),
-                "average_precision": tm.BinaryAveragePrecision(**ALONE),
-                "recall_at_precision_98": tm.BinaryRecallAtFixedPrecision(0.98, **ALONE),
-            }
-        )
-    return MetricCollection(
-        {
-            "auroc": tm.MulticlassAUROC(classes, **ALONE),
-            "average_precision": tm.MulticlassAveragePrecision(classes, **ALONE),
-        }
-    )
-
-
-def _two_classes(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        "balanced_accuracy": values["recall"].mean(),
-        "precision": values["precision"][1],
-        "recall": values["recall"][1],
-        "specificity": values["recall"][0],
-        "f1": values["f1"][1],
-        "macro_f1": values["f1"].mean(),
-    }
-
-
-def _many_classes(values: dict[str, Tensor], class_names: Sequence[str]) -> dict[str, Tensor]:
-    counts = values["counts"]
-    support = counts[:, 4]
-    known = support > 0  # a class without rows in this part has no recall
-    met = known | (counts[:, 1] > 0)
-    averages = {
-        "balanced_accuracy": values["recall"][known].mean(),
-        "macro_precision": values["precision"][met].mean(),
-        "macro_f1": values["f1"][met].mean(),
-        "weighted_f1": (values["f1"] * support).sum() / support.sum(),
-    }
-    recalls = zip(class_names, values["recall"], strict=True)
-    return averages | {f"recall_{name}": recall for name, recall in recalls}
+    if not logits.isfinite().all():
+        raise UserError("The model's outputs are not finite numbers: they have no scores.")
+    classes, shares = len(class_names), probabilities(logits)
+    truth, predicted = labels.cpu().numpy(), decisions(shares, threshold).cpu().numpy()
+    cells = np.bincount(truth * classes + predicted, minlength=classes**2)
+    counts = cells.reshape(1, classes, classes).astype(float)
+    values = {name: float(score(counts)[0]) for name, score in count_metrics(class_names).items()}
+    mcc = values.pop("mcc")
+    ranking, everything = Ranking(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
+    for name in ranking_metrics(class_names):
+        values[name] = float(ranking.score(name, everything)[0])
+    named = {"loss": float(loss_of(logits.double(), labels)), **values, "mcc": mcc}
+    return {name: value for name, value in named.items() if not math.isnan(value)}

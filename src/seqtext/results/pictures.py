@@ -1,9 +1,43 @@
-"""Figures as the content of files."""
+"""Figures as files and their content."""
 
 import io
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+
+def write_figures(
+    drawings: Mapping[str, Callable[[], Figure]], folder: Path, dpi: int = 150
+) -> dict[str, bytes]:
+    """Draw figures and write them as PNG files, which are returned by name.
+
+    One that cannot be drawn is a warning, and left out.
+
+    Args:
+        drawings: functions that draw, by the name of the file
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = {}
+    for name, draw in drawings.items():
+        with warn_of_failure(f"The figure {name}"):
+            contents[name] = png(draw(), dpi)
+            (folder / f"{name}.png").write_bytes(contents[name])
+    return contents
+
+
+@contextmanager
+def warn_of_failure(what: str) -> Iterator[None]:
+    """Log any error as a warning: what is only to be looked at must not cost a run its scores."""
+    try:
+        yield
+    except Exception as error:
+        log.warning("%s cannot be shown: %s: %s", what, type(error).__name__, error)
 
 
 def png(figure: Figure, dpi: int = 120) -> bytes:

@@ -13,12 +13,12 @@ from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from rich.text import Text
 
-from seqtext.display import count_noun
+from seqtext.display import build_console, count_noun, printable
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
+from seqtext.results.score_table import build_score_table
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +46,11 @@ class EpochProgress(ProgressBar):
         super().__init__()
         self.monitor = monitor
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
-        self.console = Console()
+        self.console = build_console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not silent()
         self._best: float | None = None
+        self._best_loss: float | None = None  # of the same epoch
         self._loss, self._steps = 0.0, 0  # of the epoch so far
 
     def disable(self) -> None:
@@ -69,7 +70,10 @@ class EpochProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
         """Sum the loss; draw at most every `REFRESH` seconds."""
-        self._loss = self._loss + outputs["loss"]  # a tensor: to read it would wait for a GPU
+        loss = outputs["loss"]  # a tensor: to read it would wait for a GPU
+        if trainer.accumulate_grad_batches > 1:  # by which Lightning divided it
+            loss = loss * trainer.accumulate_grad_batches
+        self._loss = self._loss + loss
         self._steps += 1
         if self._steps % CHECK == 0:
             self._check_loss(trainer)
@@ -89,15 +93,17 @@ class EpochProgress(ProgressBar):
         self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         score = float(trainer.callback_metrics[self.monitor])
-        best = is_better(score, self._best, self.monitor)
-        self._best = score if best else self._best
+        val_loss = float(trainer.callback_metrics["val/loss"])
+        best = is_better(score, self._best, self.monitor, val_loss, self._best_loss)
+        if best:
+            self._best, self._best_loss = score, val_loss
         loss = _mean_of_all(self._mean_loss())
         log.info(
             "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
             trainer.current_epoch + 1,
             trainer.max_epochs,
             loss,
-            trainer.callback_metrics["val/loss"],
+            val_loss,
             self.monitor,
             score,
             " (best)" if best else "",
@@ -118,6 +124,7 @@ class EpochProgress(ProgressBar):
         return {
             "seconds": self.seconds,
             "best": self._best,
+            "best_loss": self._best_loss,
             "loss": _mean_of_all(float(self._loss)),
             "steps": self._steps,
         }
@@ -125,7 +132,7 @@ class EpochProgress(ProgressBar):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
         self.seconds = self.earlier_seconds = state["seconds"]
-        self._best = state["best"]
+        self._best, self._best_loss = state["best"], state.get("best_loss")
         self._loss, self._steps = state["loss"], state["steps"]
 
     def _count(self) -> None:
@@ -152,12 +159,12 @@ class EpochProgress(ProgressBar):
             self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        shown = "" if self._best is None else f"best {self.monitor} {self._best:.4f}"
+        shown = "" if self._best is None else f"best {printable(self.monitor)} {self._best:.4f}"
         self._bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}"),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}", markup=False),
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
@@ -183,44 +190,49 @@ def _mean_of_all(value: float) -> float:
     return sum(values) / len(values)
 
 
-OF_CLASS_1 = ("precision", "recall", "f1", "average_precision", "recall_at_precision_98")
-
-
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Print and log the scores of the best epoch, time, size, and where everything lies."""
-    class_names = metrics.get("class_names", ())
+    """Print and log the scores of the best epoch, time, size, and where everything lies.
+
+    What makes the scores doubtful is logged, also of a run that had finished earlier.
+    """
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
     if other := metrics.get("at_0.5"):
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
-    table = Table("score", *columns, title=title, title_justify="left")
-    for name in metrics["val"]:
-        is_of_class_1 = len(class_names) == 2 and name in OF_CLASS_1
-        shown = f"{name} ({class_names[1]})" if is_of_class_1 else name
-        table.add_row(Text(shown), *(f"{column[name]:.4f}" for column in columns.values()))
+    table = build_score_table(title, columns, metrics.get("class_names", ()))
     seconds = metrics["seconds"]
-    ending = (
+    summary = (
         f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
         f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
-        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training.\n"
-        f"Everything is in {folder}"
+        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
+    ending = printable(f"Everything is in {folder}")
+    console = build_console(soft_wrap=True)
     if not silent():
-        console = Console(highlight=False, soft_wrap=True)
         console.print(table)
-        console.print(ending, markup=False)
-    _log_to_files(table, ending)
+        console.print(summary)
+    log_to_files(table, summary)
+    _log_warnings(metrics)
+    if not silent():
+        console.print(ending)
+    log_to_files(ending)
 
 
-def _log_to_files(table: Table, ending: str) -> None:
-    """Let the log end with what the terminal shows."""
+def log_to_files(*parts: Table | str) -> None:
+    """Log what the terminal has been shown otherwise."""
     text = io.StringIO()
-    console = Console(file=text, width=LOG_WIDTH, color_system=None, highlight=False)
-    console.print(table)
-    record = log.makeRecord(
-        log.name, logging.INFO, __file__, 0, "%s%s", (f"\n{text.getvalue()}", ending), None
-    )
+    console = Console(file=text, width=LOG_WIDTH, color_system=None, markup=False, emoji=False)
+    for part in parts:
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
+    lines = text.getvalue().rstrip("\n")
+    message = f"\n{lines}" if "\n" in lines else lines  # a table begins on a line of its own
+    record = log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), None)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):
             handler.handle(record)
+
+
+def _log_warnings(metrics: Mapping[str, Any]) -> None:
+    for warning in metrics.get("warnings", ()):
+        log.warning("Warning: %s", printable(warning))

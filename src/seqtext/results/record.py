@@ -6,6 +6,7 @@ from typing import Any
 from seqtext.data.rows import Rows
 from seqtext.results.figures import figures
 from seqtext.results.folder import RunFolder
+from seqtext.results.pictures import warn_of_failure, write_figures
 from seqtext.results.predictions import Predictions
 from seqtext.results.tensorboard import (
     EpochLogger,
@@ -39,23 +40,27 @@ def record(
     for part, of_part in predictions.items():
         of_part.write(folder.predictions(part), rows.numbers)
     test = predictions["test"]
-    log_mistakes(logger, "test/most confident mistakes", test, rows)  # opens what training closed
-    folder.figures.mkdir(exist_ok=True)
-    for name, figure in figures(test, title="test part").items():
-        file = folder.figures / f"{name}.png"
-        figure.savefig(file, dpi=150)
-        log_pictures(logger, {f"test/{name}": file.read_bytes()})  # not drawn a second time
-    chosen_by = facts["monitor"].removeprefix("val/")
-    final = {
-        f"verdict/test/{chosen_by}": scores["test"][chosen_by],  # the first column
-        f"verdict/val/{chosen_by}": facts["score"],
-        **{f"verdict/test/{name}": value for name, value in scores["test"].items()},
-    }
-    shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
-    log_settings(logger, shown, final)
-    logger.finalize("success")
+    drawn = write_figures(figures(test, title="test part"), folder.figures)
+    with warn_of_failure("A page of TensorBoard"):
+        # this one opens the file again, which training closed
+        log_mistakes(logger, "test/most confident mistakes", test, rows)
+        log_pictures(logger, {f"test/{name}": content for name, content in drawn.items()})
+        shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
+        log_settings(logger, shown, _final_scores(scores, facts))
+        logger.finalize("success")
     metrics = {**facts, "threshold": test.threshold, **scores}
     if test.threshold != 0.5:
         metrics["at_0.5"] = {part: p.at(0.5).scores() for part, p in predictions.items()}
     folder.finish(metrics)
     return metrics
+
+
+def _final_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
+    chosen_by = facts["monitor"].removeprefix("val/")
+    final = {
+        f"score/test/{chosen_by}": scores["test"].get(chosen_by),  # first columns: `log_settings`
+        f"score/val/{chosen_by}": facts["score"],
+        f"verdict/val/{chosen_by}": facts["score"],
+        **{f"verdict/test/{name}": value for name, value in scores["test"].items()},
+    }
+    return {name: value for name, value in final.items() if value is not None}

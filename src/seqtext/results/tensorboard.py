@@ -9,6 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.data.rows import Rows
+from seqtext.display import name_classes, printable, shorten
 from seqtext.imports import absent
 from seqtext.results.predictions import Predictions
 
@@ -18,6 +19,9 @@ with absent("boto3", "botocore"):  # tensorboard would import them at each start
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
+OTHER_MARKUP = re.compile(r"[&<|~]")
+LINE_BREAK = re.compile(r"<br ?/?>")  # in texts that were pages
+BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # what Markdown takes after a backslash
 NO_CURVES = ("train/samples_per_second",)  # a time: it differs in a run that was broken
 
 
@@ -38,19 +42,34 @@ class EpochLogger(TensorBoardLogger):
         """The settings are in .hydra already."""
 
 
-def extend(curves: dict[str, list[float]], metrics: Mapping[str, Any]) -> None:
-    """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each."""
+def extend(
+    curves: dict[str, list[float | None]], metrics: Mapping[str, Any], epoch: int = 0
+) -> None:
+    """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each.
+
+    A curve has None for an earlier epoch that had no such score: its training batches held no rows
+    of a class.
+
+    Args:
+        epoch: number of the epoch, from 0
+    """
     for name, value in metrics.items():
         if name.startswith(("train/", "val/")) and name not in NO_CURVES:
-            curves.setdefault(name, []).append(float(f"{float(value):.6g}"))
+            curve = curves.setdefault(name, [])
+            curve += [None] * (epoch - len(curve))
+            curve.append(float(f"{float(value):.6g}"))
 
 
 def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
-    """One row of the HPARAMS tab: what was set, and the final scores.
+    """Log one row of the HPARAMS tab: what was set, and the final scores.
 
-    They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves.
+    They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves. The summary
+    of the experiment is left out: TensorBoard would take the options and scores that one run names
+    for those of all; without it, it offers what any of the runs has, and shows the first scalars
+    in the alphabet: those under ``score/``.
     """
-    for summary in hparams(dict(settings), final):
+    _, session_start, session_end = hparams(dict(settings), final)
+    for summary in (session_start, session_end):
         logger.experiment.file_writer.add_summary(summary)
     for name, value in final.items():
         logger.experiment.add_scalar(name, value)
@@ -66,7 +85,8 @@ def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
 
 def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: Rows) -> None:
     """The TEXT tab: the most confident mistakes, worst first, with their texts."""
-    names, paragraphs = predictions.class_names, []
+    names = list(map(_escape_markdown, name_classes(predictions.class_names)))
+    paragraphs = []
     for position in predictions.worst(MISTAKES):
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
@@ -79,9 +99,13 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: 
 
 
 def _excerpt(text: str) -> str:
-    plain = " ".join(re.sub("<[^>]*>", " ", text).split())
-    cut = plain if len(plain) <= EXCERPT else plain[:EXCERPT] + " …"
-    return re.sub(r"([\\`*_{}\[\]()#+.!|<>~-])", r"\\\1", cut)  # a text is no Markdown
+    return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT))
+
+
+def _escape_markdown(text: str) -> str:
+    """Return Markdown that shows the text as it is: no formats, links, tables or HTML."""
+    escaped = BACKSLASHED.sub(r"\\\1", printable(text))
+    return OTHER_MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)
 
 
 def flattened(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:

@@ -75,4 +75,4 @@ def _choices(config: dict[str, Any]) -> dict[str, str]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return yaml.safe_load(file.read_text()) or {} if file.is_file() else {}
+    return yaml.safe_load(file.read_text("utf-8")) or {} if file.is_file() else {}

@@ -24,12 +24,14 @@ class Outcome:
         score: the monitored one, on the validation part
         reason: why it did not finish, in one sentence
         seconds: that it took
+        loss: of a finished one, on the validation part: decides between equal scores
     """
 
     status: Literal["finished", "failed", "pruned"]
     score: float | None = None
     reason: str | None = None
     seconds: float = 0.0
+    loss: float | None = None
 
     def write(self, folder: Path) -> None:
         """Leave word in a run folder that will have no metrics.json."""
@@ -61,7 +63,9 @@ def outcome_in(folder: Path) -> Outcome | None:
     """What a run folder tells; None where no run ended."""
     if metrics := RunFolder(folder).finished():
         score, seconds = metrics["score"], metrics["seconds"]["total"]
-        return Outcome("finished", None if math.isnan(score) else score, seconds=seconds)
+        loss = metrics.get("val", {}).get("loss")
+        score = None if math.isnan(score) else score
+        return Outcome("finished", score, seconds=seconds, loss=loss)
     try:
         return Outcome(**read_json(folder / OUTCOME))
     except FileNotFoundError:

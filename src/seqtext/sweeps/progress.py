@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from seqtext.display import print_line
 from seqtext.files import read_json, write_json
 from seqtext.results.direction import is_better
 from seqtext.sweeps.command import MULTIRUN
@@ -27,6 +28,7 @@ class Progress:
         self.folder, self.total, self.monitor = folder, total, monitor
         self.ended: dict[str, Outcome] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
+        self._best_loss: float | None = None  # on the validation part, of the same job
         self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
         self._began, self._ran, self._number = time.monotonic(), 0, 0
 
@@ -53,7 +55,7 @@ class Progress:
 
     def say(self, text: str, error: bool = False) -> None:
         """A line for people."""
-        print(text, file=sys.stderr if error else sys.stdout, flush=True)
+        print_line(text, sys.stderr if error else sys.stdout)
 
     def sum_up(self) -> None:
         """The end: how many finished, the best, and every failed job with its reason."""
@@ -79,8 +81,8 @@ class Progress:
         }
         if outcome.status == "finished" and outcome.score is not None:
             best = self.best and self.best[0]
-            if is_better(outcome.score, best, self.monitor):
-                self.best = (outcome.score, job.folder)
+            if is_better(outcome.score, best, self.monitor, outcome.loss, self._best_loss):
+                self.best, self._best_loss = (outcome.score, job.folder), outcome.loss
 
     def _tell(self, job: Job, outcome: Outcome, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"

@@ -86,12 +86,19 @@ def _best(runs: list[tuple[Path, dict]], monitor: str) -> tuple[Path, dict]:
             (path, metrics)
         )
     whole = [c for c in candidates.values() if len(c) == _folds(c)] or list(candidates.values())
-    best, score = whole[0], None
+    best, score, best_loss = whole[0], None, None
     for candidate in whole:
         mean = fmean(metrics["score"] for _, metrics in candidate)
-        if is_better(mean, score, monitor):
-            best, score = candidate, mean
+        loss = _mean_loss(candidate)
+        if is_better(mean, score, monitor, loss, best_loss):
+            best, score, best_loss = candidate, mean, loss
     return best[0]
+
+
+def _mean_loss(candidate: list[tuple[Path, dict]]) -> float | None:
+    """On the validation part; None where a run does not have it."""
+    losses = [metrics.get("val", {}).get("loss") for _, metrics in candidate]
+    return None if None in losses else fmean(losses)
 
 
 def _folds(candidate: list[tuple[Path, dict]]) -> int:

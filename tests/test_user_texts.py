@@ -1,0 +1,106 @@
+"""Names of classes and files, and texts, are text wherever they appear: never markup."""
+
+import json
+import logging
+import re
+
+import pandas as pd
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import seqtext.describe
+import seqtext.results.record
+from seqtext.results.folder import RunFolder
+from seqtext.run import run
+from tests.conftest import settings_of
+
+NAMES = [
+    *("[/bold] $\\bad_", "[red]x :smile:", "_日本 100 %s", "row", "at_precision_98", "x/loss"),
+    "x/dataloader_idx_0\x1b]0;pwned\x07 \u202e\nb",
+]
+STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+OPTIONS = ["dataset=table", "model=rnn", "model.units=4", "embedding.dim=4", "trainer=cpu"]
+OPTIONS += ["trainer.max_epochs=1", "dataset.duplicates=keep"]
+
+
+def write_rows(path, names):
+    rows = [
+        {"text": f"word{n % len(names)} <b>*x*</b> \x1b[31m n{n}", "label": names[n % len(names)]}
+        for n in range(20 * len(names))
+    ]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def test_a_run_on_strange_names(train, script, tmp_path):
+    data = write_rows(tmp_path / "a$b$_[red].jsonl", NAMES)
+    monitored = "monitor='val/recall_x/loss'"
+    status, output, error = train(*OPTIONS, f"dataset.path='{data}'", "name=r", monitored)
+    assert status == 0, error
+    folder = tmp_path / "outputs" / "r"
+    log = (folder / "train.log").read_text()
+    for told in (output, log):
+        assert not STEERING.search(told)
+        assert "cannot be" not in told
+    assert "14 x/dataloader_idx_0\ufffd]0;pwned\ufffd" in log
+    for told in ("rnn on a$b$_[red]", "recall_[/bold]", "recall_[red]x :smile:", "0\ufffd]0;pwned"):
+        assert told in output
+    assert "warn" not in (output + error).lower()
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert len(metrics["test"]) == 9 + len(NAMES)
+    table = pd.read_parquet(folder / "predictions" / "test.parquet")
+    assert list(table)[:3] == ["row", "label", "prediction"]
+    assert set(table.columns[3:]) == {f"probability_{name}" for name in NAMES}
+    assert len(list((folder / "figures").iterdir())) == 3
+    scalars = EventAccumulator(str(folder)).Reload().Tags()["scalars"]
+    assert {"val/recall_x/loss", "verdict/test/recall_row", "score/test/recall_x/loss"} < set(
+        scalars
+    )
+
+    status, output, error = script("predict.py", "run=outputs/r", "a \x1b]0;t\x07 [/red]\nb")
+    assert (status, error) == (0, "")
+    assert output.endswith("\ta \ufffd]0;t\ufffd [/red] b\n")
+    status, output, error = script("predict.py", "run=outputs/r", f"input={data}", "label=label")
+    assert (status, error) == (0, "")
+    assert "a$b$_[red].jsonl" in output
+    assert "recall_[/bold]" in output
+    assert not STEERING.search(output)
+
+
+def test_an_error_cannot_steer_the_terminal(train):
+    status, output, error = train("dataset=table", "dataset.path='no\x1b]0;x\x07\u202efile'")
+    assert status == 2
+    assert not STEERING.search(output + error)
+    assert "no\ufffd]0;x\ufffd\ufffdfile" in error
+
+
+@pytest.mark.slow
+def test_a_description_of_strange_names(train, tmp_path):
+    data = write_rows(tmp_path / "a$b$_[red].jsonl", NAMES)
+    status, output, error = train(*OPTIONS, f"dataset.path='{data}'", "describe=true", "name=d")
+    assert status == 0, error
+    assert not STEERING.search(output + error)
+    assert "[red]x :smile:" in output
+    assert len(list((tmp_path / "outputs" / "d" / "figures").iterdir())) == 3
+
+
+def fail(*_):
+    raise ValueError("no ink")
+
+
+def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(seqtext.describe, "description_figures", fail)
+    monkeypatch.setattr(seqtext.results.record, "figures", lambda *_, **__: {"roc": fail})
+    monkeypatch.setattr(seqtext.results.record, "log_mistakes", fail)
+    data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
+    options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
+    options += ["model.min_count=1", "dataset=table", "dataset.duplicates=keep"]
+    folder = RunFolder(tmp_path / "run")
+    with caplog.at_level(logging.WARNING):
+        run(settings_of(*options), folder)
+    assert folder.finished()["test"]["accuracy"] > 0.9
+    assert [record.getMessage() for record in caplog.records] == [
+        "The figures of the data cannot be drawn: ValueError: no ink",
+        "The figure roc cannot be shown: ValueError: no ink",
+        "A page of TensorBoard cannot be shown: ValueError: no ink",
+    ]

@@ -4,9 +4,11 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 import zipfile
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -63,17 +65,17 @@ def csv(*rows: tuple[str, str]) -> str:
     return csv_of([*ROWS, *rows], header=("review", "mood"))
 
 
-@pytest.mark.parametrize("packing", [*PACKERS, ".zip"])
+@pytest.mark.parametrize("packing", [*PACKERS, ".zip", ".GZ", ".ZIP"])
 @pytest.mark.parametrize("name", WRITERS)
 def test_formats(tmp_path, name, packing):
     WRITERS[name](tmp_path / name)
     content, path = (tmp_path / name).read_bytes(), tmp_path / (name + packing)
-    if packing == ".zip":
+    if packing.lower() == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(name, content)
             archive.writestr(f"__MACOSX/._{name}", b"\0")
     else:
-        path.write_bytes(PACKERS[packing](content))
+        path.write_bytes(PACKERS[packing.lower()](content))
     data = loaded(tmp_path, path)
     assert data.texts.to_pylist() == [text for text, _ in ROWS]
     assert data.class_names == ["negative", "positive"]
@@ -231,6 +233,79 @@ def test_label_seen_in_the_test_file_only(tmp_path):
     test = written(tmp_path, csv(("so so", "mixed")), "test.csv")
     with pytest.raises(UserError, match=r"'mixed' has 1 row in the test part and none to train"):
         loaded(tmp_path, train, test=str(test))
+
+
+@pytest.mark.parametrize("name", ["row", "label", "0", "1"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_columns_of_any_name(tmp_path, name, suffix):
+    table = pd.DataFrame({name: [text for text, _ in ROWS], "row 2": [mood for _, mood in ROWS]})
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        table.to_csv(path, index=False)
+    elif suffix == ".jsonl":
+        table.to_json(path, orient="records", lines=True)
+    else:
+        table.to_parquet(path)
+    given = int(name) if name.isdigit() else name
+    data = loaded(tmp_path, path, text=given, label="row 2")
+    assert data.texts.to_pylist() == [text for text, _ in ROWS]
+    assert data.data.rows.numbers.tolist() == list(range(60))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"text": []}, "dataset.text=[] names no column"),
+        ({"text": ["a", "a"]}, "dataset.text names the column 'a' twice"),
+        ({"text": "label"}, "dataset.text and dataset.label both name the column 'label'"),
+        ({"text": ["a", "label"]}, "dataset.text and dataset.label both name"),
+        ({"part": "label"}, "dataset.label and dataset.part both name the column 'label'"),
+        ({"separator": "||"}, "dataset.separator=|| is not possible: it must be one character"),
+        ({"escapechar": "ab"}, "dataset.escapechar=ab is not possible"),
+        ({"encoding": "rot13"}, "dataset.encoding=rot13: is no encoding of text"),
+        ({"quoting": "all"}, "quoting=all is not possible: it must be one of auto, minimal, none"),
+    ],
+)
+def test_columns_and_formats_that_cannot_be(options, said):
+    with pytest.raises(UserError, match=re.escape(said)):
+        Table(path="a.csv", **options)
+
+
+def test_warnings_are_repeated_in_every_run(tmp_path, caplog):
+    path = written(tmp_path, csv() + '"two\nlines",positive\n')
+    for _ in range(2):  # from a cold and from a warm cache
+        caplog.clear()
+        loaded(tmp_path, path)
+        (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+        assert "1 of 61 rows span several lines, the first is row 61" in warning
+
+
+def test_repeated_and_odd_columns_of_parquet(tmp_path):
+    arrays = [pa.array([n] * 60) for n in ("x", "y")]
+    texts, moods = (pa.array(column) for column in zip(*ROWS, strict=True))
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table([*arrays, texts, moods], names=["x", "x", "review", "mood"]), path)
+    assert loaded(tmp_path, path, text=2, label=3).texts[0].as_py() == ROWS[0][0]
+    broken = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"]).buffers())
+    odd = {
+        "cannot be read as text: .*UTF8": pa.chunked_array([[*texts[1:].to_pylist()], broken]),
+        "'review' holds values of the type list": pa.array([["x"]] * 60),
+    }
+    for said, column in odd.items():
+        pq.write_table(pa.table({"review": column, "mood": moods}), path)
+        with pytest.raises(UserError, match=said):
+            loaded(tmp_path, path)
+    pq.write_table(pa.table({}), path)
+    with pytest.raises(UserError, match="has no columns"):
+        loaded(tmp_path, path)
+
+
+def test_zip_archives_that_are_none(tmp_path):
+    with zipfile.ZipFile(tmp_path / "my.csv.zip", "w") as archive:
+        archive.writestr("my.csv", csv())
+    content = bytearray((tmp_path / "my.csv.zip").read_bytes())
+    content[content.find(b"PK\x01\x02") + 6] = 255
+    assert "unknown compression" in refused(tmp_path, bytes(content), "my.csv.zip")
 
 
 @pytest.mark.parametrize(

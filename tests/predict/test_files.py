@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import re
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -140,6 +142,79 @@ def test_without_a_header(predict, finished, model, tmp_path):
     assert "wonderful" in done(predict(*words, "text=1", "explain=true"))
     assert "text= one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
     assert "no column '3'" in told(predict(*words, "text=3", "output=b.csv"))
+
+
+def test_quotes_and_separators(predict, finished, model, tmp_path):
+    texts = ['"wonderful film', "fine", '"dreadful" film', 'end"']
+    (tmp_path / "a.tsv").write_text("n\treview\n" + "".join(f"1\t{text}\n" for text in texts))
+    status, _, error = predict(f"run={finished.path}", "input=a.tsv", "output=b.jsonl")
+    assert status == 0
+    assert "quotes are read as a part of the texts" in error
+    assert "; quoting=minimal reads" in error
+    out = pd.read_json(tmp_path / "b.jsonl", lines=True)
+    assert out["review"].tolist() == texts
+    check(out, model, texts)
+    (tmp_path / "a.csv").write_text('review;n\n"a \\"wonderful\\" film";5\n')
+    words = f"run={finished.path}", "input=a.csv", "output=c.csv", r"separator=';'"
+    assert "set quoting=none" in told(predict(*words))
+    done(predict(*words, r"escapechar=\\"))
+    check(pd.read_csv(tmp_path / "c.csv"), model, ['a "wonderful" film'])
+    assert "separator=|| is not possible" in told(predict(*words[:3], "separator=||"))
+    assert "quoting=all is not possible" in told(predict(*words[:3], "quoting=all"))
+
+
+def test_empty_lines_of_one_column_are_rows(predict, finished, model, tmp_path):
+    (tmp_path / "a.csv").write_text("review\nwonderful\n\ndreadful\n\n\nfine\n")
+    done(predict(f"run={finished.path}", "input=a.csv", "output=b.csv"))
+    out = pd.read_csv(tmp_path / "b.csv", na_filter=False)
+    assert out["review"].tolist() == ["wonderful", "", "dreadful", "", "", "fine"]
+    check(out, model, out["review"].tolist())
+
+
+def test_columns_of_one_name(predict, finished, tmp_path):
+    (tmp_path / "a.csv").write_text("review,x,x,x.1,x\nfine,1,2,3,4\n")
+    for name in ("b.jsonl", "b.parquet"):
+        done(predict(f"run={finished.path}", "input=a.csv", f"output={name}"))
+    line = json.loads((tmp_path / "b.jsonl").read_text())
+    assert list(line.values())[1:5] == ["1", "2", "3", "4"]
+    assert list(line)[1:5] == ["x", "x.2", "x.1", "x.3"]
+    assert list(pd.read_parquet(tmp_path / "b.parquet"))[:5] == list(line)[:5]
+    done(predict(f"run={finished.path}", "input=a.csv", "output=b.csv"))
+    assert (tmp_path / "b.csv").read_text().startswith('"review","x","x","x.1","x","label"')
+
+
+def test_json_objects_of_unlike_names(predict, finished, tmp_path):
+    rows = [{"review": "wonderful"}, {"review": "dreadful", "label": "x"}, {"title": "fine"}]
+    lines = "\n".join(map(json.dumps, rows))
+    (tmp_path / "a.jsonl").write_text(lines)
+    (tmp_path / "a.json").write_text(json.dumps(rows[:2], indent=1))
+    (tmp_path / "u.jsonl").write_bytes("\n".join(map(json.dumps, rows[:2])).encode("utf-16"))
+    run = f"run={finished.path}"
+    for name in ("a.json", "u.jsonl"):
+        done(predict(run, f"input={name}", "output=b.jsonl"))
+        out = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+        assert [row["predicted_label"] for row in out] == ["positive", "negative"]
+        assert out[1]["label"] == "x"
+    done(predict(run, "input=a.jsonl", "output=b.jsonl", "text=title,review"))
+    for text in ("text=titel,review", "text=review,titel", "text=txet"):
+        said = told(predict(run, "input=a.jsonl", "output=b.jsonl", text))
+        assert re.search("no column '(titel|txet)': name one of its columns 'review'", said)
+    assert "are one column" in told(
+        predict(run, "input=a.jsonl", "output=c.jsonl", "text=review,review")
+    )
+    (tmp_path / "a.jsonl").write_text('{"review": ["a"]}')
+    assert "line 1, column 'review' holds a list" in told(
+        predict(run, "input=a.jsonl", "output=c.jsonl")
+    )
+
+
+def test_suffixes_in_capitals(predict, finished, tmp_path):
+    (tmp_path / "a.CSV.GZ").write_bytes(gzip.compress(b"review\nfine\n"))
+    for name in ("b.CSV.GZ", "b.JSONL.ZIP", "b.tsv.XZ"):
+        done(predict(f"run={finished.path}", "input=a.CSV.GZ", f"output={name}"))
+    assert gzip.decompress((tmp_path / "b.CSV.GZ").read_bytes()).startswith(b'"review"')
+    with zipfile.ZipFile(tmp_path / "b.JSONL.ZIP") as archive:
+        assert archive.namelist() == ["b.JSONL"]
 
 
 def test_scores_equal_scikit_learn(predict, finished, tmp_path):

@@ -1,13 +1,15 @@
 """Files as they are served, compressed or in archives, read without unpacking them to disk."""
 
 import bz2
+import errno
 import gzip
 import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -29,21 +31,25 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
         UserError: if it is damaged, there or while it is read, or an archive of several files.
     """
     try:
-        if path.suffix == ".zip":
-            with (
-                zipfile.ZipFile(path) as archive,
-                archive.open(_member(archive, path, choose)) as file,
-            ):
-                yield file
-        else:
-            with OPENERS.get(path.suffix, open)(path, "rb") as file:
-                yield file
-    except (NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path} has an unknown compression, or a password: unpack it.") from error
+        with ExitStack() as stack:
+            if compression_of(path) == ".zip":
+                archive = stack.enter_context(_open_zip(path))
+                name = _member(archive, path, choose)
+                with _refusals(path):
+                    file = archive.open(name)
+            else:
+                file = OPENERS.get(compression_of(path), open)(path, "rb")
+            yield stack.enter_context(file)
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.errno:  # no damage: no permission, no disk
+        if not _is_damage(error):
             raise
-        raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
+        raise _damaged(path, error) from error
+
+
+def compression_of(path: Path) -> str:
+    """Return the suffix that says how a file is compressed, in small letters, or an empty one."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in (*OPENERS, ".zip") else ""
 
 
 def inner_name(path: Path) -> str:
@@ -52,13 +58,15 @@ def inner_name(path: Path) -> str:
     Raises:
         UserError: as `open_file`.
     """
-    if path.suffix == ".zip":
+    if compression_of(path) == ".zip":
         try:
-            with zipfile.ZipFile(path) as archive:
+            with _open_zip(path) as archive:
                 return _member(archive, path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
-    return path.stem if path.suffix in OPENERS else path.name
+        except DAMAGE as error:
+            if not _is_damage(error):
+                raise
+            raise _damaged(path, error) from error
+    return path.stem if compression_of(path) else path.name
 
 
 def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -77,13 +85,38 @@ def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
             while stream.read(1 << 20):  # a damaged member looks like the end: the checksum tells
                 pass
     except DAMAGE as error:
-        raise UserError(f"{path} is damaged ({_reason(error)}): fetch it again.") from error
+        raise _damaged(path, error) from error
 
 
 def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
     """Path below `path`'s parent and content of every .txt file below `path`, sorted."""
     for file in sorted(path.rglob("*.txt")):
         yield file.relative_to(path.parent).as_posix(), file.read_bytes()
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    with _refusals(path):
+        return zipfile.ZipFile(path)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Tell what the standard library says when it opens an archive, not while it is read."""
+    try:
+        yield
+    except (NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path} has an unknown compression, or a password: unpack it.") from error
+    except (ValueError, struct.error, OverflowError, MemoryError) as error:  # of any flipped byte
+        raise _damaged(path, error) from error
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Return whether it is not about a permission or a disk; a damaged place to seek is invalid."""
+    return getattr(error, "errno", None) in (None, errno.EINVAL)
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path} is damaged ({_reason(error)}): fetch it again.")
 
 
 def _member(archive: zipfile.ZipFile, path: Path, choose: Choice | None = None) -> str:

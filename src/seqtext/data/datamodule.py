@@ -115,6 +115,7 @@ class TextDataModule(L.LightningDataModule):
         self.source = ""  # in words, once it is found
         self.warnings: list[str] = []  # of the results, that the data make doubtful
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
+        self.warnings: list[str] = []  # of these, what is likely wrong
         self.data: Prepared | None = None
         self.place = Place()  # of this process, among those that share the rows
         self._placed: EncodedTexts | ResidentTexts | None = None  # for the trainer's device
@@ -205,7 +206,7 @@ class TextDataModule(L.LightningDataModule):
     def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
         rows = self.read(paths)
         blocks = [rows] if isinstance(rows, pa.Table) else rows
-        write_rows(blocks, self.class_names, self.source, folder, self.notes)
+        write_rows(blocks, self.class_names, self.source, folder, self.notes, self.warnings)
 
     def _recipe(self) -> Recipe:
         return Recipe(
@@ -220,6 +221,8 @@ class TextDataModule(L.LightningDataModule):
         )
 
     def _log_facts(self) -> None:
+        for warning in self.data.rows.warnings:
+            log.warning("  %s", warning)
         for note in self.data.rows.notes:
             log.info("  %s", note)
         repeats = self.data.repeats

@@ -28,6 +28,7 @@ class Rows:
     official: [N] int8 index in `PARTS`; None: the source does not say
     class_names: of class 0, 1, …
     notes: what there was to say when they were read
+    warnings: what was likely wrong
     """
 
     texts: pa.ChunkedArray
@@ -37,6 +38,7 @@ class Rows:
     official: np.ndarray | None
     class_names: list[str]
     notes: list[str]
+    warnings: list[str]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -53,6 +55,7 @@ class Rows:
             official=open_array(folder / "official.bin", np.int8) if facts["official"] else None,
             class_names=facts["class_names"],
             notes=facts["notes"],
+            warnings=facts["warnings"],
         )
 
 
@@ -62,6 +65,7 @@ def write_rows(
     source: str,
     folder: Path,
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> None:
     """Write blocks of rows for `Rows.load`, in bounded memory.
 
@@ -69,7 +73,7 @@ def write_rows(
         blocks: columns `text` (string) and `label`: class numbers, or names where `class_names`
             is None; optionally `part` (one of `PARTS`) and `row` (number in the source)
         source: in words, for messages
-        notes: read when all blocks are through
+        notes: read when all blocks are through, as are `warnings`
 
     Raises:
         UserError: if there are no rows, or one class, or too many; naming the row without text or
@@ -95,7 +99,8 @@ def write_rows(
     np.concatenate(columns.numbers).tofile(folder / "numbers.bin")
     if columns.official:
         np.concatenate(columns.official).tofile(folder / "official.bin")
-    facts = {"class_names": class_names, "official": bool(columns.official), "notes": list(notes)}
+    facts = {"class_names": class_names, "official": bool(columns.official)}
+    facts |= {"notes": list(notes), "warnings": list(warnings)}
     (folder / "facts.json").write_text(json.dumps(facts))
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
 from seqtext.data.datamodule import TextDataModule
+from seqtext.data.encodings import normalize_encoding
 from seqtext.data.tables import Column, class_numbers, read_table
 from seqtext.display import count_noun
 from seqtext.options import UserError, checked
@@ -35,8 +37,11 @@ class Table(TextDataModule):
         val: file of the validation rows; None: cut from the training rows
         test: file of the test rows; None: cut from the rows of `path`
         header: the first row of a CSV file holds the names of the columns
-        separator: of a CSV file; None: a comma, in .tsv files a tab
+        separator: of a CSV file, as a person types it (see `normalize_separator`); None: a comma,
+            in .tsv files a tab
         encoding: of a text file
+        quoting: what quotes of a CSV file mean: see `CsvFormat`
+        escapechar: of a CSV file: takes the meaning of the next character away; None: none does
         shared: see `TextDataModule`
 
     Raises:
@@ -56,6 +61,8 @@ class Table(TextDataModule):
         header: bool = True,
         separator: str | None = None,
         encoding: str = "utf-8",
+        quoting: Quoting = "auto",
+        escapechar: str | None = None,
         **shared: Any,
     ):
         super().__init__(**shared)
@@ -68,8 +75,11 @@ class Table(TextDataModule):
         self.text_columns = self.text
         self.label, self.part = label, part
         self.class_names = None if classes is None else [str(name) for name in classes]
-        self.header, self.separator, self.encoding = header, separator, encoding
+        self.header, self.encoding = header, normalize_encoding(encoding)
+        self.separator = normalize_separator(separator)
+        self.quoting, self.escapechar = quoting, normalize_escapechar(escapechar)
         self.official = part is not None or len(self.paths) > 1
+        self._check_columns()
         self._check_parts()
 
     def find(self) -> tuple[str, Sequence[Path]]:
@@ -84,6 +94,7 @@ class Table(TextDataModule):
     def settings(self) -> dict:
         """See `TextDataModule.settings`."""
         names = ("text", "label", "part", "class_names", "header", "separator", "encoding")
+        names += ("quoting", "escapechar")
         files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
@@ -91,6 +102,19 @@ class Table(TextDataModule):
         """See `TextDataModule.read`."""
         for name, path in self.paths.items():
             yield from self._rows(path, name)
+
+    def _check_columns(self) -> None:
+        if not self.text:
+            raise UserError("dataset.text=[] names no column: name the column of the text.")
+        options = [("text", column) for column in self.text]
+        options += [("label", self.label), *([] if self.part is None else [("part", self.part)])]
+        for place, (option, column) in enumerate(options):
+            for other, same in options[:place]:
+                if same == column:
+                    both = f"dataset.{other} and dataset.{option} both name the column {column!r}"
+                    if other == option:
+                        both = f"dataset.{option} names the column {column!r} twice"
+                    raise UserError(f"{both}: name another, or drop it.")
 
     def _check_parts(self) -> None:
         if self.part is not None and len(self.paths) > 1:
@@ -103,13 +127,14 @@ class Table(TextDataModule):
 
     def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
-        left_out = _LeftOut(path)
-        for block in read_table(path, columns, self.header, self.separator, self.encoding):
-            texts = [block[str(column)] for column in self.text]
+        count, left_out = len(self.text), _LeftOut(path)
+        how = (self.header, self.separator, self.encoding, self.quoting, self.escapechar)
+        for block in read_table(path, columns, *how, warn=self.warnings.append):
+            texts = block.columns[:count]  # by place: names may be the same
             rows = {
                 "text": pc.binary_join_element_wise(*texts, " ") if texts[1:] else texts[0],
-                "label": pc.utf8_trim_whitespace(block[str(self.label)]),
-                "row": block["row"],
+                "label": pc.utf8_trim_whitespace(block.column(count)),
+                "row": block.columns[-1],
             }
             if self.official:
                 each = pa.repeat(part, block.num_rows)
@@ -120,14 +145,13 @@ class Table(TextDataModule):
     def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
         if self.class_names is None:
             return rows
-        name = str(self.label)
-        labels = pa.table({name: rows["label"], "row": rows["row"]})
-        numbers = class_numbers(labels, name, self.class_names, path)
+        labels = rows.select(["label", "row"])
+        numbers = class_numbers(labels, "label", self.class_names, path, str(self.label))
         return rows.set_column(rows.column_names.index("label"), "label", numbers)
 
     def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
-        said = pc.utf8_lower(pc.utf8_trim_whitespace(block[str(self.part)])).to_pylist()
-        for value, row in zip(said, block["row"].to_pylist(), strict=True):
+        said = pc.utf8_lower(pc.utf8_trim_whitespace(block.columns[-2])).to_pylist()
+        for value, row in zip(said, block.columns[-1].to_pylist(), strict=True):
             if value not in PART_OF:
                 raise UserError(
                     f"{path}, row {row + 1}, column {self.part!r}: {value!r} is no part: "

@@ -1,6 +1,7 @@
 """Tables of texts in blocks: some columns, as strings; errors name the file, row and column."""
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,22 +10,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.archives import open_file
+from seqtext.data.csv_format import CsvFormat, build_csv_format
+from seqtext.data.csv_reader import CsvReader, Warn
+from seqtext.data.encodings import not_decodable
 from seqtext.data.formats import (
     JSON_LINES,
     PARQUET,
     SEPARATORS,
     Column,
-    csv_blocks,
-    csv_names,
-    json_blocks,
+    find_positions,
     kind_of,
-    known_encoding,
     parquet_blocks,
     position_of,
     strings,
-    undecodable,
 )
+from seqtext.data.json_reader import json_blocks, read_names
 from seqtext.options import UserError
+
+log = logging.getLogger(__name__)
+BUILT_IN = CsvFormat(prefix=None)  # of the files of known data sets
 
 
 def read_table(
@@ -33,40 +37,54 @@ def read_table(
     header: bool = True,
     separator: str | None = None,
     encoding: str = "utf-8",
+    quoting: str = "auto",
+    escapechar: str | None = None,
+    warn: Warn = log.warning,
 ) -> Iterator[pa.Table]:
     """These columns as strings, and `row`, the number from 0; what a name ends in says the format.
 
     Args:
-        columns: names or numbers; the block's columns are named ``str(column)``
+        columns: names or numbers; the block's columns are in this order, and named ``str(column)``
         header: the first row of a CSV file holds the names
-        separator: of a CSV file; None: a comma, in .tsv files a tab
+        separator: of a CSV file, as a person types it; None: a comma, in .tsv files a tab
         encoding: of a text file
+        quoting: see `CsvFormat`, as for `escapechar`
+        warn: called with a sentence for each thing that is odd, once the file is read
 
     Raises:
         UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    suffix, encoding = kind_of(path, separator), known_encoding(encoding)
+    suffix = kind_of(path, separator)
+    default = SEPARATORS.get(suffix, ",")
+    format = build_csv_format(default, separator, header, encoding, quoting, escapechar)
     if suffix in PARQUET:
         return _read_parquet(path, columns)
     if suffix in JSON_LINES:
-        return _read_json_lines(path, columns, encoding)
-    return read_csv(path, columns, header, separator or SEPARATORS[suffix], encoding)
+        return _read_json(path, columns, format.encoding)
+    return read_csv(path, columns, format, warn)
 
 
 def read_csv(
     path: Path,
     columns: Sequence[Column],
-    header: bool = True,
-    separator: str = ",",
-    encoding: str = "utf-8",
+    format: CsvFormat = BUILT_IN,
+    warn: Warn = lambda sentence: None,
 ) -> Iterator[pa.Table]:
     """As `read_table`; values in quotes may span lines, missing ones are empty."""
-    names = csv_names(path, header, separator, encoding)
-    positions = [position_of(column, names, path) for column in columns]
+    reader = CsvReader(path, format, warn)
+    positions = find_positions(columns, reader.names, path)
+    in_data = _find_data_in_header(reader, columns, positions)
     start = 0
-    for block in csv_blocks(path, header, separator, encoding):
-        yield _block([block[position] for position in positions], columns, start)
-        start += len(block)
+    for block in reader.blocks():
+        for column in [c for c, (p, name) in in_data.items() if name in block[p]][:1]:
+            warn(
+                f"{path}: the first row, which names the columns, looks like a row of data: "
+                f"{in_data[column][1]!r} stands in column {column} of other rows too; set "
+                f"{format.option('header', 'false')} if it is one."
+            )
+            in_data.clear()
+        yield _block([block[position] for position in positions], columns, start, path)
+        start += len(block[0])
 
 
 def read_lines(path: Path) -> Iterator[pa.Table]:
@@ -92,15 +110,22 @@ def read_lines(path: Path) -> Iterator[pa.Table]:
                 yield pa.table({"line": batch.column(0), "row": rows})
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
-            raise undecodable(path, "utf-8") from error
+            raise not_decodable(path, "utf-8") from error
         reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read: {reason}.") from error
 
 
 def class_numbers(
-    table: pa.Table, column: str, class_names: Sequence[str], path: Path
+    table: pa.Table,
+    column: str,
+    class_names: Sequence[str],
+    path: Path,
+    name: str | None = None,
 ) -> pa.ChunkedArray:
     """The labels in a column as numbers 0, 1, …, in the order of `class_names`.
+
+    Args:
+        name: of the column in the file, for messages; None: the same
 
     Raises:
         UserError: naming the first row whose label is none of these.
@@ -111,15 +136,29 @@ def class_numbers(
         label = table[column][place].as_py()
         said = f"{label!r} is none of" if label else "there is no label: it must be one of"
         raise UserError(
-            f"{path}, row {table['row'][place].as_py() + 1}, column {column!r}: {said} "
+            f"{path}, row {table['row'][place].as_py() + 1}, column {name or column!r}: {said} "
             f"the classes {', '.join(class_names)}."
         )
     return numbers
 
 
-def string_array(values: Any) -> pa.Array | pa.ChunkedArray:
-    """A column as pyarrow's strings."""
-    return values if isinstance(values, pa.ChunkedArray) else pa.array(values, pa.string())
+def string_array(values: Sequence[str] | pa.ChunkedArray, path: Path, start: int = 0) -> Any:
+    """Return a column as pyarrow's strings.
+
+    Args:
+        start: how many rows of the file came before, for messages
+
+    Raises:
+        UserError: naming the row that holds half of a pair of surrogates, which JSON can spell.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        return values
+    try:
+        return pa.array(values, pa.string())
+    except UnicodeEncodeError as error:
+        row = next(n for n, value in enumerate(values, start + 1) if not _is_encodable(value))
+        half = ascii(error.object[error.start])
+        raise UserError(f"{path}, row {row}, holds {half}, no whole character: mend it.") from error
 
 
 def text_of(value: Any) -> str:
@@ -129,37 +168,78 @@ def text_of(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _read_json_lines(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
-    start = 0
+def plain_text_of(value: Any, place: str, column: Column) -> str:
+    """Return a JSON value as a text.
+
+    Raises:
+        UserError: if it is an object or a list.
+    """
+    if isinstance(value, dict | list):
+        what = "an object" if isinstance(value, dict) else "a list"
+        raise UserError(f"{place}, column {column!r} holds {what} of JSON: give a column of texts.")
+    return text_of(value)
+
+
+def _find_data_in_header(
+    reader: CsvReader, columns: Sequence[Column], positions: Sequence[int]
+) -> dict[Column, tuple[int, str]]:
+    """Return position and name of columns by number: a forgotten ``header=false`` is likely."""
+    if not reader.format.header:
+        return {}
+    named = {c: (p, reader.names[p]) for c, p in zip(columns, positions, strict=True)}
+    return {c: (p, n) for c, (p, n) in named.items() if isinstance(c, int) and n != str(c)}
+
+
+def _read_json(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:
+    """Yield columns of JSON Lines or a JSON array.
+
+    A number is that of a name among those of all objects, for any object may lack some.
+    """
+    if any(isinstance(column, int) for column in columns):
+        names = read_names(path, encoding)
+        wanted = [names[position] for position in find_positions(columns, names, path)]
+    else:
+        wanted = [str(column) for column in columns]
+    missing, there, start = set(wanted), {}, 0
     for records in json_blocks(path, encoding):
-        rows = [_values_of(record, columns, place) for place, record in records]
-        yield _block(list(zip(*rows, strict=True)), columns, start)
+        for _, record in records:
+            if missing:
+                missing -= record.keys()
+                there |= dict.fromkeys(record)
+        rows = [_values_of(record, wanted, place) for place, record in records]
+        yield _block(list(zip(*rows, strict=True)), columns, start, path)
         start += len(rows)
+    if missing and start:
+        name = next(name for name in wanted if name in missing)
+        position_of(name, list(there), path)  # raises, naming those that there are
 
 
-def _values_of(record: dict[str, Any], columns: Sequence[Column], place: str) -> list[str]:
+def _values_of(record: dict[str, Any], names: Sequence[str], place: str) -> list[str]:
     """Columns of a JSON object as strings; what is absent or null is empty.
 
     Raises:
         UserError: if it has none of them.
     """
-    names = list(record)
-    values = [record.get(names[c] if isinstance(c, int) and c < len(names) else c) for c in columns]
-    if all(value is None for value in values):
-        there = ", ".join(repr(name) for name in names)
-        raise UserError(f"{place} has no {columns[0]!r}: its columns are {there[:500]}.")
-    return [text_of(value) for value in values]
+    if not any(name in record for name in names):
+        there = ", ".join(repr(name) for name in record)
+        raise UserError(f"{place} has no {names[0]!r}: its columns are {there[:500]}.")
+    return [plain_text_of(record.get(name), place, name) for name in names]
 
 
 def _read_parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
     start = 0
     for table in parquet_blocks(path, columns):
-        yield _block([strings(column, path) for column in table.columns], columns, start)
+        texts = [strings(table.column(n), path, name) for n, name in enumerate(columns)]
+        yield _block(texts, columns, start, path)
         start += len(table)
 
 
-def _block(values: Sequence[Any], columns: Sequence[Column], start: int) -> pa.Table:
+def _block(values: Sequence[Any], columns: Sequence[Column], start: int, path: Path) -> pa.Table:
     """Columns of texts, and the rows' numbers from `start`."""
     numbers = pa.array(range(start, start + len(values[0])), pa.int64())
-    texts = [string_array(column) for column in values]
+    texts = [string_array(column, path, start) for column in values]
     return pa.table([*texts, numbers], names=[*map(str, columns), "row"])
+
+
+def _is_encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)

@@ -27,14 +27,19 @@ HELP = """Use a trained model.
 options:
   run=       a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file;
              nothing else of the run is needed
-  input=     CSV, TSV, JSON Lines or Parquet, also as .gz, .bz2, .xz or .zip, of any size
+  input=     CSV, TSV, JSON (lines or an array) or Parquet, also as .gz, .bz2, .xz or .zip, of any
+             size
   output=    the same rows and columns, and label and probability_<class>; one of these formats,
              as its name ends; it is there whole or not at all
   text=      column of the text, or several: text=title,review; default: those that the model was
              trained on, else the column named text
   label=     column of the true class: prints every metric; with output=, scores.json and figures
              go into the folder <output>-scores
-  separator= of a CSV file; default: a comma, in .tsv files a tab
+  separator= of a CSV file: one character, or tab, comma, semicolon, pipe, space; default: a comma,
+             in .tsv files a tab
+  quoting=   none: quotes of a CSV file are a part of the texts; minimal: they enclose columns;
+             default: minimal, but in tab-separated files only where a CSV writer wrote them all
+  escapechar=  of a CSV file, as in escapechar=backslash: it stands before a quote in a text
   encoding=  of a text file; default: utf-8
   header=    false: a CSV file's first row is one like the others, and columns are named by their
              numbers: text=0; the output has a header
@@ -46,7 +51,8 @@ options:
   --         what follows are texts, also where they look like options
 
 An empty text counts as one unknown word. A column "label" of the input stays: the new one is
-"predicted_label" then. The threshold is the run's.
+"predicted_label" then. An empty line is a row of a CSV file with one column, and none of others. Of
+two columns x the second is x.1 in JSON Lines and Parquet. The threshold is the run's.
 
 examples:
   python predict.py run=outputs/imdb-grid "a wonderful little film"
@@ -70,13 +76,15 @@ class Command:
     separator: str | None = None
     encoding: str = "utf-8"
     header: bool = True
+    quoting: str = "auto"
+    escapechar: str | None = None
     export: str | None = None
     explain: bool = False
 
 
 WORDS = [field.name for field in fields(Command) if field.name != "texts"]
 ALONE = ("run", "export")
-OF_FILES = ("output", "text", "label", "separator", "encoding", "header")
+OF_FILES = ("output", "text", "label", "separator", "encoding", "header", "quoting", "escapechar")
 
 
 def parsed(arguments: Sequence[str]) -> Command:

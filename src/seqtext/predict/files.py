@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 from torch import Tensor
 
-from seqtext.data.archives import OPENERS
+from seqtext.data.archives import compression_of
+from seqtext.data.formats import find_positions
 from seqtext.display import count_noun, print_line
 from seqtext.options import UserError
 from seqtext.predict.command import Command
@@ -59,7 +60,14 @@ def source_of(command: Command) -> Input:
         UserError: if it is not there, or its format is not known.
     """
     path = Path(command.input).expanduser()
-    return Input(path, command.separator, command.encoding, command.header)
+    return Input(
+        path,
+        command.separator,
+        command.encoding,
+        command.header,
+        command.quoting,
+        command.escapechar,
+    )
 
 
 def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -> list[str]:
@@ -74,8 +82,13 @@ def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -
     """
     names = source.names
     if wanted:
-        several = wanted.removeprefix("[").removesuffix("]").split(",")
-        return [wanted] if wanted in names else [name.strip() for name in several]
+        if wanted in names:
+            return [wanted]
+        listed = wanted.removeprefix("[").removesuffix("]").split(",")
+        several = [name.strip() for name in listed]
+        if names:  # none of an empty file
+            find_positions(several, names, source.path)  # refuses those that are not there
+        return several
     for columns in (list(trained_on), ["text"]):
         if set(columns) <= set(names) or not names:
             return columns
@@ -88,7 +101,7 @@ def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -
 
 def scores_folder(target: Path) -> Path:
     """Beside an output file."""
-    inner = target.with_suffix("") if target.suffix in (*OPENERS, ".zip") else target
+    inner = target.with_suffix("") if compression_of(target) else target
     return inner.with_name(f"{inner.stem}-scores")
 
 

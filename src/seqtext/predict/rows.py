@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,21 +14,20 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from seqtext.data.archives import OPENERS
+from seqtext.data.archives import OPENERS, compression_of
+from seqtext.data.csv_format import build_csv_format
+from seqtext.data.csv_reader import CsvReader
 from seqtext.data.formats import (
     JSON_LINES,
     PARQUET,
     SEPARATORS,
-    csv_blocks,
-    csv_names,
-    json_blocks,
     kind_of,
-    known_encoding,
     parquet_blocks,
     position_of,
     strings,
 )
-from seqtext.data.tables import string_array, text_of
+from seqtext.data.json_reader import json_blocks, read_names
+from seqtext.data.tables import plain_text_of, string_array, text_of
 from seqtext.files import replace_file
 from seqtext.options import UserError
 
@@ -37,13 +37,14 @@ Columns = Mapping[str, pa.Array]
 
 
 class Input:
-    """A file of rows: CSV, TSV, JSON Lines or Parquet, also compressed.
+    """A file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
 
     Args:
         path: what its name ends in says the format
-        separator: of a CSV file; None: a comma, in .tsv files a tab
+        separator: of a CSV file, as a person types it; None: a comma, in .tsv files a tab
         encoding: of a text file
         header: the first row of a CSV file holds the columns' names; else "0", "1", … are
+        quoting: see `CsvFormat`, as for `escapechar`
 
     Raises:
         UserError: if it is not there, or its format is not known.
@@ -55,23 +56,27 @@ class Input:
         separator: str | None = None,
         encoding: str = "utf-8",
         header: bool = True,
+        quoting: str = "auto",
+        escapechar: str | None = None,
     ):
         if not path.is_file():
             what = "is a folder: name the file" if path.is_dir() else "is not there"
             raise UserError(f"input={path} {what}.")
         self.path, self.kind = path, kind_of(path, separator)
-        self.separator = separator or SEPARATORS.get(self.kind, ",")
-        self.encoding, self.header = known_encoding(encoding), header
+        default = SEPARATORS.get(self.kind, ",")
+        self.format = build_csv_format(
+            default, separator, header, encoding, quoting, escapechar, prefix=""
+        )
+        self._csv = CsvReader(path, self.format)
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the columns; of JSON Lines those of the first object."""
+        """Of the columns; of JSON those of all objects, for any object may lack some."""
         if self.kind in JSON_LINES:
-            return list(next(json_blocks(self.path, self.encoding), [("", {})])[0][1])
+            return read_names(self.path, self.format.encoding)
         if self.kind in PARQUET:
             return next(parquet_blocks(self.path)).column_names
-        names = csv_names(self.path, self.header, self.separator, self.encoding)
-        return [str(name) for name in names]
+        return [str(name) for name in self._csv.names]
 
     def blocks(self) -> Iterator[Block]:
         """All rows, some thousands at a time; at least one block, maybe of no rows.
@@ -84,12 +89,14 @@ class Input:
         elif self.kind in PARQUET:
             yield from parquet_blocks(self.path)
         else:
-            for block in csv_blocks(self.path, self.header, self.separator, self.encoding):
-                columns = [string_array(block[number]) for number in range(len(self.names))]
+            start = 0
+            for block in self._csv.blocks():
+                columns = [string_array(column, self.path, start) for column in block]
                 yield pa.table(columns, names=self.names)
+                start += len(block[0])
 
     def _records(self) -> Iterator[Records]:
-        blocks = json_blocks(self.path, self.encoding)
+        blocks = json_blocks(self.path, self.format.encoding)
         yield next(blocks, [])
         yield from blocks
 
@@ -101,17 +108,22 @@ class Input:
         """
         if isinstance(block, pa.Table):
             found = block.column(position_of(column, block.column_names, self.path))
-            return strings(found, self.path).combine_chunks()
-        for place, record in block:
-            if column not in record:
-                there = ", ".join(map(repr, record))[:500]
-                raise UserError(f"{place} has no {column!r}: its columns are {there}.")
-        return pa.array([text_of(record[column]) for _, record in block], pa.string())
+            return strings(found, self.path, column).combine_chunks()
+        _check_any(block, [column])
+        return self._values(block, column)
 
     def texts(self, block: Block, columns: Sequence[str]) -> pa.Array:
-        """Columns of a block, joined by spaces."""
-        parts = [self.strings(block, column) for column in columns]
+        """Columns of a block, joined by spaces; a JSON object may lack some of them, not all."""
+        if isinstance(block, pa.Table):
+            parts = [self.strings(block, column) for column in columns]
+        else:
+            _check_any(block, columns)
+            parts = [self._values(block, column) for column in columns]
         return pc.binary_join_element_wise(*parts, " ") if parts[1:] else parts[0]
+
+    def _values(self, records: Records, column: str) -> pa.Array:
+        values = [plain_text_of(r.get(column), place, column) for place, r in records]
+        return string_array(values, self.path)
 
 
 class Output:
@@ -134,15 +146,14 @@ class Output:
             UserError: if they do not fit the file.
         """
         _check_names(block, further)
-        if self.kind in JSON_LINES:
-            return self._write_lines(block, further)
-        table = block if isinstance(block, pa.Table) else self._table_of(block)
-        for name, column in further.items():
-            table = table.append_column(name, column)
         try:
-            self._writer = self._writer or self._new_writer(table.schema)
-            self._writer.write_table(table)
-        except pa.ArrowException as error:
+            if self.kind in JSON_LINES:
+                self._write_lines(block, further)
+            else:
+                self._write_table(block, further)
+        except (UnicodeEncodeError, UserError):  # about the input
+            raise
+        except (pa.ArrowException, ValueError, OverflowError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"output={self.path} cannot hold these columns: {reason}.") from error
 
@@ -157,7 +168,17 @@ class Output:
         options = pa.csv.WriteOptions(delimiter=SEPARATORS[self.kind])
         return pa.csv.CSVWriter(self.stream, schema, write_options=options)
 
+    def _write_table(self, block: Block, further: Columns) -> None:
+        table = block if isinstance(block, pa.Table) else self._table_of(block)
+        if self.kind in PARQUET:
+            table = _rename_repeated(table)
+        for name, column in further.items():
+            table = table.append_column(name, column)
+        self._writer = self._writer or self._new_writer(table.schema)
+        self._writer.write_table(table)
+
     def _write_lines(self, block: Block, further: Columns) -> None:
+        block = _rename_repeated(block) if isinstance(block, pa.Table) else block
         records = block.to_pylist() if isinstance(block, pa.Table) else [r for _, r in block]
         added = pa.table(dict(further)).to_pylist()
         for record, more in zip(records, added, strict=True):
@@ -177,6 +198,28 @@ class Output:
         return pa.table([pa.array(c, pa.string()) for c in columns], names=self._names)
 
 
+def _check_any(records: Records, columns: Sequence[str]) -> None:
+    """Refuse an object that has none of these columns."""
+    for place, record in records:
+        if not any(column in record for column in columns):
+            there = ", ".join(map(repr, record))[:500]
+            raise UserError(f"{place} has no {columns[0]!r}: its columns are {there}.")
+
+
+def _rename_repeated(table: pa.Table) -> pa.Table:
+    """Name a second column ``x`` ``x.1``, as pandas does: a format may hold one of each name."""
+    names = list(table.column_names)
+    if len(set(names)) == len(names):
+        return table
+    for place, name in enumerate(names):
+        numbers = count(1)
+        while names[place] in names[:place] or (
+            names[place] != name and names[place] in table.column_names
+        ):
+            names[place] = f"{name}.{next(numbers)}"
+    return table.rename_columns(names)
+
+
 def _check_names(block: Block, further: Columns) -> None:
     names = block.column_names if isinstance(block, pa.Table) else [n for _, r in block for n in r]
     if taken := sorted(set(names) & set(further)):
@@ -189,7 +232,7 @@ def output_kind(path: Path) -> str:
     Raises:
         UserError: if it is none that can be written.
     """
-    inner = path.stem if path.suffix in (*OPENERS, ".zip") else path.name
+    inner = path.stem if compression_of(path) else path.name
     suffix, known = Path(inner).suffix.lower(), (*SEPARATORS, *JSON_LINES, *PARQUET)
     if suffix not in known:
         raise UserError(
@@ -211,12 +254,12 @@ def writing(path: Path) -> Iterator[Output]:
 
 @contextmanager
 def _stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix == ".zip":
+    if compression_of(path) == ".zip":
         with (
             zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open(path.stem, "w", force_zip64=True) as file,
         ):
             yield file
     else:
-        with OPENERS.get(path.suffix, open)(aside, "wb") as file:
+        with OPENERS.get(compression_of(path), open)(aside, "wb") as file:
             yield file

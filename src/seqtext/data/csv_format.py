@@ -1,0 +1,115 @@
+"""How a CSV file is written: separator, quoting and escape character, as a person types them."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from seqtext.data.encodings import normalize_encoding
+from seqtext.options import UserError
+
+Quoting = Literal["auto", "minimal", "none"]
+SEPARATOR_NAMES = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+ESCAPED = {r"\t": "\t", r"\|": "|", r"\;": ";", r"\,": ",", r"\ ": " ", r"\\t": "\t"}
+POSSIBLE_SEPARATORS = "it must be one character, or tab, comma, semicolon, pipe or space"
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How the rows of a CSV file are written.
+
+    Args:
+        separator: one character
+        header: the first row holds the names of the columns
+        encoding: of its text
+        quoting: what quotes mean: "minimal": a field that begins with one ends with one, and a
+            quote within is doubled; "none": they are characters like others; "auto": "minimal", but
+            of a tab-separated file "none" unless all of its quotes are those of a CSV writer
+        escapechar: the character that takes the meaning of the next one away; None: there is none
+        prefix: of the options in messages; None: there are none
+    """
+
+    separator: str = ","
+    header: bool = True
+    encoding: str = "utf-8"
+    quoting: Quoting = "auto"
+    escapechar: str | None = None
+    prefix: str | None = "dataset."
+
+    def option(self, name: str, value: object) -> str:
+        """Return an option as it is typed, ``dataset.quoting=none``."""
+        return f"{self.prefix}{name}={value}"
+
+
+def build_csv_format(
+    default_separator: str,
+    separator: str | None = None,
+    header: bool = True,
+    encoding: str = "utf-8",
+    quoting: str = "auto",
+    escapechar: str | None = None,
+    prefix: str = "dataset.",
+) -> CsvFormat:
+    """Build the format from options as they are typed.
+
+    Raises:
+        UserError: naming the option that cannot be.
+    """
+    if quoting not in get_args(Quoting):
+        known = ", ".join(get_args(Quoting))
+        raise UserError(f"{prefix}quoting={quoting} is not possible: it must be one of {known}.")
+    separator = normalize_separator(separator, f"{prefix}separator") or default_separator
+    escapechar = normalize_escapechar(escapechar, f"{prefix}escapechar")
+    if escapechar == separator:
+        raise UserError(f"{prefix}escapechar and {prefix}separator are the same: change one.")
+    encoding = normalize_encoding(encoding, f"{prefix}encoding")
+    return CsvFormat(separator, header, encoding, quoting, escapechar, prefix)
+
+
+def normalize_separator(typed: str | None, option: str = "dataset.separator") -> str | None:
+    r"""Return the character that is meant: ``\t`` and ``tab`` are a tab; None stays None.
+
+    Raises:
+        UserError: if it is none that can stand between columns, with the right spelling.
+    """
+    if typed is None:
+        return None
+    separator = _without_quotes(typed)
+    separator = ESCAPED.get(separator, SEPARATOR_NAMES.get(separator.strip().lower(), separator))
+    if len(separator) == 1 and separator not in '"\n\r\0\\' and not separator.isalnum():
+        return separator
+    if re.fullmatch(r"\\s[+*]?|\[?(\\t|\\s| )\]?[+*]", separator):
+        hint = "an expression for any space is none: write space or tab"
+    elif separator == "t":
+        hint = "for a tab, write tab"
+    else:
+        hint = POSSIBLE_SEPARATORS
+    shown = typed if typed.isprintable() else ascii(typed)[1:-1]
+    raise UserError(f"{option}={shown} is not possible: {hint}.")
+
+
+def normalize_escapechar(typed: str | None, option: str = "dataset.escapechar") -> str | None:
+    r"""Return the character that is meant: ``\\`` and ``backslash`` are one backslash.
+
+    Raises:
+        UserError: if it is none that can stand before another.
+    """
+    if typed is None:
+        return None
+    character = _without_quotes(typed)
+    character = "\\" if character.lower() in (r"\\", "backslash") else character
+    is_sign = len(character) == 1 and character.isprintable() and not character.isalnum()
+    if is_sign and character not in '" ':
+        return character
+    shown = typed if typed.isprintable() else ascii(typed)[1:-1]
+    raise UserError(
+        f"{option}={shown} is not possible: it must be one character that is no letter, digit, "
+        f"space or quote, or backslash."
+    )
+
+
+def _without_quotes(typed: str) -> str:
+    """Drop the quotes that a shell did not take away."""
+    for quote in "'\"":
+        if len(typed) > 2 and typed.startswith(quote) and typed.endswith(quote):
+            return typed[1:-1]
+    return typed

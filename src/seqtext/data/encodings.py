@@ -1,0 +1,113 @@
+"""Text files in any encoding, with or without a byte order mark."""
+
+import codecs
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from seqtext.data.archives import open_file
+from seqtext.options import UserError
+
+BYTE_ORDER_MARK = "\ufeff"
+MARKED = {  # how a file begins; the longer marks first: one begins with the other
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+UNMARKED = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}  # what a file without a mark is in
+NO_FILE_ENCODINGS = ("idna", "punycode", "undefined")  # text encodings to Python, of names or none
+CHUNK = 1 << 18  # bytes decoded at once
+
+
+def normalize_encoding(encoding: str, option: str = "dataset.encoding") -> str:
+    """Return the usual name of an encoding.
+
+    Raises:
+        UserError: if there is no such encoding of text.
+    """
+    try:
+        found = codecs.lookup(encoding)
+    except (LookupError, ValueError):  # ValueError: a name that holds a null character
+        found = None
+    is_text = found is not None and getattr(found, "_is_text_encoding", True)
+    if not is_text or found.name in NO_FILE_ENCODINGS:
+        what = "is no encoding of text" if found else "there is no such encoding"
+        shown = encoding if encoding.isprintable() else ascii(encoding)
+        raise UserError(f"{option}={shown}: {what}; try utf-8 or cp1252.")
+    return found.name
+
+
+@contextmanager
+def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
+    """Open a text file, also a compressed one; line ends are kept, a byte order mark is not.
+
+    A file that begins with the mark of UTF-16 or UTF-32 is read as such where UTF-8 was expected.
+
+    Raises:
+        UserError: if it is damaged, or not in this encoding, there or while it is read.
+    """
+    try:
+        with open_file(path) as stream:
+            text = io.TextIOWrapper(stream, _detect_encoding(stream, encoding), newline="")
+            text._CHUNK_SIZE = CHUNK  # lines of compressed files come a third faster
+            yield text
+    except UnicodeDecodeError as error:
+        raise not_decodable(path, encoding) from error
+    except UnicodeEncodeError:  # not about this file's bytes
+        raise
+    except UnicodeError as error:
+        raise not_decodable(path, encoding) from error
+
+
+def read_lines_of_text(stream: io.TextIOWrapper) -> Iterator[str]:
+    """Yield the lines with their ends, the first one without a byte order mark."""
+    first = True
+    for line in stream:
+        yield line.removeprefix(BYTE_ORDER_MARK) if first else line
+        first = False
+
+
+def not_decodable(path: Path, encoding: str) -> UserError:
+    """Build the error for a file that is no text of this encoding, naming the line."""
+    with open_file(path) as stream:
+        used = _detect_encoding(stream, encoding)
+        number = _line_not_decodable(stream, used)
+    place = f", line {number}," if number else ""
+    return UserError(
+        f"{path}{place} is not {encoding} text: save it as UTF-8, or name its encoding."
+    )
+
+
+def _line_not_decodable(stream: IO[bytes], encoding: str) -> int | None:
+    """Count the lines up to the first bytes that cannot be decoded."""
+    decoder, lines, last = codecs.getincrementaldecoder(encoding)(), 1, ""
+    while True:
+        content = stream.read(CHUNK)
+        try:
+            text = decoder.decode(content, final=not content)
+        except UnicodeDecodeError as error:
+            text = error.object[: error.start].decode(encoding, "ignore")
+            return lines + _count_line_ends(text, last)
+        except UnicodeError:
+            return lines
+        if not content:
+            return None
+        lines += _count_line_ends(text, last)
+        last = text[-1:] or last
+
+
+def _count_line_ends(text: str, before: str) -> int:
+    pairs = text.count("\r\n") + (before == "\r" and text.startswith("\n"))
+    return text.count("\n") + text.count("\r") - pairs
+
+
+def _detect_encoding(stream: IO[bytes], encoding: str) -> str:
+    """Return the encoding to decode with; nothing of the stream is consumed."""
+    start = stream.peek(4)[:4]
+    marked = next((name for mark, name in MARKED.items() if start.startswith(mark)), None)
+    if encoding in UNMARKED and marked is None:
+        return UNMARKED[encoding]
+    return marked if marked and encoding == "utf-8" else encoding

@@ -1,0 +1,157 @@
+"""JSON Lines, an object a line, and JSON arrays of objects."""
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from seqtext.data import formats
+from seqtext.data.encodings import BYTE_ORDER_MARK, open_text, read_lines_of_text
+from seqtext.options import UserError
+
+Record = tuple[str, dict[str, Any]]  # an object, with its place in the file in words
+CHARACTERS = 1 << 16  # of an array, read at once
+SPACE = " \t\r\n"
+
+
+def json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
+    """Yield the objects of a JSON Lines file, or of a JSON array, in blocks.
+
+    Raises:
+        UserError: if the file is damaged or not in the encoding; naming the line, or the row of an
+            array, that is no JSON object.
+    """
+    with open_text(path, encoding) as stream:
+        start = stream.read(CHARACTERS).removeprefix(BYTE_ORDER_MARK)
+        if is_array(start):
+            further = iter(lambda: stream.read(CHARACTERS), "")
+            yield from _in_blocks(read_array(chain([start], further), path))
+            return
+    with open_text(path, encoding) as stream:
+        yield from _in_blocks(read_objects(read_lines_of_text(stream), path))
+
+
+def read_names(path: Path, encoding: str) -> list[str]:
+    """Return the names of all objects of a file, in the order in which the objects have them."""
+    names: list[str] = []
+    known: set[str] = set()
+    for block in json_blocks(path, encoding):
+        for _, record in block:
+            if not record.keys() <= known:
+                merge_names(names, known, list(record))
+    return names
+
+
+def merge_names(names: list[str], known: set[str], further: list[str]) -> None:
+    """Add names to a list, and to the set of them, each before the name that follows it."""
+    for name, later in zip(reversed(further), [None, *reversed(further)], strict=False):
+        if name not in known:  # `later` is: it has just been added, or was there
+            names.insert(len(names) if later is None else names.index(later), name)
+            known.add(name)
+
+
+def is_array(start: str) -> bool:
+    """Return whether a file that starts so is an array of objects."""
+    start = start.strip(SPACE)
+    return start.startswith("[") and start[1:].lstrip(SPACE)[:1] in ("", "{", "]")
+
+
+def read_objects(lines: Iterable[str], path: Path) -> Iterator[Record]:
+    """Yield the objects of JSON Lines; empty lines are passed over."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            place = f"{path}, line {number}"
+            yield place, _parse_object(line, place)
+
+
+def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
+    """Yield the objects of a JSON array that comes in parts; few of them are held at a time."""
+    text = _Text(parts)
+    text.skip("[")
+    number = 0
+    while text.next_character() != "]":
+        number += 1
+        place = f"{path}, row {number}"
+        if text.next_character() != "{":
+            shown = ascii(text.rest[text.position :][:50])
+            raise UserError(f"{place}: {shown} is no JSON object with columns: mend it.")
+        yield place, text.read_object(place)
+        if text.next_character() not in (",", "]"):
+            raise UserError(f"{place}: no comma and no ] follows: is the file cut off?")
+        if text.next_character() == ",":
+            text.skip(",")
+            if text.next_character() == "]":
+                raise UserError(f"{place}: a comma follows, and no object: drop it.")
+    text.skip("]")
+    if text.next_character():
+        raise UserError(f"{path}: more follows the end of the array: give one array.")
+
+
+class _Text:
+    """A text that comes in parts, from which one object after the other is taken."""
+
+    def __init__(self, parts: Iterable[str]):
+        self.parts, self.rest, self.position = iter(parts), "", 0
+
+    def next_character(self) -> str:
+        """Return the next one that is no space; an empty one at the end."""
+        while True:
+            while self.position < len(self.rest) and self.rest[self.position] in SPACE:
+                self.position += 1
+            if self.position < len(self.rest):
+                return self.rest[self.position]
+            if not self._read(1):
+                return ""
+
+    def skip(self, character: str) -> None:
+        """Pass over the next character, which is this one."""
+        assert self.next_character() == character
+        self.position += 1
+
+    def read_object(self, place: str) -> dict[str, Any]:
+        """Take the object that begins here."""
+        count = 1
+        while True:
+            try:
+                value, self.position = json.JSONDecoder().raw_decode(self.rest, self.position)
+                return value
+            except json.JSONDecodeError as error:
+                if not self._read(count):
+                    raise _no_object(place, error.msg) from error
+                count *= 2  # parts: what is malformed is not tried again for each
+            except (ValueError, RecursionError) as error:
+                raise _no_object(place, error) from error
+
+    def _read(self, count: int) -> bool:
+        """Read further parts; False at the end."""
+        further = list(islice(self.parts, count))
+        self.rest = "".join([self.rest[self.position :], *further])
+        self.position = 0
+        return bool(further)
+
+
+def _in_blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+    while block := list(islice(records, formats.BLOCK)):
+        yield block
+
+
+def _parse_object(line: str, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(
+            f"{place}: no JSON object ({_reason(error)}): JSON Lines has one a line, and a JSON "
+            f"array holds objects: [{{…}}, {{…}}]."
+        ) from error
+    if not isinstance(record, dict):
+        raise UserError(f"{place}: {str(record)[:50]} is no JSON object with columns.")
+    return record
+
+
+def _no_object(place: str, error: Exception | str) -> UserError:
+    return UserError(f"{place}: no JSON object ({_reason(error)}): mend it.")
+
+
+def _reason(error: Exception | str) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

@@ -1,0 +1,76 @@
+"""Whether the quotes of a tab-separated file are those of a CSV writer, or of its texts."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+QUOTED = re.compile(r'"(?:[^"]|"")*"')
+Quotes = Literal["around fields", "in texts", "none at the start of a field"]
+
+
+def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None = None) -> Quotes:
+    """Find out what the quotes of a file mean.
+
+    A CSV writer puts quotes around each field that holds a quote, which it doubles, a separator or
+    a line end; or around all fields, or all those of some columns. Quotes in any other place are
+    a part of the texts; so are those of a field that would run over lines which are rows already.
+
+    Args:
+        lines: of the file, with their ends
+        separator: of the fields
+        escapechar: of the file; the quote after one is no other than a doubled one
+    """
+    latest = _Latest(lines)
+    reader = csv.reader(latest, delimiter=separator, escapechar=escapechar, strict=True)
+    is_opening, is_stray = False, False
+    width = 0
+    plain: set[int] = set()  # columns where a field is in quotes and need not be
+    bare: set[int] = set()  # columns where a field is not
+    try:
+        for row in reader:
+            record, latest.lines = latest.lines, []
+            if not row:
+                continue
+            is_header, width = not width, width or len(row)
+            if len(record) > 1:
+                is_opening = True
+                is_stray |= width > 1 and all(line.count(separator) == width - 1 for line in record)
+                continue
+            line = record[0].rstrip("\r\n")
+            if '"' in line and escapechar:
+                line = re.sub(re.escape(escapechar) + "(.)", _double_quote, line)
+            fields = line.split(separator)
+            if len(fields) != len(row):  # a separator within quotes
+                is_opening = True
+                is_stray |= len(fields) == width
+                continue
+            if '"' in line:
+                quoted = {column for column, field in enumerate(fields) if '"' in field}
+                is_opening |= any(fields[column].startswith('"') for column in quoted)
+                is_stray |= not all(QUOTED.fullmatch(fields[column]) for column in quoted)
+                if not is_header:  # its names may be in quotes, or not, by themselves
+                    plain |= {c for c in quoted if fields[c].strip('"') and '""' not in fields[c]}
+            if not is_header:
+                bare |= {c for c, field in enumerate(fields) if field and field[0] != '"'}
+    except csv.Error:
+        return "in texts"
+    if not is_opening:
+        return "none at the start of a field"
+    return "in texts" if is_stray or plain & bare else "around fields"
+
+
+class _Latest:
+    """Lines that are remembered until somebody forgets them."""
+
+    def __init__(self, source: Iterable[str]):
+        self.source, self.lines = source, []
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.source:
+            self.lines.append(line)
+            yield line
+
+
+def _double_quote(escaped: re.Match) -> str:
+    return '""' if escaped[1] == '"' else "xx"

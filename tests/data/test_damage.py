@@ -1,0 +1,49 @@
+"""Whatever a file holds, it is read, or refused in one sentence."""
+
+import random
+
+import pytest
+
+from seqtext.cli import sentence
+from seqtext.data.tables import read_table
+from seqtext.options import UserError
+from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
+
+
+def check_refusal(error: Exception) -> None:
+    """A sentence that says something and fits a line."""
+    told = sentence(error)
+    assert told.endswith((".", "?")), told
+    assert "\n" not in told, told
+    assert len(told) > 20, told
+    assert not told.startswith("None"), told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_tables(tmp_path, seed):
+    chance = random.Random(seed)
+    read = 0
+    for name, content in generate_files(400, seed):
+        path = tmp_path / name
+        path.write_bytes(content)
+        options = {
+            "columns": chance.choice([["text", "label"]] * 3 + [chance.sample(COLUMNS, 2)]),
+            "header": chance.random() < 0.9,
+            "separator": chance.choice(SEPARATORS) if chance.random() < 0.15 else None,
+            "encoding": chance.choice(ENCODINGS) if chance.random() < 0.15 else "utf-8",
+            "quoting": chance.choice(["auto"] * 6 + ["minimal", "none"]),
+            "escapechar": chance.choice([None] * 6 + ["\\", "backslash", "ab"]),
+        }
+        warnings = []
+        try:
+            blocks = list(read_table(path, **options, warn=warnings.append))
+        except (UserError, OSError) as error:
+            check_refusal(error)
+        else:
+            read += 1
+            assert all(block.num_columns == 3 for block in blocks)
+            for block in blocks:
+                block.validate(full=True)
+        assert all(warning.endswith(".") for warning in warnings)
+    assert read > 30

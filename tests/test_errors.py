@@ -66,6 +66,23 @@ def told(result: tuple[int, str, str]) -> str:
         ("model._target_=os.system", ["model._target_=os.system", "not allowed"]),
         ("model.units=[1", ["model.units=[1"]),
         ("resume=no/such/run", ["no/such/run", "no run"]),
+        ("model.lr=1", ["no option model.lr", "did you mean optimizer.lr?"]),
+        ("+model.lr=1", ["no option model.lr", "did you mean optimizer.lr?"]),
+        ("units=3", ["no option units", "did you mean model.units?"]),
+        ("path=a.csv", ["dataset.path or embedding.path"]),
+        ("imdb", ["'imdb' is no option", "dataset=imdb"]),
+        ("model=gruu", ["did you mean gru?", "Known are attention, bag, cnn"]),
+        ("model=null", ["model=null", "attention, bag, cnn"]),
+        ("model=[gru,lstm]", ["model=[gru,lstm]", "attention, bag, cnn"]),
+        ("hydra/launcher=null", ["hydra/launcher=null", "joblib"]),
+        ("hydra/launcher=nope", ["basic", "joblib", "submitit_slurm"]),
+        ("experiment=imdb", ["no experiment=imdb", "imdb/grid", "spam/tuning/dropout_3"]),
+        ("experiment=spam/nope", ["no experiment=spam/nope", "imdb/grid"]),
+        ("model.units=8,16", ["model.units=8,16 has commas", "-m", "[8,16]"]),
+        ("model.units={a:б}", ["quote it for Hydra too: \"model.units='{a:б}'\""]),
+        ("~nope", ["no option nope"]),
+        ("name=..", ["name=.."]),
+        ("seed=5000000000", ["at most 4294967295"]),
     ],
 )
 def test_wrong_option(train, small, override, words):
@@ -77,6 +94,14 @@ def test_wrong_option(train, small, override, words):
 def test_nothing_is_left_of_a_refused_run(train, small, tmp_path):
     told(train(*small, "model.units=-3"))
     assert not list((tmp_path / "outputs").iterdir())
+
+
+@pytest.mark.parametrize("options", [["resume=typo"], ["-m", "modle=gru,lstm"], ["monitor=val/x"]])
+def test_nothing_is_left_of_what_cannot_start(train, small, tmp_path, options):
+    told(train(*small, *options))
+    outputs = tmp_path / "outputs"
+    assert not (tmp_path / "typo").exists()
+    assert not outputs.exists() or not list(outputs.iterdir())
 
 
 def test_a_refused_run_may_be_mended_in_its_folder(train, small, tmp_path):

@@ -2,21 +2,26 @@
 
 import re
 
-import pytest
 import yaml
 from omegaconf import OmegaConf
 
 from tests.conftest import ROOT, settings_of
 
 PAGE = yaml.safe_load((ROOT / "conf" / "hydra" / "help" / "page.yaml").read_text())["template"]
-GROUPS = dict(re.findall(r"^  (\w+)= +([^(\n]+)", PAGE, re.MULTILINE))
 DEFAULTS = re.findall(r"^  ([\w.]+)=\S+ {2,}.*? \[([^,\]]+)\]", PAGE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("group", ["dataset", "model", "embedding", "optimizer", "trainer"])
-def test_every_choice_is_told(group):
-    told = GROUPS[group].replace(" ", "").split(",")
-    assert sorted(told) == sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
+def test_every_choice_is_told(train, tmp_path):
+    """Also one of your own, in a folder that --config-dir adds."""
+    (tmp_path / "mine" / "model").mkdir(parents=True)
+    (tmp_path / "mine" / "model" / "average.yaml").write_text("hidden: 3")
+    status, page, _ = train("--help", "--config-dir", "mine")
+    assert status == 0
+    for group in ("dataset", "model", "embedding", "optimizer", "trainer"):
+        told = re.search(rf"^ +{group}= +((?:[^\n]+,\n)*[^\n]+)\n", page, re.MULTILINE)[1]
+        names = {file.stem for file in (ROOT / "conf" / group).glob("*.yaml")}
+        names |= {"average"} if group == "model" else set()
+        assert re.findall(r"\w+", told) == sorted(names)
 
 
 def test_the_defaults_are_these():

@@ -1,5 +1,7 @@
 """A run of several processes trains and scores as one process does."""
 
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -11,7 +13,7 @@ from seqtext.build import trainer_of
 from seqtext.data.batches import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
 from seqtext.models.classifier import TextClassifier
 from seqtext.options import UserError
-from seqtext.processes import Place, others
+from seqtext.processes import Place, _failed, others
 from seqtext.results.folder import RunFolder
 from seqtext.results.metrics import loss_of
 from seqtext.run import run
@@ -113,7 +115,10 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
     settings["trainer"]["accelerator"] = "cpu"
     original = TextClassifier.training_step
 
+    handlers = []
+
     def dying(self, batch, batch_idx):
+        handlers.append(signal.getsignal(signal.SIGTERM))
         if self.global_step == 14:
             raise KeyboardInterrupt
         return original(self, batch, batch_idx)
@@ -122,6 +127,7 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
         patch.setattr(TextClassifier, "training_step", dying)
         with pytest.raises(KeyboardInterrupt):
             run(settings, folder)
+    assert {*handlers} == {signal.default_int_handler}  # Lightning's would wait for the others
     assert folder.finished() is None
     run(settings, folder, resume=True)
     assert_same(folder, alone)
@@ -130,10 +136,21 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
 def test_a_process_that_does_not_start_is_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with (
-        pytest.raises(RuntimeError, match="Process 2 of 2 ended with status 1"),
+        pytest.raises(UserError, match="Process 2 of 2 ended with status 1"),
         others(2, {}, "run"),
     ):
         pytest.fail("began without it")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(-9, "killed by SIGKILL (often for want of memory)"), (-63, "signal 63"), (3, "status 3")],
+)
+def test_how_a_process_ended(status, words):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    process.returncode = status
+    assert words in _failed([process])
 
 
 @pytest.mark.parametrize("devices", [0, [], [-1], "two", 1.5])

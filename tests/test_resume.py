@@ -35,7 +35,7 @@ class Killed(BaseException):
 def results(folder: RunFolder) -> dict:
     """All that must not depend on whether the run was broken."""
     metrics = folder.finished()
-    return {k: v for k, v in metrics.items() if k not in ("seconds", "settings")}
+    return {k: v for k, v in metrics.items() if k not in ("seconds", "settings", "provenance")}
 
 
 def assert_same(folder: RunFolder, unbroken: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,44 @@ def test_run_folder(finished):
     assert len(epochs) == 3
     for shown in ("validation", "test", "auroc", "parameters", "training", folder.path.name):
         assert shown in output.replace("\n", "")
+
+
+def test_what_is_told_of_a_run(finished):
+    """At the end, also in the log: scores, of one class with its name, and where everything is."""
+    folder, output = finished
+    log = (folder.path / "train.log").read_text()
+    ending = f"Everything is in {folder.path}\n"
+    assert log.endswith(ending)
+    assert output.endswith(ending)
+    for text in (log, output):
+        assert re.search(r"│ f1 \(positive\) +│ \d\.\d{4}", text)
+        assert re.search(r"│ macro_f1 +│", text)
+    metrics = folder.finished()
+    assert {"git_commit", "git_dirty", "versions", "hardware", "command"} == {
+        *metrics["provenance"]
+    }
+    assert "model.units=8" in metrics["provenance"]["command"]
+    assert metrics["class_names"] == ["negative", "positive"]
+
+
+def test_names_and_paths_as_they_are_typed(train, kaggle_dir, tmp_path):
+    """A name that is a number; relative paths that Hydra's grammar cannot read; another folder."""
+    (kaggle_dir / "IMDB Dataset.csv").rename(tmp_path / "отзывы (1).csv")
+    table = ("dataset=table", "dataset.path=отзывы (1).csv", "dataset.text=review")
+    table += ("dataset.label=sentiment", "model=tfidf", "cache=кэш")
+    status, _, error = train(*table, "name=2024", "hydra.job.chdir=true")
+    assert status == 0, error
+    assert (tmp_path / "outputs" / "2024" / "metrics.json").exists()
+    assert (tmp_path / "кэш" / "rows").is_dir()
+    assert Path.cwd() == tmp_path
+
+
+def test_a_profiler_shows_its_table(train, small):
+    status, output, error = train(*small, "trainer.max_epochs=1", "+trainer.profiler=simple")
+    assert status == 0, error
+    assert output.count("Profiler Report") == 1
+    assert "run_training_epoch" in output
+    assert "GPU available" not in output
 
 
 def test_it_learns(finished):

@@ -20,6 +20,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
+from seqtext.choices import nearest_options
 from seqtext.models.direct import DirectClassifier
 from seqtext.models.training import Clipping, OptimizerFactory
 from seqtext.options import (
@@ -218,7 +219,8 @@ def _check(
     known = [name for name in hints if name not in facts]
     for option in options:
         if option not in known:
-            raise unknown_option(option, known, group)
+            elsewhere = nearest_options(f"{group}.{option}" if group else option)
+            raise unknown_option(option, known, group, elsewhere)
     try:
         check(hints, options)
     except OptionError as error:

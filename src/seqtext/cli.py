@@ -6,18 +6,20 @@ import logging
 import os
 import re
 import secrets
+import signal
 import sys
+import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
+from seqtext.choices import list_choices
 from seqtext.display import PrintableFormatter, print_line, replace_unencodable
+from seqtext.errors import MISTAKES, sentence
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run
 
@@ -29,10 +31,8 @@ NOT_IN_NAMES = (
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
 UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|[\[,] *-")  # in values: what a name cannot show
 LONGEST_NAME = 120
+HELP_WIDTH, HELP_INDENT = 80, 16  # characters, of lists on the help page
 DESCRIBE = "describe=true"
-
-
-MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
 class Incomplete(Exception):
@@ -49,11 +49,18 @@ def told_simply(main: Callable[[], object]) -> None:
     HYDRA_FULL_ERROR=1 shows the traceback too.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    _open_closed_streams()
     replace_unencodable()
     logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
+    threading.excepthook = _report_thread_error
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
     try:
-        main()
+        try:
+            main()
+        finally:
+            sys.stdout.flush()  # where it fails later, Python has a traceback to show
     except BrokenPipeError:  # as after `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -68,6 +75,28 @@ def told_simply(main: Callable[[], object]) -> None:
         sys.exit(130)
 
 
+def _open_closed_streams() -> None:
+    """Let what a shell closed (``>&-``) be empty: otherwise the next file takes its number.
+
+    Standard input stays None: who reads it can say that it is closed.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _report_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, as Python does, but not of TensorBoard's on a full disk.
+
+    What it raised there is raised again where the run writes to it next.
+    """
+    is_tensorboard = type(error.thread).__module__.startswith("tensorboard")
+    if not (is_tensorboard and isinstance(error.exc_value, OSError)):
+        threading.__excepthook__(error)
+
+
 @contextmanager
 def importing() -> Iterator[None]:
     """Within, import what takes seconds; the first time without the garbage collector.
@@ -80,33 +109,28 @@ def importing() -> Iterator[None]:
         return
     gc.disable()
     try:
-        yield
+        with _dying_of_interrupts():
+            yield
     finally:
         gc.freeze()
         gc.enable()
 
 
-def sentence(error: BaseException) -> str:
-    """An error as one line."""
-    if isinstance(error, UserError):
-        return str(error)
-    if told := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
-        return told[1]
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, choice = (error.missing_cfg_file or "").rpartition("/")
-        return f"There is no {group}={choice}: known are {', '.join(error.options)}."
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename} cannot be used: {error.strerror}."
-    said = [str(error), str(error.__cause__ or "")]
-    if option := re.match(r"Could not override '([^']+)'", said[0]):
-        near = re.search(r"Did you mean(?: one of)?: '([^']+)'", said[1])
-        parent = option[1].rpartition(".")[0]
-        meant = ".".join(filter(None, [parent, near[1]])) if near else ""
-        hint = f"did you mean {meant}?" if near else "python train.py --cfg job shows all."
-        return f"There is no option {option[1]}: {hint}"
-    lines = [line.strip() for text in said for line in text.splitlines()]
-    noise = ("full_key", "object_type", "See ", "Set the environment")
-    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))
+@contextmanager
+def _dying_of_interrupts() -> Iterator[None]:
+    """Within, let Ctrl-C end the process at once, without a word.
+
+    Compiled modules that are interrupted while they are imported say other things than that.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _say(text: str, status: int) -> int:
@@ -117,7 +141,13 @@ def _say(text: str, status: int) -> int:
 def run_dir(
     resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
 ) -> str:
-    """The folder of a new run (its name is never given twice), or that of the run to go on with."""
+    """The folder of a new run (its name is never given twice), or that of the run to go on with.
+
+    Raises:
+        UserError: if there is no run to go on with, before a folder is made for it.
+    """
+    if resume and not RunFolder(resume).started:
+        raise UserError(f"resume={resume}: there is no run in this folder.")
     return resume or _named(name) or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
 
 
@@ -167,23 +197,34 @@ def part_of_name(override: str) -> str:
     if key == "best_of":
         value = Path(value).name
     key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/amazon/architecture its end
-    return f"{key}-{re.sub(r'[^A-Za-z0-9._-]+', '-', value.strip('[]'))}"
+    value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
+    return f"{key}-{value}"
 
 
 def _key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _named(name: str | None) -> str | None:
-    if name and not re.fullmatch(r"[\w.-]+", name):
-        raise UserError(f"name={name} is not possible: letters, digits and -._ make a folder.")
-    return name and f"{OUTPUTS}/{name}"
+def _named(name: object) -> str | None:
+    if name is None or name == "":
+        return None
+    text = str(name)  # of an experiment's file, or of a sweep, any value
+    if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
+        raise UserError(f"name={text} is not possible: letters, digits and -._ make a folder.")
+    return f"{OUTPUTS}/{text}"
+
+
+def choices_for_help(group: str) -> str:
+    """List a group's choices, as the help page shows them: also those that you add to conf/."""
+    lines = textwrap.wrap(", ".join(list_choices(group)), HELP_WIDTH)
+    return f"\n{' ' * HELP_INDENT}".join(lines)
 
 
 def _stamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
+OmegaConf.register_resolver("choices", choices_for_help, replace=True)
 OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("config_dir", config_dir, replace=True)

@@ -14,6 +14,7 @@ from seqtext.build import build, number_of, trainer_of
 from seqtext.data.batches import BatchLoader
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import PARTS, Part
+from seqtext.display import count_noun
 from seqtext.early_stopping import TieBreakingEarlyStopping
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
@@ -155,7 +156,7 @@ def hardware(trainer: L.Trainer) -> str:
     """What a training runs on, in words."""
     device, count = trainer.strategy.root_device, trainer.world_size
     shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
-    return f"{shared}, with {torch.get_num_threads()} CPU threads each"
+    return f"{shared}, with {count_noun(torch.get_num_threads(), 'CPU thread')} each"
 
 
 def predict(

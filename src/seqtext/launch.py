@@ -4,6 +4,7 @@ import gc
 import logging
 import time
 import warnings
+from contextlib import chdir
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,6 +30,11 @@ def launch(config: DictConfig) -> float | None:
     Raises:
         UserError: if it cannot be; in a single run as the cause of `Refused`.
     """
+    with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
+        return _launch(config)
+
+
+def _launch(config: DictConfig) -> float | None:
     quieten_lightning()
     hydra = HydraConfig.get()
     folder = RunFolder(config.resume or hydra.runtime.output_dir)
@@ -114,10 +120,21 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
     return settings_in(changed)
 
 
+def _is_of_training(record: logging.LogRecord) -> bool:
+    """Whether a profiler's table is that of training, and not of predictions after it."""
+    return not record.getMessage().startswith("PREDICT")
+
+
 def quieten_lightning() -> None:
     """Its messages for information say nothing about the run, and some advertise."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers.clear()  # of its own, where it was imported before there was a log
+        logger.propagate = True
+    profiler = logging.getLogger("lightning.pytorch.profilers.profiler")
+    profiler.setLevel(logging.INFO)  # +trainer.profiler= is there for its table
+    profiler.addFilter(_is_of_training)
     for message in (
         ".*LeafSpec.*deprecated",  # Lightning's own use of torch
         ".*log_every_n_steps",  # metrics are logged at the ends of epochs

@@ -5,7 +5,7 @@ import functools
 import inspect
 import json
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -38,7 +38,8 @@ class Range:
             "at most": self.high,
             "less than": self.below,
         }
-        return " and ".join(f"{word} {b:g}" for word, b in bounds.items() if b is not None)
+        said = {word: bound for word, bound in bounds.items() if bound is not None}
+        return " and ".join(f"{word} {_number(bound)}" for word, bound in said.items())
 
 
 Count = Annotated[int, Range(low=1)]
@@ -157,11 +158,20 @@ def described(hint: Any) -> str:
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
 
-def unknown_option(option: str, known: Mapping | list[str], group: str = "") -> UserError:
-    """The error for an option that does not exist, with the nearest one that does."""
+def unknown_option(
+    option: str, known: Mapping | list[str], group: str = "", elsewhere: Sequence[str] = ()
+) -> UserError:
+    """Build the error for an option that does not exist, with the nearest one that does.
+
+    Args:
+        known: options of the group
+        elsewhere: whole options of other groups, that may be meant where none of `known` is near
+    """
     prefix = f"{group}." if group else ""
-    near = difflib.get_close_matches(option, known, n=1)
-    hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(sorted(known))}."
+    near = [prefix + name for name in difflib.get_close_matches(option, known, n=1)] or elsewhere
+    hint = f"known are {', '.join(sorted(known))}."
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
     return UserError(f"There is no option {prefix}{option}: {hint}")
 
 
@@ -173,6 +183,10 @@ def _is(value: Any, kind: Any) -> bool:
     if kind is float:
         return isinstance(value, int | float)
     return isinstance(value, kind)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"
 
 
 def _shown(value: Any) -> str:

@@ -25,6 +25,8 @@ from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch import Tensor, distributed
 
+from seqtext.options import UserError
+
 HOST = "127.0.0.1"
 FOLLOW = """from seqtext.cli import importing
 with importing():
@@ -65,8 +67,12 @@ class Environment(LightningEnvironment):
 class StopOnTerminate(Callback):
     """SIGTERM stops like Ctrl-C; Lightning's own way would wait for the other processes."""
 
-    def on_fit_start(self, trainer, model) -> None:
+    def on_train_start(self, trainer, model) -> None:
         """Lightning has set its own handler by now, and takes this one away after training."""
+        self.on_predict_start(trainer, model)
+
+    def on_predict_start(self, trainer, model) -> None:
+        """As `on_train_start`."""
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -111,7 +117,7 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
         folder: of the run
 
     Raises:
-        RuntimeError: if one of them fails.
+        UserError: if one of them fails, which says on the terminal why, or is killed.
     """
     if count == 1:
         yield Place()
@@ -128,7 +134,7 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
             yield Place(0, count)
         except RuntimeError as error:  # as torch says that a connection is lost
             if failed := _failed(started, PATIENCE):
-                raise RuntimeError(f"{failed}; what it said is on the terminal.") from error
+                raise UserError(failed) from error
             raise
         finally:
             leave()
@@ -183,11 +189,21 @@ def _failed(started: Sequence[subprocess.Popen], patience: float = 0.0) -> str:
     while True:
         for number, process in enumerate(started, 2):
             if process.poll():
-                count = len(started) + 1
-                return f"Process {number} of {count} ended with status {process.returncode}"
+                return f"Process {number} of {len(started) + 1} {_how_it_ended(process)}"
         if time.monotonic() >= deadline:
             return ""
         time.sleep(0.05)
+
+
+def _how_it_ended(process: subprocess.Popen) -> str:
+    if process.returncode > 0:
+        return f"ended with status {process.returncode}; what it said is on the terminal."
+    try:
+        name = signal.Signals(-process.returncode).name
+    except ValueError:
+        name = f"signal {-process.returncode}"
+    hint = " (often for want of memory)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}: run it again, or with fewer trainer.devices."
 
 
 def _end(process: subprocess.Popen) -> None:

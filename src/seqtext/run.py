@@ -19,6 +19,7 @@ from seqtext.results.checkpoint import set_threshold
 from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import show
+from seqtext.results.provenance import ask_git, collect_provenance
 from seqtext.results.result_warnings import PART_NAMES, find_warnings
 from seqtext.results.tensorboard import EpochLogger, log_pictures
 from seqtext.settings import Options, checked_options, data_of, embedding_of
@@ -90,6 +91,7 @@ def _train_and_test(
     callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
     started = time.perf_counter()
+    ask_git()
     logger = EpochLogger(str(folder.path))
     data = data_of(settings, options, split)
     options.check_for_classes(data.class_names)
@@ -120,7 +122,9 @@ def _train_and_test(
         },
         "source": data.source,
         "rows": data.rows(),
+        "class_names": list(data.class_names),
         "settings": settings,
+        "provenance": collect_provenance(),
         "curves": fitted.curves,
         "warnings": warnings,
     }

@@ -272,7 +272,7 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
     )
     data = loaded(kaggle_dir)
     assert data.data.repeats == (3, 1, 0)
-    assert "3 rows repeat an earlier text (duplicates=group); 1 texts have unlike labels" in (
+    assert "3 rows repeat an earlier text (duplicates=group); 1 text has unlike labels" in (
         caplog.text
     )
     assert sum(map(len, data.data.parts.values())) == 243

@@ -154,8 +154,8 @@ def test_rows_without_text_or_label_are_left_out(tmp_path, caplog):
         assert data.texts.to_pylist() == [text for text, _ in (*ROWS, ROWS[0])]
         assert data.data.rows.numbers.tolist() == [*range(60), 63]
         assert "2 rows without a text are left out of my.csv: the first is row 61" in caplog.text
-        assert "1 rows without a label are left out of my.csv: the first is row 62" in caplog.text
-        assert "1 rows repeat an earlier text" in caplog.text
+        assert "1 row without a label is left out of my.csv: the first is row 62" in caplog.text
+        assert "1 row repeats an earlier text" in caplog.text
 
 
 def test_missing_values_in_json_and_parquet(tmp_path):
@@ -231,7 +231,7 @@ def test_separate_files(tmp_path):
 def test_label_seen_in_the_test_file_only(tmp_path):
     train = written(tmp_path, csv())
     test = written(tmp_path, csv(("so so", "mixed")), "test.csv")
-    with pytest.raises(UserError, match=r"'mixed' has 1 rows in the test part and none to train"):
+    with pytest.raises(UserError, match=r"'mixed' has 1 row in the test part and none to train"):
         loaded(tmp_path, train, test=str(test))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seqtext.options import UserError
-from seqtext.predict.command import HELP, WORDS, parsed
+from seqtext.predict.command import HELP, WORDS, lines, main, parsed
 from tests.conftest import ROOT, csv_of
 
 README = re.search(r"## Use\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
@@ -121,3 +121,18 @@ def test_the_package_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
+
+
+def test_standard_input_that_is_closed(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UserError, match=r"Standard input is closed: give texts, or .* input="):
+        main(["run=outputs/x"])
+
+
+def test_standard_input_that_cannot_be_read(tmp_path):
+    class Broken:
+        def readline(self):
+            raise IsADirectoryError(21, "Is a directory")
+
+    with pytest.raises(UserError, match="Standard input cannot be read: Is a directory"):
+        list(lines(Broken()))

@@ -97,7 +97,11 @@ class Cache:
         for leftover in (aside, old):  # of a process that was killed
             shutil.rmtree(leftover, ignore_errors=True)
         aside.mkdir()
-        build(aside)
+        try:
+            build(aside)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
         files = {}
         for file in sorted(aside.iterdir()):
             stat = file.stat()

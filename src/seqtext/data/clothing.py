@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.tables import class_numbers, read_csv
+from seqtext.display import count_noun
 
 FILE = "Womens Clothing E-Commerce Reviews.csv"
 
@@ -30,4 +31,5 @@ class Clothing(TextDataModule):
             dropped += block.num_rows - written.num_rows
             label = class_numbers(written, "Rating", self.class_names, paths[0])
             yield pa.table({"text": written["Review Text"], "label": label, "row": written["row"]})
-        self.notes.append(f"{dropped} rows without a review are left out.")
+        left_out = count_noun(dropped, "row without a review is", "rows without a review are")
+        self.notes.append(f"{left_out} left out.")

@@ -31,7 +31,7 @@ from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampl
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokens import Tokens
 from seqtext.data.vocabulary import Vocabulary
-from seqtext.display import name_classes
+from seqtext.display import count_noun, name_classes
 from seqtext.options import Count, Seed, UserError, checked
 from seqtext.processes import Place
 
@@ -228,22 +228,28 @@ class TextDataModule(L.LightningDataModule):
         repeats = self.data.repeats
         if repeats.rows:
             log.info(
-                "  %d rows repeat an earlier text (duplicates=%s); %d texts have unlike labels.",
-                repeats.rows,
+                "  %s an earlier text (duplicates=%s); %s unlike labels.",
+                count_noun(repeats.rows, "row repeats", "rows repeat"),
                 self.duplicates,
-                repeats.conflicting,
+                count_noun(repeats.conflicting, "text has", "texts have"),
             )
         if repeats.in_test:
-            rows = f"{repeats.in_test} test rows have"
+            rows = count_noun(repeats.in_test, "test row has", "test rows have")
             self.warnings.append(f"{rows} a text that was trained or chosen with.")
             log.warning("  %s", self.warnings[-1])
         if len(self.training_rows) != len(self.data.parts["train"]):
-            log.info("  sampling=%s trains on %d rows.", self.sampling, len(self.training_rows))
+            log.info(
+                "  sampling=%s trains on %s.",
+                self.sampling,
+                count_noun(len(self.training_rows), "row"),
+            )
         for part, counts in self.rows().items():
             named = zip(name_classes(list(counts)), counts.values(), strict=True)
             shown = [f"{count} {name}" for name, count in named][:MOST_SHOWN]
             shown += ["…"] * (len(counts) > MOST_SHOWN)
-            log.info("  %-5s %6d rows: %s", part, sum(counts.values()), ", ".join(shown))
+            count = sum(counts.values())
+            noun = "row: " if count == 1 else "rows:"
+            log.info("  %-5s %6d %s %s", part, count, noun, ", ".join(shown))
 
     def rows(self) -> dict[Part, dict[str, int]]:
         """How many rows of each class each part has."""

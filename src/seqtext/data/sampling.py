@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from seqtext.display import count_noun
 from seqtext.options import Positive, UserError
 
 Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
@@ -51,7 +52,7 @@ def class_weights(
         return (counts.max() / counts).tolist()
     if len(weighting) != len(class_names):
         raise UserError(
-            f"class_weights has {len(weighting)} numbers for {len(class_names)} classes: give one "
-            f"for each of {', '.join(class_names)}, in this order."
+            f"class_weights has {count_noun(len(weighting), 'number')} for {len(class_names)} "
+            f"classes: give one for each of {', '.join(class_names)}, in this order."
         )
     return list(weighting)

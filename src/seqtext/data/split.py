@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 
+from seqtext.display import count_noun
 from seqtext.options import Count, OptionError, Range, Seed, Share, UserError, checked
 
 Part = Literal["train", "val", "test"]
@@ -120,7 +121,8 @@ class Split:
         text_of_row, classes = texts.distinct(rows)
         if isinstance(size, int) and size >= len(classes):
             raise UserError(
-                f"{option}={size} is not possible: only {len(classes)} different texts are there "
+                f"{option}={size} is not possible: "
+                f"{count_noun(len(classes), 'different text is', 'different texts are')} there "
                 f"to cut from; choose a smaller number, or a share below 1."
             )
         if self.stratify:
@@ -128,8 +130,8 @@ class Split:
             count = size if isinstance(size, int) else int(np.ceil(size * len(classes)))
             if count < (each := len(np.unique(classes))):
                 raise UserError(
-                    f"{option}={size} is not possible: {count} texts cannot hold each of {each} "
-                    f"classes; choose {each} or more, or split.stratify=false."
+                    f"{option}={size} is not possible: {count_noun(count, 'text')} cannot hold "
+                    f"each of {each} classes; choose {each} or more, or split.stratify=false."
                 )
         try:
             _, cut = train_test_split(
@@ -140,7 +142,8 @@ class Split:
             )
         except ValueError as error:
             raise UserError(
-                f"{option}={size} is not possible with {len(classes)} different texts: {error}"
+                f"{option}={size} is not possible with "
+                f"{count_noun(len(classes), 'different text')}: {error}"
             ) from error
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
@@ -187,8 +190,9 @@ class _Texts:
         for part, rows in parts.items():
             foreign = rows[~np.isin(self.labels[rows], learned)]
             if len(foreign):
+                count = count_noun(len(foreign), "row")
                 raise UserError(
-                    f"Class {self.class_names[self.labels[foreign[0]]]!r} has {len(foreign)} rows "
+                    f"Class {self.class_names[self.labels[foreign[0]]]!r} has {count} "
                     f"in the {part} part and none to train with: give it training rows, or drop it."
                 )
 

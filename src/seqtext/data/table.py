@@ -11,6 +11,7 @@ from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_sep
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.encodings import normalize_encoding
 from seqtext.data.tables import Column, class_numbers, read_table
+from seqtext.display import count_noun
 from seqtext.options import UserError, checked
 
 SPELLINGS = {
@@ -180,8 +181,8 @@ class _LeftOut:
     def notes(self) -> list[str]:
         """What there is to say."""
         return [
-            f"{count} rows without a {column} are left out of {self.path.name}: the first is row "
-            f"{self.first[column] + 1}."
+            count_noun(count, f"row without a {column} is", f"rows without a {column} are")
+            + f" left out of {self.path.name}: the first is row {self.first[column] + 1}."
             for column, count in self.counts.items()
             if count
         ]

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Part
+from seqtext.display import count_noun
 from seqtext.models.direct import DirectClassifier
 from seqtext.options import Count, Positive, UserError, checked
 
@@ -169,7 +170,7 @@ class TfIdf(DirectClassifier):
         if not self.words:
             raise UserError(
                 f"model.min_count={self.min_count} leaves no word: the training part has "
-                f"{len(rows)} texts; lower it."
+                f"{count_noun(len(rows), 'text')}; lower it."
             )
 
     def _keep(self, words: Terms, pairs: Terms, texts: int) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seqtext.cli import importing
@@ -154,6 +155,8 @@ def main(arguments: Sequence[str]) -> None:
         print(HELP, end="")
         return
     command = parsed(arguments)
+    if sys.stdin is None and not (command.texts or command.input or command.export):
+        raise UserError("Standard input is closed: give texts, or a file with input=.")
     with importing():
         from seqtext.launch import quieten_lightning
         from seqtext.predict.files import predict_file
@@ -189,13 +192,20 @@ def lines(stream) -> Iterator[str]:
     """Standard input, line by line as they come.
 
     Raises:
-        UserError: if a line is not UTF-8.
+        UserError: if it cannot be read, or a line is not UTF-8.
     """
-    for number, line in enumerate(iter(stream.readline, b""), 1):
+    for number, line in enumerate(iter(partial(_read_line, stream), b""), 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise UserError(f"Standard input, line {number}, is not UTF-8 text.") from error
+
+
+def _read_line(stream) -> bytes:
+    try:
+        return stream.readline()
+    except OSError as error:  # it may be a folder
+        raise UserError(f"Standard input cannot be read: {error.strerror}.") from error
 
 
 def say(predictor: "Predictor", texts: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from seqtext.data.archives import compression_of
 from seqtext.data.formats import find_positions
-from seqtext.display import print_line
+from seqtext.display import count_noun, print_line
 from seqtext.options import UserError
 from seqtext.predict.command import Command
 from seqtext.predict.predictor import Predictor
@@ -27,6 +27,8 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     target = command.output and Path(command.output).expanduser()
     if not target and not command.label:
         raise UserError("output= is missing: name the file to write, or score with label=.")
+    if target and target.is_dir():
+        raise UserError(f"output={target} is a folder: name a file.")
     if target and target.exists() and target.samefile(source.path):
         raise UserError(f"output={target} is the input: name another file.")
     columns = text_columns(command.text, predictor.saved.reading.columns, source)
@@ -41,9 +43,9 @@ def predict_file(predictor: Predictor, command: Command) -> None:
         half = ascii(error.object[error.start])
         raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
     if target:
-        print_line(f"{count:,} rows are labelled in {target}")
+        print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
     if predictions:
-        title = f"{count:,} rows of {source.path.name}"
+        title = f"{count_noun(count, 'row')} of {source.path.name}"
         show_scores(predictions, title)
         if target:
             folder = scores_folder(target)

@@ -70,7 +70,9 @@ class Truth:
 def show_scores(predictions: Predictions, title: str) -> None:
     """Print a table of every metric, and what makes them doubtful."""
     console = build_console(soft_wrap=True)
-    console.print(build_score_table(title, {"value": predictions.scores()}))
+    console.print(
+        build_score_table(title, {"value": predictions.scores()}, predictions.class_names)
+    )
     for warning in find_warnings("the file", predictions):
         console.print(f"Warning: {warning}")
 

@@ -175,6 +175,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UserError(f"There is no checkpoint {path}.") from error
+    except (PermissionError, IsADirectoryError):
+        raise
     except Exception as error:  # torch raises many kinds for damaged and for pickled files
         raise UserError(f"{path} is damaged, or no checkpoint of plain values.") from error
     if not isinstance(checkpoint, dict) or DESCRIPTION not in checkpoint:

@@ -12,7 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from seqtext.data.description import WORDS, ClassTexts, Description, Lengths, largest
-from seqtext.display import NAME_LENGTH, build_console, name_classes, printable, shorten
+from seqtext.display import (
+    NAME_LENGTH,
+    build_console,
+    count_noun,
+    name_classes,
+    printable,
+    shorten,
+)
 from seqtext.results.labels import (
     CHARACTER,
     describe_omission,
@@ -42,12 +49,13 @@ def show_description(description: Description, title: str) -> None:
     _print(
         console,
         "Most telling: by the z-score of the log-odds against all other classes. The "
-        f"vocabulary of {description.vocabulary:,} words holds {description.known:.2%} of the "
-        f"{description.words:,} running words.",
+        f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
+        f"{description.known:.2%} of the "
+        f"{count_noun(description.words, 'running word')}.",
     )
     names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
     for example in description.examples:
-        _print(console, f"\nRow {example.row}, class {names[example.label]}")
+        _print(console, f"\nRow {example.row + 1}, class {names[example.label]}")
         _print(console, f"  as written: {shorten(example.text, EXCERPT)}")
         _print(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
 
@@ -76,7 +84,7 @@ def class_share_figure(description: Description) -> Figure:
             counts = [description.rows[part][one.number] for one in classes]
             offset = (place - (len(parts) - 1) / 2) * thickness
             where = [row + offset for row in range(len(classes))]
-            name = f"{PARTS.get(part, part)}, {sum(description.rows[part]):,} rows"
+            name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
             shade = SHADES[place % len(SHADES)]
             bars = axes.barh(where, chosen, thickness, label=name, color=shade)
             labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
@@ -192,9 +200,10 @@ def _note(figure: Figure, text: str) -> None:
 
 def _looked_at(description: Description) -> str:
     drawn, rows = description.before.rows, description.after.rows
-    before = "all" if drawn == rows else f"{drawn:,} texts drawn from"
+    before = "all" if drawn == rows else f"{count_noun(drawn, 'text')} drawn from"
     return (
-        f"As written: words between white space, in {before} {rows:,} training texts. As a model "
+        f"As written: words between white space, in {before} "
+        f"{count_noun(rows, 'training text')}. As a model "
         "reads it: cleaned and cut, in all of them."
     )
 

@@ -10,6 +10,8 @@ from filelock import FileLock, Timeout
 from seqtext.files import read_json, write_json
 from seqtext.options import UserError
 
+LOG = "train.log"  # as conf/config.yaml has it
+
 
 class FolderInUse(UserError):
     """Another process has the folder."""
@@ -78,9 +80,8 @@ class RunFolder:
         except (UserError, OSError):
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
-        for file in self.path.glob("*.log"):
-            if file.stat().st_size == 0:
-                file.unlink()
+        if not any(self.path.glob("events.out.tfevents*")):  # a run that trained keeps its log
+            (self.path / LOG).unlink(missing_ok=True)
         self.release()
         with suppress(OSError):  # what is not ours stays, and the folder with it
             (self.path / ".lock").unlink(missing_ok=True)

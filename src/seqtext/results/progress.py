@@ -1,5 +1,6 @@
 """What a person sees: a bar within an epoch, a line after it, a table at the end."""
 
+import io
 import logging
 import math
 import time
@@ -9,9 +10,11 @@ from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from seqtext.display import build_console, printable
+from seqtext.display import build_console, count_noun, printable
 from seqtext.options import UserError
 from seqtext.processes import gathered
 from seqtext.results.direction import is_better
@@ -20,6 +23,7 @@ from seqtext.results.score_table import build_score_table
 log = logging.getLogger(__name__)
 
 REFRESH = 0.1  # seconds; drawing at every step would take longer than a small model's step
+LOG_WIDTH = 100  # characters
 CHECK = 500  # steps between two looks at the loss, where nobody watches
 
 
@@ -187,28 +191,46 @@ def _mean_of_all(value: float) -> float:
 
 
 def show(metrics: Mapping[str, Any], folder: Path) -> None:
-    """The table at the end: scores of the best epoch, time, size, and where everything lies.
+    """Print and log the scores of the best epoch, time, size, and where everything lies.
 
     What makes the scores doubtful is logged, also of a run that had finished earlier.
     """
-    if silent():
-        _log_warnings(metrics)
-        return
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
     if other := metrics.get("at_0.5"):
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
+    table = build_score_table(title, columns, metrics.get("class_names", ()))
     seconds = metrics["seconds"]
-    console = build_console(soft_wrap=True)
-    console.print(build_score_table(title, columns))
-    console.print(
+    summary = (
         f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
-        f"{metrics['monitor']}; {metrics['parameters']:,} parameters; "
+        f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
+    ending = printable(f"Everything is in {folder}")
+    console = build_console(soft_wrap=True)
+    if not silent():
+        console.print(table)
+        console.print(summary)
+    log_to_files(table, summary)
     _log_warnings(metrics)
-    console.print(printable(f"Everything is in {folder}"))
+    if not silent():
+        console.print(ending)
+    log_to_files(ending)
+
+
+def log_to_files(*parts: Table | str) -> None:
+    """Log what the terminal has been shown otherwise."""
+    text = io.StringIO()
+    console = Console(file=text, width=LOG_WIDTH, color_system=None, markup=False, emoji=False)
+    for part in parts:
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
+    lines = text.getvalue().rstrip("\n")
+    message = f"\n{lines}" if "\n" in lines else lines  # a table begins on a line of its own
+    record = log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
 
 
 def _log_warnings(metrics: Mapping[str, Any]) -> None:

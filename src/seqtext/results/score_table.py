@@ -1,6 +1,6 @@
 """Scores as a table in the terminal, of a run and of a file that was scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -9,14 +9,20 @@ from seqtext.display import printable, shorten
 NAME_LENGTH = 60  # characters of a score's name, which may hold that of a class
 CLASSES = 20  # whose recall has a row
 RECALL = "recall_"
+OF_CLASS_1 = ("precision", "recall", "f1", "average_precision", "recall_at_precision_98")
 
 
-def build_score_table(title: str, columns: Mapping[str, Mapping[str, float | None]]) -> Table:
+def build_score_table(
+    title: str,
+    columns: Mapping[str, Mapping[str, float | None]],
+    class_names: Sequence[str] = (),
+) -> Table:
     """Return a table with a row for each score; of many classes the first have one.
 
     Args:
         columns: scores by their names, under the heading of the column; a dash stands for a score
             that is missing in one of them, or None
+        class_names: of two classes, the scores of class 1 are marked with its name
     """
     table = Table("score", *columns, title=printable(title), title_justify="left")
     names = list(dict.fromkeys(name for scores in columns.values() for name in scores))
@@ -26,7 +32,9 @@ def build_score_table(title: str, columns: Mapping[str, Mapping[str, float | Non
             table.add_row(f"… and of {len(hidden):,} more classes")
         if name not in hidden:
             cells = [_format(scores.get(name)) for scores in columns.values()]
-            table.add_row(printable(shorten(name, NAME_LENGTH)), *cells)
+            marked = len(class_names) == 2 and name in OF_CLASS_1
+            shown = f"{name} ({class_names[1]})" if marked else name
+            table.add_row(printable(shorten(shown, NAME_LENGTH)), *cells)
     return table
 
 

@@ -6,13 +6,16 @@ from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.summary_pb2 import Summary
-from torch.utils.tensorboard.summary import hparams
 
 from seqtext.configuration import OF_THE_MACHINE, options_in
 from seqtext.data.rows import Rows
 from seqtext.display import name_classes, printable, shorten
+from seqtext.imports import absent
 from seqtext.results.predictions import Predictions
+
+with absent("boto3", "botocore"):  # tensorboard would import them at each start, for logs on S3
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from torch.utils.tensorboard.summary import hparams
 
 MISTAKES = 25
 EXCERPT = 600  # characters of a text
@@ -90,7 +93,7 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: 
         paragraphs.append(
             f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
             f"probability {predictions.probabilities[position, taken_for]:.4f} "
-            f"(row {rows.numbers[row]})\n\n> {_excerpt(rows.texts[row].as_py())}"
+            f"(row {rows.numbers[row] + 1})\n\n> {_excerpt(rows.texts[row].as_py())}"
         )
     logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no mistakes.")
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
+from seqtext.choices import list_choices, list_groups, set_config_folders
 from seqtext.options import UserError
+from seqtext.overrides import MULTIRUN, plain_values, quote_values
 from seqtext.sweeps.winner import winner
-
-MULTIRUN = "hydra.mode=MULTIRUN"  # what Hydra must hear of a sweep by name
 
 
 def completed(arguments: list[str], conf: Path) -> list[str]:
@@ -17,18 +17,25 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
 
     An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
     With ``best_of=``, the winner's groups are chosen, so that its options can be overridden.
+    Values that Hydra's grammar cannot read are quoted.
 
     Args:
         arguments: of the command line
         conf: the configuration's folder
 
     Raises:
-        UserError: if there is no winner.
+        UserError: if there is no winner, or an argument cannot be.
     """
-    said = dict(a.split("=", 1) for a in arguments if "=" in a)
+    said = plain_values(arguments)
+    if said.get("experiment", "").lower() == "null":  # as it is without
+        arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
+        del said["experiment"]
     added = []
     experiment = f"experiment/{said.get('experiment')}.yaml"
-    files = [folder / experiment for folder in (*_config_dirs(arguments), conf)]
+    folders = [*_config_dirs(arguments), conf]
+    set_config_folders(folders)
+    _check_groups(said)
+    files = [folder / experiment for folder in folders]
     if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
         added.append(MULTIRUN)
     if folder := said.get("best_of"):
@@ -37,7 +44,19 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
         default = _choices(_read(conf / "config.yaml"))
         chosen = winner(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in said and default.get(g) != c]
-    return [*arguments, *added]
+    return quote_values([*arguments, *added])
+
+
+def _check_groups(values: dict[str, str]) -> None:
+    """Refuse what is no name where a group needs one: Hydra has a traceback for that."""
+    groups = [g for g in values if g in list_groups() or g.startswith("hydra/")]
+    for group in groups:
+        value = values[group]
+        is_list = value.startswith(("[", "{")) and group != "experiment"  # several may be given
+        if value.lower() == "null" or is_list:
+            choices = ", ".join(list_choices(group))
+            hint = f"it must be one of {choices}." if choices else "leave it out."
+            raise UserError(f"{group}={value} is not possible: {hint}")
 
 
 def _config_dirs(arguments: list[str]) -> list[Path]:

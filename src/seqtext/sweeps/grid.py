@@ -3,6 +3,7 @@
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from seqtext.display import count_noun
 from seqtext.sweeps.sweep import Sweep
 
 
@@ -30,7 +31,7 @@ class Grid(BasicSweeper):
         jobs = [[sweep.job(job, swept) for job in batch] for batch in batches]
         if all(job.wrong for batch in jobs for job in batch):
             raise jobs[0][0].wrong
-        sweep.progress.say(f"{total} jobs in {sweep.folder}")
+        sweep.progress.say(f"{count_noun(total, 'job')} in {sweep.folder}")
         for batch in jobs:
             sweep.run(batch)
         sweep.finish()

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from seqtext.display import count_noun
 from seqtext.options import UserError
 from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
@@ -60,7 +61,8 @@ class StudySweeper(OptunaSweeperImpl):
         to_do = max(0, self.n_trials - done)
         sweep = Sweep(self.config, self.hydra_context, self.launcher, to_do * (self.folds or 1))
         self._recall(study, sweep)
-        sweep.progress.say(f"{self.n_trials} trials in {sweep.folder}: {done} done, {to_do} to do")
+        trials = count_noun(self.n_trials, "trial")
+        sweep.progress.say(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
             trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
@@ -176,8 +178,9 @@ class StudySweeper(OptunaSweeperImpl):
         if self.folds:
             spread = best.user_attrs[STD]
             folder = best.user_attrs[FOLDER]
+            folds = count_noun(self.folds, "fold")
             sweep.progress.say(
-                f"Best trial, {best.value:.4f} ± {spread:.4f} over {self.folds} folds: {folder}"
+                f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
             )
 
 

@@ -36,8 +36,6 @@ class Sweep:
     def __init__(self, config: DictConfig, context: HydraContext, launcher: Launcher, total: int):
         self.config, self.context, self.launcher = config, context, launcher
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, self.folder / "multirun.yaml")
         self.progress = Progress(self.folder, total, config.monitor)
         self._launched = 0
 
@@ -71,6 +69,7 @@ class Sweep:
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """How each of the jobs ended, after those were run that had not finished."""
+        self._make_folder()
         ended, to_do = {}, {}
         for job in jobs:
             if job.folder in ended or job.folder in to_do:
@@ -94,6 +93,11 @@ class Sweep:
         self.progress.sum_up()
         if any(outcome.status == "failed" for outcome in self.progress.ended.values()):
             raise Incomplete
+
+    def _make_folder(self) -> None:
+        """Not before there is something to run: a refused sweep leaves nothing behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, self.folder / "multirun.yaml")
 
     def _known(self, job: Job) -> Outcome | None:
         """How a job ended earlier, or why it cannot run; None if it is still to do."""

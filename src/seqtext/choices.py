@@ -1,0 +1,114 @@
+"""What there is to choose: groups, their choices and options, as the configuration's files say."""
+
+import difflib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SHARED = {"dataset": "dataset", "model": "model", "recurrent": "model"}  # of conf/shared
+NOT_GROUPS = ("shared", "hydra")
+NEAR = 0.75  # similarity from which on a name may be a misspelt one
+LONG_GROUP = "experiment"  # its choices are paths
+_folders: list[Path] = []
+
+
+def set_config_folders(folders: Sequence[Path]) -> None:
+    """Remember where the configuration's files are, for messages about the command line."""
+    _folders[:] = folders
+    _options.cache_clear()
+
+
+def list_choices(group: str) -> list[str]:
+    """List the names of a group's files, with those in its folders as ``folder/name``."""
+    names = set()
+    for folder in _folders:
+        root = folder / group
+        names |= {f.relative_to(root).with_suffix("").as_posix() for f in root.rglob("*.yaml")}
+    return sorted(names)
+
+
+def list_groups() -> list[str]:
+    """List the groups of the command line, without Hydra's own."""
+    found = {f.name for folder in _folders if folder.is_dir() for f in folder.iterdir()}
+    groups = found - {*NOT_GROUPS}
+    return sorted(name for name in groups if any((f / name).is_dir() for f in _folders))
+
+
+def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
+    """Say that a choice does not exist, the nearest ones, and all that do.
+
+    Args:
+        path: group and choice, as in ``model/gru`` or ``experiment/imdb/best``
+        known: choices of the group that are known otherwise
+    """
+    group, choice = path.rpartition("/")[::2]
+    if not path.startswith("hydra/"):
+        group, choice = path.partition("/")[::2]
+    choices = sorted({*known, *list_choices(group)})
+    near = difflib.get_close_matches(choice, choices, n=1, cutoff=NEAR)
+    hint = f"did you mean {near[0]}? Known" if near else "known"
+    return f"There is no {group}={choice}: {hint} are {', '.join(choices)}."
+
+
+def nearest_options(option: str) -> list[str]:
+    """List the options of all groups that `option` may mean: of the same name, else the nearest."""
+    options = _options()
+    name = option.rpartition(".")[2]
+    if name not in options:
+        near = difflib.get_close_matches(name, options, n=1, cutoff=NEAR)
+        if not near:
+            return []
+        name = near[0]
+    return [found for found in options[name] if found != option]
+
+
+def nearest_override(word: str) -> str | None:
+    """Find the group of a choice that was typed alone: ``dataset=imdb`` for ``imdb``."""
+    for group in list_groups():
+        if word in list_choices(group):
+            return f"{group}={word}"
+    return None
+
+
+@cache
+def _options() -> Mapping[str, Sequence[str]]:
+    """Map the last word of each option to the whole options that end in it."""
+    found = defaultdict(dict)
+    for folder in _folders:
+        for file in sorted(folder.rglob("*.yaml")):
+            first, *inner = file.relative_to(folder).with_suffix("").parts
+            if first == "shared" and inner:
+                group = SHARED.get("/".join(inner))
+            elif first == "config":
+                group = ""
+            else:
+                group = (
+                    first if len(inner) == 1 and first not in (*NOT_GROUPS, LONG_GROUP) else None
+                )
+            if group is not None:
+                for option in _flat(_read(file), f"{group}." if group else ""):
+                    found[option.rpartition(".")[2]][option] = True
+    for group in list_groups():
+        found[group][group] = True
+    return {name: list(options) for name, options in found.items()}
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    for name, value in content.items():
+        if str(name).startswith("_") or name in ("defaults", "hydra"):
+            continue
+        yield f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+
+
+def _read(file: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, Mapping) else {}

@@ -8,6 +8,7 @@ import time
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.launch import resumed_settings
@@ -211,7 +212,8 @@ def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
 
 def test_settings_come_from_the_run(unbroken):
     unbroken.metrics.unlink()  # as if it had been killed just before
-    settings = resumed_settings(unbroken, ["resume=x", "trainer.max_epochs=7"])
+    config = OmegaConf.create({"cache": ".cache"})
+    settings = resumed_settings(unbroken, ["resume=x", "trainer.max_epochs=7"], config)
     assert settings["model"]["units"] == 8
     assert settings["trainer"]["max_epochs"] == 7
 

@@ -4,6 +4,7 @@ A configuration may come from a stranger's run folder, so it can only name class
 package's data sets, models and embeddings, and torch's optimizers.
 """
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -35,6 +36,7 @@ from seqtext.options import (
     unknown_option,
 )
 from seqtext.processes import Environment, Place
+from seqtext.results.checkpoint import CheckpointFiles
 
 GROUPS = {
     "dataset": ("seqtext.data", LightningDataModule),
@@ -67,6 +69,14 @@ def check_options(group: str, config: dict[str, Any]) -> None:
         UserError: if the target is not allowed, or an option does not exist or does not fit.
     """
     kind = buildable_class(group, str(config.get("_target_")))
+    for name, value in config.items():  # Hydra knows more of them, such as _args_
+        if name.startswith("_") and (name, value) not in (
+            ("_target_", config["_target_"]),
+            ("_partial_", group == "optimizer"),
+        ):
+            raise UserError(f"{group}.{name}={value} is not possible: leave it as it is in conf/.")
+    if group == "optimizer" and "_partial_" not in config:
+        raise UserError("optimizer._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
     _check(group, hints_of(kind), options, facts=FACTS[group])
 
@@ -102,7 +112,7 @@ def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
     factory = build("optimizer", config)
     try:
         factory([nn.Parameter(torch.zeros(1))])
-    except (ValueError, TypeError, RuntimeError) as error:
+    except (ValueError, TypeError, RuntimeError, LookupError, OverflowError) as error:
         raise UserError(f"optimizer: {' '.join(str(error).split())}.") from error
     return factory
 
@@ -110,6 +120,9 @@ def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
 def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Make a `kind` from a group that has no target, such as `split`."""
     _check(group, hints_of(kind), config)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.default is parameter.empty and name not in config:
+            raise UserError(f"The option {group}{'.' if group else ''}{name} is missing.")
     return kind(**config)
 
 
@@ -159,7 +172,7 @@ def make_trainer(
         accelerator=accelerator,
         devices=devices,
         strategy=_strategy(devices),
-        plugins=[Environment(place)],
+        plugins=[Environment(place), CheckpointFiles()],
         use_distributed_sampler=False,  # the loaders share out the rows
         precision=precision,
         max_epochs=max_epochs,

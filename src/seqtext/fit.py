@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -21,6 +22,7 @@ from seqtext.models.direct import DirectClassifier
 from seqtext.models.summary import summary
 from seqtext.options import UserError
 from seqtext.processes import Place, StopOnTerminate, gathered, others
+from seqtext.rebuild import build_empty_network, fit_tensors
 from seqtext.results.checkpoint import (
     DESCRIPTION,
     Checkpoints,
@@ -37,6 +39,8 @@ from seqtext.settings import Options, fresh_model
 log = logging.getLogger(__name__)
 
 ENORMOUS = 1 << 20  # words in a training batch: gigabytes with most models
+# What Lightning and torch raise for a checkpoint of another model
+MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
 class Fitted(NamedTuple):
@@ -117,6 +121,8 @@ def fit_share(
         UserError: if that checkpoint was made with other data, or the model's outputs are not
             finite.
     """
+    if folder.last.exists():
+        _check_size(settings, data, folder.last)
     progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
     log.info(summary(model))  # as the message: an argument would stay on one line
     checkpoints = Checkpoints(
@@ -132,9 +138,8 @@ def fit_share(
     data.place = place  # not before: a model's starting values look at the whole training part
     _check_batches(trainer, data)
     began = time.perf_counter()
-    _train(trainer, model, data, folder, checkpoints.description)
-    chosen = load_checkpoint(folder.best)
-    model.load_state_dict(chosen["state_dict"])
+    _train(trainer, model, data, folder, checkpoints)
+    best_epoch = _load_best(model, folder.best)
     predictions = {
         "val": predict(trainer, model, data, data.val_dataloader()),
         "test": predict(trainer, model, data, data.test_dataloader()),
@@ -147,7 +152,7 @@ def fit_share(
         seconds=progress.seconds,
         curves=checkpoints.curves,
         earlier_seconds=progress.earlier_seconds,
-        best_epoch=chosen["epoch"] + 1,
+        best_epoch=best_epoch + 1,
         epochs=checkpoints.epochs,
     )
 
@@ -184,25 +189,61 @@ def _train(
     model: TextClassifier,
     data: TextDataModule,
     folder: RunFolder,
-    description: dict[str, Any],
+    checkpoints: Checkpoints,
 ) -> None:
     """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
-    last = None
-    if folder.last.exists():
-        checkpoint, last = load_checkpoint(folder.last), folder.last
-        if checkpoint[DESCRIPTION]["data"] != description["data"]:
-            raise UserError(
-                f"{data.source} is not what {folder.path} was started with: put back the same "
-                f"files, or start a new run."
-            )
-        log.info("Going on from %s.", folder.last)
-        if _stopped_early(trainer, checkpoint["callbacks"]):
-            _restore(trainer, checkpoint["callbacks"])
-            return
+    last = folder.last if folder.last.exists() else None
     try:
+        if last is not None:
+            checkpoint = load_checkpoint(last)
+            if checkpoint[DESCRIPTION]["data"] != checkpoints.description["data"]:
+                raise UserError(
+                    f"{data.source} is not what {folder.path} was started with: put back the same "
+                    f"files, or start a new run."
+                )
+            log.info("Going on from %s.", last)
+            if _stopped_early(trainer, checkpoint["callbacks"]):
+                _restore(trainer, checkpoint["callbacks"])
+                return
         trainer.fit(model, data, ckpt_path=last, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
+    except MISFITS as error:
+        is_others = isinstance(error, UserError | torch.OutOfMemoryError)
+        if last is None or checkpoints.has_finished_epoch or is_others:
+            raise
+        raise _misfit(last, error) from error
+
+
+def _check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:
+    """Refuse a checkpoint of another model, before memory is taken for what its settings ask."""
+    state = load_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+        raise UserError(f"{path} has no state_dict of tensors.")
+    sizes = len(data.vocabulary.words), len(data.class_names)
+    try:
+        network = build_empty_network(settings["model"], settings["embedding"], *sizes, state)
+        fit_tensors(state, network.state_dict(), torch.float32)
+    except UserError as error:
+        raise UserError(f"{path} does not go with this run: {error}") from error
+
+
+def _load_best(model: TextClassifier, path: Path) -> int:
+    """Give the model the weights of its best epoch, and return the number of that, from 0."""
+    chosen = load_checkpoint(path)
+    try:
+        model.load_state_dict(chosen["state_dict"])
+        return int(chosen["epoch"])
+    except MISFITS as error:
+        raise _misfit(path, error) from error
+
+
+def _misfit(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
+        f"HYDRA_FULL_ERROR=1 shows where."
+    )
 
 
 def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ import logging
 import time
 import warnings
 from contextlib import chdir
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -13,11 +14,18 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.cli import Refused, config_dir
-from seqtext.configuration import settings_in
+from seqtext.configuration import OF_THE_MACHINE, settings_in
+from seqtext.files import write_text
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
 from seqtext.results.folder import FolderInUse, RunFolder
 from seqtext.run import describe, run
+from seqtext.stored import (
+    check_stored_settings,
+    has_references,
+    read_stored_settings,
+    replace_foreign_folders,
+)
 from seqtext.sweeps.job import Outcome
 from seqtext.sweeps.pruning import Pruned, pruning
 from seqtext.sweeps.sweep import reason_of
@@ -43,7 +51,7 @@ def _launch(config: DictConfig) -> float | None:
     try:
         if config.resume:
             config_dir(config.resume, folder.path)
-            settings = resumed_settings(folder, list(hydra.overrides.task))
+            settings = resumed_settings(folder, list(hydra.overrides.task), config)
         else:
             settings = settings_of_job(config, list(hydra.overrides.task))
         if config.describe:
@@ -86,25 +94,34 @@ def run_job(config: DictConfig, folder: RunFolder) -> float:
 
 
 def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
-    """Hydra has written what it composed, which is not what a winner's run is made with."""
-    if config.best_of and not config.resume:
-        OmegaConf.save(OmegaConf.create(settings), folder.path / ".hydra" / "config.yaml")
+    """Write the settings of a run where Hydra has written what it composed.
+
+    That is not what a winner's run is made with, and a reference that it may hold, such as
+    ``${oc.env:HOME}``, is not looked up again when the run goes on.
+    """
+    if not config.resume and (config.best_of or has_references(config)):
+        write_text(stored_config(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
 
 
-def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
-    """The settings that a run was started with; only ``trainer.*`` may be changed for the rest.
+def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig) -> dict[str, Any]:
+    """The settings that a run was started with.
+
+    Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
+
+    Args:
+        config: composed with the overrides
 
     Raises:
         UserError: if another option is to be changed, or one of a finished run.
     """
-    if folder.last.exists():
-        changed = OmegaConf.create(load_checkpoint(folder.last)[DESCRIPTION]["config"])
-    else:  # killed within the first epoch
-        changed = OmegaConf.load(folder.path / ".hydra" / "config.yaml")
-        if not isinstance(changed, DictConfig):
-            raise UserError(f"{folder.path}/.hydra/config.yaml is no configuration of a run.")
+    stored = stored_settings(folder)
+    replace_foreign_folders(stored, config)
+    changed = OmegaConf.create(stored)
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
+            continue
+        if override.key_or_group in OF_THE_MACHINE:
+            OmegaConf.update(changed, override.key_or_group, override.value())
             continue
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
@@ -123,6 +140,29 @@ def resumed_settings(folder: RunFolder, overrides: list[str]) -> dict[str, Any]:
 def _is_of_training(record: logging.LogRecord) -> bool:
     """Whether a profiler's table is that of training, and not of predictions after it."""
     return not record.getMessage().startswith("PREDICT")
+
+
+def stored_settings(folder: RunFolder) -> dict[str, Any]:
+    """Return the settings that a run folder holds, from wherever it comes.
+
+    Raises:
+        UserError: if they are damaged, or not plain values.
+    """
+    if not folder.last.exists():  # killed within the first epoch
+        return settings_in(read_stored_settings(stored_config(folder)))
+    settings = load_checkpoint(folder.last)[DESCRIPTION].get("config")
+    if not isinstance(settings, dict):
+        raise UserError(f"{folder.last} has no settings of a run.")
+    try:
+        check_stored_settings(settings)
+    except UserError as error:
+        raise UserError(f"{folder.last} cannot be used: {error}") from error
+    return settings
+
+
+def stored_config(folder: RunFolder) -> Path:
+    """Return where Hydra writes the configuration of a run."""
+    return folder.path / ".hydra" / "config.yaml"
 
 
 def quieten_lightning() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
+LONGEST_SHOWN = 200  # characters of a value in a message
+
 
 class UserError(ValueError):
     """A mistake the user can mend, in one sentence: what is wrong, where, what to do."""
@@ -190,4 +192,5 @@ def _number(value: float) -> str:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"

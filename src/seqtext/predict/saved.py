@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pyarrow as pa
 import torch
@@ -12,11 +12,14 @@ from torch import Tensor
 from seqtext.build import build, buildable_class
 from seqtext.data.cleaning import Cleaning
 from seqtext.data.vocabulary import Vocabulary
+from seqtext.display import printable
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
-from seqtext.options import Count, Range, UserError, mismatch
+from seqtext.options import Range, UserError, mismatch
+from seqtext.rebuild import build_empty_network, fit_tensors
 from seqtext.results.checkpoint import DESCRIPTION, FORMAT, load_checkpoint
 from seqtext.results.folder import RunFolder
+from seqtext.stored import check_stored_settings
 from seqtext.sweeps.winner import best_run
 
 log = logging.getLogger(__name__)
@@ -29,8 +32,11 @@ HINTS = {  # of a checkpoint's description
     "threshold": float,
 }
 STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
-READING_HINTS = {"length": Count | None, "truncate": str, "columns": list[str]}
+Length = Annotated[int, Range(low=1, high=2**62)]
+READING_HINTS = {"length": Length | None, "truncate": str, "columns": list[str]}
 SHARE = Range(low=0, high=1)
+MOST_STEPS = 1000  # of cleaning
+LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
 
 
 class Reading(NamedTuple):
@@ -86,16 +92,24 @@ def open_saved(path: Path) -> Saved:
     try:
         return _saved(checkpoint, checkpoint[DESCRIPTION])
     except UserError as error:
-        raise UserError(f"{path} cannot be used: {error}") from error
+        reason = printable(str(error))
+        if len(reason) > LONGEST_MESSAGE:
+            reason = f"{reason[:LONGEST_MESSAGE]} …"
+        raise UserError(f"{path} cannot be used: {reason}") from error
 
 
-def _saved(checkpoint: dict[str, Any], description: Any) -> Saved:
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
+def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> Saved:
+    if mismatch(description.get("format"), int) or description["format"] != FORMAT:
         raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
+    check_stored_settings(description["config"])
     names, words = description["class_names"], description["vocabulary"]
     if len(set(names)) != len(names) or len(names) < 2:
         raise UserError("class_names must be two or more different names.")
+    if len(set(words)) != len(words):
+        raise UserError("vocabulary must be different words.")
+    for name, texts in (("class_names", names), ("vocabulary", words)):
+        _check_encodable(name, texts)
     if description["threshold"] not in SHARE:
         raise UserError("threshold must be between 0 and 1.")
     state = checkpoint.get("state_dict")
@@ -121,19 +135,27 @@ def _check(hints: Mapping[str, Any], values: Mapping[str, Any], within: str = ""
             raise UserError(f"{within}{name} must be {expected}.")
 
 
+def _check_encodable(name: str, texts: Sequence[str]) -> None:
+    """Half of a surrogate pair is no character: such a text cannot be written as UTF-8."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name} must be text that can be written as UTF-8.") from error
+
+
 def _check_tensor(name: str, tensor: Any) -> None:
-    """A tensor may claim to be larger than what the file holds of it."""
-    plain = isinstance(tensor, Tensor) and tensor.layout == torch.strided
-    if not plain or tensor.is_quantized or tensor.device.type != "cpu":
-        raise UserError(f"state_dict {name} is no plain tensor.")
-    if tensor.numel() * tensor.itemsize > tensor.untyped_storage().nbytes():
-        raise UserError(f"state_dict {name} is larger than its content.")
+    """Refuse what no training leaves behind."""
+    if not isinstance(tensor, Tensor):
+        raise UserError(f"state_dict {name} is no tensor.")
     if not tensor.isfinite().all():
         raise UserError(f"state_dict {name} holds numbers that are not finite.")
 
 
 def _cleaning(settings: Mapping[str, Any]) -> Cleaning:
     _check(STEPS_HINTS, settings, "cleaning.")
+    if len(settings["steps"]) > MOST_STEPS:
+        raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
+    _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
     cleaning = Cleaning(settings["steps"], settings["stopwords"])
     try:
         cleaning(pa.array(["a text"]))
@@ -147,6 +169,7 @@ def _reading(description: Mapping[str, Any]) -> Reading:
     if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
     _check(READING_HINTS, reading, "reading.")
+    _check_encodable("reading.columns", reading["columns"])
     if reading["truncate"] not in ("head", "tail"):
         raise UserError("reading.truncate must be head or tail.")
     return Reading(*(reading[name] for name in Reading._fields))
@@ -172,30 +195,9 @@ def _model(
         model.load_state_dict(words, state)
         return model
     dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
-    model = _network(options, _options(config, "embedding"), words, classes, len(state))
-    model.load_state_dict(_fitting(state, model.state_dict(), dtype), assign=True)
+    model = build_empty_network(options, _options(config, "embedding"), len(words), classes, state)
+    model.load_state_dict(fit_tensors(state, model.state_dict(), dtype), assign=True)
     return model.eval().requires_grad_(False)
-
-
-def _network(
-    options: dict[str, Any], embedding: dict[str, Any], words: list[str], classes: int, tensors: int
-) -> TextClassifier:
-    """The model without its weights, and without memory for them: it may ask for any amount.
-
-    Raises:
-        UserError: if it cannot be built, or would have more layers than the file has tensors.
-    """
-    layers = options.get("layers", 1)
-    if isinstance(layers, int) and layers > tensors:
-        raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
-    try:
-        with torch.device("meta"):
-            table = build("embedding", embedding, vocabulary_size=len(Vocabulary(words)))
-            return build("model", options, embedding=table, classes=classes)
-    except UserError:
-        raise
-    except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"its model cannot be built: {' '.join(str(error).split())}.") from error
 
 
 def _options(config: Mapping[str, Any], group: str) -> dict[str, Any]:
@@ -210,22 +212,3 @@ def _options(config: Mapping[str, Any], group: str) -> dict[str, Any]:
 def _precision(config: Mapping[str, Any]) -> Any:
     trainer = config.get("trainer")
     return trainer.get("precision") if isinstance(trainer, dict) else None
-
-
-def _fitting(
-    state: dict[str, Tensor], wanted: Mapping[str, Tensor], dtype: torch.dtype
-) -> dict[str, Tensor]:
-    """The tensors, in the model's own types.
-
-    Raises:
-        UserError: if one is missing, too many, or of another shape than the model's.
-    """
-    for name in (*wanted, *state):
-        if name not in state or name not in wanted:
-            what = "has no" if name in wanted else "has an unknown"
-            raise UserError(f"its state_dict {what} {name}.")
-        if state[name].shape != wanted[name].shape:
-            shapes = [list(each[name].shape) for each in (state, wanted)]
-            raise UserError(f"state_dict {name} has the shape {shapes[0]}, not {shapes[1]}.")
-    types = {n: dtype if t.is_floating_point() else t.dtype for n, t in wanted.items()}
-    return {name: state[name].to(types[name]).contiguous() for name in wanted}

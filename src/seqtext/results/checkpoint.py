@@ -1,21 +1,22 @@
 """What makes a checkpoint complete on its own, and a restart exact."""
 
-import os
 import time
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
+from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.files import replace_file
 from seqtext.options import UserError
 from seqtext.processes import gathered
+from seqtext.results.archive import read_archive
 from seqtext.results.direction import is_better
 from seqtext.results.tensorboard import extend
+from seqtext.results.unpickling import DamagedError
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1
@@ -46,9 +47,12 @@ class Checkpoints(Checkpoint):
         self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
         self._saved = time.monotonic()
         self._random_states: list[dict[str, torch.Tensor]] = []  # of each process
+        self.has_finished_epoch = False  # in this process: what was restored has proved good
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Go on with the random numbers where the checkpoint stopped."""
+        for optimizer in trainer.optimizers:
+            _check_optimizer(optimizer)
         states, self._random_states = self._random_states, []
         if trainer.global_rank < len(states):
             _set_random_state(states[trainer.global_rank], model.device)
@@ -72,6 +76,7 @@ class Checkpoints(Checkpoint):
             self.best_score, self.best_loss = score, loss
             self._save(trainer, self.best)
         self._save(trainer, self.last)
+        self.has_finished_epoch = True
 
     def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Add the description and the random states."""
@@ -80,6 +85,7 @@ class Checkpoints(Checkpoint):
 
     def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Keep the random states until training starts."""
+        _check_progress(checkpoint["loops"])
         self._random_states = checkpoint["random_states"]
 
     def state_dict(self) -> dict[str, Any]:
@@ -93,16 +99,59 @@ class Checkpoints(Checkpoint):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self.best_score, self.epochs = state["best_score"], state["epochs"]
+        self.best_score, self.epochs = state["best_score"], int(state["epochs"])
         self.best_loss = state.get("best_loss")  # a run begun before it was kept has none
-        self.curves = state.get("curves", {})  # a run begun before curves were kept has none
+        curves = state.get("curves", {})  # a run begun before curves were kept has none
+        self.curves = {
+            name: [None if value is None else float(value) for value in values]
+            for name, values in curves.items()
+        }
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
-        aside = path.with_suffix(".new")  # Lightning's own is not atomic across file systems
-        trainer.save_checkpoint(aside)
-        if trainer.is_global_zero:
-            os.replace(aside, path)
+        trainer.save_checkpoint(path)  # by `CheckpointFiles`
         self._saved = time.monotonic()
+
+
+class CheckpointFiles(CheckpointIO):
+    """Lets a Trainer write and read its checkpoints as `save_checkpoint` and `load_checkpoint` do.
+
+    Lightning's own writing is not atomic across file systems, and its reading does not notice
+    damage. Of several processes, Lightning has the first one write.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """Read a checkpoint; its tensors are on the CPU, and it is always plain values."""
+        return load_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        """Delete a checkpoint."""
+        Path(path).unlink(missing_ok=True)
+
+
+def _check_progress(loops: dict[str, Any]) -> None:
+    """Refuse counts of Lightning's loops that are no whole numbers: it adds to them much later."""
+    for name, value in loops.items():
+        if isinstance(value, dict):
+            _check_progress(value)
+        elif not isinstance(value, int | list):
+            raise TypeError(f"{name} of the loops is {value!r}")
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a restored optimizer that would fail, or worse, in its first step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            shape = value.shape if isinstance(value, torch.Tensor) else ()
+            if shape not in (parameter.shape, ()):
+                raise ValueError(f"{name} of a parameter has the shape {list(shape)}")
 
 
 def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
@@ -160,25 +209,23 @@ def set_threshold(path: Path, threshold: float) -> None:
 def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     """Write plain values and tensors aside, then rename: `load_checkpoint` reads them."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as temporary:
-        torch.save(checkpoint, temporary)
+    with replace_file(path) as temporary, temporary.open("wb") as stream:
+        torch.save(checkpoint, stream)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint as plain values and tensors, whoever wrote it; nothing in it is run.
 
     Raises:
+        OSError: if it cannot be read.
         UserError: if it is missing, damaged, or holds anything else.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # about the file: the sentence says enough
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = read_archive(path)
     except FileNotFoundError as error:
         raise UserError(f"There is no checkpoint {path}.") from error
-    except (PermissionError, IsADirectoryError):
-        raise
-    except Exception as error:  # torch raises many kinds for damaged and for pickled files
+    except DamagedError as error:
         raise UserError(f"{path} is damaged, or no checkpoint of plain values.") from error
-    if not isinstance(checkpoint, dict) or DESCRIPTION not in checkpoint:
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(DESCRIPTION), dict):
         raise UserError(f"{path} is no checkpoint of this program.")
     return checkpoint

@@ -131,7 +131,7 @@ class EpochProgress(ProgressBar):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """See `state_dict`."""
-        self.seconds = self.earlier_seconds = state["seconds"]
+        self.seconds = self.earlier_seconds = float(state["seconds"])
         self._best, self._best_loss = state["best"], state.get("best_loss")
         self._loss, self._steps = state["loss"], state["steps"]
 

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from omegaconf import OmegaConf
-
 from seqtext.configuration import first_difference, settings_in
 from seqtext.files import read_json, write_json
+from seqtext.options import UserError
 from seqtext.results.folder import RunFolder
+from seqtext.stored import read_stored_settings
 
 OUTCOME = "outcome.json"  # of a job that did not finish
 
@@ -99,6 +98,6 @@ def _stored_settings(folder: RunFolder) -> dict[str, Any] | None:
     if not folder.last.exists():
         return None
     try:
-        return settings_in(OmegaConf.load(folder.path / ".hydra" / "config.yaml"))
-    except (OSError, yaml.YAMLError):
+        return settings_in(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
+    except (OSError, UserError):
         return None

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.configuration import changed_by, settings_in
 from seqtext.options import UserError
 from seqtext.results.direction import is_better
+from seqtext.stored import check_stored_settings, replace_foreign_folders
 
 GROUPS = ("dataset", "embedding", "model", "optimizer", "trainer")
 
@@ -31,6 +32,7 @@ def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
     if config.best_of:
         best = winner(config.best_of)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
+        replace_foreign_folders(best.settings, config)
         changes = [override for override in overrides if override not in kept]
         return changed_by(changes, config, best.settings)
     return settings_in(config)
@@ -44,6 +46,10 @@ def winner(folder: str) -> Winner:
     """
     path, metrics = best_run(folder, "best_of")
     settings = metrics["settings"]
+    try:
+        check_stored_settings(settings)
+    except UserError as error:
+        raise UserError(f"{path}/metrics.json cannot be used: {error}") from error
     settings["split"] |= {"folds": None, "fold": 0}  # the folds were there to choose by
     return Winner(settings, _choices(path))
 
@@ -109,5 +115,9 @@ def _choices(run: Path) -> dict[str, str]:
     file = run / ".hydra" / "hydra.yaml"
     if not file.exists():
         return {}
-    choices = OmegaConf.load(file).hydra.runtime.choices
-    return {group: choices[group] for group in GROUPS if choices.get(group)}
+    stored = OmegaConf.to_container(OmegaConf.load(file))  # references are not looked up
+    try:
+        choices = stored["hydra"]["runtime"]["choices"]
+        return {group: str(choices[group]) for group in GROUPS if choices.get(group)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} is damaged: it does not say what the run was made of.") from error

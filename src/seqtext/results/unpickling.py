@@ -1,0 +1,261 @@
+"""Unpickle plain values and tensors, and nothing else.
+
+A small machine for those of pickle's instructions that `torch.save` uses for such values. It knows
+no classes but those in `GLOBALS`, and calls no function.
+"""
+
+import math
+import struct
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+TENSOR = object()  # stands for the function that makes tensors
+DTYPES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+GLOBALS = {
+    b"collections\nOrderedDict": OrderedDict,
+    b"torch._utils\n_rebuild_tensor_v2": TENSOR,
+    **{f"torch\n{name}".encode(): dtype for name, dtype in DTYPES.items()},
+}
+MOST_DIMENSIONS = 16
+LARGEST = 2**40  # of a dimension
+DEEPEST = 50  # of values within values
+TEXT_RATIO = 64  # how often, on average, the same text may stand in the values
+SMALLEST = 8  # bytes of pickle for a container, on average: in memory each takes 64
+MOST_SMALL = 100_000  # containers that may be smaller
+
+
+class DamagedError(ValueError):
+    """A file is damaged, or holds something other than plain values and tensors."""
+
+
+class PlainUnpickler:
+    """Reads one pickled value.
+
+    Args:
+        data: the pickle
+        read_storage: returns the bytes beneath a tensor, [size] uint8, by their key
+    """
+
+    def __init__(self, data: bytes, read_storage: Callable[[str], Tensor]):
+        self._data, self._read_storage = data, read_storage
+        self._position = 0
+        self._stack: list[Any] = []
+        self._marks: list[int] = []  # lengths of the stack
+        self._memo: dict[int, Any] = {}
+        self._containers = MOST_SMALL + len(data) // SMALLEST  # that may still come
+
+    def load(self) -> Any:
+        """Return the value.
+
+        Raises:
+            DamagedError: if there is an instruction that plain values do not need.
+        """
+        data, handlers = self._data, HANDLERS
+        try:
+            while (code := data[self._position]) != STOP:
+                self._position += 1
+                handlers[code](self)
+            (value,) = self._stack
+        except (IndexError, KeyError, TypeError, ValueError, struct.error) as error:
+            raise DamagedError(f"byte {self._position} of its pickle: {error!r}") from error
+        return value
+
+    def _take(self, count: int) -> bytes:
+        start, self._position = self._position, self._position + count
+        if self._position > len(self._data):
+            raise DamagedError("its pickle ends too early.")
+        return self._data[start : self._position]
+
+    def _number(self, size: int) -> int:
+        return int.from_bytes(self._take(size), "little")
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _pop(self) -> Any:
+        if self._marks and len(self._stack) <= self._marks[-1]:
+            raise DamagedError("a value is missing.")
+        return self._stack.pop()
+
+    def _above_mark(self) -> list[Any]:
+        mark = self._marks.pop()
+        values = self._stack[mark:]
+        del self._stack[mark:]
+        return values
+
+    def _protocol(self) -> None:
+        if self._number(1) != 2:
+            raise DamagedError("it is of another protocol.")
+
+    def _push_container(self, value: list | dict) -> None:
+        self._containers -= 1
+        if not self._containers:
+            raise DamagedError("it holds too many empty values.")
+        self._stack.append(value)
+
+    def _mark(self) -> None:
+        self._marks.append(len(self._stack))
+
+    def _long(self) -> None:
+        self._push(int.from_bytes(self._take(self._number(1)), "little", signed=True))
+
+    def _integer(self) -> None:
+        self._push(int.from_bytes(self._take(4), "little", signed=True))
+
+    def _float(self) -> None:
+        self._push(struct.unpack(">d", self._take(8))[0])
+
+    def _text(self) -> None:
+        self._push(str(self._take(self._number(4)), "utf-8", "surrogatepass"))
+
+    def _tuple(self, count: int | None = None) -> None:
+        values = self._above_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        self._push(tuple(values))
+
+    def _append(self, values: list[Any]) -> None:
+        if type(self._stack[-1]) is not list:
+            raise DamagedError("a value is put into what is no list.")
+        self._stack[-1].extend(values)
+
+    def _set(self, values: list[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, dict) or len(values) % 2:
+            raise DamagedError("a value is put into what is no dict.")
+        for key, value in zip(values[::2], values[1::2], strict=True):
+            if type(key) not in (str, int):
+                raise DamagedError("a key is neither text nor a whole number.")
+            target[key] = value
+
+    def _global(self) -> None:
+        end = self._data.index(b"\n", self._data.index(b"\n", self._position) + 1)
+        name = self._take(end - self._position)
+        self._take(1)
+        if name not in GLOBALS:
+            raise DamagedError(f"it names {name.decode(errors='replace').replace(chr(10), '.')}.")
+        self._push(GLOBALS[name])
+
+    def _reduce(self) -> None:
+        arguments, function = self._pop(), self._pop()
+        if function is OrderedDict and arguments == ():
+            self._push(OrderedDict())
+        elif function is TENSOR and type(arguments) is tuple and len(arguments) in (6, 7):
+            self._push(build_tensor(*arguments[:4]))
+        else:
+            raise DamagedError("it calls something.")
+
+    def _build(self) -> None:
+        self._pop()  # what torch notes of a state_dict's modules: nothing here needs it
+        if not isinstance(self._stack[-1], OrderedDict):
+            raise DamagedError("it changes an object.")
+
+    def _storage(self) -> None:
+        kind, dtype, key, _, count = self._pop()
+        if kind != "storage" or not isinstance(dtype, torch.dtype) or type(key) is not str:
+            raise DamagedError("a tensor has no storage.")
+        content = self._read_storage(key)
+        if type(count) is not int or len(content) != count * dtype.itemsize:
+            raise DamagedError("a tensor's storage is not of the size that it should be.")
+        self._push(content.ne(0) if dtype == torch.bool else content.view(dtype))
+
+
+def build_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
+    """Return a view of a storage, one-dimensional itself.
+
+    Raises:
+        DamagedError: if it is larger than the storage, or reaches out of it.
+    """
+    if not isinstance(storage, Tensor) or type(size) is not tuple or type(stride) is not tuple:
+        raise DamagedError("a tensor is none.")
+    numbers = (offset, *size, *stride)
+    if any(type(n) is not int or not 0 <= n <= LARGEST for n in numbers):
+        raise DamagedError("a tensor's size is not possible.")
+    if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
+        raise DamagedError("a tensor's size is not possible.")
+    count = math.prod(size)
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if count > len(storage) or (count and last >= len(storage)):
+        raise DamagedError("a tensor is larger than its content.")
+    return storage.as_strided(size, stride, offset) if count else storage.new_empty(size)
+
+
+def check_plain(value: Any, budget: int) -> None:
+    """Refuse a value that is not plain, or that grows when it is written out.
+
+    Few bytes can stand for very many values, where lists hold the same list many times.
+
+    Args:
+        budget: the size of the pickle, which bounds the number of values
+
+    Raises:
+        DamagedError: see above
+    """
+    texts = (budget + 1024) * TEXT_RATIO
+    level, depth = [value], 0
+    while level:
+        budget -= len(level)
+        texts -= sum(len(v) for v in level if type(v) is str)
+        if budget < 0 or texts < 0 or depth > DEEPEST:
+            raise DamagedError("its values are nested too often.")
+        below = []
+        for each in level:
+            if isinstance(each, dict):
+                below += each.values()
+                texts -= sum(len(key) for key in each if type(key) is str)
+            elif isinstance(each, list | tuple):
+                below += each
+            elif not isinstance(each, PLAIN):
+                raise DamagedError(f"it holds a {type(each).__name__}.")
+            if len(below) > budget:
+                raise DamagedError("its values are nested too often.")
+        level, depth = below, depth + 1
+
+
+PLAIN = (str, int, float, type(None), Tensor)  # a bool is an int
+STOP = ord(".")
+HANDLERS: dict[int, Callable[[PlainUnpickler], None]] = {
+    0x80: PlainUnpickler._protocol,
+    ord("("): PlainUnpickler._mark,
+    ord("}"): lambda self: self._push_container({}),
+    ord("]"): lambda self: self._push_container([]),
+    ord(")"): lambda self: self._push(()),
+    ord("N"): lambda self: self._push(None),
+    0x88: lambda self: self._push(True),
+    0x89: lambda self: self._push(False),
+    ord("K"): lambda self: self._push(self._number(1)),
+    ord("M"): lambda self: self._push(self._number(2)),
+    ord("J"): PlainUnpickler._integer,
+    0x8A: PlainUnpickler._long,
+    ord("G"): PlainUnpickler._float,
+    ord("X"): PlainUnpickler._text,
+    ord("t"): PlainUnpickler._tuple,
+    0x85: lambda self: self._tuple(1),
+    0x86: lambda self: self._tuple(2),
+    0x87: lambda self: self._tuple(3),
+    ord("a"): lambda self: self._append([self._pop()]),
+    ord("e"): lambda self: self._append(self._above_mark()),
+    ord("s"): lambda self: self._set([self._pop(), self._pop()][::-1]),
+    ord("u"): lambda self: self._set(self._above_mark()),
+    ord("q"): lambda self: self._memo.__setitem__(self._number(1), self._stack[-1]),
+    ord("r"): lambda self: self._memo.__setitem__(self._number(4), self._stack[-1]),
+    ord("h"): lambda self: self._push(self._memo[self._number(1)]),
+    ord("j"): lambda self: self._push(self._memo[self._number(4)]),
+    ord("c"): PlainUnpickler._global,
+    ord("R"): PlainUnpickler._reduce,
+    ord("b"): PlainUnpickler._build,
+    ord("Q"): PlainUnpickler._storage,
+}

@@ -21,7 +21,7 @@ from seqtext.choices import list_choices
 from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.errors import MISTAKES, sentence
 from seqtext.options import UserError
-from seqtext.results.folder import RunFolder, already_holds_a_run
+from seqtext.results.folder import RunFolder, already_holds_a_run, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
@@ -148,7 +148,10 @@ def run_dir(
     """
     if resume and not RunFolder(resume).started:
         raise UserError(f"resume={resume}: there is no run in this folder.")
-    return resume or _named(name) or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+    folder = resume or _named(name)
+    if folder:
+        check_links(Path(folder))
+    return folder or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
 
 
 def config_dir(resume: str | None, folder: str) -> str:

@@ -7,7 +7,7 @@ from seqtext.data.cache import code_fingerprint
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.description import WORDS, Description, describe
 from seqtext.display import print_line
-from seqtext.files import write_json
+from seqtext.files import replace_file, write_json
 from seqtext.results.description import description_figures, show_description
 from seqtext.results.folder import RunFolder
 from seqtext.results.pictures import png
@@ -21,7 +21,8 @@ def show_data(data: TextDataModule, folder: RunFolder) -> None:
     show_description(description, data.name)
     folder.figures.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(data).items():
-        (folder.figures / f"{name}.png").write_bytes(picture)
+        with replace_file(folder.figures / f"{name}.png") as temporary:
+            temporary.write_bytes(picture)
     write_json(folder.path / "description.json", description.to_dict())
     print_line(f"Figures and description.json are in {folder.path}")
 

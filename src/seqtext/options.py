@@ -69,18 +69,30 @@ class OptionError(UserError):
 def hints_of(function: Callable) -> dict[str, Any]:
     """The type hints of all arguments that a function or class takes.
 
-    A class whose constructor hands others on (``**shared``) takes those of its parent too.
+    A class whose constructor hands others on (``**shared``) takes those of the next class in its
+    order of inheritance too, as ``super().__init__(**shared)`` does: with a mixin
+    ``class FocalGRU(Focal, GRU)`` those of both.
     """
-    is_class = isinstance(function, type)
-    constructor = function.__init__ if is_class else function
-    hints = get_type_hints(constructor, include_extras=True)
-    own, handed_on = {}, {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if parameter.kind is not parameter.VAR_KEYWORD:
-            own[name] = hints.get(name, Any)
-        elif is_class:
-            handed_on = hints_of(function.__mro__[1])
-    return own | {name: hint for name, hint in handed_on.items() if name not in own}
+    if not isinstance(function, type):
+        return _own_hints(function)[0]
+    hints: dict[str, Any] = {}
+    for kind in function.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        own, hands_on = _own_hints(kind.__init__)
+        hints = hints | {name: hint for name, hint in own.items() if name not in hints}
+        if not hands_on:
+            break
+    return hints
+
+
+def _own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
+    """Return the type hints of what a function takes by name, and whether it takes ``**others``."""
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    own = {p.name: hints.get(p.name, Any) for p in named if p.name != "self"}
+    return own, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def check(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:

@@ -89,6 +89,71 @@ def test_without_it_one_line_says_so(fresh, trouble, monkeypatch, caplog):
     assert "\n" not in line
 
 
+def writable_library(folder):
+    next(folder.glob("*/native.so")).chmod(0o666)
+
+
+def writable_entry(folder):
+    next(folder.glob("*/native.so")).parent.chmod(0o777)
+
+
+def writable_folder(folder):
+    folder.chmod(0o777)
+
+
+def writable_folder_above(folder):
+    folder.parents[1].chmod(0o777)
+
+
+def group_of_others(folder):
+    os.chown(folder, -1, 12345)
+    folder.chmod(0o770)
+
+
+def link_to_a_writable_folder(folder):
+    folder.rename(folder.parents[2] / "moved")
+    (folder.parents[2] / "moved").chmod(0o777)
+    folder.symlink_to(folder.parents[2] / "moved")
+
+
+def another_users_library(folder):
+    os.chown(next(folder.glob("*/native.so")), 12345, -1)
+
+
+def another_users_folder(folder):
+    os.chown(folder, 12345, -1)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        *(writable_library, writable_entry, writable_folder, writable_folder_above),
+        *(link_to_a_writable_folder, group_of_others),
+        *(another_users_library, another_users_folder),
+    ],
+)
+@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+def test_what_others_may_change_is_not_loaded(fresh, plant, monkeypatch, tmp_path, caplog):
+    if os.getuid() and plant.__name__.startswith(("another", "group")):
+        pytest.skip("Only root can give files away.")
+    monkeypatch.setattr(compiled.tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir(mode=0o700)
+    assert fresh().seven() == 7
+    folder = tmp_path / "cache" / "seqtext" / "compiled"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert not caplog.records
+    plant(folder)
+    elsewhere = tmp_path / "temporary" / f"seqtext-{os.getuid()}" / "compiled"
+    for _ in range(2):
+        caplog.clear()
+        assert fresh().seven() == 7
+        (warning,) = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        assert warning.startswith(f"Others may write to {folder}")
+        assert len(list(elsewhere.glob("*/native.so"))) == 1  # compiled once
+    elsewhere.chmod(0o777)
+    assert fresh().seven() == 7  # from a folder of this process alone
+
+
 @pytest.mark.parametrize("kind", [GRU, CNN, KimCNN])
 def test_compiled_before_training(kind, monkeypatch):
     """A model asks for it when it is made: the seconds do not count as training."""

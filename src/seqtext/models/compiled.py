@@ -8,7 +8,9 @@ import os
 import platform
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
+from stat import S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
 
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ SOURCES = Path(__file__).parent / "native"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
 MEMORY = {-1: 2**31 - 1, -3: 2**30}  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, in bytes
 TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
+KIND, LIBRARY = "compiled", "native.so"
 LONGEST = 300  # seconds that a compiler may take
 
 
@@ -34,7 +37,7 @@ def library() -> ctypes.CDLL | None:
     if os.environ.get("SEQTEXT_FUSED") == "0":
         return None
     try:
-        found = ctypes.CDLL(str(_compiled(_cache()) / "native.so"))
+        found = _load(_cache())
         keep_freed_memory()
         return found
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
@@ -110,6 +113,78 @@ def _cache() -> Cache:
     return Cache(Path(root, "seqtext"))
 
 
+def _load(cache: Cache) -> ctypes.CDLL:
+    """Load the library from the cache; where others may write there, from a private folder.
+
+    It is code: whoever may change its file, or a folder above it, could have theirs run.
+    """
+    if _has_private_folder(cache):
+        return _load_from(cache)
+    log.warning(
+        "Others may write to %s, or to a folder above: the native functions are compiled elsewhere."
+        " Set XDG_CACHE_HOME to a folder that is yours alone.",
+        cache.root / KIND,
+    )
+    own = Cache(Path(tempfile.gettempdir(), f"seqtext-{os.getuid()}"))
+    if _has_private_folder(own):
+        return _load_from(own)
+    with tempfile.TemporaryDirectory() as folder:  # what is loaded stays loaded
+        return _load_from(Cache(folder))
+
+
+def _has_private_folder(cache: Cache) -> bool:
+    """Return whether only this user may write where the cache has libraries; make the folder."""
+    folder = cache.root / KIND
+    with contextlib.suppress(FileExistsError):  # as what: that is seen below
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return is_private(folder) and all(map(is_private, folder.glob(f"*/{LIBRARY}")))
+
+
+def _load_from(cache: Cache) -> ctypes.CDLL:
+    return ctypes.CDLL(str(_compiled(cache) / LIBRARY))
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but this user and root may change a file or folder, or replace it.
+
+    Every folder above it is looked at too, and every link on the way. In a folder that all may
+    write to, such as /tmp, the sticky bit keeps what belongs to this user.
+    """
+    if not hasattr(os, "getuid"):  # on Windows
+        return True
+    absolute = path.absolute()
+    places = {*absolute.parents, *absolute.resolve().parents}
+    return _is_own(absolute.lstat(), is_above=False) and all(
+        _is_own(place.lstat(), is_above=True) for place in (*places, absolute.resolve())
+    )
+
+
+def _is_own(stat: os.stat_result, is_above: bool) -> bool:
+    if stat.st_uid not in (0, os.getuid()):
+        return False
+    if S_ISLNK(stat.st_mode):  # who may replace it, its folder says
+        return True
+    if is_above and stat.st_mode & S_ISVTX:
+        return True
+    return not stat.st_mode & S_IWOTH and not (
+        stat.st_mode & S_IWGRP and _has_other_members(stat.st_gid)
+    )
+
+
+@functools.cache
+def _has_other_members(group: int) -> bool:
+    """Return whether a group has members beside this user: on many systems each has one alone."""
+    import grp  # not on Windows
+    import pwd
+
+    try:
+        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+    except KeyError:
+        return True
+    return entry.gr_name != user.pw_name or bool({*entry.gr_mem} - {user.pw_name})
+
+
 def _compiled(cache: Cache) -> Path:
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     command = [*compiler, *FLAGS.split(), *map(str, sorted(SOURCES.glob("*.cpp")))]
@@ -117,7 +192,7 @@ def _compiled(cache: Cache) -> Path:
     def build(folder: Path) -> None:
         log.info("Compiling the recurrences and convolutions, once on this machine.")
         done = subprocess.run(
-            [*command, "-o", str(folder / "native.so")],
+            [*command, "-o", str(folder / LIBRARY)],
             capture_output=True,
             text=True,
             timeout=LONGEST,
@@ -128,7 +203,7 @@ def _compiled(cache: Cache) -> Path:
             raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
 
     facts = {"command": command, "sources": fingerprint([SOURCES]), "processor": _processor()}
-    return cache.entry("compiled", facts, build)
+    return cache.entry(KIND, facts, build)
 
 
 def _processor() -> str:

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import os
+import secrets
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -175,8 +176,8 @@ def _check_place(folder: Path) -> None:
 def _writing(folder: Path) -> Iterator[Path]:
     """A folder aside, renamed at the end: it is there whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    aside, old = (folder.with_name(f".{folder.name}.{what}") for what in ("new", "old"))
-    shutil.rmtree(aside, ignore_errors=True)
+    name = secrets.token_hex(8)  # so that nobody has put a link there, or writes there too
+    aside, old = (folder.with_name(f".{name}.{what}") for what in ("new", "old"))
     aside.mkdir()
     try:
         yield aside
@@ -189,7 +190,6 @@ def _replace(folder: Path, aside: Path, old: Path) -> None:
     """A full folder cannot be renamed over another: the earlier one steps aside, or back."""
     earlier = folder.exists()
     if earlier:
-        shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
     try:
         os.replace(aside, folder)

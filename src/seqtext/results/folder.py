@@ -11,6 +11,7 @@ from seqtext.files import read_json, write_json
 from seqtext.options import UserError
 
 LOG = "train.log"  # as conf/config.yaml has it
+FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
 
 
 class FolderInUse(UserError):
@@ -98,6 +99,26 @@ class RunFolder:
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""
         write_json(self.metrics, metrics)
+
+
+def check_links(path: Path) -> None:
+    """Refuse a run folder that has a link to a place outside of it: what is written would go there.
+
+    It may be a stranger's. The folder itself may be a link.
+
+    Raises:
+        UserError: naming the link.
+    """
+    if not path.is_dir():
+        return
+    inside = path.resolve()
+    places = [path / name for name in FOLDERS]
+    for place in [path, *(p for p in places if p.is_dir() and not p.is_symlink())]:
+        for entry in place.iterdir():
+            if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
+                raise UserError(
+                    f"{entry} is a link out of the run folder: put what it leads to in its place."
+                )
 
 
 def already_holds_a_run(path: Path) -> UserError:

@@ -11,6 +11,7 @@ import pyarrow.parquet
 import torch
 from torch import Tensor
 
+from seqtext.files import replace_file
 from seqtext.results.metrics import best_threshold, decisions, probabilities, scores
 
 
@@ -86,4 +87,5 @@ class Predictions:
         for name, column in zip(self.class_names, self.probabilities.T, strict=True):
             columns[f"probability_{name}"] = column
         path.parent.mkdir(parents=True, exist_ok=True)
-        pa.parquet.write_table(pa.table(columns), path)
+        with replace_file(path) as temporary:
+            pa.parquet.write_table(pa.table(columns), temporary)

@@ -4,7 +4,17 @@ from typing import Annotated, Literal
 
 import pytest
 
-from seqtext.options import Count, OptionError, Range, Rate, checked, mismatch, unknown_option
+from seqtext.models.recurrent import GRU
+from seqtext.options import (
+    Count,
+    OptionError,
+    Range,
+    Rate,
+    checked,
+    hints_of,
+    mismatch,
+    unknown_option,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +59,41 @@ def test_error_within_a_group():
 def test_nearest_option_is_offered():
     assert "did you mean model.units?" in str(unknown_option("unit", ["units", "layers"], "model"))
     assert "known are layers, units." in str(unknown_option("zzz", ["units", "layers"]))
+
+
+class Focal:
+    """A mixin that takes an option, and hands the others on."""
+
+    def __init__(self, gamma: float = 2.0, **others):
+        super().__init__(**others)
+
+
+class Named:
+    """A mixin without a constructor."""
+
+
+class FocalGRU(Focal, GRU):
+    pass
+
+
+class NamedGRU(Named, GRU):
+    pass
+
+
+class DeepGRU(Named, FocalGRU):
+    def __init__(self, depth: Count = 1, **others):
+        super().__init__(**others)
+
+
+class Closed(Focal):
+    def __init__(self, width: Count = 1):
+        super().__init__()
+
+
+def test_a_mixin_has_the_options_of_the_class_that_it_is_put_over():
+    assert hints_of(NamedGRU) == hints_of(GRU)
+    assert hints_of(FocalGRU) == {"gamma": float, **hints_of(GRU)}
+    assert hints_of(DeepGRU) == {"depth": Count, "gamma": float, **hints_of(GRU)}
+    assert {"units", "word_dropout"} <= hints_of(FocalGRU).keys()
+    assert hints_of(Closed) == {"width": Count}
+    assert hints_of(Focal) == {"gamma": float}

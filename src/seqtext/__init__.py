@@ -20,4 +20,4 @@ def load(run: str | Path) -> "TrainedClassifier":
     """
     from seqtext.predict.estimator import TrainedClassifier  # takes seconds to import
 
-    return TrainedClassifier(run).fit()
+    return TrainedClassifier(run).load()

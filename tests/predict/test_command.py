@@ -6,11 +6,18 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from seqtext import build
+from seqtext.data.cleaning import STEPS, Lower
+from seqtext.data.spam import Spam
 from seqtext.options import UserError
 from seqtext.predict.command import HELP, WORDS, lines, main, parsed
+from seqtext.predict.saved import open_saved
+from seqtext.results import checkpoint as checkpoints
+from seqtext.results.checkpoint import load_checkpoint, save_checkpoint
 from tests.conftest import ROOT, csv_of
 
 README = re.search(r"## Use\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
@@ -136,3 +143,58 @@ def test_standard_input_that_cannot_be_read(tmp_path):
 
     with pytest.raises(UserError, match="Standard input cannot be read: Is a directory"):
         list(lines(Broken()))
+
+
+@pytest.fixture
+def checkpoint_with(finished, tmp_path):
+    """Write a checkpoint with other entries of its description."""
+
+    def write(dataset=None, **changes):
+        checkpoint = load_checkpoint(finished.best)
+        checkpoint["seqtext"] |= changes
+        checkpoint["seqtext"]["config"]["dataset"] |= dataset or {}
+        save_checkpoint(tmp_path / "changed.ckpt", checkpoint)
+        return tmp_path / "changed.ckpt"
+
+    return write
+
+
+def test_control_characters_do_not_steer_the_terminal(checkpoint_with, predict):
+    """Neither those of class names, which a stranger's checkpoint has, nor of texts."""
+    path = checkpoint_with(class_names=["\x1b]0;title\x07", "\u202ered\x1b[31m"])
+    status, out, error = predict(f"run={path}", "some \x1b]52;c;text\x07")
+    assert (status, error) == (0, "")
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+    assert out.count("\N{REPLACEMENT CHARACTER}") >= 3
+
+
+def test_a_file_that_cannot_be_read_is_not_called_damaged(checkpoint_with, monkeypatch):
+    path = checkpoint_with()
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(checkpoints, "read_archive", refuse)
+    with pytest.raises(PermissionError):
+        open_saved(path)
+
+
+def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
+    """They are registered where its module is imported; a checkpoint may name this package's."""
+    name = "seqtext.data.invented"
+    cleaning = {"steps": ["shout"], "stopwords": None}
+    with pytest.raises(UserError, match="not allowed"):
+        open_saved(checkpoint_with(cleaning=cleaning, dataset={"_target_": "os.path"}))
+    path = checkpoint_with(cleaning=cleaning, dataset={"_target_": f"{name}.Invented"})
+    with pytest.raises(UserError, match="cannot be found"):
+        open_saved(path)
+
+    def register(module):
+        if module != name:
+            return imported(module)
+        monkeypatch.setitem(STEPS, "shout", [Lower()])
+        return SimpleNamespace(Invented=Spam)
+
+    imported = build.import_module
+    monkeypatch.setattr(build, "import_module", register)
+    assert open_saved(path).cleaning.steps == ("shout",)

@@ -222,7 +222,7 @@ def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     def replace(source: Path, target: Path) -> None:
-        if source.name == ".out.new":
+        if source.suffix == ".new":
             raise OSError("disk full")
         source.rename(target)
 

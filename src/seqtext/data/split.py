@@ -82,7 +82,7 @@ class Split:
             text_ids = rows
         elif duplicates == "drop":
             rows = np.sort(np.unique(text_ids, return_index=True)[1])
-        texts = _Texts(labels, text_ids, class_names)
+        texts = Texts(labels, text_ids, class_names)
         if self.limit is not None:
             rows = self._cut(rows, texts, self.limit, "split.limit")[1]
         named = {} if official is None else _named_parts(rows, official)
@@ -103,7 +103,7 @@ class Split:
         return parts
 
     def _judged(
-        self, rows: np.ndarray, texts: "_Texts", test: np.ndarray | None
+        self, rows: np.ndarray, texts: "Texts", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows to train and choose with, and those that judge."""
         if test is not None:
@@ -113,7 +113,7 @@ class Split:
         return self._cut(rows, texts, self.test, "split.test")
 
     def _cut(
-        self, rows: np.ndarray, texts: "_Texts", size: float, option: str
+        self, rows: np.ndarray, texts: "Texts", size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Two sorted arrays of rows: those that stay, and those cut off."""
         from sklearn.model_selection import train_test_split
@@ -148,7 +148,7 @@ class Split:
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    def _fold(self, rows: np.ndarray, texts: "_Texts") -> tuple[np.ndarray, np.ndarray]:
+    def _fold(self, rows: np.ndarray, texts: "Texts") -> tuple[np.ndarray, np.ndarray]:
         """As `_cut`, for one fold of a cross-validation."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -171,7 +171,7 @@ def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarra
     return {part: named for part, named in each.items() if len(named) or part == "train"}
 
 
-class _Texts:
+class Texts:
     """Labels and texts of all rows."""
 
     def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):

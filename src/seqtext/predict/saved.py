@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seqtext.build import build, buildable_class
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
 from seqtext.data.vocabulary import Vocabulary
 from seqtext.display import printable
 from seqtext.models.classifier import TextClassifier
@@ -51,6 +51,7 @@ class Saved(NamedTuple):
     """A trained model, and all that stands between a text and it.
 
     threshold: of two classes, the probability of class 1 from which on it is predicted
+    config: the settings that it was trained with; plain values, not looked at otherwise
     """
 
     model: TextClassifier | DirectClassifier
@@ -59,6 +60,7 @@ class Saved(NamedTuple):
     class_names: list[str]
     reading: Reading
     threshold: float
+    config: Mapping[str, Any]
 
 
 def checkpoint_of(run: str | Path) -> Path:
@@ -120,10 +122,11 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> Saved:
     return Saved(
         model=_model(description["config"], words, len(names), dict(state)),
         vocabulary=Vocabulary(words),
-        cleaning=_cleaning(description["cleaning"]),
+        cleaning=_cleaning(description["cleaning"], description["config"]),
         class_names=names,
         reading=_reading(description),
         threshold=description["threshold"],
+        config=description["config"],
     )
 
 
@@ -151,11 +154,15 @@ def _check_tensor(name: str, tensor: Any) -> None:
         raise UserError(f"state_dict {name} holds numbers that are not finite.")
 
 
-def _cleaning(settings: Mapping[str, Any]) -> Cleaning:
+def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleaning:
     _check(STEPS_HINTS, settings, "cleaning.")
     if len(settings["steps"]) > MOST_STEPS:
         raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
     _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
+    if any(step not in (*STEPS, DROP_STOPWORDS) for step in settings["steps"]):
+        options = config.get("dataset")
+        if isinstance(options, dict) and "_target_" in options:  # its module may add steps
+            buildable_class("dataset", str(options["_target_"]))
     cleaning = Cleaning(settings["steps"], settings["stopwords"])
     try:
         cleaning(pa.array(["a text"]))

@@ -9,6 +9,8 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from seqtext.files import replace_file
+
 log = logging.getLogger(__name__)
 
 
@@ -27,7 +29,8 @@ def write_figures(
     for name, draw in drawings.items():
         with warn_of_failure(f"The figure {name}"):
             contents[name] = png(draw(), dpi)
-            (folder / f"{name}.png").write_bytes(contents[name])
+            with replace_file(folder / f"{name}.png") as temporary:
+                temporary.write_bytes(contents[name])
     return contents
 
 

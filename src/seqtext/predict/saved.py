@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
 import pyarrow as pa
@@ -60,7 +61,7 @@ class Saved(NamedTuple):
     class_names: list[str]
     reading: Reading
     threshold: float
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = MappingProxyType({})
 
 
 def checkpoint_of(run: str | Path) -> Path:

@@ -11,15 +11,16 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from omegaconf import OmegaConf
 
 from seqtext.choices import list_choices
 from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.errors import MISTAKES, sentence
+from seqtext.identity import LOCATIONS
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder, already_holds_a_run, check_links
 
@@ -29,7 +30,10 @@ NOT_IN_NAMES = (
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
-UNTELLABLE = re.compile(r"[^\w.,/\[\] -]|[\[,] *-")  # in values: what a name cannot show
+PATHS = (*LOCATIONS, "best_of")  # of these a name shows the end
+TELLABLE = re.compile(  # values that no other value shares its part of a name with
+    r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
+)
 LONGEST_NAME = 120
 HELP_WIDTH, HELP_INDENT = 80, 16  # characters, of lists on the help page
 DESCRIBE = "describe=true"
@@ -144,14 +148,12 @@ def run_dir(
     """The folder of a new run (its name is never given twice), or that of the run to go on with.
 
     Raises:
-        UserError: if there is no run to go on with, before a folder is made for it.
+        UserError: if there is no run to go on with: nothing is created then.
     """
-    if resume and not RunFolder(resume).started:
-        raise UserError(f"resume={resume}: there is no run in this folder.")
-    folder = resume or _named(name)
-    if folder:
-        check_links(Path(folder))
-    return folder or f"{OUTPUTS}/{run_name(overrides, dataset, model)}_{_stamp()}"
+    own = resumable(resume) if resume is not None else _named(name)
+    if own:
+        check_links(Path(own))
+    return own or f"{OUTPUTS}/{run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
 
 
 def config_dir(resume: str | None, folder: str) -> str:
@@ -160,45 +162,92 @@ def config_dir(resume: str | None, folder: str) -> str:
     Raises:
         UserError: if there is no run to go on with, or a new one would write into another's folder.
     """
-    if resume:
-        if not RunFolder(resume).started:
-            raise UserError(f"resume={resume}: there is no run in this folder.")
+    if resume is not None:
+        resumable(resume)
         return ".hydra/resumed"
     if RunFolder(folder).started:
         raise already_holds_a_run(Path(folder))
     return ".hydra"
 
 
+def resumable(resume: object) -> str:
+    """Return the folder of a run to go on with.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not is_path(resume) or not RunFolder(str(resume)).started:
+        raise UserError(f"resume={resume}: there is no run in this folder.")
+    return str(resume)
+
+
 def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
     """The folder of a sweep: the same for the same name or experiment, else a new one."""
-    own = _named(name or (experiment and experiment.replace("/", "-")))
-    return own or f"{OUTPUTS}/{run_name(overrides, 'sweep')}_{_stamp()}"
+    own = _named(name if name is not None else experiment and experiment.replace("/", "-"))
+    return own or f"{OUTPUTS}/{run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
 
 
-def run_name(overrides: Sequence[str], *start: str) -> str:
+def run_name(
+    overrides: Sequence[str], *start: str, swept: Collection[str] = (), unique: bool = False
+) -> str:
     """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
 
     The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
-    unquoted. Where that costs something, a hash of the overrides stands at its end; of a very long
-    name, in its middle, instead of what is left out.
+    unquoted. Where other overrides could have the same one, a hash stands at its end; of a very
+    long name, in its middle, instead of what is left out.
+
+    Args:
+        swept: keys that differ between the jobs of a sweep: the name tells each of their values
+        unique: the name is made unique by what follows it, and needs no hash
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
-    told = [o for o in overrides if _key(o) not in NOT_IN_NAMES and not _key(o).startswith("hydra")]
+    told = [o for o in overrides if _is_told(_key(o), swept)]
     name = "_".join(["-".join(start), *map(part_of_name, told)])
-    digest = hashlib.sha256("\n".join(told).encode()).hexdigest()[:8]
+    values = [_distinct_value(override, swept) for override in told]
+    digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(told, values, strict=True))
     if len(name) > LONGEST_NAME - len(digest) - 1:
         return f"{name[: LONGEST_NAME // 3]}--{digest}--{name[-LONGEST_NAME // 2 :]}"
-    if any(UNTELLABLE.search(o.partition("=")[2]) for o in told):
+    if not unique and not all(map(TELLABLE.fullmatch, values)):
         return f"{name}-{digest}"
     return name
+
+
+def name_with_hash(name: str, overrides: Sequence[str]) -> str:
+    """Another name for a job whose own is taken by a job with other overrides."""
+    return f"{name}-{_short_digest(overrides)}"
+
+
+def is_path(value: object) -> bool:
+    """Whether the value of an option can name a file or folder."""
+    return isinstance(value, str | int | float) and bool(str(value).strip())
+
+
+def _is_told(key: str, swept: Collection[str]) -> bool:
+    if key in ("dataset", "model") or key.startswith("hydra"):  # they start the name
+        return False
+    return key in swept or key not in NOT_IN_NAMES
+
+
+def _distinct_value(override: str, swept: Collection[str]) -> str:
+    """Of a path that all jobs share the end, so that its folder may be moved."""
+    key, value = _key(override), override.partition("=")[2]
+    return _end_of_path(value) if key in PATHS and key not in swept else value
+
+
+def _short_digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
+
+
+def _end_of_path(value: str) -> str:
+    return PurePath(value.strip("'\"")).name
 
 
 def part_of_name(override: str) -> str:
     """``model.units=[64,32]`` becomes ``units-64-32``."""
     key, value = _key(override), override.partition("=")[2]
-    if key == "best_of":
-        value = Path(value).name
+    if key in PATHS:
+        value = _end_of_path(value)
     key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/amazon/architecture its end
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"

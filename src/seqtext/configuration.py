@@ -1,20 +1,64 @@
 """What of the composed configuration are a run's settings."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
+from seqtext.files import damaged
+
 NOT_SETTINGS = ("name", "resume", "best_of", "describe")  # they say what is to be done
-OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")
-ABSENT = "absent"
+OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
+
+DEEPEST = 50  # lists and mappings in a configuration
+MALFORMED = yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where it is built
 
 
 def settings_in(config: DictConfig) -> dict[str, Any]:
     """The settings of a run, as plain values."""
     own = [name for name in config if name not in (*NOT_SETTINGS, "hydra")]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
+
+
+def read_shallow_yaml(path: Path) -> bytes:
+    """Read a YAML file that is safe to load: libyaml's loader recurses, and dies of deep nesting.
+
+    Raises:
+        ValueError: if it nests deeper than any configuration.
+        yaml.YAMLError: if it is no YAML.
+    """
+    content, depth = path.read_bytes(), 0
+    for event in yaml.parse(content, _LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"{path} nests deeper than {DEEPEST}")
+    return content
+
+
+def read_choices(run: Path) -> dict[str, str]:
+    """Return which file of each configuration group a run was composed from.
+
+    Raises:
+        UserError: if the run's hydra.yaml is damaged; without one there are no choices.
+    """
+    path = run / ".hydra" / "hydra.yaml"
+    try:
+        content: Any = yaml.load(read_shallow_yaml(path), _LOADER)
+        choices = content["hydra"]["runtime"]["choices"]
+        chosen = {str(group): str(choice) for group, choice in choices.items() if choice}
+    except FileNotFoundError:
+        return {}
+    except MALFORMED as error:
+        raise damaged(path) from error
+    if not all(re.fullmatch(r"[\w./-]+", choice) for choice in chosen.values()):
+        raise damaged(path)
+    return chosen
 
 
 def changed_by(overrides: list[str], config: DictConfig, settings: dict[str, Any]) -> dict:
@@ -33,33 +77,19 @@ def changed_by(overrides: list[str], config: DictConfig, settings: dict[str, Any
     return OmegaConf.to_container(changed, resolve=True)
 
 
-def first_difference(
-    stored: Mapping[str, Any], wanted: Mapping[str, Any]
-) -> tuple[str, Any, Any] | None:
-    """The first option that two settings disagree on: its name, and both values.
-
-    Options that say where things lie on this machine may differ.
-    """
-    one, other = dict(_flat(stored)), dict(_flat(wanted))
-    for option in dict.fromkeys([*other, *one]):
-        values = one.get(option, ABSENT), other.get(option, ABSENT)
-        if option not in OF_THE_MACHINE and values[0] != values[1]:
-            return option, *values
-    return None
-
-
 def options_in(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
     """Nested settings as ``group.option``, without some of them and what names classes."""
     return {
         option: value
-        for option, value in _flat(settings)
+        for option, value in flatten(settings)
         if option not in without and not option.rpartition(".")[2].startswith("_")
     }
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings as ``group.option`` and value."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flatten(value, f"{prefix}{name}.")
         else:
-            yield prefix + name, value
+            yield f"{prefix}{name}", value

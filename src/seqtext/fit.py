@@ -17,6 +17,7 @@ from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import PARTS, Part
 from seqtext.display import count_noun
 from seqtext.early_stopping import TieBreakingEarlyStopping
+from seqtext.identity import first_difference
 from seqtext.models.classifier import TextClassifier
 from seqtext.models.direct import DirectClassifier
 from seqtext.models.summary import summary
@@ -34,7 +35,7 @@ from seqtext.results.folder import RunFolder
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import EpochProgress
 from seqtext.results.tensorboard import EpochLogger, extend
-from seqtext.settings import Options, fresh_model
+from seqtext.settings import Options, fingerprints_of, fresh_model
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Fitted(NamedTuple):
     seconds: of training, over all restarts
     earlier_seconds: the part of it before this process
     curves: "train/<metric>" and "val/<metric>", a value per epoch
+    fingerprints: of what it was made from: see `seqtext.identity`
     """
 
     predictions: dict[str, Predictions]
@@ -61,6 +63,7 @@ class Fitted(NamedTuple):
     earlier_seconds: float = 0.0
     best_epoch: int = 1
     epochs: int = 1
+    fingerprints: dict[str, Any] | None = None
 
 
 def fit_at_once(
@@ -75,7 +78,8 @@ def fit_at_once(
     began = time.perf_counter()
     model.fit(data)
     seconds = time.perf_counter() - began
-    description = _description(settings, data, model.words)
+    fingerprints = fingerprints_of(data)
+    description = _description(settings, data, model.words, fingerprints)
     save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
     predictions = {part: _said(model, data, part) for part in PARTS}
     train = predictions.pop("train").scores()
@@ -85,7 +89,13 @@ def fit_at_once(
     logger.log_metrics(logged, step=0)
     extend(curves := {}, logged)
     return Fitted(
-        predictions, logged[options.monitor], model.parameters, began, seconds, curves=curves
+        predictions,
+        logged[options.monitor],
+        model.parameters,
+        began,
+        seconds,
+        curves=curves,
+        fingerprints=fingerprints,
     )
 
 
@@ -124,13 +134,14 @@ def fit_share(
     if folder.last.exists():
         _check_size(settings, data, folder.last)
     progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
+    fingerprints = fingerprints_of(data, model)
     log.info(summary(model))  # as the message: an argument would stay on one line
     checkpoints = Checkpoints(
         folder.best,
         folder.last,
         options.monitor,
         options.checkpoint_minutes,
-        _description(settings, data, data.vocabulary.words),
+        _description(settings, data, data.vocabulary.words, fingerprints),
     )
     callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
     trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
@@ -154,6 +165,7 @@ def fit_share(
         earlier_seconds=progress.earlier_seconds,
         best_epoch=best_epoch + 1,
         epochs=checkpoints.epochs,
+        fingerprints=fingerprints,
     )
 
 
@@ -178,10 +190,15 @@ def _said(model: DirectClassifier, data: TextDataModule, part: Part) -> Predicti
 
 
 def _description(
-    settings: dict[str, Any], data: TextDataModule, words: Sequence[str]
+    settings: dict[str, Any],
+    data: TextDataModule,
+    words: Sequence[str],
+    fingerprints: dict[str, Any],
 ) -> dict[str, Any]:
     cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
-    return described(settings, words, data.class_names, cleaning, fingerprint, data.reading())
+    names, reading = data.class_names, data.reading()
+    description = described(settings, words, names, cleaning, fingerprint, reading)
+    return description | {"fingerprints": fingerprints}
 
 
 def _train(
@@ -196,11 +213,7 @@ def _train(
     try:
         if last is not None:
             checkpoint = load_checkpoint(last)
-            if checkpoint[DESCRIPTION]["data"] != checkpoints.description["data"]:
-                raise UserError(
-                    f"{data.source} is not what {folder.path} was started with: put back the same "
-                    f"files, or start a new run."
-                )
+            _refuse_another_run(checkpoint[DESCRIPTION], checkpoints.description, data, folder)
             log.info("Going on from %s.", last)
             if _stopped_early(trainer, checkpoint["callbacks"]):
                 _restore(trainer, checkpoint["callbacks"])
@@ -244,6 +257,34 @@ def _misfit(path: Path, error: Exception) -> UserError:
         f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
         f"HYDRA_FULL_ERROR=1 shows where."
     )
+
+
+def _refuse_another_run(
+    stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, folder: RunFolder
+) -> None:
+    """Raises:
+    UserError: if a checkpoint was made with other data, word vectors or options than a run.
+    """
+    if stored.get("data") != wanted["data"]:
+        raise UserError(
+            f"{data.source} is not what {folder.path} was started with: put back the same "
+            f"files, or start a new run."
+        )
+    vectors = [(each.get("fingerprints") or {}).get("vectors") for each in (stored, wanted)]
+    if vectors[0] != vectors[1]:
+        raise UserError(
+            f"{folder.path} was started with other word vectors than those that are there now "
+            f"(embedding.path): put back the same file, or start a new run."
+        )
+    if found := first_difference(_without_trainer(stored), _without_trainer(wanted)):
+        option, was, now = found
+        raise UserError(
+            f"{folder.path} was started with {option}={was}, not {now}: start a new run for it."
+        )
+
+
+def _without_trainer(description: dict[str, Any]) -> dict[str, Any]:
+    return {name: v for name, v in description["config"].items() if name != "trainer"}
 
 
 def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:

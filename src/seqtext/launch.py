@@ -13,9 +13,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.cli import Refused, config_dir
-from seqtext.configuration import OF_THE_MACHINE, settings_in
+from seqtext.cli import Refused, resumable
+from seqtext.configuration import settings_in
 from seqtext.files import write_text
+from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
 from seqtext.options import UserError
 from seqtext.results.checkpoint import DESCRIPTION, load_checkpoint
 from seqtext.results.folder import FolderInUse, RunFolder
@@ -31,8 +32,10 @@ from seqtext.sweeps.pruning import Pruned, pruning
 from seqtext.sweeps.sweep import reason_of
 from seqtext.sweeps.winner import settings_of_job
 
+MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
 
-def launch(config: DictConfig) -> float | None:
+
+def launch(config: DictConfig) -> float | Outcome | None:
     """`run` what the command line says; the best validation score. Or `describe` the data.
 
     Raises:
@@ -42,32 +45,36 @@ def launch(config: DictConfig) -> float | None:
         return _launch(config)
 
 
-def _launch(config: DictConfig) -> float | None:
+def _launch(config: DictConfig) -> float | Outcome | None:
     quieten_lightning()
     hydra = HydraConfig.get()
-    folder = RunFolder(config.resume or hydra.runtime.output_dir)
+    is_resumed = config.resume is not None
+    folder = RunFolder(resumable(config.resume) if is_resumed else hydra.runtime.output_dir)
     if hydra.mode == RunMode.MULTIRUN and not config.describe:
         return run_job(config, folder)
     try:
-        if config.resume:
-            config_dir(config.resume, folder.path)
+        if is_resumed:
             settings = resumed_settings(folder, list(hydra.overrides.task), config)
         else:
             settings = settings_of_job(config, list(hydra.overrides.task))
         if config.describe:
             return describe(settings, folder)
         _remember(config, settings, folder)
-        return run(settings, folder, resume=bool(config.resume))
+        return run(settings, folder, resume=is_resumed)
     except (UserError, OSError) as error:
-        if not config.resume:
+        if not is_resumed:
             folder.withdraw()
         if hydra.mode == RunMode.RUN:
             raise Refused from error
         raise
 
 
-def run_job(config: DictConfig, folder: RunFolder) -> float:
+def run_job(config: DictConfig, folder: RunFolder) -> float | Outcome:
     """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
+
+    Returns:
+        The best validation score; or, where another process has the folder, a failure that leaves
+        no trace there: an exception would be written into that process's log.
 
     Raises:
         Exception: whatever made it fail.
@@ -78,11 +85,12 @@ def run_job(config: DictConfig, folder: RunFolder) -> float:
         settings = settings_of_job(config, list(HydraConfig.get().overrides.task))
         _remember(config, settings, folder)
         return run(settings, folder, resume=True, callbacks=pruning(config.monitor))
-    except FolderInUse:
-        raise
+    except FolderInUse as error:
+        return Outcome("failed", reason=str(error))
     except Pruned as pruned:
         seconds = time.perf_counter() - began
-        Outcome("pruned", pruned.score, seconds=seconds).write(folder.path)
+        outcome = Outcome("pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints)
+        outcome.write(folder.path)
         return pruned.score
     except Exception as error:
         seconds = time.perf_counter() - began
@@ -99,7 +107,7 @@ def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -
     That is not what a winner's run is made with, and a reference that it may hold, such as
     ``${oc.env:HOME}``, is not looked up again when the run goes on.
     """
-    if not config.resume and (config.best_of or has_references(config)):
+    if config.resume is None and (config.best_of is not None or has_references(config)):
         write_text(stored_config(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
 
 
@@ -120,7 +128,7 @@ def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
             continue
-        if override.key_or_group in OF_THE_MACHINE:
+        if override.key_or_group in MOVABLE:
             OmegaConf.update(changed, override.key_or_group, override.value())
             continue
         if not override.key_or_group.startswith("trainer."):

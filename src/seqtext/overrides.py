@@ -81,6 +81,11 @@ def explain_unreadable(argument: str) -> str:
     key, value = found.groups()
     if not key.isascii():
         return f"There is no option {key}: python train.py --cfg job shows all."
+    if re.search(rf"\b({'|'.join(FUNCTIONS)})\([^)]*\bnull\b", value):
+        return (
+            f"{argument} is not possible: Hydra's functions take no null, but a plain list does: "
+            f"{key}=null,1."
+        )
     typed = f"{key}={_quoted(value)}"
     shell = shlex.quote(typed) if re.search(r'["$`\\!]', typed) else f'"{typed}"'
     return (

@@ -17,6 +17,7 @@ from seqtext.gpus import keep_to_one_gpu
 from seqtext.models.direct import DirectClassifier
 from seqtext.results.checkpoint import set_threshold
 from seqtext.results.folder import RunFolder
+from seqtext.results.metrics_file import SHOWN
 from seqtext.results.predictions import Predictions
 from seqtext.results.progress import show
 from seqtext.results.provenance import ask_git, collect_provenance
@@ -51,7 +52,7 @@ def run(
     options, split = checked_options(settings)
     folder.claim(resume)
     try:
-        metrics = folder.finished()
+        metrics = folder.finished(required=SHOWN)
         if metrics is None:
             if not folder.last.exists():
                 folder.clear()
@@ -121,6 +122,7 @@ def _train_and_test(
             "total": fitted.earlier_seconds + time.perf_counter() - started,
         },
         "source": data.source,
+        "fingerprints": fitted.fingerprints,
         "rows": data.rows(),
         "class_names": list(data.class_names),
         "settings": settings,

@@ -1,17 +1,28 @@
 """The settings of a run, checked, and what is built from them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from torch import nn
 
-from seqtext.build import GROUPS, build, build_plain, check_options, optimizer_of, trainer_of
+from seqtext.build import (
+    GROUPS,
+    build,
+    build_plain,
+    buildable_class,
+    check_options,
+    optimizer_of,
+    trainer_of,
+)
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.sampling import ClassWeights, Sampling
 from seqtext.data.split import Split
-from seqtext.data.vectors import read_vectors
+from seqtext.data.vectors import find, read_vectors
+from seqtext.data.vocabulary import SPECIAL
 from seqtext.models.classifier import TextClassifier
+from seqtext.models.direct import DirectClassifier
 from seqtext.models.embedding import PretrainedEmbedding
 from seqtext.models.training import Schedule
 from seqtext.options import Count, OptionError, Positive, Seed, Share, UserError, checked
@@ -85,7 +96,13 @@ def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
 
 def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
     """The data set of `settings`, prepared."""
-    data = build(
+    data = _unprepared_data(settings, options, split)
+    data.setup()
+    return data
+
+
+def _unprepared_data(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+    return build(
         "dataset",
         settings["dataset"],
         split=split,
@@ -94,8 +111,6 @@ def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDat
         seed=options.seed,
         cache=options.cache,
     )
-    data.setup()
-    return data
 
 
 def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
@@ -111,9 +126,83 @@ def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
             data.cache,
         )
         embedding.fill(vectors.values, vectors.known)
+        embedding.fingerprint = vectors.fingerprint()
+        embedding.files_digest = vectors.files_digest
         if vectors.warning and vectors.warning not in data.warnings:
             data.warnings.append(vectors.warning)
     return embedding
+
+
+def digest_files(
+    settings: dict[str, Any], contents: dict[tuple[Path, ...], str]
+) -> dict[str, str | None]:
+    """Check `settings`, find the files that a run reads, and return digests of their content.
+
+    No row is read; files that may be downloaded are.
+
+    Args:
+        contents: fingerprints of files by their paths, which are not read again; new ones go in
+
+    Returns:
+        Digests by the keys of `seqtext.identity.FILES`; None where no files are read.
+
+    Raises:
+        UserError: if an option is not possible, or a file is missing.
+    """
+    options, split = checked_options(settings)
+    data = _unprepared_data(settings, options, split)
+    if data.class_names is not None:
+        options.check_for_classes(data.class_names)
+
+    def fingerprint(paths: Sequence[Path]) -> str:
+        known = tuple(paths)
+        if known not in contents:
+            contents[known] = data.cache.fingerprint(paths)
+        return contents[known]
+
+    vectors = _vector_files(settings)
+    return {
+        "data": data.digest_files(fingerprint(data.find()[1])),
+        "vectors": fingerprint(vectors) if vectors else None,
+    }
+
+
+def _vector_files(settings: dict[str, Any]) -> list[Path]:
+    """The files of the word vectors that a run of these settings reads; none if it reads none."""
+    is_direct = issubclass(
+        buildable_class("model", settings["model"]["_target_"]), DirectClassifier
+    )
+    kind = buildable_class("embedding", settings["embedding"]["_target_"])
+    if is_direct or not issubclass(kind, PretrainedEmbedding):
+        return []
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL))
+    dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
+    return find(embedding.source, dim, path, download)[1]
+
+
+def fingerprints_of(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
+    """Return the fingerprints of what a run reads: see `seqtext.identity`.
+
+    Args:
+        data: prepared
+        model: that learns from it; None: it has no word vectors
+    """
+    modules = () if model is None else model.modules()
+    kinds = (module for module in modules if isinstance(module, PretrainedEmbedding))
+    vectors = next(kinds, None)
+    return {
+        "data": data.fingerprint(),
+        "vectors": vectors and vectors.fingerprint,
+        "files": {"data": data.files_digest, "vectors": vectors and vectors.files_digest},
+    }
+
+
+def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
+    """Prepare the data of `settings`, or find them prepared, and return their fingerprints."""
+    options, split = checked_options(settings)
+    data = data_of(settings, options, split)
+    embedding = embedding_of(settings, data) if _vector_files(settings) else None
+    return fingerprints_of(data, embedding)
 
 
 def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:

@@ -1,5 +1,6 @@
 """Settings that a run has stored: plain values, whoever wrote them, that refer to nothing."""
 
+import io
 import logging
 import re
 from collections.abc import Callable, Mapping
@@ -8,8 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
+from seqtext.configuration import MALFORMED, read_shallow_yaml
 from seqtext.options import UserError
 
 log = logging.getLogger(__name__)
@@ -40,10 +41,10 @@ def read_stored_settings(path: Path) -> DictConfig:
         UserError: if it is missing or damaged, or refers to anything else.
     """
     try:
-        config = OmegaConf.load(path)
+        config = OmegaConf.load(io.BytesIO(read_shallow_yaml(path)))
     except FileNotFoundError as error:
         raise UserError(f"{path} is not there.") from error
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, RecursionError) as error:
+    except (*MALFORMED, OmegaConfBaseException, OSError) as error:  # OmegaConf's, of no mapping
         raise UserError(f"{path} is damaged, or no configuration of a run.") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{path} is no configuration of a run.")

@@ -12,6 +12,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -31,6 +32,11 @@ def fingerprint(paths: Iterable[Path]) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Return a digest of a value that JSON can hold."""
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
 
 
 def code_fingerprint(kind: type | Callable) -> str:

@@ -22,8 +22,8 @@ from seqtext.data.batches import (
     SortedSampler,
     placed,
 )
-from seqtext.data.cache import Cache, code_fingerprint
-from seqtext.data.cleaning import Cleaning, read_stopwords
+from seqtext.data.cache import Cache, code_fingerprint, digest
+from seqtext.data.cleaning import DROP_STOPWORDS, Cleaning, read_stopwords
 from seqtext.data.download import Download, fetch
 from seqtext.data.prepare import Prepared, Recipe, prepare
 from seqtext.data.rows import write_rows
@@ -114,6 +114,7 @@ class TextDataModule(L.LightningDataModule):
         self.cache = Cache(cache)
         self.source = ""  # in words, once it is found
         self.warnings: list[str] = []  # of the results, that the data make doubtful
+        self.files_digest = ""
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.warnings: list[str] = []  # of these, what is likely wrong
         self.data: Prepared | None = None
@@ -195,6 +196,7 @@ class TextDataModule(L.LightningDataModule):
             "content": self.cache.fingerprint(paths),
             **self.settings(),
         }
+        self.files_digest = self.digest_files(origin["content"])
         self.data = prepare(
             self.cache, origin, lambda folder: self._write_rows(paths, folder), self._recipe()
         )
@@ -202,6 +204,22 @@ class TextDataModule(L.LightningDataModule):
         train = self.data.parts["train"]
         self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
         self._log_facts()
+
+    def digest_files(self, content: str) -> str:
+        """Return a digest of all that is read from files, as they are on disk.
+
+        Args:
+            content: fingerprint of the files that `find` names
+        """
+        return digest([type(self).__qualname__, content, self.settings(), self._stopwords()])
+
+    def fingerprint(self) -> str:
+        """Return a digest of the rows and the stop words, however they were stored."""
+        return digest([self.data.rows.digest, self._stopwords()])
+
+    def _stopwords(self) -> Sequence[str] | None:
+        cleaning = self.cleaning
+        return cleaning.stopwords if DROP_STOPWORDS in cleaning.steps else None
 
     def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
         rows = self.read(paths)

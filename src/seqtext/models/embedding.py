@@ -48,6 +48,8 @@ class PretrainedEmbedding(nn.Embedding):
     """
 
     source: Source
+    fingerprint: str | None = None  # of the vectors that were filled in: see `WordVectors`
+    files_digest: str | None = None
 
     @checked
     def __init__(

@@ -8,15 +8,12 @@ from math import inf, isfinite, isnan
 from statistics import fmean, stdev
 from typing import Any
 
-from seqtext.configuration import OF_THE_MACHINE, options_in
+from seqtext.configuration import options_in
+from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
 from seqtext.report.runs import Run
 from seqtext.results.direction import direction
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
-NO_MATTER = (  # where files lie and which machine works: changes no score
-    *OF_THE_MACHINE,
-    *("trainer.accelerator", "embedding.path", "embedding.download"),
-)
 REFERENCE = "tfidf"  # the model that is a reference in every table
 
 
@@ -156,8 +153,9 @@ ABSENT = "–"  # the value of an option that a model does not have
 
 
 def _identity(run: Run) -> list[Any]:
-    settings = options_in(run.metrics["settings"], NO_MATTER)
-    return [run.metrics["model"], {k: v for k, v in settings.items() if k not in REPEATED}]
+    metrics = run.metrics
+    what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+    return [metrics["model"], {name: v for name, v in what.items() if name not in REPEATED}]
 
 
 def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -167,7 +165,7 @@ def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
     that differ under the same choices, and those that someone typed. What a choice brings along is
     left out.
     """
-    settings = [options_in(run.metrics["settings"], NO_MATTER) for run in runs]
+    settings = _options_told(runs)
     names = ["model", *_differing([_choices(run) for run in runs])]
     choices = [{name: _choices(run).get(name, ABSENT) for name in names} for run in runs]
     typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
@@ -176,6 +174,7 @@ def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
         alike[tuple(choice.values())].append(options)
     differing = set().union(*(_differing(options) for options in alike.values()))
     differing |= {name for name in _differing(settings, absent=False) if name in typed}
+    differing |= {*FILES, *LOCATIONS} & {*_differing(settings)}  # they are there to tell contents
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
     order = [name for name in order if name not in REPEATED]
     order.sort(key=lambda name: not name.startswith("model."))
@@ -183,6 +182,30 @@ def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
         choice | {name: options.get(name, ABSENT) for name in order}
         for choice, options in zip(choices, settings, strict=True)
     ]
+
+
+def _options_told(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The options of each run that its label may tell.
+
+    Where runs read other data or word vectors, those that name the files are among them; or a
+    digest of the content, where the files of unlike content have the same names.
+    """
+    told = [options_in(run.metrics["settings"], NOT_COMPARED) for run in runs]
+    for content, files in FILES.items():
+        digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
+        if len(set(digests)) == 1:
+            continue
+        names = [_files_named(run, files) for run in runs]
+        pairs = set(zip(map(shown, names), digests, strict=True))
+        is_told = len({name for name, _ in pairs}) == len(pairs)
+        for options, named, digest in zip(told, names, digests, strict=True):
+            options.update(named if is_told else {content: digest[:8]})
+    return told
+
+
+def _files_named(run: Run, options: Sequence[str]) -> dict[str, Any]:
+    named = options_in(run.metrics["settings"], WITHOUT_EFFECT)
+    return {name: named[name] for name in options if named.get(name) is not None}
 
 
 def _choices(run: Run) -> dict[str, str]:

@@ -1,14 +1,16 @@
 """The run folder: where everything of one run lies, and when it counts as finished."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from seqtext.files import read_json, write_json
+from seqtext.files import write_json
 from seqtext.options import UserError
+from seqtext.results.metrics_file import read_metrics
 
 LOG = "train.log"  # as conf/config.yaml has it
 FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
@@ -92,9 +94,9 @@ class RunFolder:
         """Let others have the folder."""
         self._lock.release()
 
-    def finished(self) -> dict[str, Any] | None:
-        """What `finish` wrote, or None."""
-        return read_json(self.metrics) if self.metrics.exists() else None
+    def finished(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
+        """What `finish` wrote, or None; see `read_metrics`."""
+        return read_metrics(self.metrics, required) if self.metrics.exists() else None
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""

@@ -1,9 +1,13 @@
 """Every combination of the swept values: Hydra's basic sweeper, for jobs that may fail."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from seqtext.display import count_noun
+from seqtext.options import Count, OptionError, UserError, mismatch
+from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import Sweep
 
 
@@ -15,6 +19,18 @@ class Grid(BasicSweeper):
         params: swept values; those on the command line come first
     """
 
+    def setup(self, **context: Any) -> None:
+        """Make the launcher.
+
+        Raises:
+            OptionError: if an option of the sweeper is not possible.
+        """
+        if expected := mismatch(self.max_batch_size, Count | None):
+            raise OptionError("hydra.sweeper.max_batch_size", self.max_batch_size, expected)
+        if not isinstance(self.params, Mapping):
+            raise OptionError("hydra.sweeper.params", self.params, "options and their values")
+        super().setup(**context)
+
     def sweep(self, arguments: list[str]) -> None:
         """Run the jobs.
 
@@ -22,16 +38,25 @@ class Grid(BasicSweeper):
             Incomplete: if one failed.
             Exception: what is wrong with the command line, where no job can be.
         """
-        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
-        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
-        batches = self.split_arguments(overrides, self.max_batch_size)
+        loader = self.hydra_context.config_loader
+        overrides = parse_overrides([*self._parse_config(), *arguments], loader)
+        for override in overrides:
+            if override.is_interval_sweep():
+                raise UserError(
+                    f"{override.input_line} is a space to search in: add hydra/sweeper=optuna, or "
+                    f"list the values."
+                )
         swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
-        total = sum(len(batch) for batch in batches)
-        sweep = Sweep(self.config, self.hydra_context, self.launcher, total)
-        jobs = [[sweep.job(job, swept) for job in batch] for batch in batches]
-        if all(job.wrong for batch in jobs for job in batch):
-            raise jobs[0][0].wrong
-        sweep.progress.say(f"{count_noun(total, 'job')} in {sweep.folder}")
-        for batch in jobs:
-            sweep.run(batch)
-        sweep.finish()
+        (combinations,) = self.split_arguments(overrides, None)
+        unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
+        sweep = Sweep(self.config, self.hydra_context, self.launcher)
+        jobs = [sweep.job(each, swept) for each in unique]
+        sweep.refuse_hopeless(jobs)
+        with sweep:
+            sweep.progress.total = len(jobs)
+            sweep.progress.say(f"{count_noun(len(jobs), 'job')} in {sweep.folder}")
+            if repeated := len(combinations) - len(jobs):
+                sweep.progress.say(f"{repeated} more repeat one of these, and are not run.")
+            for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
+                sweep.run(batch)
+            sweep.finish()

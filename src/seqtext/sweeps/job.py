@@ -1,18 +1,20 @@
 """A job of a sweep, and how it ended, as its run folder tells."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seqtext.configuration import first_difference, settings_in
+from seqtext.configuration import settings_in
 from seqtext.files import read_json, write_json
-from seqtext.options import UserError
+from seqtext.identity import CONTENT, first_difference, is_complete, other_content
+from seqtext.options import UserError, mismatch
 from seqtext.results.folder import RunFolder
 from seqtext.stored import read_stored_settings
 
 OUTCOME = "outcome.json"  # of a job that did not finish
+ANOTHER_NAME = "give the sweep another name=, or delete the folder"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Outcome:
         reason: why it did not finish, in one sentence
         seconds: that it took
         loss: of a finished one, on the validation part: decides between equal scores
+        fingerprints: of what it read: see `seqtext.identity`
     """
 
     status: Literal["finished", "failed", "pruned"]
@@ -31,10 +34,37 @@ class Outcome:
     reason: str | None = None
     seconds: float = 0.0
     loss: float | None = None
+    fingerprints: dict[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
         """Leave word in a run folder that will have no metrics.json."""
         write_json(folder / OUTCOME, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Outcome | None":
+        """Read what `write` wrote; None if there is no such file, or it is damaged.
+
+        Such a job runs again, as one does that was killed before it could write anything.
+        """
+        try:
+            entries = read_json(folder / OUTCOME)
+        except (OSError, UserError):
+            return None
+        hints = OUTCOME_HINTS
+        is_whole = "status" in entries and entries.keys() <= hints.keys()
+        if is_whole and not any(mismatch(value, hints[name]) for name, value in entries.items()):
+            return cls(**entries)
+        return None
+
+
+OUTCOME_HINTS = {
+    "status": Literal["failed", "pruned"],
+    "score": float | None,
+    "reason": str | None,
+    "seconds": float,
+    "loss": float | None,
+    "fingerprints": dict | None,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +77,8 @@ class Job:
         label: what tells it from the others, for people
         settings: that it will have
         wrong: why it can have none
+        blocked: why it could not run now: an option that is not possible, a missing file
+        files: digests of the files that it would read; None where they are not known
         handed: further overrides, for Hydra
     """
 
@@ -55,20 +87,24 @@ class Job:
     label: str
     settings: dict[str, Any] = field(default_factory=dict)
     wrong: Exception | None = None
+    blocked: UserError | None = None
+    files: Mapping[str, str | None] | None = None
     handed: Sequence[str] = ()
 
 
 def outcome_in(folder: Path) -> Outcome | None:
-    """What a run folder tells; None where no run ended."""
-    if metrics := RunFolder(folder).finished():
+    """How the run in a folder ended; None where none did.
+
+    Raises:
+        UserError: if metrics.json is damaged.
+    """
+    if metrics := RunFolder(folder).finished(required=("score", "seconds", "settings")):
         score, seconds = metrics["score"], metrics["seconds"]["total"]
         loss = metrics.get("val", {}).get("loss")
-        score = None if math.isnan(score) else score
-        return Outcome("finished", score, seconds=seconds, loss=loss)
-    try:
-        return Outcome(**read_json(folder / OUTCOME))
-    except FileNotFoundError:
-        return None
+        known = score if score is not None and not math.isnan(score) else None
+        fingerprints = metrics.get("fingerprints")
+        return Outcome("finished", known, seconds=seconds, loss=loss, fingerprints=fingerprints)
+    return Outcome.read(folder)
 
 
 def forget_outcome(folder: Path) -> None:
@@ -76,28 +112,47 @@ def forget_outcome(folder: Path) -> None:
     (folder / OUTCOME).unlink(missing_ok=True)
 
 
-def other_settings(folder: Path, settings: dict[str, Any]) -> str | None:
-    """Why a folder's run is not one with these settings, in one sentence.
+def another_run(
+    folder: Path, job: Job, outcome: Outcome | None, read: Callable[[], Mapping[str, Any]]
+) -> str | None:
+    """Return why a folder's run is not this job, in one sentence.
 
     None where it is, and where there is no run that could go on.
+
+    Args:
+        folder: of the run
+        job: that would be made there
+        outcome: of the run
+        read: reads the job's files and returns their fingerprints; called only if need be
     """
-    stored = _stored_settings(RunFolder(folder))
-    found = stored and first_difference(stored, settings)
-    if not found:
+    stored = _stored_settings(RunFolder(folder), outcome)
+    if stored is None:
         return None
-    option, was, now = found
-    return (
-        f"{folder} was made with {option}={was}, not {now}: give the sweep another name=, or "
-        f"delete this folder."
-    )
+    if found := first_difference(stored, job.settings):
+        option, was, now = found
+        return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
+    if outcome is None or job.files is None or not is_complete(outcome.fingerprints):
+        return None  # a run that goes on compares its data by itself
+    if other := other_content(outcome.fingerprints, job.files, read):
+        return f"was made with other {other} than there are now: {ANOTHER_NAME}."
+    return None
 
 
-def _stored_settings(folder: RunFolder) -> dict[str, Any] | None:
-    if metrics := folder.finished():
+def changed_files(job: Job, outcome: Outcome) -> str | None:
+    """Return what files changed between the start of a sweep and a job's end: "data" or so."""
+    if job.files is None or not is_complete(outcome.fingerprints):
+        return None
+    files = outcome.fingerprints["files"]
+    return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)
+
+
+def _stored_settings(folder: RunFolder, outcome: Outcome | None) -> dict[str, Any] | None:
+    if metrics := folder.finished(required=("settings",)):
         return metrics["settings"]
-    if not folder.last.exists():
+    is_pruned = outcome is not None and outcome.status == "pruned"
+    if not is_pruned and not folder.last.exists():
         return None
     try:
         return settings_in(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
     except (OSError, UserError):
-        return None
+        return None  # training compares with the checkpoint's own

@@ -3,11 +3,13 @@
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from seqtext.display import print_line
-from seqtext.files import read_json, write_json
+from seqtext.files import damaged, read_json, write_json
+from seqtext.options import mismatch
 from seqtext.results.direction import is_better
 from seqtext.sweeps.command import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
@@ -20,22 +22,33 @@ class Progress:
 
     Args:
         folder: of the sweep
-        total: of the jobs in this command
         monitor: the metric that scores them
+
+    Attributes:
+        total: of the jobs in this command
     """
 
-    def __init__(self, folder: Path, total: int, monitor: str):
-        self.folder, self.total, self.monitor = folder, total, monitor
+    def __init__(self, folder: Path, monitor: str):
+        self.folder, self.total, self.monitor = folder, 0, monitor
         self.ended: dict[str, Outcome] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
         self._best_loss: float | None = None  # on the validation part, of the same job
         self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
+        self._notes: dict[str, int] = {}
+        self._seen: set[str | None] = set()  # reasons in lines of jobs
+        self._told: set[str | None] = set()  # reasons
         self._began, self._ran, self._number = time.monotonic(), 0, 0
 
     def known(self, job: Job, outcome: Outcome) -> None:
         """Count and tell a job that ended earlier."""
         self._count(job, outcome)
-        self._tell(job, outcome, "" if outcome.status == "failed" else "earlier")
+        self._tell(job, outcome, "earlier")
+
+    def cannot_run(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+        """Count jobs that cannot run, and tell each reason once."""
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            self._count(job, outcome)
+        self._tell_reasons([(j.folder, o.reason) for j, o in zip(jobs, outcomes, strict=True)])
 
     def ran(self, job: Job, outcome: Outcome) -> None:
         """Count and tell a job that ended now."""
@@ -43,6 +56,10 @@ class Progress:
         self._count(job, outcome)
         self._tell(job, outcome, _span(outcome.seconds), self._left())
         self.write()
+
+    def note(self, text: str) -> None:
+        """Remember what is to be said at the end of several jobs, once."""
+        self._notes[text] = self._notes.get(text, 0) + 1
 
     def write(self) -> None:
         """Write sweep.json: every job that was ever part of this sweep."""
@@ -67,9 +84,24 @@ class Progress:
         if self.best:
             score, name = self.best
             self.say(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
-        for folder, outcome in self.ended.items():
-            if outcome.status == "failed":
-                self.say(f"failed: {folder}: {outcome.reason}", error=True)
+        for text, count in self._notes.items():
+            self.say(f"{count} earlier results were {text}", error=True)
+        failed = [(f, o.reason) for f, o in self.ended.items() if o.status == "failed"]
+        self._tell_reasons([(f, reason) for f, reason in failed if reason not in self._told])
+
+    def _tell_reasons(self, failed: Sequence[tuple[str, str | None]]) -> None:
+        """Tell each reason once, with the number of jobs that it hit.
+
+        Args:
+            failed: folder and reason of each job
+        """
+        folders: dict[str | None, list[str]] = {}
+        for folder, reason in failed:
+            folders.setdefault(reason, []).append(folder)
+        for reason, hit in folders.items():
+            self._told.add(reason)
+            who = hit[0] if len(hit) == 1 else f"{len(hit)} jobs"
+            self.say(f"failed: {who}: {reason}", error=True)
 
     def _count(self, job: Job, outcome: Outcome) -> None:
         self._number += 1
@@ -77,7 +109,7 @@ class Progress:
         self._entries[job.folder] = {
             "folder": job.folder,
             "overrides": list(job.overrides),
-            **asdict(outcome),
+            **{name: v for name, v in asdict(outcome).items() if name != "fingerprints"},
         }
         if outcome.status == "finished" and outcome.score is not None:
             best = self.best and self.best[0]
@@ -95,7 +127,9 @@ class Progress:
 
     def _said(self, outcome: Outcome) -> list[str]:
         if outcome.status == "failed":
-            return [f"failed: {outcome.reason}"]
+            is_new = outcome.reason not in self._seen
+            self._seen.add(outcome.reason)
+            return [f"failed: {outcome.reason}" if is_new else "failed for a reason told above"]
         score = "" if outcome.score is None else f"{self.monitor} {outcome.score:.4f}"
         best = [f"best {self.best[0]:.4f}"] if self.best else []
         return [f"pruned at {score}" if outcome.status == "pruned" else score, *best]
@@ -103,7 +137,10 @@ class Progress:
 
 def _earlier(folder: Path) -> list[dict]:
     file = folder / SWEEP
-    return read_json(file)["jobs"] if file.exists() else []
+    jobs = read_json(file).get("jobs") if file.exists() else []
+    if mismatch(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
+        raise damaged(file)
+    return jobs
 
 
 def _span(seconds: float) -> str:

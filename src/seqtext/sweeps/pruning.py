@@ -7,6 +7,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 
+from seqtext.settings import fingerprints_of
 from seqtext.sweeps.sweep import TRIAL
 
 
@@ -15,11 +16,12 @@ class Pruned(Exception):
 
     Attributes:
         score: the last that it reported
+        fingerprints: of what it read: see `seqtext.identity`
     """
 
-    def __init__(self, score: float, epoch: int):
-        super().__init__(score, epoch)
-        self.score, self.epoch = score, epoch
+    def __init__(self, score: float, epoch: int, fingerprints: dict[str, Any] | None = None):
+        super().__init__(score, epoch, fingerprints)
+        self.score, self.epoch, self.fingerprints = score, epoch, fingerprints
 
 
 class Pruning(Callback):
@@ -38,7 +40,7 @@ class Pruning(Callback):
             self.trial.report(score, epoch)
             is_hopeless = self.trial.should_prune()
         if trainer.strategy.broadcast(is_hopeless):
-            raise Pruned(score, epoch)
+            raise Pruned(score, epoch, fingerprints_of(trainer.datamodule, model))
 
 
 def pruning(monitor: str) -> list[Callback]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -27,6 +28,11 @@ def storage_of(config: DictConfig) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(Path(config.sweep.dir).absolute() / STUDY)))
 
 
+def storage_name(config: DictConfig) -> str:
+    """Where the study is kept, in words."""
+    return config.sweeper.storage or str(Path(config.sweep.dir) / STUDY)
+
+
 def study_name(config: DictConfig) -> str:
     """The sweep's name, unless it has one of its own."""
     return config.sweeper.study_name or Path(config.sweep.dir).name
@@ -43,7 +49,18 @@ def pruner_of(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
             known = ", ".join(PRUNERS)
             raise UserError(f"hydra.sweeper.pruner={chosen} is not possible: known are {known}.")
         chosen = OmegaConf.create(PRUNERS[chosen])
-    return instantiate(chosen, _execution_whitelist_=("optuna.pruners.*",))
+    try:
+        pruner = instantiate(chosen, _execution_whitelist_=("optuna.pruners.*",))
+    except HydraException as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(cause).split())
+        raise UserError(f"hydra.sweeper.pruner is not possible: {reason}") from error
+    if not isinstance(pruner, optuna.pruners.BasePruner):
+        raise UserError(
+            f"hydra.sweeper.pruner is not possible: it must be one of {', '.join(PRUNERS)}, or "
+            f"name a class in optuna.pruners by _target_."
+        )
+    return pruner
 
 
 def trial_of(config: DictConfig, number: int) -> optuna.Trial:

@@ -2,14 +2,17 @@
 
 import functools
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from statistics import fmean, stdev
 from typing import Any
 
 import optuna
+from hydra.core.override_parser.types import Override
+from hydra.errors import InstantiationException
 from hydra_plugins.hydra_optuna_sweeper._impl import (
     OptunaSweeperImpl,
-    create_params_from_overrides,
+    create_optuna_distribution_from_override,
 )
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -20,7 +23,8 @@ from seqtext.options import UserError
 from seqtext.results.direction import direction
 from seqtext.results.folder import RunFolder
 from seqtext.sweeps.job import Job, Outcome
-from seqtext.sweeps.storage import pruner_of, sampler_of, storage_of, study_name
+from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.storage import pruner_of, sampler_of, storage_name, storage_of, study_name
 from seqtext.sweeps.sweep import Sweep
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -55,38 +59,77 @@ class StudySweeper(OptunaSweeperImpl):
         self._process_searchspace_config()
         said = [*self._parse_sweeper_params_config(), *arguments]
         last = {argument.partition("=")[0]: argument for argument in said}
-        space, fixed, deleted = create_params_from_overrides(list(last.values()))
-        study = self._study(space)
+        overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
+        space, fixed, deleted = search_space(overrides)
+        pruner = pruner_of(self.pruner)
+        self._sampler(space, earlier=0)  # refused before anything is on disk
+        sweep = Sweep(self.config, self.hydra_context, self.launcher)
+        self._refuse_hopeless(sweep, space, fixed, deleted)
+        with sweep:
+            study = self._study(space, pruner)
+            self._search(study, sweep, space, fixed, deleted)
+            self._write_best(study, sweep)
+            sweep.finish()
+
+    def _search(
+        self,
+        study: optuna.Study,
+        sweep: Sweep,
+        space: dict[str, BaseDistribution],
+        fixed: dict[str, str],
+        deleted: list[str],
+    ) -> None:
+        """Run what is left of `n_trials`."""
         done = len(study.get_trials(deepcopy=False, states=DONE))
         to_do = max(0, self.n_trials - done)
-        sweep = Sweep(self.config, self.hydra_context, self.launcher, to_do * (self.folds or 1))
+        sweep.progress.total = to_do * (self.folds or 1)
         self._recall(study, sweep)
         trials = count_noun(self.n_trials, "trial")
         sweep.progress.say(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
-            trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
+            with _told("The search cannot go on"):
+                trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
+                overrides = self._configure_trials(trials, space, fixed, deleted)
             asked += len(trials)
-            overrides = self._configure_trials(trials, space, fixed, deleted)
             failed += self._run(study, sweep, trials, overrides, list(space))
             if asked >= FEW and failed / asked > self.max_failure_rate:
                 sweep.progress.say(f"{failed} of {asked} trials failed: the search ends.", True)
                 break
-        self._write_best(study, sweep)
-        sweep.finish()
 
-    def _study(self, space: dict) -> optuna.Study:
+    def _refuse_hopeless(
+        self,
+        sweep: Sweep,
+        space: dict[str, BaseDistribution],
+        fixed: dict[str, str],
+        deleted: list[str],
+    ) -> None:
+        """Raises:
+        Exception: why no trial can run, if those at both ends of the space cannot, and all for
+            the same reason.
+        """
+        jobs = []
+        for end in (0, -1):
+            values = {name: _ends(values)[end] for name, values in space.items()} | fixed
+            overrides = [*(f"{name}={value}" for name, value in values.items()), *deleted]
+            folds = [f"split.folds={self.folds}", "split.fold=0"] if self.folds else []
+            jobs.append(sweep.job([*overrides, *folds], list(space)))
+        sweep.refuse_hopeless(jobs)
+
+    def _study(
+        self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
+    ) -> optuna.Study:
         config = self.config.hydra
-        os.makedirs(config.sweep.dir, exist_ok=True)
         wanted = self.direction or direction(self.config.monitor)
         towards = "minimize" if "min" in str(wanted) else "maximize"
-        study = optuna.create_study(
-            study_name=study_name(config),
-            storage=storage_of(config),
-            pruner=pruner_of(self.pruner),
-            direction=towards,
-            load_if_exists=True,
-        )
+        with _told(f"The study in {storage_name(config)} cannot be used"):
+            study = optuna.create_study(
+                study_name=study_name(config),
+                storage=storage_of(config),
+                pruner=pruner,
+                direction=towards,
+                load_if_exists=True,
+            )
         if study.direction.name.lower() != towards:
             raise UserError(
                 f"monitor={self.config.monitor} is to {towards}, but the study "
@@ -104,6 +147,10 @@ class StudySweeper(OptunaSweeperImpl):
         return study
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
+        with _told("hydra.sweeper.sampler is not possible"):
+            return self._made_sampler(space, earlier)
+
+    def _made_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
         sampler = sampler_of(self.sampler, earlier)
         if isinstance(sampler, functools.partial):  # of a grid
             choices = {name: self._to_grid_sampler_choices(d) for name, d in space.items()}
@@ -182,6 +229,47 @@ class StudySweeper(OptunaSweeperImpl):
             sweep.progress.say(
                 f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
             )
+
+
+def search_space(
+    overrides: Sequence[Override],
+) -> tuple[dict[str, BaseDistribution], dict[str, str], list[str]]:
+    """Return what is swept as Optuna's distributions, what is not, and what is deleted.
+
+    Raises:
+        UserError: if no value can be drawn for an override.
+    """
+    space, fixed, deleted = {}, {}, []
+    for override in overrides:
+        if override.is_delete():
+            deleted.append(override.input_line)
+            continue
+        with _told(f"{override.input_line} cannot be searched"):
+            value = create_optuna_distribution_from_override(override)
+        is_swept = isinstance(value, BaseDistribution)
+        (space if is_swept else fixed)[override.get_key_element()] = value
+    return space, fixed, deleted
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Within, whatever Optuna raises of its options becomes a sentence that starts with `what`."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        while isinstance(error, InstantiationException) and error.__cause__:
+            error = error.__cause__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{what}: {reason}") from error
+
+
+def _ends(distribution: BaseDistribution) -> tuple[Any, Any]:
+    """The first and the last value of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0], distribution.choices[-1]
+    return distribution.low, distribution.high
 
 
 def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:

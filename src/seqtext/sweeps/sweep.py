@@ -2,45 +2,87 @@
 
 import io
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.cli import MISTAKES, Incomplete, part_of_name, run_name, sentence
+from seqtext.cli import MISTAKES, OUTPUTS, Incomplete, name_with_hash, part_of_name, run_name
+from seqtext.cli import sentence as sentence_of
 from seqtext.options import UserError
 from seqtext.results.folder import RunFolder
-from seqtext.sweeps.job import Job, Outcome, forget_outcome, other_settings, outcome_in
+from seqtext.sweeps.check import Check
+from seqtext.sweeps.job import (
+    Job,
+    Outcome,
+    another_run,
+    changed_files,
+    forget_outcome,
+    outcome_in,
+)
 from seqtext.sweeps.progress import Progress
 from seqtext.sweeps.winner import settings_of_job
 
 POLL = 0.3  # seconds between two looks for jobs that ended
+TRIAL = "SEQTEXT_TRIAL"
+NO_RESUME = "resume= goes on with one run, and is no part of a sweep: leave out -m."
+LONGEST_VALUE = 40  # characters of a path in a job's label
 
 
 class Sweep:
     """Runs jobs under one folder, whatever the launcher, each once over any number of commands.
 
+    It is a context: within it no other sweep can have the folder, which is written to only then.
+
     Args:
         config: of the sweep
         context: Hydra's
         launcher: basic, joblib, submitit, ray, …
-        total: number of jobs
+
+    Raises:
+        UserError: on entering, if another sweep has the folder, or its sweep.json is damaged.
     """
 
-    def __init__(self, config: DictConfig, context: HydraContext, launcher: Launcher, total: int):
+    def __init__(self, config: DictConfig, context: HydraContext, launcher: Launcher):
+        if config.resume is not None:
+            raise UserError(NO_RESUME)
         self.config, self.context, self.launcher = config, context, launcher
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.progress = Progress(self.folder, total, config.monitor)
+        self.progress: Progress  # while it runs
+        self._experiment = config.hydra.runtime.choices.get("experiment")
+        self._check = Check(config)
+        self._lock = FileLock(self.folder / ".lock")
+        self._names: dict[str, tuple[str, ...]] = {}  # overrides by folder
         self._launched = 0
 
+    def __enter__(self) -> "Sweep":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(
+                f"{self.folder} is in use by another sweep: wait for it, or give this one another "
+                f"name=."
+            ) from error
+        try:
+            self.progress = Progress(self.folder, self.config.monitor)
+            OmegaConf.save(self.config, self.folder / "multirun.yaml")
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
     def job(
-        self, overrides: Sequence[str], swept: Sequence[str], within: str = "", trial: str = ""
+        self, overrides: Sequence[str], swept: Collection[str], within: str = "", trial: str = ""
     ) -> Job:
         """The job that these overrides make.
 
@@ -50,35 +92,63 @@ class Sweep:
             within: name below its folder, where several runs make one trial
             trial: number in an Optuna study
         """
+        swept = {key.lstrip("+~") for key in swept}
         label = "  ".join(map(_short, _with_keys(overrides, swept)))
         try:
             composed = self.context.config_loader.load_sweep_config(self.config, list(overrides))
+            if composed.resume is not None:
+                raise UserError(NO_RESUME)
             task = list(composed.hydra.overrides.task)
             settings = settings_of_job(composed, task)
-        except (UserError, HydraException, OmegaConfBaseException) as error:
+        except (*MISTAKES, ValueError, TypeError, AssertionError) as error:
             chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
-            return Job(overrides, run_name(overrides, *chosen or ["job"]), label, wrong=error)
+            name = run_name(overrides, *chosen or ["job"], swept=swept)
+            return Job(overrides, name, label or name, wrong=self._in_words(overrides, error))
         choices = composed.hydra.runtime.choices
-        if self.config.hydra.runtime.choices.get("experiment"):  # all jobs have the same
+        if self._experiment:  # all jobs have the same
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
-        name = run_name(unfolded, choices["dataset"], choices["model"])
+        name = self._own_name(
+            run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
+            tuple(unfolded),
+        )
         folder = f"{name}/{within}" if within else name
         handed = self._handed(folder, composed, trial)
-        return Job(overrides, folder, label or name, settings, handed=handed)
+        job = Job(overrides, folder, label or name, settings, handed=handed)
+        try:
+            return replace(job, files=self._check(settings))
+        except UserError as error:
+            return replace(job, blocked=error)
+
+    def refuse_hopeless(self, jobs: Sequence[Job]) -> None:
+        """Refuse a sweep of which no job can run, or has run, for one and the same reason.
+
+        Raises:
+            Exception: that reason.
+        """
+        errors = [job.wrong or job.blocked for job in jobs]
+        if None in errors or len({_reason(error) for error in errors}) > 1:
+            return
+        if not any(job.wrong is None and self._has_ended(job) for job in jobs):
+            raise errors[0]
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """How each of the jobs ended, after those were run that had not finished."""
-        self._make_folder()
-        ended, to_do = {}, {}
-        for job in jobs:
-            if job.folder in ended or job.folder in to_do:
-                continue
-            if outcome := self._known(job):
-                ended[job.folder] = outcome
-                self.progress.known(job, outcome)
-            else:
+        ended: dict[str, Outcome] = {}
+        to_do: dict[str, Job] = {}
+        unable: dict[str, Job] = {}
+        for job in {job.folder: job for job in jobs}.values():
+            outcome = self._known_outcome(job)
+            if outcome is None:
                 to_do[job.folder] = job
+                continue
+            ended[job.folder] = outcome
+            if outcome.status == "failed":
+                unable[job.folder] = job
+            else:
+                self.progress.known(job, outcome)
+        if unable:
+            self.progress.cannot_run([*unable.values()], [ended[folder] for folder in unable])
         if to_do:
             ended |= self._launch(to_do)
         self.progress.write()
@@ -94,24 +164,78 @@ class Sweep:
         if any(outcome.status == "failed" for outcome in self.progress.ended.values()):
             raise Incomplete
 
-    def _make_folder(self) -> None:
-        """Not before there is something to run: a refused sweep leaves nothing behind."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(self.config, self.folder / "multirun.yaml")
+    def same_command(self) -> str:
+        """What goes on with this sweep, in words: an unnamed one gets a new folder each time."""
+        overrides = self.config.hydra.overrides
+        given = [o for o in overrides.hydra if o.startswith("hydra.sweep.dir=")]
+        has_name = self.config.name is not None or any(
+            key == "experiment" and choice
+            for key, choice in self.config.hydra.runtime.choices.items()
+        )
+        if has_name or (given and "${" not in given[-1]):
+            return "the same command"
+        if not given and self.folder.parent == Path(OUTPUTS).absolute():
+            return f"the same command with name={self.folder.name}"
+        return f"the same command with hydra.sweep.dir={_quoted(str(self.folder))}"
 
-    def _known(self, job: Job) -> Outcome | None:
+    def _own_name(self, name: str, overrides: tuple[str, ...]) -> str:
+        """`name`, unless it is another job's on any file system; then one with a hash."""
+        if self._names.setdefault(name.casefold(), overrides) == overrides:
+            return name
+        return name_with_hash(name, overrides)
+
+    def _in_words(self, overrides: Sequence[str], error: Exception) -> Exception:
+        """What Hydra has no or other words for: an experiment that is a sweep, a group of null."""
+        if "must be configured before the sweep starts" in str(error):
+            return UserError("this experiment is a sweep itself: start it alone, and without -m.")
+        if isinstance(error, MISTAKES):
+            return error
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if value == "null" and (known := self.context.config_loader.get_group_options(key)):
+                choices = ", ".join(known)
+                return UserError(f"{override} is not possible: it must be one of {choices}.")
+        return UserError(reason_of(error))
+
+    def _has_ended(self, job: Job) -> bool:
+        try:
+            return outcome_in(self.folder / job.folder) is not None
+        except UserError:
+            return True
+
+    def _known_outcome(self, job: Job) -> Outcome | None:
         """How a job ended earlier, or why it cannot run; None if it is still to do."""
-        folder = self.folder / job.folder
         if job.wrong:
-            return Outcome("failed", reason=sentence(job.wrong))
-        if reason := other_settings(folder, job.settings):
-            return Outcome("failed", reason=reason)
-        outcome = outcome_in(folder)
-        if outcome and outcome.status != "failed":
-            return outcome
-        if RunFolder(folder).in_use():  # its job would find out too, but write a log there
+            return Outcome("failed", reason=reason_of(job.wrong))
+        try:
+            outcome = self._earlier_outcome(job)
+        except MISTAKES as error:  # another run's folder, or a damaged one
+            return Outcome("failed", reason=reason_of(error))
+        if outcome is None and job.blocked:
+            return Outcome("failed", reason=reason_of(job.blocked))
+        folder = self.folder / job.folder
+        if outcome is None and RunFolder(folder).in_use():  # its job would write a log there
             return Outcome("failed", reason=f"{folder} is in use by another process: wait for it.")
-        return None
+        return outcome
+
+    def _earlier_outcome(self, job: Job) -> Outcome | None:
+        """How a job ended earlier; None if it did not, or failed.
+
+        Raises:
+            UserError: if its folder holds another run, or is damaged.
+        """
+        folder = self.folder / job.folder
+        outcome = outcome_in(folder)
+        reason = another_run(
+            folder, job, outcome, lambda: self._check.read_fingerprints(job.settings)
+        )
+        if reason:
+            raise UserError(reason)
+        if outcome is None or outcome.status == "failed":
+            return None
+        if job.blocked:
+            self.progress.note(f"not compared with the data of today: {job.blocked}")
+        return outcome
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, Outcome]:
         for name in jobs:
@@ -122,7 +246,7 @@ class Sweep:
             try:
                 returns = self.launcher.launch(calls, initial_job_idx=self._launched)
             except KeyboardInterrupt:
-                self.progress.say("Interrupted: the same command goes on.")
+                self.progress.say(f"Interrupted: {self.same_command()} goes on.")
                 raise
             except Exception as error:  # of the launcher: a worker died, a cluster is gone
                 broken = error
@@ -130,9 +254,22 @@ class Sweep:
         for number, job in enumerate(jobs.values()):
             if job.folder not in watch.ended:
                 result = returns[number] if number < len(returns) else broken
-                outcome = watch.ended[job.folder] = _outcome_of(result)
+                outcome = watch.ended[job.folder] = self._outcome_of(result)
                 self.progress.ran(job, outcome)
         return watch.ended
+
+    def _outcome_of(self, result: JobReturn | Exception | None) -> Outcome:
+        """Of a job whose folder tells nothing."""
+        if isinstance(result, JobReturn):
+            try:
+                with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
+                    value = result.return_value
+            except Exception as error:
+                return Outcome("failed", reason=reason_of(error))
+            return value if isinstance(value, Outcome) else Outcome("finished", value)
+        why = f" ({reason_of(result)})" if result else ""
+        again = f"{self.same_command()} runs it again."
+        return Outcome("failed", reason=f"Its process died{why}: {again}")
 
     def _handed(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
         """What a job need not work out by itself: a worker may not know this program's resolvers.
@@ -153,9 +290,6 @@ class Sweep:
         return handed
 
 
-TRIAL = "SEQTEXT_TRIAL"
-
-
 class _Watch(threading.Thread):
     """Looks at folders while a launcher is busy: the one way to hear of jobs that all share."""
 
@@ -164,6 +298,7 @@ class _Watch(threading.Thread):
         self.ended: dict[str, Outcome] = {}
         self._folder, self._jobs, self._tell = folder, jobs, tell
         self._over = threading.Event()
+        self._error: Exception | None = None
 
     def __enter__(self) -> "_Watch":
         self.start()
@@ -172,45 +307,60 @@ class _Watch(threading.Thread):
     def __exit__(self, *error: object) -> None:
         self._over.set()
         self.join()
-        self._look()
+        if self._error is None:
+            self._look()
+        elif error == (None, None, None):
+            raise self._error
 
     def run(self) -> None:
-        while not self._over.wait(POLL):
-            self._look()
+        try:
+            while not self._over.wait(POLL):
+                self._look()
+        except Exception as error:  # the disk is full, say: told when the launcher is through
+            self._error = error
 
     def _look(self) -> None:
         for name in self._jobs.keys() - self.ended.keys():
-            if outcome := outcome_in(self._folder / name):
+            if outcome := self._outcome(self._jobs[name]):
                 self.ended[name] = outcome
                 self._tell(self._jobs[name], outcome)
+
+    def _outcome(self, job: Job) -> Outcome | None:
+        try:
+            outcome = outcome_in(self._folder / job.folder)
+        except UserError as error:
+            return Outcome("failed", reason=str(error))
+        if outcome and outcome.status != "failed" and (changed := changed_files(job, outcome)):
+            reason = (
+                f"its {changed} changed while the sweep ran: give the sweep another name=, and all "
+                f"jobs run on the same."
+            )
+            return replace(outcome, status="failed", reason=reason)
+        return outcome
 
 
 def reason_of(error: BaseException) -> str:
     """Why a job failed, in one line."""
     if isinstance(error, MISTAKES):
-        return sentence(error)
+        return sentence_of(error)
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'without a word'}"
 
 
-def _outcome_of(result: JobReturn | Exception | None) -> Outcome:
-    """Of a job whose folder tells nothing."""
-    if isinstance(result, JobReturn):
-        try:
-            with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
-                return Outcome("finished", result.return_value)
-        except Exception as error:
-            return Outcome("failed", reason=reason_of(error))
-    why = f" ({reason_of(result)})" if result else ""
-    return Outcome("failed", reason=f"Its process died{why}: the same command runs it again.")
+def _reason(error: BaseException | None) -> str | None:
+    return error and reason_of(error)
 
 
-def _with_keys(overrides: Sequence[str], keys: Sequence[str]) -> list[str]:
-    return [o for o in overrides if o.partition("=")[0] in keys]
+def _with_keys(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
+    return [o for o in overrides if o.partition("=")[0].lstrip("+~") in keys]
 
 
 def _short(override: str) -> str:
     key, _, value = override.partition("=")
-    return value if key in ("dataset", "model") else part_of_name(override)
+    if key in ("dataset", "model"):
+        return value
+    if "/" in value and len(value) <= LONGEST_VALUE:
+        return f"{key.rpartition('.')[2]}={value}"
+    return part_of_name(override)
 
 
 def _quoted(value: str) -> str:

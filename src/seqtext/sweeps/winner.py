@@ -1,20 +1,26 @@
 """The best run of a sweep, and new runs with its settings."""
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from seqtext.configuration import changed_by, settings_in
+from seqtext.configuration import changed_by, read_choices, settings_in
+from seqtext.identity import identity
 from seqtext.options import UserError
 from seqtext.results.direction import is_better
+from seqtext.results.metrics_file import NAME, read_metrics
 from seqtext.stored import check_stored_settings, replace_foreign_folders
 
 GROUPS = ("dataset", "embedding", "model", "optimizer", "trainer")
+NEEDED = ("score", "monitor", "settings")
+
+Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only
 
 
 class Winner(NamedTuple):
@@ -29,7 +35,7 @@ class Winner(NamedTuple):
 
 def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The settings of a run: those composed, or with ``best_of=`` a winner's, changed."""
-    if config.best_of:
+    if config.best_of is not None:
         best = winner(config.best_of)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
         replace_foreign_folders(best.settings, config)
@@ -50,8 +56,10 @@ def winner(folder: str) -> Winner:
         check_stored_settings(settings)
     except UserError as error:
         raise UserError(f"{path}/metrics.json cannot be used: {error}") from error
-    settings["split"] |= {"folds": None, "fold": 0}  # the folds were there to choose by
-    return Winner(settings, _choices(path))
+    # The folds were there to choose by.
+    settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
+    choices = read_choices(path)
+    return Winner(settings, {group: choices[group] for group in GROUPS if choices.get(group)})
 
 
 def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
@@ -65,9 +73,10 @@ def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
     Raises:
         UserError: if there is no such folder, or nothing in it to choose by.
     """
-    if not Path(folder).is_dir():
+    path = Path(str(folder))
+    if not str(folder).strip() or not path.is_dir():
         raise UserError(f"{option}={folder}: there is no such folder.")
-    runs = list(_finished_below(Path(folder)))
+    runs = list(_finished_below(path))
     if not runs:
         raise UserError(f"{option}={folder}: no run in this folder has finished.")
     monitors = {metrics["monitor"] for _, metrics in runs}
@@ -80,44 +89,44 @@ def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for file in sorted(folder.rglob("metrics.json")):
-        yield file.parent, json.loads(file.read_text())
+    for file in sorted(folder.rglob(NAME)):
+        yield file.parent, read_metrics(file, NEEDED)
 
 
-def _best(runs: list[tuple[Path, dict]], monitor: str) -> tuple[Path, dict]:
-    candidates = defaultdict(list)
-    for path, metrics in runs:
-        split = {k: v for k, v in metrics["settings"]["split"].items() if k != "fold"}
-        candidates[json.dumps({**metrics["settings"], "split": split}, sort_keys=True)].append(
-            (path, metrics)
-        )
-    whole = [c for c in candidates.values() if len(c) == _folds(c)] or list(candidates.values())
-    best, score, best_loss = whole[0], None, None
+def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
+    """The first run of the best candidate; one with all of its folds goes before all others."""
+    candidates = list(_candidates(runs))
+    whole = [c for c in candidates if len(c) == _folds(c)] or candidates
+    best, best_score, best_loss = whole[0], None, None
     for candidate in whole:
-        mean = fmean(metrics["score"] for _, metrics in candidate)
-        loss = _mean_loss(candidate)
-        if is_better(mean, score, monitor, loss, best_loss):
-            best, score, best_loss = candidate, mean, loss
+        score, loss = _mean_score(candidate), _mean_loss(candidate)
+        if not math.isnan(score) and is_better(score, best_score, monitor, loss, best_loss):
+            best, best_score, best_loss = candidate, score, loss
     return best[0]
 
 
-def _mean_loss(candidate: list[tuple[Path, dict]]) -> float | None:
+def _candidates(runs: Candidate) -> Iterator[Candidate]:
+    """Runs of the same identity but for their fold; of a run that was repeated, the last."""
+    members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
+    for path, metrics in runs:
+        what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+        fold = what.pop("split.fold", None) or 0
+        members[json.dumps(what, sort_keys=True)][fold] = path, metrics
+    for folds in members.values():
+        yield [folds[fold] for fold in sorted(folds)]
+
+
+def _mean_loss(candidate: Candidate) -> float | None:
     """On the validation part; None where a run does not have it."""
     losses = [metrics.get("val", {}).get("loss") for _, metrics in candidate]
     return None if None in losses else fmean(losses)
 
 
-def _folds(candidate: list[tuple[Path, dict]]) -> int:
-    return candidate[0][1]["settings"]["split"].get("folds") or 1
+def _mean_score(candidate: Candidate) -> float:
+    """NaN if a run has none."""
+    scores = [metrics["score"] for _, metrics in candidate]
+    return math.nan if None in scores else fmean(scores)
 
 
-def _choices(run: Path) -> dict[str, str]:
-    file = run / ".hydra" / "hydra.yaml"
-    if not file.exists():
-        return {}
-    stored = OmegaConf.to_container(OmegaConf.load(file))  # references are not looked up
-    try:
-        choices = stored["hydra"]["runtime"]["choices"]
-        return {group: str(choices[group]) for group in GROUPS if choices.get(group)}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} is damaged: it does not say what the run was made of.") from error
+def _folds(candidate: Candidate) -> int:
+    return candidate[0][1]["settings"].get("split", {}).get("folds") or 1

@@ -1,0 +1,70 @@
+"""What a sweep's command line says of its values: lists, ranges, patterns of names."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, Override
+
+from seqtext.options import UserError
+
+MOST_NAMED = 12  # choices in a message
+
+
+def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Override]:
+    """Parse a sweep's arguments; what ``glob()`` stands for is written out.
+
+    Raises:
+        HydraException: if one cannot be parsed.
+        UserError: if one has no values.
+    """
+    parser = OverridesParser.create(config_loader=loader)
+    overrides = []
+    for parsed in parser.parse_overrides(list(arguments)):
+        override = parsed
+        if isinstance(parsed.value(), Glob):
+            names = ",".join(_choices(parsed, loader))
+            override = parser.parse_override(f"{parsed.get_key_element()}={names}")
+        if override.is_discrete_sweep() and not any(True for _ in override.sweep_string_iterator()):
+            raise UserError(f"{override.input_line} has no values: nothing would run.")
+        overrides.append(override)
+    return overrides
+
+
+def _choices(override: Override, loader: ConfigLoader) -> list[str]:
+    """The choices of a group that a ``glob()`` matches.
+
+    Raises:
+        UserError: if there is none.
+    """
+    group, pattern = override.key_or_group, override.value()
+    names = sorted(_names_below(group, loader))
+    if not names:
+        raise UserError(f"{override.input_line}: {group} is no group of choices, as model is.")
+    chosen = [
+        name
+        for name in names
+        if _matches(name, pattern.include) and not _matches(name, pattern.exclude)
+    ]
+    if not chosen:
+        known = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        raise UserError(f"{override.input_line} matches nothing: there are {known}.")
+    return chosen
+
+
+def _names_below(group: str, loader: ConfigLoader) -> Iterator[str]:
+    """Names of a group's files, those in its folders as ``folder/name``."""
+    yield from loader.get_group_options(group)
+    for folder in loader.get_group_options(group, ObjectType.GROUP):
+        yield from (f"{folder}/{name}" for name in _names_below(f"{group}/{folder}", loader))
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    """As in a shell, ``*`` stays within a folder."""
+    steps = name.split("/")
+    return any(
+        len(steps) == len(parts) and all(map(fnmatchcase, steps, parts))
+        for parts in (pattern.split("/") for pattern in patterns)
+    )

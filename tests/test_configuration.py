@@ -2,7 +2,8 @@
 
 from omegaconf import OmegaConf
 
-from seqtext.configuration import changed_by, first_difference, settings_in
+from seqtext.configuration import changed_by, settings_in
+from seqtext.identity import first_difference
 
 
 def test_settings_are_what_is_left():

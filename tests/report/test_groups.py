@@ -130,6 +130,24 @@ def test_where_files_lie_makes_no_difference():
     assert labels(run("a"), run("b", seed=1, dataset={"dir": "/x"})) == {"gru"}
 
 
+def read(run_: Run, data: str, vectors: str | None = None) -> Run:
+    """The run, of other content."""
+    files = {"data": f"file of {data}", "vectors": None}
+    run_.metrics["fingerprints"] = {"data": data, "vectors": vectors, "files": files}
+    return run_
+
+
+def test_other_content_is_another_run():
+    same = [read(run(name, dataset={"dir": name}), "1") for name in ("a", "b")]
+    groups, repeated = groups_of(same, "f1")
+    assert (len(groups), repeated) == (1, 1)
+    assert labels(*same, read(run("c", dataset={"dir": "c"}), "2")) == {"gru dir=b", "gru dir=c"}
+    edited = [read(run("a", dataset={"dir": "a"}), data) for data in ("111", "222")]
+    assert labels(*edited) == {"gru data=111", "gru data=222"}
+    vectors = [read(run(v, embedding={"path": v}), "1", v) for v in ("x", "y")]
+    assert labels(*vectors) == {"gru path=x", "gru path=y"}
+
+
 @pytest.mark.parametrize(("metric", "first"), [("f1", 3), ("loss", 1)])
 def test_validation_decides_the_order(metric, first):
     runs = [run(units=units, score=units) for units in (1, 2, 3)]

@@ -42,6 +42,15 @@ def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
     assert settings["split"] == {"folds": None, "fold": 0}
 
 
+def test_a_repeated_run_and_one_without_a_score(tmp_path):
+    """A repetition makes no fold, and what is no number beats none."""
+    write_run(tmp_path / "a", float("nan"), seed=0)
+    write_run(tmp_path / "b", 0.9, seed=1)
+    write_run(tmp_path / "c", 0.9, seed=1)
+    write_run(tmp_path / "d", 0.5, seed=2)
+    assert winner(str(tmp_path)).settings["seed"] == 1
+
+
 def test_there_must_be_one(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         winner(str(tmp_path / "none"))

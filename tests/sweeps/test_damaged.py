@@ -66,7 +66,7 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     ],
     "run/.hydra/hydra.yaml": [lambda sweep: winner(str(sweep))],
     "run/.hydra/config.yaml": [lambda sweep: resumed_settings(RunFolder(sweep / "run"), [])],
-    "sweep.json": [lambda sweep: Progress(sweep, "val/f1")],
+    "sweep.json": [lambda sweep: Progress(sweep, 1, "val/f1")],
 }
 
 

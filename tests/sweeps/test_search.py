@@ -182,6 +182,7 @@ def test_folds_in_two_processes(train, base, tmp_path):
     assert best.value == pytest.approx(sum(m["score"] for m in metrics) / 2)
     assert best.user_attrs["std"] >= 0
     assert "Best trial" in output
-    assert error.count("failed: ") == 2
+    assert error.count("failed: ") == 1, "one reason for both of its folds"
+    assert "failed: 2 jobs: model.units=-1" in error
     assert "epoch 1/1" not in output
     assert "Traceback" not in output + error

@@ -28,22 +28,12 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
             kind than runs write.
     """
     metrics = read_json(path)
-    is_whole = (
-        all(name in metrics for name in required)
-        and all(is_valid(metrics[name]) for name, is_valid in KINDS.items() if name in metrics)
-        and metrics.get("val", {}).keys() == metrics.get("test", {}).keys()
-        and _has_own_scores(metrics)
+    is_whole = all(name in metrics for name in required) and all(
+        is_valid(metrics[name]) for name, is_valid in KINDS.items() if name in metrics
     )
     if not is_whole:
         raise damaged(path)
     return metrics
-
-
-def _has_own_scores(metrics: Mapping[str, Any]) -> bool:
-    """Whether the scores at another threshold are the same ones."""
-    names = metrics.get("val", {}).keys()
-    others = metrics.get("at_0.5", {})
-    return all(names <= others[part].keys() for part in ("val", "test") if others)
 
 
 def _is_text(value: Any) -> bool:

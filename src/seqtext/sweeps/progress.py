@@ -22,14 +22,12 @@ class Progress:
 
     Args:
         folder: of the sweep
+        total: of the jobs in this command; it may be set later
         monitor: the metric that scores them
-
-    Attributes:
-        total: of the jobs in this command
     """
 
-    def __init__(self, folder: Path, monitor: str):
-        self.folder, self.total, self.monitor = folder, 0, monitor
+    def __init__(self, folder: Path, total: int, monitor: str):
+        self.folder, self.total, self.monitor = folder, total, monitor
         self.ended: dict[str, Outcome] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
         self._best_loss: float | None = None  # on the validation part, of the same job

@@ -71,7 +71,7 @@ class Sweep:
                 f"name=."
             ) from error
         try:
-            self.progress = Progress(self.folder, self.config.monitor)
+            self.progress = Progress(self.folder, 0, self.config.monitor)
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
         except BaseException:
             self._lock.release()

@@ -124,7 +124,8 @@ def test_a_strangers_sweep(tmp_path, text):
     (tmp_path / ".hydra").mkdir()
     choices = {"hydra": {"runtime": {"choices": {"model": text}}}}
     (tmp_path / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
-    assert winner(str(tmp_path)).choices == {"model": text}  # as it stands
+    with pytest.raises(UserError, match=r"hydra\.yaml is damaged"):  # no choice is called that
+        winner(str(tmp_path))
 
 
 def test_own_references_are_stored_as_their_values(train, small, tmp_path, monkeypatch):

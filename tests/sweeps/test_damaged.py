@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from seqtext.files import write_json
 from seqtext.launch import resumed_settings
@@ -33,6 +34,7 @@ BYTES = {
 }
 VALUES = (None, "x", -1.5, True, [], [1], {}, {"a": None}, {"a": [1]})
 JOB = Job((), "run", "run", {"seed": 1}, files={"data": "1", "vectors": None})
+CONFIG = {"cache": ".cache"}
 FINGERPRINTS = {"data": "1", "vectors": None, "files": {"data": "2", "vectors": None}}
 
 
@@ -65,7 +67,9 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
         lambda sweep: winner(str(sweep)),
     ],
     "run/.hydra/hydra.yaml": [lambda sweep: winner(str(sweep))],
-    "run/.hydra/config.yaml": [lambda sweep: resumed_settings(RunFolder(sweep / "run"), [])],
+    "run/.hydra/config.yaml": [
+        lambda sweep: resumed_settings(RunFolder(sweep / "run"), [], OmegaConf.create(CONFIG))
+    ],
     "sweep.json": [lambda sweep: Progress(sweep, 1, "val/f1")],
 }
 
@@ -79,12 +83,12 @@ def test_other_content(sweep, name, content):
 
 
 def _sentence_or_nothing(read: Callable[[], object], name: str) -> None:
-    sentence = f"{name} is damaged"
+    sentence = name
     try:
         read()
     except UserError as error:
         sentence = str(error)
-    assert f"{name} is damaged" in sentence
+    assert name in sentence
 
 
 def test_the_files_as_they_are_written(sweep):
@@ -149,8 +153,6 @@ def test_a_journal_that_is_damaged(tmp_path):
     sweeper = StudySweeper.__new__(StudySweeper)
     sweeper.direction = None
     hydra = {"sweep": {"dir": str(folder)}, "sweeper": {"storage": None, "study_name": None}}
-    from omegaconf import OmegaConf
-
     sweeper.config = OmegaConf.create({"monitor": "val/f1", "hydra": hydra})
     with pytest.raises(UserError, match=r"study\.journal cannot be used"):
         sweeper._study({}, SimpleNamespace())

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from seqtext.options import UserError
 from seqtext.results.metric_definitions import Ranking, count_metrics, ranking_metrics
@@ -105,9 +106,10 @@ def scores(
     if not logits.isfinite().all():
         raise UserError("The model's outputs are not finite numbers: they have no scores.")
     classes, shares = len(class_names), probabilities(logits)
-    truth, predicted = labels.cpu().numpy(), decisions(shares, threshold).cpu().numpy()
-    cells = np.bincount(truth * classes + predicted, minlength=classes**2)
-    counts = cells.reshape(1, classes, classes).astype(float)
+    cells = multiclass_confusion_matrix(
+        decisions(shares, threshold), labels, classes, validate_args=False
+    )
+    truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
     values = {name: float(score(counts)[0]) for name, score in count_metrics(class_names).items()}
     mcc = values.pop("mcc")
     ranking, everything = Ranking(truth, shares.cpu().numpy()), np.ones((1, len(truth)))

@@ -236,8 +236,8 @@ def _is_as_written(file: Path, size: int, time_ns: int, checksum: int, is_read: 
 
 
 def _checksum(file: Path) -> int:
-    checksum = 0
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 22):
-            checksum = zlib.crc32(block, checksum)
+    checksum, buffer = 0, memoryview(bytearray(1 << 22))  # used again: twice as fast
+    with file.open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            checksum = zlib.crc32(buffer[:count], checksum)
     return checksum

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PACKAGE = "seqtext.data"
-# They work on prepared data, in every run anew, or bring files whose content counts: no change of
+# They work on prepared data, keep it, or bring files whose content counts: no change of
 # theirs changes what is prepared.
-NOT_PREPARING = {f"{PACKAGE}.{name}" for name in ("batches", "sampling", "download")}
+NOT_PREPARING = {
+    f"{PACKAGE}.{name}" for name in ("batches", "sampling", "download", "cache", "code")
+}
 INSTALLED = {"site-packages", "dist-packages"}
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))",

@@ -153,7 +153,7 @@ def test_missing_labels_are_told_and_can_be_classes(tmp_path, caplog):
     data = loaded(tmp_path, "a.csv", labels)
     assert data.class_names == ["EU", "US"]
     assert "45 rows without a label are left out of a.csv: the first is row 1" in caplog.text
-    assert "23 of these rows have the label 'NA': if it is a class" in caplog.text
+    assert "23 of these with the label 'NA': if it is a class" in caplog.text
     assert loaded(tmp_path, "a.csv", labels, classes=["NA", "EU", "US"]).class_names[0] == "NA"
     with pytest.raises(UserError, match=r"one class only: 'yes'; .*the label 'None': if it is"):
         loaded(tmp_path, "b.csv", ["yes", "None"])
@@ -191,7 +191,7 @@ def test_dropped_labels(tmp_path, caplog, classes):
     assert len(data.labels) == 60
     assert data.data.rows.numbers.tolist()[:3] == [1, 2, 4]
     assert [data.class_names[number] for number in data.labels[:3]] == ["yes", "no", "yes"]
-    assert "30 rows with the label 'maybe' are left out (dataset.drop_labels)" in caplog.text
+    assert "30 rows with the label 'maybe' left out (dataset.drop_labels)" in caplog.text
     assert data.reading()["drop_labels"] == ["maybe"]
     assert len(loaded(tmp_path, "a.csv", labels).labels) == 90, "another entry of the cache"
 

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqtext.display import count_noun
 from seqtext.options import UserError
 
 # How tools write a value that is not there; pandas reads the same ones as missing. Upper and lower
@@ -220,7 +221,7 @@ class DroppedLabels:
     def notes(self) -> list[str]:
         """Return a sentence for each label."""
         return [
-            f"{self.counts[label]} rows with the label {label!r} are left out "
+            f"{count_noun(self.counts[label], 'row')} with the label {label!r} left out "
             f"(dataset.drop_labels)."
             for label in self.drop
         ]

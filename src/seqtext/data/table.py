@@ -230,7 +230,7 @@ class _LeftOut:
     def warnings(self) -> list[str]:
         """Which labels were taken for missing ones: they may be names of classes."""
         return [
-            f"{count} of these rows have the label {label!r}: if it is a class, name all classes "
+            f"{count:,} of these with the label {label!r}: if it is a class, name all classes "
             f"in dataset.classes=[…,{label}]."
             for label, count in self.spellings.items()
             if label

@@ -164,7 +164,7 @@ def checkpoint_with(finished, tmp_path):
 def test_control_characters_do_not_steer_the_terminal(checkpoint_with, predict):
     """Neither those of class names, which a stranger's checkpoint has, nor of texts."""
     path = checkpoint_with(class_names=["\x1b]0;title\x07", "\u202ered\x1b[31m"])
-    status, out, error = predict(f"run={path}", "some \x1b]52;c;text\x07")
+    status, out, error = predict(f"run={path}", "a wonderful film \x1b]52;c;text\x07")
     assert (status, error) == (0, "")
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
     assert out.count("\N{REPLACEMENT CHARACTER}") >= 3

@@ -125,7 +125,7 @@ def test_a_refused_run_may_be_mended_in_its_folder(train, small, tmp_path):
             "review,sentiment\ngood,positive\nbad,negative,x\n",
             ["Dataset.csv, row 2: 3 columns"],
         ),
-        ("review,sentiment\n" + "good,positive\nfine,positive\n", ["'negative'", "too few"]),
+        ("review,sentiment\n" + "good,positive\nfine,positive\n", ["'negative'", "has no rows"]),
     ],
 )
 def test_wrong_file(train, small, kaggle_dir, content, words):

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from seqtext.data.cache import code_fingerprint
+from seqtext.data.code import code_fingerprint
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.description import WORDS, Description, describe
 from seqtext.display import print_line

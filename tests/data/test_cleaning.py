@@ -21,6 +21,10 @@ from tests.predict import plain
 
 STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b")
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+UNSPACED = [
+    *("\u0e00\u0eff", "\u1000\u109f", "\u1780\u17ff", "\u3005\u3007", "\u3040\u30ff"),
+    *("\u31f0\u31ff", "\u3400\u4dbf", "\u4e00\u9fff", "\uf900\ufaff", "\U00020000\U000323af"),
+]
 REFERENCE = {
     "strip_html": lambda text: re.sub("<[^>]*>", " ", text),
     "keep_letters": lambda text: re.sub("[^a-zA-Z]+", " ", text),
@@ -30,6 +34,9 @@ REFERENCE = {
         str.maketrans(dict.fromkeys(string.punctuation, ""))
     ),
     "drop_stopwords": lambda text: STOPWORDS.sub(" ", text),
+    "separate_characters": lambda text: "".join(
+        f" {c} " if any(first <= c <= last for first, last in UNSPACED) else c for c in text
+    ),
     "keras_filter": lambda text: text.translate(str.maketrans(dict.fromkeys(KERAS, " "))),
 }
 TEXTS = [
@@ -42,6 +49,7 @@ TEXTS = [
     "   ",
     "ÉCLAIR Straße ǅ 🙂 e\u0301 \x00 _x_ 9a",
     "x" * 100_000,
+    "这部电影very好看。 ภาพยนตร์ とても面白い",
     KERAS,
 ]
 

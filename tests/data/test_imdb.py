@@ -271,10 +271,9 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
         csv_of([*reviews, reviews[1], reviews[1], (text, other[label])])
     )
     data = loaded(kaggle_dir)
-    assert data.data.repeats == (3, 1, 0)
-    assert "3 rows repeat an earlier text (duplicates=group); 1 text has unlike labels" in (
-        caplog.text
-    )
+    assert data.data.repeats == (3, 1, 0, 0)
+    assert "3 rows repeat an earlier text as written, 0 more after cleaning" in caplog.text
+    assert "(duplicates=group); 1 text has unlike labels" in caplog.text
     assert sum(map(len, data.data.parts.values())) == 243
     assert sum(map(len, loaded(kaggle_dir, duplicates="drop").data.parts.values())) == 240
 

@@ -128,12 +128,85 @@ def test_more_folds_than_rows_of_a_class(rows):
         Split(folds=100).parts(**rows)
 
 
-@pytest.mark.parametrize(("limit", "count"), [(0.5, 135), (100, 100)])
-def test_limit_keeps_class_shares(rows, limit, count):
-    parts = Split(limit=limit).parts(**rows, duplicates="drop")
-    chosen = np.concatenate(list(parts.values()))
-    assert len(chosen) == len(set(chosen)) == count
-    assert rows["labels"][chosen].mean() == pytest.approx(rows["labels"].mean(), abs=0.05)
+OFFICIAL = np.repeat([0, 1, 2], [200, 40, 60])
+
+
+@pytest.mark.parametrize(("limit", "count"), [(0.5, 0.5), (100, 100), (21, 21), (10_000, 1.0)])
+@pytest.mark.parametrize("duplicates", ["group", "drop", "keep"])
+@pytest.mark.parametrize(
+    ("options", "official"),
+    [
+        ({}, None),
+        ({"test": 31, "val": 17, "stratify": False}, None),
+        ({"folds": 4, "fold": 2}, None),
+        ({}, OFFICIAL),
+        ({"val": 0.3}, np.where(OFFICIAL == 1, 0, OFFICIAL)),
+        ({}, np.where(OFFICIAL == 2, 0, OFFICIAL)),
+    ],
+)
+def test_limit_cuts_the_training_part_alone(rows, limit, count, duplicates, options, official):
+    given = rows | {"official": official, "duplicates": duplicates}
+    whole = Split(**options).parts(**given)
+    parts = Split(**options, limit=limit).parts(**given)
+    assert parts["val"].tolist() == whole["val"].tolist()
+    assert parts["test"].tolist() == whole["test"].tolist()
+    assert set(parts["train"]) <= set(whole["train"])
+    most = round(count * len(whole["train"])) if isinstance(count, float) else count
+    assert len(parts["train"]) == most
+    assert (np.diff(parts["train"]) > 0).all()
+    if options.get("stratify", True):
+        shares = [rows["labels"][part["train"]].mean() for part in (parts, whole)]
+        assert shares[0] == pytest.approx(shares[1], abs=1 / most)
+
+
+def test_rows_of_a_lower_limit_are_among_those_of_a_higher_one(rows):
+    few, more = (set(Split(limit=limit).parts(**rows)["train"]) for limit in (20, 100))
+    assert few < more
+
+
+def test_limit_keeps_a_row_of_each_class():
+    labels = np.repeat(np.arange(12), [500, *[9] * 11])
+    given = {
+        "labels": labels,
+        "text_ids": np.arange(len(labels)),
+        "class_names": list("abcdefghijkl"),
+    }
+    parts = Split(test=0.4, val=0.4, limit=12).parts(**given)
+    assert sorted(labels[parts["train"]]) == list(range(12))
+    with pytest.raises(UserError, match=r"split\.limit=11 is not possible: 11 .* of 12 classes"):
+        Split(test=0.4, val=0.4, limit=11).parts(**given)
+
+
+def test_official_parts_are_not_cut_anew_without_a_word(rows):
+    rows["text_ids"] = np.arange(300) % 240  # the test part repeats texts of the training part
+    with pytest.raises(UserError, match=r"All 60 rows of the source's test part repeat texts"):
+        Split().parts(**rows, official=OFFICIAL, duplicates="drop")
+    rows["text_ids"][299] = 999
+    parts, notes = Split().cut_parts(
+        **rows, official=np.repeat([0, 2], [150, 150]), duplicates="drop"
+    )
+    assert parts["test"].tolist() == [*range(150, 240), 299]
+    assert "59 of 150 rows of the source's test part repeat an earlier text" in notes[1]
+    assert "The source names no val part: split.val=0.1 cuts it from train" in notes[0]
+
+
+def test_texts_that_all_have_unlike_labels(rows):
+    rows["labels"], rows["text_ids"] = np.arange(300) % 2, np.arange(300) // 2
+    said = r"'yes' has 150 rows to divide, but the same texts stand with other labels"
+    with pytest.raises(UserError, match=said):
+        Split().parts(**rows)
+    assert Split(stratify=False).parts(**rows)
+
+
+def test_class_without_rows(rows):
+    with pytest.raises(UserError, match=r"'more' has no rows: .*drop_labels=\[more\]"):
+        Split().parts(**rows | {"class_names": [*NAMES, "more"]})
+
+
+def test_named_part_of_one_class_is_not_blamed_on_the_sizes(rows):
+    official = np.where((np.arange(300) > 200) & (rows["labels"] == 0), 2, 0)
+    with pytest.raises(UserError, match=r"test part has .* one class only, 'no' .*source names"):
+        Split().parts(**rows, official=official)
 
 
 def test_dropped_duplicates_keep_the_first_row(rows):

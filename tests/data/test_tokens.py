@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 import seqtext.data.tokens as tokens_module
 from seqtext.data.cleaning import Cleaning
+from seqtext.data.duplicates import hash_texts
 from seqtext.data.tokens import Tokens, tokenize, write_tokens
 from seqtext.data.vocabulary import UNKNOWN, Vocabulary, encode, word_counts
 
 
 def tokens_of(texts: list[str], folder, cleaning=()) -> Tokens:
-    write_tokens([pa.array(texts, pa.string())], len(texts), Cleaning(cleaning), folder)
+    write_tokens([pa.array(texts, pa.string())], np.arange(len(texts)), Cleaning(cleaning), folder)
     return Tokens.load(folder)
 
 
@@ -114,3 +115,26 @@ def test_decoding():
     vocabulary = Vocabulary(["good"])
     assert [vocabulary.word(i) for i in range(3)] == ["<pad>", "<unk>", "good"]
     assert len(vocabulary) == 3
+
+
+def test_texts_with_the_same_words_have_the_same_number(tmp_path):
+    texts = ["A film!", "a  film", "film a", "", "a film film", "...", "a", "", "film a a"]
+    cleaning = Cleaning(["lower", "keras_filter"])
+    for written, ids in (
+        ([0, 1, 2, 3, 4, 5, 6, 3, 7], [0, 0, 1, 2, 3, 4, 5, 2, 6]),
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 0, 1, 2, 3, 4, 5, 6, 7]),
+    ):
+        write_tokens([pa.array(texts)], np.array(written), cleaning, tmp_path)
+        assert np.fromfile(tmp_path / "text_ids.bin", np.int64).tolist() == ids
+
+
+@given(texts=st.lists(st.lists(st.sampled_from("abc"), max_size=4), max_size=40))
+@settings(max_examples=50)
+def test_hashes_equal_exactly_where_the_words_do(texts):
+    lengths = np.array([len(text) for text in texts], np.int64)
+    codes = np.array([ord(word) for text in texts for word in text], np.int32)
+    hashes = hash_texts(lengths, codes)
+    assert len(set(zip(map(tuple, texts), hashes.tolist(), strict=True))) == len(
+        set(map(tuple, texts))
+    )
+    assert len(set(hashes.tolist())) == len(set(map(tuple, texts)))

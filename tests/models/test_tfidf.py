@@ -180,7 +180,8 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
         for part in ("val", "test"):
             for row in data.data.parts[part][1:]:
                 label = "negative" if rows[row][1] == "positive" else "positive"
-                rows[row] = (f"unheard unseen {row} {'zz' * (row % 7 + 1)}", label)
+                own = "".join("abcdefghij"[int(digit)] for digit in f"{row:03}")
+                rows[row] = (f"unheard unseen {own} {'zz' * (row % 7 + 1)}", label)
     assert learned[0][0] == learned[1][0]
     for name, array in learned[0][1].items():
         assert torch.equal(array, learned[1][1][name]), name
@@ -241,6 +242,15 @@ def test_a_class_without_rows(tmp_path):
 def test_nothing_frequent_enough(data):
     with pytest.raises(UserError, match=r"model\.min_count=1000 leaves no word"):
         TfIdf(min_count=1000).fit(data)
+
+
+def test_no_word_left_after_cleaning(kaggle_dir, tmp_path, reviews):
+    rows = [(f"{n} 1234", label) for n, (_, label) in enumerate(reviews)]
+    (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(rows))
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"))
+    data.setup()
+    with pytest.raises(UserError, match=r"None of the 172 training texts has a word left"):
+        TfIdf(min_count=1).fit(data)
 
 
 def test_balanced_batches_are_refused(data):

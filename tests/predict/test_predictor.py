@@ -201,3 +201,16 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path):
         load(tmp_path / "sweep" / "b" / "checkpoints")
     with pytest.raises(UserError, match="no such file or folder"):
         load(tmp_path / "none")
+
+
+def test_texts_without_a_known_word_are_counted(tmp_path, caplog):
+    for name, option in (("gru", "model=gru"), ("tfidf", "model=tfidf")):
+        small = SMALL if name == "gru" else NO_UNITS
+        predictor = Predictor.of(trained(tmp_path / name, option, small=small).path)
+        caplog.clear()
+        predictor.warn_of_unknown_texts()
+        assert not caplog.records
+        predictor.logits(pa.array(["a wonderful film", "这部电影", "", "film"]))
+        predictor.logits(pa.array([], pa.string()))
+        predictor.warn_of_unknown_texts()
+        assert "2 of 4 texts (50.0 %) have no word that the model knows" in caplog.text

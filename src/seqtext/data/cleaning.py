@@ -58,10 +58,20 @@ class Trim:
         return {"operation": "trim", "characters": " "}
 
 
+def _with_python_escapes(pattern: str) -> str:
+    r"""The same pattern, with ``\\x{…}`` as Python's re reads it."""
+    return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
+
+
 Operation = Replace | Lower | Trim
 KERAS = r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\t\n]"""
 PUNCTUATION = r"[!-/:-@\[-`{-~]"
 SPACES = r"[\s\x0b\x1c-\x1f\x85\pZ]+"
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Chinese characters.
+UNSPACED = (
+    r"[\x{e00}-\x{eff}\x{1000}-\x{109f}\x{1780}-\x{17ff}\x{3005}-\x{3007}\x{3040}-\x{30ff}"
+    r"\x{31f0}-\x{31ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{323af}]"
+)
 STEPS: dict[str, list[Operation]] = {
     "lower": [Lower()],
     # Each <…> becomes one space (study 4).
@@ -76,6 +86,10 @@ STEPS: dict[str, list[Operation]] = {
     "keras_filter": [Replace(KERAS, " ")],
     # ASCII punctuation is taken out, and nothing put in its place (study 5).
     "drop_punctuation": [Replace(PUNCTUATION, "")],
+    # Each character of a script without spaces between words becomes a word.
+    "separate_characters": [
+        Replace(f"({UNSPACED})", r" \1 ", python=_with_python_escapes(f"({UNSPACED})"))
+    ],
 }
 
 

@@ -1,7 +1,7 @@
 """What all data sets share; one subclass for each data set says what is special about it."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +22,12 @@ from seqtext.data.batches import (
     SortedSampler,
     placed,
 )
-from seqtext.data.cache import Cache, code_fingerprint, digest
+from seqtext.data.cache import Cache, digest
 from seqtext.data.cleaning import DROP_STOPWORDS, Cleaning, read_stopwords
+from seqtext.data.code import code_fingerprint
+from seqtext.data.coverage import describe_coverage
 from seqtext.data.download import Download, fetch
+from seqtext.data.labels import DroppedLabels, normalize_label
 from seqtext.data.prepare import Prepared, Recipe, prepare
 from seqtext.data.rows import write_rows
 from seqtext.data.sampling import ClassWeights, Sampling, class_weights, resampled
@@ -59,7 +62,9 @@ class TextDataModule(L.LightningDataModule):
         truncate: which end of a longer text to keep
         batch_size: texts in a training batch
         duplicates: what becomes of rows with the same text: into the same part together
-            ("group"), the first one only ("drop"), or as any other rows ("keep")
+            ("group"), the first one only ("drop"), or as any other rows ("keep"); texts are the
+            same if they have the same words after cleaning
+        drop_labels: classes whose rows are left out, and counted; None: none
         split: which rows train, choose and judge
         sampling: balance of the training part: see `resampled`; "class_weights", which a run
             hands to the model's loss; "balanced_batches", see `BalancedSampler`
@@ -76,6 +81,7 @@ class TextDataModule(L.LightningDataModule):
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
     text_columns: Sequence[str] = ("text",)  # where its files have the text
+    ignore_label_case: bool | None = None  # see `write_rows`
     official = False  # parts that the source names are used without split.official=true
 
     @checked
@@ -91,6 +97,7 @@ class TextDataModule(L.LightningDataModule):
         truncate: Literal["head", "tail"] = "tail",
         batch_size: Count = 64,
         duplicates: Duplicates = "group",
+        drop_labels: list[str | int | float | bool] | None = None,
         split: Split | None = None,
         sampling: Sampling = "none",
         class_weights: ClassWeights = "balanced",
@@ -106,6 +113,7 @@ class TextDataModule(L.LightningDataModule):
         self.max_words, self.vocabulary_rows = max_words, vocabulary_rows
         self.length, self.truncate = length, truncate
         self.duplicates = duplicates
+        self.drop_labels = [normalize_label(label) for label in drop_labels or ()]
         self.batch_size, self.seed = batch_size, seed
         self.split = split or Split()
         self.sampling, self.weighting = sampling, class_weights
@@ -116,7 +124,7 @@ class TextDataModule(L.LightningDataModule):
         self.warnings: list[str] = []  # of the results, that the data make doubtful
         self.files_digest = ""
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
-        self.warnings: list[str] = []  # of these, what is likely wrong
+        self.row_warnings: list[str] = []  # the same, of what is likely wrong with them
         self.data: Prepared | None = None
         self.place = Place()  # of this process, among those that share the rows
         self._placed: EncodedTexts | ResidentTexts | None = None  # for the trainer's device
@@ -179,10 +187,15 @@ class TextDataModule(L.LightningDataModule):
         """How other texts are read for a model of this data, as plain values.
 
         Known once the data is set up: the most words of a text that are used (None: all), the end
-        of a longer one that is kept, and the columns that held the texts.
+        of a longer one that is kept, the columns that held the texts, and the labels whose rows
+        were left out.
         """
-        columns = [str(column) for column in self.text_columns]
-        return {"length": self.data.length, "truncate": self.truncate, "columns": columns}
+        return {
+            "length": self.data.length,
+            "truncate": self.truncate,
+            "columns": [str(column) for column in self.text_columns],
+            "drop_labels": self.drop_labels,
+        }
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the data, or find it prepared, and log what there is to know of it."""
@@ -190,16 +203,21 @@ class TextDataModule(L.LightningDataModule):
             return
         self.source, paths = self.find()
         log.info("Data set %s from %s.", self.name, self.source)
+        files = self.cache.watch(paths)
         origin = {
             "data": type(self).__qualname__,
             "code": code_fingerprint(type(self)),
-            "content": self.cache.fingerprint(paths),
+            "content": files.digest,
+            "drop_labels": self.drop_labels,
             **self.settings(),
         }
         self.files_digest = self.digest_files(origin["content"])
-        self.data = prepare(
-            self.cache, origin, lambda folder: self._write_rows(paths, folder), self._recipe()
-        )
+
+        def write(folder: Path) -> None:
+            self._write_rows(paths, folder)
+            files.check_unchanged()
+
+        self.data = prepare(self.cache, origin, write, self._recipe())
         self.class_names = self.data.rows.class_names
         train = self.data.parts["train"]
         self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
@@ -222,9 +240,24 @@ class TextDataModule(L.LightningDataModule):
         return cleaning.stopwords if DROP_STOPWORDS in cleaning.steps else None
 
     def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
+        self.notes, self.row_warnings = [], []
         rows = self.read(paths)
-        blocks = [rows] if isinstance(rows, pa.Table) else rows
-        write_rows(blocks, self.class_names, self.source, folder, self.notes, self.warnings)
+        dropped = DroppedLabels(self.drop_labels, self.class_names)
+        blocks = dropped.leave_out([rows] if isinstance(rows, pa.Table) else rows)
+
+        def read_on() -> Iterator[pa.Table]:
+            yield from blocks
+            self.notes += dropped.notes()
+
+        write_rows(
+            read_on(),
+            dropped.class_names,
+            self.source,
+            folder,
+            self.notes,
+            self.row_warnings,
+            self.ignore_label_case,
+        )
 
     def _recipe(self) -> Recipe:
         return Recipe(
@@ -239,22 +272,31 @@ class TextDataModule(L.LightningDataModule):
         )
 
     def _log_facts(self) -> None:
-        for warning in self.data.rows.warnings:
-            log.warning("  %s", warning)
         for note in self.data.rows.notes:
             log.info("  %s", note)
+        for warning in self.data.rows.warnings:
+            self._warn(warning)
+        for note in self.data.notes:
+            log.info("  %s", note)
         repeats = self.data.repeats
-        if repeats.rows:
+        if repeats.rows or repeats.cleaned:
             log.info(
-                "  %s an earlier text (duplicates=%s); %s unlike labels.",
+                "  %s an earlier text as written, %s more after cleaning (duplicates=%s); "
+                "%s unlike labels.",
                 count_noun(repeats.rows, "row repeats", "rows repeat"),
+                f"{repeats.cleaned:,}",
                 self.duplicates,
                 count_noun(repeats.conflicting, "text has", "texts have"),
             )
+        if told := describe_coverage(self.data.coverage, self.cleaning.steps):
+            level, sentence = told
+            if level == logging.WARNING:
+                self._warn(sentence)
+            else:
+                log.info("  %s", sentence)
         if repeats.in_test:
             rows = count_noun(repeats.in_test, "test row has", "test rows have")
-            self.warnings.append(f"{rows} a text that was trained or chosen with.")
-            log.warning("  %s", self.warnings[-1])
+            self._warn(f"{rows} a text that was trained or chosen with.")
         if len(self.training_rows) != len(self.data.parts["train"]):
             log.info(
                 "  sampling=%s trains on %s.",
@@ -268,6 +310,11 @@ class TextDataModule(L.LightningDataModule):
             count = sum(counts.values())
             noun = "row: " if count == 1 else "rows:"
             log.info("  %-5s %6d %s %s", part, count, noun, ", ".join(shown))
+
+    def _warn(self, warning: str) -> None:
+        """Log what makes the results doubtful, and keep it for them."""
+        self.warnings.append(warning)
+        log.warning("  %s", warning)
 
     def rows(self) -> dict[Part, dict[str, int]]:
         """How many rows of each class each part has."""

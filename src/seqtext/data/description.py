@@ -1,10 +1,10 @@
 """A data set in numbers, before any training: classes, lengths, words, examples.
 
-Of the validation and test parts only the rows of each class are counted; everything else is about
-the training part.
+Of the test part only the rows of each class are counted, of the validation part also the words that
+are known; everything else is about the training part.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -79,6 +79,7 @@ class Description:
     words: running words of the training part, as a model reads them; a text with none left has one
         unknown word
     known: share of them that the vocabulary holds
+    known_val: the same of the validation part; None: it has no texts
     """
 
     class_names: list[str]
@@ -91,6 +92,7 @@ class Description:
     words: int
     known: float
     examples: list[Example]
+    known_val: float | None = None
 
     def shares(self) -> dict[str, list[float]]:
         """Part to share of each class in it; an empty part has zeros."""
@@ -171,7 +173,32 @@ def describe(
             )
             for row in choose_examples(train, labels, rng)
         ],
+        known_val=known_share(ids, offsets, np.asarray(parts.get("val", train[:0]))),
     )
+
+
+def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
+    """Return the share of known words in these rows; None: there are no rows.
+
+    Args:
+        ids, offsets: see `describe`
+    """
+    if not len(rows):
+        return None
+    chosen = np.zeros(len(offsets) - 1, bool)
+    chosen[rows] = True
+    words = known = 0
+    for start, stop in _blocks(offsets):
+        of_rows = np.repeat(chosen[start:stop], np.diff(offsets[start : stop + 1]))
+        words += int(of_rows.sum())
+        known += int((of_rows & (ids[offsets[start] : offsets[stop]] != UNKNOWN)).sum())
+    return known / words
+
+
+def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row and row after the last of blocks of about as many words."""
+    cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
+    return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
 
 
 def largest(counts: Sequence[int], most: int) -> np.ndarray:
@@ -210,9 +237,7 @@ def words_of_classes(
     group = np.full(len(labels), -1, np.int16)
     group[rows] = group_of_class[labels[rows]]
     counts = np.zeros((len(classes) + 1) * size, np.int64)
-    cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
-    cuts = np.unique(np.append(cuts, len(labels)))
-    for start, stop in pairwise(cuts):
+    for start, stop in _blocks(offsets):
         groups = np.repeat(group[start:stop], np.diff(offsets[start : stop + 1]))
         kept = groups >= 0
         words = ids[offsets[start] : offsets[stop]][kept]

@@ -4,15 +4,16 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from seqtext.data.batches import EncodedTexts
 from seqtext.data.cache import Cache
 from seqtext.data.cleaning import Cleaning
+from seqtext.data.coverage import Coverage, measure_coverage
+from seqtext.data.duplicates import Repeats, count_repeats
 from seqtext.data.files import open_array, read_blocks
 from seqtext.data.rows import Rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
@@ -21,19 +22,6 @@ from seqtext.data.vocabulary import Vocabulary, encode
 from seqtext.options import UserError
 
 log = logging.getLogger(__name__)
-
-
-class Repeats(NamedTuple):
-    """Texts that stand in several rows.
-
-    rows: how many rows repeat the text of an earlier one
-    conflicting: how many texts have unlike labels
-    in_test: how many test rows have a text that stands in the training or validation part too
-    """
-
-    rows: int
-    conflicting: int
-    in_test: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +54,8 @@ class Prepared:
     tokens: all words of all texts, known or not
     parts: sorted row numbers of each part
     length: the most words of a text that are used; None: all
+    coverage: of each part, how much of it a model can read
+    notes: what there is to say of the parts
     """
 
     key: str
@@ -76,6 +66,8 @@ class Prepared:
     parts: dict[Part, np.ndarray]
     repeats: Repeats
     length: int | None
+    coverage: dict[Part, Coverage] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def fingerprint(self) -> str:
         """A digest of rows, parts and vocabulary: a run goes on with the same data only."""
@@ -102,74 +94,75 @@ def prepare(
         origin: what the rows are made from; with the recipe it decides the cache entries
         write_rows: writes the rows into a folder (see `seqtext.data.rows`)
     """
-    rows_folder = cache.entry("rows", origin, write_rows)
-    rows = Rows.load(rows_folder)
+    rows = cache.load("rows", origin, write_rows, Rows.load)
     settings = {**origin, "cleaning": recipe.cleaning.settings()}
 
     def write_words(folder: Path) -> None:
+        rows_folder = cache.entry("rows", origin, write_rows, is_thorough=True)
         texts = read_blocks(rows_folder / "texts.arrow", "text")
-        write_tokens(texts, len(rows), recipe.cleaning, folder)
+        write_tokens(texts, np.asarray(rows.text_ids), recipe.cleaning, folder)
 
-    tokens_folder = cache.entry("tokens", settings, write_words)
-    ids_folder = cache.entry(
-        "ids",
-        settings | recipe.settings(),
-        lambda folder: _write_ids(folder, rows, Tokens.load(tokens_folder), recipe),
+    def write_ids(folder: Path) -> None:
+        tokens_folder = cache.entry("tokens", settings, write_words, is_thorough=True)
+        _write_ids(folder, rows, Tokens.load(tokens_folder), recipe)
+
+    tokens = cache.load("tokens", settings, write_words, Tokens.load)
+    return cache.load(
+        "ids", settings | recipe.settings(), write_ids, lambda folder: _open(rows, tokens, folder)
     )
-    return _open(rows, Tokens.load(tokens_folder), ids_folder)
 
 
 def _write_ids(folder: Path, rows: Rows, tokens: Tokens, recipe: Recipe) -> None:
-    parts = _parts(rows, recipe)
+    parts, notes = _parts(rows, tokens, recipe)
     counted = parts["train"][: recipe.vocabulary_rows]
     vocabulary = Vocabulary.of_training(tokens, counted, recipe.max_words)
     length = recipe.length
     if length == "longest":
         lengths = np.diff(tokens.offsets)
         length = max(1, int(lengths[parts["train"]].max()))
-    kept = [np.zeros(1, np.int64)]
+    part_of_row = np.full(len(rows), len(PARTS), np.int8)
+    for number, part in enumerate(PARTS):
+        part_of_row[parts[part]] = number
+    coverage = dict.fromkeys(PARTS, Coverage())
+    kept, start = [np.zeros(1, np.int64)], 0
     with (folder / "ids.bin").open("wb") as stream:
         for ids, lengths in encode(tokens, vocabulary, length, recipe.truncate == "head"):
             stream.write(ids)
             kept.append(lengths)
+            stop = start + len(lengths)
+            is_empty = np.diff(tokens.offsets[start : stop + 1]) == 0
+            groups = part_of_row[start:stop]
+            measured = measure_coverage(ids, lengths, is_empty, groups, len(PARTS))
+            coverage = {p: coverage[p] + m for p, m in zip(PARTS, measured, strict=True)}
+            start = stop
     np.cumsum(np.concatenate(kept)).tofile(folder / "offsets.bin")
     for part in PARTS:
         parts[part].tofile(folder / f"{part}.bin")
     vocabulary.counts.tofile(folder / "counts.bin")
+    written, read, labels = map(np.asarray, (rows.text_ids, tokens.text_ids, rows.labels))
     facts = {
         "words": vocabulary.words,
         "running": vocabulary.running,
-        "repeats": _count_repeats(rows, parts),
+        "repeats": count_repeats(written, read, labels, parts),
         "length": length,
+        "coverage": coverage,
+        "notes": notes,
     }
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-def _parts(rows: Rows, recipe: Recipe) -> dict[Part, np.ndarray]:
+def _parts(rows: Rows, tokens: Tokens, recipe: Recipe) -> tuple[dict[Part, np.ndarray], list[str]]:
     if recipe.official and rows.official is None:
         raise UserError(
             "split.official=true is not possible: this source has no official test part; "
             "use split.official=false, or a source that has one."
         )
-    return recipe.split.parts(
+    return recipe.split.cut_parts(
         labels=np.asarray(rows.labels),
-        text_ids=np.asarray(rows.text_ids),
+        text_ids=np.asarray(tokens.text_ids),
         class_names=rows.class_names,
-        official=rows.official if recipe.official else None,
+        official=np.asarray(rows.official) if recipe.official else None,
         duplicates=recipe.duplicates,
-    )
-
-
-def _count_repeats(rows: Rows, parts: dict[Part, np.ndarray]) -> Repeats:
-    ids, classes = np.asarray(rows.text_ids), len(rows.class_names)
-    texts_with_labels = np.unique(ids * classes + rows.labels) // classes
-    labels_of_text = np.bincount(texts_with_labels)
-    used = np.zeros(len(labels_of_text), bool)
-    used[ids[parts["train"]]] = used[ids[parts["val"]]] = True
-    return Repeats(
-        rows=len(ids) - len(labels_of_text),
-        conflicting=int((labels_of_text > 1).sum()),
-        in_test=int(used[ids[parts["test"]]].sum()),
     )
 
 
@@ -190,4 +183,6 @@ def _open(rows: Rows, tokens: Tokens, folder: Path) -> Prepared:
         parts={part: open_array(folder / f"{part}.bin", np.int64) for part in PARTS},
         repeats=Repeats(*facts["repeats"]),
         length=facts["length"],
+        coverage={part: Coverage(*counts) for part, counts in facts["coverage"].items()},
+        notes=facts["notes"],
     )

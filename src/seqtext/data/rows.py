@@ -10,11 +10,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from seqtext.data.duplicates import number_in_order
 from seqtext.data.files import open_array, open_table
+from seqtext.data.labels import (
+    check_labels,
+    merge_labels,
+    normalize_labels,
+    note_empty_names,
+    sort_labels,
+)
 from seqtext.data.split import PARTS
 from seqtext.options import UserError
 
-MOST_CLASSES = 1000
+MOST_CLASSES = 10_000  # a probability of each class is kept for each row
+FEW_CLASSES = 50  # may be as many as half the rows: a small file is no column of ids
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Rows:
 
     texts: [N] as they are in the source
     labels: [N] int64 class numbers
-    text_ids: [N] int64, equal where texts are equal, in order of appearance
+    text_ids: [N] int64, equal where texts are equal as written, in order of appearance
     numbers: [N] int64, row numbers in the source, whose rows without a text may be left out
     official: [N] int8 index in `PARTS`; None: the source does not say
     class_names: of class 0, 1, …
@@ -69,6 +78,7 @@ def write_rows(
     folder: Path,
     notes: Sequence[str] = (),
     warnings: Sequence[str] = (),
+    ignore_case: bool | None = None,
 ) -> None:
     """Write blocks of rows for `Rows.load`, in bounded memory.
 
@@ -76,7 +86,9 @@ def write_rows(
         blocks: columns `text` (string) and `label`: class numbers, or names where `class_names`
             is None; optionally `part` (one of `PARTS`) and `row` (number in the source)
         source: in words, for messages
-        notes: read when all blocks are through, as are `warnings`
+        notes, warnings: read when all blocks are through
+        ignore_case: classes that differ in case or white space only are one; None: the data set
+            has no such option
 
     Raises:
         UserError: if there are no rows, or one class, or too many; naming the row without text or
@@ -91,20 +103,33 @@ def write_rows(
         for block in blocks:
             columns.add(block)
             writer.write_table(pa.table({"text": block["text"]}, schema))
+    also = "".join(f" {warning}" for warning in warnings)
     if not columns.count:
-        raise UserError(f"{source} has no rows: give a file with texts and labels.")
-    class_names, labels = columns.named_labels()
+        raise UserError(f"{source} has no rows: give a file with texts and labels.{also}")
+    is_found = class_names is None
+    class_names, labels = columns.named_labels(bool(ignore_case))
     if len(class_names) < 2:
-        raise UserError(f"{source} has rows of one class only: {class_names[0]!r}; give others.")
+        raise UserError(
+            f"{source} has rows of one class only: {class_names[0]!r}; give others.{also}"
+        )
+    notes, warnings = list(notes), list(warnings)
+    if is_found:
+        notes += note_empty_names(class_names)
+        option = "" if ignore_case is None else "dataset.ignore_label_case=true"
+        warnings += check_labels(class_names, option)
 
     labels.tofile(folder / "labels.bin")
-    _in_order_of_appearance(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
+    number_in_order(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
     np.concatenate(columns.numbers).tofile(folder / "numbers.bin")
     if columns.official:
         np.concatenate(columns.official).tofile(folder / "official.bin")
-    facts = {"class_names": class_names, "official": bool(columns.official)}
-    facts |= {"notes": list(notes), "warnings": list(warnings)}
-    facts["digest"] = columns.digest(class_names, labels)
+    facts = {
+        "class_names": class_names,
+        "official": bool(columns.official),
+        "notes": notes,
+        "warnings": warnings,
+        "digest": columns.digest(class_names, labels),
+    }
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
@@ -140,14 +165,22 @@ class _Columns:
             self.official.append(index.combine_chunks().to_numpy().astype(np.int8))
         self.count += block.num_rows
 
-    def named_labels(self) -> tuple[list[str], np.ndarray]:
-        """Class names, and [rows] numbers of classes: those found, in order, unless given."""
+    def named_labels(self, ignore_case: bool) -> tuple[list[str], np.ndarray]:
+        """Class names, and [rows] numbers of classes: those found, in order, unless given.
+
+        Raises:
+            UserError: if labels are so many that they cannot be classes.
+        """
         labels = np.concatenate(self.labels)
         if self.class_names is not None:
             return list(self.class_names), labels
-        ordered = sorted_labels(self.known)
+        counts = np.bincount(labels, minlength=len(self.known)).tolist()
+        class_of = merge_labels(dict(zip(self.known, counts, strict=True)), ignore_case)
+        ordered = sort_labels(set(class_of.values()))
+        if len(ordered) > max(FEW_CLASSES, len(labels) / 2):
+            raise self._no_classes(f"{len(ordered):,} different values in {len(labels):,} rows")
         position = {name: number for number, name in enumerate(ordered)}
-        return ordered, np.array([position[name] for name in self.known])[labels]
+        return ordered, np.array([position[class_of[label]] for label in self.known])[labels]
 
     def digest(self, class_names: Sequence[str], labels: np.ndarray) -> str:
         """Return a digest of all rows; the names and numbers of files and rows do not count."""
@@ -161,24 +194,19 @@ class _Columns:
     def _numbered(self, labels: pa.ChunkedArray) -> np.ndarray:
         if self.class_names is not None:
             return pc.cast(labels, pa.int64()).to_numpy()
-        encoded = labels.combine_chunks().dictionary_encode()
+        encoded = normalize_labels(labels).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         numbers = [self.known.setdefault(name, len(self.known)) for name in names]
-
         if len(self.known) > MOST_CLASSES:
-            raise UserError(
-                f"{self.source}: the label column has more than {MOST_CLASSES} different values, "
-                f"such as {', '.join(map(repr, list(self.known)[:3]))}: name the column of classes."
-            )
+            raise self._no_classes(f"more than {MOST_CLASSES:,} different values")
         return np.array(numbers, np.int64)[encoded.indices.to_numpy()]
 
-
-def sorted_labels(labels: Iterable[str]) -> list[str]:
-    """By number if all are numbers, else alphabetically."""
-    try:
-        return sorted(labels, key=float)
-    except ValueError:
-        return sorted(labels)
+    def _no_classes(self, count: str) -> UserError:
+        such = ", ".join(repr(name[:50]) for name in list(self.known)[:3])
+        return UserError(
+            f"{self.source}: the label column has {count}, such as {such}: this looks like ids or "
+            f"free text; name the column of classes."
+        )
 
 
 def _digests(texts: pa.ChunkedArray) -> np.ndarray:
@@ -197,11 +225,3 @@ def _bytes(texts: pa.ChunkedArray) -> Iterator[memoryview]:
         ends = np.frombuffer(offsets, width)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
         view = memoryview(content)
         yield from (view[ends[i] : ends[i + 1]] for i in range(len(chunk)))
-
-
-def _in_order_of_appearance(values: np.ndarray) -> np.ndarray:
-    """[rows] the same number for the same value; the first value is 0, the next new one 1, …"""
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]

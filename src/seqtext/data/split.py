@@ -1,7 +1,7 @@
 """Which rows train, which choose, which judge."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Split:
             dataset=table does
         folds: cut the texts into so many test parts, instead of `test`; None: no cross-validation
         fold: which of the folds judges, from 0
-        limit: use only this share of the texts (or their number), for a quick look; None: all
+        limit: train with at most this share of the training rows (or their number), for a quick
+            look or a learning curve; the other parts stay as they are; None: with all
     """
 
     @checked
@@ -56,15 +57,19 @@ class Split:
         """Everything that decides the parts, as plain values."""
         return dict(vars(self))
 
-    def parts(
+    def parts(self, *args: Any, **kwargs: Any) -> dict[Part, np.ndarray]:
+        """Return the parts alone: see `cut_parts`."""
+        return self.cut_parts(*args, **kwargs)[0]
+
+    def cut_parts(
         self,
         labels: np.ndarray,
         text_ids: np.ndarray,
         class_names: Sequence[str],
         official: np.ndarray | None = None,
         duplicates: Duplicates = "group",
-    ) -> dict[Part, np.ndarray]:
-        """Sorted row numbers of each part.
+    ) -> tuple[dict[Part, np.ndarray], list[str]]:
+        """Return sorted row numbers of each part, and what there is to say of them.
 
         Args:
             labels: [rows] class numbers
@@ -83,9 +88,8 @@ class Split:
         elif duplicates == "drop":
             rows = np.sort(np.unique(text_ids, return_index=True)[1])
         texts = Texts(labels, text_ids, class_names)
-        if self.limit is not None:
-            rows = self._cut(rows, texts, self.limit, "split.limit")[1]
         named = {} if official is None else _named_parts(rows, official)
+        notes = [] if official is None else self._official_notes(named, official)
         rest, test = self._judged(named.get("train", rows), texts, named.get("test"))
         texts.check_learnable(rest, {"test": test, "val": named.get("val", test[:0])})
         if "val" in named:
@@ -94,13 +98,65 @@ class Split:
             train, val = self._cut(rest, texts, self.val, "split.val")
         parts = {"train": train, "val": val, "test": test}
         texts.check_learnable(train, parts)
+        if self.limit is not None:
+            train = parts["train"] = self._limited(train, texts)
+            texts.check_learnable(train, parts, "; or use split.stratify=true with split.limit")
         for part, chosen in parts.items():
-            if len(np.unique(labels[chosen])) < 2:
+            texts.check_classes_of_part(part, chosen, is_named=part in named)
+        return parts, notes
+
+    def _official_notes(self, named: dict[Part, np.ndarray], official: np.ndarray) -> list[str]:
+        """Return how the parts that the source names are changed.
+
+        Raises:
+            UserError: if no row of a named part is left.
+        """
+        notes = []
+        for number, part in enumerate(PARTS):
+            count = int((official == number).sum())
+            left = len(named.get(part, ()))
+            if count and not left:
                 raise UserError(
-                    f"The {part} part has rows of one class only ({len(chosen)} in all): choose "
-                    f"other sizes split.test and split.val, or give rows of every class."
+                    f"All {count} rows of the source's {part} part repeat texts of earlier rows, "
+                    f"and dataset.duplicates=drop leaves them out: use dataset.duplicates=group."
                 )
-        return parts
+            if left < count:
+                notes.append(
+                    f"{count - left} of {count} rows of the source's {part} part repeat an earlier "
+                    f"text and are left out (duplicates=drop)."
+                )
+            if not count and part != "train":
+                size = f"split.{part}={self.test if part == 'test' else self.val}"
+                notes.append(f"The source names no {part} part: {size} cuts it from train.")
+        return notes
+
+    def _limited(self, train: np.ndarray, texts: "Texts") -> np.ndarray:
+        """Return sorted training rows, no more than `limit`; those of a lower one are among them.
+
+        Raises:
+            UserError: if there would be less than one row for each class.
+        """
+        count = self.limit
+        if not isinstance(count, int):
+            count = max(1, round(count * len(train)))
+        if count >= len(train):
+            return train
+        mixed = np.random.default_rng(self.seed).permutation(train)
+        if not self.stratify:
+            return np.sort(mixed[:count])
+        labels = texts.labels[mixed]
+        available = np.bincount(labels, minlength=len(texts.class_names))
+        classes = int((available > 0).sum())
+        if count < classes:
+            raise UserError(
+                f"split.limit={self.limit} is not possible: {count} training rows cannot hold each "
+                f"of {classes} classes; choose {classes} or more."
+            )
+        chosen = [
+            mixed[labels == number][:wanted]
+            for number, wanted in enumerate(_share_out(count, available))
+        ]
+        return np.sort(np.concatenate(chosen))
 
     def _judged(
         self, rows: np.ndarray, texts: "Texts", test: np.ndarray | None
@@ -126,7 +182,7 @@ class Split:
                 f"to cut from; choose a smaller number, or a share below 1."
             )
         if self.stratify:
-            texts.check_classes(classes)
+            texts.check_classes(rows, classes)
             count = size if isinstance(size, int) else int(np.ceil(size * len(classes)))
             if count < (each := len(np.unique(classes))):
                 raise UserError(
@@ -154,7 +210,7 @@ class Split:
 
         text_of_row, classes = texts.distinct(rows)
         if self.stratify:
-            texts.check_classes(classes, at_least=self.folds)
+            texts.check_classes(rows, classes, at_least=self.folds)
         kind = StratifiedKFold if self.stratify else KFold
         folds = kind(self.folds, shuffle=True, random_state=self.seed)
         try:
@@ -182,7 +238,9 @@ class Texts:
         _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
         return text_of_row, self.labels[rows[first]]
 
-    def check_learnable(self, train: np.ndarray, parts: dict[Part, np.ndarray]) -> None:
+    def check_learnable(
+        self, train: np.ndarray, parts: dict[Part, np.ndarray], instead: str = ""
+    ) -> None:
         """Raises:
         UserError: if rows of a part have a class that no training row has.
         """
@@ -190,21 +248,83 @@ class Texts:
         for part, rows in parts.items():
             foreign = rows[~np.isin(self.labels[rows], learned)]
             if len(foreign):
-                count = count_noun(len(foreign), "row")
+                number = self.labels[foreign[0]]
+                name = self.class_names[number]
+                count = count_noun(int((self.labels[foreign] == number).sum()), "row")
                 raise UserError(
-                    f"Class {self.class_names[self.labels[foreign[0]]]!r} has {count} "
-                    f"in the {part} part and none to train with: give it training rows, or drop it."
+                    f"Class {name!r} has {count} in the {part} part and none to train with: "
+                    f"give it training rows, or drop it with dataset.drop_labels=[{name}]{instead}."
                 )
 
-    def check_classes(self, classes: np.ndarray, at_least: int = 2) -> None:
-        """Raises:
-        UserError: if a class has too few texts to be in every part.
+    def check_classes(self, rows: np.ndarray, classes: np.ndarray, at_least: int = 2) -> None:
+        """Check that each class has enough texts to be in every part.
+
+        Args:
+            rows: to cut
+            classes: [texts] of their texts
+
+        Raises:
+            UserError: if one has not.
         """
         counts = np.bincount(classes, minlength=len(self.class_names))
         rarest = int(counts.argmin())
-        if counts[rarest] < at_least:
+        if counts[rarest] >= at_least:
+            return
+        name = self.class_names[rarest]
+        of_class = rows[self.labels[rows] == rarest]
+        drop = f"leave it out with dataset.drop_labels=[{name}]"
+        if not (self.labels == rarest).any():
+            raise UserError(f"Class {name!r} has no rows: give it some, or {drop}.")
+        if len(np.unique(self.ids[of_class])) >= at_least:
             raise UserError(
-                f"Class {self.class_names[rarest]!r} has too few rows for a stratified split "
-                f"({counts[rarest]} left to divide): give it at least {at_least + 1} different "
-                f"texts."
+                f"Class {name!r} has {len(of_class)} rows to divide, but the same texts stand with "
+                f"other labels in earlier rows: mend these labels, {drop}, or use "
+                f"dataset.duplicates=keep."
             )
+        raise UserError(
+            f"Class {name!r} has too few rows for a stratified split ({len(of_class)} left to "
+            f"divide, {counts[rarest]} different texts): give it at least {at_least + 1} different "
+            f"texts, {drop}, or use split.stratify=false."
+        )
+
+    def check_classes_of_part(self, part: Part, rows: np.ndarray, is_named: bool) -> None:
+        """Check that a part has rows of more than one class.
+
+        Args:
+            is_named: by the source
+
+        Raises:
+            UserError: if it has not.
+        """
+        classes = np.unique(self.labels[rows])
+        if len(classes) > 1:
+            return
+        only = f", {self.class_names[classes[0]]!r}" if len(classes) else ""
+        instead = (
+            "the source names its rows: give it rows of every class"
+            if is_named
+            else "choose other sizes split.test, split.val and split.limit, or give rows of every "
+            "class"
+        )
+        raise UserError(
+            f"The {part} part has rows of one class only{only} ({len(rows)} in all): {instead}."
+        )
+
+
+def _share_out(count: int, available: np.ndarray) -> np.ndarray:
+    """Return [classes] how many of `count` rows each gets: by its share, but at least one.
+
+    Args:
+        available: [classes] rows that there are, more than `count` in all
+    """
+    exact = count * available / available.sum()
+    shares = np.maximum(np.floor(exact).astype(int), available > 0)
+    while (missing := count - shares.sum()) > 0:  # to the greatest remainders
+        behind = np.argsort(shares - exact, kind="stable")
+        behind = behind[shares[behind] < available[behind]][:missing]
+        shares[behind] += 1
+    while (excess := shares.sum() - count) > 0:  # from those that have most beyond their share
+        ahead = np.argsort(exact - shares, kind="stable")
+        ahead = ahead[shares[ahead] > 1][:excess]
+        shares[ahead] -= 1
+    return shares

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
 from seqtext.data.datamodule import TextDataModule
 from seqtext.data.encodings import normalize_encoding
+from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
 from seqtext.data.tables import Column, class_numbers, read_table
 from seqtext.display import count_noun
 from seqtext.options import UserError, checked
@@ -25,8 +27,10 @@ PART_OF = {spelling: part for part, spellings in SPELLINGS.items() for spelling 
 class Table(TextDataModule):
     """CSV, TSV, JSON Lines or Parquet files, also compressed.
 
-    Rows without a text or without a label are left out, and counted. Labels are any strings; the
-    classes are numbered by value if all are numbers, else alphabetically.
+    Rows without a text or without a label are left out, and counted; None, NaN, NA, n/a, null and
+    their like are no labels, unless `classes` names them. Labels are any strings, numbers or
+    booleans (1, 1.0 and "1" are the same); the classes are numbered in the order of their values
+    if they are numbers, all others alphabetically behind them.
 
     Args:
         path: the file; of the training rows, where `test` or `val` is given
@@ -34,6 +38,7 @@ class Table(TextDataModule):
         label: column of the class
         classes: labels in the order of their numbers; None: all that there are
         part: column that says which part a row belongs to
+        ignore_label_case: labels that differ in case or white space only are one class
         val: file of the validation rows; None: cut from the training rows
         test: file of the test rows; None: cut from the rows of `path`
         header: the first row of a CSV file holds the names of the columns
@@ -54,7 +59,8 @@ class Table(TextDataModule):
         path: str | None = None,
         text: str | int | list[str | int] = "text",
         label: str | int = "label",
-        classes: list[str | int] | None = None,
+        classes: list[str | int | float | bool] | None = None,
+        ignore_label_case: bool = False,
         part: str | int | None = None,
         val: str | None = None,
         test: str | None = None,
@@ -74,7 +80,10 @@ class Table(TextDataModule):
         self.text: list[Column] = list(text) if isinstance(text, list | tuple) else [text]
         self.text_columns = self.text
         self.label, self.part = label, part
-        self.class_names = None if classes is None else [str(name) for name in classes]
+        self.ignore_label_case = ignore_label_case
+        if classes is not None:
+            self.class_names = _distinct(map(normalize_label, classes))
+            self.class_names += [c for c in self.drop_labels if c not in self.class_names]
         self.header, self.encoding = header, normalize_encoding(encoding)
         self.separator = normalize_separator(separator)
         self.quoting, self.escapechar = quoting, normalize_escapechar(escapechar)
@@ -93,8 +102,8 @@ class Table(TextDataModule):
 
     def settings(self) -> dict:
         """See `TextDataModule.settings`."""
-        names = ("text", "label", "part", "class_names", "header", "separator", "encoding")
-        names += ("quoting", "escapechar")
+        names = ("text", "label", "part", "class_names", "ignore_label_case", "header")
+        names += ("separator", "encoding", "quoting", "escapechar")
         files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
@@ -127,13 +136,13 @@ class Table(TextDataModule):
 
     def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
-        count, left_out = len(self.text), _LeftOut(path)
+        count, left_out = len(self.text), self._left_out(path)
         how = (self.header, self.separator, self.encoding, self.quoting, self.escapechar)
-        for block in read_table(path, columns, *how, warn=self.warnings.append):
+        for block in read_table(path, columns, *how, warn=self.row_warnings.append):
             texts = block.columns[:count]  # by place: names may be the same
             rows = {
                 "text": pc.binary_join_element_wise(*texts, " ") if texts[1:] else texts[0],
-                "label": pc.utf8_trim_whitespace(block.column(count)),
+                "label": normalize_labels(block.column(count)),
                 "row": block.columns[-1],
             }
             if self.official:
@@ -141,12 +150,18 @@ class Table(TextDataModule):
                 rows["part"] = each if self.part is None else self._named_parts(block, path)
             yield self._numbered(left_out.without(pa.table(rows)), path)
         self.notes += left_out.notes()
+        self.row_warnings += left_out.warnings()
+
+    def _left_out(self, path: Path) -> "_LeftOut":
+        return _LeftOut(path, kept=[*(self.class_names or ()), *self.drop_labels])
 
     def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
         if self.class_names is None:
             return rows
         labels = rows.select(["label", "row"])
-        numbers = class_numbers(labels, "label", self.class_names, path, str(self.label))
+        numbers = class_numbers(
+            labels, "label", self.class_names, path, str(self.label), self.ignore_label_case
+        )
         return rows.set_column(rows.column_names.index("label"), "label", numbers)
 
     def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
@@ -160,23 +175,48 @@ class Table(TextDataModule):
         return pa.array([PART_OF[value] for value in said], pa.string())
 
 
-class _LeftOut:
-    """Counts the rows of a file that have no text or no label."""
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names in a list.
 
-    def __init__(self, path: Path):
-        self.path = path
+    Raises:
+        UserError: if one comes twice.
+    """
+    distinct: list[str] = []
+    for name in names:
+        if name in distinct:
+            raise UserError(f"dataset.classes names {name!r} twice: drop one.")
+        distinct.append(name)
+    return distinct
+
+
+class _LeftOut:
+    """Counts the rows of a file that have no text or no label.
+
+    Args:
+        kept: labels that count, although they look as if there were none
+    """
+
+    def __init__(self, path: Path, kept: Sequence[str]):
+        self.path, self.kept = path, kept
         self.counts = {"text": 0, "label": 0}
         self.first: dict[str, int] = {}
+        self.spellings: dict[str, int] = {}  # of labels that say that there is none
 
     def without(self, rows: pa.Table) -> pa.Table:
         """The rows that have both."""
-        for column in self.counts:
-            empty = pc.equal(pc.utf8_trim_whitespace(rows[column]), "")
-            if count := pc.sum(empty).as_py():
-                self.counts[column] += count
-                self.first.setdefault(column, rows["row"][pc.index(empty, True).as_py()].as_py())
-                rows = rows.filter(pc.invert(empty))
-        return rows
+        blank = pc.equal(pc.utf8_trim_whitespace(rows["text"]), "").to_numpy()
+        rows = self._leave_out(rows, "text", blank)
+        missing = find_labels(rows["label"], lambda label: is_missing_label(label, self.kept))
+        for label in rows["label"].filter(pa.array(missing)).to_pylist() if missing.any() else ():
+            self.spellings[label] = self.spellings.get(label, 0) + 1
+        return self._leave_out(rows, "label", missing)
+
+    def _leave_out(self, rows: pa.Table, column: str, is_empty: np.ndarray) -> pa.Table:
+        if not (count := int(is_empty.sum())):
+            return rows
+        self.counts[column] += count
+        self.first.setdefault(column, rows["row"][int(is_empty.argmax())].as_py())
+        return rows.filter(pa.array(~is_empty))
 
     def notes(self) -> list[str]:
         """What there is to say."""
@@ -185,4 +225,13 @@ class _LeftOut:
             + f" left out of {self.path.name}: the first is row {self.first[column] + 1}."
             for column, count in self.counts.items()
             if count
+        ]
+
+    def warnings(self) -> list[str]:
+        """Which labels were taken for missing ones: they may be names of classes."""
+        return [
+            f"{count:,} of these with the label {label!r}: if it is a class, name all classes "
+            f"in dataset.classes=[…,{label}]."
+            for label, count in self.spellings.items()
+            if label
         ]

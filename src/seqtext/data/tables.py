@@ -25,6 +25,7 @@ from seqtext.data.formats import (
     strings,
 )
 from seqtext.data.json_reader import json_blocks, read_names
+from seqtext.data.labels import find_class, normalize_label
 from seqtext.options import UserError
 
 log = logging.getLogger(__name__)
@@ -121,16 +122,26 @@ def class_numbers(
     class_names: Sequence[str],
     path: Path,
     name: str | None = None,
-) -> pa.ChunkedArray:
+    ignore_case: bool = False,
+) -> pa.Array:
     """The labels in a column as numbers 0, 1, …, in the order of `class_names`.
 
     Args:
         name: of the column in the file, for messages; None: the same
+        ignore_case: case and white space make no other label
 
     Raises:
         UserError: naming the first row whose label is none of these.
     """
-    numbers = pc.index_in(table[column], value_set=pa.array(class_names, pa.string()))
+    encoded = table[column].combine_chunks().dictionary_encode()
+    classes = [
+        find_class(normalize_label(label), class_names, ignore_case)
+        for label in encoded.dictionary.to_pylist()
+    ]
+    number_of = {known: number for number, known in enumerate(class_names)}
+    numbers = pa.array([number_of.get(found) for found in classes], pa.int64()).take(
+        encoded.indices
+    )
     if numbers.null_count:
         place = pc.index(pc.is_null(numbers), True).as_py()
         label = table[column][place].as_py()

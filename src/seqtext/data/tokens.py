@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.cleaning import Cleaning
+from seqtext.data.duplicates import hash_texts, number_texts
 from seqtext.data.files import open_array, open_table, write_table
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,13 @@ class Tokens:
     file: the texts' words one after the other, int32 indices into `dictionary`
     offsets: [texts + 1] int64; the words of text i are ``offsets[i]`` to ``offsets[i + 1]``
     dictionary: the distinct words, in order of appearance
+    text_ids: [texts] int64, equal where texts have the same words, in order of appearance
     """
 
     file: Path
     offsets: np.ndarray
     dictionary: pa.ChunkedArray
+    text_ids: np.ndarray
 
     @classmethod
     def load(cls, folder: Path) -> "Tokens":
@@ -43,6 +46,7 @@ class Tokens:
             file=folder / "codes.bin",
             offsets=open_array(folder / "offsets.bin", np.int64),
             dictionary=open_table(folder / "dictionary.arrow")["word"],
+            text_ids=open_array(folder / "text_ids.bin", np.int64),
         )
 
     def __len__(self) -> int:
@@ -73,25 +77,33 @@ class Tokens:
             yield lengths[chosen[start:stop]], words[np.repeat(chosen[start:stop], lengths)]
 
 
-def write_tokens(texts: Iterator[pa.Array], count: int, cleaning: Cleaning, folder: Path) -> None:
+def write_tokens(
+    texts: Iterator[pa.Array], written: np.ndarray, cleaning: Cleaning, folder: Path
+) -> None:
     """Tokenize texts into files for `Tokens.load`; memory is bounded by a few blocks of rows.
 
     Args:
-        texts: in blocks, `count` in all
+        texts: in blocks
+        written: [texts] int64, equal where they are written alike
     """
     numbers: dict[str, int] = {}
-    lengths = [np.zeros(1, np.int64)]
+    lengths, hashes = [np.zeros(1, np.int64)], []
     done, reported = 0, time.monotonic()
     with (folder / "codes.bin").open("wb") as stream:
         for block_lengths, words in _tokenized_blocks(texts, cleaning):
             lengths.append(block_lengths)
             known = [numbers.setdefault(w, len(numbers)) for w in words.dictionary.to_pylist()]
-            stream.write(np.asarray(known, np.int32)[words.indices.to_numpy()].tobytes())
+            codes = np.asarray(known, np.int32)[words.indices.to_numpy()]
+            stream.write(codes.tobytes())
+            hashes.append(hash_texts(block_lengths, codes))
             done += len(block_lengths)
             if time.monotonic() - reported > REPORT:
                 reported = time.monotonic()
-                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{count:,}")
-    np.cumsum(np.concatenate(lengths)).tofile(folder / "offsets.bin")
+                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{len(written):,}")
+    every_length = np.concatenate(lengths)
+    np.cumsum(every_length).tofile(folder / "offsets.bin")
+    ids = number_texts(np.concatenate(hashes), every_length[1:], written)
+    ids.tofile(folder / "text_ids.bin")
     write_table(pa.table({"word": pa.array(numbers, pa.string())}), folder / "dictionary.arrow")
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqtext.data.cache import Cache, code_fingerprint
+from seqtext.data.cache import Cache
+from seqtext.data.code import code_fingerprint
 from seqtext.data.download import Download, fetch
 from seqtext.data.files import open_array
 from seqtext.data.vector_coverage import LOW, explain_coverage
@@ -128,10 +129,11 @@ def read_vectors(
     """
     words = vocabulary.words
     name, paths = find(source, dim, path, download)
+    files = cache.watch(paths)
     settings = {
         "source": source.name,
         "code": code_fingerprint(Source),
-        "content": cache.fingerprint(paths),
+        "content": files.digest,
         "dim": dim,
         "words": hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest(),
     }
@@ -147,14 +149,17 @@ def read_vectors(
         values[known].tofile(folder / "values.bin")
         known.tofile(folder / "known.bin")
         (folder / "reason.txt").write_text(reason, encoding="utf-8")
+        files.check_unchanged()
 
-    folder = cache.entry("vectors", settings, build)
-    values = open_array(folder / "values.bin", np.float32).reshape(-1, dim)
-    known = open_array(folder / "known.bin", bool)
+    def load(folder: Path) -> tuple[np.ndarray, np.ndarray, str]:
+        values = open_array(folder / "values.bin", np.float32).reshape(-1, dim)
+        known = open_array(folder / "known.bin", bool)
+        return values, known, (folder / "reason.txt").read_text(encoding="utf-8")
+
+    values, known, reason = cache.load("vectors", settings, build, load)
     _log_coverage(source.name, name, known, vocabulary)
     warning = ""
     if known.sum() < LOW * len(known):
-        reason = (folder / "reason.txt").read_text(encoding="utf-8")
         warning = (
             f"Only {known.sum():,} of the {len(known):,} words of the training texts have a vector "
             f"in {name}. {reason}"

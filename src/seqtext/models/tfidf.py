@@ -167,10 +167,15 @@ class TfIdf(DirectClassifier):
             pairs = _terms(_pairs(n, number[codes], size)[:2] for n, codes in tokens.of_rows(rows))
             pairs = _chosen(pairs, np.flatnonzero(pairs.texts >= self.min_count))
         self._keep(found, pairs, len(rows))
+        if not len(words):
+            raise UserError(
+                f"None of the {len(rows)} training texts has a word left after cleaning: name "
+                f"other steps in dataset.cleaning."
+            )
         if not self.words:
             raise UserError(
                 f"model.min_count={self.min_count} leaves no word: the training part has "
-                f"{count_noun(len(rows), 'text')}; lower it."
+                f"{count_noun(len(rows), 'text')}, and no word stands in so many; lower it."
             )
 
     def _keep(self, words: Terms, pairs: Terms, texts: int) -> None:

@@ -33,8 +33,8 @@ options:
              as its name ends; it is there whole or not at all
   text=      column of the text, or several: text=title,review; default: those that the model was
              trained on, else the column named text
-  label=     column of the true class: prints every metric; with output=, scores.json and figures
-             go into the folder <output>-scores
+  label=     column of the true class, by name: prints every metric; with output=, scores.json and
+             figures go into the folder <output>-scores; rows without a label are not scored
   separator= of a CSV file: one character, or tab, comma, semicolon, pipe, space; default: a comma,
              in .tsv files a tab
   quoting=   none: quotes of a CSV file are a part of the texts; minimal: they enclose columns;
@@ -174,9 +174,11 @@ def main(arguments: Sequence[str]) -> None:
         predict_file(predictor, command)
     elif command.texts:
         say(predictor, command.texts)
+        predictor.warn_of_unknown_texts()
     else:
         for line in lines(sys.stdin.buffer):
             say(predictor, [line])
+        predictor.warn_of_unknown_texts()
 
 
 def export(run: str, folder: str) -> None:

@@ -1,5 +1,6 @@
 """A file of texts in, a file of labels out, block by block."""
 
+import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +16,8 @@ from seqtext.predict.command import Command
 from seqtext.predict.predictor import Predictor
 from seqtext.predict.rows import Columns, Input, Output, writing
 from seqtext.predict.scoring import Truth, show_scores, write_scores
+
+log = logging.getLogger(__name__)
 
 
 def predict_file(predictor: Predictor, command: Command) -> None:
@@ -34,7 +37,12 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     columns = text_columns(command.text, predictor.saved.reading.columns, source)
     truth = None
     if command.label:
-        truth = Truth(command.label, predictor.class_names, source.path)
+        truth = Truth(
+            command.label,
+            predictor.class_names,
+            source.path,
+            predictor.saved.reading.drop_labels,
+        )
     try:
         with writing(target) if target else nullcontext() as output:
             count = _predict_blocks(predictor, source, columns, truth, output)
@@ -44,8 +52,11 @@ def predict_file(predictor: Predictor, command: Command) -> None:
         raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
     if target:
         print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
+    predictor.warn_of_unknown_texts()
     if predictions:
-        title = f"{count_noun(count, 'row')} of {source.path.name}"
+        for note in truth.notes():
+            log.warning("%s", note)
+        title = f"{count_noun(len(predictions.labels), 'row')} of {source.path.name}"
         show_scores(predictions, title)
         if target:
             folder = scores_folder(target)

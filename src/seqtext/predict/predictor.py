@@ -1,5 +1,6 @@
 """Texts to logits: clean, split, encode, batch by length, in the order of the input again."""
 
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -12,10 +13,12 @@ from torch import Tensor
 
 from seqtext.data.batches import EncodedTexts, batches_by_length
 from seqtext.data.tokens import BLOCK_ROWS, tokenize
-from seqtext.data.vocabulary import cut
+from seqtext.data.vocabulary import UNKNOWN, cut
 from seqtext.models.direct import DirectClassifier
 from seqtext.predict.saved import Saved, checkpoint_of, open_saved
 from seqtext.results.metrics import decisions, probabilities
+
+log = logging.getLogger(__name__)
 
 
 class Predictor:
@@ -29,6 +32,7 @@ class Predictor:
 
     def __init__(self, saved: Saved):
         self.saved, self.class_names, self.threshold = saved, saved.class_names, saved.threshold
+        self.texts = self.unknown = 0  # texts so far, and those of which no word is known
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
         self._parts = _of_terms
@@ -52,10 +56,13 @@ class Predictor:
         if not chunks:
             return torch.zeros(0, *self.outputs)
         if len(chunks) == 1:
-            parts = [self._parts(self.saved, chunks[0])]
+            results = [self._parts(self.saved, chunks[0])]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                parts = list(pool.map(partial(self._parts, self.saved), chunks))
+                results = list(pool.map(partial(self._parts, self.saved), chunks))
+        parts, unknown = zip(*results, strict=True)
+        self.texts += len(texts)
+        self.unknown += sum(unknown)
         if isinstance(self.saved.model, DirectClassifier):
             return torch.cat(parts)
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -68,6 +75,17 @@ class Predictor:
     def decisions(self, logits: Tensor) -> np.ndarray:
         """[N] or [N, C] → [N] numbers of classes, at the run's threshold."""
         return decisions(probabilities(logits), self.threshold).numpy()
+
+    def warn_of_unknown_texts(self) -> None:
+        """Log how many of all texts so far have no known word, if some have none."""
+        if self.unknown:
+            log.warning(
+                "%s of %s texts (%.1f %%) have no word that the model knows: their class means "
+                "little.",
+                f"{self.unknown:,}",
+                f"{self.texts:,}",
+                100 * self.unknown / self.texts,
+            )
 
     @torch.inference_mode()
     def _said(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
@@ -82,14 +100,24 @@ class Predictor:
         return logits
 
 
-def _of_ids(saved: Saved, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """ids [sum of lengths], lengths [N]"""
+def _of_ids(saved: Saved, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
     lengths, words = tokenize(texts, saved.cleaning)
     id_of_code = saved.vocabulary.ids_of(words.dictionary)
     ids = id_of_code[words.indices.to_numpy()]
-    return cut(ids, lengths, saved.reading.length, saved.reading.truncate == "head")
+    parts = cut(ids, lengths, saved.reading.length, saved.reading.truncate == "head")
+    return parts, _count_unknown(*parts)
 
 
-def _of_terms(saved: Saved, texts: pa.Array) -> Tensor:
+def _of_terms(saved: Saved, texts: pa.Array) -> tuple[Tensor, int]:
+    """Logits, and how many texts have no known word."""
     lengths, words = tokenize(texts, saved.cleaning)
-    return saved.model.logits(lengths, words.indices.to_numpy(), words.dictionary)
+    codes = words.indices.to_numpy()
+    ids = saved.vocabulary.ids_of(words.dictionary)[codes]
+    unknown = _count_unknown(*cut(ids, lengths, None, keep_head=False))
+    return saved.model.logits(lengths, codes, words.dictionary), unknown
+
+
+def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:
+    """How many of the texts, each of at least one id, have unknown words only."""
+    return int((~np.logical_or.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths)).sum())

@@ -34,7 +34,12 @@ HINTS = {  # of a checkpoint's description
 }
 STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
 Length = Annotated[int, Range(low=1, high=2**62)]
-READING_HINTS = {"length": Length | None, "truncate": str, "columns": list[str]}
+READING_HINTS = {
+    "length": Length | None,
+    "truncate": str,
+    "columns": list[str],
+    "drop_labels": list[str],
+}
 SHARE = Range(low=0, high=1)
 MOST_STEPS = 1000  # of cleaning
 LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
@@ -46,6 +51,7 @@ class Reading(NamedTuple):
     length: int | None
     truncate: str
     columns: Sequence[str]
+    drop_labels: Sequence[str] = ()
 
 
 class Saved(NamedTuple):
@@ -176,6 +182,7 @@ def _reading(description: Mapping[str, Any]) -> Reading:
     reading = description.get("reading") or _usual_reading(description["config"].get("dataset"))
     if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
+    reading = {"drop_labels": [], **reading}  # that earlier versions did not have
     _check(READING_HINTS, reading, "reading.")
     _check_encodable("reading.columns", reading["columns"])
     if reading["truncate"] not in ("head", "tail"):

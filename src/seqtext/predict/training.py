@@ -69,20 +69,20 @@ class RowsInMemory(TextDataModule):
 class ChoosingSplit(Split):
     """All rows train, but those that choose; the same ones stand for the test part."""
 
-    def parts(
+    def cut_parts(
         self,
         labels: np.ndarray,
         text_ids: np.ndarray,
         class_names: Sequence[str],
         official: np.ndarray | None = None,
         duplicates: str = "group",
-    ) -> dict[Part, np.ndarray]:
-        """See `Split.parts`."""
+    ) -> tuple[dict[Part, np.ndarray], list[str]]:
+        """See `Split.cut_parts`."""
         rows = np.arange(len(labels))
         texts = Texts(labels, rows if duplicates == "keep" else text_ids, class_names)
         train, val = self._cut(rows, texts, self.val, "split.val")
         texts.check_learnable(train, {"val": val})
-        return {"train": train, "val": val, "test": val}
+        return {"train": train, "val": val, "test": val}, []
 
 
 def train_on(
@@ -151,4 +151,5 @@ def _train(
     return open_saved(folder.best)
 
 
-OF_FILES = ("dir", "download", "cleaning", "stopwords")  # given by the checkpoint, or not needed
+# given by the checkpoint, or about rows of a file
+OF_FILES = ("dir", "download", "cleaning", "stopwords", "drop_labels")

@@ -51,13 +51,19 @@ def show_description(description: Description, title: str) -> None:
         "Most telling: by the z-score of the log-odds against all other classes. The "
         f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
         f"{description.known:.2%} of the "
-        f"{count_noun(description.words, 'running word')}.",
+        f"{count_noun(description.words, 'running word')}{_known_in_validation(description)}.",
     )
     names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
     for example in description.examples:
         _print(console, f"\nRow {example.row + 1}, class {names[example.label]}")
         _print(console, f"  as written: {shorten(example.text, EXCERPT)}")
         _print(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
+
+
+def _known_in_validation(description: Description) -> str:
+    if description.known_val is None:
+        return ""
+    return f", and {description.known_val:.2%} of those of the validation part"
 
 
 def description_figures(description: Description) -> dict[str, Figure]:

@@ -1,0 +1,84 @@
+"""How much of the texts a model can read: words left after cleaning, words that it knows."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from seqtext.data.vocabulary import UNKNOWN
+
+LEAST_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
+MOST_EMPTY = 0.01  # share of the texts: more are told as a warning
+
+
+class Coverage(NamedTuple):
+    """Some texts, as a model reads them.
+
+    texts: how many
+    empty: texts with no word left after cleaning
+    words: running words, those that are cut off left out
+    known: running words that the vocabulary holds
+    """
+
+    texts: int = 0
+    empty: int = 0
+    words: int = 0
+    known: int = 0
+
+    def __add__(self, other: "Coverage") -> "Coverage":
+        return Coverage(*(a + b for a, b in zip(self, other, strict=True)))
+
+
+def measure_coverage(
+    ids: np.ndarray, lengths: np.ndarray, is_empty: np.ndarray, groups: np.ndarray, count: int
+) -> list[Coverage]:
+    """Return the coverage of each group of encoded texts.
+
+    Args:
+        ids: [sum of lengths] those of all texts; an empty text is one unknown word
+        lengths: [texts] at least 1
+        is_empty: [texts] no word is left
+        groups: [texts] number of each text's group; others than 0 to `count` - 1 are left out
+    """
+    known = np.add.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths, dtype=np.int64)
+    columns = (np.ones(len(lengths)), is_empty, lengths - is_empty, known)
+    sums = [np.bincount(groups, column, count + 1)[:count].astype(int) for column in columns]
+    return [Coverage(*of_group) for of_group in zip(*(each.tolist() for each in sums), strict=True)]
+
+
+def describe_coverage(
+    coverage: Mapping[str, Coverage], cleaning: Sequence[str]
+) -> tuple[int, str] | None:
+    """Return a level of the log and a sentence, if texts are lost or nearly no word is known.
+
+    Args:
+        coverage: of each part
+        cleaning: names of the steps
+    """
+    total = sum(coverage.values(), Coverage())
+    facts, hints = [], []
+    if total.empty:
+        share = total.empty / total.texts
+        facts.append(
+            f"{total.empty:,} of {total.texts:,} texts ({share:.1%}) have no words left after "
+            f"cleaning"
+        )
+        if share > MOST_EMPTY:
+            hints.append(
+                f"dataset.cleaning=[{','.join(cleaning)}] may not suit their script or content"
+            )
+    val = coverage.get("val", Coverage())
+    if is_unknown := val.texts > 0 and val.known < LEAST_KNOWN * max(val.words, 1):
+        share = val.known / max(val.words, 1)
+        facts.append(f"{share:.1%} of the words of the validation part are known")
+        if val.words:
+            hints.append(
+                "are these texts without spaces between words (Chinese, Japanese, Thai)? Then "
+                "add separate_characters to dataset.cleaning"
+            )
+    if not facts:
+        return None
+    is_serious = is_unknown or total.empty > MOST_EMPTY * total.texts
+    level = logging.WARNING if is_serious else logging.INFO
+    return level, "; ".join([" and ".join(facts), *hints]) + "."

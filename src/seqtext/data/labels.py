@@ -1,0 +1,245 @@
+"""Labels of classes: one spelling for each class, whatever the format of the file."""
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.display import count_noun
+from seqtext.options import UserError
+
+# How tools write a value that is not there; pandas reads the same ones as missing. Upper and lower
+# case matter: "none" is a class of many data sets.
+MISSING = frozenset(
+    [
+        *("", "None", "NaN", "nan", "-NaN", "-nan", "NA", "N/A", "n/a", "<NA>", "NULL", "null"),
+        *("#NA", "#N/A", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
+    ]
+)
+WHOLE = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.0+)?")
+NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+BOOLEANS = {"false": "0", "true": "1"}
+MOST_NAMED = 5  # labels in a message
+
+
+def normalize_label(label: object) -> str:
+    """Return the one spelling of a label: 1, 1.0, "+1" and " 1 " are "1", True is "true".
+
+    A number with leading zeros stays as it is: it is a code.
+    """
+    text = str(label).strip()
+    if text.lower() in BOOLEANS:
+        return text.lower()
+    if found := WHOLE.fullmatch(text):
+        sign = "-" if found[1] == "-" and found[2] != "0" else ""
+        return sign + found[2]
+    return text
+
+
+def normalize_labels(labels: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return [rows] strings, each as `normalize_label` spells it; null is the empty one."""
+    encoded = _encode(labels)
+    spellings = [normalize_label(label) for label in encoded.dictionary.to_pylist()]
+    return pa.array(spellings, pa.string()).take(encoded.indices)
+
+
+def find_labels(labels: pa.Array | pa.ChunkedArray, wanted: Callable[[str], bool]) -> np.ndarray:
+    """Return [rows] bool: which labels are wanted; each distinct label is asked for once."""
+    encoded = _encode(labels)
+    is_wanted = np.array([wanted(label) for label in encoded.dictionary.to_pylist()], bool)
+    return is_wanted[encoded.indices.to_numpy()]
+
+
+def fold_label(label: str) -> str:
+    """Return what is equal for labels that differ in case, white space or invisible signs only."""
+    visible = "".join(c for c in label if unicodedata.category(c) != "Cf")
+    return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())
+
+
+def is_missing_label(label: str, kept: Collection[str] = ()) -> bool:
+    """Return whether a normalized label says that there is none.
+
+    Args:
+        kept: names of classes that only look as if
+    """
+    return label in MISSING and (not label or label not in kept)
+
+
+def is_number(label: str) -> bool:
+    """Return whether a label is a decimal number."""
+    return NUMBER.fullmatch(label) is not None
+
+
+def sort_labels(labels: Iterable[str]) -> list[str]:
+    """Return numbers by value, then all other labels in alphabetical order."""
+
+    def key(label: str) -> tuple[bool, float, str]:
+        return (False, float(label), label) if is_number(label) else (True, 0.0, label)
+
+    return sorted(labels, key=key)
+
+
+def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[str, str]:
+    """Return the class of each normalized label.
+
+    True and false among numbers are 1 and 0.
+
+    Args:
+        counts: rows of each label
+        ignore_case: labels that differ in case or white space only are one class, named as most
+            of its rows name it
+    """
+    others = [label for label in counts if label not in BOOLEANS]
+    of_numbers = bool(others) and all(map(is_number, others))
+    classes = {label: BOOLEANS.get(label, label) if of_numbers else label for label in counts}
+    if ignore_case:
+        names = {}
+        for spellings in _group(classes.values(), fold_label):
+            names |= dict.fromkeys(
+                spellings, max(sorted(spellings), key=lambda s: counts.get(s, 0))
+            )
+        classes = {label: names[name] for label, name in classes.items()}
+    return classes
+
+
+def find_class(label: str, class_names: Sequence[str], ignore_case: bool = False) -> str | None:
+    """Return the class that a normalized label names; None: none, or more than one.
+
+    A label that is the name of a class as it stands is that class.
+    """
+    if label in class_names:
+        return label
+    if label in BOOLEANS and all(map(is_number, class_names)):
+        return BOOLEANS[label] if BOOLEANS[label] in class_names else None
+    if not ignore_case:
+        return None
+    found = [name for name in class_names if fold_label(name) == fold_label(label)]
+    return found[0] if len(found) == 1 else None
+
+
+def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> list[str]:
+    """Return sentences about classes that may not be what was meant.
+
+    Args:
+        ignore_case_option: what merges classes that differ in case only; empty: nothing does
+    """
+    warnings = []
+    if alike := [each for each in _group(class_names, fold_label) if len(each) > 1]:
+        merged = f"; {ignore_case_option} makes each of these one class"
+        warnings.append(
+            f"Classes differ in case or white space only: {_name(alike)}"
+            f"{merged if ignore_case_option else ''}."
+        )
+    numbers = [name for name in class_names if is_number(name)]
+    if equal := [each for each in _group(numbers, float) if len(each) > 1]:
+        warnings.append(f"Classes are equal as numbers: {_name(equal)}; write each in one way.")
+    if several := find_several_labels(class_names):
+        warnings.append(
+            f"Some labels look like several in one ({', '.join(map(repr, several[:MOST_NAMED]))}): "
+            f"each row has exactly one class here, and each of these is a class of its own."
+        )
+    return warnings
+
+
+def note_empty_names(class_names: Sequence[str]) -> list[str]:
+    """Return sentences about classes whose names may say that there is no label."""
+    return [
+        f"The label {name!r} is a class like the others: dataset.drop_labels=[{name}] leaves its "
+        f"rows out."
+        for name in class_names
+        if fold_label(name) in {fold_label(label) for label in MISSING}
+    ]
+
+
+def find_several_labels(class_names: Sequence[str]) -> list[str]:
+    """Return the labels that join others, such as "a|b" beside "a" and "b", or are lists."""
+    found = [name for name in class_names if re.fullmatch(r"\[.*\]|\{.*\}", name, re.DOTALL)]
+    for sign in "|;,":
+        parts_of = {name: [part.strip() for part in name.split(sign)] for name in class_names}
+        times = Counter(part for parts in parts_of.values() for part in set(parts))
+        found += [
+            name
+            for name, parts in parts_of.items()
+            if len(parts) > 1 and all(part and times[part] > 1 for part in parts)
+        ]
+    return list(dict.fromkeys(found))
+
+
+class DroppedLabels:
+    """Leaves out the rows of some classes, and counts them.
+
+    Args:
+        drop: labels, as a user writes them
+        class_names: of class 0, 1, …; None: the blocks hold names
+
+    Raises:
+        UserError: if the classes are known and a label is none of them.
+    """
+
+    def __init__(self, drop: Sequence[object], class_names: Sequence[str] | None):
+        self.drop = [normalize_label(label) for label in drop]
+        self.all_names = class_names
+        self.class_names = class_names
+        if class_names is not None:
+            if unknown := [label for label in self.drop if label not in class_names]:
+                raise UserError(
+                    f"dataset.drop_labels: {unknown[0]!r} is none of the classes "
+                    f"{', '.join(class_names)}."
+                )
+            self.class_names = [name for name in class_names if name not in self.drop]
+        self.counts: Counter[str] = Counter()
+
+    def leave_out(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield what is left of blocks as `write_rows` takes them."""
+        if not self.drop:
+            yield from blocks
+            return
+        start = 0
+        for block in blocks:
+            numbers = pa.array(range(start, start + block.num_rows), pa.int64())
+            start += block.num_rows
+            has_numbers = "row" in block.column_names
+            yield self._without(block if has_numbers else block.append_column("row", numbers))
+
+    def _without(self, block: pa.Table) -> pa.Table:
+        if self.all_names is None:
+            names = normalize_labels(block["label"])
+            kept = ~find_labels(names, lambda label: label in self.drop)
+            self.counts.update(names.filter(pa.array(~kept)).to_pylist())
+            return block.filter(pa.array(kept))
+        old = pc.cast(block["label"], pa.int64()).to_numpy()
+        number = {name: place for place, name in enumerate(self.class_names)}
+        new = np.array([number.get(name, -1) for name in self.all_names], np.int64)[old]
+        self.counts.update(self.all_names[place] for place in old[new < 0])
+        place = block.column_names.index("label")
+        return block.set_column(place, "label", pa.array(new)).filter(pa.array(new >= 0))
+
+    def notes(self) -> list[str]:
+        """Return a sentence for each label."""
+        return [
+            f"{count_noun(self.counts[label], 'row')} with the label {label!r} left out "
+            f"(dataset.drop_labels)."
+            for label in self.drop
+        ]
+
+
+def _encode(labels: pa.Array | pa.ChunkedArray) -> pa.DictionaryArray:
+    if isinstance(labels, pa.ChunkedArray):
+        labels = labels.combine_chunks()
+    return pc.fill_null(pc.cast(labels, pa.string()), "").dictionary_encode()
+
+
+def _group(labels: Iterable[str], key: Callable[[str], object]) -> list[list[str]]:
+    groups = defaultdict(list)
+    for label in dict.fromkeys(labels):
+        groups[key(label)].append(label)
+    return list(groups.values())
+
+
+def _name(groups: Sequence[Sequence[str]]) -> str:
+    named = [" and ".join(map(repr, group[:MOST_NAMED])) for group in groups[:MOST_NAMED]]
+    return "; ".join(named) + ("; …" if len(groups) > MOST_NAMED else "")

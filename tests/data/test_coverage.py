@@ -1,0 +1,96 @@
+"""Texts of which a model can read nothing, and texts that are the same to it, are told."""
+
+import numpy as np
+import pytest
+
+from seqtext.data.coverage import Coverage, describe_coverage, measure_coverage
+from seqtext.data.duplicates import count_repeats
+from seqtext.data.split import Split
+from seqtext.data.table import Table
+from seqtext.describe import described
+from tests.conftest import csv_of, invented_reviews
+
+CHINESE = ["这部电影非常好看", "太糟糕了", "演员很差劲", "我喜欢这个故事"]
+
+
+def loaded(tmp_path, rows: list, **options) -> Table:
+    (tmp_path / "my.csv").write_text(csv_of(rows, ("text", "label")))
+    data = Table(path=str(tmp_path / "my.csv"), cache=str(tmp_path / "cache"), **options)
+    data.setup()
+    return data
+
+
+def test_coverage_of_parts():
+    ids = np.array([1, 2, 3, 1, 1, 2, 5])
+    lengths, empty = np.array([1, 3, 1, 2]), np.array([True, False, False, False])
+    train, val = measure_coverage(ids, lengths, empty, np.array([0, 0, 1, 2]), 2)
+    assert train == Coverage(texts=2, empty=1, words=3, known=2)
+    assert val == Coverage(texts=1, empty=0, words=1, known=0)
+    assert train + val == Coverage(3, 1, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "level", "said"),
+    [
+        (Coverage(100, 0, 900, 900), Coverage(10, 0, 90, 60), None, ""),
+        (Coverage(100, 0, 900, 900), Coverage(), None, ""),
+        (Coverage(990, 1, 900, 900), Coverage(10, 0, 90, 60), 20, "1 of 1,000 texts (0.1%)"),
+        (Coverage(100, 11, 9, 9), Coverage(10, 0, 90, 60), 30, "cleaning=[lower] may not suit"),
+        (Coverage(100, 0, 900, 900), Coverage(10, 0, 90, 2), 30, "2.2% of the words of the valid"),
+        (Coverage(100, 100, 0, 0), Coverage(10, 10, 0, 0), 30, "110 of 110 texts (100.0%)"),
+    ],
+)
+def test_what_is_told(train, val, level, said):
+    told = describe_coverage({"train": train, "val": val}, ["lower"])
+    assert told is None if level is None else told[0] == level
+    assert told is None or said in told[1]
+
+
+def test_texts_without_spaces_between_words(tmp_path, caplog):
+    rows = [(f"{CHINESE[n % 4]}{chr(0x4E00 + n)}", "ab"[n % 2]) for n in range(80)]
+    for _ in range(2):  # from a cold and from a warm cache
+        caplog.clear()
+        data = loaded(tmp_path, rows)
+        (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+        assert "0.0% of the words of the validation part are known" in record.message
+        assert "separate_characters" in record.message
+    assert described(data).known_val == 0
+    caplog.clear()
+    data = loaded(tmp_path, rows, cleaning=["lower", "separate_characters"])
+    assert described(data).known_val > 0.5
+    assert not caplog.records
+
+
+def test_texts_of_which_cleaning_leaves_nothing_are_not_one_text(tmp_path, caplog):
+    rows = [(f"Хороший фильм, номер {chr(0x430 + n % 32)}{chr(0x430 + n // 32)}", "ab"[n % 2])
+            for n in range(80)]  # fmt: skip
+    data = loaded(tmp_path, rows, cleaning=["keep_letters", "lower"])
+    assert "80 of 80 texts (100.0%) have no words left after cleaning" in caplog.text
+    assert [len(part) for part in data.data.parts.values()] == [57, 7, 16]
+
+
+def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, caplog):
+    caplog.set_level("INFO")
+    reviews = invented_reviews(60)
+    rows = reviews + [(text.upper().replace("!", "?!"), label) for text, label in reviews]
+    rows.append(rows[0])
+    data = loaded(tmp_path, rows)
+    assert data.data.repeats == (1, 0, 0, 60)
+    assert "1 row repeats an earlier text as written, 60 more after cleaning" in caplog.text
+    texts = [{tuple(words(data, row)) for row in part} for part in data.data.parts.values()]
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 60
+    dropped = loaded(tmp_path, rows, duplicates="drop")
+    assert sum(map(len, dropped.data.parts.values())) == 60
+    kept = loaded(tmp_path, rows, duplicates="keep", split=Split(seed=1))
+    assert kept.data.repeats.in_test > 0
+    assert "a text that was trained or chosen with" in caplog.text
+
+
+def words(data: Table, row: int) -> list[int]:
+    return data.tokens.codes(row, row + 1).tolist()
+
+
+def test_counted_repeats():
+    written, read = np.array([0, 1, 2, 3, 1]), np.array([0, 1, 0, 2, 1])
+    parts = {"train": [0], "val": [3], "test": [1, 2, 4]}
+    assert count_repeats(written, read, np.array([0, 1, 1, 0, 1]), parts) == (1, 1, 1, 1)

@@ -13,6 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from seqtext.display import count_noun
 from seqtext.results.folder import RunFolder
 from tests.conftest import ROOT, RUN_FILES, files_of_a_run
 
@@ -59,7 +60,7 @@ def test_joblib(small, tmp_path):
     for job in jobs:
         assert files_of_a_run(job) == RUN_FILES
         share = max(1, joblib.cpu_count() // 2)
-        assert f"{share} CPU threads" in (job.path / "train.log").read_text()
+        assert count_noun(share, "CPU thread") in (job.path / "train.log").read_text()
 
 
 @pytest.mark.cluster

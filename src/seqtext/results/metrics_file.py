@@ -1,5 +1,6 @@
 """Reading metrics.json, whoever wrote it or damaged it: what is used of it is what it should be."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,11 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
             kind than runs write.
     """
     metrics = read_json(path)
-    is_whole = all(name in metrics for name in required) and all(
-        is_valid(metrics[name]) for name, is_valid in KINDS.items() if name in metrics
-    )
-    if not is_whole:
-        raise damaged(path)
+    if missing := [name for name in required if name not in metrics]:
+        raise damaged(path, f"it says nothing of {', '.join(missing)}")
+    for name, (is_valid, expected) in KINDS.items():
+        if name in metrics and not is_valid(metrics[name]):
+            raise damaged(path, f"its {name} is not {expected}")
     return metrics
 
 
@@ -41,15 +42,15 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, float) or (_is_count(value) and abs(value) <= LARGEST)
+    return isinstance(value, float) or _is_whole(value)
 
 
 def _is_number_or_null(value: Any) -> bool:
     return value is None or _is_number(value)
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _is_mapping_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -65,13 +66,26 @@ def _is_both_parts(value: Any) -> bool:
 
 
 def _is_settings(value: Any) -> bool:
-    """Whether groups are groups, and folds are counted as `winner` counts them."""
+    """Whether groups are groups; what tells repetitions apart is a whole number or unknown."""
     if not isinstance(value, Mapping):
         return False
-    split = value.get("split", {})
-    return isinstance(split, Mapping) and all(
-        split.get(name) is None or _is_count(split[name]) for name in ("folds", "fold")
-    )
+    split, dataset = value.get("split", {}), value.get("dataset", {})
+    if not isinstance(split, Mapping) or not isinstance(dataset, Mapping):
+        return False
+    numbers = [value.get("seed"), *map(split.get, ("seed", "folds", "fold"))]
+    return all(n is None or _is_whole(n) for n in numbers)
+
+
+def _is_rows(value: Any) -> bool:
+    return _is_mapping_of(_is_mapping_of(lambda n: _is_whole(n) and n >= 0))(value)
+
+
+def _is_curves(value: Any) -> bool:
+    return _is_mapping_of(lambda c: isinstance(c, list) and all(map(_is_number_or_null, c)))(value)
+
+
+def _is_finite(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
 
 
 def _is_fingerprints(value: Any) -> bool:
@@ -83,23 +97,24 @@ def _is_fingerprints(value: Any) -> bool:
     return all(one is None or isinstance(one, str) for one in digests)
 
 
-KINDS: dict[str, Callable[[Any], bool]] = {
-    "dataset": _is_text,
-    "model": _is_text,
-    "monitor": _is_text,
-    "source": _is_text,
-    "score": _is_number_or_null,
-    "best_epoch": _is_count,
-    "epochs": _is_count,
-    "parameters": _is_count,
-    "seconds": _is_seconds,
-    "rows": _is_mapping_of(_is_mapping_of(_is_count)),
-    "settings": _is_settings,
-    "fingerprints": _is_fingerprints,
-    "curves": _is_mapping_of(lambda value: isinstance(value, list)),
-    "threshold": _is_number,
-    "warnings": lambda value: isinstance(value, list) and all(map(_is_text, value)),
-    "val": _is_mapping_of(_is_number_or_null),
-    "test": _is_mapping_of(_is_number_or_null),
-    "at_0.5": _is_both_parts,
+_is_scores = _is_mapping_of(_is_number_or_null)
+KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "dataset": (_is_text, "a text"),
+    "model": (_is_text, "a text"),
+    "monitor": (_is_text, "a text"),
+    "source": (_is_text, "a text"),
+    "score": (_is_number_or_null, "a number"),
+    "best_epoch": (_is_whole, "a whole number"),
+    "epochs": (_is_whole, "a whole number"),
+    "parameters": (_is_whole, "a whole number"),
+    "seconds": (_is_seconds, "a set of numbers"),
+    "rows": (_is_rows, "a number of rows per part and class"),
+    "settings": (_is_settings, "a set of options"),
+    "fingerprints": (_is_fingerprints, "a set of digests"),
+    "curves": (_is_curves, "a set of lists of numbers"),
+    "threshold": (_is_finite, "a number"),
+    "warnings": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts"),
+    "val": (_is_scores, "a set of scores"),
+    "test": (_is_scores, "a set of scores"),
+    "at_0.5": (_is_both_parts, "two sets of scores"),
 }

@@ -83,6 +83,7 @@ def assert_same(folder: RunFolder, alone: RunFolder) -> None:
             torch.testing.assert_close(one[key], other[key], atol=1e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
     """With batch norm over the whole batch, and class weights; batches of 18, the last of 10.
 
@@ -106,6 +107,7 @@ def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
     assert not torch.distributed.is_initialized()
 
 
+@pytest.mark.slow
 def test_killed_on_two_devices(small, tmp_path, monkeypatch):
     """In the middle of an epoch, saved at each step; batches of 19, the last of one text."""
     options = (*small, "dataset.batch_size=19", "monitor=val/loss")

@@ -164,6 +164,7 @@ def started(small, folder: RunFolder, tmp_path) -> subprocess.Popen:
     return process
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
     unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
     process = started(small, folder, tmp_path)

@@ -200,6 +200,7 @@ def test_a_job_leaves_no_model_in_memory(train, small, tmp_path, monkeypatch):
     assert alive == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):
     """As joblib's does with a killed worker: what it had not run is told, and run the next time."""
     command = ("-m", "name=broken", *small, ONE_EPOCH, "seed=1,2,3")

@@ -165,6 +165,7 @@ def test_unlike_options_are_refused(train, base):
     assert (status, "cannot go together" in error) == (2, True)
 
 
+@pytest.mark.slow
 def test_folds_in_two_processes(train, base, tmp_path):
     """A trial's value is the mean over its folds, each with a run folder below the trial's."""
     options = ("hydra.sweeper.folds=2", "hydra.sweeper.n_trials=2")

@@ -175,7 +175,8 @@ def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     ("options", "metric", "least"),
     [
         (["dataset=spam", "sampling=class_weights"], "f1", 0.98),
-        (["dataset=tweets", "dataset.duplicates=drop", "sampling=class_weights"], "f1", 0.68),
+        # over five splits 0.673, with a standard deviation of 0.019
+        (["dataset=tweets", "dataset.duplicates=drop", "sampling=class_weights"], "f1", 0.65),
         (["dataset=clothing", "sampling=class_weights"], "weighted_f1", 0.58),
         (["dataset=amazon"], "accuracy", 0.87),
     ],

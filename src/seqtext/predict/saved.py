@@ -179,7 +179,9 @@ def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleanin
 
 
 def _reading(description: Mapping[str, Any]) -> Reading:
-    reading = description.get("reading") or _usual_reading(description["config"].get("dataset"))
+    reading = description.get("reading")
+    if reading is None:
+        reading = _usual_reading(description["config"].get("dataset"))
     if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
     reading = {"drop_labels": [], **reading}  # that earlier versions did not have

@@ -153,7 +153,7 @@ def test_missing_labels_are_told_and_can_be_classes(tmp_path, caplog):
     data = loaded(tmp_path, "a.csv", labels)
     assert data.class_names == ["EU", "US"]
     assert "45 rows without a label are left out of a.csv: the first is row 1" in caplog.text
-    assert "23 of these with the label 'NA': if it is a class" in caplog.text
+    assert "23 rows left out of a.csv with the label 'NA': if it is a class" in caplog.text
     assert loaded(tmp_path, "a.csv", labels, classes=["NA", "EU", "US"]).class_names[0] == "NA"
     with pytest.raises(UserError, match=r"one class only: 'yes'; .*the label 'None': if it is"):
         loaded(tmp_path, "b.csv", ["yes", "None"])

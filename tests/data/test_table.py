@@ -355,6 +355,8 @@ def test_options_that_contradict(options, said):
         ("review,mood\n", "has no rows"),
         ("review,mood\n,\n", "has no rows"),
         ("text,mood\na,b\n", "no column 'review': name one of its columns 'text', 'mood'"),
+        ("my review\na b\n", "no column 'review': name one of its columns 'my review'"),
+        ("review;mood\na;b\n", "name its separator, which may be semicolon."),
         ("review,mood,review\na,b,c\n", "several columns 'review'"),
         (
             "review,mood\n" + "".join(f"text {n},good\n" for n in range(20)),
@@ -432,7 +434,7 @@ def test_settings_that_read_other_rows_are_told_apart(tmp_path):
 def test_the_same_content_under_another_name_is_read_anew(tmp_path):
     content = "review\tmood\n" + "".join(f"a, {n}\t{n % 2}\n" for n in range(60))
     assert loaded(tmp_path, written(tmp_path, content, "my.tsv")).texts[0].as_py() == "a, 0"
-    assert "is there another separator?" in refused(tmp_path, content)
+    assert "name its separator, which may be tab." in refused(tmp_path, content)
 
 
 def test_from_the_command_line(train, tmp_path):

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seqtext.data.archives import inner_name, open_file
+from seqtext.data.csv_format import SEPARATOR_NAMES
 from seqtext.options import UserError
 
 BLOCK = 20_000  # rows
@@ -95,8 +96,12 @@ def position_of(column: Column, names: Sequence[Column], path: Path) -> int:
     if names[0] == 0:
         raise UserError(f"{path} is read without a header: give {name!r} as a number from 0.")
     there = ", ".join(repr(name) for name in names)
-    if len(names) == 1:
-        raise UserError(f"{path} has the one column {there[:500]}: is there another separator?")
+    likely = ("tab", "semicolon", "pipe", "comma")
+    used = [word for word in likely if SEPARATOR_NAMES[word] in str(names[0])]
+    if len(names) == 1 and used:
+        raise UserError(
+            f"{path} has the one column {there[:500]}: name its separator, which may be {used[0]}."
+        )
     raise UserError(f"{path} has no column {name!r}: name one of its columns {there[:500]}.")
 
 

@@ -229,8 +229,10 @@ class _LeftOut:
 
     def warnings(self) -> list[str]:
         """Which labels were taken for missing ones: they may be names of classes."""
+        name = self.path.name
         return [
-            f"{count:,} of these with the label {label!r}: if it is a class, name all classes "
+            count_noun(count, f"row left out of {name}", f"rows left out of {name}")
+            + f" with the label {label!r}: if it is a class, name all classes "
             f"in dataset.classes=[…,{label}]."
             for label, count in self.spellings.items()
             if label

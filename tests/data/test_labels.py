@@ -1,6 +1,7 @@
 """One spelling for each class, whatever the format of the file; what may be no class is told."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -230,3 +231,9 @@ def test_thousands_of_classes_and_a_column_of_ids(tmp_path):
         UserError, match=r"60 different values in 90 rows, such as .* looks like ids"
     ):
         loaded(tmp_path, "b.csv", list(range(60)))
+
+
+def test_classes_that_are_numbers_are_quoted_beside_their_counts(tmp_path, caplog):
+    caplog.set_level("INFO")
+    loaded(tmp_path, "a.csv", ["0", "1"])
+    assert re.search(r"train +\d+ rows: \d+ '0', \d+ '1'\n", caplog.text)

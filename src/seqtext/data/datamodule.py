@@ -304,7 +304,8 @@ class TextDataModule(L.LightningDataModule):
                 count_noun(len(self.training_rows), "row"),
             )
         for part, counts in self.rows().items():
-            named = zip(name_classes(list(counts)), counts.values(), strict=True)
+            names = [name if any(map(str.isalpha, name)) else f"'{name}'" for name in counts]
+            named = zip(name_classes(names), counts.values(), strict=True)
             shown = [f"{count} {name}" for name, count in named][:MOST_SHOWN]
             shown += ["…"] * (len(counts) > MOST_SHOWN)
             count = sum(counts.values())

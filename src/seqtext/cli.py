@@ -262,7 +262,7 @@ def _named(name: object) -> str | None:
         return None
     text = str(name)  # of an experiment's file, or of a sweep, any value
     if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
-        raise UserError(f"name={text} is not possible: letters, digits and -._ make a folder.")
+        raise UserError(f"name={text} is not possible: use letters, digits and -._ alone.")
     return f"{OUTPUTS}/{text}"
 
 

@@ -26,7 +26,7 @@ TRAIN = [c for c in COMMANDS if c.startswith("python train.py") and not any(o in
 
 
 def test_it_is_short():
-    assert len(README.splitlines()) < 260
+    assert len(README.splitlines()) < 250
 
 
 def test_commands_are_found():

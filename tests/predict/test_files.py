@@ -144,6 +144,12 @@ def test_without_a_header(predict, finished, model, tmp_path):
     assert "no column '3'" in told(predict(*words, "text=3", "output=b.csv"))
 
 
+def test_another_separator_is_suspected(predict, finished, tmp_path):
+    (tmp_path / "a.csv").write_text("text;label\nfilm;positive\n")
+    said = told(predict(f"run={finished.path}", "input=a.csv", "output=b.csv"))
+    assert "name its separator, which may be semicolon." in said
+
+
 def test_quotes_and_separators(predict, finished, model, tmp_path):
     texts = ['"wonderful film', "fine", '"dreadful" film', 'end"']
     (tmp_path / "a.tsv").write_text("n\treview\n" + "".join(f"1\t{text}\n" for text in texts))

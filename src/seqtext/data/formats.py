@@ -96,13 +96,23 @@ def position_of(column: Column, names: Sequence[Column], path: Path) -> int:
     if names[0] == 0:
         raise UserError(f"{path} is read without a header: give {name!r} as a number from 0.")
     there = ", ".join(repr(name) for name in names)
+    refuse_other_separator(names, path)
+    raise UserError(f"{path} has no column {name!r}: name one of its columns {there[:500]}.")
+
+
+def refuse_other_separator(names: Sequence[Column], path: Path) -> None:
+    """Refuse a file whose one column has a separator in its name.
+
+    Raises:
+        UserError: with the separator that it may have.
+    """
     likely = ("tab", "semicolon", "pipe", "comma")
     used = [word for word in likely if SEPARATOR_NAMES[word] in str(names[0])]
     if len(names) == 1 and used:
         raise UserError(
-            f"{path} has the one column {there[:500]}: name its separator, which may be {used[0]}."
+            f"{path} has the one column {str(names[0])[:500]!r}: name its separator, "
+            f"which may be {used[0]}."
         )
-    raise UserError(f"{path} has no column {name!r}: name one of its columns {there[:500]}.")
 
 
 def strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArray:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from seqtext.data.archives import compression_of
-from seqtext.data.formats import find_positions
+from seqtext.data.formats import find_positions, refuse_other_separator
 from seqtext.display import count_noun, print_line
 from seqtext.options import UserError
 from seqtext.predict.command import Command
@@ -103,6 +103,7 @@ def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -
     for columns in (list(trained_on), ["text"]):
         if set(columns) <= set(names) or not names:
             return columns
+    refuse_other_separator(names, source.path)
     known = ", ".join(map(repr, names))[:500]
     raise UserError(
         f"{source.path} has no column {' or '.join(dict.fromkeys([*trained_on, 'text']))}: say "

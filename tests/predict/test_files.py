@@ -150,13 +150,13 @@ def test_another_separator_is_suspected(predict, finished, tmp_path):
     assert "name its separator, which may be semicolon." in said
 
 
-def test_quotes_and_separators(predict, finished, model, tmp_path):
+def test_quotes_and_separators(predict, finished, model, tmp_path, caplog):
     texts = ['"wonderful film', "fine", '"dreadful" film', 'end"']
     (tmp_path / "a.tsv").write_text("n\treview\n" + "".join(f"1\t{text}\n" for text in texts))
-    status, _, error = predict(f"run={finished.path}", "input=a.tsv", "output=b.jsonl")
+    status, _, _ = predict(f"run={finished.path}", "input=a.tsv", "output=b.jsonl")
     assert status == 0
-    assert "quotes are read as a part of the texts" in error
-    assert "; quoting=minimal reads" in error
+    assert "quotes are read as a part of the texts" in caplog.text
+    assert "; quoting=minimal reads" in caplog.text
     out = pd.read_json(tmp_path / "b.jsonl", lines=True)
     assert out["review"].tolist() == texts
     check(out, model, texts)

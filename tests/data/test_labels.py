@@ -79,6 +79,8 @@ def test_class_of_a_label():
     assert find_class("SPAM", ["spam", "SPAM"], ignore_case=True) == "SPAM"
     assert find_class("true", ["0", "1"]) == "1"
     assert find_class("true", ["no", "yes"]) is None
+    assert find_class("1", ["true", "false"]) == "true"
+    assert find_class("1", ["true", "false", "maybe"]) is None
 
 
 def test_warnings():

@@ -34,6 +34,7 @@ def labels(names: list[str], *blocks: list[str | None], **options) -> list[int]:
         (["1.0", "2.0"], ["1", "2.0"], [0, 1]),  # of a model that was trained before
         (["0", "1"], ["True", "false"], [1, 0]),
         (["false", "true"], ["TRUE", "False"], [1, 0]),
+        (["true", "false"], ["1", "0.0", "True"], [0, 1, 0]),  # not their places
         (["NA", "EU"], ["NA", "EU"], [0, 1]),
         (["2", "1", "0"], ["0", "1", "2"], [2, 1, 0]),
         (["pos", "POS"], ["POS", "pos"], [1, 0]),

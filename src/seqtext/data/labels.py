@@ -74,6 +74,11 @@ def is_number(label: str) -> bool:
     return NUMBER.fullmatch(label) is not None
 
 
+def are_booleans(class_names: Collection[str]) -> bool:
+    """Return whether these are true and false, and no other class."""
+    return set(class_names) == set(BOOLEANS)
+
+
 def sort_labels(labels: Iterable[str]) -> list[str]:
     """Return numbers by value, then all other labels in alphabetical order."""
 
@@ -109,12 +114,15 @@ def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[s
 def find_class(label: str, class_names: Sequence[str], ignore_case: bool = False) -> str | None:
     """Return the class that a normalized label names; None: none, or more than one.
 
-    A label that is the name of a class as it stands is that class.
+    A label that is the name of a class as it stands is that class. True and false are 1 and 0,
+    and 1 and 0 are true and false, in whatever order the classes stand.
     """
     if label in class_names:
         return label
     if label in BOOLEANS and all(map(is_number, class_names)):
         return BOOLEANS[label] if BOOLEANS[label] in class_names else None
+    if label in BOOLEANS.values() and are_booleans(class_names):
+        return next(name for name in BOOLEANS if BOOLEANS[name] == label)
     if not ignore_case:
         return None
     found = [name for name in class_names if fold_label(name) == fold_label(label)]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seqtext.data.labels import (
     MOST_NAMED,
+    are_booleans,
     find_class,
     is_missing_label,
     normalize_label,
@@ -31,8 +32,8 @@ class Truth:
 
     Labels are names of classes, spelled as in training (1.0 is "1"); case and white space matter
     only where a class has a name that differs in no more. If none of the labels of a file is the
-    name of a class, and no name holds a digit, they may be the classes' numbers from 0. Rows whose
-    label is missing are left out.
+    name of a class, and no name holds a digit, they may be the classes' numbers from 0; of true
+    and false, 1 is true. Rows whose label is missing are left out.
 
     Args:
         column: of the labels, for messages
@@ -51,8 +52,9 @@ class Truth:
         self.drop_labels = drop_labels
         self.column, self.class_names, self.path = column, list(class_names), path
         self._class_of = {normalize_label(name): n for n, name in enumerate(class_names)}
-        can_be_numbers = not any(character.isdigit() for name in class_names for character in name)
-        self._numbers = [*map(str, range(len(class_names)))] if can_be_numbers else []
+        has_digits = any(character.isdigit() for name in class_names for character in name)
+        is_clear = has_digits or are_booleans(self._class_of)
+        self._numbers = [] if is_clear else [*map(str, range(len(class_names)))]
         self.count = self.missing = 0
         self._first: dict[str, int] = {}  # row of each label
         self._rows: list[np.ndarray] = []

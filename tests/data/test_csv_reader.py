@@ -160,19 +160,28 @@ def test_very_long_fields(tmp_path):
         ("a text,y", [0, 1], True),
         ("a text,y", [-2, "y"], False),
         ("0,1", [0, 1], False),
+        ("a text,1", [0, 1], True),  # its label is the number of its column
     ],
 )
 def test_a_header_that_is_a_row(tmp_path, header, columns, is_told):
+    label = header.split(",")[1]
     content = header + "\n" + "one,0\ntwo,1\nthree,y\n"
     warnings = read(tmp_path, content, columns=columns)[2]
     assert len(warnings) == is_told
-    assert not is_told or "'y' stands in column 1 of other rows too" in warnings[0]
+    assert not is_told or f"{label!r} stands in column 1 of other rows too" in warnings[0]
     assert not is_told or "dataset.header=false" in warnings[0]
 
 
 def test_numbers_that_are_names(tmp_path):
     """As pandas writes a frame with its index and without names."""
-    assert read(tmp_path, ",0,1\n5,a,x\n6,b,y\n", columns=[0, 1])[:2] == (["a", "b"], ["x", "y"])
+    content = ",0,1\n5,a,x\n6,b,1\n"
+    assert read(tmp_path, content, columns=[0, 1]) == (["a", "b"], ["x", "1"], [])
+
+
+def test_a_row_of_data_that_names_a_number(tmp_path):
+    said = refused(tmp_path, "a text,0\nanother,1\n", columns=[0, 1])
+    assert "0 and 1 are one column" in said
+    assert "dataset.header=false" in said
 
 
 @pytest.mark.parametrize("columns", [[0, "text"], ["label", -1]])

@@ -68,8 +68,22 @@ def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Pat
     for place, position in enumerate(positions):
         if position in positions[:place]:
             same = columns[positions.index(position)]
-            raise UserError(f"{path}: {same!r} and {columns[place]!r} are one column: drop one.")
+            raise UserError(
+                f"{path}: {same!r} and {columns[place]!r} are one column{_hint(columns, names)}: "
+                f"drop one."
+            )
     return positions
+
+
+def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
+    """Say that a number was read as a name: of a row of data, if a file has no header."""
+    named = [column for column in columns if isinstance(column, int) and str(column) in names]
+    if not named:
+        return ""
+    return (
+        f", for the first row names one {str(named[0])!r} (if it is a row of data, set "
+        f"dataset.header=false)"
+    )
 
 
 def position_of(column: Column, names: Sequence[Column], path: Path) -> int:

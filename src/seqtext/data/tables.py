@@ -194,11 +194,15 @@ def plain_text_of(value: Any, place: str, column: Column) -> str:
 def _find_data_in_header(
     reader: CsvReader, columns: Sequence[Column], positions: Sequence[int]
 ) -> dict[Column, tuple[int, str]]:
-    """Return position and name of columns by number: a forgotten ``header=false`` is likely."""
+    """Return position and name of columns by number: a forgotten ``header=false`` is likely.
+
+    There are none if each number is the name of a column.
+    """
     if not reader.format.header:
         return {}
     named = {c: (p, reader.names[p]) for c, p in zip(columns, positions, strict=True)}
-    return {c: (p, n) for c, (p, n) in named.items() if isinstance(c, int) and n != str(c)}
+    numbered = {c: place for c, place in named.items() if isinstance(c, int)}
+    return {} if all(name == str(c) for c, (_, name) in numbered.items()) else numbered
 
 
 def _read_json(path: Path, columns: Sequence[Column], encoding: str) -> Iterator[pa.Table]:

@@ -238,8 +238,10 @@ def test_scores_equal_scikit_learn(predict, finished, tmp_path):
     assert {f.stem for f in folder.glob("*.png")} == {"confusion_matrix", "roc", "precision_recall"}
     assert f"{scores['mcc']:.4f}" in shown
     (tmp_path / "numbers.csv").write_text(csv_of([(t, int(s == "positive")) for t, s in REVIEWS]))
-    shown = done(predict(*words[:1], "input=numbers.csv", "label=sentiment"))
-    assert f"{scores['mcc']:.4f}" in shown
+    words = *words[:1], "input=numbers.csv", "label=sentiment", "output=out/c.csv"
+    assert f"{scores['mcc']:.4f}" in done(predict(*words))
+    (warning,) = json.loads((tmp_path / "out/c-scores/scores.json").read_text())["warnings"]
+    assert "0 as negative, 1 as positive" in warning
     assert len(list(tmp_path.iterdir())) == 3
 
 

@@ -60,7 +60,7 @@ def predict_file(predictor: Predictor, command: Command) -> None:
         show_scores(predictions, title)
         if target:
             folder = scores_folder(target)
-            write_scores(predictions, folder, title)
+            write_scores(predictions, folder, title, truth.notes())
             print_line(f"Scores and figures are in {folder}")
 
 

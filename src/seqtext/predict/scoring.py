@@ -169,8 +169,14 @@ def show_scores(predictions: Predictions, title: str) -> None:
         console.print(f"Warning: {warning}")
 
 
-def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
-    """scores.json and the figures of a run's test part."""
+def write_scores(
+    predictions: Predictions, folder: Path, title: str, notes: Sequence[str] = ()
+) -> None:
+    """scores.json and the figures of a run's test part.
+
+    Args:
+        notes: of how the labels were read
+    """
     from seqtext.results.figures import figures
     from seqtext.results.pictures import write_figures
 
@@ -178,6 +184,6 @@ def write_scores(predictions: Predictions, folder: Path, title: str) -> None:
     facts = {
         "rows": len(predictions.labels),
         "threshold": predictions.threshold,
-        "warnings": find_warnings("the file", predictions),
+        "warnings": [*notes, *find_warnings("the file", predictions)],
     }
     write_json(folder / "scores.json", {**facts, **predictions.scores()})

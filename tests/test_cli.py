@@ -1,11 +1,13 @@
 """Names of folders, and what the command line starts with."""
 
+import logging
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from seqtext.cli import LONGEST_NAME, run_name, sweep_dir
+from seqtext.cli import LONGEST_NAME, run_name, sweep_dir, told_simply
 from seqtext.options import UserError
 
 
@@ -55,3 +57,16 @@ print(gc.isenabled(), gc.get_freeze_count() == count)
 """
     said = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert said.split() == ["False", "True", "True", "True", "True", "True"]
+
+
+def test_a_message_that_nobody_reads_leaves_no_traceback(monkeypatch, capsys):
+    class Gone:
+        def write(self, text: str) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    handler = logging.StreamHandler(Gone())
+    told_simply(lambda: handler.handle(logging.makeLogRecord({"msg": "said"})))
+    assert capsys.readouterr().err == ""

@@ -56,6 +56,7 @@ def told_simply(main: Callable[[], object]) -> None:
     _open_closed_streams()
     replace_unencodable()
     logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
+    logging.raiseExceptions = False  # of a message that nobody reads, as after `| head`
     threading.excepthook = _report_thread_error
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -167,6 +167,7 @@ def described(hint: Any) -> str:
         float: "a number",
         bool: "true or false",
         str: "text",
+        dict: "a dictionary",
         types.NoneType: "null",
     }
     return words.get(hint, getattr(hint, "__name__", str(hint)))

@@ -69,6 +69,7 @@ def test_forms_of_texts(finished):
     wanted = model.predict_proba(texts)
     for form in (
         pd.Series(texts, index=[7, 8, 9]),
+        pd.Series(texts, dtype="category"),
         pd.DataFrame({"any": texts}, index=[7, 8, 9]),
         np.array(texts),
         np.array(texts, object)[:, None],
@@ -81,7 +82,7 @@ def test_forms_of_texts(finished):
         pd.DataFrame({"a": texts, "b": texts}),
         pd.DataFrame({"a": [1, 2]}),
         *([b"bytes"], [1, 2], ["a", 1], [["a"]], ["\ud800"]),
-        *(np.zeros((2, 2)), "one text", 3),
+        *(np.zeros((2, 2)), "one text", 3, {"a": "b"}, {"a", "b"}),
     ):
         with pytest.raises(UserError, match="Texts"):
             model.predict(wrong)

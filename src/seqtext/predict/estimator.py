@@ -1,6 +1,6 @@
 """A trained model under scikit-learn's names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,9 @@ def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
 def _strings(texts: Texts) -> pa.Array:
     if isinstance(texts, str | bytes):
         raise UserError("Texts come as a list: put the one text into [ ].")
+    if isinstance(texts, Mapping | Set):  # iterates over names, or in no order
+        kind = type(texts).__name__
+        raise UserError(f"Texts must be a list of strings, and this is a {kind}.")
     if hasattr(texts, "columns"):  # a DataFrame
         if len(texts.columns) != 1:
             raise UserError(
@@ -119,6 +122,8 @@ def _strings(texts: Texts) -> pa.Array:
     try:
         found = pa.array(texts, from_pandas=True)
         found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        if pa.types.is_dictionary(found.type):  # pandas' categories
+            found = found.dictionary_decode()
         if pa.types.is_null(found.type) or pa.types.is_large_string(found.type):
             found = found.cast(pa.string())
     except (pa.ArrowException, TypeError, ValueError) as error:

@@ -1,6 +1,7 @@
 """A search: an Optuna study asks, the sweep runs, and the study is told."""
 
 import functools
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -15,7 +16,7 @@ from hydra_plugins.hydra_optuna_sweeper._impl import (
     create_optuna_distribution_from_override,
 )
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtext.display import count_noun
@@ -246,6 +247,7 @@ def search_space(
             continue
         with _told(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
+            _require_finite_ends(value)
         is_swept = isinstance(value, BaseDistribution)
         (space if is_swept else fixed)[override.get_key_element()] = value
     return space, fixed, deleted
@@ -263,6 +265,11 @@ def _told(what: str) -> Iterator[None]:
             error = error.__cause__
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{what}: {reason}") from error
+
+
+def _require_finite_ends(value: Any) -> None:
+    if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
+        raise ValueError("its two ends must be finite")
 
 
 def _ends(distribution: BaseDistribution) -> tuple[Any, Any]:

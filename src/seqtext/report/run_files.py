@@ -53,6 +53,8 @@ def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     """
     hydra = _section(read_options(path), "hydra", path)
     chosen = _section(_section(hydra, "runtime", path), "choices", path)
+    if not chosen:  # Hydra always writes some: the file was cut off
+        raise damaged(path, "its choices are missing")
     typed = _section(hydra, "overrides", path).get("task") or []
     if not _is_list_of(typed, str):
         raise damaged(path, "its overrides are not a list of texts")

@@ -58,6 +58,7 @@ def test_every_run_shows_the_pictures_drawn_once(train, small, tmp_path, monkeyp
             assert Image.open(io.BytesIO(event.encoded_image_string)).size[0] > 300
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folds", [1, 2])
 def test_a_sweep_of_descriptions(train, small, folds, tmp_path):
     status, _, error = train("-m", *small, "describe=true", f"split.seed={','.join('12'[:folds])}")

@@ -49,6 +49,7 @@ def jobs_in(tmp_path: Path) -> list[RunFolder]:
 JOBS = ("model.units=8,9", "trainer.max_epochs=1")
 
 
+@pytest.mark.slow
 def test_joblib(small, tmp_path):
     """Two processes have half of the cores each, and do all jobs."""
     threads = {"OMP_NUM_THREADS": None, "MKL_NUM_THREADS": None, "OPENBLAS_NUM_THREADS": None}

@@ -34,7 +34,10 @@ def test_commands_are_found():
     assert {c.split()[0] for c in COMMANDS} == {"make", "source", "python", "tensorboard"}
 
 
-@pytest.mark.parametrize("command", TRAIN)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=pytest.mark.slow) if "folds" in c else c for c in TRAIN],
+)
 def test_train_commands(train, small, reviews, command):
     arguments = shlex.split(command)[2:]
     if "dataset=table" in arguments:

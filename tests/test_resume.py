@@ -105,6 +105,7 @@ def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatc
     assert curves[0] == curves[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "end",
     [("trainer.max_epochs=9", "patience=1"), ("trainer.max_epochs=3", "patience=null")],
@@ -179,6 +180,7 @@ def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
     assert "units: 8" in (moved.path / ".hydra" / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):

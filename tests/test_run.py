@@ -302,6 +302,7 @@ def test_folder_in_use_is_refused(tmp_path):
         RunFolder(tmp_path / "run").claim(resume=True)
 
 
+@pytest.mark.slow
 def test_sweep(train, small, tmp_path):
     status, _, error = train(
         "-m", *small, "trainer.max_epochs=1", "model=gru,lstm,rnn", "model.pooling=last,max"

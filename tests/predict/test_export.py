@@ -117,6 +117,7 @@ def check(saved: Saved, folder: Path) -> None:
         np.testing.assert_allclose(alone, wanted[number : number + 1], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network(name, tmp_path):
     classes = 2 + NAMES.index(name) % 2

@@ -46,6 +46,7 @@ def test_files_that_are_swept(train, fast, tmp_path):
     assert (status, output.count("earlier")) == (0, 3)
 
 
+@pytest.mark.slow
 def test_other_content_under_the_same_name(train, fast, tmp_path):
     """An edited file is refused; a moved or a packed copy is the same run."""
     (tmp_path / "d.csv").write_text(rows_of(0))

@@ -30,6 +30,7 @@ def study_of(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name=folder.name, storage=storage)
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_to_its_number_of_trials(train, base, tmp_path):
     command = (*SEARCH, "name=lr", *base, RATE)
     assert train(*command, "hydra.sweeper.n_trials=2")[0] == 0

@@ -32,13 +32,13 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
     """
     try:
         with ExitStack() as stack:
-            if compression_of(path) == ".zip":
+            if find_compression(path) == ".zip":
                 archive = stack.enter_context(_open_zip(path))
                 name = _member(archive, path, choose)
                 with _refusals(path):
                     file = archive.open(name)
             else:
-                file = OPENERS.get(compression_of(path), open)(path, "rb")
+                file = OPENERS.get(find_compression(path), open)(path, "rb")
             yield stack.enter_context(file)
     except DAMAGE as error:
         if not _is_damage(error):
@@ -46,7 +46,7 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
         raise _damaged(path, error) from error
 
 
-def compression_of(path: Path) -> str:
+def find_compression(path: Path) -> str:
     """Return the suffix that says how a file is compressed, in small letters, or an empty one."""
     suffix = path.suffix.lower()
     return suffix if suffix in (*OPENERS, ".zip") else ""
@@ -58,7 +58,7 @@ def inner_name(path: Path) -> str:
     Raises:
         UserError: as `open_file`.
     """
-    if compression_of(path) == ".zip":
+    if find_compression(path) == ".zip":
         try:
             with _open_zip(path) as archive:
                 return _member(archive, path)
@@ -66,7 +66,7 @@ def inner_name(path: Path) -> str:
             if not _is_damage(error):
                 raise
             raise _damaged(path, error) from error
-    return path.stem if compression_of(path) else path.name
+    return path.stem if find_compression(path) else path.name
 
 
 def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -63,7 +63,7 @@ def _is_own(module: str, home: str) -> bool:
         return module.rpartition(".")[0] == home.rpartition(".")[0]
     if top == home.partition(".")[0]:
         return True
-    path, beside = _path_of(module, home), _path_of(home, home)
+    path, beside = _find_module_file(module, home), _find_module_file(home, home)
     if path is None or beside is None or INSTALLED & {*path.parts}:
         return False
     return "." not in home and beside.parent in path.parents
@@ -88,14 +88,14 @@ def _imported(source: str, module: str) -> set[str]:
 
 
 def _read_module(name: str, home: str) -> str | None:
-    path = _path_of(name, home)
+    path = _find_module_file(name, home)
     try:
         return None if path is None else path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 
 
-def _path_of(name: str, home: str) -> Path | None:
+def _find_module_file(name: str, home: str) -> Path | None:
     """The source file of a module, which may not be loaded; None: there is none, or no module."""
     if name in sys.modules:
         file = getattr(sys.modules[name], "__file__", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 from torch import Tensor
 
-from seqtext.data.archives import compression_of
+from seqtext.data.archives import find_compression
 from seqtext.data.formats import find_positions, refuse_other_separator
 from seqtext.display import count_noun, print_line
 from seqtext.options import UserError
@@ -113,7 +113,7 @@ def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -
 
 def scores_folder(target: Path) -> Path:
     """Beside an output file."""
-    inner = target.with_suffix("") if compression_of(target) else target
+    inner = target.with_suffix("") if find_compression(target) else target
     return inner.with_name(f"{inner.stem}-scores")
 
 

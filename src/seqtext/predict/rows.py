@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from seqtext.data.archives import OPENERS, compression_of
+from seqtext.data.archives import OPENERS, find_compression
 from seqtext.data.csv_format import build_csv_format
 from seqtext.data.csv_reader import CsvReader
 from seqtext.data.formats import (
@@ -232,7 +232,7 @@ def output_kind(path: Path) -> str:
     Raises:
         UserError: if it is none that can be written.
     """
-    inner = path.stem if compression_of(path) else path.name
+    inner = path.stem if find_compression(path) else path.name
     suffix, known = Path(inner).suffix.lower(), (*SEPARATORS, *JSON_LINES, *PARQUET)
     if suffix not in known:
         raise UserError(
@@ -254,12 +254,12 @@ def writing(path: Path) -> Iterator[Output]:
 
 @contextmanager
 def _stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
-    if compression_of(path) == ".zip":
+    if find_compression(path) == ".zip":
         with (
             zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive,
             archive.open(path.stem, "w", force_zip64=True) as file,
         ):
             yield file
     else:
-        with OPENERS.get(compression_of(path), open)(aside, "wb") as file:
+        with OPENERS.get(find_compression(path), open)(aside, "wb") as file:
             yield file

@@ -32,13 +32,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Read, write, say where."""
-    from seqtext.cli import importing
     from seqtext.display import print_line
+    from seqtext.imports import importing
 
     given = arguments()
     with importing():
-        from seqtext.report.report import build_report, write_report
-        from seqtext.report.studies import METRICS, write_results
+        from seqtext.reporting.report import build_report, write_report
+        from seqtext.reporting.results_page import METRICS, write_results
     report = build_report(given.folders, given.metric, METRICS if given.results else None)
     for sentence in report.damaged:
         print_line(f"Left out: {sentence}", sys.stderr)
@@ -52,6 +52,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
-    from seqtext.cli import told_simply
+    from seqtext.entry_point import told_simply
 
     told_simply(main)

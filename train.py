@@ -14,10 +14,10 @@ NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_lo
 
 def main(config: "DictConfig") -> float | None:
     """One run; the value is its best validation score, for searches."""
-    from seqtext.cli import importing
+    from seqtext.imports import importing
 
     with importing():
-        from seqtext.launch import launch  # torch takes seconds, and --help needs none
+        from seqtext.main import launch  # torch takes seconds, and --help needs none
     return launch(config)
 
 
@@ -26,7 +26,7 @@ def start() -> None:
     import hydra
 
     from seqtext.sweeps import register
-    from seqtext.sweeps.command import completed
+    from seqtext.sweeps.implied_overrides import completed
 
     register()
     sys.argv[1:] = completed(sys.argv[1:], CONF)
@@ -38,6 +38,6 @@ def start() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
-    from seqtext.cli import told_simply
+    from seqtext.entry_point import told_simply
 
     told_simply(start)

@@ -49,9 +49,9 @@ def prepare(folder: str, cache: str) -> dict:
     """In the child: from the raw files, or from the cache, to the first step of training."""
     import torch
 
-    from seqtext.data.amazon import Amazon
-    from seqtext.models.embedding import LearnedEmbedding
-    from seqtext.models.recurrent import GRU
+    from seqtext.datasets.amazon import Amazon
+    from seqtext.embeddings.modules import LearnedEmbedding
+    from seqtext.models.rnn import GRU
 
     imported = time.time()
     data = Amazon(dir=folder, cache=cache, max_words=10_000, vocabulary_rows=100_000, length=100)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.recurrent import RecurrentLayer
+from seqtext.models.rnn import RecurrentLayer
 
 
 @dataclass(frozen=True)

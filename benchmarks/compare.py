@@ -29,9 +29,9 @@ from omegaconf import OmegaConf
 from torch import nn
 from training import epoch_seconds, random_texts
 
-from seqtext.build import build, optimizer_of
-from seqtext.launch import quieten_lightning
-from seqtext.models.classifier import TextClassifier
+from seqtext.config.instantiate import build, optimizer_of
+from seqtext.main import quieten_lightning
+from seqtext.models.base import TextClassifier
 
 ROOT = Path(__file__).parent.parent
 KERAS = ROOT / ".venv-keras/bin/python"

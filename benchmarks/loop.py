@@ -14,12 +14,12 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR
 from training import epoch_seconds, random_texts
 
-from seqtext.data.datamodule import TextDataModule
-from seqtext.launch import quieten_lightning
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.models.recurrent import LSTM
-from seqtext.models.training import one_cycle
-from seqtext.results.metrics import loss_of
+from seqtext.datasets.base import TextDataModule
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.main import quieten_lightning
+from seqtext.metrics.scores import loss_of
+from seqtext.models.rnn import LSTM
+from seqtext.optim import one_cycle
 
 BATCH, STEPS, ROUNDS, WORDS = 32, 200, 21, 5_000
 SIZES = (32, 50, 40), (64, 100, 100)  # units, numbers per word, words per text

@@ -37,7 +37,7 @@ class Cost(NamedTuple):
 
 def trained(folder: str | None, scratch: Path) -> pd.DataFrame:
     """A run in `scratch`/run, hardly trained; all reviews."""
-    from seqtext.data.imdb import IMDB
+    from seqtext.datasets.imdb import IMDB
 
     options = [
         *("dataset=imdb", "model=lstm", f"model.units={UNITS}", "model.pooling=last"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "torch"  # its Tokenizer is Python, and needs none
 
-from seqtext.data.imdb import IMDB
+from seqtext.datasets.imdb import IMDB
 
 ROUNDS = 3
 WORDS, LENGTH = 20_000, 400

@@ -17,10 +17,10 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 FIRST_STEP = """
 import os
-from seqtext.cli import importing
+from seqtext.imports import importing
 with importing():  # as train.py does
-    import seqtext.launch
-    from seqtext.results.progress import EpochProgress
+    import seqtext.main
+    from seqtext.callbacks.progress_bar import EpochProgress
 EpochProgress.on_train_batch_end = lambda *given: os._exit(0)
 import runpy
 runpy.run_path("train.py", run_name="__main__")

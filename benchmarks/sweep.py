@@ -22,7 +22,7 @@ import psutil  # of ipykernel, for tests
 ROOT = Path(__file__).absolute().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from seqtext import launch  # noqa: E402
+from seqtext import main as launch  # noqa: E402
 from tests.conftest import SMALL, csv_of, invented_reviews  # noqa: E402
 
 SHOWN = 25  # functions of the profile

@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.callbacks import EarlyStopping
 
-from seqtext.build import trainer_of
-from seqtext.data.batches import EncodedTexts
-from seqtext.data.datamodule import TextDataModule
-from seqtext.data.prepare import Prepared, Repeats
-from seqtext.data.vocabulary import Vocabulary
-from seqtext.models.classifier import TextClassifier
-from seqtext.results.checkpoint import Checkpoints
-from seqtext.results.direction import direction
-from seqtext.results.progress import EpochProgress
-from seqtext.results.tensorboard import EpochLogger
+from seqtext.callbacks.checkpoint import Checkpoints
+from seqtext.callbacks.progress_bar import EpochProgress
+from seqtext.config.instantiate import trainer_of
+from seqtext.data.loaders import EncodedTexts
+from seqtext.data.preprocessing import Prepared, Repeats
+from seqtext.datasets.base import TextDataModule
+from seqtext.loggers.tensorboard import EpochLogger
+from seqtext.metrics.direction import direction
+from seqtext.models.base import TextClassifier
+from seqtext.tokenizers.vocabulary import Vocabulary
 
 
 def random_texts(

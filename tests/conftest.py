@@ -24,8 +24,8 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from seqtext.configuration import NOT_SETTINGS
-from seqtext.results.folder import RunFolder
+from seqtext.config.resolve import NOT_SETTINGS
+from seqtext.run_dir import RunFolder
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
 settings.load_profile("suite")

@@ -15,11 +15,11 @@ from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_override
 from omegaconf import DictConfig
 from torch import nn
 
-from seqtext.build import build
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.results.folder import RunFolder
-from seqtext.run import run
-from seqtext.settings import checked_options
+from seqtext.config.instantiate import build
+from seqtext.config.run_config import checked_options
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
+from seqtext.errors import UserError
 from seqtext.files import read_json, replace_file, write_json, write_text
-from seqtext.options import UserError
 
 
 def test_a_file_is_replaced_and_nothing_is_left_beside_it(tmp_path):

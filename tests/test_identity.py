@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from seqtext.config.run_config import digest_files, read_fingerprints
 from seqtext.identity import identity, is_complete, other_content
-from seqtext.settings import digest_files, read_fingerprints
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
 FILES = {"data": "f", "vectors": None}

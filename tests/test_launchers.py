@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from seqtext.display import count_noun
-from seqtext.results.folder import RunFolder
+from seqtext.run_dir import RunFolder
 from tests.conftest import ROOT, RUN_FILES, files_of_a_run
 
 NAME = "swept"

@@ -66,7 +66,7 @@ def test_tensorboard_is_there():
 def test_folders_exist():
     tree = re.search(r"## Folders\n\n```\n(.*?)```", CONTRIBUTING, re.DOTALL)[1]
     names = re.findall(r"^ {0,2}([\w.]+/?) ", tree, re.MULTILINE)
-    assert {"train.py", "conf/", "data/", "models/", "results/", "run.py", "tests/"} < set(names)
+    assert {"train.py", "conf/", "data/", "models/", "training/", "main.py", "tests/"} < set(names)
     for name in names:
         assert (ROOT / name).exists() or (ROOT / "src" / "seqtext" / name).exists(), name
 

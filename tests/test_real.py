@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from seqtext.data.amazon import Amazon
-from seqtext.data.cache import Cache
+from seqtext.cache import Cache
+from seqtext.checkpoints.files import load_checkpoint
 from seqtext.data.cleaning import Cleaning
-from seqtext.data.clothing import Clothing
-from seqtext.data.imdb import IMDB
-from seqtext.data.spam import Spam
 from seqtext.data.split import Split
-from seqtext.data.table import Table
-from seqtext.data.tweets import Tweets
-from seqtext.data.vectors import GLOVE, read_vectors
-from seqtext.results.checkpoint import load_checkpoint
+from seqtext.datasets.amazon import Amazon
+from seqtext.datasets.clothing import Clothing
+from seqtext.datasets.imdb import IMDB
+from seqtext.datasets.spam import Spam
+from seqtext.datasets.table import Table
+from seqtext.datasets.tweets import Tweets
+from seqtext.embeddings.vectors import GLOVE, read_vectors
 from tests.data.test_cleaning import REFERENCE
 
 pytestmark = pytest.mark.real

@@ -11,10 +11,10 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.launch import resumed_settings
-from seqtext.models.classifier import TextClassifier
-from seqtext.results.folder import RunFolder
-from seqtext.run import run
+from seqtext.main import resumed_settings
+from seqtext.models.base import TextClassifier
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of
 
 OPTIONS = (

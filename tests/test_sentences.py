@@ -7,10 +7,10 @@ from importlib import import_module
 
 import pytest
 
-from seqtext.cli import _report_thread_error
-from seqtext.errors import sentence
+from seqtext.config.error_messages import sentence
+from seqtext.entry_point import _report_thread_error
 from seqtext.imports import absent
-from seqtext.options import Seed, described
+from seqtext.validation import Seed, described
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import seqtext.describe
-import seqtext.results.record
-from seqtext.results.folder import RunFolder
-from seqtext.run import run
+import seqtext.training.artifacts
+import seqtext.training.data_report
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
 from tests.conftest import settings_of
 
 NAMES = [
@@ -89,9 +89,9 @@ def fail(*_):
 
 
 def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(seqtext.describe, "description_figures", fail)
-    monkeypatch.setattr(seqtext.results.record, "figures", lambda *_, **__: {"roc": fail})
-    monkeypatch.setattr(seqtext.results.record, "log_mistakes", fail)
+    monkeypatch.setattr(seqtext.training.data_report, "description_figures", fail)
+    monkeypatch.setattr(seqtext.training.artifacts, "figures", lambda *_, **__: {"roc": fail})
+    monkeypatch.setattr(seqtext.training.artifacts, "log_mistakes", fail)
     data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
     options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
     options += ["model.min_count=1", "dataset=table", "dataset.duplicates=keep"]

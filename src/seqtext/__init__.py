@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqtext.predict.estimator import TrainedClassifier
+    from seqtext.inference.estimator import TrainedClassifier
 
 __version__ = "0.1.0"
 
@@ -18,6 +18,6 @@ def load(run: str | Path) -> "TrainedClassifier":
     Raises:
         UserError: if there is none, or it cannot be used.
     """
-    from seqtext.predict.estimator import TrainedClassifier  # takes seconds to import
+    from seqtext.inference.estimator import TrainedClassifier  # takes seconds to import
 
     return TrainedClassifier(run).load()

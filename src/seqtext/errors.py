@@ -1,73 +1,56 @@
-"""Mistakes of users, and what the system refuses, in one sentence each."""
+"""The errors of this package, which a user can mend, and the sentences they are told in."""
 
-import errno
-import os
-import re
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import yaml
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf.errors import OmegaConfBaseException
-
-from seqtext.choices import describe_missing_choice, nearest_options, nearest_override
-from seqtext.options import UserError
-from seqtext.overrides import OVERRIDE, explain_unreadable
-
-MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
-SHOWS_ALL = "python train.py --cfg job shows all."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+LONGEST_SHOWN = 200  # characters of a value in a message
 
 
-def sentence(error: BaseException) -> str:
-    """Say one of `MISTAKES` in one line, with what to do about it."""
-    if isinstance(error, UserError):
-        return str(error)
-    if found := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
-        return found[1]
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
-        return describe_missing_choice(error.missing_cfg_file, error.options or ())
-    if isinstance(error, OSError) and not isinstance(error, HydraException):
-        return _describe_os_error(error)
-    if isinstance(error, OverrideParseException):
-        return _describe_unreadable(str(error.override))
-    return _describe_composition_error(error)
+class UserError(ValueError):
+    """A mistake the user can mend, in one sentence: what is wrong, where, what to do."""
 
 
-def _describe_unreadable(override: str) -> str:
-    meant = None if OVERRIDE.fullmatch(override) else nearest_override(override)
-    if meant:
-        return f"{override!r} is no option: each one is <word>=<value>. Did you mean {meant}?"
-    return explain_unreadable(override)
+class OptionError(UserError):
+    """One option has a value it cannot have."""
+
+    def __init__(self, option: str, value: Any, expected: str):
+        super().__init__(f"{option}={format_value(value)} is not possible: it must be {expected}.")
+        self.option, self.value, self.expected = option, value, expected
+
+    def within(self, group: str) -> "OptionError":
+        """The same error, naming the option as it stands on the command line."""
+        option = f"{group}.{self.option}" if group else self.option
+        return OptionError(option, self.value, self.expected)
 
 
-def _describe_composition_error(error: BaseException) -> str:
-    """Say what Hydra or OmegaConf found wrong when it put the configuration together."""
-    text, cause = str(error), str(error.__cause__ or "")
-    if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
-        option, value = found.groups()
-        return (
-            f"{option}={value} has commas: add -m to run each of these values, write "
-            f"\"{option}='{value}'\" for one text, or '{option}=[{value}]' for a list."
-        )
-    if found := re.match(r"Could not override '([^']+)'", text):
-        option = found[1]
-        near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
-        parent = option.rpartition(".")[0]
-        meant = [".".join(filter(None, [parent, near[1]]))] if near else nearest_options(option)
-        hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
-        return f"There is no option {option}: {hint}"
-    if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):
-        return f"There is no option {found[1]} to leave out: {SHOWS_ALL}"
-    lines = [line.strip() for part in (text, cause) for line in part.splitlines()]
-    noise = ("full_key", "object_type", "See ", "Set the environment")
-    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))
+class SweepFailed(Exception):
+    """A sweep ended without some of its jobs, and has printed which."""
 
 
-def _describe_os_error(error: OSError) -> str:
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    named = dict.fromkeys([error.filename, error.filename2])
-    files = [os.fsdecode(file) for file in named if isinstance(file, str | bytes | os.PathLike)]
-    if files:
-        return f"{' or '.join(files)} cannot be used: {reason}."
-    if error.errno in FULL or any(os.strerror(number) in reason for number in FULL):
-        return f"{reason}: the disk, or where the output goes, is full; make room, then try again."
-    return f"A file cannot be used: {reason}."
+class UserErrorExit(BaseException):
+    """Carries a `UserError` past Hydra, which would print more about it than is needed."""
+
+
+def unknown_option(
+    option: str, known: Mapping | list[str], group: str = "", elsewhere: Sequence[str] = ()
+) -> UserError:
+    """Build the error for an option that does not exist, with the nearest one that does.
+
+    Args:
+        known: options of the group
+        elsewhere: whole options of other groups, that may be meant where none of `known` is near
+    """
+    prefix = f"{group}." if group else ""
+    near = [prefix + name for name in difflib.get_close_matches(option, known, n=1)] or elsewhere
+    hint = f"known are {', '.join(sorted(known))}."
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    return UserError(f"There is no option {prefix}{option}: {hint}")
+
+
+def format_value(value: Any) -> str:
+    """Format the value of an option for a message."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some 40 times as fast, where it is built
 DEEPEST = 100  # lists and mappings within others in YAML; this program writes ten at most

@@ -14,7 +14,7 @@ another content tomorrow. So options that name files are not compared: digests o
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from seqtext.configuration import flatten
+from seqtext.config.resolve import flatten
 
 FILES = {  # options that name files, by the fingerprint of what these hold
     "data": ("dataset.dir", "dataset.path", "dataset.val", "dataset.test", "dataset.stopwords"),

@@ -1,6 +1,9 @@
 """What is imported, and what is not."""
 
+import gc
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,3 +18,39 @@ def absent(*modules: str) -> Iterator[None]:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+@contextmanager
+def importing() -> Iterator[None]:
+    """Within, import what takes seconds; the first time without the garbage collector.
+
+    It would look through all of it, time and again while it comes: a quarter of the time that
+    torch and lightning take. Nor does it later, nor at the end: they are told to stay.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.disable()
+    try:
+        with _dying_of_interrupts():
+            yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _dying_of_interrupts() -> Iterator[None]:
+    """Within, let Ctrl-C end the process at once, without a word.
+
+    Compiled modules that are interrupted while they are imported say other things than that.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -16,8 +16,8 @@ from seqtext.data.cleaning import (
     Cleaning,
     read_stopwords,
 )
-from seqtext.options import UserError
-from tests.predict import plain
+from seqtext.errors import UserError
+from tests.inference import plain
 
 STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b")
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'

@@ -3,7 +3,7 @@
 import pytest
 
 from seqtext.data.csv_format import build_csv_format, normalize_escapechar, normalize_separator
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 
 @pytest.mark.parametrize(

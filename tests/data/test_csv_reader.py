@@ -6,8 +6,8 @@ import io
 import pytest
 
 from seqtext.data import formats
-from seqtext.data.tables import read_table
-from seqtext.options import UserError
+from seqtext.data.readers import read_table
+from seqtext.errors import UserError
 
 
 def read(tmp_path, content: str | bytes, name: str = "a.csv", columns=("text", "label"), **options):

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from seqtext.cli import sentence
-from seqtext.data.tables import read_table
-from seqtext.options import UserError
+from seqtext.config.error_messages import sentence
+from seqtext.data.readers import read_table
+from seqtext.errors import UserError
 from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
 
 

@@ -8,7 +8,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from seqtext.data.imdb import IMDB
 from seqtext.data.labels import (
     check_labels,
     find_class,
@@ -20,8 +19,9 @@ from seqtext.data.labels import (
     sort_labels,
 )
 from seqtext.data.split import Split
-from seqtext.data.table import Table
-from seqtext.options import UserError
+from seqtext.datasets.imdb import IMDB
+from seqtext.datasets.table import Table
+from seqtext.errors import UserError
 from tests.conftest import csv_of, invented_reviews
 
 REVIEWS = [text for text, _ in invented_reviews(90)]

@@ -8,13 +8,13 @@ import zipfile
 
 import pytest
 
-from seqtext.data import imdb
-from seqtext.data.amazon import Amazon
-from seqtext.data.clothing import Clothing
-from seqtext.data.imdb import IMDB
-from seqtext.data.spam import Spam
-from seqtext.data.tweets import Tweets
-from seqtext.options import UserError
+from seqtext.datasets import imdb
+from seqtext.datasets.amazon import Amazon
+from seqtext.datasets.clothing import Clothing
+from seqtext.datasets.imdb import IMDB
+from seqtext.datasets.spam import Spam
+from seqtext.datasets.tweets import Tweets
+from seqtext.errors import UserError
 
 STARS = [1, 2, 3, 4, 5, 5, 5]
 COLUMNS = ",Clothing ID,Age,Title,Review Text,Rating,Recommended IND,Positive Feedback Count"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from seqtext.data.split import PARTS, Split
-from seqtext.options import OptionError, UserError
+from seqtext.errors import OptionError, UserError
 
 NAMES = ("no", "yes")
 

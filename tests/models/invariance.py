@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.classifier import TextClassifier
-from seqtext.models.embedding import LearnedEmbedding
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.models.base import TextClassifier
 
 WORDS, DIM = 50, 6
 LENGTHS = [3, 1, 7, 2, 12]

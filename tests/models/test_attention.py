@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.errors import OptionError
 from seqtext.models.attention import Attention
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.options import OptionError
 from tests.models.invariance import (
     LENGTHS,
     assert_padding_changes_no_gradient,

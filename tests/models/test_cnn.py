@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.errors import OptionError, UserError
+from seqtext.layers.normalization import BatchNorm
 from seqtext.models.cnn import CNN, KimCNN, max_pooled
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.models.head import BatchNorm
-from seqtext.models.recurrent import variational_dropout
-from seqtext.options import OptionError, UserError
+from seqtext.models.rnn import variational_dropout
 from tests.models.invariance import (
     assert_padding_changes_no_gradient,
     assert_padding_changes_nothing,

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.build import build, check_options
-from seqtext.data.batches import Batch
-from seqtext.models.classifier import TextClassifier
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.models.summary import summary
-from seqtext.options import UserError
+from seqtext.config.instantiate import build, check_options
+from seqtext.data.loaders import Batch
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.errors import UserError
+from seqtext.models.base import TextClassifier
+from seqtext.training.model_summary import summary
 from tests.conftest import ROOT, settings_of
 
 DIRECT = ("tfidf",)  # fitted at once: no TextClassifier

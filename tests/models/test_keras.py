@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.activations import ACTIVATIONS
-from seqtext.models.cells import recur
-from seqtext.models.classifier import TextClassifier
-from seqtext.models.embedding import LearnedEmbedding
-from seqtext.models.head import BatchNorm
-from seqtext.models.recurrent import GRU, LSTM, RecurrentClassifier, SimpleRNN
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.layers.activations import ACTIVATIONS
+from seqtext.layers.normalization import BatchNorm
+from seqtext.layers.rnn_dispatch import recur
+from seqtext.models.base import TextClassifier
+from seqtext.models.rnn import GRU, LSTM, RecurrentClassifier, SimpleRNN
 from tests.models.with_keras import keras
 
 dtypes = keras.src.backend.common.dtypes

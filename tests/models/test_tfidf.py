@@ -13,18 +13,18 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.build import build, check_options
-from seqtext.data import tokens
-from seqtext.data.datamodule import TextDataModule
-from seqtext.data.imdb import IMDB
+from seqtext.checkpoints.files import load_checkpoint
+from seqtext.config.instantiate import build, check_options
+from seqtext.data import tokenized as tokens
 from seqtext.data.split import Split
-from seqtext.data.table import Table
-from seqtext.data.tokens import tokenize
+from seqtext.data.tokenized import tokenize
+from seqtext.datasets.base import TextDataModule
+from seqtext.datasets.imdb import IMDB
+from seqtext.datasets.table import Table
+from seqtext.errors import OptionError, UserError
 from seqtext.models.tfidf import TfIdf
-from seqtext.options import OptionError, UserError
-from seqtext.results.checkpoint import load_checkpoint
-from seqtext.results.folder import RunFolder
-from seqtext.run import run
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
 OPTIONS = [

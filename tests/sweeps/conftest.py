@@ -5,5 +5,5 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch):
-    monkeypatch.setattr("seqtext.results.record.figures", lambda *_, **__: {})
-    monkeypatch.setattr("seqtext.run.pictures", lambda *_: {})
+    monkeypatch.setattr("seqtext.training.artifacts.figures", lambda *_, **__: {})
+    monkeypatch.setattr("seqtext.training.train.pictures", lambda *_: {})

@@ -9,17 +9,17 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from seqtext.best_run import winner
+from seqtext.callbacks.progress_bar import show
+from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.launch import resumed_settings
-from seqtext.options import UserError
-from seqtext.results.folder import RunFolder
-from seqtext.results.metrics_file import SHOWN
-from seqtext.results.progress import show
+from seqtext.main import resumed_settings
+from seqtext.metrics_file import SHOWN
+from seqtext.run_dir import RunFolder
 from seqtext.sweeps.job import Job, Outcome, another_run, outcome_in
 from seqtext.sweeps.progress import Progress
-from seqtext.sweeps.winner import winner
 from tests.conftest import settings_of
-from tests.report.invented import write_run
+from tests.reporting.invented import write_run
 
 BYTES = {
     "empty": b"",
@@ -145,7 +145,7 @@ def test_a_choice_that_is_none_of_a_configuration(sweep):
 
 
 def test_a_journal_that_is_damaged(tmp_path):
-    from seqtext.sweeps.study import StudySweeper
+    from seqtext.sweeps.optuna_study import StudySweeper
 
     folder = tmp_path / "sweep"
     folder.mkdir()

@@ -11,8 +11,8 @@ from filelock import FileLock
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.models.classifier import TextClassifier
-from seqtext.results.folder import RunFolder
+from seqtext.models.base import TextClassifier
+from seqtext.run_dir import RunFolder
 
 ONE_EPOCH = "trainer.max_epochs=1"
 

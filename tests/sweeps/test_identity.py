@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from seqtext.models.classifier import TextClassifier
-from seqtext.results.folder import RunFolder
+from seqtext.models.base import TextClassifier
+from seqtext.run_dir import RunFolder
 from seqtext.sweeps.sweep import Sweep
 from tests.conftest import csv_of, invented_reviews
 from tests.sweeps.test_grid import inodes, sweep_of

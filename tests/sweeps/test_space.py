@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from hydra.core.object_type import ObjectType
 
-from seqtext.options import UserError
+from seqtext.errors import UserError
 from seqtext.sweeps.space import parse_overrides
-from tests.test_errors import told
+from tests.config.test_error_messages import told
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1")
 

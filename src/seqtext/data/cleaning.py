@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.options import UserError, unknown_option
+from seqtext.errors import UserError, unknown_option
 
 MOST_IN_PATTERN = 500  # a regular expression has a greatest size
 

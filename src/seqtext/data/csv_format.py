@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from seqtext.data.encodings import normalize_encoding
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 Quoting = Literal["auto", "minimal", "none"]
 SEPARATOR_NAMES = {"tab": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}

@@ -12,7 +12,7 @@ from seqtext.data import formats
 from seqtext.data.csv_format import CsvFormat
 from seqtext.data.encodings import open_text, read_lines_of_text
 from seqtext.data.quotes import inspect_quotes
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)
 csv.field_size_limit(2**31 - 1)  # characters; the standard library's own limit is 131,072

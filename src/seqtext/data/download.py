@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)
 

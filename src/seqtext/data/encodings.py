@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from seqtext.data.archives import open_file
-from seqtext.options import UserError
+from seqtext.data.compression import open_file
+from seqtext.errors import UserError
 
 BYTE_ORDER_MARK = "\ufeff"
 MARKED = {  # how a file begins; the longer marks first: one begins with the other

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seqtext.data.archives import inner_name, open_file
+from seqtext.data.compression import inner_name, open_file
 from seqtext.data.csv_format import SEPARATOR_NAMES
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 BLOCK = 20_000  # rows
 SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}

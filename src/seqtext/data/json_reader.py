@@ -8,7 +8,7 @@ from typing import Any
 
 from seqtext.data import formats
 from seqtext.data.encodings import BYTE_ORDER_MARK, open_text, read_lines_of_text
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 Record = tuple[str, dict[str, Any]]  # an object, with its place in the file in words
 CHARACTERS = 1 << 16  # of an array, read at once

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.display import count_noun
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 # How tools write a value that is not there; pandas reads the same ones as missing. Upper and lower
 # case matter: "none" is a class of many data sets.

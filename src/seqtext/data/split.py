@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from seqtext.display import count_noun
-from seqtext.options import Count, OptionError, Range, Seed, Share, UserError, checked
+from seqtext.errors import OptionError, UserError
+from seqtext.validation import Count, Range, Seed, Share, checked
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")

@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from seqtext.models.classifier import TextClassifier
-from seqtext.models.pooling import AdditiveAttention, AttentionPer
-from seqtext.models.recurrence import Cell, Recurrence
-from seqtext.options import Count, Rate, checked
+from seqtext.layers.pooling import AdditiveAttention, AttentionPer
+from seqtext.layers.recurrence import Cell, Recurrence
+from seqtext.models.base import TextClassifier
+from seqtext.validation import Count, Rate, checked
 
 
 class Attention(TextClassifier):

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.models import fused_block
-from seqtext.models.classifier import TextClassifier
-from seqtext.models.compiled import library
-from seqtext.models.head import BatchNorm
-from seqtext.models.pooling import max_over_time, maximum, padding_mask
-from seqtext.models.recurrent import variational_dropout
-from seqtext.models.starting import Init, start_layer
-from seqtext.options import Count, Rate, UserError, checked
+from seqtext.errors import UserError
+from seqtext.layers.initializers import Init, start_layer
+from seqtext.layers.normalization import BatchNorm
+from seqtext.layers.ops import conv as fused_block
+from seqtext.layers.ops.extension import library
+from seqtext.layers.pooling import max_over_time, maximum, padding_mask
+from seqtext.models.base import TextClassifier
+from seqtext.models.rnn import variational_dropout
+from seqtext.validation import Count, Rate, checked
 
 
 class CNN(TextClassifier):

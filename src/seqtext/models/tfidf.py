@@ -14,11 +14,12 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from seqtext.data.datamodule import TextDataModule
 from seqtext.data.split import Part
+from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
-from seqtext.models.direct import DirectClassifier
-from seqtext.options import Count, Positive, UserError, checked
+from seqtext.errors import UserError
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.validation import Count, Positive, checked
 
 ITERATIONS = 500
 NEVER = -50.0  # logit of a class that no training row has

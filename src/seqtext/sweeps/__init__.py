@@ -3,7 +3,7 @@
 from hydra.core.plugins import Plugins
 
 from seqtext.sweeps.grid import Grid
-from seqtext.sweeps.search import Search
+from seqtext.sweeps.optuna_sweeper import Search
 
 
 def register() -> None:

@@ -6,9 +6,10 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from seqtext.display import count_noun
-from seqtext.options import Count, OptionError, UserError, mismatch
+from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import Sweep
+from seqtext.validation import Count, mismatch
 
 
 class Grid(BasicSweeper):
@@ -35,7 +36,7 @@ class Grid(BasicSweeper):
         """Run the jobs.
 
         Raises:
-            Incomplete: if one failed.
+            SweepFailed: if one failed.
             Exception: what is wrong with the command line, where no job can be.
         """
         loader = self.hydra_context.config_loader

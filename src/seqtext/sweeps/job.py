@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seqtext.configuration import settings_in
+from seqtext.config.resolve import settings_in
+from seqtext.config.stored import read_stored_settings
+from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
 from seqtext.identity import CONTENT, first_difference, is_complete, other_content
-from seqtext.options import UserError, mismatch
-from seqtext.results.folder import RunFolder
-from seqtext.stored import read_stored_settings
+from seqtext.run_dir import RunFolder
+from seqtext.validation import mismatch
 
 OUTCOME = "outcome.json"  # of a job that did not finish
 ANOTHER_NAME = "give the sweep another name=, or delete the folder"

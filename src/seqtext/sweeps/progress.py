@@ -9,10 +9,10 @@ from pathlib import Path
 
 from seqtext.display import print_line
 from seqtext.files import damaged, read_json, write_json
-from seqtext.options import mismatch
-from seqtext.results.direction import is_better
-from seqtext.sweeps.command import MULTIRUN
+from seqtext.metrics.direction import is_better
+from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
+from seqtext.validation import mismatch
 
 SWEEP = "sweep.json"
 

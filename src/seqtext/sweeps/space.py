@@ -8,7 +8,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 
-from seqtext.options import UserError
+from seqtext.errors import UserError
 
 MOST_NAMED = 12  # choices in a message
 

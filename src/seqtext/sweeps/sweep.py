@@ -13,11 +13,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.cli import MISTAKES, OUTPUTS, Incomplete, name_with_hash, part_of_name, run_name
-from seqtext.cli import sentence as sentence_of
-from seqtext.options import UserError
-from seqtext.results.folder import RunFolder
-from seqtext.sweeps.check import Check
+from seqtext.best_run import settings_of_job
+from seqtext.config.error_messages import MISTAKES
+from seqtext.config.error_messages import sentence as sentence_of
+from seqtext.errors import SweepFailed, UserError
+from seqtext.run_dir import RunFolder
+from seqtext.run_names import OUTPUTS, name_with_hash, part_of_name, run_name
 from seqtext.sweeps.job import (
     Job,
     Outcome,
@@ -26,8 +27,8 @@ from seqtext.sweeps.job import (
     forget_outcome,
     outcome_in,
 )
+from seqtext.sweeps.preflight import Check
 from seqtext.sweeps.progress import Progress
-from seqtext.sweeps.winner import settings_of_job
 
 POLL = 0.3  # seconds between two looks for jobs that ended
 TRIAL = "SEQTEXT_TRIAL"
@@ -158,11 +159,11 @@ class Sweep:
         """Sum up.
 
         Raises:
-            Incomplete: if a job failed.
+            SweepFailed: if a job failed.
         """
         self.progress.sum_up()
         if any(outcome.status == "failed" for outcome in self.progress.ended.values()):
-            raise Incomplete
+            raise SweepFailed
 
     def same_command(self) -> str:
         """What goes on with this sweep, in words: an unnamed one gets a new folder each time."""

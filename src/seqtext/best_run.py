@@ -1,0 +1,132 @@
+"""The best run of a sweep, and new runs with its settings."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from seqtext.config.resolve import changed_by, read_choices, settings_in
+from seqtext.config.stored import check_stored_settings, replace_foreign_folders
+from seqtext.errors import UserError
+from seqtext.identity import identity
+from seqtext.metrics.direction import is_better
+from seqtext.metrics_file import NAME, read_metrics
+
+GROUPS = ("dataset", "embedding", "model", "optimizer", "trainer")
+NEEDED = ("score", "monitor", "settings")
+
+Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only
+
+
+class Winner(NamedTuple):
+    """The best of a folder's finished runs.
+
+    choices: of the configuration's groups
+    """
+
+    settings: dict[str, Any]
+    choices: dict[str, str]
+
+
+def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
+    """The settings of a run: those composed, or with ``best_of=`` a winner's, changed."""
+    if config.best_of is not None:
+        best = winner(config.best_of)
+        kept = {f"{group}={choice}" for group, choice in best.choices.items()}
+        replace_foreign_folders(best.settings, config)
+        changes = [override for override in overrides if override not in kept]
+        return changed_by(changes, config, best.settings)
+    return settings_in(config)
+
+
+def winner(folder: str) -> Winner:
+    """The settings of the best run below a folder.
+
+    Raises:
+        UserError: as `best_run`.
+    """
+    path, metrics = best_run(folder, "best_of")
+    settings = metrics["settings"]
+    try:
+        check_stored_settings(settings)
+    except UserError as error:
+        raise UserError(f"{path}/metrics.json cannot be used: {error}") from error
+    # The folds were there to choose by.
+    settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
+    choices = read_choices(path)
+    return Winner(settings, {group: choices[group] for group in GROUPS if choices.get(group)})
+
+
+def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
+    """The best run below a folder, by validation score, and its metrics.json.
+
+    Of folds the mean decides, and the first one is returned.
+
+    Args:
+        option: of the command line, that named the folder
+
+    Raises:
+        UserError: if there is no such folder, or nothing in it to choose by.
+    """
+    path = Path(str(folder))
+    if not str(folder).strip() or not path.is_dir():
+        raise UserError(f"{option}={folder}: there is no such folder.")
+    runs = list(_finished_below(path))
+    if not runs:
+        raise UserError(f"{option}={folder}: no run in this folder has finished.")
+    monitors = {metrics["monitor"] for _, metrics in runs}
+    if len(monitors) > 1:
+        raise UserError(
+            f"{option}={folder}: its runs were chosen by {' and '.join(sorted(monitors))}, which "
+            f"cannot be compared; name a folder of runs with one monitor."
+        )
+    return _best(runs, monitors.pop())
+
+
+def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for file in sorted(folder.rglob(NAME)):
+        yield file.parent, read_metrics(file, NEEDED)
+
+
+def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
+    """The first run of the best candidate; one with all of its folds goes before all others."""
+    candidates = list(_candidates(runs))
+    whole = [c for c in candidates if len(c) == _folds(c)] or candidates
+    best, best_score, best_loss = whole[0], None, None
+    for candidate in whole:
+        score, loss = _mean_score(candidate), _mean_loss(candidate)
+        if not math.isnan(score) and is_better(score, best_score, monitor, loss, best_loss):
+            best, best_score, best_loss = candidate, score, loss
+    return best[0]
+
+
+def _candidates(runs: Candidate) -> Iterator[Candidate]:
+    """Runs of the same identity but for their fold; of a run that was repeated, the last."""
+    members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
+    for path, metrics in runs:
+        what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+        fold = what.pop("split.fold", None) or 0
+        members[json.dumps(what, sort_keys=True)][fold] = path, metrics
+    for folds in members.values():
+        yield [folds[fold] for fold in sorted(folds)]
+
+
+def _mean_loss(candidate: Candidate) -> float | None:
+    """On the validation part; None where a run does not have it."""
+    losses = [metrics.get("val", {}).get("loss") for _, metrics in candidate]
+    return None if None in losses else fmean(losses)
+
+
+def _mean_score(candidate: Candidate) -> float:
+    """NaN if a run has none."""
+    scores = [metrics["score"] for _, metrics in candidate]
+    return math.nan if None in scores else fmean(scores)
+
+
+def _folds(candidate: Candidate) -> int:
+    return candidate[0][1]["settings"].get("split", {}).get("folds") or 1

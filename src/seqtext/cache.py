@@ -1,0 +1,243 @@
+"""Prepared data on disk, found again by what it was made from; safe for processes in parallel."""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+
+from seqtext.errors import UserError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+MANIFEST = "manifest.json"
+LARGE = 1 << 26  # bytes that are worth remembering a digest
+SETTLED = 60  # seconds after which a change of a file shows in its time
+CHECKED = 100 << 20  # bytes of an entry that are read whenever it is opened: about 0.05 s
+LEFTOVER = 86_400  # seconds after which an unfinished entry is that of a killed process
+
+
+def fingerprint(paths: Iterable[Path]) -> str:
+    """A digest of the content of files; folders count with every file below them, in order."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+            digest.update(b"" if file == path else file.relative_to(path).as_posix().encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """Return a digest of a value that JSON can hold."""
+    return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
+
+
+Stats = list[tuple[str, int, int]]
+
+
+@dataclass(frozen=True)
+class WatchedFiles:
+    """Files that are about to be read, as they were before.
+
+    paths: files or folders
+    digest: of their content
+    stats: name, size and time of every file
+    """
+
+    paths: Sequence[Path]
+    digest: str
+    stats: Stats
+
+    def check_unchanged(self) -> None:
+        """Check, after the files were read, that all of it was of one state.
+
+        Raises:
+            UserError: if they changed meanwhile: what was read belongs to no digest.
+        """
+        try:
+            stats = _stats(self.paths)
+            is_same = stats == self.stats
+            if is_same and not _are_settled(stats):
+                is_same = fingerprint(self.paths) == self.digest
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise UserError(
+                f"{' and '.join(map(str, self.paths))} changed while being read: run again when "
+                f"writing has ended."
+            )
+
+
+def _stats(paths: Iterable[Path]) -> Stats:
+    files = (
+        file
+        for path in paths
+        for file in (
+            [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        )
+    )
+    return [(str(file.absolute()), (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
+
+
+def _are_settled(stats: Stats) -> bool:
+    """Whether any later change would show in the files' times."""
+    return all(time.time() - time_ns / 1e9 > SETTLED for _, _, time_ns in stats)
+
+
+class Cache:
+    """Folders under `root`, each named by the digest of the settings it was built from.
+
+    An entry is built aside under a lock, then renamed: it is there whole or not at all. Its
+    manifest holds the settings and each file's size, time and checksum; an entry that disagrees
+    with its manifest, or cannot be opened, is built again. Of a large entry only the smaller files
+    are read for it, and those whose time is another one, unless it is to be thorough.
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root).expanduser().absolute()
+
+    def entry(
+        self,
+        kind: str,
+        settings: dict,
+        build: Callable[[Path], None],
+        is_thorough: bool = False,
+    ) -> Path:
+        """Return the folder holding what `build(folder)` writes for these settings.
+
+        Args:
+            is_thorough: compare all checksums: for what is built from it
+        """
+        settings, folder = self._place(kind, settings)
+        if _is_whole(folder, settings, is_thorough):
+            return folder
+        with self._lock(folder):
+            if not _is_whole(folder, settings, is_thorough):  # another process may have built it
+                self._build(folder, settings, build)
+        return folder
+
+    def load(
+        self,
+        kind: str,
+        settings: dict,
+        build: Callable[[Path], None],
+        load: Callable[[Path], T],
+    ) -> T:
+        """Return what `load(folder)` makes of an entry; one that it cannot read is built again."""
+        folder = self.entry(kind, settings, build)
+        try:
+            return load(folder)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            settings, folder = self._place(kind, settings)
+            with self._lock(folder):
+                self._build(folder, settings, build)
+        return load(folder)
+
+    def watch(self, paths: Sequence[Path]) -> WatchedFiles:
+        """Return the state of files before they are read."""
+        stats = _stats(paths)
+        return WatchedFiles(paths, self.fingerprint(paths), stats)
+
+    def fingerprint(self, paths: Sequence[Path]) -> str:
+        """As `fingerprint`; large files are not read again while their size and time stay.
+
+        Raises:
+            UserError: if they change while they are read.
+        """
+        if not all(path.is_file() for path in paths):
+            return fingerprint(paths)
+        stats = _stats(paths)
+        if sum(size for _, size, _ in stats) <= LARGE or not _are_settled(stats):
+            return fingerprint(paths)
+
+        def write(folder: Path) -> None:
+            digest = fingerprint(paths)
+            WatchedFiles(paths, digest, stats).check_unchanged()
+            (folder / "digest").write_text(digest)
+
+        return (self.entry("contents", {"files": stats}, write) / "digest").read_text()
+
+    def _place(self, kind: str, settings: dict) -> tuple[dict, Path]:
+        """Settings as JSON holds them, and the entry's folder."""
+        settings = json.loads(json.dumps({"kind": kind, **settings}))
+        name = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
+        return settings, self.root / kind / name
+
+    def _lock(self, folder: Path) -> FileLock:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder.with_name(f"{folder.name}.lock"))
+
+    def _build(self, folder: Path, settings: dict, build: Callable[[Path], None]) -> None:
+        _remove_leftovers(folder)
+        # names of its own: a lock may fail to hold on a network's file system
+        unique = f"{folder.name}.{uuid.uuid4().hex}"
+        aside, old = folder.with_name(f"{unique}.new"), folder.with_name(f"{unique}.old")
+        aside.mkdir()
+        try:
+            build(aside)
+            files = {}
+            for file in sorted(aside.iterdir()):
+                stat = file.stat()
+                files[file.name] = [stat.st_size, stat.st_mtime_ns, _checksum(file)]
+            (aside / MANIFEST).write_text(json.dumps({"settings": settings, "files": files}))
+            if folder.exists():
+                if not _is_whole(folder, settings, is_thorough=True):
+                    log.warning("The cache entry %s is damaged: built again.", folder)
+                os.replace(folder, old)  # readers that have it open keep their files
+            os.replace(aside, folder)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left of an entry."""
+    for suffix in ("new", "old"):
+        for left in folder.parent.glob(f"{folder.name}*.{suffix}"):
+            try:
+                is_old = time.time() - left.stat().st_mtime > LEFTOVER
+            except OSError:  # another process was faster
+                continue
+            if is_old:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_whole(folder: Path, settings: dict, is_thorough: bool) -> bool:
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text())
+        if manifest["settings"] != settings:
+            return False
+        left = CHECKED
+        for name, facts in sorted(manifest["files"].items(), key=lambda item: item[1][0]):
+            left -= facts[0]
+            if not _is_as_written(folder / name, *facts, is_read=is_thorough or left >= 0):
+                return False
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return False
+    return True
+
+
+def _is_as_written(file: Path, size: int, time_ns: int, checksum: int, is_read: bool) -> bool:
+    stat = file.stat()
+    if stat.st_size != size:
+        return False
+    return (not is_read and stat.st_mtime_ns == time_ns) or _checksum(file) == checksum
+
+
+def _checksum(file: Path) -> int:
+    checksum, buffer = 0, memoryview(bytearray(1 << 22))  # used again: twice as fast
+    with file.open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            checksum = zlib.crc32(buffer[:count], checksum)
+    return checksum

@@ -1,0 +1,135 @@
+"""A callback that writes the best and the last checkpoint, and restores random states."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from seqtext.checkpoints.files import DESCRIPTION
+from seqtext.distributed import gathered
+from seqtext.loggers.tensorboard import extend
+from seqtext.metrics.direction import is_better
+
+
+class Checkpoints(Checkpoint):
+    """Writes best.ckpt when an epoch is the best so far (see `is_better`), last.ckpt after each.
+
+    Both are complete on their own, and plain values: they load with
+    ``torch.load(weights_only=True)``. Within long epochs last.ckpt is written every so many
+    minutes. One callback for it all: Lightning calls each of them six times a step.
+
+    Args:
+        best, last: where to write
+        monitor: a logged metric
+        minutes: between two writings within an epoch
+        description: what it takes to use the model elsewhere (see `described`)
+    """
+
+    def __init__(
+        self, best: Path, last: Path, monitor: str, minutes: float, description: dict[str, Any]
+    ):
+        self.best, self.last, self.monitor = best, last, monitor
+        self.seconds, self.description = 60 * minutes, description
+        self.best_score: float | None = None
+        self.best_loss: float | None = None  # on the validation part, of the same epoch
+        self.epochs = 0  # finished so far
+        self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
+        self._saved = time.monotonic()
+        self._random_states: list[dict[str, torch.Tensor]] = []  # of each process
+        self.has_finished_epoch = False  # in this process: what was restored has proved good
+
+    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Go on with the random numbers where the checkpoint stopped."""
+        for optimizer in trainer.optimizers:
+            _check_optimizer(optimizer)
+        states, self._random_states = self._random_states, []
+        if trainer.global_rank < len(states):
+            _set_random_state(states[trainer.global_rank], model.device)
+        elif trainer.world_size > 1:  # no two processes drop the same
+            torch.manual_seed(torch.initial_seed() + trainer.global_rank)
+
+    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
+        """Save within an epoch; its end follows its last batch. The first process has the clock."""
+        if batch_idx + 1 < trainer.num_training_batches:
+            is_due = time.monotonic() - self._saved > self.seconds
+            if trainer.strategy.broadcast(is_due):
+                self._save(trainer, self.last)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Save after an epoch; the best first, since last.ckpt remembers which that was."""
+        self.epochs = trainer.current_epoch + 1
+        extend(self.curves, trainer.callback_metrics, trainer.current_epoch)
+        score = float(trainer.callback_metrics[self.monitor])
+        loss = float(trainer.callback_metrics["val/loss"])
+        if is_better(score, self.best_score, self.monitor, loss, self.best_loss):
+            self.best_score, self.best_loss = score, loss
+            self._save(trainer, self.best)
+        self._save(trainer, self.last)
+        self.has_finished_epoch = True
+
+    def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
+        """Add the description and the random states."""
+        checkpoint[DESCRIPTION] = self.description
+        checkpoint["random_states"] = gathered([_random_state(model.device)])
+
+    def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states until training starts."""
+        _check_progress(checkpoint["loops"])
+        self._random_states = checkpoint["random_states"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best score and its loss, the number of epochs and their scores so far."""
+        return {
+            "best_score": self.best_score,
+            "best_loss": self.best_loss,
+            "epochs": self.epochs,
+            "curves": self.curves,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self.best_score, self.epochs = state["best_score"], int(state["epochs"])
+        self.best_loss = state.get("best_loss")  # a run begun before it was kept has none
+        curves = state.get("curves", {})  # a run begun before curves were kept has none
+        self.curves = {
+            name: [None if value is None else float(value) for value in values]
+            for name, values in curves.items()
+        }
+
+    def _save(self, trainer: L.Trainer, path: Path) -> None:
+        trainer.save_checkpoint(path)  # by `CheckpointFiles`
+        self._saved = time.monotonic()
+
+
+def _check_progress(loops: dict[str, Any]) -> None:
+    """Refuse counts of Lightning's loops that are no whole numbers: it adds to them much later."""
+    for name, value in loops.items():
+        if isinstance(value, dict):
+            _check_progress(value)
+        elif not isinstance(value, int | list):
+            raise TypeError(f"{name} of the loops is {value!r}")
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
+    """Refuse a restored optimizer that would fail, or worse, in its first step."""
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            shape = value.shape if isinstance(value, torch.Tensor) else ()
+            if shape not in (parameter.shape, ()):
+                raise ValueError(f"{name} of a parameter has the shape {list(shape)}")
+
+
+def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state
+
+
+def _set_random_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda" and "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"], device)

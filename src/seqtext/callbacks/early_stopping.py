@@ -1,0 +1,75 @@
+"""Early stopping by the one rule of what is better; scores may stand still while training works."""
+
+import logging
+import math
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor
+
+from seqtext.metrics.direction import direction, is_better
+
+log = logging.getLogger(__name__)
+
+
+class TieBreakingEarlyStopping(EarlyStopping):
+    """Lightning's, with the validation loss to decide between equal scores.
+
+    An epoch with the best score and a lower loss is an improvement. An epoch in which the score
+    could not move although the loss fell below all before it (the score is that of the epoch
+    before, or all validation rows are still taken for one class) costs no patience.
+
+    Args:
+        monitor: a logged metric
+        patience: epochs without improvement before training stops
+    """
+
+    def __init__(self, monitor: str, patience: int):
+        super().__init__(monitor, patience=patience, mode=direction(monitor), min_delta=0)
+        self.best_loss: float | None = None  # of the best epoch
+        self.best_epoch = 0
+        self.lowest_loss = math.inf  # of any epoch
+        self.last_score: float | None = None
+        self._epoch, self._loss, self._is_constant = 0, math.nan, False  # of the current epoch
+
+    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Stop where patience has run out, and log why."""
+        self._epoch = trainer.current_epoch
+        self._loss = float(trainer.callback_metrics["val/loss"])
+        self._is_constant = model.has_constant_predictions
+        super().on_train_epoch_end(trainer, model)
+        if trainer.should_stop and self.stopped_epoch and self._epoch + 1 < trainer.max_epochs:
+            log.info(
+                "Stopped after epoch %d: %s has not improved for %d epochs (patience=%d).",
+                self._epoch + 1,
+                self.monitor,
+                self._epoch - self.best_epoch,
+                self.patience,
+            )
+
+    def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
+        score, loss = float(current), self._loss
+        best = float(self.best_score)
+        is_best = math.isfinite(score) and is_better(
+            score, best if math.isfinite(best) else None, self.monitor, loss, self.best_loss
+        )
+        is_stuck = (score == self.last_score or self._is_constant) and loss < self.lowest_loss
+        self.last_score, self.lowest_loss = score, min(loss, self.lowest_loss)
+        if is_best:
+            self.best_score, self.best_loss, self.best_epoch = current, loss, self._epoch
+            self.wait_count = 0
+        if is_best or is_stuck:
+            return False, None
+        return super()._evaluate_stopping_criteria(current)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What Lightning keeps, the losses, and the last score."""
+        own = ("best_loss", "best_epoch", "lowest_loss", "last_score")
+        return super().state_dict() | {name: getattr(self, name) for name in own}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        super().load_state_dict(state)
+        self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
+        self.lowest_loss, self.last_score = state["lowest_loss"], state["last_score"]

@@ -1,0 +1,238 @@
+"""What a person sees: a bar within an epoch, a line after it, a table at the end."""
+
+import io
+import logging
+import math
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from seqtext.display import build_console, count_noun, printable
+from seqtext.distributed import gathered
+from seqtext.errors import UserError
+from seqtext.metrics.direction import is_better
+from seqtext.metrics.score_table import build_score_table
+
+log = logging.getLogger(__name__)
+
+REFRESH = 0.1  # seconds; drawing at every step would take longer than a small model's step
+LOG_WIDTH = 100  # characters
+CHECK = 500  # steps between two looks at the loss, where nobody watches
+
+
+def silent() -> bool:
+    """Whether log lines go to files alone: then nothing else belongs on the terminal either."""
+    handlers = logging.getLogger().handlers
+    return bool(handlers) and all(isinstance(h, logging.FileHandler) for h in handlers)
+
+
+class EpochProgress(ProgressBar):
+    """The bar with loss and monitored score, one logged line per epoch, throughput and time.
+
+    Attributes:
+        seconds: training time, over all restarts
+        earlier_seconds: the part of it before this process
+        epoch_seconds: in the training batches of the last epoch
+    """
+
+    def __init__(self, monitor: str):
+        super().__init__()
+        self.monitor = monitor
+        self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
+        self.console = build_console()
+        self._bar: Progress | None = None
+        self._enabled = self.console.is_terminal and not silent()
+        self._best: float | None = None
+        self._best_loss: float | None = None  # of the same epoch
+        self._loss, self._steps = 0.0, 0  # of the epoch so far
+
+    def disable(self) -> None:
+        """Lightning asks for this on all processes but the first."""
+        self._enabled = False
+
+    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Begin; in the middle of an epoch, after a restart, no epoch's start is called."""
+        self._counted = time.perf_counter()
+        self._begin(trainer)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Start counting anew."""
+        self._stop()
+        self._loss, self._steps = 0.0, 0
+        self._begin(trainer)
+
+    def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
+        """Sum the loss; draw at most every `REFRESH` seconds."""
+        loss = outputs["loss"]  # a tensor: to read it would wait for a GPU
+        if trainer.accumulate_grad_batches > 1:  # by which Lightning divided it
+            loss = loss * trainer.accumulate_grad_batches
+        self._loss = self._loss + loss
+        self._steps += 1
+        if self._steps % CHECK == 0:
+            self._check_loss(trainer)
+        if self._bar and time.perf_counter() - self._drawn > REFRESH:
+            self._drawn = time.perf_counter()
+            self._bar.update(self._task, completed=batch_idx + 1, loss=self._mean_loss())
+
+    def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Take the bar away: the training batches are through, the line of the epoch follows."""
+        self._stop()
+        self.epoch_seconds = time.perf_counter() - self._started
+
+    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Log throughput and learning rate, and the line of the epoch."""
+        self._check_loss(trainer)
+        samples = (self._steps - self._first_step) * trainer.train_dataloader.batch_size
+        self.log("train/samples_per_second", samples / self.epoch_seconds)
+        self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
+        score = float(trainer.callback_metrics[self.monitor])
+        val_loss = float(trainer.callback_metrics["val/loss"])
+        best = is_better(score, self._best, self.monitor, val_loss, self._best_loss)
+        if best:
+            self._best, self._best_loss = score, val_loss
+        loss = _mean_of_all(self._mean_loss())
+        log.info(
+            "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
+            trainer.current_epoch + 1,
+            trainer.max_epochs,
+            loss,
+            val_loss,
+            self.monitor,
+            score,
+            " (best)" if best else "",
+            time.perf_counter() - self._started,
+        )
+
+    def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Sum up the time."""
+        self._count()
+
+    def on_exception(self, trainer: L.Trainer, model: L.LightningModule, exception) -> None:
+        """Give the terminal back."""
+        self._stop()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is needed after a restart."""
+        self._count()
+        return {
+            "seconds": self.seconds,
+            "best": self._best,
+            "best_loss": self._best_loss,
+            "loss": _mean_of_all(float(self._loss)),
+            "steps": self._steps,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self.seconds = self.earlier_seconds = float(state["seconds"])
+        self._best, self._best_loss = state["best"], state.get("best_loss")
+        self._loss, self._steps = state["loss"], state["steps"]
+
+    def _count(self) -> None:
+        now = time.perf_counter()
+        self.seconds, self._counted = self.seconds + now - self._counted, now
+
+    def _mean_loss(self) -> float:
+        return float(self._loss) / max(self._steps, 1)
+
+    def _check_loss(self, trainer: L.Trainer) -> None:
+        """Raises:
+        UserError: if the loss is nan or infinite; the sum of losses stays so.
+        """
+        if not math.isfinite(loss := self._mean_loss()):
+            raise UserError(
+                f"Training diverged: the loss is {loss} in epoch {trainer.current_epoch + 1}; "
+                f"lower optimizer.lr or trainer.gradient_clip_val."
+            )
+
+    def _begin(self, trainer: L.Trainer) -> None:
+        self._started = self._drawn = time.perf_counter()
+        self._first_step = self._steps
+        if self._enabled:
+            self._draw(trainer)
+
+    def _draw(self, trainer: L.Trainer) -> None:
+        shown = "" if self._best is None else f"best {printable(self.monitor)} {self._best:.4f}"
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  {task.fields[score]}", markup=False),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(
+            "train",
+            total=trainer.num_training_batches,
+            epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
+            loss=float("nan"),
+            score=shown,
+        )
+        self._bar.start()
+
+    def _stop(self) -> None:
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+def _mean_of_all(value: float) -> float:
+    """Over the processes of a run."""
+    values = gathered([value])
+    return sum(values) / len(values)
+
+
+def show(metrics: Mapping[str, Any], folder: Path) -> None:
+    """Print and log the scores of the best epoch, time, size, and where everything lies.
+
+    What makes the scores doubtful is logged, also of a run that had finished earlier.
+    """
+    title = f"{metrics['model']} on {metrics['dataset']}"
+    columns = {"validation": metrics["val"], "test": metrics["test"]}
+    if other := metrics.get("at_0.5"):
+        title += f", decided at {metrics['threshold']:.4f}"
+        columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
+    table = build_score_table(title, columns, metrics.get("class_names", ()))
+    seconds = metrics["seconds"]
+    summary = (
+        f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
+        f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
+        f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
+    )
+    ending = printable(f"Everything is in {folder}")
+    console = build_console(soft_wrap=True)
+    if not silent():
+        console.print(table)
+        console.print(summary)
+    log_to_files(table, summary)
+    _log_warnings(metrics)
+    if not silent():
+        console.print(ending)
+    log_to_files(ending)
+
+
+def log_to_files(*parts: Table | str) -> None:
+    """Log what the terminal has been shown otherwise."""
+    text = io.StringIO()
+    console = Console(file=text, width=LOG_WIDTH, color_system=None, markup=False, emoji=False)
+    for part in parts:
+        console.print(part, highlight=False, soft_wrap=isinstance(part, str))
+    lines = text.getvalue().rstrip("\n")
+    message = f"\n{lines}" if "\n" in lines else lines  # a table begins on a line of its own
+    record = log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), None)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)
+
+
+def _log_warnings(metrics: Mapping[str, Any]) -> None:
+    for warning in metrics.get("warnings", ()):
+        log.warning("Warning: %s", printable(warning))

@@ -1,0 +1,1 @@
+"""Checkpoint files: written, read and checked without running anything in them."""

@@ -1,0 +1,102 @@
+"""Read what `torch.save` wrote, whoever wrote it: plain values and tensors, checked bit by bit.
+
+`torch.load` does not look at the archive's checksums, unpacks compressed members of any size, and
+believes what a file says of the sizes of its tensors. Here a damaged byte is noticed or means
+nothing, nothing is run, and memory stays within a small multiple of the file's size.
+"""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from seqtext.checkpoints.unpickling import DamagedError, PlainUnpickler, check_plain
+
+CHUNK = 1 << 22  # bytes, read and added to a checksum at once
+ENCRYPTED = 0x1  # a bit of a member's flags
+
+
+def read_archive(path: Path) -> Any:
+    """Read a file that `torch.save` wrote.
+
+    Returns:
+        Dicts, lists, tuples, texts, numbers, booleans, None, and tensors on the CPU.
+
+    Raises:
+        OSError: if the file cannot be read.
+        DamagedError: if it is damaged, or holds anything else.
+    """
+    with path.open("rb") as stream:
+        try:
+            records = Records(stream)
+            data = bytes(records.read("data.pkl").numpy())
+            value = PlainUnpickler(data, records.storage).load()
+            check_plain(value, len(data))
+            return value
+        except OSError:
+            raise
+        except Exception as error:  # zipfile and torch raise many kinds for damaged files
+            raise error if isinstance(error, DamagedError) else DamagedError(str(error)) from error
+
+
+class Records:
+    """The members of a checkpoint's archive. Each is read once, and its checksum compared.
+
+    Args:
+        stream: the file
+
+    Raises:
+        DamagedError: if it is no archive as torch writes them: no member is compressed or
+            encrypted, none comes twice, and together they are no larger than the file.
+    """
+
+    def __init__(self, stream: IO[bytes]):
+        self._archive = zipfile.ZipFile(stream)
+        members = self._archive.infolist()
+        self._members = {member.filename: member for member in members}
+        size = os.fstat(stream.fileno()).st_size
+        if not members or len(self._members) != len(members):
+            raise DamagedError("A member of the archive comes twice, or there is none.")
+        if any(not _is_stored(member) for member in members):
+            raise DamagedError("A member of the archive is compressed or encrypted.")
+        if any(not 0 <= member.header_offset < size for member in members):
+            raise DamagedError("A member of the archive is not in the file.")
+        if sum(member.file_size for member in members) > size:
+            raise DamagedError("The members of the archive are larger than the file.")
+        self._folder = members[0].filename.partition("/")[0]
+        self._storages: dict[str, Tensor] = {}
+        if self.has("byteorder") and bytes(self.read("byteorder").numpy()) != b"little":
+            raise DamagedError("Its numbers are not in little-endian order.")
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a member."""
+        return f"{self._folder}/{name}" in self._members
+
+    def read(self, name: str) -> Tensor:
+        """Return the bytes of a member: [size] uint8."""
+        member = self._members[f"{self._folder}/{name}"]
+        content = torch.empty(member.file_size, dtype=torch.uint8)
+        view = memoryview(content.numpy())
+        with self._archive.open(member) as source:
+            for start in range(0, len(view), CHUNK):
+                part = view[start : start + CHUNK]
+                if source.readinto(part) != len(part):
+                    raise DamagedError(f"The member {name} ends too early.")
+        return content
+
+    def storage(self, key: str) -> Tensor:
+        """Return the bytes beneath a tensor: [size] uint8, the same ones for the same key."""
+        if key not in self._storages:
+            self._storages[key] = self.read(f"data/{key}")
+        return self._storages[key]
+
+
+def _is_stored(member: zipfile.ZipInfo) -> bool:
+    return (
+        member.compress_type == zipfile.ZIP_STORED
+        and member.compress_size == member.file_size
+        and not member.flag_bits & ENCRYPTED
+    )

@@ -1,0 +1,1 @@
+"""The configuration: groups, validation, instantiation, stored settings."""

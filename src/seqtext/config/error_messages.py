@@ -1,0 +1,73 @@
+"""Mistakes of users, and what the system refuses, in one sentence each."""
+
+import errno
+import os
+import re
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from seqtext.config.choices import describe_missing_choice, nearest_options, nearest_override
+from seqtext.config.overrides import OVERRIDE, explain_unreadable
+from seqtext.errors import UserError
+
+MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+SHOWS_ALL = "python train.py --cfg job shows all."
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def sentence(error: BaseException) -> str:
+    """Say one of `MISTAKES` in one line, with what to do about it."""
+    if isinstance(error, UserError):
+        return str(error)
+    if found := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
+        return found[1]
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file:
+        return describe_missing_choice(error.missing_cfg_file, error.options or ())
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return _describe_os_error(error)
+    if isinstance(error, OverrideParseException):
+        return _describe_unreadable(str(error.override))
+    return _describe_composition_error(error)
+
+
+def _describe_unreadable(override: str) -> str:
+    meant = None if OVERRIDE.fullmatch(override) else nearest_override(override)
+    if meant:
+        return f"{override!r} is no option: each one is <word>=<value>. Did you mean {meant}?"
+    return explain_unreadable(override)
+
+
+def _describe_composition_error(error: BaseException) -> str:
+    """Say what Hydra or OmegaConf found wrong when it put the configuration together."""
+    text, cause = str(error), str(error.__cause__ or "")
+    if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
+        option, value = found.groups()
+        return (
+            f"{option}={value} has commas: add -m to run each of these values, write "
+            f"\"{option}='{value}'\" for one text, or '{option}=[{value}]' for a list."
+        )
+    if found := re.match(r"Could not override '([^']+)'", text):
+        option = found[1]
+        near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
+        parent = option.rpartition(".")[0]
+        meant = [".".join(filter(None, [parent, near[1]]))] if near else nearest_options(option)
+        hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
+        return f"There is no option {option}: {hint}"
+    if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):
+        return f"There is no option {found[1]} to leave out: {SHOWS_ALL}"
+    lines = [line.strip() for part in (text, cause) for line in part.splitlines()]
+    noise = ("full_key", "object_type", "See ", "Set the environment")
+    return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))
+
+
+def _describe_os_error(error: OSError) -> str:
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    named = dict.fromkeys([error.filename, error.filename2])
+    files = [os.fsdecode(file) for file in named if isinstance(file, str | bytes | os.PathLike)]
+    if files:
+        return f"{' or '.join(files)} cannot be used: {reason}."
+    if error.errno in FULL or any(os.strerror(number) in reason for number in FULL):
+        return f"{reason}: the disk, or where the output goes, is full; make room, then try again."
+    return f"A file cannot be used: {reason}."

@@ -1,0 +1,231 @@
+"""The one place where configuration becomes objects.
+
+A configuration may come from a stranger's run folder, so it can only name classes of this
+package's data sets, models and embeddings, and torch's optimizers.
+"""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from importlib import import_module
+from typing import Any, Literal, get_args
+
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from lightning import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from torch import nn
+from torch.optim import Optimizer
+
+from seqtext.checkpoints.files import CheckpointFiles
+from seqtext.config.choices import nearest_options
+from seqtext.distributed import Environment, Place
+from seqtext.errors import OptionError, UserError, unknown_option
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.optim import Clipping, OptimizerFactory
+from seqtext.validation import Count, DeviceNumber, Positive, Share, check, hints_of
+
+GROUPS = {
+    "dataset": ("seqtext.datasets", LightningDataModule),
+    "embedding": ("seqtext.embeddings", nn.Module),
+    "model": ("seqtext.models", LightningModule | DirectClassifier),
+    "optimizer": ("torch.optim", Optimizer),
+}
+FACTS = {  # arguments that a run gives: no options
+    "dataset": ("split", "sampling", "class_weights", "seed", "cache"),
+    "embedding": ("vocabulary_size",),
+    "model": ("embedding", "classes", "features"),
+    "optimizer": ("params",),
+}
+
+
+class NoProfiler(PassThroughProfiler):
+    """Measures nothing, faster: Lightning opens a context around some 40 calls in each step."""
+
+    _context = nullcontext()
+
+    def profile(self, action_name: str) -> nullcontext:
+        """The same empty context for every action."""
+        return self._context
+
+
+def check_options(group: str, config: dict[str, Any]) -> None:
+    """Refuse a group's options before anything is loaded.
+
+    Raises:
+        UserError: if the target is not allowed, or an option does not exist or does not fit.
+    """
+    kind = buildable_class(group, str(config.get("_target_")))
+    for name, value in config.items():  # Hydra knows more of them, such as _args_
+        if name.startswith("_") and (name, value) not in (
+            ("_target_", config["_target_"]),
+            ("_partial_", group == "optimizer"),
+        ):
+            raise UserError(f"{group}.{name}={value} is not possible: leave it as it is in conf/.")
+    if group == "optimizer" and "_partial_" not in config:
+        raise UserError("optimizer._partial_=true is missing.")
+    options = {name: value for name, value in config.items() if not name.startswith("_")}
+    _check(group, hints_of(kind), options, facts=FACTS[group])
+
+
+def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
+    """Make what a configuration group describes.
+
+    Args:
+        group: a key of `GROUPS`, as on the command line
+        config: `_target_` and options
+        facts: further arguments that are known only now, such as the vocabulary's size
+
+    Raises:
+        UserError: as `check_options`, or what the constructor raises.
+    """
+    check_options(group, config)
+    target = config["_target_"]
+    try:
+        return instantiate(config, **facts, _convert_="all", _execution_whitelist_=target)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError):
+            raise cause from error
+        raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
+
+
+def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
+    """What makes an optimizer for parameters; tried once, since torch checks values only then.
+
+    Raises:
+        UserError: as `build`, or what torch refuses.
+    """
+    factory = build("optimizer", config)
+    try:
+        factory([nn.Parameter(torch.zeros(1))])
+    except (ValueError, TypeError, RuntimeError, LookupError, OverflowError) as error:
+        raise UserError(f"optimizer: {' '.join(str(error).split())}.") from error
+    return factory
+
+
+def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
+    """Make a `kind` from a group that has no target, such as `split`."""
+    _check(group, hints_of(kind), config)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.default is parameter.empty and name not in config:
+            raise UserError(f"The option {group}{'.' if group else ''}{name} is missing.")
+    return kind(**config)
+
+
+def buildable_class(group: str, target: str) -> type:
+    """The class that `target` names.
+
+    Raises:
+        UserError: if it is none that this group may build.
+    """
+    package, base = GROUPS[group]
+    if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Z]\w*", target):
+        module, name = target.rsplit(".", 1)
+        try:
+            found = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
+        if isinstance(found, type) and issubclass(found, base):
+            return found
+    kinds = " or ".join(kind.__name__ for kind in get_args(base) or [base])
+    raise UserError(
+        f"{group}._target_={target} is not allowed: it must name a {kinds} in {package}."
+    )
+
+
+def make_trainer(
+    logger: Any,
+    callbacks: list,
+    place: Place,
+    accelerator: str = "auto",
+    devices: Count | list[DeviceNumber] = 1,
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
+    max_epochs: Count = 5,
+    gradient_clip_val: Positive | None = None,
+    gradient_clip_algorithm: Clipping = "norm",
+    accumulate_grad_batches: Count = 1,
+    limit_train_batches: Count | Share | None = None,
+    deterministic: bool = False,
+    detect_anomaly: bool = False,
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None,
+) -> Trainer:
+    """Lightning's Trainer, with those of its options that leave a run's results whole."""
+    if number_of(devices) < 1:
+        raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
+    trainer = Trainer(
+        logger=logger,
+        callbacks=callbacks,
+        accelerator=accelerator,
+        devices=devices,
+        strategy=_strategy(devices),
+        plugins=[Environment(place), CheckpointFiles()],
+        use_distributed_sampler=False,  # the loaders share out the rows
+        precision=precision,
+        max_epochs=max_epochs,
+        gradient_clip_val=gradient_clip_val,
+        accumulate_grad_batches=accumulate_grad_batches,
+        limit_train_batches=limit_train_batches,
+        deterministic=deterministic,
+        detect_anomaly=detect_anomaly,
+        profiler=profiler or NoProfiler(),
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_checkpointing=bool(callbacks),
+        enable_progress_bar=bool(callbacks),
+    )
+    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # its own knows two of the three
+    return trainer
+
+
+def number_of(devices: int | Sequence[int]) -> int:
+    """How many devices the option `devices` means."""
+    return devices if isinstance(devices, int) else len(devices)
+
+
+def trainer_of(
+    config: dict[str, Any],
+    logger: Any = False,
+    callbacks: Sequence = (),
+    place: Place = Place(),  # noqa: B008  an immutable value
+) -> Trainer:
+    """The Trainer that the group `trainer` describes.
+
+    Args:
+        place: of this process among those of the run
+
+    Raises:
+        UserError: if an option does not exist or does not fit, or Lightning refuses its value.
+    """
+    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks", "place"))
+    try:
+        return make_trainer(logger=logger, callbacks=list(callbacks), place=place, **config)
+    except OptionError as error:
+        raise error.within("trainer") from error
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _strategy(devices: int | Sequence[int]) -> DDPStrategy | str:
+    if number_of(devices) == 1:
+        return "auto"
+    return DDPStrategy(broadcast_buffers=False)  # all have the same: see `moments`
+
+
+def _check(
+    group: str, hints: Mapping[str, Any], options: Mapping[str, Any], facts: Sequence[str] = ()
+) -> None:
+    """Refuse options that are none, or that do not fit their type hints."""
+    known = [name for name in hints if name not in facts]
+    for option in options:
+        if option not in known:
+            elsewhere = nearest_options(f"{group}.{option}" if group else option)
+            raise unknown_option(option, known, group, elsewhere)
+    try:
+        check(hints, options)
+    except OptionError as error:
+        raise error.within(group) from error

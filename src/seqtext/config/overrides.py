@@ -1,0 +1,185 @@
+"""Command line words as people type them, for Hydra's grammar, which knows ASCII only."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser, create_functions
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.errors import HydraException
+
+from seqtext.errors import UserError
+
+FLAGS_WITH_VALUES = (
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
+PATHS = (
+    *("dataset.path", "dataset.dir", "dataset.val", "dataset.test", "dataset.stopwords"),
+    *("embedding.path", "cache", "resume", "best_of", "hydra.run.dir", "hydra.sweep.dir"),
+)
+NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *PATHS)
+COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # a whole number names one too
+MULTIRUN = "hydra.mode=MULTIRUN"  # what Hydra must hear of a sweep by name
+MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
+OVERRIDE = re.compile(r"([~+]*[^=\s]+)=(.*)", re.DOTALL)
+STRUCTURED = re.compile(r"[\[{'\"]")  # how lists, dictionaries and quoted texts begin
+FUNCTIONS = tuple(create_functions().functions)  # range, choice, interval, …
+QUOTES = "'\""
+
+
+def quote_values(arguments: Sequence[str]) -> list[str]:
+    """Quote the values of overrides that Hydra's grammar cannot read, or would read as numbers.
+
+    What Hydra reads keeps its meaning: lists, dictionaries, sweeps, functions, interpolations.
+
+    Args:
+        arguments: of the command line, with flags
+
+    Returns:
+        As many arguments.
+
+    Raises:
+        UserError: if a value cannot be read, and it is not clear what is meant.
+    """
+    is_multirun = any(word in arguments for word in MULTIRUN_WORDS)
+    previous = ["", *arguments]
+    return [
+        argument if flag in FLAGS_WITH_VALUES else quote_value(argument, is_multirun)
+        for flag, argument in zip(previous, arguments, strict=False)
+    ]
+
+
+def quote_value(argument: str, is_multirun: bool = False) -> str:
+    """Quote the value of one override where that is needed; see `quote_values`."""
+    found = OVERRIDE.fullmatch(argument)
+    if not found or argument.startswith("-"):
+        return argument
+    key, value = found.groups()
+    option = key.lstrip("+~")
+    try:
+        override = OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return f"{key}={_quote_unreadable(option, value)}"
+    if _is_meant_as_text(option, value, override, is_multirun):
+        return f"{key}={_quoted(value)}"
+    return argument
+
+
+def plain_values(arguments: Sequence[str]) -> dict[str, str]:
+    """Map each option of the command line to its value, as typed but without quotes."""
+    said = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    return {key: _inner(value) if _is_quoted(value) else value for key, value in said.items()}
+
+
+def explain_unreadable(argument: str) -> str:
+    """Say in one sentence how an override that Hydra cannot read is typed."""
+    found = OVERRIDE.fullmatch(argument)
+    if not found:
+        return f"{argument!r} is no option: each one is <word>=<value>, as in dataset=imdb."
+    key, value = found.groups()
+    if not key.isascii():
+        return f"There is no option {key}: python train.py --cfg job shows all."
+    if re.search(rf"\b({'|'.join(FUNCTIONS)})\([^)]*\bnull\b", value):
+        return (
+            f"{argument} is not possible: Hydra's functions take no null, but a plain list does: "
+            f"{key}=null,1."
+        )
+    typed = f"{key}={_quoted(value)}"
+    shell = shlex.quote(typed) if re.search(r'["$`\\!]', typed) else f'"{typed}"'
+    return (
+        f"{argument} cannot be read: if the value is one text, quote it for Hydra too: {shell}; "
+        f"lists are [a,b], dictionaries {{a:b}}."
+    )
+
+
+def _is_meant_as_text(option: str, value: str, override: Override, is_multirun: bool) -> bool:
+    """Whether Hydra reads the value, but as something that this option can never be."""
+    if option == "dataset.separator" and value and value.isspace():
+        return True  # Hydra would read nothing
+    read = None if override.is_sweep_override() else override.value()
+    if isinstance(read, list | dict) or (override.is_sweep_override() and not is_multirun):
+        return option in PATHS and Path(value).expanduser().exists()
+    if isinstance(read, bool | float):
+        return option in (*NEVER_A_NUMBER, *COLUMNS)
+    return isinstance(read, int) and option in NEVER_A_NUMBER
+
+
+def _quote_unreadable(option: str, value: str) -> str:
+    """Quote a value that Hydra cannot read; of a list, a function or a sweep, its items.
+
+    Raises:
+        UserError: if it is not clear what is meant.
+    """
+    if option in PATHS and Path(value).expanduser().exists():
+        return _quoted(value)
+    items = _quote_items(value) if "," in value else _quote_item(value)
+    is_text = option in NEVER_A_NUMBER and value[:1] not in QUOTES
+    if items is None and (is_text or ("," in value and not STRUCTURED.match(value))):
+        items = _quoted(value)
+    if items is None or not option.isascii() or not _is_readable(items):
+        raise UserError(explain_unreadable(f"{option}={value}"))
+    return items
+
+
+def _quote_items(items: str) -> str | None:
+    """Quote those of the items, divided by commas, that cannot be read.
+
+    None if that is not possible. Commas within quotes, brackets and parentheses do not divide.
+    """
+    quoted = [_quote_item(item.strip()) for item in _divided(items)]
+    return None if None in quoted else ",".join(quoted)
+
+
+def _quote_item(item: str) -> str | None:
+    if item and _is_readable(item):
+        return item
+    if item.startswith("[") and item.endswith("]"):
+        items = _quote_items(item[1:-1])
+        return items and f"[{items}]"
+    call = re.fullmatch(r"(\w+)\((.*)\)", item, re.DOTALL)
+    if call and call[1] in FUNCTIONS:
+        items = _quote_items(call[2])
+        return items and f"{call[1]}({items})"
+    return None if not item or STRUCTURED.match(item) else _quoted(item)
+
+
+def _divided(items: str) -> Iterator[str]:
+    depth, quote, begin = 0, "", 0
+    for place, character in enumerate(items):
+        if quote:
+            quote = "" if character == quote and items[place - 1] != "\\" else quote
+        elif character in QUOTES and not items[begin:place].strip():
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == "," and depth <= 0:
+            yield items[begin:place]
+            begin = place + 1
+    yield items[begin:]
+
+
+def _is_readable(value: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(f"key={value}")
+    except HydraException:
+        return False
+    return True
+
+
+def _quoted(value: str) -> str:
+    return QuotedString(text=value, quote=Quote.single).with_quotes()
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES
+
+
+def _inner(value: str) -> str:
+    try:
+        return OverridesParser.create().parse_rule(value, "primitive").text
+    except (HydraException, AttributeError):
+        return value

@@ -1,0 +1,64 @@
+"""A network that is rebuilt for the tensors of a checkpoint, which may be a stranger's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqtext.config.instantiate import build
+from seqtext.errors import UserError
+from seqtext.models.base import TextClassifier
+from seqtext.tokenizers.vocabulary import SPECIAL
+
+
+def build_empty_network(
+    options: dict[str, Any],
+    embedding: dict[str, Any],
+    words: int,
+    classes: int,
+    state: Mapping[str, Tensor],
+) -> TextClassifier:
+    """Build a model without its weights, and without memory for them: it may ask for any amount.
+
+    Args:
+        options: of the model, with `_target_`
+        embedding: its options
+        words: how many the vocabulary has, without the special ones
+        state: the tensors that it is to hold
+
+    Raises:
+        UserError: if it cannot be built, or would have more layers than there are tensors.
+    """
+    layers = options.get("layers", 1)
+    if isinstance(layers, int) and layers > len(state):
+        raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
+    try:
+        with torch.device("meta"):
+            table = build("embedding", embedding, vocabulary_size=len(SPECIAL) + words)
+            return build("model", options, embedding=table, classes=classes)
+    except UserError:
+        raise
+    except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"its model cannot be built: {' '.join(str(error).split())}.") from error
+
+
+def fit_tensors(
+    state: dict[str, Tensor], wanted: Mapping[str, Tensor], dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Return a checkpoint's tensors by the names and in the types of a model's.
+
+    Raises:
+        UserError: if one is missing, too many, or of another shape than the model's.
+    """
+    for name in (*wanted, *state):
+        if name not in state or name not in wanted:
+            what = "has no" if name in wanted else "has an unknown"
+            raise UserError(f"its state_dict {what} {name}.")
+        if state[name].shape != wanted[name].shape:
+            shapes = [list(each[name].shape) for each in (state, wanted)]
+            raise UserError(f"state_dict {name} has the shape {shapes[0]}, not {shapes[1]}.")
+        if state[name].is_floating_point() != wanted[name].is_floating_point():
+            raise UserError(f"state_dict {name} is of type {state[name].dtype}.")
+    types = {n: dtype if t.is_floating_point() else t.dtype for n, t in wanted.items()}
+    return {name: state[name].to(types[name]).contiguous() for name in wanted}

@@ -1,0 +1,218 @@
+"""The settings of a run, checked, and what is built from them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from torch import nn
+
+from seqtext.config.instantiate import (
+    GROUPS,
+    build,
+    build_plain,
+    buildable_class,
+    check_options,
+    optimizer_of,
+    trainer_of,
+)
+from seqtext.data.class_balance import ClassWeights, Sampling
+from seqtext.data.split import Split
+from seqtext.datasets.base import TextDataModule
+from seqtext.embeddings.modules import PretrainedEmbedding
+from seqtext.embeddings.vectors import find, read_vectors
+from seqtext.errors import OptionError, UserError
+from seqtext.metrics.scores import metric_names
+from seqtext.models.base import TextClassifier
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.optim import Schedule
+from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.validation import Count, Positive, Seed, Share, checked
+
+
+class Options:
+    """The options of a run that belong to no group; conf/config.yaml says what they mean."""
+
+    @checked
+    def __init__(
+        self,
+        seed: Seed,
+        monitor: str,
+        patience: Count | None,
+        schedule: Schedule,
+        sampling: Sampling,
+        class_weights: ClassWeights,
+        threshold: Share | Literal["tuned"],
+        checkpoint_minutes: Positive,
+        cache: str,
+    ):
+        self.seed, self.monitor, self.patience = seed, monitor, patience
+        self.schedule = schedule
+        self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
+        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+
+    def check_for_classes(self, class_names: Sequence[str]) -> None:
+        """Raises:
+        UserError: if the monitored metric or the threshold is not possible for these classes.
+        """
+        known = [f"val/{name}" for name in metric_names(class_names)]
+        if self.monitor not in known:
+            raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
+        if self.threshold != 0.5 and len(class_names) > 2:
+            raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
+
+    def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
+        """Refuse to choose by what the validation part cannot tell.
+
+        Args:
+            labels: [rows of the validation part] class numbers
+
+        Raises:
+            UserError: if the monitored metric does not exist for these rows.
+        """
+        present = np.unique(labels)
+        known = [f"val/{name}" for name in metric_names(class_names, present)]
+        if self.monitor not in known:
+            absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
+            raise UserError(
+                f"monitor={self.monitor} is not possible: the validation part has no row of "
+                f"{', '.join(absent)}. Choose another metric (such as val/accuracy), or "
+                f"another split (split.val, split.stratify)."
+            )
+
+
+def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
+    """Refuse what cannot be, before anything is loaded."""
+    groups = (*GROUPS, "trainer", "split")
+    for group in groups:
+        if not isinstance(settings.get(group), dict):
+            raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
+    for group in GROUPS:
+        check_options(group, settings[group])
+    optimizer_of(settings["optimizer"])
+    trainer_of(settings["trainer"])
+    others = {k: v for k, v in settings.items() if k not in groups}
+    return build_plain("", Options, others), build_plain("split", Split, settings["split"])
+
+
+def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+    """The data set of `settings`, prepared."""
+    data = _unprepared_data(settings, options, split)
+    data.setup()
+    return data
+
+
+def _unprepared_data(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+    return build(
+        "dataset",
+        settings["dataset"],
+        split=split,
+        sampling=options.sampling,
+        class_weights=options.class_weights,
+        seed=options.seed,
+        cache=options.cache,
+    )
+
+
+def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
+    """The embedding of `settings` for this data, with starting values."""
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
+    if isinstance(embedding, PretrainedEmbedding):
+        vectors = read_vectors(
+            embedding.source,
+            data.vocabulary,
+            embedding.embedding_dim,
+            embedding.path,
+            embedding.download,
+            data.cache,
+        )
+        embedding.fill(vectors.values, vectors.known)
+        embedding.fingerprint = vectors.fingerprint()
+        embedding.files_digest = vectors.files_digest
+        if vectors.warning and vectors.warning not in data.warnings:
+            data.warnings.append(vectors.warning)
+    return embedding
+
+
+def digest_files(
+    settings: dict[str, Any], contents: dict[tuple[Path, ...], str]
+) -> dict[str, str | None]:
+    """Check `settings`, find the files that a run reads, and return digests of their content.
+
+    No row is read; files that may be downloaded are.
+
+    Args:
+        contents: fingerprints of files by their paths, which are not read again; new ones go in
+
+    Returns:
+        Digests by the keys of `seqtext.identity.FILES`; None where no files are read.
+
+    Raises:
+        UserError: if an option is not possible, or a file is missing.
+    """
+    options, split = checked_options(settings)
+    data = _unprepared_data(settings, options, split)
+    if data.class_names is not None:
+        options.check_for_classes(data.class_names)
+
+    def fingerprint(paths: Sequence[Path]) -> str:
+        known = tuple(paths)
+        if known not in contents:
+            contents[known] = data.cache.fingerprint(paths)
+        return contents[known]
+
+    vectors = _vector_files(settings)
+    return {
+        "data": data.digest_files(fingerprint(data.find()[1])),
+        "vectors": fingerprint(vectors) if vectors else None,
+    }
+
+
+def _vector_files(settings: dict[str, Any]) -> list[Path]:
+    """The files of the word vectors that a run of these settings reads; none if it reads none."""
+    is_direct = issubclass(
+        buildable_class("model", settings["model"]["_target_"]), DirectClassifier
+    )
+    kind = buildable_class("embedding", settings["embedding"]["_target_"])
+    if is_direct or not issubclass(kind, PretrainedEmbedding):
+        return []
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL))
+    dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
+    return find(embedding.source, dim, path, download)[1]
+
+
+def fingerprints_of(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
+    """Return the fingerprints of what a run reads: see `seqtext.identity`.
+
+    Args:
+        data: prepared
+        model: that learns from it; None: it has no word vectors
+    """
+    modules = () if model is None else model.modules()
+    kinds = (module for module in modules if isinstance(module, PretrainedEmbedding))
+    vectors = next(kinds, None)
+    return {
+        "data": data.fingerprint(),
+        "vectors": vectors and vectors.fingerprint,
+        "files": {"data": data.files_digest, "vectors": vectors and vectors.files_digest},
+    }
+
+
+def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
+    """Prepare the data of `settings`, or find them prepared, and return their fingerprints."""
+    options, split = checked_options(settings)
+    data = data_of(settings, options, split)
+    embedding = embedding_of(settings, data) if _vector_files(settings) else None
+    return fingerprints_of(data, embedding)
+
+
+def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
+    """The model of `settings` for this data, with starting values."""
+    embedding = embedding_of(settings, data)
+    classes = len(data.class_names)
+    model = build("model", settings["model"], embedding=embedding, classes=classes)
+    model.class_names = data.class_names
+    model.start_from(data.train_dataloader())
+    optimizer = optimizer_of(settings["optimizer"])
+    model.train_with(optimizer, options.schedule, data.class_weights(), options.monitor)
+    return model

@@ -1,0 +1,122 @@
+"""Settings that a run has stored: plain values, whoever wrote them, that refer to nothing."""
+
+import io
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seqtext.errors import UserError
+from seqtext.files import MALFORMED_YAML, read_shallow_yaml
+
+log = logging.getLogger(__name__)
+
+REFERENCE = "${"
+PLAIN_REFERENCE = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${model.units}
+
+
+def check_stored_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse stored settings that are not plain values, or that refer to something.
+
+    OmegaConf would look up a reference such as ``${oc.env:HOME}`` here, on the machine of whoever
+    uses the settings, and write what it finds into files that people share.
+
+    Raises:
+        UserError: naming the option.
+    """
+    _check(settings, "", lambda text: REFERENCE not in text)
+
+
+def read_stored_settings(path: Path) -> DictConfig:
+    """Read the configuration that Hydra wrote into a run folder.
+
+    References to other options of the same file, such as ``${model.units}``, are looked up there;
+    nothing else is.
+
+    Raises:
+        UserError: if it is missing or damaged, or refers to anything else.
+    """
+    try:
+        config = OmegaConf.load(io.BytesIO(read_shallow_yaml(path)))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is not there.") from error
+    except (
+        *MALFORMED_YAML,
+        OmegaConfBaseException,
+        OSError,
+    ) as error:  # OmegaConf's, of no mapping
+        raise UserError(f"{path} is damaged, or no configuration of a run.") from error
+    if not isinstance(config, DictConfig):
+        raise UserError(f"{path} is no configuration of a run.")
+    try:
+        _check(OmegaConf.to_container(config), "", _refers_to_options_only)
+        resolved = OmegaConf.to_container(config, resolve=True)
+        check_stored_settings(resolved)  # what it is put together from
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from error
+    except (OmegaConfBaseException, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path} cannot be used: {reason}") from error
+    return OmegaConf.create(resolved)
+
+
+def replace_foreign_folders(settings: dict[str, Any], config: DictConfig) -> None:
+    """Let stored settings, which may be a stranger's, make no folders of their choice.
+
+    Their cache stays if it is one already, with prepared data in it. Nothing is downloaded into a
+    folder that is not there.
+
+    Args:
+        settings: changed in place
+        config: has the cache to use instead
+    """
+    cache = settings.get("cache")
+    if cache != config.cache and not Path(str(cache), "rows").expanduser().is_dir():
+        log.warning("cache=%s holds no prepared data here: cache=%s is used.", cache, config.cache)
+        settings["cache"] = config.cache
+    for group, option in (("dataset", "dir"), ("embedding", "path")):
+        options = settings.get(group)
+        if not isinstance(options, dict) or not options.get("download"):
+            continue
+        folder = options.get(option)
+        if folder is not None and not Path(str(folder)).expanduser().exists():
+            log.warning(
+                "Nothing is downloaded to %s.%s=%s: it is not there.", group, option, folder
+            )
+            options["download"] = False
+
+
+def has_references(config: DictConfig) -> bool:
+    """Return whether any option of a configuration, Hydra's own apart, refers to something."""
+    own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+    try:
+        check_stored_settings(OmegaConf.to_container(own))
+    except UserError:
+        return True
+    return False
+
+
+def _refers_to_options_only(text: str) -> bool:
+    return REFERENCE not in PLAIN_REFERENCE.sub("", text)
+
+
+def _check(value: Any, option: str, is_allowed: Callable[[str], bool]) -> None:
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if type(key) is not str or REFERENCE in key:
+                raise UserError(f"{option or 'a stored setting'} has the key {key!r}.")
+            _check(below, f"{option}.{key}" if option else key, is_allowed)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            _check(below, option, is_allowed)
+    elif isinstance(value, str):
+        if not is_allowed(value):
+            raise UserError(
+                f"{option}={value} refers to something else: stored settings must be plain values."
+            )
+    elif not isinstance(value, int | float | None):
+        raise UserError(f"{option} must be a plain value.")

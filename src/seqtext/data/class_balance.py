@@ -1,0 +1,59 @@
+"""Balance for the training part, and for it alone."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from seqtext.display import count_noun
+from seqtext.errors import UserError
+from seqtext.validation import Positive
+
+Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
+ClassWeights = Literal["balanced", "largest"] | list[Positive]
+
+
+def resampled(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
+    """The rows to train on, every class as often as the rarest or as the largest one.
+
+    Args:
+        rows: [n] row numbers of the training part
+        labels: [n] their classes
+        sampling: "undersample" leaves rows of larger classes out, "oversample" repeats those of
+            smaller ones, anything else changes nothing
+        seed: which rows
+    """
+    if sampling not in ("undersample", "oversample"):
+        return rows
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
+    kind = RandomUnderSampler if sampling == "undersample" else RandomOverSampler
+    return np.sort(kind(random_state=seed).fit_resample(rows[:, None], labels)[0][:, 0])
+
+
+def class_weights(
+    labels: np.ndarray, class_names: Sequence[str], weighting: ClassWeights
+) -> list[float]:
+    """[classes] weights of the training loss.
+
+    Args:
+        labels: [n] classes of the training rows
+        weighting: "balanced": inverse to frequency, 1 on average over the rows (scikit-learn's
+            rule); "largest": the largest class's count divided by the class's own (study 3); or
+            the weights themselves
+
+    Raises:
+        UserError: if their number is not that of the classes.
+    """
+    counts = np.bincount(labels, minlength=len(class_names)).clip(1)
+    if weighting == "balanced":
+        return (len(labels) / (len(counts) * counts)).tolist()
+    if weighting == "largest":
+        return (counts.max() / counts).tolist()
+    if len(weighting) != len(class_names):
+        raise UserError(
+            f"class_weights has {count_noun(len(weighting), 'number')} for {len(class_names)} "
+            f"classes: give one for each of {', '.join(class_names)}, in this order."
+        )
+    return list(weighting)

@@ -1,0 +1,146 @@
+"""Files as they are served, compressed or in archives, read without unpacking them to disk."""
+
+import bz2
+import errno
+import gzip
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from seqtext.errors import UserError
+
+Choice = Callable[[list[str]], str]
+OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+
+
+@contextmanager
+def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
+    """Open a file, what a .gz, .bz2 or .xz file holds, or a file in a zip archive.
+
+    Args:
+        choose: names of the files in a zip archive → that of the right one; None: the only one
+
+    Raises:
+        UserError: if it is damaged, there or while it is read, or an archive of several files.
+    """
+    try:
+        with ExitStack() as stack:
+            if find_compression(path) == ".zip":
+                archive = stack.enter_context(_open_zip(path))
+                name = _member(archive, path, choose)
+                with _refusals(path):
+                    file = archive.open(name)
+            else:
+                file = OPENERS.get(find_compression(path), open)(path, "rb")
+            yield stack.enter_context(file)
+    except DAMAGE as error:
+        if not _is_damage(error):
+            raise
+        raise _damaged(path, error) from error
+
+
+def find_compression(path: Path) -> str:
+    """Return the suffix that says how a file is compressed, in small letters, or an empty one."""
+    suffix = path.suffix.lower()
+    return suffix if suffix in (*OPENERS, ".zip") else ""
+
+
+def inner_name(path: Path) -> str:
+    """The name of what `open_file` opens, without the suffixes of compression.
+
+    Raises:
+        UserError: as `open_file`.
+    """
+    if find_compression(path) == ".zip":
+        try:
+            with _open_zip(path) as archive:
+                return _member(archive, path)
+        except DAMAGE as error:
+            if not _is_damage(error):
+                raise
+            raise _damaged(path, error) from error
+    return path.stem if find_compression(path) else path.name
+
+
+def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every .txt member of a .tar.gz archive, in the archive's order.
+
+    Raises:
+        UserError: if the archive is damaged, or a member points outside of it.
+    """
+    try:
+        with gzip.open(path) as stream:
+            with tarfile.open(fileobj=stream) as archive:
+                for member in archive:
+                    _check_inside(member.name, path)
+                    if member.isfile() and member.name.endswith(".txt"):
+                        yield member.name, archive.extractfile(member).read()
+            while stream.read(1 << 20):  # a damaged member looks like the end: the checksum tells
+                pass
+    except DAMAGE as error:
+        raise _damaged(path, error) from error
+
+
+def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Path below `path`'s parent and content of every .txt file below `path`, sorted."""
+    for file in sorted(path.rglob("*.txt")):
+        yield file.relative_to(path.parent).as_posix(), file.read_bytes()
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    with _refusals(path):
+        return zipfile.ZipFile(path)
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Tell what the standard library says when it opens an archive, not while it is read."""
+    try:
+        yield
+    except (NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path} has an unknown compression, or a password: unpack it.") from error
+    except (ValueError, struct.error, OverflowError, MemoryError) as error:  # of any flipped byte
+        raise _damaged(path, error) from error
+
+
+def _is_damage(error: BaseException) -> bool:
+    """Return whether it is not about a permission or a disk; a damaged place to seek is invalid."""
+    return getattr(error, "errno", None) in (None, errno.EINVAL)
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path} is damaged ({_reason(error)}): fetch it again.")
+
+
+def _member(archive: zipfile.ZipFile, path: Path, choose: Choice | None = None) -> str:
+    names = [member.filename for member in archive.infolist() if not member.is_dir()]
+    for name in names:
+        _check_inside(name, path)
+    names = [name for name in names if not _is_stray(PurePosixPath(name))]
+    if choose:
+        return choose(names)
+    if len(names) != 1:
+        raise UserError(f"{path} must hold exactly one file, and holds {len(names)}: unpack it.")
+    return names[0]
+
+
+def _is_stray(name: PurePosixPath) -> bool:
+    return "__MACOSX" in name.parts or name.name.startswith(".")
+
+
+def _check_inside(name: str, path: Path) -> None:
+    """Nothing is unpacked, but an archive that tries this is not the one that was meant."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts:
+        raise UserError(f"{path} holds {name!r}, which points outside of it: do not use it.")
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split()) or "it ends too early"

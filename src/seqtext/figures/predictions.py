@@ -1,0 +1,168 @@
+"""Figures of a part's predictions, for any number of classes under any names."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.metrics import (
+    auc,
+    average_precision_score,
+    confusion_matrix,
+    precision_recall_curve,
+    roc_curve,
+)
+
+from seqtext.data.statistics import largest
+from seqtext.figures.labels import (
+    CHARACTER,
+    TITLE_LENGTH,
+    describe_omission,
+    drawable,
+    label_classes,
+    literal_text,
+)
+from seqtext.metrics.predictions import Predictions
+
+SIZE = (5, 4.5)  # inches
+CURVES = 12  # classes with a curve
+MATRIX = 30  # classes with a row of the confusion matrix
+COUNTED = 12  # classes whose cells have their numbers written into them
+CELL, COUNTED_CELL = 0.22, 0.4  # inches, so that names of classes, or numbers, do not touch
+DASHED = 10  # curves after which matplotlib's colours come a second time
+LEGEND_INSIDE = (4, 120)  # curves and characters of a legend that may stand on the curves
+OTHERS = "all other classes"
+
+
+def figures(predictions: Predictions, title: str) -> dict[str, Callable[[], Figure]]:
+    """Return functions that draw confusion matrix, ROC and precision-recall curves, by file name.
+
+    Of many classes the largest are drawn, by their rows in this part.
+    """
+    return {
+        "confusion_matrix": partial(confusion_figure, predictions, title),
+        "roc": partial(roc_figure, predictions, title),
+        "precision_recall": partial(precision_recall_figure, predictions, title),
+    }
+
+
+def confusion_figure(predictions: Predictions, title: str) -> Figure:
+    """Draw counts, coloured by the share of each true class; classes beyond `MATRIX` as one."""
+    names, counts = _confusion(predictions)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
+    longest, is_counted = max(map(len, names)), len(names) <= COUNTED
+    is_level = sum(len(name) + 2 for name in names) < 40
+    # beyond what the usual size has room for
+    extent = max(0.0, (COUNTED_CELL if is_counted else CELL) * len(names) - 3)
+    room = max(0.0, CHARACTER * (longest - 9))
+    size = (SIZE[0] + extent + room, SIZE[1] + extent + (0 if is_level else room))
+    with literal_text(title, *names):
+        figure = Figure(size, layout="constrained")
+        axes = figure.add_subplot(xlabel="predicted", ylabel="true")
+        image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+        axes.set_xticks(range(len(names)), names, rotation=0 if is_level else 90)
+        axes.set_yticks(range(len(names)), names)
+        if is_counted:
+            for row, column in np.ndindex(counts.shape):
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                text = f"{counts[row, column]:,}\n{shares[row, column]:.1%}"
+                size = 10 if len(names) < 6 else 6
+                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+        figure.colorbar(image, label="share of the true class")
+        _set_title(axes, title, describe_omission(MATRIX, len(predictions.class_names)))
+    return figure
+
+
+def roc_figure(predictions: Predictions, title: str) -> Figure:
+    """Draw true against false positive rate, a curve per class (class 1 alone for two classes)."""
+
+    def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+        false_rate, true_rate, _ = roc_curve(truth, probability)
+        return false_rate, true_rate, f"area {auc(false_rate, true_rate):.3f}"
+
+    axes_labels = {"xlabel": "false positive rate", "ylabel": "true positive rate (recall)"}
+    return _curve_figure(predictions, title, curve, axes_labels, chance=True)
+
+
+def precision_recall_figure(predictions: Predictions, title: str) -> Figure:
+    """Draw precision against recall, a curve per class (class 1 alone for two classes)."""
+
+    def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+        precision, recall, _ = precision_recall_curve(truth, probability)
+        return recall, precision, f"average {average_precision_score(truth, probability):.3f}"
+
+    axes_labels = {"xlabel": "recall", "ylabel": "precision"}
+    return _curve_figure(predictions, title, curve, axes_labels, chance=False)
+
+
+class _OneAgainstRest(NamedTuple):
+    """A class, whether each of N rows belongs to it, and the probabilities that it does."""
+
+    name: str
+    truth: np.ndarray
+    probabilities: np.ndarray
+
+
+def _curve_figure(
+    predictions: Predictions,
+    title: str,
+    curve: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, str]],
+    axes_labels: dict[str, str],
+    chance: bool,
+) -> Figure:
+    """Draw x and y of `curve(truth, probabilities)` of each class; its third value is told."""
+    lines, names = [], []
+    chosen = list(_one_against_rest(predictions))
+    with literal_text(title, *(one.name for one in chosen)):
+        figure = Figure(SIZE, layout="constrained")
+        axes = figure.add_subplot(**axes_labels)
+        for number, one in enumerate(chosen):
+            x, y, summary = curve(one.truth, one.probabilities)
+            lines += axes.plot(x, y, linestyle="-" if number < DASHED else "--")
+            names.append(f"{one.name}, {summary}")
+        if chance:
+            lines += axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
+            names.append("chance")
+        axes.set(xlim=(0, 1), ylim=(0, 1.01))
+        axes.grid(alpha=0.3)
+        _add_legend(figure, axes, lines, names, "lower right" if chance else "lower left")
+        drawn = CURVES if len(predictions.class_names) > 2 else 2
+        _set_title(axes, title, describe_omission(drawn, len(predictions.class_names)))
+    return figure
+
+
+def _one_against_rest(predictions: Predictions) -> Iterator[_OneAgainstRest]:
+    names, labels = label_classes(predictions.class_names), predictions.labels
+    sizes = np.bincount(labels, minlength=len(names))
+    for number in [1] if len(names) == 2 else largest(sizes, CURVES):
+        if 0 < sizes[number] < len(labels):  # otherwise there is no curve
+            share = predictions.probabilities[:, number]
+            yield _OneAgainstRest(names[number], labels == number, share)
+
+
+def _confusion(predictions: Predictions) -> tuple[list[str], np.ndarray]:
+    """Return names and counts [true, predicted]; of many classes all but the largest are one."""
+    names = label_classes(predictions.class_names)
+    labels, predicted = predictions.labels, predictions.predicted
+    if len(names) > MATRIX:
+        chosen = largest(np.bincount(labels, minlength=len(names)), MATRIX)
+        position = np.full(len(names), MATRIX)
+        position[chosen] = np.arange(MATRIX)
+        labels, predicted = position[labels], position[predicted]
+        names = [*(names[number] for number in chosen), OTHERS]
+    return names, confusion_matrix(labels, predicted, labels=np.arange(len(names)))
+
+
+def _add_legend(figure: Figure, axes, lines: list, names: list[str], where: str) -> None:
+    """Name the lines; given explicitly, names that begin with "_" are not left out."""
+    count, characters = LEGEND_INSIDE
+    if len(names) <= count and sum(map(len, names)) <= characters:
+        axes.legend(lines, names, loc=where)
+        return
+    figure.set_size_inches(SIZE[0] + 0.6 + 0.07 * max(map(len, names)), SIZE[1])
+    axes.legend(lines, names, loc="upper left", bbox_to_anchor=(1.02, 1), fontsize=8)
+
+
+def _set_title(axes, title: str, note: str) -> None:
+    axes.set_title("\n".join(filter(None, [drawable(title, TITLE_LENGTH), note])))

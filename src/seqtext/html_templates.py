@@ -1,0 +1,66 @@
+"""HTML pages from templates, in which every text is escaped unless this package wrote it."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from seqtext.display import printable
+
+JSON_ESCAPES = {
+    character: f"\\u{ord(character):04x}" for character in ("<", ">", "&", "\u2028", "\u2029")
+}
+
+
+def render_page(package: str, template: str, **values: Any) -> str:
+    """Render a template of a package's folder ``templates``; texts in `values` are escaped.
+
+    Args:
+        package: such as ``seqtext.reporting``
+        values: texts, numbers, sequences and objects of them; only what is wrapped in `Markup`
+            is taken for HTML
+    """
+    return _environment(package).get_template(template).render(**values)
+
+
+def escape_json(text: str) -> Markup:
+    """Return JSON as it can stand in a ``<script>`` element: no tag ends it, whatever its texts."""
+    for character, escaped in JSON_ESCAPES.items():
+        text = text.replace(character, escaped)
+    return Markup(text)
+
+
+def read_asset(package: str, name: str) -> Markup:
+    """Read a style sheet or a script of a package, to stand in a page as it is."""
+    return Markup(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
+
+
+def hash_script(text: str) -> str:
+    """Return the source expression that lets a Content-Security-Policy run this inline script."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+@cache
+def _environment(package: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader(package),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_make_printable,
+    )
+    environment.globals["zip"] = zip
+    return environment
+
+
+def _make_printable(value: Any) -> Any:
+    """Replace what would turn around a text's direction, or cannot be written as UTF-8."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(value, keep="\n\t")
+    return value

@@ -1,0 +1,191 @@
+"""Which words decided: the model's own attention, else what each word adds to the logit.
+
+Integrated gradients (Sundararajan et al., 2017, "Axiomatic attribution for deep networks") lead
+from a text of as many unknown words to the text itself. All of its words appear together, little by
+little, and the gradients on the way add up to the difference of the two logits. A linear model's
+logit is a sum over words as it is.
+"""
+
+from functools import partial
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from seqtext.data.loaders import Batch, EncodedTexts, batches_by_length
+from seqtext.data.tokenized import BLOCK_ROWS, tokenize
+from seqtext.errors import UserError
+from seqtext.inference.loading import Saved
+from seqtext.inference.predictor import Predictor
+from seqtext.models.base import TextClassifier
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.tokenizers.vocabulary import UNKNOWN, cut
+
+ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
+MOST_TEXTS = 32  # in a batch
+MOST_WORDS = 1 << 14  # whose gradients are in memory together, padding included
+STEPS = (32, 128, 512)  # on the way; more of them only for texts that are not exact enough yet
+EXACT = 0.01  # error of the sum: share of the logits' difference, or absolute where that is below 1
+
+
+class Explanation(NamedTuple):
+    """A text, and how much each of its words counted.
+
+    words: [W] as the model reads them, after cleaning and cutting
+    weights: [W] for the class where positive, against it where negative: their sum is the class's
+        logit (of two classes, their log-odds) without that of as many unknown words; with
+        attention not negative, and their sum is 1
+    class_name: what is predicted
+    probability: of this class
+    method: "attention", "integrated gradients", or "linear": exact, for a model that is a sum
+    known: [W] whether the vocabulary has the word
+    """
+
+    words: list[str]
+    weights: np.ndarray
+    class_name: str
+    probability: float
+    method: str
+    known: np.ndarray
+
+
+def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
+    """[N] strings, null as the empty one → [N] explanations; an empty text's has no words.
+
+    Raises:
+        UserError: if the model needs captum, which is not installed.
+    """
+    texts = texts.fill_null("")
+    starts = range(0, len(texts), BLOCK_ROWS)
+    blocks = [_explain_block(predictor, texts.slice(start, BLOCK_ROWS)) for start in starts]
+    return [explanation for block in blocks for explanation in block]
+
+
+class Read(NamedTuple):
+    """N texts as the model reads them.
+
+    lengths: [N] words in each text, maybe none
+    codes: [sum of lengths] their words, as indices into `dictionary`
+    """
+
+    lengths: np.ndarray
+    codes: np.ndarray
+    dictionary: pa.Array
+
+    def split(self, of_words: np.ndarray) -> list[np.ndarray]:
+        """[sum of lengths] → one [W] for each text."""
+        return np.split(of_words, np.cumsum(self.lengths)[:-1])
+
+
+def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
+    saved, logits = predictor.saved, predictor.logits(texts)
+    shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
+    read = _read(saved, texts)
+    method, weights = _weights(predictor, read, classes)
+    words = read.split(read.dictionary.take(pa.array(read.codes)).to_numpy(zero_copy_only=False))
+    known = read.split((saved.vocabulary.ids_of(read.dictionary) > UNKNOWN)[read.codes])
+    return [
+        Explanation(
+            words=words[n].tolist(),
+            weights=weights[n],
+            class_name=predictor.class_names[number],
+            probability=float(shares[n, number]),
+            method=method,
+            known=known[n],
+        )
+        for n, number in enumerate(classes)
+    ]
+
+
+def _read(saved: Saved, texts: pa.Array) -> Read:
+    lengths, words = tokenize(texts, saved.cleaning)
+    codes = words.indices.to_numpy()
+    if not isinstance(saved.model, DirectClassifier):  # which reads whole texts
+        is_filled = lengths > 0
+        head = saved.reading.truncate == "head"
+        codes, kept = cut(codes, lengths, saved.reading.length, head)
+        codes, lengths = codes[np.repeat(is_filled, kept)], np.where(is_filled, kept, 0)
+    return Read(lengths, codes, words.dictionary)
+
+
+def _weights(predictor: Predictor, read: Read, classes: np.ndarray) -> tuple[str, list[np.ndarray]]:
+    """The method, and [W] of each text, for its class of `classes` [N]."""
+    model, lengths = predictor.saved.model, read.lengths
+    if isinstance(model, DirectClassifier):
+        outputs = torch.from_numpy(model.contributions(*read))  # [sum of lengths, 1 or C]
+        of_words = torch.from_numpy(np.repeat(classes, lengths))
+        return LINEAR, read.split(towards(outputs, of_words).numpy())
+    ids = predictor.saved.vocabulary.ids_of(read.dictionary)[read.codes]
+    ids, filled = cut(ids, lengths, None, keep_head=True)  # an empty text is one unknown word
+    texts = EncodedTexts(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
+    method, weights = "", [np.zeros(0)] * len(lengths)
+    for positions in batches_by_length(filled, MOST_TEXTS, MOST_WORDS):
+        batch = Batch(*(part.to(predictor.device) for part in texts.batch(positions)[:4]))
+        method, of_batch = _of_network(model, batch)
+        for position, row in zip(positions, of_batch.double().cpu().numpy(), strict=True):
+            weights[position] = row[: lengths[position]]
+    return method, weights
+
+
+def _of_network(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
+    """The method, and the words' weights [B, T]."""
+    with torch.no_grad():
+        attention = model.attention_weights(batch.ids, batch.lengths)
+    if attention is None:
+        return GRADIENTS, integrated_gradients(model, batch)
+    return ATTENTION, attention if attention.ndim == 2 else attention.mean(dim=2)
+
+
+def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
+    """[B, T] how each word moves the logit towards the class that `labels` names; padding 0.
+
+    Raises:
+        UserError: if captum is not installed.
+    """
+    method = _captum().IntegratedGradients(partial(_reached, model))
+    whole = torch.ones(batch.ids.shape, dtype=model.output.weight.dtype, device=batch.ids.device)
+    weights, left = torch.zeros_like(whole), torch.arange(len(whole), device=whole.device)
+    for steps in STEPS:
+        present = whole[left]
+        weights[left], error = method.attribute(
+            present,
+            torch.zeros_like(present),
+            additional_forward_args=tuple(part[left] for part in batch[:3]),
+            n_steps=steps,
+            internal_batch_size=max(len(left), MOST_WORDS // whole.shape[1]),
+            return_convergence_delta=True,
+        )
+        left = left[error.abs() > EXACT * weights[left].sum(dim=1).abs().clamp(min=1)]
+        if not len(left):
+            break
+    return weights
+
+
+def _reached(
+    model: TextClassifier, presence: Tensor, ids: Tensor, lengths: Tensor, classes: Tensor
+) -> Tensor:
+    """[B] the classes' logits."""
+    # cuDNN has no gradients of recurrences in eval mode
+    with model.heeding(presence), torch.backends.cudnn.flags(enabled=False):
+        return towards(model(ids, lengths), classes)
+
+
+def towards(logits: Tensor, classes: Tensor) -> Tensor:
+    """[N, C] logits → [N] those of `classes` [N]; of the one logit [N] or [N, 1], its sign."""
+    if logits.ndim == 2 and logits.shape[1] > 1:
+        return logits.gather(1, classes[:, None]).squeeze(1)
+    logits = logits.flatten()
+    return torch.where(classes == 1, logits, -logits)
+
+
+def _captum() -> ModuleType:
+    try:
+        from captum import attr
+    except ImportError as error:
+        raise UserError(
+            "explain=true needs captum for this model: pip install -e '.[explain]'"
+        ) from error
+    return attr

@@ -1,0 +1,79 @@
+"""predict.py with explain=true: texts from wherever they come, to the terminal or a page."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+
+import pyarrow as pa
+from rich.progress import track
+
+from seqtext.display import build_console, print_line
+from seqtext.errors import UserError
+from seqtext.files import write_text
+from seqtext.inference.attribution import Explanation, explain
+from seqtext.inference.attribution_page import page
+from seqtext.inference.attribution_terminal import Terminal
+from seqtext.inference.command import Command, lines
+from seqtext.inference.predict_file import source_of, text_columns
+from seqtext.inference.predictor import Predictor
+
+MOST = 1000  # rows of a file, and texts on a page
+TOGETHER = 64  # texts
+
+
+def explain_texts(predictor: Predictor, command: Command) -> None:
+    """Explain what the command line names: texts, a file or standard input.
+
+    Raises:
+        UserError: if it cannot be read, the page not written, or captum is missing.
+    """
+    texts, show = _texts(predictor, command), Terminal().show
+    if not command.input and not command.output:
+        for text in texts:  # at once, as they come
+            show(*explain(predictor, pa.array([text])))
+        return
+    first = list(islice(texts, MOST + 1))
+    explained = _explained(predictor, first[:MOST])
+    if command.output:
+        explained = _with_progress(explained, min(len(first), MOST))
+        _write(Path(command.output).expanduser(), list(explained), command)
+    else:
+        for explanation in explained:
+            show(explanation)
+    if len(first) > MOST:
+        print(f"Only the first {MOST:,} texts are explained: there are more.")
+
+
+def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
+    if command.input:
+        source = source_of(command)
+        columns = text_columns(command.text, predictor.saved.reading.columns, source)
+        blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
+        return (text or "" for text in chain.from_iterable(blocks))
+    if command.texts:
+        return (text.encode(errors="replace").decode() for text in command.texts)
+    return lines(sys.stdin.buffer)
+
+
+def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
+    for start in range(0, len(texts), TOGETHER):
+        yield from explain(predictor, pa.array(texts[start : start + TOGETHER], pa.string()))
+
+
+def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
+    """With a bar on a terminal: a long text takes tens of milliseconds."""
+    console = build_console(stderr=True)
+    hidden = not console.is_terminal or count <= TOGETHER
+    options = {"console": console, "transient": True, "disable": hidden}
+    yield from track(explained, "Explaining", total=count, **options)
+
+
+def _write(path: Path, explanations: list[Explanation], command: Command) -> None:
+    if not explanations:
+        raise UserError("There is no text to explain.")
+    count = f"{len(explanations):,} text{'s' if len(explanations) > 1 else ''}"
+    of_file = f" of {Path(command.input).name}" if command.input else ""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, page(explanations, f"{count}{of_file}, run={command.run}"))
+    print_line(f"Explained in {path}: {count}")

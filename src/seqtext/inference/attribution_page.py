@@ -1,0 +1,88 @@
+"""Explanations as one HTML page that needs nothing else: coloured words, numbers as tooltips."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from seqtext.html_templates import read_asset, render_page
+from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
+from seqtext.inference.attribution_terminal import number_of, strengths, strongest
+
+PACKAGE = "seqtext.inference"
+MOST_NAMED = 6
+FAINT = 0.02  # of the strongest word's weight: less has no colour
+ABOUT = {
+    ATTENTION: "The attention that the model paid to each word: of a text it adds up to 1, and "
+    "says what was looked at, not for or against which class.",
+    LINEAR: "What each word, with half of each pair that it stands in, adds to the score (logit) "
+    "of the predicted class. The model is a sum, so this is exact.",
+}
+ABOUT_GRADIENTS = (
+    "What each word adds to the score (logit) of the predicted class, against a text of as many "
+    "unknown words, by integrated gradients (Sundararajan et al., 2017)."
+)
+SCALE = (
+    "Colours are as strong as a word is beside the strongest of its text; point at a word for its "
+    "number."
+)
+
+
+def page(explanations: Sequence[Explanation], about: str) -> str:
+    """The whole page.
+
+    Args:
+        explanations: at least one
+        about: a line on model and texts
+    """
+    method = explanations[0].method
+    return render_page(
+        PACKAGE,
+        "explanations.html.j2",
+        style=read_asset(PACKAGE, "page.css"),
+        about=about,
+        method=ABOUT.get(method, ABOUT_GRADIENTS),
+        scale=SCALE,
+        legend=_legend(method),
+        explanations=map(_describe, explanations),
+    )
+
+
+def _legend(method: str) -> list[tuple[str, float, str]]:
+    """Kind, strength and words of each coloured sample."""
+    kinds = [("for", "for the predicted class"), ("against", "against it")]
+    if method == ATTENTION:
+        kinds = [("for", "attention")]
+    return [
+        (kind, strength, words)
+        for kind, most in kinds
+        for strength, words in ((0.35, "a little"), (1, most))
+    ]
+
+
+def _describe(explanation: Explanation) -> dict[str, Any]:
+    """What the template needs of an explanation."""
+    sizes = strengths(explanation)
+    return {
+        "class_name": explanation.class_name,
+        "probability": explanation.probability,
+        "words": [_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
+        "strongest": [  # for those who cannot point at one
+            (explanation.words[n], number_of(explanation, n))
+            for n in strongest(explanation, MOST_NAMED)
+        ],
+    }
+
+
+def _word(explanation: Explanation, position: int, strength: float) -> dict[str, str]:
+    kinds = []
+    if is_coloured := strength >= FAINT:
+        kinds.append("for" if explanation.weights[position] > 0 else "against")
+    title = number_of(explanation, position)
+    if not explanation.known[position]:
+        kinds.append("unknown")
+        title += ", unknown to the model"
+    return {
+        "kinds": " ".join(kinds),
+        "strength": f"{strength:.2f}" if is_coloured else "",
+        "title": title,
+        "text": explanation.words[position],
+    }

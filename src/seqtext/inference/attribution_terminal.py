@@ -1,0 +1,98 @@
+"""Explanations in the terminal: words in colours, elsewhere the strongest with their numbers.
+
+Blue and orange are told apart by colour-blind eyes too, and show on light and dark backgrounds.
+"""
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from seqtext.display import build_console, printable
+from seqtext.inference.attribution import ATTENTION, Explanation
+
+FOR, AGAINST = "#3d8fd1", "#e07b00"
+LEVELS = ((0.6, "bold reverse"), (0.3, "bold"), (0.1, ""))  # share of the strongest, style
+UNKNOWN_WORD = "dim italic"
+MOST_NAMED = 10
+
+
+def strengths(explanation: Explanation) -> np.ndarray:
+    """[W] between 0 and 1: of the text's strongest word, for or against."""
+    sizes = np.abs(explanation.weights)
+    return sizes / max(sizes.max(initial=0), np.finfo(float).tiny)
+
+
+def strongest(explanation: Explanation, count: int = MOST_NAMED) -> list[int]:
+    """Positions of the words that counted most; a word without any weight is none of them."""
+    order = np.argsort(-np.abs(explanation.weights), kind="stable")[:count]
+    return [int(n) for n in order if explanation.weights[n]]
+
+
+def number_of(explanation: Explanation, position: int) -> str:
+    """A word's weight, as people read it."""
+    return f"{explanation.weights[position]:{'.3f' if explanation.method == ATTENTION else '+.2f'}}"
+
+
+class Terminal:
+    """Prints explanations: to a terminal in colours, with a legend first; else in plain lines.
+
+    Args:
+        console: None: standard output, in colours unless NO_COLOR is set
+    """
+
+    def __init__(self, console: Console | None = None):
+        self.console = console or build_console()
+        self.coloured = self.console.is_terminal and not self.console.no_color
+        self._needs_legend = self.coloured
+
+    def show(self, explanation: Explanation) -> None:
+        """One text, at once."""
+        if not self.coloured:
+            print(plain(explanation), file=self.console.file, flush=True)
+            return
+        if self._needs_legend:
+            self.console.print(legend(explanation.method))
+            self._needs_legend = False
+        self.console.print(coloured(explanation))
+
+
+def legend(method: str) -> Text:
+    """What the colours mean."""
+    if method == ATTENTION:
+        parts = (" attention ", f"{FOR} bold reverse"), (" a little ", FOR)
+        return Text.assemble(*parts, ("unknown word", UNKNOWN_WORD))
+    parts = (" for the class ", f"{FOR} bold reverse"), (" against it ", f"{AGAINST} bold reverse")
+    return Text.assemble(*parts, f" ({method}) ", ("unknown word", UNKNOWN_WORD))
+
+
+def coloured(explanation: Explanation) -> Text:
+    """Class and probability, then the words."""
+    text = Text(printable(explanation.class_name), "bold")
+    text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
+    for n, strength in enumerate(strengths(explanation)):
+        text.append(printable(explanation.words[n]), _style(explanation, n, strength))
+        text.append(" ")
+    return text.append("\n" if explanation.words else "(no words)\n")
+
+
+def _style(explanation: Explanation, position: int, strength: float) -> str:
+    unknown = "" if explanation.known[position] else "italic"
+    for least, style in LEVELS:
+        if strength >= least:
+            colour = FOR if explanation.weights[position] > 0 else AGAINST
+            return f"{colour} {style} {unknown}"
+    return unknown and UNKNOWN_WORD
+
+
+def plain(explanation: Explanation) -> str:
+    """The line that predict.py prints without explanations, and the strongest words beneath it."""
+    words = " ".join(map(printable, explanation.words))
+    name = printable(explanation.class_name)
+    named = [
+        f"{printable(explanation.words[n])} {number_of(explanation, n)}"
+        for n in strongest(explanation)
+    ]
+    told = f"{explanation.method}, for (+) and against (-) {name}"
+    if explanation.method == ATTENTION:
+        told = ATTENTION
+    return f"{name}\t{explanation.probability:.4f}\t{words}\n  {told}: {', '.join(named) or '-'}"

@@ -1,0 +1,134 @@
+"""A trained model under scikit-learn's names."""
+
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from seqtext.errors import UserError
+from seqtext.inference.attribution import Explanation, explain
+from seqtext.inference.loading import checkpoint_of, open_saved
+from seqtext.inference.predictor import Predictor
+
+Texts = Sequence[str] | np.ndarray | pa.Array  # or a pandas Series, or a table of one column
+
+
+class TrainedClassifier(ClassifierMixin, BaseEstimator):
+    """A trained classifier of texts, for scikit-learn's tools; `fit` trains it anew.
+
+    Args:
+        run: a run folder, a sweep's (its best run, by validation score) or a checkpoint
+    """
+
+    def __init__(self, run: str | Path):
+        self.run = run
+
+    def fit(self, texts: Texts, labels: Any) -> "TrainedClassifier":
+        """Train a model with the settings of the run on other rows; `load` has the trained one.
+
+        The share ``split.val`` of the rows chooses the best epoch; all others train. No file is
+        left behind, and the state of random number generators is as before.
+
+        Args:
+            texts: [N]
+            labels: [N] classes, of any type that can be sorted
+
+        Raises:
+            UserError: if there is no such run, it cannot be used, or these rows cannot be trained
+                with.
+        """
+        from seqtext.inference.refit import train_on  # imports much
+
+        classes, numbers = _class_numbers(labels)
+        strings = _strings(texts)
+        if len(strings) != len(numbers):
+            raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
+        saved = train_on(open_saved(checkpoint_of(self.run)), strings, numbers, classes.astype(str))
+        self.predictor_, self.classes_ = Predictor(saved), classes
+        return self
+
+    def load(self) -> "TrainedClassifier":
+        """Load what was trained.
+
+        Raises:
+            UserError: if there is no such run, or it cannot be used.
+        """
+        self.predictor_ = Predictor.of(self.run)
+        self.classes_ = np.array(self.predictor_.class_names)
+        return self
+
+    def predict_proba(self, texts: Texts) -> np.ndarray:
+        """[N] texts, None as an empty one → [N, C] float64, columns in the order of `classes_`.
+
+        Raises:
+            UserError: if these are no texts.
+        """
+        return self.predictor_.probabilities(self._logits(texts))
+
+    def predict(self, texts: Texts) -> np.ndarray:
+        """[N] texts → [N] names of classes, decided at the run's threshold."""
+        logits = self._logits(texts)
+        return self.classes_[self.predictor_.decisions(logits)]
+
+    def explain(self, texts: Texts) -> list[Explanation]:
+        """[N] texts → which words decided, for each; see `Explanation`.
+
+        Raises:
+            UserError: if these are no texts, or captum is needed and not installed.
+        """
+        check_is_fitted(self, "predictor_")
+        return explain(self.predictor_, _strings(texts))
+
+    def _logits(self, texts: Texts) -> Any:
+        check_is_fitted(self, "predictor_")
+        return self.predictor_.logits(_strings(texts))
+
+
+def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sorted classes and, [N], the number of each label's class."""
+    values = np.asarray(labels)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise UserError("Labels must be one class for each text.")
+    try:
+        classes, numbers = np.unique(values, return_inverse=True)
+    except TypeError as error:
+        raise UserError("Labels must be all of one type, and none of them None.") from error
+    if len(classes) < 2 or (values.dtype.kind == "f" and not np.isfinite(values).all()):
+        raise UserError("Labels must be of two or more classes, and none of them missing.")
+    return classes, numbers
+
+
+def _strings(texts: Texts) -> pa.Array:
+    if isinstance(texts, str | bytes):
+        raise UserError("Texts come as a list: put the one text into [ ].")
+    if isinstance(texts, Mapping | Set):  # iterates over names, or in no order
+        kind = type(texts).__name__
+        raise UserError(f"Texts must be a list of strings, and this is a {kind}.")
+    if hasattr(texts, "columns"):  # a DataFrame
+        if len(texts.columns) != 1:
+            raise UserError(
+                f"Texts must be one column, and the table has {len(texts.columns)}: choose one, as "
+                f"in table['text']."
+            )
+        texts = texts.iloc[:, 0]
+    elif isinstance(texts, np.ndarray) and texts.ndim == 2 and texts.shape[1] == 1:
+        texts = texts[:, 0]
+    try:
+        found = pa.array(texts, from_pandas=True)
+        found = found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+        if pa.types.is_dictionary(found.type):  # pandas' categories
+            found = found.dictionary_decode()
+        if pa.types.is_null(found.type) or pa.types.is_large_string(found.type):
+            found = found.cast(pa.string())
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"Texts must be a list of strings: {reason}") from error
+    if not pa.types.is_string(found.type):
+        raise UserError(f"Texts must be a list of strings, and these are {found.type}.")
+    return found

@@ -1,0 +1,189 @@
+"""How well a model does on a file whose labels are known, as a run's test part tells it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from seqtext.data.labels import (
+    MOST_NAMED,
+    are_booleans,
+    find_class,
+    is_missing_label,
+    normalize_label,
+    normalize_labels,
+)
+from seqtext.display import build_console
+from seqtext.errors import UserError
+from seqtext.files import write_json
+from seqtext.metrics.predictions import Predictions
+from seqtext.metrics.result_warnings import find_warnings
+from seqtext.metrics.score_table import build_score_table
+
+NO_LABEL, UNKNOWN = -1, -2  # in the place of a class's number
+MOST_SHOWN = 20  # classes in a message
+
+
+class Truth:
+    """The labels of a file, and what the model said of its rows.
+
+    Labels are names of classes, spelled as in training (1.0 is "1"); case and white space matter
+    only where a class has a name that differs in no more. If none of the labels of a file is the
+    name of a class, and no name holds a digit, they may be the classes' numbers from 0; of true
+    and false, 1 is true. Rows whose label is missing are left out.
+
+    Args:
+        column: of the labels, for messages
+        class_names: of class 0, 1, …
+        path: of the file, for messages
+        drop_labels: left out in training, and here
+    """
+
+    def __init__(
+        self,
+        column: str,
+        class_names: Sequence[str],
+        path: Path,
+        drop_labels: Sequence[str] = (),
+    ):
+        self.drop_labels = drop_labels
+        self.column, self.class_names, self.path = column, list(class_names), path
+        self._class_of = {normalize_label(name): n for n, name in enumerate(class_names)}
+        has_digits = any(character.isdigit() for name in class_names for character in name)
+        is_clear = has_digits or are_booleans(self._class_of)
+        self._numbers = [] if is_clear else [*map(str, range(len(class_names)))]
+        self.count = self.missing = 0
+        self._first: dict[str, int] = {}  # row of each label
+        self._rows: list[np.ndarray] = []
+        self._labels: list[np.ndarray] = []
+        self._logits: list[Tensor] = []
+
+    def add(self, labels: pa.Array, logits: Tensor) -> None:
+        """Further rows.
+
+        Raises:
+            UserError: naming the first row whose label is no class.
+        """
+        encoded = normalize_labels(labels).dictionary_encode()
+        names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        classes = np.array([self._number(name) for name in names], np.int64)[codes]
+        for code in np.flatnonzero(np.bincount(codes, minlength=len(names))):
+            place = int((codes == code).argmax())
+            self._first.setdefault(names[code], self.count + place)
+        if (unknown := classes == UNKNOWN).any():
+            place = int(unknown.argmax())
+            raise self._refused(self.count + place, labels[place].as_py())
+        kept = np.flatnonzero(classes != NO_LABEL)
+        self._rows.append(self.count + kept)
+        self._labels.append(classes[kept])
+        self._logits.append(logits[torch.from_numpy(kept)])
+        self.count += len(labels)
+        self.missing += len(labels) - len(kept)
+
+    def predictions(self, threshold: float) -> Predictions:
+        """Of all rows.
+
+        Raises:
+            UserError: if there are none, or it is not clear which classes their labels name.
+        """
+        if self.count == self.missing:
+            what = "no rows with a label" if self.count else "no rows"
+            raise UserError(f"{self.path} has {what}: there is nothing to score.")
+        self._check_numbers()
+        labels, logits = np.concatenate(self._labels), torch.cat(self._logits)
+        rows = np.concatenate(self._rows)
+        return Predictions(rows, labels, logits, self.class_names, threshold)
+
+    def notes(self) -> list[str]:
+        """Return sentences about what was taken for what."""
+        notes = []
+        if self.missing:
+            notes.append(
+                f"{self.missing:,} of {self.count:,} rows have no label, or one that training left "
+                f"out: they are not scored."
+            )
+        if numbers := self._used_numbers():
+            names = ", ".join(f"{number} as {self.class_names[int(number)]}" for number in numbers)
+            notes.append(
+                f"The labels in column {self.column!r} are numbers, read as the model's classes in "
+                f"order: {names}. If they mean other classes, the scores are wrong: write names."
+            )
+        others = [label for label in self._first if label not in (*self._class_of, *numbers)]
+        if taken := [label for label in others if self._number(label) >= 0]:
+            names = ", ".join(
+                f"{label!r} as {self.class_names[self._number(label)]!r}"
+                for label in taken[:MOST_NAMED]
+            )
+            notes.append(f"Labels in column {self.column!r} are read in another spelling: {names}.")
+        return notes
+
+    def _number(self, label: str) -> int:
+        """The number of the class that a normalized label names."""
+        if is_missing_label(label, kept=self._class_of) or label in self.drop_labels:
+            return NO_LABEL
+        if label in self._numbers and label not in self._class_of:
+            return int(label)
+        name = find_class(label, list(self._class_of), ignore_case=True)
+        return UNKNOWN if name is None else self._class_of[name]
+
+    def _used_numbers(self) -> list[str]:
+        used = [label for label in self._first if label in self._numbers]
+        return sorted((label for label in used if label not in self._class_of), key=int)
+
+    def _check_numbers(self) -> None:
+        """Numbers beside names, or from 1 on, are not those of the classes."""
+        numbers = self._used_numbers()
+        named = [
+            label for label in self._first if label not in numbers and self._number(label) >= 0
+        ]
+        if numbers and named:
+            raise self._refused(self._first[numbers[0]], numbers[0])
+        if numbers and "0" not in numbers:
+            raise UserError(
+                f"{self.path}, column {self.column!r}: the labels {', '.join(numbers)} may be "
+                f"numbers from 0 or from 1 on: write the names of the classes, "
+                f"{self._shown_classes()}."
+            )
+
+    def _refused(self, row: int, label: str) -> UserError:
+        return UserError(
+            f"{self.path}, row {row + 1}, column {self.column!r}: {label!r} is none of the classes "
+            f"{self._shown_classes()}."
+        )
+
+    def _shown_classes(self) -> str:
+        more = ", …" if len(self.class_names) > MOST_SHOWN else ""
+        return ", ".join(self.class_names[:MOST_SHOWN]) + more
+
+
+def show_scores(predictions: Predictions, title: str) -> None:
+    """Print a table of every metric, and what makes them doubtful."""
+    console = build_console(soft_wrap=True)
+    console.print(
+        build_score_table(title, {"value": predictions.scores()}, predictions.class_names)
+    )
+    for warning in find_warnings("the file", predictions):
+        console.print(f"Warning: {warning}")
+
+
+def write_scores(
+    predictions: Predictions, folder: Path, title: str, notes: Sequence[str] = ()
+) -> None:
+    """scores.json and the figures of a run's test part.
+
+    Args:
+        notes: of how the labels were read
+    """
+    from seqtext.figures.files import write_figures
+    from seqtext.figures.predictions import figures
+
+    write_figures(figures(predictions, title), folder)
+    facts = {
+        "rows": len(predictions.labels),
+        "threshold": predictions.threshold,
+        "warnings": [*notes, *find_warnings("the file", predictions)],
+    }
+    write_json(folder / "scores.json", {**facts, **predictions.scores()})

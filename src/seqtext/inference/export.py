@@ -1,0 +1,200 @@
+"""A trained model for programs without this one: an ONNX graph, and how texts become its inputs."""
+
+import copy
+import importlib.util
+import json
+import logging
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtext.errors import UserError
+from seqtext.inference.loading import Saved
+from seqtext.inference.onnx_tfidf import graph
+from seqtext.models.base import TextClassifier
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.tokenizers.vocabulary import PAD, SPECIAL, UNKNOWN
+
+FORMAT = 1
+GRAPH, READING = "model.onnx", "reading.json"
+FILES = {GRAPH, f"{GRAPH}.data", READING}  # a graph of over 2 GB has its weights in a second file
+NEEDED = ("onnx", "onnxscript")
+INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
+OUTPUT = "probabilities"
+HOW = (
+    "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
+    "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
+    "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
+    "length (null: there is no such), keep the first words where truncate is head, the last where "
+    "it is tail. A text without words is empty_text. ids holds a text in each row, filled up with "
+    "padding to the longest; lengths their numbers of words. Of two classes it is the second from "
+    "threshold on; of more, the most probable."
+)
+# Texts and words to show to the exporter. Where pooling leaves one group of words, it would take
+# it that there is always one: so many words that some groups are left.
+EXAMPLE = 3, 10_007
+
+
+def export(saved: Saved, folder: str | Path) -> list[Path]:
+    """Write model.onnx and reading.json, both or neither; an earlier export gives way.
+
+    Numbers are float32, also of a model that was trained in float64.
+
+    Returns:
+        The files.
+
+    Raises:
+        UserError: if the folder holds something else, the packages for it are missing, or the
+            network does what ONNX cannot.
+    """
+    folder = Path(folder).expanduser()
+    _check_packages()
+    _check_place(folder)
+    with _writing(folder.resolve()) as aside:
+        write_graph(saved.model, aside / GRAPH)
+        text = json.dumps(reading(saved), indent=1, ensure_ascii=False)
+        (aside / READING).write_text(text + "\n", encoding="utf-8")
+    return sorted(folder.iterdir())
+
+
+def reading(saved: Saved) -> dict[str, Any]:
+    """How a text becomes ids, and what the graph's numbers mean: plain values."""
+    whole = isinstance(saved.model, DirectClassifier)  # reads texts of any length
+    words = enumerate(saved.vocabulary.words, len(SPECIAL))
+    return {
+        "format": FORMAT,
+        "how": HOW,
+        "graph": GRAPH,
+        "inputs": INPUTS,
+        "outputs": {OUTPUT: f"float32 [batch, {len(saved.class_names)}]"},
+        "class_names": saved.class_names,
+        "threshold": saved.threshold,
+        "text_columns": list(saved.reading.columns),
+        "cleaning": saved.cleaning.spelled_out(),
+        "split": "white space",
+        "length": None if whole else saved.reading.length,
+        "truncate": saved.reading.truncate,
+        "padding": PAD,
+        "unknown": UNKNOWN,
+        "empty_text": [UNKNOWN],
+        "vocabulary": {word: number for number, word in words},
+    }
+
+
+def write_graph(model: TextClassifier | DirectClassifier, path: Path) -> None:
+    """ids [batch, words], lengths [batch] → probabilities [batch, C], of any batch and length."""
+    if isinstance(model, DirectClassifier):
+        path.write_bytes(graph(model).SerializeToString())
+    else:
+        try:
+            program = onnx_program(Probabilities(model))
+        except Exception as error:  # of many kinds, as many as there are layers in torch's exporter
+            reason = str(error).strip().partition("\n")[0]
+            raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
+        program.save(path)
+
+
+class Probabilities(nn.Module):
+    """A network, and the softmax of what it says."""
+
+    def __init__(self, network: TextClassifier):
+        super().__init__()
+        self.network = copy.deepcopy(network).cpu().float().eval()
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids [B, T], lengths [B] → [B, C]"""
+        logits = self.network(ids, lengths)
+        if logits.ndim == 1:
+            logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+        return logits.softmax(dim=1)
+
+
+def onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
+    """Of a module that makes one tensor of ids [B, T] and lengths [B], for any B and T."""
+    batch, words = EXAMPLE
+    dynamic = torch.export.Dim.DYNAMIC
+    with _quiet():
+        program = torch.export.export(
+            module,
+            (torch.full(EXAMPLE, UNKNOWN), torch.full((batch,), words)),
+            dynamic_shapes=({0: dynamic, 1: dynamic}, {0: dynamic}),
+            prefer_deferred_runtime_asserts_over_guards=True,
+        )
+        made = torch.onnx.export(
+            program,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: "batch", 1: "words"}, {0: "batch"}),
+            verbose=False,
+        )
+    for node in made.model.graph.all_nodes():
+        node.metadata_props.clear()  # lines of this program, with their places on this machine
+    return made
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter logs, warns and prints what it does."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _check_packages() -> None:
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise UserError(
+            f"export= needs the package {missing[0]}: run pip install -e '.[export]' first."
+        )
+
+
+def _check_place(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise UserError(f"export={folder} is a file: name a folder.")
+    if other := sorted({path.name for path in folder.iterdir()} - FILES):
+        raise UserError(
+            f"export={folder} holds {other[0]}, which is no part of an export: name a new folder."
+        )
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[Path]:
+    """A folder aside, renamed at the end: it is there whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    name = secrets.token_hex(8)  # so that nobody has put a link there, or writes there too
+    aside, old = (folder.with_name(f".{name}.{what}") for what in ("new", "old"))
+    aside.mkdir()
+    try:
+        yield aside
+        _replace(folder, aside, old)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _replace(folder: Path, aside: Path, old: Path) -> None:
+    """A full folder cannot be renamed over another: the earlier one steps aside, or back."""
+    earlier = folder.exists()
+    if earlier:
+        os.replace(folder, old)
+    try:
+        os.replace(aside, folder)
+    except OSError:
+        if earlier:
+            os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,232 @@
+"""A checkpoint as data: everything in it is looked at before anything is made of it."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, NamedTuple
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from seqtext.best_run import best_run
+from seqtext.checkpoints.files import DESCRIPTION, FORMAT, load_checkpoint
+from seqtext.config.instantiate import build, buildable_class
+from seqtext.config.rebuild import build_empty_network, fit_tensors
+from seqtext.config.stored import check_stored_settings
+from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
+from seqtext.display import printable
+from seqtext.errors import UserError
+from seqtext.models.base import TextClassifier
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.run_dir import RunFolder
+from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.validation import Range, mismatch
+
+log = logging.getLogger(__name__)
+
+HINTS = {  # of a checkpoint's description
+    "config": dict,
+    "vocabulary": list[str],
+    "class_names": list[str],
+    "cleaning": dict,
+    "threshold": float,
+}
+STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
+Length = Annotated[int, Range(low=1, high=2**62)]
+READING_HINTS = {
+    "length": Length | None,
+    "truncate": str,
+    "columns": list[str],
+    "drop_labels": list[str],
+}
+SHARE = Range(low=0, high=1)
+MOST_STEPS = 1000  # of cleaning
+LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
+
+
+class Reading(NamedTuple):
+    """How texts become ids: see `TextDataModule.reading`."""
+
+    length: int | None
+    truncate: str
+    columns: Sequence[str]
+    drop_labels: Sequence[str] = ()
+
+
+class Saved(NamedTuple):
+    """A trained model, and all that stands between a text and it.
+
+    threshold: of two classes, the probability of class 1 from which on it is predicted
+    config: the settings that it was trained with; plain values, not looked at otherwise
+    """
+
+    model: TextClassifier | DirectClassifier
+    vocabulary: Vocabulary
+    cleaning: Cleaning
+    class_names: list[str]
+    reading: Reading
+    threshold: float
+    config: Mapping[str, Any] = MappingProxyType({})
+
+
+def checkpoint_of(run: str | Path) -> Path:
+    """The checkpoint that ``run=`` means; a warning if it is that of an unfinished run.
+
+    Args:
+        run: a run folder, a folder of runs (the best one, by validation score), or a checkpoint
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(run).expanduser()
+    if not path.exists():
+        raise UserError(f"run={run}: there is no such file or folder.")
+    if path.is_file():
+        return path
+    if RunFolder(path).best.exists():
+        if not RunFolder(path).metrics.exists():
+            log.warning("%s has not finished: its best epoch so far is used.", path)
+        return RunFolder(path).best
+    return RunFolder(best_run(str(path), "run")[0]).best
+
+
+def open_saved(path: Path) -> Saved:
+    """The model in a checkpoint, whoever wrote it; nothing in the file is run.
+
+    Raises:
+        UserError: in one sentence, if anything in it is missing, damaged or not allowed.
+    """
+    checkpoint = load_checkpoint(path)
+    try:
+        return _saved(checkpoint, checkpoint[DESCRIPTION])
+    except UserError as error:
+        reason = printable(str(error))
+        if len(reason) > LONGEST_MESSAGE:
+            reason = f"{reason[:LONGEST_MESSAGE]} …"
+        raise UserError(f"{path} cannot be used: {reason}") from error
+
+
+def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> Saved:
+    if mismatch(description.get("format"), int) or description["format"] != FORMAT:
+        raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
+    _check(HINTS, description)
+    check_stored_settings(description["config"])
+    names, words = description["class_names"], description["vocabulary"]
+    if len(set(names)) != len(names) or len(names) < 2:
+        raise UserError("class_names must be two or more different names.")
+    if len(set(words)) != len(words):
+        raise UserError("vocabulary must be different words.")
+    for name, texts in (("class_names", names), ("vocabulary", words)):
+        _check_encodable(name, texts)
+    if description["threshold"] not in SHARE:
+        raise UserError("threshold must be between 0 and 1.")
+    state = checkpoint.get("state_dict")
+    if not isinstance(state, Mapping):
+        raise UserError("it has no state_dict.")
+    for name, tensor in state.items():
+        _check_tensor(str(name), tensor)
+    return Saved(
+        model=_model(description["config"], words, len(names), dict(state)),
+        vocabulary=Vocabulary(words),
+        cleaning=_cleaning(description["cleaning"], description["config"]),
+        class_names=names,
+        reading=_reading(description),
+        threshold=description["threshold"],
+        config=description["config"],
+    )
+
+
+def _check(hints: Mapping[str, Any], values: Mapping[str, Any], within: str = "") -> None:
+    for name, hint in hints.items():
+        if name not in values:
+            raise UserError(f"it has no {within}{name}.")
+        if expected := mismatch(values[name], hint):
+            raise UserError(f"{within}{name} must be {expected}.")
+
+
+def _check_encodable(name: str, texts: Sequence[str]) -> None:
+    """Half of a surrogate pair is no character: such a text cannot be written as UTF-8."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{name} must be text that can be written as UTF-8.") from error
+
+
+def _check_tensor(name: str, tensor: Any) -> None:
+    """Refuse what no training leaves behind."""
+    if not isinstance(tensor, Tensor):
+        raise UserError(f"state_dict {name} is no tensor.")
+    if not tensor.isfinite().all():
+        raise UserError(f"state_dict {name} holds numbers that are not finite.")
+
+
+def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleaning:
+    _check(STEPS_HINTS, settings, "cleaning.")
+    if len(settings["steps"]) > MOST_STEPS:
+        raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
+    _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
+    if any(step not in (*STEPS, DROP_STOPWORDS) for step in settings["steps"]):
+        options = config.get("dataset")
+        if isinstance(options, dict) and "_target_" in options:  # its module may add steps
+            buildable_class("dataset", str(options["_target_"]))
+    cleaning = Cleaning(settings["steps"], settings["stopwords"])
+    try:
+        cleaning(pa.array(["a text"]))
+    except pa.ArrowInvalid as error:
+        raise UserError("cleaning.stopwords are too long.") from error
+    return cleaning
+
+
+def _reading(description: Mapping[str, Any]) -> Reading:
+    reading = description.get("reading")
+    if reading is None:
+        reading = _usual_reading(description["config"].get("dataset"))
+    if not isinstance(reading, dict):
+        raise UserError("reading must be a dict.")
+    reading = {"drop_labels": [], **reading}  # that earlier versions did not have
+    _check(READING_HINTS, reading, "reading.")
+    _check_encodable("reading.columns", reading["columns"])
+    if reading["truncate"] not in ("head", "tail"):
+        raise UserError("reading.truncate must be head or tail.")
+    return Reading(*(reading[name] for name in Reading._fields))
+
+
+def _usual_reading(options: Any) -> dict[str, Any]:
+    """What is meant where a checkpoint, of an earlier version, does not say."""
+    options = options if isinstance(options, dict) else {}
+    length = options.get("length")
+    return {
+        "length": None if length == "longest" else length,
+        "truncate": options.get("truncate", "tail"),
+        "columns": ["text"],
+    }
+
+
+def _model(
+    config: Mapping[str, Any], words: list[str], classes: int, state: dict[str, Tensor]
+) -> TextClassifier | DirectClassifier:
+    options = _options(config, "model")
+    if issubclass(buildable_class("model", options["_target_"]), DirectClassifier):
+        model = build("model", options, classes=classes)
+        model.load_state_dict(words, state)
+        return model
+    dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
+    model = build_empty_network(options, _options(config, "embedding"), len(words), classes, state)
+    model.load_state_dict(fit_tensors(state, model.state_dict(), dtype), assign=True)
+    return model.eval().requires_grad_(False)
+
+
+def _options(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """A group's options, without what else Hydra would listen to."""
+    options = config.get(group)
+    if not isinstance(options, dict) or not isinstance(options.get("_target_"), str):
+        raise UserError(f"config.{group} must say what it is.")
+    kept = {k: v for k, v in options.items() if k == "_target_" or not str(k).startswith("_")}
+    return {str(name): value for name, value in kept.items()}
+
+
+def _precision(config: Mapping[str, Any]) -> Any:
+    trainer = config.get("trainer")
+    return trainer.get("precision") if isinstance(trainer, dict) else None

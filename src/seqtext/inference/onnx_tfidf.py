@@ -1,0 +1,93 @@
+"""`TfIdf` as an ONNX graph: its terms are what ONNX' TfIdfVectorizer counts in the words' ids."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from seqtext.tokenizers.vocabulary import PAD, SPECIAL
+
+if TYPE_CHECKING:
+    import onnx
+
+    from seqtext.models.tfidf import TfIdf
+
+GRAPH = """
+<ir_version: 10, opset_import: ["" : 20]>
+tfidf (int64[batch, words] ids, int64[batch] lengths) => (float[batch, {classes}] probabilities)
+{{
+    count = Shape <start = 1, end = 2> (ids)
+    steps = Squeeze (count)
+    positions = Range (first, steps, one)
+    ends = Unsqueeze (lengths, axis)
+    is_word = Less (positions, ends)
+    words_only = Where (is_word, ids, padding)
+    counts = TfIdfVectorizer (words_only)
+    {weighted}
+    values = Mul (weights_in_text, idf)
+    length = ReduceL2 (values, axis)
+    positive = Max (length, smallest)
+    unit = Div (values, positive)
+    sums = MatMul (unit, weights)
+    logits = Add (sums, bias)
+    probabilities = Softmax <axis = 1> (logits)
+}}
+"""
+AS_COUNTED = "weights_in_text = Identity (counts)"
+SUBLINEAR = """
+    known = Min (counts, unit_count)
+    at_least_one = Max (counts, unit_count)
+    logarithms = Log (at_least_one)
+    weights_in_text = Add (known, logarithms)
+"""
+
+
+def graph(model: "TfIdf") -> "onnx.ModelProto":
+    """ids [batch, words], lengths [batch] → probabilities [batch, C].
+
+    A word's id is its number in `model.words` and the number of special ones before them. A text
+    becomes a row of as many numbers as there are terms: where they are many, hand over a few dozen
+    texts at once.
+    """
+    from onnx import numpy_helper, parser
+
+    text = GRAPH.format(
+        classes=model.classes, weighted=SUBLINEAR if model.sublinear else AS_COUNTED
+    )
+    made = parser.parse_model(text)
+    arrays = _constants() | _learned(model)
+    made.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in arrays.items())
+    counting = next(node for node in made.graph.node if node.op_type == "TfIdfVectorizer")
+    counting.attribute.extend(_terms(model))
+    return made
+
+
+def _constants() -> dict[str, np.ndarray]:
+    numbers = {"first": 0, "one": 1, "axis": [1], "padding": PAD}
+    arrays = {name: np.array(number, np.int64) for name, number in numbers.items()}
+    smallest = np.array(np.finfo(np.float32).tiny)  # a text without a known term divides by it
+    return arrays | {"smallest": smallest, "unit_count": np.array(1, np.float32)}
+
+
+def _learned(model: "TfIdf") -> dict[str, np.ndarray]:
+    """Of two classes, class 0 has the logit 0."""
+    weights, bias = model.weights, model.bias
+    if model.classes == 2:
+        weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]], bias.dtype)
+    return {"idf": model.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
+
+
+def _terms(model: "TfIdf") -> list[Any]:
+    """The words' ids, then those of each pair; each term has its own place."""
+    from onnx.helper import make_attribute
+
+    first, words, pairs = len(SPECIAL), len(model.words), model.pair_words
+    attributes = {
+        "mode": "TF",
+        "min_gram_length": 1,
+        "max_gram_length": 2 if len(pairs) else 1,
+        "max_skip_count": 0,
+        "ngram_counts": [0, words] if len(pairs) else [0],
+        "ngram_indexes": list(range(words + len(pairs))),
+        "pool_int64s": [*range(first, first + words), *(pairs.ravel() + first).tolist()],
+    }
+    return [make_attribute(name, value) for name, value in attributes.items()]

@@ -1,0 +1,147 @@
+"""A file of texts in, a file of labels out, block by block."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import pyarrow as pa
+from torch import Tensor
+
+from seqtext.data.compression import find_compression
+from seqtext.data.formats import find_positions, refuse_other_separator
+from seqtext.display import count_noun, print_line
+from seqtext.errors import UserError
+from seqtext.inference.command import Command
+from seqtext.inference.evaluation import Truth, show_scores, write_scores
+from seqtext.inference.predictor import Predictor
+from seqtext.inference.table_io import Columns, Input, Output, writing
+
+log = logging.getLogger(__name__)
+
+
+def predict_file(predictor: Predictor, command: Command) -> None:
+    """Label the rows of ``input=``, or score them, or both.
+
+    Raises:
+        UserError: if the file cannot be read, or there is nothing to do with it.
+    """
+    source = source_of(command)
+    target = command.output and Path(command.output).expanduser()
+    if not target and not command.label:
+        raise UserError("output= is missing: name the file to write, or score with label=.")
+    if target and target.is_dir():
+        raise UserError(f"output={target} is a folder: name a file.")
+    if target and target.exists() and target.samefile(source.path):
+        raise UserError(f"output={target} is the input: name another file.")
+    columns = text_columns(command.text, predictor.saved.reading.columns, source)
+    truth = None
+    if command.label:
+        truth = Truth(
+            command.label,
+            predictor.class_names,
+            source.path,
+            predictor.saved.reading.drop_labels,
+        )
+    try:
+        with writing(target) if target else nullcontext() as output:
+            count = _predict_blocks(predictor, source, columns, truth, output)
+            predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
+    except UnicodeEncodeError as error:  # JSON can spell half of a pair of surrogates
+        half = ascii(error.object[error.start])
+        raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
+    if target:
+        print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
+    predictor.warn_of_unknown_texts()
+    if predictions:
+        for note in truth.notes():
+            log.warning("%s", note)
+        title = f"{count_noun(len(predictions.labels), 'row')} of {source.path.name}"
+        show_scores(predictions, title)
+        if target:
+            folder = scores_folder(target)
+            write_scores(predictions, folder, title, truth.notes())
+            print_line(f"Scores and figures are in {folder}")
+
+
+def source_of(command: Command) -> Input:
+    """The file that the command line names.
+
+    Raises:
+        UserError: if it is not there, or its format is not known.
+    """
+    path = Path(command.input).expanduser()
+    return Input(
+        path,
+        command.separator,
+        command.encoding,
+        command.header,
+        command.quoting,
+        command.escapechar,
+    )
+
+
+def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -> list[str]:
+    """The columns to read texts from.
+
+    Args:
+        wanted: ``text=``: a name, or several with commas between
+        trained_on: of the model's own data set
+
+    Raises:
+        UserError: if it is not clear which, naming those that there are.
+    """
+    names = source.names
+    if wanted:
+        if wanted in names:
+            return [wanted]
+        listed = wanted.removeprefix("[").removesuffix("]").split(",")
+        several = [name.strip() for name in listed]
+        if names:  # none of an empty file
+            find_positions(several, names, source.path)  # refuses those that are not there
+        return several
+    for columns in (list(trained_on), ["text"]):
+        if set(columns) <= set(names) or not names:
+            return columns
+    refuse_other_separator(names, source.path)
+    known = ", ".join(map(repr, names))[:500]
+    raise UserError(
+        f"{source.path} has no column {' or '.join(dict.fromkeys([*trained_on, 'text']))}: say "
+        f"text= one of its columns {known}."
+    )
+
+
+def scores_folder(target: Path) -> Path:
+    """Beside an output file."""
+    inner = target.with_suffix("") if find_compression(target) else target
+    return inner.with_name(f"{inner.stem}-scores")
+
+
+def _predict_blocks(
+    predictor: Predictor,
+    source: Input,
+    columns: Sequence[str],
+    truth: Truth | None,
+    output: Output | None,
+) -> int:
+    """How many rows there were."""
+    count = 0
+    label = "predicted_label" if "label" in source.names else "label"
+    for block in source.blocks():
+        logits = predictor.logits(source.texts(block, columns))
+        count += len(logits)
+        if truth:
+            truth.add(source.strings(block, truth.column), logits)
+        if output:
+            output.write(block, said(predictor, logits, label))
+    return count
+
+
+def said(predictor: Predictor, logits: Tensor, label: str) -> Columns:
+    """The new columns: the class under the name `label`, and the probability of each class."""
+    names = pa.array(predictor.class_names)
+    columns = {label: names.take(pa.array(predictor.decisions(logits)))}
+    shares = predictor.probabilities(logits)
+    for name, column in zip(predictor.class_names, shares.T, strict=True):
+        columns[f"probability_{name}"] = pa.array(column)
+    return columns

@@ -1,0 +1,123 @@
+"""Texts to logits: clean, split, encode, batch by length, in the order of the input again."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from seqtext.data.loaders import EncodedTexts, batches_by_length
+from seqtext.data.tokenized import BLOCK_ROWS, tokenize
+from seqtext.inference.loading import Saved, checkpoint_of, open_saved
+from seqtext.metrics.scores import decisions, probabilities
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.tokenizers.vocabulary import UNKNOWN, cut
+
+log = logging.getLogger(__name__)
+
+
+class Predictor:
+    """A trained model that reads texts.
+
+    An empty text, or one without a known word, is read as one unknown word.
+
+    Args:
+        saved: see `open_saved`
+    """
+
+    def __init__(self, saved: Saved):
+        self.saved, self.class_names, self.threshold = saved, saved.class_names, saved.threshold
+        self.texts = self.unknown = 0  # texts so far, and those of which no word is known
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
+        self._parts = _of_terms
+        if not isinstance(saved.model, DirectClassifier):
+            saved.model.to(self.device)
+            self._parts = _of_ids
+
+    @classmethod
+    def of(cls, run: str | Path) -> "Predictor":
+        """From a run folder, a sweep's (its best run, by validation score) or a checkpoint.
+
+        Raises:
+            UserError: if there is none, or it cannot be used.
+        """
+        return cls(open_saved(checkpoint_of(run)))
+
+    def logits(self, texts: pa.Array) -> Tensor:
+        """[N] strings, null as the empty one → [N] logits for two classes, [N, C] for more."""
+        texts = texts.fill_null("")
+        chunks = [texts.slice(i, BLOCK_ROWS) for i in range(0, len(texts), BLOCK_ROWS)]
+        if not chunks:
+            return torch.zeros(0, *self.outputs)
+        if len(chunks) == 1:
+            results = [self._parts(self.saved, chunks[0])]
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                results = list(pool.map(partial(self._parts, self.saved), chunks))
+        parts, unknown = zip(*results, strict=True)
+        self.texts += len(texts)
+        self.unknown += sum(unknown)
+        if isinstance(self.saved.model, DirectClassifier):
+            return torch.cat(parts)
+        ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return self._said(ids, lengths)
+
+    def probabilities(self, logits: Tensor) -> np.ndarray:
+        """[N] or [N, C] → [N, C] float64"""
+        return probabilities(logits).numpy()
+
+    def decisions(self, logits: Tensor) -> np.ndarray:
+        """[N] or [N, C] → [N] numbers of classes, at the run's threshold."""
+        return decisions(probabilities(logits), self.threshold).numpy()
+
+    def warn_of_unknown_texts(self) -> None:
+        """Log how many of all texts so far have no known word, if some have none."""
+        if self.unknown:
+            log.warning(
+                "%s of %s texts (%.1f %%) have no word that the model knows: their class means "
+                "little.",
+                f"{self.unknown:,}",
+                f"{self.texts:,}",
+                100 * self.unknown / self.texts,
+            )
+
+    @torch.inference_mode()
+    def _said(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+        """ids [sum of lengths], lengths [N] → logits, as `logits`."""
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        texts = EncodedTexts(ids, offsets, labels=np.zeros(len(lengths), np.int64))
+        logits = torch.empty(len(lengths), *self.outputs)
+        for positions in batches_by_length(lengths):
+            batch = texts.batch(positions)
+            ids, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
+            logits[batch.rows] = self.saved.model(ids, of_each).float().cpu()
+        return logits
+
+
+def _of_ids(saved: Saved, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+    """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
+    lengths, words = tokenize(texts, saved.cleaning)
+    id_of_code = saved.vocabulary.ids_of(words.dictionary)
+    ids = id_of_code[words.indices.to_numpy()]
+    parts = cut(ids, lengths, saved.reading.length, saved.reading.truncate == "head")
+    return parts, _count_unknown(*parts)
+
+
+def _of_terms(saved: Saved, texts: pa.Array) -> tuple[Tensor, int]:
+    """Logits, and how many texts have no known word."""
+    lengths, words = tokenize(texts, saved.cleaning)
+    codes = words.indices.to_numpy()
+    ids = saved.vocabulary.ids_of(words.dictionary)[codes]
+    unknown = _count_unknown(*cut(ids, lengths, None, keep_head=False))
+    return saved.model.logits(lengths, codes, words.dictionary), unknown
+
+
+def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:
+    """How many of the texts, each of at least one id, have unknown words only."""
+    return int((~np.logical_or.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths)).sum())

@@ -1,0 +1,155 @@
+"""Train a model as a run was trained, on rows in memory, without leaving a file behind."""
+
+import copy
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pyarrow as pa
+from lightning.pytorch.utilities.seed import isolate_rng
+
+from seqtext.checkpoints.files import set_threshold
+from seqtext.config.instantiate import FACTS, buildable_class
+from seqtext.config.run_config import checked_options
+from seqtext.data.split import Part, Split, Texts
+from seqtext.datasets.base import TextDataModule
+from seqtext.inference.loading import Saved, open_saved
+from seqtext.loggers.tensorboard import EpochLogger
+from seqtext.main import quieten_lightning
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.run_dir import RunFolder
+from seqtext.training.fit import fit_at_once, fit_in_epochs
+from seqtext.validation import hints_of
+
+
+class RowsInMemory(TextDataModule):
+    """Rows that a program hands over.
+
+    Args:
+        texts: [N] strings, null as the empty one
+        labels: [N] class numbers
+        class_names: of class 0, 1, …
+        shared: see `TextDataModule`
+    """
+
+    name = "rows"
+
+    def __init__(
+        self, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str], **shared: Any
+    ):
+        super().__init__(**shared)
+        self.table = pa.table({"text": texts.fill_null(""), "label": labels})
+        self.class_names = list(map(str, class_names))
+
+    def find(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.find`: there is no file."""
+        return "the rows", []
+
+    def settings(self) -> dict:
+        """See `TextDataModule.settings`."""
+        digest = hashlib.blake2b(digest_size=16)
+        for column in self.table.columns:
+            for chunk in column.chunks:
+                for buffer in filter(None, chunk.buffers()):
+                    digest.update(buffer)
+        return {"rows": digest.hexdigest(), "class_names": self.class_names}
+
+    def read(self, paths: Sequence[Path]) -> pa.Table:
+        """See `TextDataModule.read`."""
+        return self.table
+
+    def _log_facts(self) -> None:
+        """There is no test part of its own to tell of."""
+
+
+class ChoosingSplit(Split):
+    """All rows train, but those that choose; the same ones stand for the test part."""
+
+    def cut_parts(
+        self,
+        labels: np.ndarray,
+        text_ids: np.ndarray,
+        class_names: Sequence[str],
+        official: np.ndarray | None = None,
+        duplicates: str = "group",
+    ) -> tuple[dict[Part, np.ndarray], list[str]]:
+        """See `Split.cut_parts`."""
+        rows = np.arange(len(labels))
+        texts = Texts(labels, rows if duplicates == "keep" else text_ids, class_names)
+        train, val = self._cut(rows, texts, self.val, "split.val")
+        texts.check_learnable(train, {"val": val})
+        return {"train": train, "val": val, "test": val}, []
+
+
+def train_on(
+    saved: Saved, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
+) -> Saved:
+    """Train a model with the settings of another one.
+
+    Args:
+        saved: the other one
+        texts: [N] strings
+        labels: [N] class numbers
+        class_names: of class 0, 1, …
+
+    Raises:
+        UserError: if the settings, or the rows, cannot be trained with.
+    """
+    settings = copy.deepcopy(dict(saved.config))
+    if isinstance(settings.get("trainer"), dict):
+        settings["trainer"]["devices"] = 1
+    quieten_lightning()
+    with tempfile.TemporaryDirectory() as folder, isolate_rng():
+        settings["cache"] = folder
+        return _train(saved, settings, RunFolder(Path(folder, "run")), texts, labels, class_names)
+
+
+def _train(
+    saved: Saved,
+    settings: dict[str, Any],
+    folder: RunFolder,
+    texts: pa.Array,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+) -> Saved:
+    options, split = checked_options(settings)
+    options.check_for_classes(class_names)
+    shared = {
+        name: value
+        for name, value in settings["dataset"].items()
+        if name in hints_of(TextDataModule) and name not in (*FACTS["dataset"], *OF_FILES)
+    }
+    data = RowsInMemory(
+        texts,
+        labels,
+        class_names,
+        **shared,
+        split=ChoosingSplit(val=split.val, stratify=split.stratify, seed=split.seed),
+        sampling=options.sampling,
+        class_weights=options.class_weights,
+        seed=options.seed,
+        cache=options.cache,
+    )
+    data.cleaning = saved.cleaning
+    data.text_columns = saved.reading.columns
+    data.setup()
+    L.seed_everything(options.seed, verbose=False)
+    is_direct = issubclass(
+        buildable_class("model", settings["model"]["_target_"]), DirectClassifier
+    )
+    fit = fit_at_once if is_direct else fit_in_epochs
+    fitted = fit(settings, options, data, folder, EpochLogger(str(folder.path)))
+    threshold = options.threshold
+    if threshold == "tuned":
+        threshold = fitted.predictions["val"].best_threshold()
+    if threshold != 0.5:
+        set_threshold(folder.best, threshold)
+    return open_saved(folder.best)
+
+
+# given by the checkpoint, or about rows of a file
+OF_FILES = ("dir", "download", "cleaning", "stopwords", "drop_labels")

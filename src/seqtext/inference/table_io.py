@@ -1,0 +1,265 @@
+"""Rows of a file in blocks, with all their columns: read, given more columns, written."""
+
+import json
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from seqtext.data.compression import OPENERS, find_compression
+from seqtext.data.csv_format import build_csv_format
+from seqtext.data.csv_reader import CsvReader
+from seqtext.data.formats import (
+    JSON_LINES,
+    PARQUET,
+    SEPARATORS,
+    kind_of,
+    parquet_blocks,
+    position_of,
+    strings,
+)
+from seqtext.data.json_reader import json_blocks, read_names
+from seqtext.data.readers import plain_text_of, string_array, text_of
+from seqtext.errors import UserError
+from seqtext.files import replace_file
+
+Records = list[tuple[str, dict[str, Any]]]  # each with its place in the file, in words
+Block = pa.Table | Records
+Columns = Mapping[str, pa.Array]
+
+
+class Input:
+    """A file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
+
+    Args:
+        path: what its name ends in says the format
+        separator: of a CSV file, as a person types it; None: a comma, in .tsv files a tab
+        encoding: of a text file
+        header: the first row of a CSV file holds the columns' names; else "0", "1", … are
+        quoting: see `CsvFormat`, as for `escapechar`
+
+    Raises:
+        UserError: if it is not there, or its format is not known.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        separator: str | None = None,
+        encoding: str = "utf-8",
+        header: bool = True,
+        quoting: str = "auto",
+        escapechar: str | None = None,
+    ):
+        if not path.is_file():
+            what = "is a folder: name the file" if path.is_dir() else "is not there"
+            raise UserError(f"input={path} {what}.")
+        self.path, self.kind = path, kind_of(path, separator)
+        default = SEPARATORS.get(self.kind, ",")
+        self.format = build_csv_format(
+            default, separator, header, encoding, quoting, escapechar, prefix=""
+        )
+        self._csv = CsvReader(path, self.format)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Of the columns; of JSON those of all objects, for any object may lack some."""
+        if self.kind in JSON_LINES:
+            return read_names(self.path, self.format.encoding)
+        if self.kind in PARQUET:
+            return next(parquet_blocks(self.path)).column_names
+        return [str(name) for name in self._csv.names]
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows, some thousands at a time; at least one block, maybe of no rows.
+
+        Raises:
+            UserError: if the file is damaged or malformed, naming the place.
+        """
+        if self.kind in JSON_LINES:
+            yield from self._records()
+        elif self.kind in PARQUET:
+            yield from parquet_blocks(self.path)
+        else:
+            start = 0
+            for block in self._csv.blocks():
+                columns = [string_array(column, self.path, start) for column in block]
+                yield pa.table(columns, names=self.names)
+                start += len(block[0])
+
+    def _records(self) -> Iterator[Records]:
+        blocks = json_blocks(self.path, self.format.encoding)
+        yield next(blocks, [])
+        yield from blocks
+
+    def strings(self, block: Block, column: str) -> pa.Array:
+        """A column of a block as strings, null as the empty one.
+
+        Raises:
+            UserError: if there is no such column, naming those that there are.
+        """
+        if isinstance(block, pa.Table):
+            found = block.column(position_of(column, block.column_names, self.path))
+            return strings(found, self.path, column).combine_chunks()
+        _check_any(block, [column])
+        return self._values(block, column)
+
+    def texts(self, block: Block, columns: Sequence[str]) -> pa.Array:
+        """Columns of a block, joined by spaces; a JSON object may lack some of them, not all."""
+        if isinstance(block, pa.Table):
+            parts = [self.strings(block, column) for column in columns]
+        else:
+            _check_any(block, columns)
+            parts = [self._values(block, column) for column in columns]
+        return pc.binary_join_element_wise(*parts, " ") if parts[1:] else parts[0]
+
+    def _values(self, records: Records, column: str) -> pa.Array:
+        values = [plain_text_of(r.get(column), place, column) for place, r in records]
+        return string_array(values, self.path)
+
+
+class Output:
+    """A file to write blocks of rows to; see `writing`.
+
+    Args:
+        path: what its name ends in says the format
+        stream: where the content goes
+    """
+
+    def __init__(self, path: Path, stream: IO[bytes]):
+        self.path, self.stream, self.kind = path, stream, output_kind(path)
+        self._writer: pa.csv.CSVWriter | pq.ParquetWriter | None = None
+        self._names: list[str] | None = None  # of JSON objects that become a table
+
+    def write(self, block: Block, further: Columns) -> None:
+        """Add rows, with further columns behind their own.
+
+        Raises:
+            UserError: if they do not fit the file.
+        """
+        _check_names(block, further)
+        try:
+            if self.kind in JSON_LINES:
+                self._write_lines(block, further)
+            else:
+                self._write_table(block, further)
+        except (UnicodeEncodeError, UserError):  # about the input
+            raise
+        except (pa.ArrowException, ValueError, OverflowError, RecursionError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"output={self.path} cannot hold these columns: {reason}.") from error
+
+    def close(self) -> None:
+        """Write what belongs to the end."""
+        if self._writer:
+            self._writer.close()
+
+    def _new_writer(self, schema: pa.Schema) -> pa.csv.CSVWriter | pq.ParquetWriter:
+        if self.kind in PARQUET:
+            return pq.ParquetWriter(self.stream, schema)
+        options = pa.csv.WriteOptions(delimiter=SEPARATORS[self.kind])
+        return pa.csv.CSVWriter(self.stream, schema, write_options=options)
+
+    def _write_table(self, block: Block, further: Columns) -> None:
+        table = block if isinstance(block, pa.Table) else self._table_of(block)
+        if self.kind in PARQUET:
+            table = _rename_repeated(table)
+        for name, column in further.items():
+            table = table.append_column(name, column)
+        self._writer = self._writer or self._new_writer(table.schema)
+        self._writer.write_table(table)
+
+    def _write_lines(self, block: Block, further: Columns) -> None:
+        block = _rename_repeated(block) if isinstance(block, pa.Table) else block
+        records = block.to_pylist() if isinstance(block, pa.Table) else [r for _, r in block]
+        added = pa.table(dict(further)).to_pylist()
+        for record, more in zip(records, added, strict=True):
+            line = json.dumps(record | more, ensure_ascii=False, default=str)
+            self.stream.write(line.encode() + b"\n")
+
+    def _table_of(self, records: Records) -> pa.Table:
+        """Columns of strings: those of the first object."""
+        self._names = self._names or (list(records[0][1]) if records else [])
+        for place, record in records:
+            if unknown := [name for name in record if name not in self._names]:
+                raise UserError(
+                    f"{place} has {unknown[0]!r}, which the first line has not: give output= a "
+                    f"name that ends in .jsonl."
+                )
+        columns = ([text_of(record.get(name)) for _, record in records] for name in self._names)
+        return pa.table([pa.array(c, pa.string()) for c in columns], names=self._names)
+
+
+def _check_any(records: Records, columns: Sequence[str]) -> None:
+    """Refuse an object that has none of these columns."""
+    for place, record in records:
+        if not any(column in record for column in columns):
+            there = ", ".join(map(repr, record))[:500]
+            raise UserError(f"{place} has no {columns[0]!r}: its columns are {there}.")
+
+
+def _rename_repeated(table: pa.Table) -> pa.Table:
+    """Name a second column ``x`` ``x.1``, as pandas does: a format may hold one of each name."""
+    names = list(table.column_names)
+    if len(set(names)) == len(names):
+        return table
+    for place, name in enumerate(names):
+        numbers = count(1)
+        while names[place] in names[:place] or (
+            names[place] != name and names[place] in table.column_names
+        ):
+            names[place] = f"{name}.{next(numbers)}"
+    return table.rename_columns(names)
+
+
+def _check_names(block: Block, further: Columns) -> None:
+    names = block.column_names if isinstance(block, pa.Table) else [n for _, r in block for n in r]
+    if taken := sorted(set(names) & set(further)):
+        raise UserError(f"The input has a column {taken[0]!r} already: rename or drop it.")
+
+
+def output_kind(path: Path) -> str:
+    """The suffix that says the format, beneath compression.
+
+    Raises:
+        UserError: if it is none that can be written.
+    """
+    inner = path.stem if find_compression(path) else path.name
+    suffix, known = Path(inner).suffix.lower(), (*SEPARATORS, *JSON_LINES, *PARQUET)
+    if suffix not in known:
+        raise UserError(
+            f"output={path} must end in one of {', '.join(known)} (and .gz, .bz2, .xz or .zip)."
+        )
+    return suffix
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Output]:
+    """Write a file aside, then rename it: it is there whole or not at all."""
+    output_kind(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replace_file(path) as temporary, _stream(temporary, path) as stream:
+        output = Output(path, stream)
+        yield output
+        output.close()
+
+
+@contextmanager
+def _stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
+    if find_compression(path) == ".zip":
+        with (
+            zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(path.stem, "w", force_zip64=True) as file,
+        ):
+            yield file
+    else:
+        with OPENERS.get(find_compression(path), open)(aside, "wb") as file:
+            yield file

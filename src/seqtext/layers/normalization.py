@@ -1,0 +1,62 @@
+"""Batch normalization of vectors, and of words in padded texts, over all processes of a run."""
+
+import torch
+from torch import Tensor, distributed, nn
+
+from seqtext.distributed import summed
+from seqtext.layers.pooling import padding_mask
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Ioffe and Szegedy, 2015, with Keras' constants; one row alone is scaled as in evaluation.
+
+    The running variance takes up the variance of a batch as it is (torch: n / (n - 1) of it).
+    """
+
+    def __init__(self, features: int):
+        super().__init__(features, eps=1e-3, momentum=0.01)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """[N, D] → [N, D]"""
+        rows = rows.to(self.weight.dtype)
+        if not self.by_own_batch():
+            return self._of_all_processes(rows)
+        if self.training and len(rows) > 1:
+            options = None, None, True, self.momentum, self.eps
+            normal, mean, scale = torch.native_batch_norm(rows, self.weight, self.bias, *options)
+            self.remember(mean, scale**-2 - self.eps)
+            return normal
+        return self._by(self.running_mean, self.running_var, rows)
+
+    def of_words(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, T, D] by the words' means and variances; zeros where there is no word."""
+        mask = padding_mask(lengths, states.shape[1])
+        if not self.training:  # by known moments: no word matters to another
+            return self(states).masked_fill(mask[..., None], 0)
+        words = (~mask).flatten().nonzero().squeeze(1)
+        rows = states.flatten(0, 1)  # [B T, D]
+        normal = self(rows.index_select(0, words))
+        nothing = normal.new_zeros(rows.shape)
+        return nothing.index_copy(0, words, normal).view_as(states)
+
+    def by_own_batch(self) -> bool:
+        """Whether no other process has rows that count."""
+        return not (self.training and distributed.is_initialized())
+
+    def remember(self, mean: Tensor, variance: Tensor) -> None:
+        """Take up a batch's moments [D]."""
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        self.num_batches_tracked += 1
+
+    def _of_all_processes(self, rows: Tensor) -> Tensor:
+        totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
+        if totals[-1] < 2:
+            return self._by(self.running_mean, self.running_var, rows)
+        mean = totals[:-1] / totals[-1]
+        variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
+        self.remember(mean.detach(), variance.detach())
+        return self._by(mean, variance, rows)
+
+    def _by(self, mean: Tensor, variance: Tensor, rows: Tensor) -> Tensor:
+        return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias

@@ -1,0 +1,216 @@
+"""The C++ in csrc/, compiled once on a machine and loaded by every process."""
+
+import contextlib
+import ctypes
+import functools
+import logging
+import os
+import platform
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+from stat import S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
+
+import torch
+from torch import Tensor
+
+from seqtext.cache import Cache, fingerprint
+
+log = logging.getLogger(__name__)
+
+SOURCES = Path(__file__).parent / "csrc"
+FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
+MEMORY = {-1: 2**31 - 1, -3: 2**30}  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, in bytes
+TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
+KIND, LIBRARY = "compiled", "native.so"
+LONGEST = 300  # seconds that a compiler may take
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The compiled functions; None, with a line in the log, where they cannot be had.
+
+    They need a C++ compiler (`CXX`, else c++) once, for some seconds, and are kept in the user's
+    cache. SEQTEXT_FUSED=0 does without them.
+    """
+    if os.environ.get("SEQTEXT_FUSED") == "0":
+        return None
+    try:
+        found = _load(_cache())
+        keep_freed_memory()
+        return found
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        log.warning("On a CPU, models run on torch's own operators, slower: %s", error)
+        return None
+
+
+def serves(inputs: Tensor, weight: Tensor) -> bool:
+    """Whether the compiled functions can work on these, here and now."""
+    return (
+        not torch.compiler.is_exporting()
+        and inputs.device.type == "cpu"
+        and inputs.dtype == weight.dtype
+        and inputs.dtype in TYPES
+        and inputs.numel() > 0
+        and not torch.is_autocast_enabled("cpu")
+        and library() is not None
+    )
+
+
+class Call(ctypes.Structure):
+    """What a compiled function gets: whole numbers, others, and tensors by their addresses.
+
+    One function goes forward and back; between them an autograd function's context keeps tensors.
+    """
+
+    function: str  # its name but for the type of its floats, which is that of the tensor x
+    _fields_: list[tuple[str, type]]
+
+    @staticmethod
+    def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type]]:
+        """In the order of the structure that the function knows."""
+        kinds = (numbers, ctypes.c_int64), (reals, ctypes.c_double), (tensors, ctypes.c_void_p)
+        return [(name, kind) for names, kind in kinds for name in names.split()]
+
+    @classmethod
+    def forward(
+        cls, ctx, numbers: dict[str, float], kept: dict[str, Tensor | None], **others: Tensor
+    ) -> None:
+        """Run it on what the way back needs and on others, which are contiguous."""
+        kept = {key: None if t is None else t.contiguous() for key, t in kept.items()}
+        cls.run(numbers, kept | others, back=False)
+        ctx.save_for_backward(*kept.values())
+        ctx.names, ctx.numbers = list(kept), numbers
+
+    @staticmethod
+    def kept(ctx) -> dict[str, Tensor | None]:
+        """What `forward` was given to keep."""
+        return dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+
+    @classmethod
+    def run(cls, numbers: dict[str, float], tensors: dict[str, Tensor | None], back: bool) -> None:
+        """Forward or back; all tensors must be contiguous."""
+        addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
+        call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
+        function = f"{cls.function}_{TYPES[tensors['x'].dtype]}"
+        getattr(library(), function)(ctypes.byref(call), int(back))
+
+
+def keep_freed_memory() -> None:
+    """Let each step take the memory that the last one freed, where the C library is glibc.
+
+    Otherwise the system hands it out anew, page by page and filled with zeros: of a step of two
+    bidirectional LSTMs of 256 units that is a sixth. The process keeps what it needed most.
+    """
+    with contextlib.suppress(AttributeError):
+        for option, size in MEMORY.items():
+            ctypes.CDLL(None).mallopt(option, size)
+
+
+def _cache() -> Cache:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Cache(Path(root, "seqtext"))
+
+
+def _load(cache: Cache) -> ctypes.CDLL:
+    """Load the library from the cache; where others may write there, from a private folder.
+
+    It is code: whoever may change its file, or a folder above it, could have theirs run.
+    """
+    if _has_private_folder(cache):
+        return _load_from(cache)
+    log.warning(
+        "Others may write to %s, or to a folder above: the native functions are compiled elsewhere."
+        " Set XDG_CACHE_HOME to a folder that is yours alone.",
+        cache.root / KIND,
+    )
+    own = Cache(Path(tempfile.gettempdir(), f"seqtext-{os.getuid()}"))
+    if _has_private_folder(own):
+        return _load_from(own)
+    with tempfile.TemporaryDirectory() as folder:  # what is loaded stays loaded
+        return _load_from(Cache(folder))
+
+
+def _has_private_folder(cache: Cache) -> bool:
+    """Return whether only this user may write where the cache has libraries; make the folder."""
+    folder = cache.root / KIND
+    with contextlib.suppress(FileExistsError):  # as what: that is seen below
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+    return is_private(folder) and all(map(is_private, folder.glob(f"*/{LIBRARY}")))
+
+
+def _load_from(cache: Cache) -> ctypes.CDLL:
+    return ctypes.CDLL(str(_compiled(cache) / LIBRARY))
+
+
+def is_private(path: Path) -> bool:
+    """Return whether nobody but this user and root may change a file or folder, or replace it.
+
+    Every folder above it is looked at too, and every link on the way. In a folder that all may
+    write to, such as /tmp, the sticky bit keeps what belongs to this user.
+    """
+    if not hasattr(os, "getuid"):  # on Windows
+        return True
+    absolute = path.absolute()
+    places = {*absolute.parents, *absolute.resolve().parents}
+    return _is_own(absolute.lstat(), is_above=False) and all(
+        _is_own(place.lstat(), is_above=True) for place in (*places, absolute.resolve())
+    )
+
+
+def _is_own(stat: os.stat_result, is_above: bool) -> bool:
+    if stat.st_uid not in (0, os.getuid()):
+        return False
+    if S_ISLNK(stat.st_mode):  # who may replace it, its folder says
+        return True
+    if is_above and stat.st_mode & S_ISVTX:
+        return True
+    return not stat.st_mode & S_IWOTH and not (
+        stat.st_mode & S_IWGRP and _has_other_members(stat.st_gid)
+    )
+
+
+@functools.cache
+def _has_other_members(group: int) -> bool:
+    """Return whether a group has members beside this user: on many systems each has one alone."""
+    import grp  # not on Windows
+    import pwd
+
+    try:
+        user, entry = pwd.getpwuid(os.getuid()), grp.getgrgid(group)
+    except KeyError:
+        return True
+    return entry.gr_name != user.pw_name or bool({*entry.gr_mem} - {user.pw_name})
+
+
+def _compiled(cache: Cache) -> Path:
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    command = [*compiler, *FLAGS.split(), *map(str, sorted(SOURCES.glob("*.cpp")))]
+
+    def build(folder: Path) -> None:
+        log.info("Compiling the recurrences and convolutions, once on this machine.")
+        done = subprocess.run(
+            [*command, "-o", str(folder / LIBRARY)],
+            capture_output=True,
+            text=True,
+            timeout=LONGEST,
+            check=False,
+        )
+        if done.returncode:
+            reason = done.stderr.strip().partition("\n")[0]
+            raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
+
+    facts = {"command": command, "sources": fingerprint([SOURCES]), "processor": _processor()}
+    return cache.entry(KIND, facts, build)
+
+
+def _processor() -> str:
+    """What -march=native looks at: code for another processor may not run on this one."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        return f"{platform.machine()} {platform.processor()}"
+    names = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part")
+    return "\n".join(sorted({line for line in lines if line.startswith(names)}))

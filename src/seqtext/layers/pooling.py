@@ -1,0 +1,110 @@
+"""From one vector per word to one per text. Padding never counts."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from seqtext.layers.initializers import Init, start_layer
+from seqtext.tokenizers.vocabulary import PAD
+
+AttentionPer = Literal["word", "feature"]
+Pooling = Literal["last", "max", "mean", "max_mean", "attention"]
+
+
+def padding_mask(lengths: Tensor, steps: int) -> Tensor:
+    """[B, T] True where there is no word."""
+    return torch.arange(steps, device=lengths.device) >= lengths[:, None]
+
+
+def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
+    """[B, T, D] → [B, D], the largest value of each feature."""
+    mask = padding_mask(lengths, states.shape[1])
+    return maximum(states.masked_fill(mask[..., None], -torch.inf), 1)
+
+
+def maximum(states: Tensor, dim: int) -> Tensor:
+    """As `Tensor.amax`: where several are the largest, each gets its share of the gradient."""
+    return _Maximum.apply(states, dim) if states.requires_grad else states.amax(dim)
+
+
+class _Maximum(torch.autograd.Function):
+    """amax's own backward counts the largest in integers, and takes some times as long."""
+
+    @staticmethod
+    def forward(ctx, states: Tensor, dim: int) -> Tensor:
+        largest = states.amax(dim, keepdim=True)
+        ctx.save_for_backward(states, largest)
+        ctx.dim = dim
+        return largest.squeeze(dim)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        states, largest = ctx.saved_tensors
+        here = (states == largest).to(gradient.dtype)
+        share = gradient.unsqueeze(ctx.dim) / here.sum(ctx.dim, keepdim=True)
+        return here.mul_(share), None
+
+
+def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
+    """[B, T, D] → [B, D], the average over the words."""
+    mask = padding_mask(lengths, states.shape[1])
+    return states.masked_fill(mask[..., None], 0).sum(dim=1) / lengths[:, None].to(states.dtype)
+
+
+def at_position(states: Tensor, positions: Tensor) -> Tensor:
+    """[B, T, D] → [B, D], the state at one position of each text."""
+    places = positions[:, None, None].expand(-1, 1, states.shape[2])
+    return states.gather(1, places).squeeze(1)
+
+
+def sum_of_rows(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
+    """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing.
+
+    Args:
+        factors: [B, N] of the rows
+    """
+    if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
+        return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
+    return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD, per_sample_weights=factors)
+
+
+class AdditiveAttention(nn.Module):
+    """A weighted average of the words, with weights that the model learns to give.
+
+    Args:
+        features: D
+        init: starting values
+        per: "word" gives one weight to each word, from v · tanh(W h + b) (Bahdanau et al., 2015;
+            Yang et al., 2016); "feature" one to each feature of each word, from tanh(W h + b)
+            (study 2)
+    """
+
+    def __init__(self, features: int, init: Init, per: AttentionPer = "word"):
+        super().__init__()
+        self.hidden = start_layer(nn.Linear(features, features), init)
+        self.score = None
+        if per == "word":
+            self.score = start_layer(nn.Linear(features, 1, bias=False), init)
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, D]"""
+        weights = self._weights(states, lengths).to(states.dtype)
+        mask = padding_mask(lengths, states.shape[1])
+        return (weights * states.masked_fill(mask[..., None], 0)).sum(dim=1)
+
+    def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """How much each word counts: [B, T], or [B, T, D] of each feature; 1 over T, padding 0."""
+        weights = self._weights(states, lengths)
+        return weights.squeeze(2) if self.score else weights
+
+    def _weights(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, T, 1] or [B, T, D]"""
+        scores = torch.tanh(self.hidden(states))
+        if self.score:
+            scores = self.score(scores)
+        mask = padding_mask(lengths, states.shape[1])
+        return scores.masked_fill(mask[..., None], -torch.inf).softmax(dim=1)

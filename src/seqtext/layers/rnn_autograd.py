@@ -1,0 +1,296 @@
+"""SimpleRNN, LSTM and GRU over whole texts in torch's operators: what the fused form must equal.
+
+It serves where that one does not: on a GPU, without a compiler, for the rarer activations. Here a
+recurrence is one autograd function: forward it takes the few steps that must follow each other,
+backward it makes what does not depend on its neighbours, the slopes and the gradient of the
+recurrent weights, for all steps at once.
+
+Inside, the steps stand in the first dimension. States behind a text's end are zero: an unbounded
+activation could grow there without end.
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from seqtext.layers.activations import ACTIVATIONS
+
+IN_PLACE = {torch.sigmoid: torch.sigmoid_, torch.tanh: torch.tanh_, torch.relu: torch.relu_}
+
+
+def recur(
+    cell: nn.RNNBase,
+    inputs: Tensor,
+    lengths: Tensor,
+    activation: str,
+    recurrent_activation: str,
+    input_mask: Tensor | None,
+    mask: Tensor | None,
+) -> Tensor:
+    """As `cells.recur`, forwards; states behind a text's end are zero."""
+    act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+    weight, recurrent = cell.weight_ih_l0, cell.weight_hh_l0
+    bias, other = cell.bias_ih_l0, cell.bias_hh_l0
+    inputs = inputs.transpose(0, 1)  # [T, B, E]
+    if input_mask is not None:
+        inputs = inputs * input_mask[:, None].to(inputs.dtype)  # [G, T, B, E]
+    mask = None if mask is None else mask.to(recurrent.dtype)
+    if isinstance(cell, nn.GRU):
+        gates = 2 * cell.hidden_size
+        own = inputs.dim() == 4
+        x = _project(inputs[:2] if own else inputs, weight[:gates], bias[:gates])
+        x_new = _project(inputs[2] if own else inputs, weight[gates:], bias[gates:])
+        states = _GRU.apply(x, x_new, recurrent, other, mask, lengths, act, gate)
+    elif isinstance(cell, nn.LSTM):
+        weight, recurrent, bias = map(_output_first, (weight, recurrent, bias + other))
+        inputs = inputs.roll(1, 0) if inputs.dim() == 4 else inputs
+        mask = None if mask is None else mask.roll(1, 0)
+        x = _project(inputs, weight, bias)
+        states = _LSTM.apply(x, recurrent, mask, lengths, act, gate)
+    else:
+        x = _project(inputs, weight, bias + other)
+        states = _RNN.apply(x, recurrent, mask, lengths, act)
+    return states.transpose(0, 1)
+
+
+def _project(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """W x + b of all steps in one product, [T, B, gates × U]."""
+    if inputs.dim() == 3:
+        return F.linear(inputs, weight, bias).to(weight.dtype)
+    weights = weight.unflatten(0, (len(inputs), -1))
+    parts = [F.linear(x, w) for x, w in zip(inputs, weights, strict=True)]
+    return torch.cat(parts, dim=2).to(weight.dtype) + bias
+
+
+def _output_first(rows: Tensor) -> Tensor:
+    """Gates input, forget, cell, output → output, input, forget, cell."""
+    return rows.roll(len(rows) // 4, 0)
+
+
+def _exact(backward: Callable) -> Callable:
+    """A backward pass that autocast leaves alone, even where it is called within one."""
+
+    @once_differentiable
+    def wrapper(ctx, gradient):
+        with torch.autocast(gradient.device.type, enabled=False):
+            return backward(ctx, gradient)
+
+    return wrapper
+
+
+class _RNN(torch.autograd.Function):
+    """h = act(x + W h), for all steps."""
+
+    @staticmethod
+    def forward(ctx, x, weight, mask, lengths, act):
+        """x [T, B, U], weight [U, U], mask [1, B, U] → h [T, B, U]"""
+        before, states = torch.empty_like(x), torch.empty_like(x)
+        product, state = _Product(weight, mask), torch.zeros_like(x[0])
+        for real, x_t, before_t, state_t in _steps(lengths, x, before, states):
+            product.add(x_t, state, before_t)
+            state = state_t.copy_(_value(act, before_t))
+            if real is not None:
+                state.mul_(real)
+        ctx.save_for_backward(before, states, weight, mask, lengths)
+        ctx.act = act
+        return states
+
+    @staticmethod
+    @_exact
+    def backward(ctx, gradient):
+        before, states, weight, mask, lengths = ctx.saved_tensors
+        product, later = _Product(weight, mask), torch.zeros_like(states[0])
+        _, slope = _with_slope(ctx.act, before)
+        change = torch.empty_like(before)
+        gradient = _without_padding(gradient, lengths)
+        for gradient_t, slope_t, change_t in _reversed(gradient, slope, change):
+            torch.mul(later.add_(gradient_t), slope_t, out=change_t)
+            later = product.back(change_t)
+        return change, product.gradient(change, _previous(states)), None, None, None
+
+
+class _LSTM(torch.autograd.Function):
+    """c = f c + i act(g), h = o act(c), for all steps; gates are output, input, forget, cell."""
+
+    @staticmethod
+    def forward(ctx, x, weight, mask, lengths, act, gate):
+        """x [T, B, 4U], weight [4U, U], mask [4, B, U] → h [T, B, U]"""
+        units = weight.shape[1]
+        before, carries, states = torch.empty_like(x), *x.new_empty(2, *x.shape[:2], units)
+        product = _Product(weight, mask)
+        state = carry = x.new_zeros(x.shape[1], units)
+        rows = _steps(lengths, x, before, *_cut(before, 3 * units), carries, states)
+        for real, x_t, before_t, gates_t, cell_t, carry_t, state_t in rows:
+            product.add(x_t, state, before_t)
+            output, enter, forget = _value(gate, gates_t).chunk(3, dim=1)
+            carry = torch.mul(forget, carry, out=carry_t).addcmul_(enter, _value(act, cell_t))
+            state = torch.mul(output, act(carry), out=state_t)
+            if real is not None:
+                carry.mul_(real)
+                state.mul_(real)
+        ctx.save_for_backward(before, carries, states, weight, mask, lengths)
+        ctx.functions = act, gate
+        return states
+
+    @staticmethod
+    @_exact
+    def backward(ctx, gradient):
+        before, carries, states, weight, mask, lengths = ctx.saved_tensors
+        (act, gate), units = ctx.functions, weight.shape[1]
+        product, later = _Product(weight, mask), torch.zeros_like(states[0])
+        gates, slopes = _with_slope(gate, before[..., : 3 * units])
+        output, enter, forget = gates.chunk(3, dim=2)
+        cell, cell_slope = _with_slope(act, before[..., 3 * units :])
+        shown = carries.clone()
+        _value(act, shown)
+        shown, shown_slope = _with_slope(act, shown)
+        by_output, by_enter, by_forget = slopes.chunk(3, dim=2)
+        # What an output gate's input does to the state, what the others' do to the carry.
+        by_output *= shown
+        by_others = torch.stack(
+            [by_enter * cell, by_forget * _previous(carries), cell_slope * enter], dim=2
+        )
+        shown_slope *= output
+        change, carry = torch.empty_like(before), torch.zeros_like(later)[:, None]
+        first, others = _cut(change, units)
+        rows = (_without_padding(gradient, lengths), shown_slope, by_output, by_others, forget)
+        rows = _reversed(*rows, change, first, others.unflatten(2, (3, units)))
+        for gradient_t, shown_t, output_t, others_t, forget_t, change_t, first_t, rest_t in rows:
+            later.add_(gradient_t)
+            carry[:, 0].addcmul_(later, shown_t)
+            torch.mul(output_t, later, out=first_t)
+            torch.mul(others_t, carry, out=rest_t)
+            carry[:, 0].mul_(forget_t)
+            later = product.back(change_t)
+        return change, product.gradient(change, _previous(states)), None, None, None, None
+
+
+class _GRU(torch.autograd.Function):
+    """n = act(x_n + r (W h + b)_n), h = z h + (1 - z) n, for all steps; gates are r, z, n."""
+
+    @staticmethod
+    def forward(ctx, x, x_new, weight, bias, mask, lengths, act, gate):
+        """x [T, B, 2U], x_new [T, B, U], weight [3U, U], bias [3U], mask [3, B, U] → [T, B, U]"""
+        units = weight.shape[1]
+        before = x.new_empty(*x.shape[:2], 3 * units)
+        news, states = torch.empty_like(x_new), torch.empty_like(x_new)
+        product, state = _Product(weight, mask), torch.zeros_like(x_new[0])
+        rows = _steps(lengths, x, x_new, before, *_cut(before, 2 * units), news, states)
+        for real, x_t, x_new_t, before_t, gates_t, recurrent_t, new_t, state_t in rows:
+            product.add(bias, state, before_t)
+            reset, update = _value(gate, gates_t.add_(x_t)).chunk(2, dim=1)
+            torch.addcmul(x_new_t, reset, recurrent_t, out=new_t)
+            state = torch.lerp(_value(act, new_t), state, update, out=state_t)
+            if real is not None:
+                state.mul_(real)
+        ctx.save_for_backward(before, news, states, weight, mask, lengths)
+        ctx.functions = act, gate
+        return states
+
+    @staticmethod
+    @_exact
+    def backward(ctx, gradient):
+        before, news, states, weight, mask, lengths = ctx.saved_tensors
+        (act, gate), units = ctx.functions, weight.shape[1]
+        product, later = _Product(weight, mask), torch.zeros_like(states[0])
+        gates, slopes = _with_slope(gate, before[..., : 2 * units])
+        (reset, update), (by_reset, by_update) = gates.chunk(2, dim=2), slopes.chunk(2, dim=2)
+        new, by_new = _with_slope(act, news)
+        previous = _previous(states)
+        # What each gate's input does to the state.
+        by_new.addcmul_(by_new, update, value=-1)
+        by_reset *= by_new * before[..., 2 * units :]
+        by_update *= previous - new
+        by_gates = torch.stack([by_reset, by_update, by_new * reset], dim=2)
+        totals, change = torch.empty_like(states), torch.empty_like(before)
+        rows = (_without_padding(gradient, lengths), by_gates, update, totals)
+        rows = _reversed(*rows, change, change.unflatten(2, (3, units)))
+        for gradient_t, by_gates_t, update_t, total_t, change_t, gates_t in rows:
+            torch.add(gradient_t, later, out=total_t)
+            torch.mul(by_gates_t, total_t[:, None], out=gates_t)
+            later = product.back(change_t).addcmul_(total_t, update_t)
+        weights = product.gradient(change, previous), change.sum((0, 1))
+        return change[..., : 2 * units], totals * by_new, *weights, None, None, None, None
+
+
+class _Product:
+    """W h, where each gate may see a state masked its own way; weight [G × U, U]."""
+
+    def __init__(self, weight: Tensor, mask: Tensor | None):
+        self.weight, self.mask, self.transposed = weight, mask, weight.t()
+        if mask is not None:
+            self.gates = weight.chunk(len(mask))
+
+    def add(self, x: Tensor, state: Tensor, out: Tensor) -> None:
+        """x [B, G × U] + W h [B, U]"""
+        if self.mask is None:
+            torch.addmm(x, state, self.transposed, out=out)
+        else:
+            parts = (x.chunk(len(self.mask), -1), state * self.mask, self.gates)
+            for part, x_g, state_g, w in zip(out.chunk(len(self.mask), 1), *parts, strict=True):
+                torch.addmm(x_g, state_g, w.t(), out=part)
+
+    def back(self, change: Tensor) -> Tensor:
+        """The state's gradient [B, U], from that of W h [B, G × U]"""
+        if self.mask is None:
+            return change @ self.weight
+        parts = zip(change.chunk(len(self.mask), 1), self.gates, self.mask, strict=True)
+        return sum(part @ w * mask for part, w, mask in parts)
+
+    def gradient(self, change: Tensor, previous: Tensor) -> Tensor:
+        """That of W, from all steps: change [T, B, G × U], previous states [T, B, U]"""
+        if self.mask is None:
+            return change.flatten(0, 1).t() @ previous.flatten(0, 1)
+        parts = zip(change.chunk(len(self.mask), 2), self.mask, strict=True)
+        return torch.cat([p.flatten(0, 1).t() @ (previous * m).flatten(0, 1) for p, m in parts])
+
+
+def _steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
+    """The tensors step by step; before them [B, 1] which texts go on, where some do not."""
+    steps = torch.arange(len(tensors[0]), device=lengths.device)
+    real = (steps[:, None] < lengths).to(tensors[0].dtype)[..., None].unbind()
+    shortest = int(lengths.min())
+    goes_on = [*[None] * shortest, *real[shortest:]]
+    return zip(goes_on, *(tensor.unbind() for tensor in tensors), strict=True)
+
+
+def _reversed(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors step by step, the last one first."""
+    return zip(*(tensor.unbind()[::-1] for tensor in tensors), strict=True)
+
+
+def _cut(tensor: Tensor, features: int) -> tuple[Tensor, Tensor]:
+    return tensor[..., :features], tensor[..., features:]
+
+
+def _previous(states: Tensor) -> Tensor:
+    """[T, B, U] the state before each step."""
+    return F.pad(states[:-1], (0, 0, 0, 0, 1, 0))
+
+
+def _without_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
+    steps = torch.arange(len(gradient), device=lengths.device)
+    return gradient.masked_fill((steps[:, None] >= lengths)[..., None], 0)
+
+
+def _value(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function's value; it takes the place of x where `_with_slope` needs no more."""
+    return IN_PLACE[function](x) if function in IN_PLACE else function(x)
+
+
+def _with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and derivative, number by number, from what `_value` left in x."""
+    if function is torch.sigmoid:
+        return x, torch.addcmul(x, x, x, value=-1)
+    if function is torch.tanh:
+        return x, torch.addcmul(x.new_ones(()), x, x, value=-1)
+    if function is torch.relu:
+        return x, (x > 0).to(x.dtype)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        y = function(x)
+        (slope,) = torch.autograd.grad(y.sum(), x)
+    return y.detach(), slope.contiguous()  # a sum's gradient may be one number, expanded

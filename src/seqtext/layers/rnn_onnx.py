@@ -1,0 +1,131 @@
+"""SimpleRNN, LSTM and GRU as ONNX has them, for texts of any number and length; see predict/export.
+
+ONNX has an operator for each, which knows some of the activations. With others the steps become
+the body of its `Scan`. Here is what torch.export sees of them; nothing is computed.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.layers.activations import ACTIVATIONS
+from seqtext.layers.pooling import padding_mask
+from seqtext.layers.rnn_reference import STEP
+
+
+class Function(NamedTuple):
+    """An activation of ONNX' operators, with its constants."""
+
+    name: str
+    alpha: tuple[float, ...] = ()
+    beta: tuple[float, ...] = ()
+
+
+FUNCTIONS = {
+    "tanh": Function("Tanh"),
+    "relu": Function("Relu"),
+    "sigmoid": Function("Sigmoid"),
+    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
+    "linear": Function("Affine", (1.0,), (0.0,)),
+    "elu": Function("Elu", (1.0,)),
+    "softplus": Function("Softplus"),
+    "softsign": Function("Softsign"),
+    "leaky_relu": Function("LeakyRelu", (0.2,)),
+}
+# torch's gates in ONNX' order: of an LSTM input, output, forget, cell; of a GRU update, reset, new
+ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
+
+
+def recur(
+    cell: nn.RNNBase,
+    inputs: Tensor,
+    lengths: Tensor,
+    activation: str,
+    recurrent_activation: str,
+    reverse: bool,
+) -> Tensor:
+    """As `cells.recur`; states behind a text's end are zero."""
+    inputs = inputs.transpose(0, 1)  # [T, B, E]
+    if {activation, recurrent_activation} <= {*FUNCTIONS}:
+        attributes = operator_attributes(cell, activation, recurrent_activation, reverse)
+        states = _operator(cell, inputs, lengths, attributes)
+    else:
+        functions = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+        states = _scanned(cell, inputs, lengths, functions, reverse)
+    return states.transpose(0, 1)
+
+
+def _operator(
+    cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, attributes: dict[str, Any]
+) -> Tensor:
+    """[T, B, E] → [T, B, U]"""
+    states = torch.onnx.ops.symbolic(
+        type(cell).__name__,
+        [inputs, *operator_weights(cell), lengths.int()],
+        attributes,
+        dtype=inputs.dtype,
+        shape=[inputs.shape[0], 1, inputs.shape[1], cell.hidden_size],
+    )
+    return states.squeeze(1)
+
+
+def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
+    """For ONNX' operator: W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
+    order, names = ORDER[type(cell)], ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    gates = [getattr(cell, name).unflatten(0, (len(order), -1)) for name in names]  # [G, U, …]
+    *weights, bias, other = (parts[order].flatten(0, 1)[None] for parts in gates)
+    return [*weights, torch.cat([bias, other], dim=1)]
+
+
+def operator_attributes(
+    cell: nn.RNNBase, activation: str, recurrent_activation: str, reverse: bool
+) -> dict[str, Any]:
+    """For ONNX' operator, which takes each function's constants from lists in their order."""
+    names = {
+        nn.RNN: [activation],
+        nn.GRU: [recurrent_activation, activation],
+        nn.LSTM: [recurrent_activation, activation, activation],
+    }[type(cell)]
+    functions = [FUNCTIONS[name] for name in names]
+    attributes = {
+        "hidden_size": cell.hidden_size,
+        "direction": "reverse" if reverse else "forward",
+        "activations": [function.name for function in functions],
+        "activation_alpha": [number for function in functions for number in function.alpha],
+        "activation_beta": [number for function in functions for number in function.beta],
+        "linear_before_reset": int(isinstance(cell, nn.GRU)),  # as torch's and Keras' GRU
+    }
+    return {name: value for name, value in attributes.items() if value}
+
+
+def _scanned(
+    cell: nn.RNNBase,
+    inputs: Tensor,
+    lengths: Tensor,
+    functions: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
+    reverse: bool,
+) -> Tensor:
+    """[T, B, E] → [T, B, U] step by step; a text's state is zero before its first word is read.
+
+    Args:
+        functions: of the candidate and of the gates
+    """
+    from torch._higher_order_ops.scan import scan  # it has no public name yet
+
+    gates, step = len(ORDER[type(cell)]), STEP[type(cell)]
+    recurrent, bias = cell.weight_hh_l0, cell.bias_hh_l0
+    is_word = ~padding_mask(lengths, inputs.shape[0]).t()[..., None]  # [T, B, 1]
+
+    def one(before: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> tuple:
+        (state, carry), (x, is_word) = before, read
+        seen = F.linear(state, recurrent, bias).chunk(gates, dim=1)
+        after = step(x.chunk(gates, dim=1), seen, state, carry, *functions)
+        state, carry = (torch.where(is_word, each, 0) for each in after)
+        return (state, carry.clone()), state.clone()  # scan wants no tensor twice
+
+    x = F.linear(inputs, cell.weight_ih_l0, cell.bias_ih_l0)  # [T, B, G × U]
+    start = x.new_zeros(x.shape[1], cell.hidden_size)
+    return scan(one, (start, start.clone()), (x, is_word), reverse=reverse)[1]

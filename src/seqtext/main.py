@@ -1,0 +1,190 @@
+"""From Hydra's configuration to `run`: a new run, one that goes on, or a sweep's job."""
+
+import gc
+import logging
+import time
+import warnings
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.best_run import settings_of_job
+from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
+from seqtext.config.resolve import settings_in
+from seqtext.config.stored import (
+    check_stored_settings,
+    has_references,
+    read_stored_settings,
+    replace_foreign_folders,
+)
+from seqtext.errors import UserError, UserErrorExit
+from seqtext.files import write_text
+from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
+from seqtext.run_dir import FolderInUse, RunFolder
+from seqtext.run_names import resumable
+from seqtext.sweeps.job import Outcome
+from seqtext.sweeps.optuna_pruning import Pruned, pruning
+from seqtext.sweeps.sweep import reason_of
+from seqtext.training.train import describe, run
+
+MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
+
+
+def launch(config: DictConfig) -> float | Outcome | None:
+    """`run` what the command line says; the best validation score. Or `describe` the data.
+
+    Raises:
+        UserError: if it cannot be; in a single run as the cause of `UserErrorExit`.
+    """
+    with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
+        return _launch(config)
+
+
+def _launch(config: DictConfig) -> float | Outcome | None:
+    quieten_lightning()
+    hydra = HydraConfig.get()
+    is_resumed = config.resume is not None
+    folder = RunFolder(resumable(config.resume) if is_resumed else hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN and not config.describe:
+        return run_job(config, folder)
+    try:
+        if is_resumed:
+            settings = resumed_settings(folder, list(hydra.overrides.task), config)
+        else:
+            settings = settings_of_job(config, list(hydra.overrides.task))
+        if config.describe:
+            return describe(settings, folder)
+        _remember(config, settings, folder)
+        return run(settings, folder, resume=is_resumed)
+    except (UserError, OSError) as error:
+        if not is_resumed:
+            folder.withdraw()
+        if hydra.mode == RunMode.RUN:
+            raise UserErrorExit from error
+        raise
+
+
+def run_job(config: DictConfig, folder: RunFolder) -> float | Outcome:
+    """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
+
+    Returns:
+        The best validation score; or, where another process has the folder, a failure that leaves
+        no trace there: an exception would be written into that process's log.
+
+    Raises:
+        Exception: whatever made it fail.
+    """
+    logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
+    began = time.perf_counter()
+    try:
+        settings = settings_of_job(config, list(HydraConfig.get().overrides.task))
+        _remember(config, settings, folder)
+        return run(settings, folder, resume=True, callbacks=pruning(config.monitor))
+    except FolderInUse as error:
+        return Outcome("failed", reason=str(error))
+    except Pruned as pruned:
+        seconds = time.perf_counter() - began
+        outcome = Outcome("pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints)
+        outcome.write(folder.path)
+        return pruned.score
+    except Exception as error:
+        seconds = time.perf_counter() - began
+        Outcome("failed", reason=reason_of(error), seconds=seconds).write(folder.path)
+        raise
+    finally:
+        gc.collect()  # a Trainer and its model refer to each other
+        gc.freeze()  # what is left stays: the next job need not look through it again
+
+
+def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+    """Write the settings of a run where Hydra has written what it composed.
+
+    That is not what a winner's run is made with, and a reference that it may hold, such as
+    ``${oc.env:HOME}``, is not looked up again when the run goes on.
+    """
+    if config.resume is None and (config.best_of is not None or has_references(config)):
+        write_text(stored_config(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
+
+
+def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig) -> dict[str, Any]:
+    """The settings that a run was started with.
+
+    Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
+
+    Args:
+        config: composed with the overrides
+
+    Raises:
+        UserError: if another option is to be changed, or one of a finished run.
+    """
+    stored = stored_settings(folder)
+    replace_foreign_folders(stored, config)
+    changed = OmegaConf.create(stored)
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.key_or_group == "resume":
+            continue
+        if override.key_or_group in MOVABLE:
+            OmegaConf.update(changed, override.key_or_group, override.value())
+            continue
+        if not override.key_or_group.startswith("trainer."):
+            raise UserError(
+                f"{override.input_line} cannot be changed in the middle of a run: "
+                f"resume= goes on with the run's own settings, only trainer.* may differ."
+            )
+        if folder.finished():
+            raise UserError(
+                f"{folder.path} is finished: without {override.input_line} its results are shown; "
+                f"start a new run for longer training."
+            )
+        OmegaConf.update(changed, override.key_or_group, override.value())
+    return settings_in(changed)
+
+
+def _is_of_training(record: logging.LogRecord) -> bool:
+    """Whether a profiler's table is that of training, and not of predictions after it."""
+    return not record.getMessage().startswith("PREDICT")
+
+
+def stored_settings(folder: RunFolder) -> dict[str, Any]:
+    """Return the settings that a run folder holds, from wherever it comes.
+
+    Raises:
+        UserError: if they are damaged, or not plain values.
+    """
+    if not folder.last.exists():  # killed within the first epoch
+        return settings_in(read_stored_settings(stored_config(folder)))
+    settings = load_checkpoint(folder.last)[DESCRIPTION].get("config")
+    if not isinstance(settings, dict):
+        raise UserError(f"{folder.last} has no settings of a run.")
+    try:
+        check_stored_settings(settings)
+    except UserError as error:
+        raise UserError(f"{folder.last} cannot be used: {error}") from error
+    return settings
+
+
+def stored_config(folder: RunFolder) -> Path:
+    """Return where Hydra writes the configuration of a run."""
+    return folder.path / ".hydra" / "config.yaml"
+
+
+def quieten_lightning() -> None:
+    """Its messages for information say nothing about the run, and some advertise."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.handlers.clear()  # of its own, where it was imported before there was a log
+        logger.propagate = True
+    profiler = logging.getLogger("lightning.pytorch.profilers.profiler")
+    profiler.setLevel(logging.INFO)  # +trainer.profiler= is there for its table
+    profiler.addFilter(_is_of_training)
+    for message in (
+        ".*LeafSpec.*deprecated",  # Lightning's own use of torch
+        ".*log_every_n_steps",  # metrics are logged at the ends of epochs
+    ):
+        warnings.filterwarnings("ignore", message=message)

@@ -1,0 +1,1 @@
+"""Metrics: one definition each, for training, final scores, predict and the report."""

@@ -1,0 +1,157 @@
+"""What each metric is, for many weightings of the same rows at once.
+
+One definition serves training, the final scores, ``predict.py label=`` (one weighting, all ones)
+and the report's bootstrap (a weight per row and resample: how often the row was drawn). The values
+are scikit-learn's; where a metric does not exist they are NaN:
+
+- scores of one class (precision, recall, specificity, F1) exist where rows of that class do;
+- the area under the ROC curve of a class needs rows of the class and of others, its average
+  precision and its recall at some precision need rows of the class;
+- averages are over the classes for which there is a value.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from seqtext.metrics.direction import name_recall
+
+PRECISION_98 = 0.98
+RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # of the order of all rows
+
+CountMetric = Callable[[np.ndarray], np.ndarray]
+
+
+def count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
+    """Return the metrics of confusion counts [B, true class, predicted class] → [B]."""
+    shared = {
+        "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
+        "balanced_accuracy": lambda c: _mean(_recalls(c)),
+    }
+    if len(class_names) == 2:
+        own = {
+            "precision": lambda c: np.where(c[:, 1].sum(1) > 0, _precisions(c)[:, 1], np.nan),
+            "recall": lambda c: _recalls(c)[:, 1],
+            "specificity": lambda c: _recalls(c)[:, 0],
+            "f1": lambda c: np.where(c[:, 1].sum(1) > 0, _f1_scores(c)[:, 1], np.nan),
+            "macro_f1": lambda c: _mean(_f1_scores(c)),
+        }
+    else:
+        own = {
+            "macro_precision": lambda c: _mean(_precisions(c)),
+            "macro_f1": lambda c: _mean(_f1_scores(c)),
+            "weighted_f1": _weighted_f1,
+            **{
+                name_recall(name): lambda c, k=k: _recalls(c)[:, k]
+                for k, name in enumerate(class_names)
+            },
+        }
+    return shared | own | {"mcc": _mcc}
+
+
+def ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the metrics that `Ranking` computes for these classes."""
+    return RANKING if len(class_names) == 2 else RANKING[:2]
+
+
+class Ranking:
+    """Rows in the order of each class's probability, for metrics of that order.
+
+    Class 1 alone for two classes; for more each class against the rest, averaged.
+
+    Args:
+        labels: [N]
+        probabilities: [N, C]
+    """
+
+    def __init__(self, labels: np.ndarray, probabilities: np.ndarray):
+        classes = [1] if probabilities.shape[1] == 2 else range(probabilities.shape[1])
+        self._ordered = []
+        for number in classes:
+            falling = -probabilities[:, number]
+            order = np.argsort(falling, kind="stable")
+            first_of_ties = np.flatnonzero(np.diff(falling[order], prepend=-np.inf))
+            self._ordered.append((order, (labels == number)[order], first_of_ties))
+
+    def score(self, metric: str, weights: np.ndarray) -> np.ndarray:
+        """Return the metric [B] under weights [B, N]; one of `RANKING`."""
+        areas = (_auroc, _average_precision, _recall_at_precision_98)
+        area = dict(zip(RANKING, areas, strict=True))[metric]
+        by_row = np.ascontiguousarray(weights.T)  # whole rows are gathered several times faster
+        each = [
+            area(by_row[order], truth.astype(weights.dtype), ties)
+            for order, truth, ties in self._ordered
+        ]
+        return _mean(np.stack(each, axis=1))
+
+
+def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Divide, with NaN for 0 / 0."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(one / other)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """[B, C] → [B], the mean of those that are not NaN; NaN where all are."""
+    is_known = ~np.isnan(values)
+    return _divide(np.where(is_known, values, 0).sum(1), is_known.sum(1))
+
+
+def _hits(counts: np.ndarray) -> np.ndarray:
+    return np.diagonal(counts, axis1=1, axis2=2)
+
+
+def _recalls(counts: np.ndarray) -> np.ndarray:
+    """[B, C], NaN for a class without rows."""
+    return _divide(_hits(counts), counts.sum(2))
+
+
+def _precisions(counts: np.ndarray) -> np.ndarray:
+    """[B, C], 0 for a class with rows that is never predicted; NaN for one with neither."""
+    precisions = np.nan_to_num(_divide(_hits(counts), counts.sum(1)))
+    return np.where(counts.sum(1) + counts.sum(2) > 0, precisions, np.nan)
+
+
+def _f1_scores(counts: np.ndarray) -> np.ndarray:
+    """[B, C], NaN for a class that neither occurs nor is predicted."""
+    return _divide(2 * _hits(counts), counts.sum(1) + counts.sum(2))
+
+
+def _weighted_f1(counts: np.ndarray) -> np.ndarray:
+    support = counts.sum(2)
+    return _divide((np.nan_to_num(_f1_scores(counts)) * support).sum(1), support.sum(1))
+
+
+def _mcc(counts: np.ndarray) -> np.ndarray:
+    """Matthews' correlation of any number of classes (Gorodkin, 2004); 0 if a side is constant."""
+    total, true, predicted = counts.sum((1, 2)), counts.sum(2), counts.sum(1)
+    covariance = _hits(counts).sum(1) * total - (true * predicted).sum(1)
+    spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
+    return np.nan_to_num(_divide(covariance, np.sqrt(spread)))
+
+
+def _auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Share of the pairs whose true row stands first; a tie counts half (Mann and Whitney)."""
+    hits = _sum_ties(weights * truth[:, None], ties)
+    others = _sum_ties(weights * (1 - truth)[:, None], ties)
+    before = others.cumsum(axis=0) - others / 2
+    pairs = hits.sum(0) * others.sum(0, dtype=float)
+    return 1 - _divide((hits * before).sum(0, dtype=float), pairs)
+
+
+def _average_precision(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    hits = _sum_ties(weights * truth[:, None], ties)
+    precision = np.nan_to_num(_divide(hits.cumsum(axis=0), _sum_ties(weights, ties).cumsum(axis=0)))
+    return _divide((hits * precision).sum(0, dtype=float), hits.sum(0))
+
+
+def _recall_at_precision_98(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    hits = _sum_ties(weights * truth[:, None], ties).cumsum(axis=0)
+    precision = np.nan_to_num(_divide(hits, _sum_ties(weights, ties).cumsum(axis=0)))
+    least = precision.dtype.type(PRECISION_98)
+    return _divide(np.where(precision >= least, hits, 0).max(axis=0), hits[-1])
+
+
+def _sum_ties(values: np.ndarray, ties: np.ndarray) -> np.ndarray:
+    """Rows of equal probability as one."""
+    return values if len(ties) == len(values) else np.add.reduceat(values, ties, axis=0)

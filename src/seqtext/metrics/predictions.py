@@ -1,0 +1,91 @@
+"""What a model said about every row of a part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import torch
+from torch import Tensor
+
+from seqtext.files import replace_file
+from seqtext.metrics.scores import best_threshold, decisions, probabilities, scores
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """N rows in the order of the source.
+
+    rows: [N] positions in the prepared data set
+    labels: [N] true classes
+    logits: [N] for two classes, [N, C] for more
+    threshold: of two classes, the probability of class 1 from which on it is predicted
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    logits: Tensor
+    class_names: Sequence[str]
+    threshold: float = 0.5
+
+    @classmethod
+    def of(
+        cls,
+        outputs: Sequence[tuple[Tensor, Tensor]],
+        labels: np.ndarray,
+        class_names: Sequence[str],
+    ) -> "Predictions":
+        """From batches of (rows, logits), in any order, and the labels of the whole source."""
+        rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
+        order = rows.argsort()
+        rows = rows[order].numpy()
+        return cls(rows, labels[rows], logits[order].float(), class_names)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """[N, C]"""
+        return probabilities(self.logits).numpy()
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """[N] classes"""
+        return decisions(probabilities(self.logits), self.threshold).numpy()
+
+    def scores(self) -> dict[str, float]:
+        """Loss and every metric."""
+        labels = torch.from_numpy(self.labels)
+        return scores(self.logits, labels, self.class_names, self.threshold)
+
+    def best_threshold(self) -> float:
+        """For the best F1 on these rows."""
+        return best_threshold(probabilities(self.logits)[:, 1], torch.from_numpy(self.labels))
+
+    def at(self, threshold: float) -> "Predictions":
+        """The same outputs, decided at another threshold."""
+        return replace(self, threshold=threshold)
+
+    def worst(self, count: int) -> np.ndarray:
+        """Positions of the mistakes that were made with most confidence, worst first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]
+
+    def write(self, path: Path, numbers: np.ndarray) -> None:
+        """Columns row, label, prediction, and probability_<class> for every class.
+
+        Args:
+            numbers: [positions] row number in the source
+        """
+        names = pa.array(self.class_names)
+        columns = {
+            "row": numbers[self.rows],
+            "label": names.take(pa.array(self.labels)),
+            "prediction": names.take(pa.array(self.predicted)),
+        }
+        for name, column in zip(self.class_names, self.probabilities.T, strict=True):
+            columns[f"probability_{name}"] = column
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replace_file(path) as temporary:
+            pa.parquet.write_table(pa.table(columns), temporary)

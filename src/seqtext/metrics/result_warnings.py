@@ -1,0 +1,75 @@
+"""Sentences about a result that means less than it seems to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from seqtext.display import printable
+from seqtext.metrics.predictions import Predictions
+from seqtext.metrics.scores import loss_of
+
+LISTED_CLASSES = 5  # in a sentence
+PART_NAMES = {"val": "the validation part", "test": "the test part"}
+LOSS_MARGIN = 1.05  # times the loss of the class shares: less is noise
+
+
+def find_warnings(
+    rows: str, predictions: Predictions, training_labels: np.ndarray | None = None
+) -> list[str]:
+    """Return what a reader of the scores of these predictions must know, as sentences.
+
+    Args:
+        rows: what was predicted, in words: "the test part"
+        predictions: of these rows
+        training_labels: [rows of the training part] class numbers; None: not known
+    """
+    found = [
+        *_describe_absent_classes(rows, predictions.labels, predictions.class_names),
+        *_describe_constant(rows, predictions),
+    ]
+    if training_labels is not None:
+        found += _describe_loss(rows, predictions, training_labels)
+    return [printable(sentence) for sentence in found]
+
+
+def is_constant(predicted: np.ndarray) -> bool:
+    """Tell whether all rows are taken for the same class."""
+    return bool((predicted == predicted[0]).all())
+
+
+def _describe_absent_classes(name: str, labels: np.ndarray, class_names: Sequence[str]) -> list:
+    absent = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
+    if not len(absent):
+        return []
+    listed = [repr(class_names[number]) for number in absent[:LISTED_CLASSES]]
+    more = len(absent) - len(listed)
+    what = " or ".join(listed) + (f" or {more} other classes" if more else "")
+    if len(class_names) - len(absent) == 1:
+        return [f"{_capitalize(name)} has no row of {what}: its scores say little."]
+    return [f"{_capitalize(name)} has no row of {what}: averages are over the other classes."]
+
+
+def _describe_constant(name: str, predictions: Predictions) -> list[str]:
+    predicted, labels = predictions.predicted, predictions.labels
+    if not is_constant(predicted) or is_constant(labels):
+        return []
+    class_name = predictions.class_names[predicted[0]]
+    return [f"The model predicts {class_name!r} for all {len(labels):,} rows of {name}."]
+
+
+def _describe_loss(name: str, predictions: Predictions, training_labels: np.ndarray) -> list[str]:
+    loss = float(loss_of(predictions.logits.double(), torch.from_numpy(predictions.labels)))
+    counts = np.bincount(training_labels, minlength=len(predictions.class_names)) + 1.0
+    shares = counts / counts.sum()  # a class without training rows has a small one
+    of_shares = float(-np.log(shares[predictions.labels]).mean())
+    if loss <= LOSS_MARGIN * of_shares:
+        return []
+    return [
+        f"The loss on {name}, {loss:.4g}, is above {of_shares:.4g}, that of giving every row the "
+        f"class shares of the training part: the probabilities are not to be trusted."
+    ]
+
+
+def _capitalize(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -1,0 +1,119 @@
+"""Scores of a classifier, the same for training, validation, test and every kind of model."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from seqtext.errors import UserError
+from seqtext.metrics.definitions import Ranking, count_metrics, ranking_metrics
+
+
+def metric_names(
+    class_names: Sequence[str], present: Sequence[int] | np.ndarray | None = None
+) -> list[str]:
+    """Return the names of what `scores` returns.
+
+    Args:
+        present: numbers of the classes that the scored rows have; None: all
+    """
+    classes = len(class_names)
+    labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
+    logits = torch.zeros(len(labels)) if classes == 2 else torch.zeros(len(labels), classes)
+    return list(scores(logits, labels, class_names))
+
+
+def loss_of(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Mean cross-entropy; logits [N] of class 1, or [N, C].
+
+    With weights [C] each row's loss counts times its class's weight, and the sum is divided by N
+    (as Keras' class_weight does).
+    """
+    if class_weights is not None:
+        losses = (
+            F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
+            if logits.ndim == 1
+            else F.cross_entropy(logits, labels, reduction="none")
+        )
+        return (losses * class_weights[labels]).mean()
+    if logits.ndim == 1:
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    return F.cross_entropy(logits, labels)
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    """[N] or [N, C] logits → [N, C] float64: in float32 sure predictions would become ties."""
+    if logits.ndim == 1:
+        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+    return logits.double().softmax(dim=1)
+
+
+def decisions(shares: Tensor, threshold: float = 0.5) -> Tensor:
+    """[N, C] probabilities → [N] most probable classes; of two, class 1 from `threshold` on."""
+    if shares.shape[1] == 2 and threshold != 0.5:
+        return (shares[:, 1] >= threshold).long()
+    return shares.argmax(dim=1)
+
+
+def best_threshold(shares: Tensor, labels: Tensor) -> float:
+    """The probability of class 1 from which on to decide for it, for the best F1 on these rows.
+
+    It lies in the middle between two probabilities that occur.
+
+    Args:
+        shares: [N] probabilities of class 1
+        labels: [N]
+    """
+    ordered, order = shares.sort(descending=True)
+    hits = labels[order].cumsum(0)
+    taken = torch.arange(1, len(ordered) + 1)
+    f1 = 2 * hits / (taken + labels.sum())
+    is_last = torch.ones_like(taken, dtype=torch.bool)
+    is_last[:-1] = ordered[:-1] != ordered[1:]  # equal probabilities are taken together
+    best = int(torch.where(is_last, f1, -1).argmax())
+    below = ordered[best + 1] if best + 1 < len(ordered) else 0.0
+    return float((ordered[best] + below) / 2)
+
+
+def scores(
+    logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
+) -> dict[str, float]:
+    """Compute loss and every metric of these predictions, those of all processes of a run.
+
+    A metric that does not exist for these rows is left out: a class without rows has no recall (see
+    `metric_definitions`). Which ones there are depends on the labels alone.
+
+    Args:
+        logits: [N] for two classes, [N, C] for more
+        labels: [N], N at least 1
+        threshold: see `decisions`
+
+    Returns:
+        For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
+        that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
+        average_precision, recall_at_precision_98 (the most of class 1 that can be found while 98 %
+        of what is taken for it is), mcc (Matthews correlation). For more: loss, accuracy,
+        balanced_accuracy, macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and
+        average_precision (one class against the rest, averaged), mcc.
+
+    Raises:
+        UserError: if a logit is not finite.
+    """
+    if not logits.isfinite().all():
+        raise UserError("The model's outputs are not finite numbers: they have no scores.")
+    classes, shares = len(class_names), probabilities(logits)
+    cells = multiclass_confusion_matrix(
+        decisions(shares, threshold), labels, classes, validate_args=False
+    )
+    truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
+    values = {name: float(score(counts)[0]) for name, score in count_metrics(class_names).items()}
+    mcc = values.pop("mcc")
+    ranking, everything = Ranking(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
+    for name in ranking_metrics(class_names):
+        values[name] = float(ranking.score(name, everything)[0])
+    named = {"loss": float(loss_of(logits.double(), labels)), **values, "mcc": mcc}
+    return {name: value for name, value in named.items() if not math.isnan(value)}

@@ -1,0 +1,267 @@
+"""What all models share: loss, metrics, optimizer, the head that gives logits."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.data.loaders import Batch
+from seqtext.distributed import gathered
+from seqtext.errors import UserError
+from seqtext.layers.activations import Activation
+from seqtext.layers.dense import Dense
+from seqtext.layers.initializers import Init, start_layer
+from seqtext.metrics.direction import direction
+from seqtext.metrics.scores import loss_of, metric_names, scores
+from seqtext.optim import (
+    OptimizerFactory,
+    Schedule,
+    clip,
+    parameter_groups,
+    scheduled,
+)
+from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
+from seqtext.validation import Count, NotNegative, Rate, checked, one_each
+
+DIVERGED = 1e4  # times the loss of guessing: what no training comes back from
+
+
+class TextClassifier(L.LightningModule):
+    """Base of all models: a subclass makes layers and a `forward(ids, lengths) -> logits`.
+
+    Adding padding to `ids` never changes a logit. For two classes the one logit [B] is that of
+    class 1; for more there is one each, [B, C].
+
+    Args:
+        embedding: ids [B, T] → vectors [B, T, E]
+        classes: C
+        features: F, width of the text's vector that the subclass hands to `logits`
+        word_dropout: share of the words that training replaces by the unknown word (Iyyer et
+            al., 2015)
+        output_dropout: share of the text's vector that training drops
+        dense: widths of dense layers between the text's vector and the output layer
+        dense_activation: of the dense layers; here and below, one for all or a list
+        dense_dropout: share of a dense layer's outputs that training drops
+        dense_batch_norm: after a dense layer's activation
+        dense_l2: times the sum of a dense layer's squared weights, part of the training loss
+        init: starting values (see `Init`)
+
+    Raises:
+        UserError: if a list has another length than `dense`.
+    """
+
+    name = ""  # in tables; a subclass gives its own
+    allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
+
+    @checked
+    def __init__(
+        self,
+        embedding: nn.Module,
+        classes: int,
+        features: int,
+        word_dropout: Rate = 0.0,
+        output_dropout: Rate = 0.0,
+        dense: Count | list[Count] | None = None,
+        dense_activation: Activation | list[Activation] = "relu",
+        dense_dropout: Rate | list[Rate] = 0.0,
+        dense_batch_norm: bool | list[bool] = False,
+        dense_l2: NotNegative | list[NotNegative] = 0.0,
+        init: Init = "keras",
+    ):
+        super().__init__()
+        self.embedding, self.classes = embedding, classes
+        self.presence: Tensor | None = None  # see `heeding`
+        self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
+        self.word_dropout, self.output_dropout = word_dropout, output_dropout
+        self.init = init
+        widths = [dense] if isinstance(dense, int) else list(dense or [])
+        each = {
+            "activation": dense_activation,
+            "dropout": dense_dropout,
+            "batch_norm": dense_batch_norm,
+            "l2": dense_l2,
+        }
+        each = {k: one_each(f"dense_{k}", v, len(widths), "dense layer") for k, v in each.items()}
+        inputs = [features, *widths]
+        self.dense = nn.ModuleList(
+            Dense(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})
+            for n, width in enumerate(widths)
+        )
+        self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
+        start_layer(self.output, init, output=True)
+        self.train_with(torch.optim.Adam)
+        self.has_constant_predictions = False  # of the validation part, in the last epoch
+        self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Lightning writes this one some 40 times a step, and a module's own way is slow.
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def train_with(
+        self,
+        optimizer: OptimizerFactory,
+        schedule: Schedule = "none",
+        class_weights: Sequence[float] | None = None,
+        monitor: str = "val/loss",
+    ) -> None:
+        """Set what `Trainer.fit` will use.
+
+        Args:
+            optimizer: parameters → optimizer
+            schedule: of the learning rate; "one_cycle" rises to the optimizer's and falls to zero,
+                "cosine" falls, "plateau" halves it where `monitor` does not improve
+            class_weights: [C] of the training loss; None: all classes count alike
+            monitor: a logged metric
+        """
+        self._make_optimizer, self._schedule, self._monitor = optimizer, schedule, monitor
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("class_weights", weights, persistent=False)
+
+    def start_from(self, batches: Iterable[Batch]) -> None:
+        """Take starting values from the training part; most models have no such values."""
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimizer over every parameter that is to be trained, and the schedule."""
+        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if optimizer.defaults.get("weight_decay"):
+            optimizer = self._make_optimizer(parameter_groups(self))
+        mode = direction(self._monitor)
+        return scheduled(optimizer, self._schedule, self._training_steps, self._monitor, mode)
+
+    def _training_steps(self) -> int:
+        # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget
+        # where in its epoch a restarted run was.
+        trainer = self.trainer
+        batches = len(trainer.datamodule.train_dataloader())
+        limit = trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip; Lightning's own way refuses fused optimizers in bf16, where nothing is scaled."""
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        if gradient_clip_val:
+            clip(parameters, gradient_clip_val, gradient_clip_algorithm)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids [B, T] → vectors [B, T, E], some words unknown while training."""
+        if self.training and self.word_dropout:
+            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+            ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
+        vectors = self.embedding(ids)
+        if self.presence is None:
+            return vectors
+        unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
+        return unknown + self.presence[..., None] * (vectors - unknown)
+
+    @contextmanager
+    def heeding(self, presence: Tensor) -> Iterator[None]:
+        """Within, `forward` reads each word as far as it is present: 1 as itself, 0 as unknown.
+
+        Its gradients tell the words apart, which explanations rest on. `embed` heeds it; a model
+        that looks words up elsewhere must do so there (see `Bag`). What is counted, such as the
+        words of a mean, stays as it is.
+
+        Args:
+            presence: [B, T]
+        """
+        self.presence = presence
+        try:
+            yield
+        finally:
+            self.presence = None
+
+    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
+        """How much each word counts: [B, T], or [B, T, F] of each feature; they sum to 1 over T.
+
+        None: the model pays no attention.
+        """
+        return None
+
+    def logits(self, features: Tensor) -> Tensor:
+        """[B, F] → [B] for two classes, [B, C] for more."""
+        features = F.dropout(features, self.output_dropout, self.training)
+        for layer in self.dense:
+            features = layer(features)
+        logits = self.output(features)
+        return logits.squeeze(1) if self.classes == 2 else logits
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean loss of a batch, and the penalties on weights."""
+        logits, loss = self.logits_and_loss(batch)
+        if batch.weight:
+            self._seen["train"].append((logits.detach(), batch.labels))
+        return batch.weight * loss + sum(layer.penalty() for layer in self.dense if layer.l2)
+
+    def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Of a training batch."""
+        logits = self(batch.ids, batch.lengths)
+        return logits, loss_of(logits, batch.labels, self.class_weights)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Keep the logits; the epoch's end makes the scores."""
+        self._seen["val"].append((self(batch.ids, batch.lengths), batch.labels))
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Row numbers and logits."""
+        return batch.rows, self(batch.ids, batch.lengths)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log every metric as val/<metric>."""
+        self._log_scores("val")
+
+    def on_train_epoch_end(self) -> None:
+        """Log every metric as train/<metric>, from the outputs made while training."""
+        self._log_scores("train")
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the outputs of an unfinished epoch, so that its scores survive a restart."""
+        checkpoint["train_outputs"] = gathered(self._seen["train"])
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the outputs of an unfinished epoch; of several processes the first does."""
+        self._seen["train"] = [] if self.global_rank else checkpoint.get("train_outputs", [])
+
+    def _log_scores(self, part: str) -> None:
+        outputs = gathered(self._seen[part])
+        self._seen[part].clear()
+        if outputs:
+            on_host = [[t.cpu() for t in pair] for pair in outputs]
+            logits, labels = (torch.cat(column) for column in zip(*on_host, strict=True))
+            if not logits.isfinite().all():
+                raise UserError(
+                    f"Training diverged: the model's outputs are not finite in epoch "
+                    f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
+                )
+            values = scores(logits, labels, self.class_names)
+            if part == "val":
+                self._check_loss(values["loss"])
+                predicted = logits > 0 if logits.ndim == 1 else logits.argmax(dim=1)
+                self.has_constant_predictions = bool((predicted == predicted[0]).all())
+            for name in set(metric_names(self.class_names)) - set(values):
+                self.trainer.callback_metrics.pop(f"{part}/{name}", None)  # of an earlier epoch
+            self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def _check_loss(self, loss: float) -> None:
+        """Raises:
+        UserError: if the validation loss is finite, but absurd.
+        """
+        chance = math.log(self.classes)
+        if loss > DIVERGED * chance:
+            raise UserError(
+                f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
+                f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."
+            )

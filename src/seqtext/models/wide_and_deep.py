@@ -1,0 +1,162 @@
+"""Words and word pairs straight to the output, beside a recurrence that reads them in order."""
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.data.loaders import Batch
+from seqtext.layers.pooling import max_over_time, mean_over_time, sum_of_rows
+from seqtext.layers.recurrence import Recurrence
+from seqtext.metrics.scores import loss_of
+from seqtext.models.base import TextClassifier
+from seqtext.models.fasttext import neighbouring_pairs, presence_of_pairs
+from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
+from seqtext.validation import Count, NotNegative, Rate, checked
+
+SPREAD = 0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
+
+
+class HashedTerms(nn.Module):
+    """A weight for each word and each pair of neighbouring words, shared by those of one hash.
+
+    They start from naive Bayes (Wang and Manning, 2012, "Baselines and Bigrams"), and a text's sum
+    is divided by the square root of its number of terms.
+
+    Args:
+        outputs: K, 1 for two classes, else one for each class
+        buckets: how many weights there are for words and pairs, for each output
+        dropout: share of a text's terms that training leaves out
+        prior: share of naive Bayes' log-ratios that the weights start at
+    """
+
+    def __init__(self, outputs: int, buckets: int, dropout: float, prior: float):
+        super().__init__()
+        self.prior = prior
+        self.weight = nn.Parameter(torch.empty(1 + buckets, outputs).uniform_(-0.05, 0.05))
+        self.scale = nn.Parameter(torch.ones(1))
+        self.dropout = dropout
+
+    def forward(self, ids: Tensor, presence: Tensor | None = None) -> Tensor:
+        """[B, T] → [B, K]
+
+        Args:
+            presence: [B, T] how far each word counts; None: wholly
+        """
+        terms = self.terms(ids)
+        if self.training and self.dropout:
+            dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
+            terms = terms.masked_fill(dropped, PAD)
+        count = (terms != PAD).sum(dim=1, keepdim=True).clamp(min=1)
+        total = sum_of_rows(self.weight, terms) if presence is None else self._total(ids, presence)
+        return self.scale * total / count.sqrt()
+
+    def _total(self, ids: Tensor, presence: Tensor) -> Tensor:
+        """Sum of the weights [B, K], where a term is as present as its places are on average."""
+        keys, order = self._keys(ids).sort(dim=1)
+        runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
+        places = torch.zeros_like(keys).scatter_add(1, runs, torch.ones_like(keys)).gather(1, runs)
+        each = torch.cat([presence, presence_of_pairs(presence)], dim=1).gather(1, order) / places
+        return sum_of_rows(self.weight, keys, each)
+
+    def terms(self, ids: Tensor) -> Tensor:
+        """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
+        terms = self._keys(ids).sort(dim=1).values
+        repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
+        return terms.masked_fill(repeats, PAD)
+
+    def _keys(self, ids: Tensor) -> Tensor:
+        """[B, 2 T - 1] rows of the table: of each word, then of each pair."""
+        pairs, are_known = neighbouring_pairs(ids)
+        keys = torch.cat([ids, pairs * SPREAD], dim=1) % (len(self.weight) - 1) + 1
+        known = torch.cat([ids > UNKNOWN, are_known], dim=1)
+        return keys.masked_fill(~known, PAD)
+
+    @torch.no_grad()
+    def start_from(self, batches: Iterable[Batch], classes: int) -> None:
+        """Count the terms of each class in the training part, and take up their log-ratios."""
+        counts = torch.ones(classes, len(self.weight))
+        for batch in batches:
+            terms = self.terms(batch.ids)
+            for number in batch.labels.unique().tolist():
+                of_class = terms[batch.labels == number].flatten()
+                counts[number] += torch.bincount(of_class, minlength=len(self.weight))
+        counts[:, PAD] = 1
+        own = counts / counts.sum(dim=1, keepdim=True)
+        others = counts.sum(dim=0) - counts
+        ratios = (own / (others / others.sum(dim=1, keepdim=True))).log()
+        ratios = ratios[1:] if classes == 2 else ratios
+        self.weight.copy_(self.prior * ratios.T)
+        self.weight[PAD] = 0
+
+
+class Wide(TextClassifier):
+    """Wide and deep (Cheng et al., 2016): logits of `HashedTerms` and of a recurrence, added up.
+
+    The words' states are pooled by their maximum and their mean.
+
+    Args:
+        embedding: ids [B, T] → vectors [B, T, E]
+        classes: C
+        cell: kind of recurrence; None: the words' vectors are pooled as they are
+        units: U, of each direction
+        bidirectional: read from both ends
+        dropout: of the inputs of the recurrence, one mask per text for all its words
+        buckets: weights that words and pairs share, for each output
+        term_dropout: share of a text's words and pairs that training leaves out
+        prior: share of naive Bayes' log-ratios that these weights start at
+        head: see `TextClassifier`
+    """
+
+    name = "wide"
+
+    @checked
+    def __init__(
+        self,
+        embedding: nn.Module,
+        classes: int = 2,
+        cell: Literal["rnn", "lstm", "gru"] | None = "lstm",
+        units: Count = 64,
+        bidirectional: bool = True,
+        dropout: Rate = 0.0,
+        buckets: Count = 2**20,
+        term_dropout: Rate = 0.5,
+        prior: NotNegative = 0.3,
+        **head: Any,
+    ):
+        width = units * (1 + bidirectional) if cell else embedding.embedding_dim
+        super().__init__(embedding, classes, features=2 * width, **head)
+        self.terms = HashedTerms(1 if classes == 2 else classes, buckets, term_dropout, prior)
+        self.recurrence = None
+        if cell:
+            inputs = embedding.embedding_dim, units, bidirectional, dropout
+            self.recurrence = Recurrence(cell, *inputs, init=self.init)
+
+    def start_from(self, batches: Iterable[Batch]) -> None:
+        """See `TextClassifier.start_from`."""
+        self.terms.start_from(batches, self.classes)
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        return sum(self._both(ids, lengths)) / 2
+
+    def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Each part learns as if it were alone: the terms, which learn faster, would leave the
+        recurrence nothing to learn."""
+        both = self._both(batch.ids, batch.lengths)
+        losses = [loss_of(logits, batch.labels, self.class_weights) for logits in both]
+        return sum(both).detach() / 2, sum(losses)
+
+    def _both(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        terms = self.terms(ids, self.presence)
+        terms = terms.squeeze(1) if self.classes == 2 else terms
+        return terms, self.logits(self._features(ids, lengths))
+
+    def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """[B, F]"""
+        states = self.embed(ids)
+        if self.recurrence is not None:
+            states = self.recurrence(states, lengths)
+        return torch.cat([max_over_time(states, lengths), mean_over_time(states, lengths)], dim=1)

@@ -1,1 +1,0 @@
-"""A trained model is used: on texts, on files, from Python."""

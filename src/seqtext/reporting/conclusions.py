@@ -1,0 +1,104 @@
+"""Sentences on a comparison: which groups differ, and what could not be compared."""
+
+from collections.abc import Sequence
+
+from seqtext.display import count_noun
+from seqtext.metrics.direction import direction
+from seqtext.reporting.pairwise import (
+    DIFFERENT,
+    LEVEL,
+    NOT_SIGNIFICANT,
+    UNDECIDED,
+    Comparison,
+)
+
+
+def verdict(comparison: Comparison) -> list[str]:
+    """Say which differences are significant, and which groups were not compared."""
+    said = []
+    if comparison.pairs:
+        said = [_about_the_first(comparison), *_about_all(comparison)]
+    return said + _left_out(comparison)
+
+
+def _about_all(comparison: Comparison) -> list[str]:
+    pairs = comparison.pairs
+    counts = {
+        word: sum(pair.verdict == word for pair in pairs)
+        for word in (DIFFERENT, NOT_SIGNIFICANT, UNDECIDED)
+    }
+    said = []
+    if len(pairs) > 1:
+        parts = [f"{count_noun(len(pairs), 'pair')} of settings: {counts[DIFFERENT]} different"]
+        parts += [f"{counts[NOT_SIGNIFICANT]} not significant"] if counts[NOT_SIGNIFICANT] else []
+        parts += [f"{counts[UNDECIDED]} undecided"] if counts[UNDECIDED] else []
+        said.append(f"{', '.join(parts)}.")
+    said.append(
+        f"Different: p below {LEVEL} after Holm's correction, on {comparison.rows:,} test rows and "
+        "over the runs of each setting. Not significant does not mean equal."
+    )
+    if counts[UNDECIDED]:
+        said.append(
+            "Undecided: the test rows tell such a difference, but scores vary too much between "
+            "seeds (or folds) to say that others would show it too: more of them would tell."
+        )
+    if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):
+        said.append(
+            "Settings with one run (n = 1) are tested over rows only: another seed may change "
+            "them by more."
+        )
+    return said
+
+
+def _about_the_first(comparison: Comparison) -> str:
+    """How the best by validation stands against the others."""
+    groups = comparison.groups
+    first = min(pair.first for pair in comparison.pairs)
+    against = {n: pair for n in range(len(groups)) if (pair := comparison.between(first, n))}
+    sign = -1 if direction(comparison.metric) == "min" else 1
+    of = {
+        word: [groups[n].label for n, pair in against.items() if pair.verdict == word]
+        for word in (NOT_SIGNIFICANT, UNDECIDED)
+    }
+    better, worse = (
+        [groups[n].label for n, p in against.items() if p.is_different and s * p.difference > 0]
+        for s in (sign, -sign)
+    )
+    parts = []
+    if better:
+        whom = "the other" if len(against) == 1 else f"{len(better)} of {len(against)} others"
+        parts += [f"is better than {whom}"]
+    parts += [f"is worse than {_listed(worse)}"] if worse else []
+    if of[NOT_SIGNIFICANT]:
+        parts += [f"does not differ significantly from {_counted(of[NOT_SIGNIFICANT])}"]
+    if of[UNDECIDED]:
+        parts += [
+            f"cannot be judged against {_counted(of[UNDECIDED])}, as the spread over runs is too "
+            "wide to tell"
+        ]
+    said = "; it ".join(parts)
+    among = " of these" if first else ""  # those before it were judged on other rows
+    best = f"{groups[first].label}, the best{among} by validation"
+    return f"In test {comparison.metric}, {best}, {said}."
+
+
+def _left_out(comparison: Comparison) -> list[str]:
+    reasons = (
+        (comparison.alone, "they were judged on other test rows"),
+        (comparison.silent, "their predictions are missing or damaged"),
+        (comparison.unscored, f"their predictions do not give {comparison.metric}"),
+    )
+    return [
+        f"Not compared, as {reason}: {_listed([comparison.groups[n].label for n in places])}."
+        for places, reason in reasons
+        if places
+    ]
+
+
+def _counted(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} ({_listed(names)})"
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

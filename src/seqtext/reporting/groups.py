@@ -1,0 +1,223 @@
+"""Runs that differ in nothing but seed or fold belong together."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite, isnan
+from statistics import fmean, stdev
+from typing import Any
+
+from seqtext.config.resolve import options_in
+from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
+from seqtext.metrics.direction import direction
+from seqtext.reporting.runs import Run
+
+REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
+REFERENCE = "tfidf"  # the model that is a reference in every table
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of the same settings, one per seed and fold.
+
+    settings: those that tell it from the other groups of its data set, in the order of `label`
+    """
+
+    label: str
+    settings: dict[str, Any]
+    runs: tuple[Run, ...]
+
+    @property
+    def model(self) -> str:
+        """Name of the architecture."""
+        return self.runs[0].metrics["model"]
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether it stands for what a user would take instead."""
+        return self.model == REFERENCE
+
+    def values(self, *keys: str) -> list[float]:
+        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one.
+
+        A missing, null or not finite entry, such as the recall of a class that a test part lacks,
+        is none.
+        """
+        found = []
+        for run in self.runs:
+            value: Any = run.metrics
+            for key in keys:
+                value = value.get(key) if isinstance(value, Mapping) else None
+            found += [] if value is None or not isfinite(value) else [float(value)]
+        return found
+
+    def mean(self, *keys: str) -> float | None:
+        """Over seeds and folds."""
+        return fmean(values) if (values := self.values(*keys)) else None
+
+    def std(self, *keys: str) -> float | None:
+        """Over seeds and folds (of a sample, n - 1); None for one run."""
+        return stdev(values) if len(values := self.values(*keys)) > 1 else None
+
+
+def main_metric(runs: Sequence[Run]) -> str:
+    """What most of these runs monitored, without its part, if all test parts have it.
+
+    A test part without rows of a class has no recall of that class; every one has an accuracy.
+    """
+    counts = Counter(run.metrics["monitor"].removeprefix("val/") for run in runs)
+    names = [name for name, _ in counts.most_common()]
+    return next((n for n in names if all(n in run.metrics["test"] for run in runs)), "accuracy")
+
+
+def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
+    """The groups of one data set's runs, the best by validation first.
+
+    Of runs with the same settings, seed and fold only the last by name counts: a run that was
+    repeated says nothing new of the spread.
+
+    Returns:
+        The groups, and how many such repeated runs were left out.
+    """
+    found: dict[str, dict[Any, Run]] = defaultdict(dict)
+    for run in sorted(runs, key=lambda run: str(run.path)):
+        found[json.dumps(_identity(run), sort_keys=True, default=str)][run.seed, run.split] = run
+    members = [tuple(group.values()) for group in found.values()]
+    labelled = []
+    for reference in (False, True):  # apart: most options say nothing to the reference
+        own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
+        told = _told_apart([group[0] for group in own])
+        labels = [label_of(settings) for settings in told]
+        if len(set(labels)) < len(labels):
+            labels = [label_of(settings, exact=True) for settings in told]
+        labelled += map(Group, labels, told, own)
+    labelled = _number_equal_labels(labelled)
+    return in_order(labelled, metric), len(runs) - sum(map(len, members))
+
+
+def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
+    """The best validation score first, groups without one last: the test part never chooses."""
+    sign = 1 if direction(metric) == "min" else -1
+
+    def place(group: Group) -> tuple[bool, float, float]:
+        score = group.mean("val", metric)
+        unknown = score is None or isnan(score)
+        loss = group.mean("val", "loss")  # breaks ties, as `is_better` does
+        return unknown, 0.0 if unknown else sign * score, inf if loss is None else loss
+
+    return sorted(groups, key=place)
+
+
+def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
+    """Tell groups apart whose labels are equal, as ``gru`` and ``gru (2)``: figures join equal
+    names."""
+    seen: Counter[str] = Counter()
+    numbered = []
+    for group in groups:
+        seen[group.label] += 1
+        again = f" ({seen[group.label]})" if seen[group.label] > 1 else ""
+        numbered.append(replace(group, label=group.label + again))
+    return numbered
+
+
+def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
+    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name.
+
+    Args:
+        exact: with all digits of fractions, of which a search draws many; else with three
+    """
+    last = Counter(name.rpartition(".")[2] for name in settings)
+    words = []
+    for name, value in settings.items():
+        short = name.rpartition(".")[2]
+        if value == ABSENT:
+            continue
+        if name.partition("/")[0] == "experiment":  # or a part of one, experiment/amazon/…
+            words.append(str(value).rpartition("/")[2])
+        elif name == "model":
+            words.append(str(value))
+        else:
+            said = f"{value:.3g}" if isinstance(value, float) and not exact else shown(value)
+            words.append(f"{short if last[short] == 1 else name}={said}")
+    return " ".join(dict.fromkeys(words))
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    return text.replace(" ", "")
+
+
+ABSENT = "–"  # the value of an option that a model does not have
+
+
+def _identity(run: Run) -> list[Any]:
+    metrics = run.metrics
+    what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+    return [metrics["model"], {name: v for name, v in what.items() if name not in REPEATED}]
+
+
+def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Of each run what tells it from the others.
+
+    First the model and the other choices (embedding, experiment …) that differ, then options: those
+    that differ under the same choices, and those that someone typed. What a choice brings along is
+    left out.
+    """
+    settings = _options_told(runs)
+    names = ["model", *_differing([_choices(run) for run in runs])]
+    choices = [{name: _choices(run).get(name, ABSENT) for name in names} for run in runs]
+    typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
+    alike = defaultdict(list)
+    for choice, options in zip(choices, settings, strict=True):
+        alike[tuple(choice.values())].append(options)
+    differing = set().union(*(_differing(options) for options in alike.values()))
+    differing |= {name for name in _differing(settings, absent=False) if name in typed}
+    differing |= {*FILES, *LOCATIONS} & {*_differing(settings)}  # they are there to tell contents
+    order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
+    order = [name for name in order if name not in REPEATED]
+    order.sort(key=lambda name: not name.startswith("model."))
+    return [
+        choice | {name: options.get(name, ABSENT) for name in order}
+        for choice, options in zip(choices, settings, strict=True)
+    ]
+
+
+def _options_told(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The options of each run that its label may tell.
+
+    Where runs read other data or word vectors, those that name the files are among them; or a
+    digest of the content, where the files of unlike content have the same names.
+    """
+    told = [options_in(run.metrics["settings"], NOT_COMPARED) for run in runs]
+    for content, files in FILES.items():
+        digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
+        if len(set(digests)) == 1:
+            continue
+        names = [_files_named(run, files) for run in runs]
+        pairs = set(zip(map(shown, names), digests, strict=True))
+        is_told = len({name for name, _ in pairs}) == len(pairs)
+        for options, named, digest in zip(told, names, digests, strict=True):
+            options.update(named if is_told else {content: digest[:8]})
+    return told
+
+
+def _files_named(run: Run, options: Sequence[str]) -> dict[str, Any]:
+    named = options_in(run.metrics["settings"], WITHOUT_EFFECT)
+    return {name: named[name] for name in options if named.get(name) is not None}
+
+
+def _choices(run: Run) -> dict[str, str]:
+    own = {name: v for name, v in run.choices.items() if name not in ("dataset", "trainer")}
+    return {"model": run.metrics["model"], **{k: v for k, v in own.items() if k != "model"}}
+
+
+def _differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
+    """Names that have more than one value; to be absent is one too, unless told otherwise."""
+    names = dict.fromkeys(name for each in settings for name in each)
+    values = {
+        name: {shown(each.get(name, ABSENT)) for each in settings if absent or name in each}
+        for name in names
+    }
+    return [name for name in names if len(values[name]) > 1]

@@ -1,0 +1,184 @@
+"""One HTML page that holds all it needs: tables, sentences, interactive figures, Plotly itself."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from seqtext.html_templates import escape_json, hash_script, read_asset, render_page
+from seqtext.metrics.direction import direction
+from seqtext.reporting import prediction_plots as judged
+from seqtext.reporting import training_plots as plots
+from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.groups import Group
+from seqtext.reporting.pairwise import Comparison, Pair
+from seqtext.reporting.report import Report, Section
+from seqtext.reporting.table import REPORTED, Table
+
+PACKAGE = "seqtext.reporting"
+MATRICES = 8  # side by side; the others are folded away
+
+
+class Figure(NamedTuple):
+    """json: of Plotly, escaped for a page; `has_controls` to choose and highlight curves."""
+
+    heading: str
+    caption: str
+    json: Markup
+    has_controls: bool = False
+
+
+def page(report: Report) -> str:
+    """The whole page."""
+    plotly = Markup(get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n"))
+    script = read_asset(PACKAGE, "page.js")
+    return render_page(
+        PACKAGE,
+        "report.html.j2",
+        title=report.title,
+        summary=report.summary(),
+        sections=[_section(section) for section in report.sections],
+        unfinished=report.unfinished,
+        damaged=report.damaged,
+        style=read_asset(PACKAGE, "page.css"),
+        plotly=plotly,
+        script=script,
+        script_hashes=Markup(f"{hash_script(plotly)} {hash_script(script)}"),
+        most_matrices=MATRICES,
+    )
+
+
+def _section(section: Section) -> dict[str, Any]:
+    """What the template needs of a section."""
+    comparison = section.comparison
+    groups, metric = section.groups, section.metric
+    return {
+        "title": section.dataset,
+        "about": section.about(),
+        "verdict": verdict(comparison),
+        "table": _table(section.table),
+        "notes": section.notes(),
+        "figures": list(_figures(groups, metric, comparison)),
+        "pairs": _pairs(comparison),
+        "resamples": f"{comparison.resamples:,}",
+        "matrices": _matrices(groups),
+        "judged": list(_figures_of_predictions(groups)),
+        "commands": "\n".join(section.commands()),
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "columns": table.columns,
+        "own": [row for row in table.rows if row.kind != REPORTED],
+        "reported": [row for row in table.rows if row.kind == REPORTED],
+    }
+
+
+def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[Figure]:
+    """Each with its heading and what it shows; those that would be empty are left out."""
+    better = "Down" if direction(metric) == "min" else "Up"
+    leading = f"; the {judged.MAPPED} best by validation" if len(groups) > judged.MAPPED else ""
+    made = (
+        (
+            "Differences",
+            f"Test {metric}, row minus column{leading}. Fields with a colour are different; those "
+            "in brackets are not significant, or undecided.",
+            judged.differences(comparison),
+        ),
+        (
+            "Curves",
+            "Every run, epoch by epoch. Point at one, or type words of its name.",
+            plots.curves(groups, metric),
+        ),
+        (
+            "Settings",
+            f"Validation {metric} against each setting; the dotted line joins the means.",
+            plots.settings_figure(groups, metric),
+        ),
+        (
+            "",
+            f"Validation {metric} over the two settings with most values.",
+            plots.heat_maps(groups, metric),
+        ),
+        (
+            "Time and score",
+            f"{better} and left is better. Diamonds are references, bars one standard deviation.",
+            plots.time_against_score(groups, metric),
+        ),
+        ("Training time", "In the order of the table.", plots.training_times(groups)),
+    )
+    return _drawn(made)
+
+
+def _figures_of_predictions(groups: Sequence[Group]) -> Iterator[Figure]:
+    made = (
+        ("Scores per class", "On the test part, all runs together.", judged.class_scores(groups)),
+        (
+            "Calibration",
+            "On the diagonal a model is right as often as it says; below it is too sure. "
+            "A click on a name shows or hides it.",
+            judged.calibration(groups),
+        ),
+    )
+    return _drawn(made)
+
+
+def _drawn(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[Figure]:
+    for heading, caption, figure in made:
+        if figure is not None:
+            yield Figure(heading, caption, _to_json(figure), heading == "Curves")
+
+
+def _to_json(figure: go.Figure) -> Markup:
+    figure.update_layout(template="none")
+    return escape_json(figure.to_json(engine="json"))
+
+
+def _pairs(comparison: Comparison) -> dict[str, Any] | None:
+    """The best by validation against each other group."""
+    if not comparison.pairs:
+        return None
+    first = min(pair.first for pair in comparison.pairs)
+    pairs = [p for n in range(len(comparison.groups)) if (p := comparison.between(first, n))]
+    rows = [
+        {
+            "label": comparison.groups[pair.second].label,
+            "cells": _numbers(pair),
+            "verdict": pair.verdict,
+            "is_different": pair.is_different,
+        }
+        for pair in pairs
+    ]
+    return {"first": comparison.groups[first].label, "rows": rows}
+
+
+def _numbers(pair: Pair) -> list[str]:
+    return [
+        f"{pair.difference:+.4f}",
+        f"{pair.low:+.4f} to {pair.high:+.4f}",
+        _p(pair.p_rows),
+        f"{pair.low_all:+.4f} to {pair.high_all:+.4f}",
+        *(_p(value) for value in (pair.p, pair.p_mcnemar, pair.p_t)),
+    ]
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    return [_matrix(group) for group in judged.groups_with_predictions(groups)[: plots.MOST]]
+
+
+def _matrix(group: Group) -> dict[str, Any]:
+    counts = judged.confusion(group) / len(group.runs)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1 / len(group.runs))
+    names = group.runs[0].said.class_names
+    rows = list(zip(names, shares.tolist(), counts.tolist(), strict=True))
+    return {"label": group.label, "names": names, "rows": rows}

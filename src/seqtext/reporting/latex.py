@@ -1,0 +1,104 @@
+r"""One data set's table in LaTeX, not wider than a page."""
+
+import re
+import unicodedata
+
+from seqtext.display import REPLACEMENT, printable
+from seqtext.reporting.table import REPORTED, Row, Table
+
+FIRST = ("n", "time")  # of the columns after the deciding scores, what every table has
+MOST_SCORES = 5  # columns of scores, the deciding ones among them
+MOST_ROWS = 40  # that a page holds
+LONG_LABEL = 34  # characters; longer ones are broken into lines
+BREAKABLE = re.compile(r"[^\W_]{1,24}|[\W_]")  # where a long label may be broken
+PREAMBLE = r"% \usepackage{booktabs,graphicx}; with other scripts than Latin: XeLaTeX or LuaLaTeX"
+# Shrinks what is wider than the text, and leaves the rest as it is.
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+
+TEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "~": r"\textasciitilde{}"}
+TEX |= {"^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': r"\char34{}"}
+TEX |= {"[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}"}
+TEX |= {"…": r"\ldots{}", REPLACEMENT: "?"}
+TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+
+
+def escape_latex(text: str) -> str:
+    """Return a text on one line in which LaTeX's special characters stand for themselves."""
+    line = unicodedata.normalize("NFC", printable(" ".join(text.split())))
+    return "".join(TEX.get(character, character) for character in line)
+
+
+def format_latex_table(table: Table, caption: str) -> str:
+    r"""Return a booktabs table; the best of a column in bold, in the order of all other formats.
+
+    It has the deciding scores, runs, time and the first further scores: so many that small type
+    fits a page; a note says what only report.csv has.
+    """
+    columns = _choose_columns(table)
+    rows = _choose_rows(table)
+    shown = len(rows[0]) + len(rows[1])
+    head = " & ".join(["", *(escape_latex(table.columns[n]) for n in columns)])
+    bodies = [[_line(row, columns) for row in part] for part in rows]
+    rule = [r"\midrule"] if all(bodies) else []
+    return "\n".join(
+        [
+            PREAMBLE,
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{escape_latex(caption)}}}",
+            r"  \footnotesize",
+            f"  {FIT}",
+            rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
+            r"    \toprule",
+            rf"    {head} \\",
+            r"    \midrule",
+            *(f"    {line}" for line in [*bodies[0], *rule, *bodies[1]]),
+            r"    \bottomrule",
+            r"  \end{tabular}}",
+            *_note(table, [table.columns[n] for n in columns], len(table.rows) - shown),
+            r"\end{table}",
+        ]
+    )
+
+
+def _choose_columns(table: Table) -> list[int]:
+    """Positions of the columns that fit a page."""
+    scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
+    few = scores[:MOST_SCORES]
+    return [n for n, name in enumerate(table.columns) if n in few or name in FIRST]
+
+
+def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
+    """Ours and the reported ones: the first of both, where they would not fit a page."""
+    reported = [row for row in table.rows if row.kind == REPORTED]
+    own = [row for row in table.rows if row.kind != REPORTED]
+    most = max(MOST_ROWS - len(reported), MOST_ROWS // 2)
+    own = own[:most]
+    return own, reported[: MOST_ROWS - len(own)]
+
+
+def _line(row: Row, columns: list[int]) -> str:
+    cells = [row.cells[n] for n in columns]
+    texts = [
+        rf"\textbf{{{escape_latex(c.text)}}}" if c.best else escape_latex(c.text) for c in cells
+    ]
+    return " & ".join([_label(row.label), *texts]) + r" \\"
+
+
+def _label(label: str) -> str:
+    if len(label) <= LONG_LABEL:
+        return escape_latex(label)
+    words = [BREAKABLE.findall(word) for word in label.split()]
+    breakable = " ".join(r"\allowbreak{}".join(map(escape_latex, parts)) for parts in words)
+    return rf"\parbox[t]{{0.35\linewidth}}{{\raggedright {breakable}\strut}}"
+
+
+def _note(table: Table, columns: list[str], rows_left_out: int) -> list[str]:
+    left_out = [name for name in table.columns if name not in columns]
+    parts = [f"the columns {', '.join(left_out)}"] if left_out else []
+    if rows_left_out:
+        parts += ["1 more row" if rows_left_out == 1 else f"{rows_left_out} more rows"]
+    if not parts:
+        return []
+    said = escape_latex(f"report.csv has also {' and '.join(parts)}.")
+    return [rf"  \par\smallskip\parbox{{\linewidth}}{{\raggedright\scriptsize {said}}}"]

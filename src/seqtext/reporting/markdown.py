@@ -1,0 +1,53 @@
+"""Texts of users in Markdown: tables, code, and words that are nothing but words."""
+
+import re
+
+from seqtext.display import printable
+from seqtext.reporting.table import OURS, Cell, Row, Table
+
+# An underscore within a word is never emphasis, and stays readable: macro_f1.
+SPECIAL = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text on one line that Markdown (and HTML within it) shows as it is."""
+    line = printable(" ".join(text.split()))
+    line = "".join(ENTITIES.get(character, character) for character in line)
+    return SPECIAL.sub(r"\\\g<0>", line)
+
+
+def format_code(text: str) -> str:
+    """Return a text on one line as a code span, whatever backticks it holds."""
+    line = printable(" ".join(text.split()))
+    ticks = "`" * (_longest_run(line) + 1)
+    space = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{ticks}{space}{line}{space}{ticks}"
+
+
+def format_code_block(text: str, language: str = "") -> str:
+    """Return lines as a fenced block, whatever backticks they hold."""
+    fence = "`" * max(3, _longest_run(text) + 1)
+    return "\n".join([fence + language, printable(text, keep="\n"), fence])
+
+
+def format_markdown_table(table: Table) -> str:
+    """Return a pipe table; the best of a column in bold, rows that are not ours in italics."""
+    titles = ["", *map(escape_markdown, table.columns)]
+    lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]
+    lines += [" | ".join([_label(row), *map(_cell, row.cells)]) for row in table.rows]
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def _label(row: Row) -> str:
+    label = escape_markdown(row.label)
+    return label if row.kind == OURS else f"*{label}*"
+
+
+def _cell(cell: Cell) -> str:
+    text = escape_markdown(cell.text)
+    return f"**{text}**" if cell.best else text
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

@@ -1,0 +1,205 @@
+"""Figures of what the models said of the test rows: calibration, classes, differences."""
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from seqtext.reporting.groups import Group
+from seqtext.reporting.pairwise import Comparison, Pair
+from seqtext.reporting.training_plots import (
+    MOST,
+    PALETTE,
+    ROW,
+    escape_plotly,
+    name_of,
+    shorten,
+    show_category,
+    styles_of,
+)
+
+MAPPED = 24  # in the map of all pairs
+BINS = 10
+CLASS_NAME = 40  # characters
+ACROSS = 32  # characters of a label below the map of all pairs
+FAINT = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
+
+
+def calibration(groups: Sequence[Group]) -> go.Figure | None:
+    """How often predictions of some confidence are right; on the diagonal they keep their word."""
+    figure = go.Figure()
+    figure.add_scatter(
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": "#8a8d98", "dash": "dot", "width": 1},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    for place, (group, style) in enumerate(zip(groups, styles_of(groups), strict=True)):
+        said = [run.said for run in group.runs]
+        if None in said:
+            continue
+        confidence = np.concatenate([one.probabilities.max(axis=1) for one in said])
+        right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in said])
+        x, y, error = reliability(confidence, right)
+        figure.add_scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            name=f"{name_of(group)} · {error:.3f}",
+            line={"color": style.color, "dash": style.dash, "width": 1.5},
+            marker={"size": 5, "symbol": style.symbol},
+            visible=True if place < 8 else "legendonly",
+            hovertemplate=f"{name_of(group)}<br>said %{{x:.3f}}, was right %{{y:.3f}}"
+            "<extra></extra>",
+        )
+    if len(figure.data) == 1:
+        return None
+    lowest = min(min(trace.x) for trace in figure.data[1:])
+    axis = {"range": [lowest - 0.02, 1.01]}
+    figure.update_layout(
+        height=460,
+        xaxis={"title": "probability of the predicted class", **axis},
+        yaxis={"title": "share of them that is right"},
+        legend={"title": {"text": "calibration error (ECE)"}},
+    )
+    return figure
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, float]:
+    """Mean confidence and share of right ones in bins of equal width, and the expected calibration
+    error: the mean gap between the two (Guo et al., 2017)."""
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    met = counts > 0
+    x = np.bincount(bins, confidence, BINS)[met] / counts[met]
+    y = np.bincount(bins, right, BINS)[met] / counts[met]
+    return x.tolist(), y.tolist(), float((counts[met] * abs(x - y)).sum() / counts.sum())
+
+
+def class_scores(groups: Sequence[Group]) -> go.Figure | None:
+    """Precision, recall and F1 of each class, a line per group."""
+    known = groups_with_predictions(groups)[:MOST]
+    if not known:
+        return None
+    names = known[0].runs[0].said.class_names
+    known = [g for g in known if g.runs[0].said.class_names == names]
+    labels = [name_of(group) for group in known]
+    columns = min(len(names), 3)
+    rows = ceil(len(names) / columns)
+    height = 60 + ROW * len(known)
+    figure = make_subplots(
+        rows,
+        columns,
+        subplot_titles=[escape_plotly(shorten(name, CLASS_NAME)) for name in names],
+        shared_yaxes=True,
+        shared_xaxes="all",
+        horizontal_spacing=0.03,
+        vertical_spacing=60 / (rows * height),
+    )
+    scores = np.stack([_per_class(confusion(g)) for g in known])  # [G, 3, C]
+    marks = (("precision", "triangle-right-open"), ("recall", "circle-open"), ("F1", "circle"))
+    for number in range(len(names)):
+        for kind, (word, symbol) in enumerate(marks):
+            figure.add_scatter(
+                x=scores[:, kind, number],
+                y=labels,
+                mode="markers",
+                name=word,
+                legendgroup=word,
+                showlegend=number == 0,
+                marker={"symbol": symbol, "size": 9, "color": PALETTE[kind]},
+                hovertemplate=f"%{{y}}<br>{word} %{{x:.4f}}<extra></extra>",
+                row=number // columns + 1,
+                col=number % columns + 1,
+            )
+    show_category(figure, "y", labels)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    legend = {"orientation": "h", "y": 1, "yanchor": "top", "yref": "container", "x": 0}
+    margin = {"l": 64, "r": 20, "t": 84, "b": 52}  # room for the legend
+    figure.update_layout(height=80 + rows * height, legend=legend, margin=margin)
+    return figure
+
+
+def groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
+    """Those whose runs all have predictions, of the same classes."""
+    return [
+        group
+        for group in groups
+        if all(run.said for run in group.runs)
+        and len({run.said.class_names for run in group.runs}) == 1
+    ]
+
+
+def confusion(group: Group) -> np.ndarray:
+    """Counts [C, C] of true and predicted class, summed over the group's runs."""
+    classes = len(group.runs[0].said.class_names)
+    total = np.zeros((classes, classes), int)
+    for run in group.runs:
+        np.add.at(total, (run.said.labels, run.said.predicted), 1)
+    return total
+
+
+def _per_class(counts: np.ndarray) -> np.ndarray:
+    """[3, C] precision, recall, F1; NaN for a class without rows, as in `metric_definitions`."""
+    hits, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    scores = np.stack(
+        [hits / predicted.clip(1), hits / true.clip(1), 2 * hits / (true + predicted).clip(1)]
+    )
+    return np.where(true > 0, scores, np.nan)
+
+
+def differences(comparison: Comparison) -> go.Figure | None:
+    """Every pair of the leading groups: row minus column, coloured where they are different.
+
+    The others are in brackets, without a colour: so the figure is never empty.
+    """
+    places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAPPED]
+    if len(places) < 2:
+        return None
+    pairs = [[comparison.between(a, b) if a != b else None for b in places] for a in places]
+    labels = [comparison.groups[n].label for n in places]
+    names = {"x": [escape_plotly(shorten(label, ACROSS)) for label in labels]}  # they are slanted
+    names["y"] = [escape_plotly(shorten(label)) for label in labels]
+    figure = go.Figure()
+    has_room = len(places) <= 16
+    faint = {"showscale": False, "colorscale": [[0, FAINT], [1, FAINT]]}
+    _add_map(figure, pairs, names, "" if not has_room else "({:+.3f})", False, faint)
+    strong = {"colorscale": "RdBu", "zmid": 0, "colorbar": {"thickness": 12, "outlinewidth": 0}}
+    if any(pair.is_different for pair in comparison.pairs):
+        _add_map(figure, pairs, names, "" if not has_room else "{:+.3f}", True, strong)
+    figure.update_layout(height=200 + 24 * len(places))
+    for axis in ("x", "y"):
+        show_category(figure, axis, names[axis])
+    figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)
+    figure.update_xaxes(showgrid=False, automargin=True, tickangle=-40)
+    return figure
+
+
+def _add_map(
+    figure: go.Figure,
+    pairs: list[list[Pair | None]],
+    names: dict[str, list[str]],
+    text: str,
+    is_different: bool,
+    style: dict[str, Any],
+) -> None:
+    """Add the fields of all pairs that are different, or of all that are not."""
+    chosen = [[p if p and p.is_different == is_different else None for p in row] for row in pairs]
+    figure.add_heatmap(
+        z=[[None if p is None else p.difference for p in row] for row in chosen],
+        **names,
+        text=[["" if p is None else text.format(p.difference) for p in row] for row in chosen],
+        customdata=[["" if p is None else p.verdict for p in row] for row in chosen],
+        texttemplate="%{text}",
+        textfont={} if is_different else {"color": "#8a8d98"},
+        xgap=1,
+        ygap=1,
+        hoverongaps=False,
+        hovertemplate="%{y}<br>minus %{x}<br>%{z:+.4f}, %{customdata}<extra></extra>",
+        **style,
+    )

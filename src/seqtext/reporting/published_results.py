@@ -1,0 +1,87 @@
+"""What others reported on the same data sets: the studies, publications, TF-IDF."""
+
+from importlib import resources
+from typing import NamedTuple
+
+import pandas as pd
+
+from seqtext.reporting.runs import Run
+
+FILE = "published_results.csv"
+KEYS = ["study", "dataset", "model", "setting", "note"]
+OURS = "seqtext."  # of the paths of this package's classes
+
+
+class StudyData(NamedTuple):
+    """The data of a study.
+
+    class_name: of the data set class that reads it
+    sizes: rows of the sources that there are of it
+    """
+
+    class_name: str
+    sizes: tuple[int, ...]
+
+
+STUDY_DATA = {
+    "spam": StudyData("Spam", (5_728,)),
+    "amazon": StudyData("Amazon", (12_443, 4_000_000)),
+    "tweets": StudyData("Tweets", (31_962,)),
+    "imdb": StudyData("IMDB", (25_000, 50_000)),
+    "clothing": StudyData("Clothing", (22_641, 23_486)),
+}
+LEAST_LEFT = 0.8  # of the rows, where repeated texts or empty ones are dropped
+LEAST_TESTED = 0.05  # of the rows
+
+
+class Reference(NamedTuple):
+    """Scores that were reported elsewhere, on other splits: they are never tested against ours.
+
+    study: "study 1" to "study 5", "published", or "measured" (by others, in one run)
+    scores: by "val/<metric>" and "test/<metric>"
+    note: what was wrong with it, or what it stands for
+    """
+
+    study: str
+    dataset: str
+    model: str
+    setting: str
+    note: str
+    scores: dict[str, float]
+
+    @property
+    def label(self) -> str:
+        """As in the tables' first column."""
+        return f"{self.study}: {self.model}" + (f", {self.setting}" if self.setting else "")
+
+
+def references(dataset: str) -> list[Reference]:
+    """Those of a data set, in the order of the file."""
+    with resources.files("seqtext.reporting").joinpath(FILE).open(encoding="utf-8") as stream:
+        table = pd.read_csv(stream, keep_default_na=False)
+    own = table[table["dataset"] == dataset]
+    return [
+        Reference(*key, dict(zip(rows["part"] + "/" + rows["metric"], rows["value"], strict=True)))
+        for key, rows in own.groupby(KEYS, sort=False)
+    ]
+
+
+def uses_study_rows(run: Run) -> bool:
+    """Whether what others reported on a data set of this name can stand beside a run.
+
+    It can where this package's own class read the rows, and they were as many as the study's, and
+    enough of them were tested. A user's own file may have the same name, hold other rows in the
+    same columns, or be cut by ``split.limit``.
+    """
+    study = STUDY_DATA.get(run.metrics["dataset"])
+    settings = run.metrics["settings"]
+    target = str((settings.get("dataset") or {}).get("_target_", ""))
+    if study is None or not target.startswith(OURS):
+        return False
+    if target.rpartition(".")[2] != study.class_name:
+        return False
+    if (settings.get("split") or {}).get("limit") is not None:
+        return False
+    rows = sum(run.rows(part) for part in ("train", "val", "test"))
+    is_whole = any(LEAST_LEFT * size <= rows <= size for size in study.sizes)
+    return is_whole and run.rows("test") >= LEAST_TESTED * rows

@@ -1,0 +1,248 @@
+"""All runs of some folders in one report, as Markdown, CSV, LaTeX and a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import pandas as pd
+
+from seqtext.display import count_noun
+from seqtext.errors import UserError
+from seqtext.files import write_text
+from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.datasets import split_by_dataset
+from seqtext.reporting.groups import groups_of, main_metric
+from seqtext.reporting.latex import format_latex_table
+from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
+from seqtext.reporting.pairwise import Comparison, compare
+from seqtext.reporting.published_results import Reference, references, uses_study_rows
+from seqtext.reporting.runs import Run, Unfinished, read_runs, sweep_command
+from seqtext.reporting.table import Table, duration, faults, frame, table
+
+USUAL = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
+
+
+class Section:
+    """What there is to say of one data set's runs.
+
+    Args:
+        dataset: title of the data set, see `split_by_dataset`
+        metric: that orders and is tested, such as "accuracy"; None: what most runs monitored
+
+    Raises:
+        UserError: if no run has such a metric.
+    """
+
+    def __init__(self, dataset: str, runs: Sequence[Run], metric: str | None):
+        self.dataset = dataset
+        self.metric = _choose_metric(runs) if metric is None else _check_metric(runs, metric)
+        self.groups, self.repeated = groups_of(runs, self.metric)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Of all pairs."""
+        return compare(self.groups, self.metric)
+
+    @property
+    def study(self) -> str | None:
+        """The study's data set, if runs of this section stand on its rows."""
+        (first, *_) = self.runs
+        return first.metrics["dataset"] if any(map(uses_study_rows, self.runs)) else None
+
+    @cached_property
+    def others(self) -> list[Reference]:
+        """What others reported on these rows."""
+        return references(self.study) if self.study else []
+
+    @cached_property
+    def table(self) -> Table:
+        """Groups and references."""
+        return table(self.groups, self.others, self.metric)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Those that count."""
+        return [run for group in self.groups for run in group.runs]
+
+    def about(self) -> str:
+        """How to read the table."""
+        rows = sorted({run.rows("test") for run in self.runs})
+        tested = f"{rows[0]:,} to {rows[-1]:,} test rows"
+        if len(rows) == 1:
+            tested = count_noun(rows[0], "test row")
+        times = [time for group in self.groups for time in group.values("seconds", "total")]
+        total = f", {duration(sum(times))} in all" if times else ""
+        said = (
+            f"{count_noun(len(self.runs), 'run')}{total}; {tested}. Ordered by validation "
+            f"{self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
+            "(seeds, folds); the best of each column is marked."
+        )
+        if self.repeated:
+            repeats = count_noun(self.repeated, "run that repeats", "runs that repeat")
+            said += f" Left out: {repeats} another's settings and seed."
+        return said
+
+    def notes(self) -> list[str]:
+        """What is to be known of the rows: of the reported ones, and what runs warn of."""
+        said = faults(self.table)
+        if self.others:
+            said.append(
+                "What others reported was measured on other rows than these, mostly in one run."
+            )
+        if self.others and not all(map(uses_study_rows, self.runs)):
+            said.append("It cannot be compared with settings that use a part of the data only.")
+        for group in self.groups:
+            each = (run.metrics.get("warnings") or () for run in group.runs)
+            said += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
+        return said
+
+    def commands(self) -> list[str]:
+        """What starts these runs again: a sweep's command line once, the others one by one."""
+        return list(dict.fromkeys(sweep_command(run.path) or run.command for run in self.runs))
+
+
+def _known_metrics(runs: Sequence[Run]) -> list[str]:
+    """Those of any run, on the test or the validation part."""
+    known = dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
+    if not known:
+        raise UserError(f"{runs[0].path} has no scores: there is nothing to compare.")
+    return list(known)
+
+
+def _check_metric(runs: Sequence[Run], metric: str) -> str:
+    """Return a metric that someone asked for, if any run has it."""
+    known = _known_metrics(runs)
+    if metric not in known:
+        raise UserError(
+            f"--metric {metric} is not known of {runs[0].path}: known are {', '.join(known)}."
+        )
+    return metric
+
+
+def _choose_metric(runs: Sequence[Run]) -> str:
+    """Return what most runs monitored; a usual metric where none of them knows that one."""
+    known = _known_metrics(runs)
+    wanted = (main_metric(runs), *USUAL)
+    return next((metric for metric in wanted if metric in known), known[0])
+
+
+@dataclass(frozen=True)
+class Report:
+    """A section per data set, the jobs without a result, and a sentence on each damaged file."""
+
+    title: str
+    sections: Sequence[Section]
+    unfinished: Sequence[Unfinished]
+    damaged: Sequence[str]
+
+    def summary(self) -> str:
+        """Count runs, jobs and damaged files."""
+        parts = [count_noun(sum(len(section.runs) for section in self.sections), "run")]
+        parts += [f"{len(self.unfinished):,} without a result"] if self.unfinished else []
+        parts += [count_noun(len(self.damaged), "damaged file")] if self.damaged else []
+        return ", ".join(parts)
+
+
+def build_report(
+    folders: Sequence[Path], metric: str | None, usual: Mapping[str, str] | None = None
+) -> Report:
+    """Read all runs in some folders, and divide them by data set.
+
+    Args:
+        metric: of all sections
+        usual: by data set, where `metric` is None
+
+    Raises:
+        UserError: see `read_runs` and `Section`.
+    """
+    runs, unfinished, damaged = read_runs(folders)
+    metrics = usual or {}
+    sections = []
+    for title, own in split_by_dataset(runs).items():
+        is_study = any(map(uses_study_rows, own))
+        chosen = metric or (metrics.get(own[0].metrics["dataset"]) if is_study else None)
+        sections.append(Section(title, own, chosen))
+    used = [run for section in sections for run in section.runs]
+    damaged = [*damaged, *(run.damage for run in used if run.damage)]
+    return Report(title_of(folders), sections, unfinished, damaged)
+
+
+def write_report(output: Path, report: Report) -> list[Path]:
+    """Write report.md, .csv, .tex, .html and differences.csv into a folder; gives their paths."""
+    from seqtext.reporting.html_page import page
+
+    sections = report.sections
+    numbers = pd.concat([frame(s.dataset, s.groups, s.others) for s in sections])
+    tables = [format_latex_table(s.table, f"{s.dataset}: {s.about()}") for s in sections]
+    files = {
+        "report.md": format_markdown(report),
+        "report.csv": numbers.to_csv(index=False),
+        "differences.csv": pd.concat([pairs(s) for s in sections]).to_csv(index=False),
+        "report.tex": "\n\n".join(tables) + "\n",
+        "report.html": page(report),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        write_text(output / name, text.encode(errors="replace").decode())
+    return [output / name for name in files]
+
+
+def format_markdown(report: Report) -> str:
+    """Return the whole report as Markdown."""
+    lines = [f"# {escape_markdown(report.title)}", ""]
+    for section in report.sections:
+        said = [escape_markdown(" ".join(verdict(section.comparison))), ""]
+        lines += [f"## {escape_markdown(section.dataset)}", ""]
+        lines += [escape_markdown(section.about()), ""]
+        lines += [format_markdown_table(section.table), *(said if said[0] else [])]
+        lines += format_notes(section)
+    lines += format_left_out(report)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def format_notes(section: Section) -> list[str]:
+    """Lines of Markdown: a section's notes."""
+    said = [f"- {escape_markdown(note)}" for note in section.notes()]
+    return ["Notes:", "", *said, ""] if said else []
+
+
+def format_left_out(report: Report) -> list[str]:
+    """Lines of Markdown: jobs without a result and damaged files."""
+    lines = []
+    if report.unfinished:
+        lines += ["## Without a result", ""]
+        lines += [
+            f"- {format_code(job.name)}: {job.status}, {escape_markdown(job.reason)}"
+            for job in report.unfinished
+        ]
+        lines.append("")
+    if report.damaged:
+        lines += ["## Damaged files", "", "They were left out.", ""]
+        lines += [f"- {escape_markdown(sentence)}" for sentence in report.damaged]
+        lines.append("")
+    return lines
+
+
+def pairs(section: Section) -> pd.DataFrame:
+    """Every pair of groups in numbers: difference, interval, p values; see `Pair`."""
+    labels = [group.label for group in section.groups]
+    rows = [
+        {
+            "dataset": section.dataset,
+            "metric": section.metric,
+            **pair._asdict(),
+            "first": labels[pair.first],
+            "second": labels[pair.second],
+            "verdict": pair.verdict,
+        }
+        for pair in section.comparison.pairs
+    ]
+    return pd.DataFrame(rows)
+
+
+def title_of(folders: Sequence[Path]) -> str:
+    """The names of the folders, as long as they are few."""
+    names = [folder.resolve().name or str(folder.resolve()) for folder in folders]
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"

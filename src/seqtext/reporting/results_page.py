@@ -1,0 +1,120 @@
+"""RESULTS.md: each study's numbers beside ours, from finished runs."""
+
+from pathlib import Path
+
+from seqtext.display import count_noun
+from seqtext.errors import UserError
+from seqtext.files import write_text
+from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.groups import Group
+from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
+from seqtext.reporting.published_results import Reference
+from seqtext.reporting.report import Report, Section, format_left_out, format_notes
+from seqtext.reporting.table import OURS, Cell, Row, Table, duration
+
+STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
+METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
+    "spam": "f1",
+    "amazon": "accuracy",
+    "tweets": "f1",
+    "imdb": "accuracy",
+    "clothing": "weighted_f1",
+}
+BEST = "best"  # experiment=<data set>/best is our own setting, the others are the studies'
+HEAD = """# Results
+
+For each of the five studies: what it reported, and what its settings and ours give here. In every
+row validation chose the epoch and the order; the test part was read once. ± is the standard
+deviation over n runs that differ in seed or fold. What others reported was measured on other rows
+than ours, mostly in one run. A study's setting is changed where its command line says so: smaller
+networks, one seed or other vectors, for a machine of two CPU cores.
+"""
+
+
+def write_results(path: Path, report: Report) -> Path:
+    """Write the file; gives its path.
+
+    Raises:
+        UserError: if no run is on the rows of the studies.
+    """
+    known = [section for section in report.sections if section.study]
+    if not known:
+        raise UserError(
+            f"--results {path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
+            "with all of its rows."
+        )
+    known.sort(key=lambda section: STUDIES[section.study])
+    parts = [HEAD, *map(_study, known)]
+    if left_out := format_left_out(report):
+        parts.append("\n".join(left_out))
+    write_text(path, "\n".join(parts))
+    return path
+
+
+def _study(section: Section) -> str:
+    return "\n".join(
+        [
+            f"## Study {STUDIES[section.study]}: {escape_markdown(section.dataset)}",
+            "",
+            escape_markdown(section.about()),
+            "",
+            format_markdown_table(_in_short(section)),
+            escape_markdown(" ".join(verdict(section.comparison))),
+            "",
+            f"{_minutes(section)} Command lines:",
+            "",
+            format_code_block("\n".join(section.commands()), "bash"),
+            "",
+            "<details><summary>All rows</summary>",
+            "",
+            format_markdown_table(section.table),
+            *format_notes(section),
+            "</details>",
+            "",
+        ]
+    )
+
+
+def _in_short(section: Section) -> Table:
+    """Theirs, ours with their settings, ours, TF-IDF: of each the best; ours by validation."""
+    rows: dict[str, Row] = {}
+    own = section.table.rows[: len(section.groups)]
+    if theirs := _their_best(section):
+        label = f"theirs: {theirs.label.partition(': ')[2]}"
+        (row,) = (row for row in section.table.rows if row.label == theirs.label)
+        rows["theirs"] = row._replace(label=label, kind=OURS)
+    for group, row in zip(section.groups, own, strict=True):
+        label = row.label if group.is_reference else f"{whose(group)}: {row.label}"
+        rows.setdefault(whose(group), row._replace(label=label, kind=OURS))
+    order = ("theirs", "ours, faithful", "ours, best", "tfidf")
+    few = [rows[name] for name in order if name in rows]
+    unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
+    return Table(section.table.columns, unmarked)
+
+
+def whose(group: Group) -> str:
+    """As the first column calls a group."""
+    if group.is_reference:
+        return "tfidf"
+    experiment = group.runs[0].choices.get("experiment", "")
+    return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"
+
+
+def _their_best(section: Section) -> Reference | None:
+    """The study's own best row, by the score that most of its rows have."""
+    theirs = [other for other in section.others if other.study.startswith("study")]
+    names = [name for other in theirs for name in other.scores]
+    if not names:
+        return None
+    usual = max(names, key=names.count)
+    return max(theirs, key=lambda other: other.scores.get(usual, 0.0))
+
+
+def _minutes(section: Section) -> str:
+    totals: dict[str, list[float]] = {}
+    for group in section.groups:
+        totals.setdefault(whose(group), []).extend(group.values("seconds", "total"))
+    said = [
+        f"{name} {duration(sum(s))} ({count_noun(len(s), 'run')})" for name, s in totals.items()
+    ]
+    return f"Time in all: {', '.join(said)}."

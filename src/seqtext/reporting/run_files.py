@@ -1,0 +1,189 @@
+"""Read and check the files of runs and sweeps, which may be damaged or come from a stranger."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from seqtext import metrics_file
+from seqtext.errors import UserError
+from seqtext.files import damaged, read_json, read_yaml
+
+FACTS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
+STATUSES = ("finished", "failed", "pruned")  # of a job, in sweep.json and outcome.json
+PROBABILITY = "probability_"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a run said of its test part; N rows, in the order of their numbers.
+
+    rows: [N] numbers in the source
+    labels, predicted: [N] classes
+    probabilities: [N, C]
+    threshold: of two classes, the probability of class 1 from which on it was predicted
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    predicted: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+    threshold: float = 0.5
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read a metrics.json.
+
+    Raises:
+        UserError: if it is damaged, another program's, or cannot be read.
+    """
+    return _read(partial(metrics_file.read_metrics, required=FACTS), path)
+
+
+def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Read the choices of configuration groups, without Hydra's own, and the typed overrides.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    hydra = _section(read_options(path), "hydra", path)
+    chosen = _section(_section(hydra, "runtime", path), "choices", path)
+    if not chosen:  # Hydra always writes some: the file was cut off
+        raise damaged(path, "its choices are missing")
+    typed = _section(hydra, "overrides", path).get("task") or []
+    if not _is_list_of(typed, str):
+        raise damaged(path, "its overrides are not a list of texts")
+    plain = {k: v for k, v in chosen.items() if isinstance(k, str) and _is_plain(v)}
+    choices = {k: str(v) for k, v in plain.items() if v and not k.startswith("hydra/")}
+    return choices, tuple(typed)
+
+
+def read_sweep(path: Path) -> dict[str, Any]:
+    """Read a sweep.json: its command, and jobs with folder, status and reason.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    sweep = _read(read_json, path)
+    jobs = sweep.get("jobs", [])
+    if not isinstance(sweep.get("command", ""), str) or not _is_list_of(jobs, dict):
+        raise damaged(path, "its command or its jobs are missing")
+    for job in jobs:
+        if not isinstance(job.get("folder"), str) or "\0" in job["folder"]:
+            raise damaged(path, "a job of it has no folder")
+        check_outcome(path, job)
+    return sweep
+
+
+def read_outcome(path: Path) -> dict[str, Any]:
+    """Read an outcome.json: the status and the reason of a job that did not finish.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    outcome = _read(read_json, path)
+    check_outcome(path, outcome)
+    return outcome
+
+
+def check_outcome(path: Path, outcome: Mapping[str, Any]) -> None:
+    """Raise a `UserError` unless status and reason are what a sweep writes."""
+    if outcome.get("status") not in STATUSES:
+        raise damaged(path, f"a job's status is none of {', '.join(STATUSES)}")
+    if not isinstance(outcome.get("reason"), str | None):
+        raise damaged(path, "a job's reason is not a text")
+
+
+def read_options(path: Path) -> dict[str, Any]:
+    """Read a mapping from a YAML file.
+
+    Raises:
+        UserError: if it is damaged, or cannot be read.
+    """
+    return _read(read_yaml, path)
+
+
+def read_predictions(path: Path, metrics: Mapping[str, Any]) -> Said | None:
+    """Read a part's predictions of the run with these metrics; None if there is no such file.
+
+    Raises:
+        UserError: if the file is damaged, or not of this run.
+    """
+    if not path.exists():
+        return None
+    try:
+        table = pd.read_parquet(path)
+    except MemoryError:
+        raise
+    except Exception as error:  # pyarrow raises of every kind on damaged bytes
+        raise damaged(path, "it is not Parquet") from error
+    names = tuple(n.removeprefix(PROBABILITY) for n in table if str(n).startswith(PROBABILITY))
+    if missing := [n for n in ("row", "label", "prediction") if n not in table]:
+        raise damaged(path, f"it has no column {', '.join(missing)}")
+    if len(names) < 2 or not table.columns.is_unique:
+        raise damaged(path, "it has no probabilities of two or more classes")
+    part = (metrics.get("rows") or {}).get(path.stem)
+    if part is not None and (set(part) != set(names) or sum(part.values()) != len(table)):
+        raise damaged(path, "its rows or classes are not those of the run")
+    rows = table["row"].to_numpy()
+    if not len(rows) or rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows):
+        raise damaged(path, "its row numbers are missing or repeated")
+    table = table.sort_values("row")
+    threshold = metrics.get("threshold")
+    return Said(
+        table["row"].to_numpy(),
+        _class_numbers(table["label"], names, path),
+        _class_numbers(table["prediction"], names, path),
+        _probabilities(table[[PROBABILITY + name for name in names]], path),
+        names,
+        0.5 if threshold is None else threshold,
+    )
+
+
+def _class_numbers(column: pd.Series, names: Sequence[str], path: Path) -> np.ndarray:
+    """[N] numbers of the classes that a column names."""
+    try:
+        numbers = column.map({name: number for number, name in enumerate(names)}).to_numpy(float)
+    except (TypeError, ValueError) as error:
+        raise damaged(path, f"its column {column.name} holds no classes") from error
+    if np.isnan(numbers).any():
+        raise damaged(path, f"its column {column.name} holds what is no class")
+    return numbers.astype(np.int64)
+
+
+def _probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
+    """[N, C]"""
+    try:
+        values = table.to_numpy(float)
+    except (TypeError, ValueError) as error:
+        raise damaged(path, "its probabilities are no numbers") from error
+    if not ((values >= 0) & (values <= 1)).all():  # nan is neither
+        raise damaged(path, "its probabilities do not lie between 0 and 1")
+    return values
+
+
+def _read(reader: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any]:
+    try:
+        return reader(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _section(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+    section = content.get(name) or {}
+    if not isinstance(section, dict):
+        raise damaged(path, f"its {name} holds no options")
+    return section
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str | int | float | None)
+
+
+def _is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)

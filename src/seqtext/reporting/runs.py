@@ -1,0 +1,220 @@
+"""Finished and unfinished runs, as their folders tell of them; logs are never read."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from seqtext.errors import UserError
+from seqtext.reporting.run_files import (
+    Said,
+    read_hydra,
+    read_metrics,
+    read_options,
+    read_outcome,
+    read_predictions,
+    read_sweep,
+)
+
+SWEEP = "sweep.json"
+INTERRUPTED = "interrupted, or still running"
+NO_REASON = "no reason is known"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    metrics: the content of metrics.json
+    choices: of configuration groups, such as ``embedding: glove``; without Hydra's own
+    overrides: as they stood on the command line
+    """
+
+    path: Path
+    metrics: dict[str, Any]
+    choices: dict[str, str] = field(default_factory=dict)
+    overrides: tuple[str, ...] = ()
+
+    @property
+    def seed(self) -> int:
+        """Of the starting values."""
+        return self.metrics["settings"].get("seed") or 0
+
+    @property
+    def split(self) -> tuple[int, int]:
+        """Seed and fold of the rows."""
+        split = self.metrics["settings"].get("split") or {}
+        return split.get("seed") or 0, split.get("fold") or 0
+
+    @property
+    def command(self) -> str:
+        """What starts this run again."""
+        return " ".join(["python train.py", *map(shlex.quote, self.overrides)])
+
+    def rows(self, part: str) -> int:
+        """How many rows a part has; 0 where the run does not say."""
+        return sum((self.metrics.get("rows") or {}).get(part, {}).values())
+
+    @cached_property
+    def said(self) -> Said | None:
+        """The test part's predictions; None if the file is not there, or damaged."""
+        return self._predictions[0]
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with the file of predictions; None if nothing is."""
+        return self._predictions[1]
+
+    @cached_property
+    def _predictions(self) -> tuple[Said | None, str | None]:
+        path = self.path / "predictions" / "test.parquet"
+        try:
+            return read_predictions(path, self.metrics), None
+        except UserError as error:
+            return None, str(error)
+
+
+class Unfinished(NamedTuple):
+    """A job without results.
+
+    status: "failed", "pruned", or "unfinished" (interrupted, or still running)
+    """
+
+    name: str
+    status: str
+    reason: str
+
+
+class Findings(NamedTuple):
+    """What there is in and below some folders.
+
+    damaged: a sentence on each file that was left out
+    """
+
+    runs: list[Run]
+    unfinished: list[Unfinished]
+    damaged: list[str]
+
+
+def read_runs(folders: Sequence[Path]) -> Findings:
+    """Find all runs in and below these folders; damaged files are left out and named.
+
+    Raises:
+        UserError: if a folder is missing or a file, or there is no readable finished run.
+    """
+    runs: dict[Path, Run] = {}
+    unfinished: dict[Path, Unfinished] = {}
+    damaged: list[str] = []
+    for folder in folders:
+        if not folder.exists():
+            raise UserError(f"{folder}: there is no such folder.")
+        if not folder.is_dir():
+            raise UserError(f"{folder} is a file: name the folder of a run, or of many.")
+        for path in sorted(folder.rglob("metrics.json")):
+            if path.parent.resolve() not in runs:
+                try:
+                    runs[path.parent.resolve()] = read_run(path.parent, damaged)
+                except UserError as error:
+                    damaged.append(str(error))
+        unfinished |= (
+            _find_started(folder, damaged) | unfinished | _find_failed_jobs(folder, damaged)
+        )
+    others = [job for path, job in unfinished.items() if path not in runs]
+    damaged = list(dict.fromkeys(damaged))
+    if not runs:
+        raise UserError(_say_nothing_found(folders, others, damaged))
+    return Findings(list(runs.values()), others, damaged)
+
+
+def _say_nothing_found(
+    folders: Sequence[Path], others: Sequence[Unfinished], damaged: Sequence[str]
+) -> str:
+    said = f"{', '.join(map(str, folders))}: there is no finished run in it"
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        return f"{said}: {damaged[0]}{more}"
+    if others:
+        first = others[0]
+        count = "the only job" if len(others) == 1 else f"the first of {len(others)} jobs"
+        return f"{said}; {count}, {first.name}, is {first.status}: {first.reason}"
+    return f"{said}."
+
+
+def read_run(folder: Path, damaged: list[str]) -> Run:
+    """Read a finished run; a damaged hydra.yaml only loses how the run was started.
+
+    Args:
+        damaged: gets a sentence on a damaged hydra.yaml
+
+    Raises:
+        UserError: if its metrics.json is damaged, or another program's.
+    """
+    metrics = read_metrics(folder / "metrics.json")
+    choices, overrides = {}, ()
+    path = folder / ".hydra" / "hydra.yaml"
+    if path.exists():
+        try:
+            choices, overrides = read_hydra(path)
+        except UserError as error:
+            damaged.append(str(error))
+    return Run(folder, metrics, choices, overrides)
+
+
+def sweep_command(folder: Path) -> str | None:
+    """The command line of the sweep that a run's folder, or its trial's, belongs to."""
+    for parent in list(folder.parents)[:2]:
+        if (parent / SWEEP).exists():
+            try:
+                return read_sweep(parent / SWEEP).get("command")
+            except UserError:
+                return None  # told when the runs were read
+    return None
+
+
+def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+    """Jobs that sweeps list as failed or pruned."""
+    jobs = {}
+    for path in sorted(folder.rglob(SWEEP)):
+        try:
+            listed = read_sweep(path).get("jobs", ())
+        except UserError as error:
+            damaged.append(str(error))
+            continue
+        for job in listed:
+            if job["status"] != "finished":
+                place = path.parent / job["folder"]
+                reason = job.get("reason") or NO_REASON
+                jobs[place.resolve()] = Unfinished(str(place), job["status"], reason)
+    return jobs
+
+
+def _find_started(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+    """Folders of runs that have begun and have no result."""
+    started = {}
+    for config in sorted(folder.rglob(".hydra/config.yaml")):
+        place = config.parent.parent
+        if (place / "metrics.json").exists():
+            continue
+        try:
+            if read_options(config).get("describe"):
+                continue
+        except UserError as error:
+            damaged.append(str(error))
+        started[place.resolve()] = Unfinished(str(place), *_how_it_ended(place, damaged))
+    return started
+
+
+def _how_it_ended(folder: Path, damaged: list[str]) -> tuple[str, str]:
+    """Status and reason of a run without a result."""
+    path = folder / "outcome.json"
+    if path.exists():
+        try:
+            outcome = read_outcome(path)
+        except UserError as error:
+            damaged.append(str(error))
+        else:
+            if outcome["status"] != "finished":
+                return outcome["status"], outcome.get("reason") or NO_REASON
+    return "unfinished", INTERRUPTED

@@ -1,1 +1,0 @@
-"""From a finished run to numbers and pictures."""

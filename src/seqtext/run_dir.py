@@ -1,0 +1,130 @@
+"""The run folder: where everything of one run lies, and when it counts as finished."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqtext.errors import UserError
+from seqtext.files import write_json
+from seqtext.metrics_file import read_metrics
+
+LOG = "train.log"  # as conf/config.yaml has it
+FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
+
+
+class FolderInUse(UserError):
+    """Another process has the folder."""
+
+
+class RunFolder:
+    """Paths of one run. Two processes never write into one.
+
+    `metrics.json` is written last and at once: it exists if and only if the run finished.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.metrics = self.path / "metrics.json"
+        self.best = self.path / "checkpoints" / "best.ckpt"
+        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.figures = self.path / "figures"
+        self._lock = FileLock(self.path / ".lock")
+
+    def predictions(self, part: str) -> Path:
+        """The predictions of a part."""
+        return self.path / "predictions" / f"{part}.parquet"
+
+    @property
+    def started(self) -> bool:
+        """Whether a run has begun here."""
+        return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
+
+    def claim(self, resume: bool) -> None:
+        """Take the folder for this process, until it ends.
+
+        Raises:
+            UserError: if another process has it, or it holds a run that is not to be resumed.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise FolderInUse(f"{self.path} is in use by another process: wait for it.") from error
+        if not resume and (self.metrics.exists() or self.last.exists()):
+            self.release()
+            raise already_holds_a_run(self.path)
+
+    def in_use(self) -> bool:
+        """Whether another process works here now."""
+        if not self.path.is_dir():
+            return False
+        try:
+            with self._lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def clear(self) -> None:
+        """Before a run starts anew where one was killed: its curves would stand beside the new."""
+        for file in self.path.glob("events.out.tfevents*"):
+            file.unlink()
+
+    def withdraw(self) -> None:
+        """Take back what Hydra wrote for a run that was refused before its first checkpoint.
+
+        Nothing happens where the folder is another process's.
+        """
+        try:
+            self.claim(resume=False)
+        except (UserError, OSError):
+            return
+        shutil.rmtree(self.path / ".hydra", ignore_errors=True)
+        if not any(self.path.glob("events.out.tfevents*")):  # a run that trained keeps its log
+            (self.path / LOG).unlink(missing_ok=True)
+        self.release()
+        with suppress(OSError):  # what is not ours stays, and the folder with it
+            (self.path / ".lock").unlink(missing_ok=True)
+            self.path.rmdir()
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._lock.release()
+
+    def finished(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
+        """What `finish` wrote, or None; see `read_metrics`."""
+        return read_metrics(self.metrics, required) if self.metrics.exists() else None
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Write `metrics.json`."""
+        write_json(self.metrics, metrics)
+
+
+def check_links(path: Path) -> None:
+    """Refuse a run folder that has a link to a place outside of it: what is written would go there.
+
+    It may be a stranger's. The folder itself may be a link.
+
+    Raises:
+        UserError: naming the link.
+    """
+    if not path.is_dir():
+        return
+    inside = path.resolve()
+    places = [path / name for name in FOLDERS]
+    for place in [path, *(p for p in places if p.is_dir() and not p.is_symlink())]:
+        for entry in place.iterdir():
+            if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
+                raise UserError(
+                    f"{entry} is a link out of the run folder: put what it leads to in its place."
+                )
+
+
+def already_holds_a_run(path: Path) -> UserError:
+    """The error for a folder that was given to a new run."""
+    return UserError(
+        f"{path} already holds a run: choose another folder, or go on with it by resume={path}."
+    )

@@ -1,0 +1,170 @@
+"""Names of run and sweep folders, made from the command line."""
+
+import hashlib
+import re
+import secrets
+import textwrap
+import time
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path, PurePath
+
+from omegaconf import OmegaConf
+
+from seqtext.config.choices import list_choices
+from seqtext.errors import UserError
+from seqtext.identity import LOCATIONS
+from seqtext.run_dir import RunFolder, already_holds_a_run, check_links
+
+OUTPUTS = "outputs"
+NOT_IN_NAMES = (
+    *("dataset", "model", "name", "resume", "cache", "describe"),
+    *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
+)
+GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
+PATHS = (*LOCATIONS, "best_of")  # of these a name shows the end
+TELLABLE = re.compile(  # values that no other value shares its part of a name with
+    r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
+)
+LONGEST_NAME = 120
+HELP_WIDTH, HELP_INDENT = 80, 16  # characters, of lists on the help page
+DESCRIBE = "describe=true"
+
+
+def run_dir(
+    resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
+) -> str:
+    """The folder of a new run (its name is never given twice), or that of the run to go on with.
+
+    Raises:
+        UserError: if there is no run to go on with: nothing is created then.
+    """
+    own = resumable(resume) if resume is not None else _named(name)
+    if own:
+        check_links(Path(own))
+    return own or f"{OUTPUTS}/{run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
+
+
+def config_dir(resume: str | None, folder: str) -> str:
+    """Where Hydra writes the configuration within a run's folder, without harm to another run's.
+
+    Raises:
+        UserError: if there is no run to go on with, or a new one would write into another's folder.
+    """
+    if resume is not None:
+        resumable(resume)
+        return ".hydra/resumed"
+    if RunFolder(folder).started:
+        raise already_holds_a_run(Path(folder))
+    return ".hydra"
+
+
+def resumable(resume: object) -> str:
+    """Return the folder of a run to go on with.
+
+    Raises:
+        UserError: if there is none.
+    """
+    if not is_path(resume) or not RunFolder(str(resume)).started:
+        raise UserError(f"resume={resume}: there is no run in this folder.")
+    return str(resume)
+
+
+def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
+    """The folder of a sweep: the same for the same name or experiment, else a new one."""
+    own = _named(name if name is not None else experiment and experiment.replace("/", "-"))
+    return own or f"{OUTPUTS}/{run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
+
+
+def run_name(
+    overrides: Sequence[str], *start: str, swept: Collection[str] = (), unique: bool = False
+) -> str:
+    """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
+
+    The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
+    unquoted. Where other overrides could have the same one, a hash stands at its end; of a very
+    long name, in its middle, instead of what is left out.
+
+    Args:
+        swept: keys that differ between the jobs of a sweep: the name tells each of their values
+        unique: the name is made unique by what follows it, and needs no hash
+    """
+    if DESCRIBE in overrides:
+        start = (*start[:1], "description")
+    told = [o for o in overrides if _is_told(_key(o), swept)]
+    name = "_".join(["-".join(start), *map(part_of_name, told)])
+    values = [_distinct_value(override, swept) for override in told]
+    digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(told, values, strict=True))
+    if len(name) > LONGEST_NAME - len(digest) - 1:
+        return f"{name[: LONGEST_NAME // 3]}--{digest}--{name[-LONGEST_NAME // 2 :]}"
+    if not unique and not all(map(TELLABLE.fullmatch, values)):
+        return f"{name}-{digest}"
+    return name
+
+
+def name_with_hash(name: str, overrides: Sequence[str]) -> str:
+    """Another name for a job whose own is taken by a job with other overrides."""
+    return f"{name}-{_short_digest(overrides)}"
+
+
+def is_path(value: object) -> bool:
+    """Whether the value of an option can name a file or folder."""
+    return isinstance(value, str | int | float) and bool(str(value).strip())
+
+
+def _is_told(key: str, swept: Collection[str]) -> bool:
+    if key in ("dataset", "model") or key.startswith("hydra"):  # they start the name
+        return False
+    return key in swept or key not in NOT_IN_NAMES
+
+
+def _distinct_value(override: str, swept: Collection[str]) -> str:
+    """Of a path that all jobs share the end, so that its folder may be moved."""
+    key, value = _key(override), override.partition("=")[2]
+    return _end_of_path(value) if key in PATHS and key not in swept else value
+
+
+def _short_digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
+
+
+def _end_of_path(value: str) -> str:
+    return PurePath(value.strip("'\"")).name
+
+
+def part_of_name(override: str) -> str:
+    """``model.units=[64,32]`` becomes ``units-64-32``."""
+    key, value = _key(override), override.partition("=")[2]
+    if key in PATHS:
+        value = _end_of_path(value)
+    key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/amazon/architecture its end
+    value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
+    return f"{key}-{value}"
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+~").partition("=")[0]
+
+
+def _named(name: object) -> str | None:
+    if name is None or name == "":
+        return None
+    text = str(name)  # of an experiment's file, or of a sweep, any value
+    if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
+        raise UserError(f"name={text} is not possible: use letters, digits and -._ alone.")
+    return f"{OUTPUTS}/{text}"
+
+
+def choices_for_help(group: str) -> str:
+    """List a group's choices, as the help page shows them: also those that you add to conf/."""
+    lines = textwrap.wrap(", ".join(list_choices(group)), HELP_WIDTH)
+    return f"\n{' ' * HELP_INDENT}".join(lines)
+
+
+def _stamp() -> str:
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+
+
+OmegaConf.register_resolver("choices", choices_for_help, replace=True)
+OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
+OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
+OmegaConf.register_resolver("config_dir", config_dir, replace=True)

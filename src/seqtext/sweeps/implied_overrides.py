@@ -1,0 +1,78 @@
+"""What a command line leaves unsaid, and Hydra must hear before it composes anything."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from seqtext.best_run import winner
+from seqtext.config.choices import list_choices, list_groups, set_config_folders
+from seqtext.config.overrides import MULTIRUN, plain_values, quote_values
+from seqtext.errors import UserError
+
+
+def completed(arguments: list[str], conf: Path) -> list[str]:
+    """The arguments, and those that follow from them.
+
+    An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
+    With ``best_of=``, the winner's groups are chosen, so that its options can be overridden.
+    Values that Hydra's grammar cannot read are quoted.
+
+    Args:
+        arguments: of the command line
+        conf: the configuration's folder
+
+    Raises:
+        UserError: if there is no winner, or an argument cannot be.
+    """
+    said = plain_values(arguments)
+    if said.get("experiment", "").lower() == "null":  # as it is without
+        arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
+        del said["experiment"]
+    added = []
+    experiment = f"experiment/{said.get('experiment')}.yaml"
+    folders = [*_config_dirs(arguments), conf]
+    set_config_folders(folders)
+    _check_groups(said)
+    files = [folder / experiment for folder in folders]
+    if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
+        added.append(MULTIRUN)
+    if folder := said.get("best_of"):
+        if "experiment" in said:
+            raise UserError("best_of= and experiment= cannot go together: both name all settings.")
+        default = _choices(_read(conf / "config.yaml"))
+        chosen = winner(folder).choices
+        added += [f"{g}={c}" for g, c in chosen.items() if g not in said and default.get(g) != c]
+    return quote_values([*arguments, *added])
+
+
+def _check_groups(values: dict[str, str]) -> None:
+    """Refuse what is no name where a group needs one: Hydra has a traceback for that."""
+    groups = [g for g in values if g in list_groups() or g.startswith("hydra/")]
+    for group in groups:
+        value = values[group]
+        is_list = value.startswith(("[", "{")) and group != "experiment"  # several may be given
+        if value.lower() == "null" or is_list:
+            choices = ", ".join(list_choices(group))
+            hint = f"it must be one of {choices}." if choices else "leave it out."
+            raise UserError(f"{group}={value} is not possible: {hint}")
+
+
+def _config_dirs(arguments: list[str]) -> list[Path]:
+    flags = ("-cd", "--config-dir")
+    return [Path(folder) for flag, folder in pairwise(arguments) if flag in flags]
+
+
+def _is_sweep(experiment: Path) -> bool:
+    hydra = _read(experiment).get("hydra") or {}
+    return hydra.get("mode") == "MULTIRUN"
+
+
+def _choices(config: dict[str, Any]) -> dict[str, str]:
+    defaults = [entry for entry in config["defaults"] if isinstance(entry, dict)]
+    return {group: choice for entry in defaults for group, choice in entry.items()}
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return yaml.safe_load(file.read_text("utf-8")) or {} if file.is_file() else {}

@@ -1,0 +1,53 @@
+"""A trial of a search, from within its run: each epoch's score to the study, and its word back."""
+
+import os
+from typing import Any
+
+import lightning as L
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.callbacks import Callback
+
+from seqtext.config.run_config import fingerprints_of
+from seqtext.sweeps.sweep import TRIAL
+
+
+class Pruned(Exception):
+    """The study has seen enough of this trial.
+
+    Attributes:
+        score: the last that it reported
+        fingerprints: of what it read: see `seqtext.identity`
+    """
+
+    def __init__(self, score: float, epoch: int, fingerprints: dict[str, Any] | None = None):
+        super().__init__(score, epoch, fingerprints)
+        self.score, self.epoch, self.fingerprints = score, epoch, fingerprints
+
+
+class Pruning(Callback):
+    """Reports each epoch's monitored score; stops the run where the trial's pruner says so."""
+
+    def __init__(self, trial: Any, monitor: str):
+        self.trial, self.monitor = trial, monitor
+
+    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Raises:
+        Pruned: on all processes alike.
+        """
+        score, epoch = float(trainer.callback_metrics[self.monitor]), trainer.current_epoch + 1
+        is_hopeless = False
+        if trainer.is_global_zero:
+            self.trial.report(score, epoch)
+            is_hopeless = self.trial.should_prune()
+        if trainer.strategy.broadcast(is_hopeless):
+            raise Pruned(score, epoch, fingerprints_of(trainer.datamodule, model))
+
+
+def pruning(monitor: str) -> list[Callback]:
+    """The callback of this process's job, where it is a trial that may be pruned."""
+    hydra = HydraConfig.get()
+    if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
+        return []
+    from seqtext.sweeps.optuna_storage import trial_of
+
+    return [Pruning(trial_of(hydra, int(os.environ[TRIAL])), monitor)]

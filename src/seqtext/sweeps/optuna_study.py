@@ -1,0 +1,315 @@
+"""A search: an Optuna study asks, the sweep runs, and the study is told."""
+
+import functools
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from statistics import fmean, stdev
+from typing import Any
+
+import optuna
+from hydra.core.override_parser.types import Override
+from hydra.errors import InstantiationException
+from hydra_plugins.hydra_optuna_sweeper._impl import (
+    OptunaSweeperImpl,
+    create_optuna_distribution_from_override,
+)
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from seqtext.display import count_noun
+from seqtext.errors import UserError
+from seqtext.metrics.direction import direction
+from seqtext.run_dir import RunFolder
+from seqtext.sweeps.job import Job, Outcome
+from seqtext.sweeps.optuna_storage import (
+    pruner_of,
+    sampler_of,
+    storage_name,
+    storage_of,
+    study_name,
+)
+from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.sweep import Sweep
+
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # attributes of trials
+FEW = 5  # trials, of which no failure rate is taken
+
+
+class StudySweeper(OptunaSweeperImpl):
+    """The plugin's sweeper, whose searches go on under the same name.
+
+    Args:
+        sampler: its configuration
+        folds: runs of each trial; its value is their mean
+        pruner: name or configuration
+        options: as the plugin has them
+    """
+
+    def __init__(self, sampler: Any, folds: int | None, pruner: Any, **options: Any):
+        super().__init__(sampler=sampler, **options)
+        self.folds, self.pruner = folds, pruner
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Ask for trials and run them, until there are `n_trials`.
+
+        Raises:
+            SweepFailed: if one failed.
+            UserError: if options exclude each other.
+        """
+        if self.folds and self.pruner:
+            raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._process_searchspace_config()
+        said = [*self._parse_sweeper_params_config(), *arguments]
+        last = {argument.partition("=")[0]: argument for argument in said}
+        overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
+        space, fixed, deleted = search_space(overrides)
+        pruner = pruner_of(self.pruner)
+        self._sampler(space, earlier=0)  # refused before anything is on disk
+        sweep = Sweep(self.config, self.hydra_context, self.launcher)
+        self._refuse_hopeless(sweep, space, fixed, deleted)
+        with sweep:
+            study = self._study(space, pruner)
+            self._search(study, sweep, space, fixed, deleted)
+            self._write_best(study, sweep)
+            sweep.finish()
+
+    def _search(
+        self,
+        study: optuna.Study,
+        sweep: Sweep,
+        space: dict[str, BaseDistribution],
+        fixed: dict[str, str],
+        deleted: list[str],
+    ) -> None:
+        """Run what is left of `n_trials`."""
+        done = len(study.get_trials(deepcopy=False, states=DONE))
+        to_do = max(0, self.n_trials - done)
+        sweep.progress.total = to_do * (self.folds or 1)
+        self._recall(study, sweep)
+        trials = count_noun(self.n_trials, "trial")
+        sweep.progress.say(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
+        failed = asked = 0
+        while asked < to_do:
+            with _told("The search cannot go on"):
+                trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
+                overrides = self._configure_trials(trials, space, fixed, deleted)
+            asked += len(trials)
+            failed += self._run(study, sweep, trials, overrides, list(space))
+            if asked >= FEW and failed / asked > self.max_failure_rate:
+                sweep.progress.say(f"{failed} of {asked} trials failed: the search ends.", True)
+                break
+
+    def _refuse_hopeless(
+        self,
+        sweep: Sweep,
+        space: dict[str, BaseDistribution],
+        fixed: dict[str, str],
+        deleted: list[str],
+    ) -> None:
+        """Raises:
+        Exception: why no trial can run, if those at both ends of the space cannot, and all for
+            the same reason.
+        """
+        jobs = []
+        for end in (0, -1):
+            values = {name: _ends(values)[end] for name, values in space.items()} | fixed
+            overrides = [*(f"{name}={value}" for name, value in values.items()), *deleted]
+            folds = [f"split.folds={self.folds}", "split.fold=0"] if self.folds else []
+            jobs.append(sweep.job([*overrides, *folds], list(space)))
+        sweep.refuse_hopeless(jobs)
+
+    def _study(
+        self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
+    ) -> optuna.Study:
+        config = self.config.hydra
+        wanted = self.direction or direction(self.config.monitor)
+        towards = "minimize" if "min" in str(wanted) else "maximize"
+        with _told(f"The study in {storage_name(config)} cannot be used"):
+            study = optuna.create_study(
+                study_name=study_name(config),
+                storage=storage_of(config),
+                pruner=pruner,
+                direction=towards,
+                load_if_exists=True,
+            )
+        if study.direction.name.lower() != towards:
+            raise UserError(
+                f"monitor={self.config.monitor} is to {towards}, but the study "
+                f"{study.study_name} was begun to {study.direction.name.lower()}: give the sweep "
+                f"another name=."
+            )
+        earlier = study.get_trials(deepcopy=False)
+        for name, values in space.items():
+            if not all(_fits(t.distributions.get(name, values), values) for t in earlier):
+                raise UserError(
+                    f"{name} is swept over other values than {study.study_name} was begun with: "
+                    f"give the sweep another name=."
+                )
+        study.sampler = self._sampler(space, len(earlier))
+        return study
+
+    def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
+        with _told("hydra.sweeper.sampler is not possible"):
+            return self._made_sampler(space, earlier)
+
+    def _made_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
+        sampler = sampler_of(self.sampler, earlier)
+        if isinstance(sampler, functools.partial):  # of a grid
+            choices = {name: self._to_grid_sampler_choices(d) for name, d in space.items()}
+            size = functools.reduce(lambda n, values: n * len(values), choices.values(), 1)
+            self.n_trials = min(self.n_trials, size)
+            return sampler(choices)
+        return sampler
+
+    def _recall(self, study: optuna.Study, sweep: Sweep) -> None:
+        """Trials that a killed process left are asked for again: their runs can go on."""
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not self._is_running(trial, sweep):
+                with suppress(ValueError, RuntimeError):  # another process was faster
+                    study.tell(trial.number, state=TrialState.FAIL)
+                    study.enqueue_trial(trial.params)
+
+    def _is_running(self, trial: FrozenTrial, sweep: Sweep) -> bool:
+        folder = trial.user_attrs.get(FOLDER)
+        if not folder:
+            return False
+        runs = [folder, *(f"{folder}/fold-{fold}" for fold in range(self.folds or 0))]
+        return any(RunFolder(sweep.folder / run).in_use() for run in runs)
+
+    def _at_once(self) -> int:
+        processes = self.config.hydra.launcher.get("n_jobs") or 1
+        return self.n_jobs or (processes if processes > 0 else os.cpu_count() or 1)
+
+    def _run(
+        self,
+        study: optuna.Study,
+        sweep: Sweep,
+        trials: list[Trial],
+        overrides: list[tuple[str, ...]],
+        swept: list[str],
+    ) -> int:
+        """Run trials at once and tell the study; the number that failed."""
+        jobs = [
+            self._jobs(sweep, trial, one, swept)
+            for trial, one in zip(trials, overrides, strict=True)
+        ]
+        outcomes = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
+        failed = 0
+        for trial, of_trial in zip(trials, jobs, strict=True):
+            failed += _tell(study, trial, [next(outcomes) for _ in of_trial])
+        return failed
+
+    def _jobs(
+        self, sweep: Sweep, trial: Trial, overrides: tuple[str, ...], swept: list[str]
+    ) -> list[Job]:
+        number = str(trial.number)
+        if not self.folds:
+            jobs = [sweep.job(overrides, swept, trial=number)]
+        else:
+            jobs = [
+                sweep.job(
+                    (*overrides, f"split.folds={self.folds}", f"split.fold={fold}"),
+                    [*swept, "split.fold"],
+                    within=f"fold-{fold}",
+                )
+                for fold in range(self.folds)
+            ]
+        trial.set_user_attr(FOLDER, jobs[0].folder.removesuffix("/fold-0"))
+        return jobs
+
+    def _write_best(self, study: optuna.Study, sweep: Sweep) -> None:
+        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            return
+        best = study.best_trial
+        found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
+        found |= {name: best.user_attrs[name] for name in (STD, FOLDS) if name in best.user_attrs}
+        OmegaConf.save(DictConfig(found), sweep.folder / "optimization_results.yaml")
+        if self.folds:
+            spread = best.user_attrs[STD]
+            folder = best.user_attrs[FOLDER]
+            folds = count_noun(self.folds, "fold")
+            sweep.progress.say(
+                f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
+            )
+
+
+def search_space(
+    overrides: Sequence[Override],
+) -> tuple[dict[str, BaseDistribution], dict[str, str], list[str]]:
+    """Return what is swept as Optuna's distributions, what is not, and what is deleted.
+
+    Raises:
+        UserError: if no value can be drawn for an override.
+    """
+    space, fixed, deleted = {}, {}, []
+    for override in overrides:
+        if override.is_delete():
+            deleted.append(override.input_line)
+            continue
+        with _told(f"{override.input_line} cannot be searched"):
+            value = create_optuna_distribution_from_override(override)
+            _require_finite_ends(value)
+        is_swept = isinstance(value, BaseDistribution)
+        (space if is_swept else fixed)[override.get_key_element()] = value
+    return space, fixed, deleted
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Within, whatever Optuna raises of its options becomes a sentence that starts with `what`."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        while isinstance(error, InstantiationException) and error.__cause__:
+            error = error.__cause__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{what}: {reason}") from error
+
+
+def _require_finite_ends(value: Any) -> None:
+    if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
+        raise ValueError("its two ends must be finite")
+
+
+def _ends(distribution: BaseDistribution) -> tuple[Any, Any]:
+    """The first and the last value of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0], distribution.choices[-1]
+    return distribution.low, distribution.high
+
+
+def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:
+    """Whether one study can hold both: the bounds of a range may move."""
+    if CategoricalDistribution in (type(old), type(new)):
+        return old == new
+    return type(old) is type(new) and old.log == new.log
+
+
+def _tell(study: optuna.Study, trial: Trial, outcomes: list[Outcome]) -> bool:
+    """Tell the study how a trial ended; whether it failed."""
+    failed = [o.reason or "no score" for o in outcomes if o.status == "failed" or o.score is None]
+    values, state = None, TrialState.COMPLETE
+    if failed:
+        trial.set_user_attr(REASON, failed[0])
+        state = TrialState.FAIL
+    elif any(outcome.status == "pruned" for outcome in outcomes):
+        state = TrialState.PRUNED
+    else:
+        scores = [outcome.score for outcome in outcomes]
+        values = fmean(scores)
+        if len(scores) > 1:
+            trial.set_user_attr(STD, stdev(scores))
+            trial.set_user_attr(FOLDS, scores)
+    try:
+        study.tell(trial, state=state, values=values)
+    except RuntimeError as error:  # a grid sampler's way to say that it is through
+        if "Study.stop" not in str(error):
+            raise
+    return bool(failed)

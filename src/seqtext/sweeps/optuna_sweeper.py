@@ -1,0 +1,66 @@
+"""Hydra's Optuna sweeper, that can go on, prune and cross-validate; see conf/hydra/sweeper."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from seqtext.errors import OptionError, unknown_option
+from seqtext.validation import Count, Range, check
+
+GROUP = "hydra.sweeper"
+HINTS = {
+    "n_trials": Count,
+    "n_jobs": Count | None,
+    "folds": Annotated[int, Range(low=2)] | None,
+    "max_failure_rate": Annotated[float, Range(low=0, high=1)],
+    "study_name": str | None,
+    "storage": str | None,
+    "custom_search_space": str | None,
+    "direction": Literal["minimize", "maximize"] | None,
+    "params": dict | None,
+    "pruner": dict | str | None,
+    "sampler": dict,
+}
+
+
+class Search(Sweeper):
+    """What Hydra makes; Optuna is imported with it, and not before."""
+
+    def __init__(self, **options: Any):
+        self.options = options
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Make the launcher.
+
+        Raises:
+            UserError: if there is no such option, or it is not possible.
+        """
+        _check(self.options)
+        from seqtext.sweeps.optuna_study import StudySweeper
+
+        self.sweeper = StudySweeper(**self.options)
+        self.sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Search."""
+        self.sweeper.sweep(arguments)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in HINTS:
+            raise unknown_option(name, HINTS, GROUP)
+    try:
+        check(HINTS, {name: _plain(value) for name, value in options.items()})
+    except OptionError as error:
+        raise error.within(GROUP) from error
+
+
+def _plain(value: Any) -> Any:
+    is_node = isinstance(value, DictConfig | ListConfig)
+    return OmegaConf.to_container(value) if is_node else value

@@ -1,0 +1,67 @@
+"""What can be known of a job before it starts: whether it can run, and from which files."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.config.error_messages import sentence
+from seqtext.errors import UserError
+from seqtext.imports import importing
+
+ELSEWHERE = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
+
+
+class Check:
+    """Checks settings without training; the same files are read once.
+
+    Args:
+        config: of a sweep
+    """
+
+    def __init__(self, config: DictConfig):
+        launcher = str(OmegaConf.select(config, "hydra.launcher._target_")).lower()
+        self._is_elsewhere = any(word in launcher for word in ELSEWHERE)
+        self._contents: dict[tuple[Path, ...], str] = {}
+
+    def __call__(self, settings: dict[str, Any]) -> Mapping[str, str | None] | None:
+        """Return digests of the files that a run would read; None if they cannot be known here.
+
+        Raises:
+            UserError: if an option is not possible, or a file is missing.
+        """
+        try:
+            with _quiet_imports():
+                from seqtext.config.run_config import digest_files
+
+                return digest_files(settings, self._contents)
+        except (UserError, OSError) as error:
+            if self._is_elsewhere:
+                return None
+            raise UserError(sentence(error)) from error
+
+    def read_fingerprints(self, settings: dict[str, Any]) -> Mapping[str, Any]:
+        """Read the files of a run's settings and return their fingerprints.
+
+        Raises:
+            UserError: if they cannot be read.
+        """
+        with _quiet_imports():
+            from seqtext.config.run_config import read_fingerprints
+
+            return read_fingerprints(settings)
+
+
+@contextmanager
+def _quiet_imports() -> Iterator[None]:
+    """Import torch within, and say nothing: an earlier job's log may still be open."""
+    logging.disable(logging.WARNING)
+    try:
+        with importing(), warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,1 @@
+"""One training run: fit, evaluate, write the artifacts."""

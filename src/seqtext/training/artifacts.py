@@ -1,0 +1,66 @@
+"""Everything that a finished run leaves behind."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqtext.data.raw_dataset import Rows
+from seqtext.figures.files import warn_of_failure, write_figures
+from seqtext.figures.predictions import figures
+from seqtext.loggers.tensorboard import (
+    EpochLogger,
+    flattened,
+    log_mistakes,
+    log_pictures,
+    log_settings,
+)
+from seqtext.metrics.predictions import Predictions
+from seqtext.run_dir import RunFolder
+
+
+def record(
+    folder: RunFolder,
+    logger: EpochLogger,
+    predictions: Mapping[str, Predictions],
+    rows: Rows,
+    settings: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write predictions, figures, TensorBoard's pages and, last, metrics.json.
+
+    Args:
+        predictions: of the parts "val" and "test", by the best checkpoint
+        rows: of the data set
+        settings: of the run, for the HPARAMS tab
+        facts: further entries of metrics.json
+
+    Returns:
+        The content of metrics.json.
+    """
+    scores = {part: of_part.scores() for part, of_part in predictions.items()}
+    for part, of_part in predictions.items():
+        of_part.write(folder.predictions(part), rows.numbers)
+    test = predictions["test"]
+    drawn = write_figures(figures(test, title="test part"), folder.figures)
+    with warn_of_failure("A page of TensorBoard"):
+        # this one opens the file again, which training closed
+        log_mistakes(logger, "test/most confident mistakes", test, rows)
+        log_pictures(logger, {f"test/{name}": content for name, content in drawn.items()})
+        shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
+        log_settings(logger, shown, _final_scores(scores, facts))
+        logger.finalize("success")
+    metrics = {**facts, "threshold": test.threshold, **scores}
+    if test.threshold != 0.5:
+        metrics["at_0.5"] = {part: p.at(0.5).scores() for part, p in predictions.items()}
+    folder.finish(metrics)
+    return metrics
+
+
+def _final_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
+    chosen_by = facts["monitor"].removeprefix("val/")
+    final = {
+        f"score/test/{chosen_by}": scores["test"].get(chosen_by),  # first columns: `log_settings`
+        f"score/val/{chosen_by}": facts["score"],
+        f"verdict/val/{chosen_by}": facts["score"],
+        **{f"verdict/test/{name}": value for name, value in scores["test"].items()},
+    }
+    return {name: value for name, value in final.items() if value is not None}

@@ -1,0 +1,61 @@
+"""A data set in numbers and pictures, without training."""
+
+import logging
+from pathlib import Path
+
+from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.statistics import WORDS, Description, describe
+from seqtext.datasets.base import TextDataModule
+from seqtext.display import print_line
+from seqtext.figures.data import description_figures, show_description
+from seqtext.figures.files import png
+from seqtext.files import replace_file, write_json
+from seqtext.run_dir import RunFolder
+
+log = logging.getLogger(__name__)
+
+
+def show_data(data: TextDataModule, folder: RunFolder) -> None:
+    """Print what there is to know of a data set, and write it with its figures into a folder."""
+    description = described(data)
+    show_description(description, data.name)
+    folder.figures.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures(data).items():
+        with replace_file(folder.figures / f"{name}.png") as temporary:
+            temporary.write_bytes(picture)
+    write_json(folder.path / "description.json", description.to_dict())
+    print_line(f"Figures and description.json are in {folder.path}")
+
+
+def described(data: TextDataModule, most_words: int = WORDS) -> Description:
+    """The numbers of a data set that is set up, with the first `most_words` of each class."""
+    prepared = data.data
+    return describe(
+        texts=data.texts,
+        numbers=prepared.rows.numbers,
+        ids=prepared.texts.ids,
+        offsets=prepared.texts.offsets,
+        labels=data.labels,
+        parts=prepared.parts,
+        words=data.vocabulary.words,
+        class_names=data.class_names,
+        most_words=most_words,
+    )
+
+
+def pictures(data: TextDataModule) -> dict[str, bytes]:
+    """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
+
+    def draw(folder: Path) -> None:
+        for name, figure in description_figures(described(data)).items():
+            (folder / f"{name}.png").write_bytes(png(figure))
+
+    settings = {"data": data.data.key, "code": code_fingerprint(description_figures)}
+    try:
+        folder = data.cache.entry("pictures", settings, draw)
+    except OSError:
+        raise
+    except Exception as error:  # they must not cost a run its training
+        log.warning("The figures of the data cannot be drawn: %s: %s", type(error).__name__, error)
+        return {}
+    return {file.stem: file.read_bytes() for file in sorted(folder.glob("*.png"))}

@@ -1,0 +1,324 @@
+"""The two ways to fit a model: in epochs by Lightning's Trainer, or at once."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping
+
+from seqtext.callbacks.checkpoint import Checkpoints
+from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
+from seqtext.callbacks.progress_bar import EpochProgress
+from seqtext.checkpoints.files import DESCRIPTION, described, load_checkpoint, save_checkpoint
+from seqtext.config.instantiate import build, number_of, trainer_of
+from seqtext.config.rebuild import build_empty_network, fit_tensors
+from seqtext.config.run_config import Options, fingerprints_of, fresh_model
+from seqtext.data.loaders import BatchLoader
+from seqtext.data.split import PARTS, Part
+from seqtext.datasets.base import TextDataModule
+from seqtext.display import count_noun
+from seqtext.distributed import Place, StopOnTerminate, gathered, others
+from seqtext.errors import UserError
+from seqtext.identity import first_difference
+from seqtext.loggers.tensorboard import EpochLogger, extend
+from seqtext.metrics.predictions import Predictions
+from seqtext.models.base import TextClassifier
+from seqtext.models.non_neural import DirectClassifier
+from seqtext.run_dir import RunFolder
+from seqtext.training.model_summary import summary
+
+log = logging.getLogger(__name__)
+
+ENORMOUS = 1 << 20  # words in a training batch: gigabytes with most models
+# What Lightning and torch raise for a checkpoint of another model
+MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
+
+
+class Fitted(NamedTuple):
+    """What a model that was trained, and its best state chosen, said of "val" and "test".
+
+    began: when training did, by `time.perf_counter`
+    seconds: of training, over all restarts
+    earlier_seconds: the part of it before this process
+    curves: "train/<metric>" and "val/<metric>", a value per epoch
+    fingerprints: of what it was made from: see `seqtext.identity`
+    """
+
+    predictions: dict[str, Predictions]
+    score: float
+    parameters: int
+    began: float
+    seconds: float
+    curves: dict[str, list[float]]
+    earlier_seconds: float = 0.0
+    best_epoch: int = 1
+    epochs: int = 1
+    fingerprints: dict[str, Any] | None = None
+
+
+def fit_at_once(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger,
+) -> Fitted:
+    """A model that needs no epochs; it starts over where it was interrupted."""
+    model = build("model", settings["model"], classes=len(data.class_names))
+    began = time.perf_counter()
+    model.fit(data)
+    seconds = time.perf_counter() - began
+    fingerprints = fingerprints_of(data)
+    description = _description(settings, data, model.words, fingerprints)
+    save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
+    predictions = {part: _said(model, data, part) for part in PARTS}
+    train = predictions.pop("train").scores()
+    scores = predictions["val"].scores()
+    logged = {f"train/{name}": value for name, value in train.items()}
+    logged |= {f"val/{name}": value for name, value in scores.items()}
+    logger.log_metrics(logged, step=0)
+    extend(curves := {}, logged)
+    return Fitted(
+        predictions,
+        logged[options.monitor],
+        model.parameters,
+        began,
+        seconds,
+        curves=curves,
+        fingerprints=fingerprints,
+    )
+
+
+def fit_in_epochs(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger,
+    further: Sequence[Callback] = (),
+) -> Fitted:
+    """A model that learns in batches, on the devices of the trainer; see `fit_share`."""
+    count = number_of(settings["trainer"].get("devices", 1))
+    with others(count, settings, str(folder.path)) as place:
+        return fit_share(settings, options, data, folder, logger, place, further)
+
+
+def fit_share(
+    settings: dict[str, Any],
+    options: Options,
+    data: TextDataModule,
+    folder: RunFolder,
+    logger: EpochLogger | None,
+    place: Place,
+    further: Sequence[Callback] = (),
+) -> Fitted:
+    """One process's part of a training; it goes on from the folder's last checkpoint.
+
+    Returns:
+        What was fitted, with the predictions of all processes.
+
+    Raises:
+        UserError: if that checkpoint was made with other data, or the model's outputs are not
+            finite.
+    """
+    if folder.last.exists():
+        _check_size(settings, data, folder.last)
+    progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
+    fingerprints = fingerprints_of(data, model)
+    log.info(summary(model))  # as the message: an argument would stay on one line
+    checkpoints = Checkpoints(
+        folder.best,
+        folder.last,
+        options.monitor,
+        options.checkpoint_minutes,
+        _description(settings, data, data.vocabulary.words, fingerprints),
+    )
+    callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
+    trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
+    log.info("%s", hardware(trainer))
+    data.place = place  # not before: a model's starting values look at the whole training part
+    _check_batches(trainer, data)
+    began = time.perf_counter()
+    _train(trainer, model, data, folder, checkpoints)
+    best_epoch = _load_best(model, folder.best)
+    predictions = {
+        "val": predict(trainer, model, data, data.val_dataloader()),
+        "test": predict(trainer, model, data, data.test_dataloader()),
+    }
+    return Fitted(
+        predictions,
+        score=checkpoints.best_score,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        began=began,
+        seconds=progress.seconds,
+        curves=checkpoints.curves,
+        earlier_seconds=progress.earlier_seconds,
+        best_epoch=best_epoch + 1,
+        epochs=checkpoints.epochs,
+        fingerprints=fingerprints,
+    )
+
+
+def hardware(trainer: L.Trainer) -> str:
+    """What a training runs on, in words."""
+    device, count = trainer.strategy.root_device, trainer.world_size
+    shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
+    return f"{shared}, with {count_noun(torch.get_num_threads(), 'CPU thread')} each"
+
+
+def predict(
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
+) -> Predictions:
+    """The model's word on every row of a part, by all processes."""
+    outputs = gathered(trainer.predict(model, batches))
+    return Predictions.of(outputs, data.labels, data.class_names)
+
+
+def _said(model: DirectClassifier, data: TextDataModule, part: Part) -> Predictions:
+    rows = np.array(data.data.parts[part])
+    return Predictions(rows, data.labels[rows], model.predict(data, part), data.class_names)
+
+
+def _description(
+    settings: dict[str, Any],
+    data: TextDataModule,
+    words: Sequence[str],
+    fingerprints: dict[str, Any],
+) -> dict[str, Any]:
+    cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
+    names, reading = data.class_names, data.reading()
+    description = described(settings, words, names, cleaning, fingerprint, reading)
+    return description | {"fingerprints": fingerprints}
+
+
+def _train(
+    trainer: L.Trainer,
+    model: TextClassifier,
+    data: TextDataModule,
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+) -> None:
+    """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
+    last = folder.last if folder.last.exists() else None
+    try:
+        if last is not None:
+            checkpoint = load_checkpoint(last)
+            _refuse_another_run(checkpoint[DESCRIPTION], checkpoints.description, data, folder)
+            log.info("Going on from %s.", last)
+            if _stopped_early(trainer, checkpoint["callbacks"]):
+                _restore(trainer, checkpoint["callbacks"])
+                return
+        trainer.fit(model, data, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+    except MISFITS as error:
+        is_others = isinstance(error, UserError | torch.OutOfMemoryError)
+        if last is None or checkpoints.has_finished_epoch or is_others:
+            raise
+        raise _misfit(last, error) from error
+
+
+def _check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:
+    """Refuse a checkpoint of another model, before memory is taken for what its settings ask."""
+    state = load_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+        raise UserError(f"{path} has no state_dict of tensors.")
+    sizes = len(data.vocabulary.words), len(data.class_names)
+    try:
+        network = build_empty_network(settings["model"], settings["embedding"], *sizes, state)
+        fit_tensors(state, network.state_dict(), torch.float32)
+    except UserError as error:
+        raise UserError(f"{path} does not go with this run: {error}") from error
+
+
+def _load_best(model: TextClassifier, path: Path) -> int:
+    """Give the model the weights of its best epoch, and return the number of that, from 0."""
+    chosen = load_checkpoint(path)
+    try:
+        model.load_state_dict(chosen["state_dict"])
+        return int(chosen["epoch"])
+    except MISFITS as error:
+        raise _misfit(path, error) from error
+
+
+def _misfit(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
+        f"HYDRA_FULL_ERROR=1 shows where."
+    )
+
+
+def _refuse_another_run(
+    stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, folder: RunFolder
+) -> None:
+    """Raises:
+    UserError: if a checkpoint was made with other data, word vectors or options than a run.
+    """
+    if stored.get("data") != wanted["data"]:
+        raise UserError(
+            f"{data.source} is not what {folder.path} was started with: put back the same "
+            f"files, or start a new run."
+        )
+    vectors = [(each.get("fingerprints") or {}).get("vectors") for each in (stored, wanted)]
+    if vectors[0] != vectors[1]:
+        raise UserError(
+            f"{folder.path} was started with other word vectors than those that are there now "
+            f"(embedding.path): put back the same file, or start a new run."
+        )
+    if found := first_difference(_without_trainer(stored), _without_trainer(wanted)):
+        option, was, now = found
+        raise UserError(
+            f"{folder.path} was started with {option}={was}, not {now}: start a new run for it."
+        )
+
+
+def _without_trainer(description: dict[str, Any]) -> dict[str, Any]:
+    return {name: v for name, v in description["config"].items() if name != "trainer"}
+
+
+def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
+    return any(
+        isinstance(callback, EarlyStopping)
+        and states.get(callback.state_key, {}).get("stopped_epoch")
+        for callback in trainer.callbacks
+    )
+
+
+def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
+    """What the callbacks knew when training ended."""
+    for callback in trainer.callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])
+
+
+def _stopping(options: Options) -> list[Callback]:
+    if options.patience is None:
+        return []
+    return [TieBreakingEarlyStopping(options.monitor, options.patience)]
+
+
+def _check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
+    """Refuse a limit that leaves nothing to train on, and warn of batches that may fill the memory.
+
+    Raises:
+        UserError: if `trainer.limit_train_batches` is less than one batch.
+    """
+    limit, count = trainer.limit_train_batches, len(data.train_dataloader())
+    if isinstance(limit, float) and int(limit * count) < 1:
+        raise UserError(
+            f"trainer.limit_train_batches={limit:g} leaves none of the {count} training batches: "
+            f"give a larger share, or a whole number of batches."
+        )
+    words = data.batch_size * int(data.data.texts.lengths[data.training_rows].max())
+    if words > ENORMOUS:
+        log.warning(
+            "A training batch may hold %s words, padding included: where memory runs out, lower "
+            "dataset.length or dataset.batch_size.",
+            f"{words:,}",
+        )

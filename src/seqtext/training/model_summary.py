@@ -1,0 +1,58 @@
+"""A model's layers as a table."""
+
+import torch
+from torch import Tensor, nn
+
+from seqtext.models.base import TextClassifier
+from seqtext.tokenizers.vocabulary import UNKNOWN
+
+BATCH, WORDS = 2, 61  # of the text that shows the shapes
+
+
+def summary(model: TextClassifier) -> str:
+    """Each layer's name, what it makes of B texts of T words, its trainable parameters."""
+    layers = dict(_layers(model))
+    shapes = _shapes(model, layers)
+    rows = [("layer", "shape", "trainable")]
+    for name in [*shapes, *(name for name in layers if name not in shapes)]:  # as they are used
+        rows.append((name, shapes.get(name, ""), f"{_trainable(layers[name]):,}"))
+    rows.append(("together", "", f"{_trainable(model):,}"))
+    first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return "\n".join(f"{a:{first}}  {b:{second}}  {c:>{third}}" for a, b, c in rows)
+
+
+def _layers(module: nn.Module, prefix: str = ""):
+    """Names and modules; plain lists of layers are taken apart."""
+    for name, child in module.named_children():
+        if type(child) in (nn.ModuleList, nn.ModuleDict):
+            yield from _layers(child, f"{prefix}{name}.")
+        else:
+            yield prefix + name, child
+
+
+def _shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, str]:
+    shapes, training = {}, model.training
+
+    def keep(name: str, output: Tensor) -> None:
+        sizes = ["B", *map(str, output.shape[1:])]
+        if output.ndim == 3 and output.shape[1] > 1:
+            share = round(WORDS / output.shape[1])  # pooling leaves one of so many words
+            sizes[1] = "T" if share == 1 else f"T/{share}"
+        shapes[name] = " × ".join(sizes)
+
+    hooks = [
+        layer.register_forward_hook(lambda _, __, output, name=name: keep(name, output))
+        for name, layer in layers.items()
+    ]
+    try:
+        with torch.no_grad():
+            model.eval()(torch.full((BATCH, WORDS), UNKNOWN), torch.full((BATCH,), WORDS))
+    finally:
+        model.train(training)
+        for hook in hooks:
+            hook.remove()
+    return shapes
+
+
+def _trainable(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

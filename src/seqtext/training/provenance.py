@@ -1,0 +1,133 @@
+"""Where a result comes from: the code and its versions, the machine, the command line."""
+
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
+from seqtext.config.overrides import MULTIRUN
+
+PACKAGES = (
+    *("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf"),
+    *("numpy", "pandas", "pyarrow", "scikit-learn", "seqtext"),
+)
+LONGEST = 30.0  # seconds that git may take, beside a run
+PATIENCE = 0.05  # seconds that a run waits for it at its end
+INSTALLED = ("site-packages", "dist-packages")
+
+
+class Checkout(threading.Thread):
+    """Asks git about the checkout that this package runs from, while the run goes on.
+
+    Args:
+        folder: of the package
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__(daemon=True)
+        self._folder = folder
+        self._state: dict[str, Any] = {"git_commit": None, "git_dirty": None}
+        is_installed = any(part in INSTALLED for part in folder.parts)
+        if not is_installed and any((parent / ".git").exists() for parent in folder.parents):
+            self.start()
+
+    def run(self) -> None:
+        """Ask; git may be missing, slow, or refuse."""
+        command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
+        try:
+            said = subprocess.run(
+                command, cwd=self._folder, capture_output=True, check=True, timeout=LONGEST
+            ).stdout.decode(errors="replace")
+        except (OSError, subprocess.SubprocessError):
+            return
+        head, *lines = said.splitlines() or [""]
+        commit = head.removeprefix("# branch.oid ")
+        if re.fullmatch("[0-9a-f]{40,64}", commit):
+            is_dirty = any(not line.startswith("#") for line in lines)
+            self._state = {"git_commit": commit, "git_dirty": is_dirty}
+
+    def read(self) -> dict[str, Any]:
+        """Return commit, and whether files differ from it; None what git did not say in time."""
+        if self.is_alive():
+            self.join(PATIENCE)
+        return dict(self._state)
+
+
+@cache
+def ask_git() -> Checkout:
+    """Ask about this package's checkout, once in a process; `Checkout.read` has the answer."""
+    return Checkout(Path(__file__).resolve().parent)
+
+
+def collect_provenance() -> dict[str, Any]:
+    """Collect what it takes to make this result again, as plain values."""
+    return {
+        **ask_git().read(),
+        "versions": collect_versions(),
+        "hardware": collect_hardware(),
+        "command": read_command(),
+    }
+
+
+@cache
+def collect_versions() -> dict[str, str | None]:
+    """Return the version of Python and of each of `PACKAGES`; None where one is not installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def collect_hardware() -> dict[str, Any]:
+    """Describe this machine: processor, cores (usable and threads in use), GPUs, memory in GB."""
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
+    return {
+        "cpu": _processor(),
+        "cores": os.cpu_count(),
+        "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+        "threads": torch.get_num_threads(),
+        "memory_gb": _memory_gb(),
+        "gpus": [
+            {"name": of.name, "memory_gb": round(of.total_memory / 1e9, 1)}
+            for of in map(torch.cuda.get_device_properties, gpus)
+        ],
+        "system": platform.platform(),
+    }
+
+
+def read_command() -> str:
+    """Return the command line of this run; of a sweep's job, the one that runs it alone."""
+    words = [word for word in sys.argv if word != MULTIRUN]
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        words = ["train.py", *HydraConfig.get().overrides.task]
+    return shlex.join(["python", *words])
+
+
+def _processor() -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            names = (line.partition(":")[2].strip() for line in file if line.startswith("model n"))
+            return next(names, None) or platform.machine()
+    except OSError:
+        return platform.processor() or platform.machine()
+
+
+def _memory_gb() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,168 @@
+"""What a user may set: typed once, in the constructor that uses it; refused in one sentence."""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from seqtext.errors import OptionError, UserError, format_value
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds of a number: `low` and `high` belong to it, `above` and `below` do not."""
+
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def __contains__(self, value: float) -> bool:
+        return (
+            (self.low is None or value >= self.low)
+            and (self.high is None or value <= self.high)
+            and (self.above is None or value > self.above)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        bounds = {
+            "at least": self.low,
+            "more than": self.above,
+            "at most": self.high,
+            "less than": self.below,
+        }
+        said = {word: bound for word, bound in bounds.items() if bound is not None}
+        return " and ".join(f"{word} {_number(bound)}" for word, bound in said.items())
+
+
+Count = Annotated[int, Range(low=1)]
+DeviceNumber = Annotated[int, Range(low=0)]
+Seed = Annotated[int, Range(low=0, high=2**32 - 1)]
+Rate = Annotated[float, Range(low=0, below=1)]  # of dropout
+Share = Annotated[float, Range(above=0, below=1)]  # of rows
+Positive = Annotated[float, Range(above=0)]
+NotNegative = Annotated[float, Range(low=0)]
+
+
+def hints_of(function: Callable) -> dict[str, Any]:
+    """The type hints of all arguments that a function or class takes.
+
+    A class whose constructor hands others on (``**shared``) takes those of the next class in its
+    order of inheritance too, as ``super().__init__(**shared)`` does: with a mixin
+    ``class FocalGRU(Focal, GRU)`` those of both.
+    """
+    if not isinstance(function, type):
+        return _own_hints(function)[0]
+    hints: dict[str, Any] = {}
+    for kind in function.__mro__:
+        if "__init__" not in vars(kind):
+            continue
+        own, hands_on = _own_hints(kind.__init__)
+        hints = hints | {name: hint for name, hint in own.items() if name not in hints}
+        if not hands_on:
+            break
+    return hints
+
+
+def _own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
+    """Return the type hints of what a function takes by name, and whether it takes ``**others``."""
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.values()
+    named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    own = {p.name: hints.get(p.name, Any) for p in named if p.name != "self"}
+    return own, any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def check(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse arguments that do not fit their type hints.
+
+    Raises:
+        OptionError: naming the first argument that does not fit, and what would.
+    """
+    for name, value in arguments.items():
+        if name in hints and (expected := mismatch(value, hints[name])):
+            raise OptionError(name, value, expected)
+
+
+def checked(function: Callable) -> Callable:
+    """A function that refuses arguments that do not fit its annotations (see `check`)."""
+    signature = inspect.signature(function)
+    hints = get_type_hints(function, include_extras=True)
+
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        check(hints, signature.bind(*args, **kwargs).arguments)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def one_each(option: str, value: Any, count: int, what: str, group: str = "model") -> list:
+    """A value for each of `count` things: the same for all, or the list's.
+
+    Raises:
+        UserError: if the list has another length.
+    """
+    if not isinstance(value, list | tuple):
+        return [value] * count
+    if len(value) != count:
+        raise UserError(
+            f"{group}.{option}={format_value(list(value))} is not possible: it must be one value, "
+            f"or a list of {count}, one per {what}."
+        )
+    return list(value)
+
+
+def mismatch(value: Any, hint: Any) -> str | None:
+    """What `value` should have been, in words, or None if it fits the type `hint`."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        fits = _is(value, arguments[0]) and all(value in bound for bound in arguments[1:])
+    elif origin in (Union, types.UnionType):
+        fits = any(mismatch(value, argument) is None for argument in arguments)
+    elif origin is Literal:
+        fits = value in arguments
+    elif origin is list:
+        fits = isinstance(value, list | tuple) and not any(mismatch(v, arguments[0]) for v in value)
+    else:
+        fits = _is(value, hint)
+    return None if fits else described(hint)
+
+
+def described(hint: Any) -> str:
+    """A type hint in words: `int | None` is "a whole number, or null"."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join([described(arguments[0]), *map(str, arguments[1:])])
+    if origin in (Union, types.UnionType):
+        return ", or ".join(described(argument) for argument in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(str(argument) for argument in arguments)
+    if origin is list:
+        return f"a list, each item {described(arguments[0])}"
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+        dict: "a dictionary",
+        types.NoneType: "null",
+    }
+    return words.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if kind is Any or not isinstance(kind, type):
+        return True  # handed over by code, no option
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    if kind is float:
+        return isinstance(value, int | float)
+    return isinstance(value, kind)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else f"{value:g}"

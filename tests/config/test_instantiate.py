@@ -1,0 +1,61 @@
+"""A stranger's configuration can build this package's classes and torch's optimizers, no more."""
+
+import pytest
+import torch
+
+from seqtext.config.instantiate import build, check_options, optimizer_of
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("group", "target"),
+    [
+        ("model", "os.system"),
+        ("model", "builtins.eval"),
+        ("model", "torch.nn.GRU"),
+        ("model", "torch.optim.Adam"),
+        ("model", "seqtext.models.rnn.nn.Module"),
+        ("model", "seqtext.models.rnn.torch.load"),
+        ("model", "seqtext.models.rnn.Pooling"),
+        ("model", "seqtext.models.rnn.TextClassifier.load_from_checkpoint"),
+        ("model", "seqtext.models.rnn.Missing"),
+        ("model", "seqtext.models.missing.GRU"),
+        ("model", "seqtext.training.train.Options"),
+        ("model", "seqtext.datasets.imdb.IMDB"),
+        ("dataset", "seqtext.models.rnn.GRU"),
+        ("embedding", "seqtext.datasets.imdb.Path"),
+        ("optimizer", "torch.load"),
+        ("optimizer", "torch.optim.lr_scheduler.LambdaLR"),
+        ("optimizer", "seqtext.models.rnn.GRU"),
+        ("model", "None"),
+    ],
+)
+def test_other_targets_are_refused(group, target):
+    with pytest.raises(UserError, match=f"{group}._target_={target}"):
+        build(group, {"_target_": target})
+
+
+def test_a_target_hidden_in_an_option_is_refused():
+    config = {"_target_": "seqtext.models.rnn.GRU", "units": {"_target_": "os.getcwd"}}
+    with pytest.raises(UserError):
+        build("model", config, embedding=LearnedEmbedding(5))
+    optimizer = {"_target_": "torch.optim.Adam", "lr": {"_target_": "os.getcwd"}, "_partial_": True}
+    with pytest.raises(UserError):
+        build("optimizer", optimizer)
+
+
+def test_allowed_targets():
+    embedding = build(
+        "embedding",
+        {"_target_": "seqtext.embeddings.modules.LearnedEmbedding", "dim": 4},
+        vocabulary_size=9,
+    )
+    model = build("model", {"_target_": "seqtext.models.rnn.GRU", "units": 3}, embedding=embedding)
+    factory = optimizer_of({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5})
+    assert isinstance(factory(model.parameters()), torch.optim.SGD)
+
+
+def test_options_are_checked_before_anything_is_made():
+    with pytest.raises(UserError, match=r"model\.units=0"):
+        check_options("model", {"_target_": "seqtext.models.rnn.GRU", "units": 0})

@@ -1,0 +1,156 @@
+"""Settings from a run folder: plain values that refer to nothing, whoever wrote them."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from seqtext.best_run import winner
+from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
+from seqtext.config.stored import (
+    check_stored_settings,
+    has_references,
+    read_stored_settings,
+    replace_foreign_folders,
+)
+from seqtext.errors import UserError
+from seqtext.main import resumed_settings
+from seqtext.run_dir import RunFolder, check_links
+from tests.conftest import settings_of
+
+REFERENCES = (
+    "${oc.env:SECRET}",
+    "a ${oc.env:SECRET} b",
+    "${${model.name}}",
+    "${${model.kind}:SECRET}",
+    "${oc.create:{a:1}}",
+    "${oc.decode:${oc.env:SECRET}}",
+    "${run_dir:a}",
+    "${hydra:runtime.cwd}",
+)
+
+
+@pytest.fixture(autouse=True)
+def secret(monkeypatch):
+    monkeypatch.setenv("SECRET", "s3cr3t")
+
+
+@pytest.mark.parametrize("text", [*REFERENCES, "${model.units}"])
+def test_plain_values_hold_no_reference(text):
+    for settings in ({"a": text}, {"a": [1, {"b": text}]}, {text: 1}, {"a": {text: 1}}):
+        with pytest.raises(UserError):
+            check_stored_settings(settings)
+    check_stored_settings({"a": [1, 2.5, None, True, "b $5 {c}"], "d": {"e": "f"}})
+
+
+@pytest.mark.parametrize("text", REFERENCES)
+def test_a_file_refers_to_its_own_options_only(tmp_path, text):
+    file = tmp_path / "config.yaml"
+    own = {"model": {"units": 8, "name": "oc.env:SECRET", "kind": "oc.env"}, "a": "${model.units}"}
+    file.write_text(yaml.safe_dump(own | {"b": ["${.0}", "${a}"]}))
+    with pytest.raises(UserError):  # refers to itself
+        read_stored_settings(file)
+    file.write_text(yaml.safe_dump(own))
+    assert read_stored_settings(file).a == 8
+    for wrong in ({"b": text}, {"b": [{"c": text}]}, {text: 1}):
+        file.write_text(yaml.safe_dump(own | wrong))
+        with pytest.raises(UserError) as caught:
+            read_stored_settings(file)
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"[1, 2]", b"a: [", b"\xff\xfe\xff"])
+def test_a_damaged_file_is_told(tmp_path, content):
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(UserError, match=r"config\.yaml"):
+        read_stored_settings(tmp_path / "config.yaml")
+
+
+def test_references_put_together(tmp_path):
+    """Two halves that are harmless alone."""
+    parts = {"a": "${b}{oc.env:SECRET}", "b": "$"}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(parts))
+    with pytest.raises(UserError):
+        read_stored_settings(tmp_path / "config.yaml")
+
+
+def run_with(folder: Path, settings: dict) -> RunFolder:
+    """A run that was killed in its first epoch."""
+    run = RunFolder(folder)
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(settings))
+    return run
+
+
+def test_a_strangers_run(tmp_path, caplog):
+    settings = settings_of("model.units=4", f"cache={tmp_path / 'anywhere'}")
+    stranger = run_with(tmp_path / "run", settings)
+    config = OmegaConf.create({"cache": "mine"})
+    assert resumed_settings(stranger, [], config)["cache"] == "mine"
+    assert "anywhere holds no prepared data here" in caplog.text
+    (tmp_path / "anywhere" / "rows").mkdir(parents=True)  # as one's own run leaves it
+    assert resumed_settings(stranger, [], config)["cache"] == str(tmp_path / "anywhere")
+    changed = resumed_settings(stranger, ["cache=there", "dataset.dir=files"], config)
+    assert (changed["cache"], changed["dataset"]["dir"]) == ("there", "files")
+    with pytest.raises(UserError, match="cannot be changed in the middle"):
+        resumed_settings(stranger, ["dataset.length=3"], config)
+    stranger.last.parent.mkdir()
+    for wrong in ({"a": REFERENCES[0]}, 3, {"a": {1: 2}}):
+        save_checkpoint(stranger.last, {"seqtext": {"config": wrong}})
+        with pytest.raises(UserError, match=r"last\.ckpt"):
+            resumed_settings(stranger, [], config)
+
+
+def test_nothing_is_downloaded_to_a_folder_of_a_strangers_choice(tmp_path):
+    config = OmegaConf.create({"cache": ".cache"})
+    for folder, wanted in ((None, True), (str(tmp_path), True), (str(tmp_path / "none"), False)):
+        settings = {"cache": ".cache", "dataset": {"dir": folder, "download": True}}
+        replace_foreign_folders(settings, config)
+        assert settings["dataset"]["download"] is wanted
+
+
+@pytest.mark.parametrize("text", REFERENCES)
+def test_a_strangers_sweep(tmp_path, text):
+    settings = {"split": {"folds": None, "fold": 0}, "dataset": {"dir": text}}
+    metrics = {"score": 1.0, "monitor": "val/f1", "settings": settings}
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    with pytest.raises(UserError, match="refers to something else"):
+        winner(str(tmp_path))
+    settings["dataset"]["dir"] = None
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    (tmp_path / ".hydra").mkdir()
+    choices = {"hydra": {"runtime": {"choices": {"model": text}}}}
+    (tmp_path / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
+    with pytest.raises(UserError, match=r"hydra\.yaml is damaged"):  # no choice is called that
+        winner(str(tmp_path))
+
+
+def test_own_references_are_stored_as_their_values(train, small, tmp_path, monkeypatch):
+    """A user's own configuration may read the environment; what is stored goes on without it."""
+    assert not has_references(OmegaConf.create({"a": 1, "hydra": {"b": "${a}"}}))
+    monkeypatch.setenv("FILES", str(tmp_path / "imdb"))
+    options = [option for option in small if not option.startswith("dataset.dir")]
+    status, _, error = train(*options, "name=r", "dataset.dir=${oc.env:FILES}")
+    assert status == 0, error
+    run = RunFolder(tmp_path / "outputs" / "r")
+    stored = read_stored_settings(run.path / ".hydra" / "config.yaml")
+    assert stored.dataset.dir == str(tmp_path / "imdb")
+    assert load_checkpoint(run.last)["seqtext"]["config"] == OmegaConf.to_container(stored)
+
+
+def test_links_out_of_a_run_folder(tmp_path):
+    for place in ("train.log", "checkpoints/best.ckpt", ".hydra/config.yaml", "figures"):
+        run = tmp_path / "run"
+        (run / place).parent.mkdir(parents=True, exist_ok=True)
+        (run / "metrics.json").touch()
+        check_links(run)
+        (run / place).symlink_to(tmp_path / "else")
+        with pytest.raises(UserError, match="is a link out of the run folder"):
+            check_links(run)
+        (run / place).unlink()
+        (run / place).symlink_to(run / "metrics.json")
+        check_links(run)
+        shutil.rmtree(run)

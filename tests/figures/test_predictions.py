@@ -1,0 +1,91 @@
+"""Figures of predictions: every class has its name, and of many classes the largest are drawn."""
+
+import logging
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from seqtext.figures.files import write_figures
+from seqtext.figures.predictions import (
+    CURVES,
+    MATRIX,
+    OTHERS,
+    confusion_figure,
+    figures,
+    roc_figure,
+)
+from seqtext.metrics.predictions import Predictions
+
+STRANGE = [
+    *("$\\badcommand$", "$10_and_more$", "_under", "日本", "مرحبا 😀"),
+    "x" * 400 + "a{b}^c",
+    "new\nline \x1b[31m a\u202eb",
+]
+
+
+def invented(names: list[str], rows: int = 60) -> Predictions:
+    classes = len(names)
+    labels = np.arange(rows) % classes
+    logits = torch.randn(rows, classes, generator=torch.Generator().manual_seed(0))
+    logits[torch.arange(rows), torch.from_numpy(labels)] += 1
+    logits = logits[:, 1] - logits[:, 0] if classes == 2 else logits
+    return Predictions(np.arange(rows), labels, logits, names)
+
+
+@pytest.mark.parametrize("names", [STRANGE, ["$a$", "_b"]], ids=["many", "two"])
+def test_any_name_is_drawn(names, tmp_path, caplog):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drawn = write_figures(figures(invented(names), "60 rows of $a_$b.csv"), tmp_path, dpi=50)
+    assert {path.stem for path in tmp_path.iterdir()} == set(drawn) == set(figures(None, ""))
+    assert not caplog.records
+
+
+def test_names_are_told_as_they_are():
+    names = ["_a", "$b$", "c"]
+    for name, draw in figures(invented(names), "$a$_b").items():
+        (axes, *_) = draw().axes
+        assert axes.get_title() == "$a$_b"
+        assert not axes.title.get_parse_math()
+        if name == "confusion_matrix":
+            assert [label.get_text() for label in axes.get_yticklabels()] == names
+        else:
+            texts = [text.get_text() for text in axes.get_legend().get_texts()][:3]
+            assert [text.rpartition(",")[0] for text in texts] == names
+
+
+def test_of_many_classes_the_largest_are_drawn():
+    predictions = invented([f"class of number {number}" for number in range(1001)], rows=2010)
+    figure = roc_figure(predictions, "test part")
+    (axes,) = figure.axes
+    assert len(axes.lines) == CURVES + 1
+    assert len(axes.get_legend().get_texts()) == CURVES + 1
+    assert axes.get_title() == "test part\nThe 12 largest of 1,001 classes."
+    figure = confusion_figure(predictions, "test part")
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert len(labels) == MATRIX + 1
+    assert labels[-1] == OTHERS
+    assert max(figure.get_size_inches()) < 15
+
+
+def test_the_confusion_matrix_has_all_rows():
+    predictions = invented([str(number) for number in range(MATRIX + 5)], rows=700)
+    (image,) = confusion_figure(predictions, "").axes[0].images
+    hits = predictions.predicted == predictions.labels
+    of_first = predictions.labels == 0
+    assert image.get_array()[0, 0] == pytest.approx(hits[of_first].mean())
+    np.testing.assert_allclose(image.get_array().sum(axis=1), 1)
+
+
+def test_a_figure_that_fails_is_a_warning(tmp_path, caplog):
+    def fail():
+        raise ValueError("no\nink")
+
+    drawings = {"first": fail, "roc": figures(invented(["a", "b"]), "")["roc"]}
+    with caplog.at_level(logging.WARNING):
+        assert list(write_figures(drawings, tmp_path / "new")) == ["roc"]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["roc.png"]
+    (record,) = caplog.records
+    assert record.getMessage() == "The figure first cannot be shown: ValueError: no\nink"

@@ -1,0 +1,216 @@
+"""What a run said of its test part, its checkpoint alone says again."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+from seqtext import load
+from seqtext.checkpoints.files import DESCRIPTION, described, save_checkpoint
+from seqtext.config.instantiate import build
+from seqtext.errors import UserError
+from seqtext.inference import loading as saving
+from seqtext.inference.predictor import Predictor
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
+from tests.conftest import BAD, GOOD, ROOT, SMALL, settings_of, vectors_text
+from tests.inference.conftest import REVIEWS, trained
+
+NO_UNITS = [option for option in SMALL if not option.startswith("model.")]
+MODELS = {
+    "kim_cnn": ("model=kim_cnn", "model.filters=4", "dataset.cleaning=[lower,drop_stopwords]"),
+    "wide": ("model=wide", "model.units=4", "model.buckets=500", "threshold=tuned"),
+    "tfidf": ("model=tfidf", "threshold=0.3"),
+    "glove": (
+        *("model=lstm", "model.units=4", "embedding=glove", "embedding.dim=3"),
+        *("dataset.length=longest", "dataset.truncate=head", "trainer.precision=64-true"),
+    ),
+    "bag": ("model=bag", "dataset.length=5"),
+}
+NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("*.yaml")} - {"tfidf"})
+
+
+def saved(run: RunFolder) -> tuple[list[str], pd.DataFrame]:
+    """Texts of a run's test part, from the source, and what it said of them."""
+    table = pd.read_parquet(run.predictions("test"))
+    return [REVIEWS[row][0] for row in table["row"]], table
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
+    overrides = list(MODELS[name])
+    if name == "glove":
+        vectors = dict(zip(GOOD + BAD, np.random.default_rng(0).normal(size=(12, 3)), strict=True))
+        (tmp_path / "glove.6B.3d.txt").write_text(vectors_text(vectors))
+        overrides.append(f"embedding.path={tmp_path / 'glove.6B.3d.txt'}")
+    small = [option for option in NO_UNITS if name != "glove" or "embedding" not in option]
+    done = trained(tmp_path, *overrides, small=tuple(small))
+    texts, said = saved(done)
+    alone = shutil.copy(done.best, tmp_path / "elsewhere.ckpt")
+    shutil.rmtree(done.path)
+    (tmp_path / "glove.6B.3d.txt").unlink(missing_ok=True)
+    model = load(alone)
+    wanted = said[["probability_negative", "probability_positive"]]
+    np.testing.assert_allclose(model.predict_proba(texts), wanted, rtol=0, atol=1e-6)
+    assert model.predict(texts).tolist() == said["prediction"].tolist()
+
+
+DENSE = "gru model.layers=2 model.batch_norm=true model.dense=[3,4] model.dense_batch_norm=true"
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("options", [*NETWORKS, f"{DENSE} model.pooling=attention"])
+def test_every_model_comes_back(options, classes, tmp_path):
+    settings = settings_of(*f"model={options}".split(), "embedding.dim=6")
+    words = GOOD + BAD
+    table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
+    network = build("model", settings["model"], embedding=table, classes=classes).eval()
+    description = described(
+        settings,
+        words,
+        class_names=list("abc"[:classes]),
+        cleaning={"steps": ["lower"], "stopwords": None},
+        data="",
+        reading={"length": None, "truncate": "tail", "columns": ["text"]},
+    )
+    state = {DESCRIPTION: description, "state_dict": network.state_dict()}
+    save_checkpoint(tmp_path / "some.ckpt", state)
+    ids = torch.tensor([[2, 3, 4, 1], [5, 0, 0, 0]])
+    with torch.inference_mode():
+        wanted = network(ids, torch.tensor([4, 1]))
+    texts = pa.array([f"{' '.join(words[:3])} zzz", words[3].upper()])
+    logits = Predictor.of(tmp_path / "some.ckpt").logits(texts)
+    torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=0)
+
+
+def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
+    words = {"bad": "dull", "fine": "decent", "great": "superb"}
+    rows = [(f"no. {i}", f"a {words[label]} film", label) for i in range(60) for label in words]
+    table = pd.DataFrame(rows, columns=["head", "body", "mood"])
+    table.to_csv(tmp_path / "moods.csv", index=False)
+    own = (f"dataset.path={tmp_path / 'moods.csv'}", "dataset.text=[head,body]")
+    options = ("dataset=table", *own, "dataset.label=mood", "monitor=val/loss")
+    small = tuple(option for option in SMALL if "monitor" not in option)
+    done = RunFolder(tmp_path / "run")
+    run(settings_of(f"cache={tmp_path / 'cache'}", *small, *options), done)
+    status, _, error = predict(f"run={done.path}", "input=moods.csv", "output=out.parquet")
+    assert status == 0, error
+    out = pd.read_parquet(tmp_path / "out.parquet")
+    assert list(out) == [*table, "label", *(f"probability_{name}" for name in words)]
+    said = pd.read_parquet(done.predictions("test"))
+    for name in words:
+        column = f"probability_{name}"
+        np.testing.assert_allclose(out.loc[said["row"], column], said[column], atol=1e-6)
+    assert out.loc[said["row"], "label"].tolist() == said["prediction"].tolist()
+
+
+@pytest.fixture(scope="module")
+def model(finished):
+    return load(finished.path)
+
+
+def test_scikit_learn(model, finished):
+    from sklearn.base import clone, is_classifier
+    from sklearn.metrics import RocCurveDisplay, log_loss
+    from sklearn.utils.validation import check_is_fitted
+
+    texts, said = saved(finished)
+    check_is_fitted(model)
+    assert is_classifier(model)
+    assert model.classes_.tolist() == ["negative", "positive"]
+    shares = model.predict_proba(pd.Series(texts, index=range(7, 7 + len(texts))))
+    assert (shares.shape, shares.dtype) == ((len(texts), 2), np.float64)
+    metrics = finished.finished()["test"]
+    assert model.score(texts, said["label"]) == pytest.approx(metrics["accuracy"])
+    curve = RocCurveDisplay.from_estimator(model, texts, said["label"])
+    assert curve.roc_auc == pytest.approx(metrics["auroc"], abs=1e-6)
+    assert log_loss(said["label"], shares) == pytest.approx(metrics["loss"], abs=1e-5)
+    again = clone(model).load()
+    np.testing.assert_array_equal(again.predict_proba(texts), shares)
+
+
+def test_texts_of_all_kinds(model):
+    """Empty, null and without a known word: an unknown word; the order does not matter."""
+    long = " ".join(["wonderful", "dreadful"] * 5000)
+    texts = ["wonderful", "", None, "zzz qqq", long, "dreadful"]
+    shares = model.predict_proba(texts)
+    assert np.isfinite(shares).all()
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(shares[1], shares[2], rtol=0)
+    np.testing.assert_allclose(shares[1], model.predict_proba(["zzz"])[0], atol=1e-6)
+    assert shares[0, 1] > 0.5 > shares[5, 1]
+    np.testing.assert_allclose(model.predict_proba(texts[::-1]), shares[::-1], atol=1e-6)
+    cut = " ".join(["wonderful", "dreadful"] * 200)  # the last 400 words count
+    np.testing.assert_allclose(model.predict_proba([cut])[0], shares[4], atol=1e-6)
+
+
+def test_no_texts(model):
+    assert model.predict_proba([]).shape == (0, 2)
+    assert model.predict([]).tolist() == []
+
+
+@pytest.mark.parametrize("texts", ["one text", [1, 2], [["a"]], ["a", 3], 7])
+def test_what_is_no_list_of_texts(model, texts):
+    with pytest.raises(UserError, match="list"):
+        model.predict_proba(texts)
+
+
+def test_many_texts_come_back_in_order(model):
+    texts = [REVIEWS[i % 240][0] for i in range(5000)]  # several chunks, many batches
+    shares = model.predict_proba(texts)
+    np.testing.assert_allclose(shares[:240], shares[480:720], atol=1e-6)
+    np.testing.assert_allclose(shares[240:300], model.predict_proba(texts[:60]), atol=1e-6)
+
+
+def test_a_threshold_decides(finished):
+    saved = Predictor.of(finished.path).saved
+    logits = torch.tensor([-1.0, 0.5, 3.0])
+    strict = Predictor(saved._replace(threshold=0.9))
+    assert strict.decisions(logits).tolist() == [0, 0, 1]
+    assert Predictor(saved).decisions(logits).tolist() == [0, 1, 1]
+    assert len(strict.logits(pa.array(["a"]))) == 1
+
+
+def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
+    best = RunFolder(tmp_path).best
+    best.parent.mkdir()
+    shutil.copy(finished.best, best)
+    for path, told in (finished.path, []), (best, []), (tmp_path, [str(tmp_path)]):
+        caplog.clear()
+        load(path)
+        said = [record.getMessage() for record in caplog.records if record.name == saving.__name__]
+        assert said == [f"{name} has not finished: its best epoch so far is used." for name in told]
+
+
+def test_a_sweep_gives_its_best_run(finished, tmp_path):
+    for name, score in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
+        folder = tmp_path / "sweep" / name
+        folder.mkdir(parents=True)
+        metrics = {**finished.finished(), "score": score}
+        metrics["settings"] = {**metrics["settings"], "seed": len(name) + int(score * 10)}
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    best = RunFolder(tmp_path / "sweep" / "b").best
+    best.parent.mkdir()
+    shutil.copy(finished.best, best)  # the others have none
+    assert load(tmp_path / "sweep").classes_.tolist() == ["negative", "positive"]
+    with pytest.raises(UserError, match=r"run=.*no run in this folder has finished"):
+        load(tmp_path / "sweep" / "b" / "checkpoints")
+    with pytest.raises(UserError, match="no such file or folder"):
+        load(tmp_path / "none")
+
+
+def test_texts_without_a_known_word_are_counted(tmp_path, caplog):
+    for name, option in (("gru", "model=gru"), ("tfidf", "model=tfidf")):
+        small = SMALL if name == "gru" else NO_UNITS
+        predictor = Predictor.of(trained(tmp_path / name, option, small=small).path)
+        caplog.clear()
+        predictor.warn_of_unknown_texts()
+        assert not caplog.records
+        predictor.logits(pa.array(["a wonderful film", "这部电影", "", "film"]))
+        predictor.logits(pa.array([], pa.string()))
+        predictor.warn_of_unknown_texts()
+        assert "2 of 4 texts (50.0 %) have no word that the model knows" in caplog.text

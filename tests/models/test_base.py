@@ -1,0 +1,98 @@
+"""What all models share: training without Hydra, schedules, the optimizer's parameters."""
+
+import lightning as L
+import pytest
+import torch
+
+from seqtext.datasets.imdb import IMDB
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.models.rnn import GRU, LSTM
+from seqtext.optim import one_cycle
+
+
+@pytest.fixture
+def data(kaggle_dir, tmp_path) -> IMDB:
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"), batch_size=16)
+    data.setup()
+    return data
+
+
+def trainer(**options) -> L.Trainer:
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    return L.Trainer(accelerator="cpu", enable_model_summary=False, **quiet, **options)
+
+
+class LearningRates(L.Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_train_batch_start(self, trainer, model, batch, batch_idx):
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def test_without_hydra(data):
+    torch.manual_seed(0)
+    model = GRU(LearnedEmbedding(len(data.vocabulary), dim=8), units=8)
+    model.train_with(lambda parameters: torch.optim.Adam(parameters, lr=0.05))
+    fit = trainer(max_epochs=3)
+    fit.fit(model, data)
+    assert fit.callback_metrics["val/auroc"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("options", "steps"),
+    [
+        ({"max_epochs": 2}, 22),
+        ({"max_epochs": 2, "limit_train_batches": 4}, 8),
+        ({"max_epochs": 2, "limit_train_batches": 0.5}, 10),
+    ],
+)
+def test_one_cycle_spans_the_run(data, options, steps):
+    model = GRU(LearnedEmbedding(len(data.vocabulary), dim=4), units=4)
+    model.train_with(lambda parameters: torch.optim.SGD(parameters, lr=0.5), "one_cycle")
+    rates = LearningRates()
+    trainer(callbacks=[rates], **options).fit(model, data)
+    assert rates.seen == pytest.approx([0.5 * one_cycle(step / steps) for step in range(steps)])
+
+
+def test_one_cycle_shape():
+    factors = [one_cycle(step / 1000) for step in range(1001)]
+    peak = factors.index(max(factors))
+    assert factors[0] == pytest.approx(0.04)
+    assert peak == 300
+    assert factors[peak] == pytest.approx(1)
+    assert factors[-1] == pytest.approx(0, abs=1e-9)
+    assert factors[:peak] == sorted(factors[:peak])
+    assert factors[peak:] == sorted(factors[peak:], reverse=True)
+    assert one_cycle(1.5) == pytest.approx(0, abs=1e-9), "a run that is made longer stays at zero"
+
+
+def test_optimizer_gets_what_is_trainable():
+    model = LSTM(LearnedEmbedding(10), units=4)
+    model.embedding.requires_grad_(False)
+    (group,) = model.configure_optimizers()["optimizer"].param_groups
+    trained = {id(p) for p in group["params"]}
+    names = {name for name, p in model.named_parameters() if id(p) in trained}
+    assert names == {
+        "layers.0.0.weight_ih_l0",
+        "layers.0.0.weight_hh_l0",
+        "layers.0.0.bias_ih_l0",
+        "output.weight",
+        "output.bias",
+    }
+
+
+def test_penalty_counts_in_training_only(data):
+    plain, punished = (
+        GRU(LearnedEmbedding(len(data.vocabulary)), units=4, dense=[3, 2], dense_l2=l2)
+        for l2 in (0, [0.5, 0.25])
+    )
+    punished.load_state_dict(plain.state_dict())
+    batch = next(iter(data.train_dataloader()))
+    penalty = sum(
+        l2 * (d.linear.weight**2).sum() for l2, d in zip((0.5, 0.25), plain.dense, strict=True)
+    )
+    difference = punished.training_step(batch, 0) - plain.training_step(batch, 0)
+    torch.testing.assert_close(difference, penalty)
+    seen = [model._seen["train"][0] for model in (plain, punished)]
+    assert torch.equal(seen[0][0], seen[1][0]), "scores are made from logits, without it"

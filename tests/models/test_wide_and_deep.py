@@ -1,0 +1,114 @@
+"""Wide and deep: terms by their definition, naive Bayes by hand, two parts that learn apart."""
+
+import math
+from collections import Counter
+
+import pytest
+import torch
+
+from seqtext.data.loaders import Batch
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.metrics.scores import loss_of
+from seqtext.models.wide_and_deep import HashedTerms, Wide
+from tests.models.invariance import assert_padding_changes_nothing, model_of, texts
+
+IDS = torch.tensor([[5, 6, 5, 6, 1, 7, 0, 0], [7, 0, 0, 0, 0, 0, 0, 0]])
+
+
+def batch(ids: torch.Tensor, labels: list[int]) -> Batch:
+    lengths = (ids != 0).sum(dim=1)
+    return Batch(ids, lengths, torch.tensor(labels), torch.arange(len(ids)))
+
+
+def test_each_word_and_pair_once():
+    layer = HashedTerms(1, 2**20, 0.0, 0.3)
+    found = [{term for term in text.tolist() if term} for text in layer.terms(IDS)]
+    counts = Counter(term for text in layer.terms(IDS).tolist() for term in text if term)
+    assert len(found[0]) == 5, "5, 6, 7, 5-6 and 6-5; nothing with the unknown word"
+    assert found[1] < found[0], "the word 7"
+    assert max(counts.values()) == 2
+    reversed_pair = layer.terms(torch.tensor([[6, 5]]))[0].tolist()
+    assert len({term for term in reversed_pair if term} & found[0]) == 3
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_start_is_naive_bayes(classes):
+    labels = [0, 1, 1] if classes == 2 else [0, 1, 2]
+    ids = torch.cat([IDS, torch.tensor([[7, 8, 0, 0, 0, 0, 0, 0]])])
+    layer = HashedTerms(1 if classes == 2 else classes, 1000, 0.0, prior=0.5)
+    layer.start_from([batch(ids[:2], labels[:2]), batch(ids[2:], labels[2:])], classes)
+    term = layer.terms(torch.tensor([[7]]))[0].max()
+    table = {}
+    for number in range(classes):
+        rows = [n for n, label in enumerate(labels) if label == number]
+        found = torch.cat([layer.terms(ids[[n]]).flatten() for n in rows])
+        table[number] = torch.bincount(found[found > 0], minlength=1001) + 1
+
+    for number in [1] if classes == 2 else range(classes):
+        rest = sum(counts for other, counts in table.items() if other != number)
+        own = table[number]
+        expected = math.log(own[term] / own.sum()) - math.log(rest[term] / rest.sum())
+        column = 0 if classes == 2 else number
+        assert layer.weight[term, column].item() == pytest.approx(0.5 * expected, abs=1e-5)
+    assert not layer.weight[0].any()
+
+
+@pytest.mark.parametrize(
+    "options", [{"cell": None}, {"cell": "gru"}, {"bidirectional": False}], ids=str
+)
+@pytest.mark.parametrize("classes", [2, 4])
+def test_padding_changes_nothing(options, classes):
+    assert_padding_changes_nothing(model_of(Wide, classes, units=4, buckets=500, **options))
+
+
+def test_text_of_unknown_words_has_no_terms():
+    layer = HashedTerms(1, 100, 0.5, 0.3).train()
+    torch.nn.init.ones_(layer.weight)
+    assert layer(torch.ones(2, 5, dtype=torch.int64)).tolist() == [[0], [0]]
+
+
+def test_parts_learn_apart():
+    model = model_of(Wide, units=4, buckets=500, term_dropout=0.0).train()
+    ids, lengths = texts([5, 3, 4])
+    one = Batch(ids, lengths, torch.tensor([0, 1, 1]), torch.arange(3))
+    logits, loss = model.logits_and_loss(one)
+    terms = model.terms(ids).squeeze(1)
+    deep = 2 * model(ids, lengths) - terms
+    torch.testing.assert_close(logits, ((terms + deep) / 2).detach())
+    torch.testing.assert_close(loss, loss_of(terms, one.labels) + loss_of(deep, one.labels))
+
+
+def test_dropout_only_while_training():
+    layer = HashedTerms(1, 500, 0.9, 0.3)
+    torch.nn.init.normal_(layer.weight)
+    ids, _ = texts([9] * 5)
+    assert (layer.eval()(ids) == layer(ids)).all()
+    layer.train()
+    assert (layer(ids) != layer(ids)).any()
+
+
+def test_terms_do_not_read_the_embedding():
+    model = Wide(LearnedEmbedding(50, 4), units=3, buckets=100).eval()
+    before = model.terms(texts([4])[0])
+    torch.nn.init.ones_(model.embedding.weight)
+    assert (model.terms(texts([4])[0]) == before).all()
+
+
+def test_a_term_is_shared_by_its_places():
+    """Half of a pair to each of its words, an equal part of a word to each place that it has."""
+    layer = HashedTerms(1, 2**20, 0.0, 0.3)
+    torch.nn.init.normal_(layer.weight)
+    weights = {}
+    for text in ([5], [6], [7], [5, 6], [6, 5]):
+        terms = layer.terms(torch.tensor([text])).flatten()
+        weights[*text] = layer.weight[terms, 0].sum().item() - sum(
+            weights[word,] for word in text if len(text) > 1
+        )
+    presence = torch.ones(2, 8, requires_grad=True)
+    total = layer(IDS, presence)
+    torch.testing.assert_close(total, layer(IDS))
+    shares = torch.autograd.grad(total.sum(), presence)[0] * math.sqrt(5)
+    ends, middle = weights[5, 6] / 4, weights[5, 6] / 4 + weights[6, 5] / 2
+    five, six = weights[5,] / 2, weights[6,] / 2
+    expected = [five + ends, six + middle, five + middle, six + ends, 0, weights[7,], 0, 0]
+    torch.testing.assert_close(shares[0], torch.tensor(expected))

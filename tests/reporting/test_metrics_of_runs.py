@@ -1,0 +1,128 @@
+"""Metrics that some runs have and others lack, that are null, or that a user added."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from seqtext.errors import UserError
+from seqtext.metrics import scores as metrics
+from seqtext.reporting import bootstrap as resample
+from seqtext.reporting import scoring
+from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.pairwise import compare
+from seqtext.reporting.report import build_report, format_markdown, write_report
+from tests.reporting.invented import write_run
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Three settings; the last has two seeds."""
+    monkeypatch.setattr(resample, "RESAMPLES", 500)
+    for number, (model, seed) in enumerate((("gru", 0), ("lstm", 0), ("rnn", 0), ("rnn", 1))):
+        write_run(tmp_path / str(number), model, seed, quality=2 - number / 2, dataset="mine")
+    return tmp_path
+
+
+def change(run, **scores):
+    """Set, or for ... remove, scores of both parts."""
+    content = json.loads((run / "metrics.json").read_text())
+    for part in ("val", "test"):
+        for name, value in scores.items():
+            content[part].pop(name, None)
+            if value is not ...:
+                content[part][name] = value
+    (run / "metrics.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("absent", [..., None, float("nan"), float("inf")])
+def test_absent_values_are_dashes(folder, absent):
+    change(folder / "0", accuracy=absent, f1=absent, auroc=absent)
+    change(folder / "3", recall=absent)
+    report = build_report([folder], "accuracy")
+    (section,) = report.sections
+    rows = {row.label: [cell.text for cell in row.cells] for row in section.table.rows}
+    assert list(rows) == ["lstm", "rnn", "gru"]  # without a validation score: last
+    assert rows["gru"][:2] == ["–", "–"]
+    recall = rows["rnn"][section.table.columns.index("test recall")]
+    assert recall.endswith(" (n = 1)")
+    assert not any(cell.best for row in section.table.rows[2:] for cell in row.cells[:2])
+    write_report(folder / "out", report)
+    table = pd.read_csv(folder / "out" / "report.csv").set_index("label")
+    assert pd.isna(table.loc["gru", "test/accuracy/mean"])
+    assert "| gru | – | – | 1 |" in format_markdown(report)
+
+
+def test_no_run_has_the_metric(folder):
+    with pytest.raises(UserError, match=r"--metric beauty is not known of .*: known are loss, "):
+        build_report([folder], "beauty")
+
+
+def test_a_monitored_metric_that_no_run_has(folder):
+    """As of a run by changed code: a usual one takes its place; without any there is no report."""
+    for number in range(4):
+        path = folder / str(number) / "metrics.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"monitor": "val/gone"}))
+    assert build_report([folder], None).sections[0].metric == "accuracy"
+    for number in range(4):
+        path = folder / str(number) / "metrics.json"
+        content = json.loads(path.read_text())
+        path.write_text(json.dumps(content | {"val": {}, "test": {}}))
+    with pytest.raises(UserError, match="has no scores"):
+        build_report([folder], None)
+
+
+def test_entries_that_no_score_needs_may_be_missing(folder):
+    path = folder / "0" / "metrics.json"
+    content = json.loads(path.read_text())
+    for name in ("curves", "rows", "epochs", "threshold", "warnings", "fingerprints"):
+        content.pop(name, None)
+    path.write_text(json.dumps(content))
+    report = build_report([folder], None)
+    rows = {r.label: [c.text for c in r.cells] for s in report.sections for r in s.table.rows}
+    assert "gru" in rows
+    write_report(folder / "out", report)
+
+
+def test_a_metric_that_predictions_do_not_give(folder):
+    """Only training knew it: the table stands, without tests, and says so."""
+    for number in range(4):
+        change(folder / str(number), custom=number / 4)
+    report = build_report([folder], "custom")
+    (section,) = report.sections
+    assert [row.label for row in section.table.rows] == ["rnn", "lstm", "gru"]
+    assert section.comparison.pairs == []
+    assert verdict(section.comparison) == [
+        "Not compared, as their predictions do not give custom: rnn, lstm, gru."
+    ]
+    write_report(folder / "out", report)
+
+
+def test_a_metric_that_was_added_is_resampled_by_its_own_definition(folder, monkeypatch):
+    """One that has no form for weights: here, accuracy under another name."""
+    original = metrics.scores
+
+    def scores(*args, **kwargs):
+        return (found := original(*args, **kwargs)) | {"recall_new": found["accuracy"]}
+
+    monkeypatch.setattr(metrics, "scores", scores)
+    monkeypatch.setattr(scoring, "SLOW_RESAMPLES", 20)
+    for number in range(4):
+        path = folder / str(number) / "metrics.json"
+        change(folder / str(number), recall_new=json.loads(path.read_text())["test"]["accuracy"])
+    groups = build_report([folder], "accuracy").sections[0].groups
+    new, known = compare(groups, "recall_new"), compare(groups, "accuracy")
+    assert (new.resamples, known.resamples) == (20, 500)
+    for slow, fast in zip(new.pairs, known.pairs, strict=True):
+        assert slow.difference == pytest.approx(fast.difference)
+        assert (slow.high - slow.low) == pytest.approx(fast.high - fast.low, rel=0.5)
+
+
+def test_a_class_that_one_fold_lacks(folder):
+    """A recall that not all runs of a setting have is a mean of the others, with their number."""
+    change(folder / "2", specificity=None)
+    groups = build_report([folder], "accuracy").sections[0].groups
+    (rnn,) = (group for group in groups if group.label == "rnn")
+    assert len(rnn.values("test", "specificity")) == 1
+    assert rnn.std("test", "specificity") is None

@@ -1,0 +1,98 @@
+"""The best run of a sweep, and training with its settings."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from seqtext.best_run import winner
+from seqtext.errors import UserError
+from seqtext.run_dir import RunFolder
+
+
+def write_run(folder: Path, score: float, monitor: str = "val/f1", **settings: object) -> None:
+    folder.mkdir(parents=True)
+    settings = {"split": {"folds": None, "fold": 0}, **settings}
+    metrics = {"score": score, "monitor": monitor, "settings": settings}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("val/f1", 2), ("val/loss", 0)])
+def test_direction(tmp_path, monitor, best):
+    for number, score in enumerate([0.1, 0.5, 0.9]):
+        write_run(tmp_path / str(number), score, monitor, seed=number)
+    assert winner(str(tmp_path)).settings["seed"] == best
+
+
+def test_equal_scores_are_told_apart_by_the_validation_loss(tmp_path):
+    for number, loss in enumerate([0.5, 0.3, 0.4]):
+        write_run(tmp_path / str(number), 0.9, seed=number)
+        file = tmp_path / str(number) / "metrics.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"val": {"loss": loss}}))
+    assert winner(str(tmp_path)).settings["seed"] == 1
+
+
+def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
+    for name, scores in {"lucky": [0.9, 0.1], "steady": [0.6, 0.6], "broken": [0.99]}.items():
+        for fold, score in enumerate(scores):
+            split = {"folds": 2, "fold": fold}
+            write_run(tmp_path / name / f"fold-{fold}", score, model=name, split=split)
+    settings = winner(str(tmp_path)).settings
+    assert settings["model"] == "steady"
+    assert settings["split"] == {"folds": None, "fold": 0}
+
+
+def test_a_repeated_run_and_one_without_a_score(tmp_path):
+    """A repetition makes no fold, and what is no number beats none."""
+    write_run(tmp_path / "a", float("nan"), seed=0)
+    write_run(tmp_path / "b", 0.9, seed=1)
+    write_run(tmp_path / "c", 0.9, seed=1)
+    write_run(tmp_path / "d", 0.5, seed=2)
+    assert winner(str(tmp_path)).settings["seed"] == 1
+
+
+def test_there_must_be_one(tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        winner(str(tmp_path / "none"))
+    with pytest.raises(UserError, match="no run in this folder has finished"):
+        winner(str(tmp_path))
+    write_run(tmp_path / "a", 1.0)
+    write_run(tmp_path / "b", 1.0, "val/loss")
+    with pytest.raises(UserError, match="cannot be compared"):
+        winner(str(tmp_path))
+
+
+def test_a_winner_is_trained_anew(train, small, tmp_path):
+    """Its settings, though the command line names another group's options, and the overrides."""
+    options = [o for o in small if not o.startswith(("trainer.", "optimizer."))]
+    command = ("-m", "name=search", *options, "model=cnn", "optimizer=sgd", "trainer.max_epochs=1")
+    command = [o for o in command if not o.startswith("model.units")]
+    assert train(*command, "optimizer.lr=1e-9,0.5", "model.filters=[3,3,3]")[0] == 0
+    status, _, error = train("best_of=outputs/search", "seed=7", "model.widths=[2,2,2]")
+    assert status == 0, error
+    (run,) = (tmp_path / "outputs").glob("imdb-cnn_*best_of-search*")
+    settings = RunFolder(run).finished()["settings"]
+    assert settings["model"]["filters"] == [3, 3, 3]
+    assert settings["model"]["widths"] == [2, 2, 2]
+    assert settings["optimizer"]["_target_"].endswith("SGD")
+    assert settings["seed"] == 7
+    assert settings["trainer"]["max_epochs"] == 1
+    scores = {
+        m["settings"]["optimizer"]["lr"]: m["score"]
+        for f in (tmp_path / "outputs" / "search").rglob("metrics.json")
+        for m in [json.loads(f.read_text())]
+    }
+    assert settings["optimizer"]["lr"] == max(scores, key=scores.get)
+    assert "name" not in settings
+    status, _, error = train("-m", "name=again", "best_of=outputs/search", "seed=1,2")
+    assert status == 0, error
+    runs = list((tmp_path / "outputs" / "again").glob("imdb-cnn_*"))
+    assert len(runs) == 2
+    assert all(RunFolder(r).finished()["settings"]["model"]["filters"] == [3, 3, 3] for r in runs)
+
+
+def test_mistakes_are_told(train, tmp_path):
+    assert "no such folder" in train("best_of=outputs/none")[2]
+    write_run(tmp_path / "a", 1.0)
+    status, _, error = train(f"best_of={tmp_path}", "experiment=imdb/best")
+    assert (status, "cannot go together" in error) == (2, True)

@@ -1,0 +1,161 @@
+"""A run of several processes trains and scores as one process does."""
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from seqtext.config.instantiate import trainer_of
+from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
+from seqtext.distributed import Place, _failed, others
+from seqtext.errors import UserError
+from seqtext.metrics.scores import loss_of
+from seqtext.models.base import TextClassifier
+from seqtext.run_dir import RunFolder
+from seqtext.training.train import run
+from tests.conftest import files_of_a_run, settings_of
+
+ROWS, COUNT = 61, 4
+
+
+@pytest.fixture
+def texts() -> EncodedTexts:
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, ROWS)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return EncodedTexts(rng.integers(2, 30, offsets[-1]), offsets, rng.integers(3, size=ROWS))
+
+
+def batches_of(texts: EncodedTexts, place: Place) -> list:
+    sampler = BucketSampler(np.arange(ROWS), texts.lengths, batch_size=10, seed=0)
+    return list(BatchLoader(texts, sampler, place))
+
+
+def test_shares_make_up_the_batch(texts):
+    """The last batch has one text only: three of the four processes count nothing."""
+    whole = batches_of(texts, Place())
+    shares = [batches_of(texts, Place(rank, COUNT)) for rank in range(COUNT)]
+    assert 1 in [len(batch.rows) for batch in whole]
+    for batch, *parts in zip(whole, *shares, strict=True):
+        rows = np.concatenate([part.rows for part in parts if part.weight])
+        assert sorted(rows) == sorted(batch.rows.tolist())
+        assert sum(part.weight for part in parts) == pytest.approx(COUNT)
+
+
+@pytest.mark.parametrize("class_weights", [None, torch.tensor([0.2, 1.0, 7.0])])
+def test_the_mean_of_weighted_losses_is_that_of_the_batch(texts, class_weights):
+    logits = torch.from_numpy(np.random.default_rng(1).normal(size=(ROWS, 3)))
+    shares = [batches_of(texts, Place(rank, COUNT)) for rank in range(COUNT)]
+    for batch, *parts in zip(batches_of(texts, Place()), *shares, strict=True):
+        losses = [p.weight * loss_of(logits[p.rows], p.labels, class_weights) for p in parts]
+        wanted = loss_of(logits[batch.rows], batch.labels, class_weights)
+        torch.testing.assert_close(sum(losses) / COUNT, wanted)
+
+
+@pytest.mark.parametrize("rows", [61, 3])
+def test_every_row_is_scored_by_one_process(texts, rows):
+    samplers = [
+        SortedSampler(np.arange(rows), texts.lengths, 10, Place(rank, COUNT))
+        for rank in range(COUNT)
+    ]
+    seen = np.concatenate([b for sampler in samplers for b in sampler.batches()])
+    assert sorted(seen) == list(range(rows))
+
+
+def assert_same(folder: RunFolder, alone: RunFolder) -> None:
+    """But for rounding."""
+    metrics, wanted = folder.finished(), alone.finished()
+    for part in ("val", "test"):
+        assert metrics[part] == pytest.approx(wanted[part], abs=1e-5)
+        one, other = (pd.read_parquet(f.predictions(part)) for f in (folder, alone))
+        pd.testing.assert_frame_equal(one, other, check_exact=False, atol=1e-5, rtol=0)
+    for key in ("score", "best_epoch", "epochs", "parameters"):
+        assert metrics[key] == pytest.approx(wanted[key], abs=1e-5)
+    for name in ("best", "last"):
+        one, other = (
+            torch.load(getattr(f, name), weights_only=True)["state_dict"] for f in (folder, alone)
+        )
+        for key in other:
+            torch.testing.assert_close(one[key], other[key], atol=1e-5, rtol=0)
+
+
+@pytest.mark.slow
+def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
+    """With batch norm over the whole batch, and class weights; batches of 18, the last of 10.
+
+    Not with Adam: where a gradient is zero but for rounding, it makes whole steps of the rounding.
+    """
+    options = ["model.dense=8", "model.dense_batch_norm=true", "optimizer=sgd", "monitor=val/loss"]
+    options += ["sampling=class_weights", "class_weights=[1,3]", "dataset.batch_size=18"]
+    alone = RunFolder(tmp_path / "alone")
+    run(settings_of(*small, *options), alone)
+    status, _, error = train("-m", *small, *options, "trainer=ddp", "split.fold=0")
+    assert status == 0, error
+    (metrics,) = (tmp_path / "outputs").glob("*/*/metrics.json")
+    folder = RunFolder(metrics.parent)
+    assert_same(folder, alone)
+    assert files_of_a_run(folder) == files_of_a_run(alone) | {"train.log"} | {
+        f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")
+    }
+    events = [len(list(f.path.glob("events.out.*"))) for f in (folder, alone)]
+    assert events[0] == events[1]
+    assert (folder.path / "train.log").read_text().count("epoch 1/3") == 1
+    assert not torch.distributed.is_initialized()
+
+
+@pytest.mark.slow
+def test_killed_on_two_devices(small, tmp_path, monkeypatch):
+    """In the middle of an epoch, saved at each step; batches of 19, the last of one text."""
+    options = (*small, "dataset.batch_size=19", "monitor=val/loss")
+    alone, folder = RunFolder(tmp_path / "alone"), RunFolder(tmp_path / "broken")
+    run(settings_of(*options), alone)
+    settings = settings_of(*options, "trainer=ddp", "checkpoint_minutes=1e-9")
+    settings["trainer"]["accelerator"] = "cpu"
+    original = TextClassifier.training_step
+
+    handlers = []
+
+    def dying(self, batch, batch_idx):
+        handlers.append(signal.getsignal(signal.SIGTERM))
+        if self.global_step == 14:
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TextClassifier, "training_step", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, folder)
+    assert {*handlers} == {signal.default_int_handler}  # Lightning's would wait for the others
+    assert folder.finished() is None
+    run(settings, folder, resume=True)
+    assert_same(folder, alone)
+
+
+def test_a_process_that_does_not_start_is_told(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with (
+        pytest.raises(UserError, match="Process 2 of 2 ended with status 1"),
+        others(2, {}, "run"),
+    ):
+        pytest.fail("began without it")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(-9, "killed by SIGKILL (often for want of memory)"), (-63, "signal 63"), (3, "status 3")],
+)
+def test_how_a_process_ended(status, words):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    process.returncode = status
+    assert words in _failed([process])
+
+
+@pytest.mark.parametrize("devices", [0, [], [-1], "two", 1.5])
+def test_impossible_devices(devices):
+    with pytest.raises(UserError, match=r"trainer\.devices"):
+        trainer_of({"accelerator": "cpu", "devices": devices})

@@ -1,0 +1,73 @@
+"""Names of folders, and what the command line starts with."""
+
+import logging
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from seqtext.entry_point import told_simply
+from seqtext.errors import UserError
+from seqtext.run_names import LONGEST_NAME, run_name, sweep_dir
+
+
+def test_a_name_says_what_was_overridden():
+    overrides = ["model=gru", "model.units=[64,32]", "optimizer.lr=-0.1", "name=a", "hydra.x=1"]
+    assert run_name(overrides, "imdb", "gru") == "imdb-gru_units-64-32_lr--0.1"
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        ("a=-1", "a=1"),
+        ("a=[-1,2]", "a=[1,2]"),
+        ("a='x y'", "a='x:y'"),
+        ("a=" + "x" * 300 + "1" + "y" * 300, "a=" + "x" * 300 + "2" + "y" * 300),
+    ],
+    ids=["sign", "sign in a list", "characters", "long"],
+)
+def test_other_overrides_other_names(pair):
+    names = [run_name([override], "imdb", "gru") for override in pair]
+    assert names[0] != names[1]
+    assert names == [run_name([override], "imdb", "gru") for override in pair]
+    assert all(len(name) <= LONGEST_NAME for name in names)
+
+
+def test_sweeps_have_names():
+    assert sweep_dir("mine", "imdb/grid", []) == "outputs/mine"
+    assert sweep_dir(None, "imdb/grid", []) == "outputs/imdb-grid"
+    assert sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
+    with pytest.raises(UserError, match="name=a/b"):
+        sweep_dir("a/b", None, [])
+
+
+def test_imports_without_the_garbage_collector():
+    program = """
+import gc
+from seqtext.imports import importing
+with importing():
+    print(gc.isenabled())
+    import decimal
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+count = gc.get_freeze_count()
+with importing():
+    print(gc.isenabled())
+    import fractions
+print(gc.isenabled(), gc.get_freeze_count() == count)
+"""
+    said = subprocess.check_output([sys.executable, "-c", program], text=True)
+    assert said.split() == ["False", "True", "True", "True", "True", "True"]
+
+
+def test_a_message_that_nobody_reads_leaves_no_traceback(monkeypatch, capsys):
+    class Gone:
+        def write(self, text: str) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(logging, "raiseExceptions", True)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    handler = logging.StreamHandler(Gone())
+    told_simply(lambda: handler.handle(logging.makeLogRecord({"msg": "said"})))
+    assert capsys.readouterr().err == ""

@@ -1,0 +1,91 @@
+"""Type hints decide what an option may be; the same ones for every class."""
+
+from typing import Annotated, Literal
+
+import pytest
+
+from seqtext.errors import OptionError, unknown_option
+from seqtext.models.rnn import GRU
+from seqtext.validation import Count, Range, Rate, checked, hints_of, mismatch
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (int, [0, -5], [1.0, True, "1", None]),
+        (float, [0, 0.5], [True, "x", None]),
+        (bool, [True, False], [0, 1, "true"]),
+        (str, ["", "a"], [1, None]),
+        (Count, [1, 10**9], [0, -1, 1.5, True]),
+        (Rate, [0, 0.99], [1, 1.0, -0.1, "0.5"]),
+        (Count | None, [None, 3], [0, "3"]),
+        (Literal["a", "b"], ["a", "b"], ["c", None]),
+        (list[str], [[], ["a"]], ["a", [1], None]),
+        (list[Count] | Count, [3, [1, 2]], [0, [1, 0]]),
+        (Annotated[float, Range(above=0, high=1)], [1, 0.1], [0, 1.01]),
+    ],
+)
+def test_fits(hint, good, bad):
+    assert all(mismatch(value, hint) is None for value in good)
+    assert all(mismatch(value, hint) for value in bad)
+
+
+def test_checked_constructor():
+    class Layer:
+        @checked
+        def __init__(self, width: Count, rate: Rate = 0.0):
+            self.width = width
+
+    assert Layer(3).width == 3
+    with pytest.raises(OptionError, match=r"width=0 is not possible: .* at least 1"):
+        Layer(0)
+    with pytest.raises(OptionError, match="rate=null"):
+        Layer(1, rate=None)
+
+
+def test_error_within_a_group():
+    error = OptionError("units", [1, 0], "a list").within("model")
+    assert str(error) == "model.units=[1, 0] is not possible: it must be a list."
+
+
+def test_nearest_option_is_offered():
+    assert "did you mean model.units?" in str(unknown_option("unit", ["units", "layers"], "model"))
+    assert "known are layers, units." in str(unknown_option("zzz", ["units", "layers"]))
+
+
+class Focal:
+    """A mixin that takes an option, and hands the others on."""
+
+    def __init__(self, gamma: float = 2.0, **others):
+        super().__init__(**others)
+
+
+class Named:
+    """A mixin without a constructor."""
+
+
+class FocalGRU(Focal, GRU):
+    pass
+
+
+class NamedGRU(Named, GRU):
+    pass
+
+
+class DeepGRU(Named, FocalGRU):
+    def __init__(self, depth: Count = 1, **others):
+        super().__init__(**others)
+
+
+class Closed(Focal):
+    def __init__(self, width: Count = 1):
+        super().__init__()
+
+
+def test_a_mixin_has_the_options_of_the_class_that_it_is_put_over():
+    assert hints_of(NamedGRU) == hints_of(GRU)
+    assert hints_of(FocalGRU) == {"gamma": float, **hints_of(GRU)}
+    assert hints_of(DeepGRU) == {"depth": Count, "gamma": float, **hints_of(GRU)}
+    assert {"units", "word_dropout"} <= hints_of(FocalGRU).keys()
+    assert hints_of(Closed) == {"width": Count}
+    assert hints_of(Focal) == {"gamma": float}

@@ -1,0 +1,69 @@
+"""The table of a model's layers."""
+
+import torch
+
+from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.models.cnn import CNN
+from seqtext.models.rnn import GRU
+from seqtext.run_dir import RunFolder
+from seqtext.training.model_summary import summary
+from seqtext.training.train import run
+from tests.conftest import settings_of
+
+
+def test_table():
+    model = GRU(LearnedEmbedding(11, dim=100), 5, units=[8, 16], dense=32, bidirectional=True)
+    model.embedding.requires_grad_(False)
+    assert summary(model).splitlines() == [
+        "layer      shape        trainable",
+        "embedding  B × T × 100          0",
+        "layers.0   B × T × 16       5,280",
+        "layers.1   B × T × 32       3,264",
+        "dense.0    B × 32           1,056",
+        "output     B × 5              165",
+        "together                    9,765",
+    ]
+
+
+def test_table_of_blocks_that_pool():
+    model = CNN(LearnedEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
+    assert summary(model).splitlines() == [
+        "layer      shape        trainable",
+        "embedding  B × T × 8           88",
+        "blocks.0   B × T/2 × 6        258",
+        "blocks.1   B × T/4 × 7        189",
+        "blocks.2   B × 1 × 9          216",
+        "output     B × 5               50",
+        "together                      801",
+    ]
+
+
+def test_it_leaves_no_trace():
+    model = GRU(LearnedEmbedding(11), units=4, batch_norm=True, layers=2).train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    state = torch.get_rng_state()
+    summary(model)
+    assert model.training
+    assert model.layers.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_in_a_run(small, tmp_path, caplog):
+    """At its start, of a model with lists of options."""
+    caplog.set_level("INFO")
+    options = [
+        "units=[8,6]",
+        "dense=[5]",
+        "dense_l2=1e-4",
+        "dense_batch_norm=true",
+        "init=he_normal",
+    ]
+    options += ["activation=relu", "recurrent_dropout=[0.1,0]", "batch_norm=true"]
+    folder = RunFolder(tmp_path / "run")
+    run(settings_of(*small, *(f"model.{option}" for option in options)), folder)
+    metrics = folder.finished()
+    (table,) = (m for m in caplog.messages if m.startswith("layer"))
+    assert "\nlayers.1   B × T × 6" in table
+    assert table.split()[-1] == f"{metrics['parameters']:,}"
+    assert metrics["test"]["auroc"] > 0.9

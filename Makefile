@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-all run test test-all lint benchmark compare clean
+.PHONY: help install install-all run test test-all coverage lint benchmark compare clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,9 +40,14 @@ test-all: install-all  ## also slow tests, clusters and genuine data (SEQTEXT_DA
 		tensorflow-cpu==2.21.0 keras==3.15.0 pandas scikit-learn
 	@touch $@
 
-lint: install-all  ## check style and format
+coverage: install-all  ## measure which lines the fast suite runs
+	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" --cov $(ARGS)
+
+lint: install-all  ## check style, format, types and spelling
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/codespell
 
 benchmark: install-all  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
 	.venv/bin/python benchmarks/cells.py

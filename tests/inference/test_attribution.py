@@ -11,8 +11,8 @@ from seqtext import load
 from seqtext.data.cleaning import Cleaning
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
-from seqtext.inference.attribution import explain, integrated_gradients, towards
-from seqtext.inference.loading import Reading, Saved
+from seqtext.inference.attribution import explain, integrated_gradients, target_logit
+from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.attention import Attention
 from seqtext.models.base import TextClassifier
@@ -32,9 +32,9 @@ def predictor_of(
     if isinstance(model, TextClassifier):
         model.eval().requires_grad_(False)
     names = list("abcde"[: model.classes])
-    reading = Reading(length, "tail", ["text"])
+    reading = InputSpec(length, "tail", ["text"])
     cleaning = Cleaning(["lower"])
-    return Predictor(Saved(model, Vocabulary(WORDS), cleaning, names, reading, threshold))
+    return Predictor(LoadedModel(model, Vocabulary(WORDS), cleaning, names, reading, threshold))
 
 
 @pytest.mark.parametrize("config", common.cases())
@@ -48,7 +48,7 @@ def test_complete(config, monkeypatch):
         unknown = model(ids, lengths)
     if config["_target_"].rpartition(".")[2] not in ("Bag", "Wide"):  # count pairs, or terms
         torch.testing.assert_close(unknown, model(ids.clamp(max=1), lengths))
-    difference = towards(model(ids, lengths) - unknown, batch.labels)
+    difference = target_logit(model(ids, lengths) - unknown, batch.labels)
     error, size = (shares.sum(dim=1) - difference).abs(), shares.abs().sum(dim=1)
     assert (error <= 0.02 * size + 1.1e-4).all()
     assert size.max() > 0.01

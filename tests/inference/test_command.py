@@ -17,7 +17,7 @@ from seqtext.data.cleaning import STEPS, Lower
 from seqtext.datasets.spam import Spam
 from seqtext.errors import UserError
 from seqtext.inference.command import HELP, WORDS, lines, main, parsed
-from seqtext.inference.loading import open_saved
+from seqtext.inference.loading import load_model
 from tests.conftest import ROOT, csv_of
 
 README = re.search(r"## Use\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(checkpoint_with, monke
 
     monkeypatch.setattr(checkpoints, "read_archive", refuse)
     with pytest.raises(PermissionError):
-        open_saved(path)
+        load_model(path)
 
 
 def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
@@ -186,10 +186,10 @@ def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
     name = "seqtext.datasets.invented"
     cleaning = {"steps": ["shout"], "stopwords": None}
     with pytest.raises(UserError, match="not allowed"):
-        open_saved(checkpoint_with(cleaning=cleaning, dataset={"_target_": "os.path"}))
+        load_model(checkpoint_with(cleaning=cleaning, dataset={"_target_": "os.path"}))
     path = checkpoint_with(cleaning=cleaning, dataset={"_target_": f"{name}.Invented"})
     with pytest.raises(UserError, match="cannot be found"):
-        open_saved(path)
+        load_model(path)
 
     def register(module):
         if module != name:
@@ -199,4 +199,4 @@ def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
 
     imported = build.import_module
     monkeypatch.setattr(build, "import_module", register)
-    assert open_saved(path).cleaning.steps == ("shout",)
+    assert load_model(path).cleaning.steps == ("shout",)

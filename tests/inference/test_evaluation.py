@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from seqtext.errors import UserError
-from seqtext.inference.evaluation import Truth
+from seqtext.inference.evaluation import LabeledEvaluation
 
 
-def truth(names: list[str], *blocks: list[str | None], **options) -> Truth:
-    found = Truth("mood", names, Path("a.csv"), **options)
+def truth(names: list[str], *blocks: list[str | None], **options) -> LabeledEvaluation:
+    found = LabeledEvaluation("mood", names, Path("a.csv"), **options)
     start = 0
     for block in blocks:
         numbers = torch.arange(start, start + len(block), dtype=torch.float32)

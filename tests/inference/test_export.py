@@ -19,8 +19,8 @@ from seqtext.config.instantiate import build
 from seqtext.data.cleaning import Cleaning
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
-from seqtext.inference.export import Probabilities, export, onnx_program
-from seqtext.inference.loading import Reading, Saved
+from seqtext.inference.export import Probabilities, build_onnx_program, export
+from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.layers.normalization import BatchNorm
 from seqtext.metrics.scores import probabilities
@@ -95,13 +95,13 @@ def tfidf_of(classes: int, **options: Any) -> TfIdf:
     return model
 
 
-def saved_of(model: Any, classes: int, length: int | None = 60) -> Saved:
+def loaded_model_of(model: Any, classes: int, length: int | None = 60) -> LoadedModel:
     cleaning = Cleaning(["strip_html", "keep_letters", "lower", "drop_stopwords"], ["of", "no"])
-    reading = Reading(length=length, truncate="tail", columns=["review"])
-    return Saved(model, Vocabulary(WORDS), cleaning, list("abc"[:classes]), reading, 0.3)
+    reading = InputSpec(length=length, truncate="tail", columns=["review"])
+    return LoadedModel(model, Vocabulary(WORDS), cleaning, list("abc"[:classes]), reading, 0.3)
 
 
-def check(saved: Saved, folder: Path) -> None:
+def check(saved: LoadedModel, folder: Path) -> None:
     """The probabilities of the two files alone are the model's, whatever the padding."""
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
     wanted = Predictor(saved)
@@ -125,7 +125,7 @@ def test_every_network(name, tmp_path):
     if name == "lstm":  # as of trainer.precision=64-true
         model.double()
     before = copy.deepcopy(model.state_dict())
-    saved = saved_of(model, classes)
+    saved = loaded_model_of(model, classes)
     export(saved, tmp_path / "out")
     check(saved, tmp_path / "out")
     for key, tensor in model.state_dict().items():  # the model stays as it was, in its type too
@@ -135,7 +135,7 @@ def test_every_network(name, tmp_path):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("options", [{}, {"sublinear": False}, {"pairs": False}])
 def test_tfidf(classes, options, tmp_path):
-    saved = saved_of(tfidf_of(classes, **options), classes, length=3)  # it takes whole texts
+    saved = loaded_model_of(tfidf_of(classes, **options), classes, length=3)  # it takes whole texts
     export(saved, tmp_path / "out")
     check(saved, tmp_path / "out")
 
@@ -154,7 +154,7 @@ class Together(nn.Module):
 
 def test_other_options():
     networks = [network_of(name, classes, **options) for name, classes, options in OTHERS]
-    program = onnx_program(Together(networks))
+    program = build_onnx_program(Together(networks))
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
     for lengths in map(torch.tensor, LENGTHS):
         ids = torch.randint(1, len(WORDS) + 2, (len(lengths), int(lengths.max()) + 2))
@@ -184,7 +184,7 @@ def test_the_command_and_a_program_without_seqtext(predict, finished, tmp_path):
 
 
 def test_a_reading_is_plain_and_whole(tmp_path):
-    export(saved_of(tfidf_of(3), 3), tmp_path / "new" / "out")
+    export(loaded_model_of(tfidf_of(3), 3), tmp_path / "new" / "out")
     reading = json.loads((tmp_path / "new" / "out" / "reading.json").read_text("utf-8"))
     assert reading["threshold"] == 0.3
     assert reading["length"] is None
@@ -197,7 +197,7 @@ def test_a_reading_is_plain_and_whole(tmp_path):
 
 def test_an_earlier_export_gives_way(tmp_path):
     for classes in (2, 3):
-        saved = saved_of(tfidf_of(classes), classes)
+        saved = loaded_model_of(tfidf_of(classes), classes)
         files = export(saved, tmp_path / "out")
         assert [path.name for path in files] == ["model.onnx", "reading.json"]
         check(saved, tmp_path / "out")
@@ -205,7 +205,7 @@ def test_an_earlier_export_gives_way(tmp_path):
 
 
 def test_a_folder_of_something_else_stays(tmp_path):
-    saved = saved_of(tfidf_of(2), 2)
+    saved = loaded_model_of(tfidf_of(2), 2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years")
     (tmp_path / "file").write_text("text")
@@ -218,7 +218,7 @@ def test_a_folder_of_something_else_stays(tmp_path):
 
 
 def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
-    saved = saved_of(tfidf_of(2), 2)
+    saved = loaded_model_of(tfidf_of(2), 2)
     export(saved, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
@@ -250,7 +250,7 @@ def test_a_network_that_onnx_cannot_run(tmp_path, capfd):
 
     model = Halving(nn.Embedding(len(WORDS) + 2, 5), classes=2, features=5).eval()
     with pytest.raises(UserError, match=r"^model=halving cannot be exported to ONNX: .+") as told:
-        export(saved_of(model, 2), tmp_path / "out")
+        export(loaded_model_of(model, 2), tmp_path / "out")
     assert ("\n" not in str(told.value), capfd.readouterr()) == (True, ("", ""))
     assert not list(tmp_path.iterdir())
 
@@ -262,5 +262,5 @@ def _failing(*arguments: Any) -> None:
 def test_without_the_packages(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"onnx: run pip install -e '\.\[export\]'"):
-        export(saved_of(tfidf_of(2), 2), tmp_path / "out")
+        export(loaded_model_of(tfidf_of(2), 2), tmp_path / "out")
     assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import torch
 
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
 from seqtext.errors import UserError
-from seqtext.inference.loading import open_saved
+from seqtext.inference.loading import load_model
 
 
 class Evil:
@@ -26,7 +26,7 @@ class Evil:
 def refusal(path: Path) -> str:
     """The sentence."""
     with pytest.raises(UserError) as caught:
-        open_saved(path)
+        load_model(path)
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
     return str(caught.value)
@@ -184,7 +184,7 @@ def test_what_hydra_would_listen_to_means_nothing(checkpoint, tmp_path):
     changed = copy.deepcopy(checkpoint)
     changed["seqtext"]["config"]["model"] |= {"_partial_": True, "_args_": [1], "_recursive_": True}
     save_checkpoint(tmp_path / "changed.ckpt", changed)
-    assert isinstance(open_saved(tmp_path / "changed.ckpt").model, torch.nn.Module)
+    assert isinstance(load_model(tmp_path / "changed.ckpt").model, torch.nn.Module)
 
 
 def test_tfidf(tmp_path):
@@ -205,7 +205,7 @@ def test_tfidf(tmp_path):
         },
     }
     save_checkpoint(tmp_path / "right.ckpt", content)
-    assert open_saved(tmp_path / "right.ckpt").vocabulary.words == ["a", "b"]
+    assert load_model(tmp_path / "right.ckpt").vocabulary.words == ["a", "b"]
     for name, value, words in (
         ("pairs", torch.tensor([[0, 2]], dtype=torch.int32), "of its words"),
         ("pairs", torch.tensor(3), "pairs"),

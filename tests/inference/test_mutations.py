@@ -15,7 +15,7 @@ from seqtext.checkpoints.files import DESCRIPTION, described, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference.export import reading
-from seqtext.inference.loading import open_saved
+from seqtext.inference.loading import load_model
 from seqtext.inference.predictor import Predictor
 from tests.conftest import BAD, GOOD, settings_of
 
@@ -35,7 +35,7 @@ IN_CONFIG = ("model", "embedding", "trainer", "dataset")  # groups that are look
 MEMORY = 1 << 20  # KiB by which the process may grow
 
 
-def checkpoint_of(model: str, classes: int) -> dict:
+def build_checkpoint(model: str, classes: int) -> dict:
     settings = settings_of(f"model={model}", "embedding.dim=6")
     settings = {name: settings[name] for name in IN_CONFIG}
     words = GOOD + BAD
@@ -92,7 +92,7 @@ def mutate(checkpoint: dict, rng: random.Random) -> None:
 def refusal(path: Path, texts: pa.Array) -> str | None:
     """The sentence; None where the checkpoint can be used."""
     try:
-        predictor = Predictor(open_saved(path))
+        predictor = Predictor(load_model(path))
         predictor.decisions(predictor.logits(texts))
         json.dumps(reading(predictor.saved)).encode()
     except UserError as error:
@@ -103,7 +103,7 @@ def refusal(path: Path, texts: pa.Array) -> str | None:
 @pytest.mark.parametrize("count", [20, pytest.param(800, marks=pytest.mark.slow)])
 def test_one_sentence_or_it_works(tmp_path, count):
     rng, path = random.Random(0), tmp_path / "wrong.ckpt"
-    whole = [checkpoint_of(model, classes) for model in MODELS for classes in (2, 3)]
+    whole = [build_checkpoint(model, classes) for model in MODELS for classes in (2, 3)]
     refused, texts = 0, pa.array(["superb awful the", "", None])
     for _ in range(count):
         checkpoint = copy.deepcopy(rng.choice(whole))

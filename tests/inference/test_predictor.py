@@ -83,7 +83,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
     with torch.inference_mode():
         wanted = network(ids, torch.tensor([4, 1]))
     texts = pa.array([f"{' '.join(words[:3])} zzz", words[3].upper()])
-    logits = Predictor.of(tmp_path / "some.ckpt").logits(texts)
+    logits = Predictor.from_run(tmp_path / "some.ckpt").logits(texts)
     torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=0)
 
 
@@ -167,7 +167,7 @@ def test_many_texts_come_back_in_order(model):
 
 
 def test_a_threshold_decides(finished):
-    saved = Predictor.of(finished.path).saved
+    saved = Predictor.from_run(finished.path).saved
     logits = torch.tensor([-1.0, 0.5, 3.0])
     strict = Predictor(saved._replace(threshold=0.9))
     assert strict.decisions(logits).tolist() == [0, 0, 1]
@@ -206,7 +206,7 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path):
 def test_texts_without_a_known_word_are_counted(tmp_path, caplog):
     for name, option in (("gru", "model=gru"), ("tfidf", "model=tfidf")):
         small = SMALL if name == "gru" else NO_UNITS
-        predictor = Predictor.of(trained(tmp_path / name, option, small=small).path)
+        predictor = Predictor.from_run(trained(tmp_path / name, option, small=small).path)
         caplog.clear()
         predictor.warn_of_unknown_texts()
         assert not caplog.records

@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, helper
 from torch import Tensor, nn
 
-from seqtext.inference.export import onnx_program
+from seqtext.inference.export import build_onnx_program
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.pooling import padding_mask
 from seqtext.layers.rnn_dispatch import recur
@@ -92,7 +92,7 @@ class Beyond(nn.Module):
 def test_beyond_the_operators():
     torch.manual_seed(0)
     module = Beyond().requires_grad_(False)
-    program = onnx_program(module)
+    program = build_onnx_program(module)
     assert [node.op_type for node in program.model.graph].count("Scan") == len(BEYOND)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
     for lengths in ([1], [3, 1], [7, 12, 1, 5]):

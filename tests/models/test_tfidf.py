@@ -386,7 +386,7 @@ def test_what_cannot_be_is_said(train, start, override, words, tmp_path):
 def test_allow_list():
     check_options("model", {"_target_": "seqtext.models.tfidf.TfIdf", "c": 3})
     for target in ("seqtext.models.tfidf.Terms", "seqtext.models.tfidf.torch.load"):
-        with pytest.raises(UserError, match="DirectClassifier"):
+        with pytest.raises(UserError, match="NonNeuralClassifier"):
             build("model", {"_target_": target})
     with pytest.raises(OptionError, match="max_features"):
         TfIdf(max_features=0)
@@ -401,7 +401,7 @@ def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
     texts = ["", "wonderful film film, wonderful", "zzz", "cw1 cw2 cw1 cw2", "aw1"]
     lengths, words = tokenize(pa.array(texts), data.cleaning)
     read = lengths, words.indices.to_numpy(), words.dictionary
-    added, logits = model.contributions(*read), model.logits(*read)
+    added, logits = model.word_attributions(*read), model.logits(*read)
     assert added.shape == (sum(lengths), len(model.bias))
     ends = np.cumsum(lengths)
     sums = [model.bias + added[a:b].sum(axis=0) for a, b in zip(ends - lengths, ends, strict=True)]
@@ -416,7 +416,7 @@ def test_contributions_by_hand():
     tensors = {n: torch.tensor(v, dtype=kinds.get(n, torch.float32)) for n, v in state.items()}
     model.load_state_dict(["not", "good"], tensors)
     words = pa.array(["good", "zzz", "not"])
-    added = model.contributions(np.array([6]), np.array([2, 0, 1, 2, 0, 0]), words)
+    added = model.word_attributions(np.array([6]), np.array([2, 0, 1, 2, 0, 0]), words)
     norm = math.sqrt(2**2 + 3**2 + 2**2)  # how often each stands
     expected = np.array([1 + 2, 2 + 2, 0, 1 + 2, 2 + 2, 2]) / norm
     np.testing.assert_allclose(added[:, 0], expected, rtol=1e-6)

@@ -25,14 +25,14 @@ from seqtext.checkpoints.files import CheckpointFiles
 from seqtext.config.choices import nearest_options
 from seqtext.distributed import Environment, Place
 from seqtext.errors import OptionError, UserError, unknown_option
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
 from seqtext.validation import Count, DeviceNumber, Positive, Share, check, hints_of
 
 GROUPS = {
     "dataset": ("seqtext.datasets", LightningDataModule),
     "embedding": ("seqtext.embeddings", nn.Module),
-    "model": ("seqtext.models", LightningModule | DirectClassifier),
+    "model": ("seqtext.models", LightningModule | NonNeuralClassifier),
     "optimizer": ("torch.optim", Optimizer),
 }
 FACTS = {  # arguments that a run gives: no options

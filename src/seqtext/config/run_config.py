@@ -24,7 +24,7 @@ from seqtext.embeddings.vectors import find, read_vectors
 from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import metric_names
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Schedule
 from seqtext.tokenizers.vocabulary import SPECIAL
 from seqtext.validation import Count, Positive, Seed, Share, checked
@@ -171,7 +171,7 @@ def digest_files(
 def _vector_files(settings: dict[str, Any]) -> list[Path]:
     """The files of the word vectors that a run of these settings reads; none if it reads none."""
     is_direct = issubclass(
-        buildable_class("model", settings["model"]["_target_"]), DirectClassifier
+        buildable_class("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
     kind = buildable_class("embedding", settings["embedding"]["_target_"])
     if is_direct or not issubclass(kind, PretrainedEmbedding):

@@ -18,10 +18,10 @@ from torch import Tensor
 from seqtext.data.loaders import Batch, EncodedTexts, batches_by_length
 from seqtext.data.tokenized import BLOCK_ROWS, tokenize
 from seqtext.errors import UserError
-from seqtext.inference.loading import Saved
+from seqtext.inference.loading import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import UNKNOWN, cut
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
@@ -100,10 +100,10 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     ]
 
 
-def _read(saved: Saved, texts: pa.Array) -> Read:
+def _read(saved: LoadedModel, texts: pa.Array) -> Read:
     lengths, words = tokenize(texts, saved.cleaning)
     codes = words.indices.to_numpy()
-    if not isinstance(saved.model, DirectClassifier):  # which reads whole texts
+    if not isinstance(saved.model, NonNeuralClassifier):  # which reads whole texts
         is_filled = lengths > 0
         head = saved.reading.truncate == "head"
         codes, kept = cut(codes, lengths, saved.reading.length, head)
@@ -114,10 +114,10 @@ def _read(saved: Saved, texts: pa.Array) -> Read:
 def _weights(predictor: Predictor, read: Read, classes: np.ndarray) -> tuple[str, list[np.ndarray]]:
     """The method, and [W] of each text, for its class of `classes` [N]."""
     model, lengths = predictor.saved.model, read.lengths
-    if isinstance(model, DirectClassifier):
-        outputs = torch.from_numpy(model.contributions(*read))  # [sum of lengths, 1 or C]
+    if isinstance(model, NonNeuralClassifier):
+        outputs = torch.from_numpy(model.word_attributions(*read))  # [sum of lengths, 1 or C]
         of_words = torch.from_numpy(np.repeat(classes, lengths))
-        return LINEAR, read.split(towards(outputs, of_words).numpy())
+        return LINEAR, read.split(target_logit(outputs, of_words).numpy())
     ids = predictor.saved.vocabulary.ids_of(read.dictionary)[read.codes]
     ids, filled = cut(ids, lengths, None, keep_head=True)  # an empty text is one unknown word
     texts = EncodedTexts(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
@@ -145,7 +145,7 @@ def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
     Raises:
         UserError: if captum is not installed.
     """
-    method = _captum().IntegratedGradients(partial(_reached, model))
+    method = _captum().IntegratedGradients(partial(_compute_scaled_logits, model))
     whole = torch.ones(batch.ids.shape, dtype=model.output.weight.dtype, device=batch.ids.device)
     weights, left = torch.zeros_like(whole), torch.arange(len(whole), device=whole.device)
     for steps in STEPS:
@@ -164,16 +164,16 @@ def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
     return weights
 
 
-def _reached(
+def _compute_scaled_logits(
     model: TextClassifier, presence: Tensor, ids: Tensor, lengths: Tensor, classes: Tensor
 ) -> Tensor:
     """[B] the classes' logits."""
     # cuDNN has no gradients of recurrences in eval mode
     with model.heeding(presence), torch.backends.cudnn.flags(enabled=False):
-        return towards(model(ids, lengths), classes)
+        return target_logit(model(ids, lengths), classes)
 
 
-def towards(logits: Tensor, classes: Tensor) -> Tensor:
+def target_logit(logits: Tensor, classes: Tensor) -> Tensor:
     """[N, C] logits → [N] those of `classes` [N]; of the one logit [N] or [N, 1], its sign."""
     if logits.ndim == 2 and logits.shape[1] > 1:
         return logits.gather(1, classes[:, None]).squeeze(1)

@@ -15,7 +15,7 @@ from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.attribution_page import page
 from seqtext.inference.attribution_terminal import Terminal
 from seqtext.inference.command import Command, lines
-from seqtext.inference.predict_file import source_of, text_columns
+from seqtext.inference.predict_file import open_input, text_columns
 from seqtext.inference.predictor import Predictor
 
 MOST = 1000  # rows of a file, and texts on a page
@@ -47,7 +47,7 @@ def explain_texts(predictor: Predictor, command: Command) -> None:
 
 def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
     if command.input:
-        source = source_of(command)
+        source = open_input(command)
         columns = text_columns(command.text, predictor.saved.reading.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))

@@ -165,7 +165,7 @@ def main(arguments: Sequence[str]) -> None:
     if command.export:
         export(command.run, command.export)
         return
-    predictor = Predictor.of(command.run)
+    predictor = Predictor.from_run(command.run)
     if command.explain:
         from seqtext.inference.attribution_command import explain_texts
 
@@ -184,9 +184,9 @@ def main(arguments: Sequence[str]) -> None:
 def export(run: str, folder: str) -> None:
     """Write the folder, and say what is in it."""
     from seqtext.inference import export as to_folder
-    from seqtext.inference.loading import checkpoint_of, open_saved
+    from seqtext.inference.loading import find_checkpoint, load_model
 
-    for path in to_folder.export(open_saved(checkpoint_of(run)), folder):
+    for path in to_folder.export(load_model(find_checkpoint(run)), folder):
         print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqtext.errors import UserError
 from seqtext.inference.attribution import Explanation, explain
-from seqtext.inference.loading import checkpoint_of, open_saved
+from seqtext.inference.loading import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
 Texts = Sequence[str] | np.ndarray | pa.Array  # or a pandas Series, or a table of one column
@@ -41,13 +41,15 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             UserError: if there is no such run, it cannot be used, or these rows cannot be trained
                 with.
         """
-        from seqtext.inference.refit import train_on  # imports much
+        from seqtext.inference.refit import train_on_rows  # imports much
 
         classes, numbers = _class_numbers(labels)
         strings = _strings(texts)
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
-        saved = train_on(open_saved(checkpoint_of(self.run)), strings, numbers, classes.astype(str))
+        saved = train_on_rows(
+            load_model(find_checkpoint(self.run)), strings, numbers, classes.astype(str)
+        )
         self.predictor_, self.classes_ = Predictor(saved), classes
         return self
 
@@ -57,7 +59,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             UserError: if there is no such run, or it cannot be used.
         """
-        self.predictor_ = Predictor.of(self.run)
+        self.predictor_ = Predictor.from_run(self.run)
         self.classes_ = np.array(self.predictor_.class_names)
         return self
 

@@ -27,7 +27,7 @@ NO_LABEL, UNKNOWN = -1, -2  # in the place of a class's number
 MOST_SHOWN = 20  # classes in a message
 
 
-class Truth:
+class LabeledEvaluation:
     """The labels of a file, and what the model said of its rows.
 
     Labels are names of classes, spelled as in training (1.0 is "1"); case and white space matter

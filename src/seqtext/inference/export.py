@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.errors import UserError
-from seqtext.inference.loading import Saved
+from seqtext.inference.loading import LoadedModel
 from seqtext.inference.onnx_tfidf import graph
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import PAD, SPECIAL, UNKNOWN
 
 FORMAT = 1
@@ -44,7 +44,7 @@ HOW = (
 EXAMPLE = 3, 10_007
 
 
-def export(saved: Saved, folder: str | Path) -> list[Path]:
+def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
     """Write model.onnx and reading.json, both or neither; an earlier export gives way.
 
     Numbers are float32, also of a model that was trained in float64.
@@ -66,9 +66,9 @@ def export(saved: Saved, folder: str | Path) -> list[Path]:
     return sorted(folder.iterdir())
 
 
-def reading(saved: Saved) -> dict[str, Any]:
+def reading(saved: LoadedModel) -> dict[str, Any]:
     """How a text becomes ids, and what the graph's numbers mean: plain values."""
-    whole = isinstance(saved.model, DirectClassifier)  # reads texts of any length
+    whole = isinstance(saved.model, NonNeuralClassifier)  # reads texts of any length
     words = enumerate(saved.vocabulary.words, len(SPECIAL))
     return {
         "format": FORMAT,
@@ -90,13 +90,13 @@ def reading(saved: Saved) -> dict[str, Any]:
     }
 
 
-def write_graph(model: TextClassifier | DirectClassifier, path: Path) -> None:
+def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None:
     """ids [batch, words], lengths [batch] → probabilities [batch, C], of any batch and length."""
-    if isinstance(model, DirectClassifier):
+    if isinstance(model, NonNeuralClassifier):
         path.write_bytes(graph(model).SerializeToString())
     else:
         try:
-            program = onnx_program(Probabilities(model))
+            program = build_onnx_program(Probabilities(model))
         except Exception as error:  # of many kinds, as many as there are layers in torch's exporter
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
@@ -118,7 +118,7 @@ class Probabilities(nn.Module):
         return logits.softmax(dim=1)
 
 
-def onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
+def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
     """Of a module that makes one tensor of ids [B, T] and lengths [B], for any B and T."""
     batch, words = EXAMPLE
     dynamic = torch.export.Dim.DYNAMIC

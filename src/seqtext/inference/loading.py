@@ -19,7 +19,7 @@ from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
 from seqtext.display import printable
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunFolder
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import Range, mismatch
@@ -35,7 +35,7 @@ HINTS = {  # of a checkpoint's description
 }
 STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
 Length = Annotated[int, Range(low=1, high=2**62)]
-READING_HINTS = {
+INPUT_SPEC_HINTS = {
     "length": Length | None,
     "truncate": str,
     "columns": list[str],
@@ -46,7 +46,7 @@ MOST_STEPS = 1000  # of cleaning
 LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
 
 
-class Reading(NamedTuple):
+class InputSpec(NamedTuple):
     """How texts become ids: see `TextDataModule.reading`."""
 
     length: int | None
@@ -55,23 +55,23 @@ class Reading(NamedTuple):
     drop_labels: Sequence[str] = ()
 
 
-class Saved(NamedTuple):
+class LoadedModel(NamedTuple):
     """A trained model, and all that stands between a text and it.
 
     threshold: of two classes, the probability of class 1 from which on it is predicted
     config: the settings that it was trained with; plain values, not looked at otherwise
     """
 
-    model: TextClassifier | DirectClassifier
+    model: TextClassifier | NonNeuralClassifier
     vocabulary: Vocabulary
     cleaning: Cleaning
     class_names: list[str]
-    reading: Reading
+    reading: InputSpec
     threshold: float
     config: Mapping[str, Any] = MappingProxyType({})
 
 
-def checkpoint_of(run: str | Path) -> Path:
+def find_checkpoint(run: str | Path) -> Path:
     """The checkpoint that ``run=`` means; a warning if it is that of an unfinished run.
 
     Args:
@@ -92,7 +92,7 @@ def checkpoint_of(run: str | Path) -> Path:
     return RunFolder(best_run(str(path), "run")[0]).best
 
 
-def open_saved(path: Path) -> Saved:
+def load_model(path: Path) -> LoadedModel:
     """The model in a checkpoint, whoever wrote it; nothing in the file is run.
 
     Raises:
@@ -108,7 +108,7 @@ def open_saved(path: Path) -> Saved:
         raise UserError(f"{path} cannot be used: {reason}") from error
 
 
-def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> Saved:
+def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
     if mismatch(description.get("format"), int) or description["format"] != FORMAT:
         raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
@@ -127,7 +127,7 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> Saved:
         raise UserError("it has no state_dict.")
     for name, tensor in state.items():
         _check_tensor(str(name), tensor)
-    return Saved(
+    return LoadedModel(
         model=_model(description["config"], words, len(names), dict(state)),
         vocabulary=Vocabulary(words),
         cleaning=_cleaning(description["cleaning"], description["config"]),
@@ -179,18 +179,18 @@ def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleanin
     return cleaning
 
 
-def _reading(description: Mapping[str, Any]) -> Reading:
+def _reading(description: Mapping[str, Any]) -> InputSpec:
     reading = description.get("reading")
     if reading is None:
         reading = _usual_reading(description["config"].get("dataset"))
     if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
     reading = {"drop_labels": [], **reading}  # that earlier versions did not have
-    _check(READING_HINTS, reading, "reading.")
+    _check(INPUT_SPEC_HINTS, reading, "reading.")
     _check_encodable("reading.columns", reading["columns"])
     if reading["truncate"] not in ("head", "tail"):
         raise UserError("reading.truncate must be head or tail.")
-    return Reading(*(reading[name] for name in Reading._fields))
+    return InputSpec(*(reading[name] for name in InputSpec._fields))
 
 
 def _usual_reading(options: Any) -> dict[str, Any]:
@@ -206,9 +206,9 @@ def _usual_reading(options: Any) -> dict[str, Any]:
 
 def _model(
     config: Mapping[str, Any], words: list[str], classes: int, state: dict[str, Tensor]
-) -> TextClassifier | DirectClassifier:
+) -> TextClassifier | NonNeuralClassifier:
     options = _options(config, "model")
-    if issubclass(buildable_class("model", options["_target_"]), DirectClassifier):
+    if issubclass(buildable_class("model", options["_target_"]), NonNeuralClassifier):
         model = build("model", options, classes=classes)
         model.load_state_dict(words, state)
         return model

@@ -13,9 +13,9 @@ from seqtext.data.formats import find_positions, refuse_other_separator
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
 from seqtext.inference.command import Command
-from seqtext.inference.evaluation import Truth, show_scores, write_scores
+from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
 from seqtext.inference.predictor import Predictor
-from seqtext.inference.table_io import Columns, Input, Output, writing
+from seqtext.inference.table_io import Columns, TableReader, TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     Raises:
         UserError: if the file cannot be read, or there is nothing to do with it.
     """
-    source = source_of(command)
+    source = open_input(command)
     target = command.output and Path(command.output).expanduser()
     if not target and not command.label:
         raise UserError("output= is missing: name the file to write, or score with label=.")
@@ -37,14 +37,14 @@ def predict_file(predictor: Predictor, command: Command) -> None:
     columns = text_columns(command.text, predictor.saved.reading.columns, source)
     truth = None
     if command.label:
-        truth = Truth(
+        truth = LabeledEvaluation(
             command.label,
             predictor.class_names,
             source.path,
             predictor.saved.reading.drop_labels,
         )
     try:
-        with writing(target) if target else nullcontext() as output:
+        with open_writer(target) if target else nullcontext() as output:
             count = _predict_blocks(predictor, source, columns, truth, output)
             predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
     except UnicodeEncodeError as error:  # JSON can spell half of a pair of surrogates
@@ -64,14 +64,14 @@ def predict_file(predictor: Predictor, command: Command) -> None:
             print_line(f"Scores and figures are in {folder}")
 
 
-def source_of(command: Command) -> Input:
+def open_input(command: Command) -> TableReader:
     """The file that the command line names.
 
     Raises:
         UserError: if it is not there, or its format is not known.
     """
     path = Path(command.input).expanduser()
-    return Input(
+    return TableReader(
         path,
         command.separator,
         command.encoding,
@@ -81,7 +81,7 @@ def source_of(command: Command) -> Input:
     )
 
 
-def text_columns(wanted: str | None, trained_on: Sequence[str], source: Input) -> list[str]:
+def text_columns(wanted: str | None, trained_on: Sequence[str], source: TableReader) -> list[str]:
     """The columns to read texts from.
 
     Args:
@@ -119,10 +119,10 @@ def scores_folder(target: Path) -> Path:
 
 def _predict_blocks(
     predictor: Predictor,
-    source: Input,
+    source: TableReader,
     columns: Sequence[str],
-    truth: Truth | None,
-    output: Output | None,
+    truth: LabeledEvaluation | None,
+    output: TableWriter | None,
 ) -> int:
     """How many rows there were."""
     count = 0

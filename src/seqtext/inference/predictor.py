@@ -13,9 +13,9 @@ from torch import Tensor
 
 from seqtext.data.loaders import EncodedTexts, batches_by_length
 from seqtext.data.tokenized import BLOCK_ROWS, tokenize
-from seqtext.inference.loading import Saved, checkpoint_of, open_saved
+from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import decisions, probabilities
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import UNKNOWN, cut
 
 log = logging.getLogger(__name__)
@@ -27,27 +27,27 @@ class Predictor:
     An empty text, or one without a known word, is read as one unknown word.
 
     Args:
-        saved: see `open_saved`
+        saved: see `load_model`
     """
 
-    def __init__(self, saved: Saved):
+    def __init__(self, saved: LoadedModel):
         self.saved, self.class_names, self.threshold = saved, saved.class_names, saved.threshold
         self.texts = self.unknown = 0  # texts so far, and those of which no word is known
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
         self._parts = _of_terms
-        if not isinstance(saved.model, DirectClassifier):
+        if not isinstance(saved.model, NonNeuralClassifier):
             saved.model.to(self.device)
             self._parts = _of_ids
 
     @classmethod
-    def of(cls, run: str | Path) -> "Predictor":
+    def from_run(cls, run: str | Path) -> "Predictor":
         """From a run folder, a sweep's (its best run, by validation score) or a checkpoint.
 
         Raises:
             UserError: if there is none, or it cannot be used.
         """
-        return cls(open_saved(checkpoint_of(run)))
+        return cls(load_model(find_checkpoint(run)))
 
     def logits(self, texts: pa.Array) -> Tensor:
         """[N] strings, null as the empty one → [N] logits for two classes, [N, C] for more."""
@@ -63,7 +63,7 @@ class Predictor:
         parts, unknown = zip(*results, strict=True)
         self.texts += len(texts)
         self.unknown += sum(unknown)
-        if isinstance(self.saved.model, DirectClassifier):
+        if isinstance(self.saved.model, NonNeuralClassifier):
             return torch.cat(parts)
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
         return self._said(ids, lengths)
@@ -100,7 +100,7 @@ class Predictor:
         return logits
 
 
-def _of_ids(saved: Saved, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+def _of_ids(saved: LoadedModel, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
     lengths, words = tokenize(texts, saved.cleaning)
     id_of_code = saved.vocabulary.ids_of(words.dictionary)
@@ -109,7 +109,7 @@ def _of_ids(saved: Saved, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray
     return parts, _count_unknown(*parts)
 
 
-def _of_terms(saved: Saved, texts: pa.Array) -> tuple[Tensor, int]:
+def _of_terms(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     """Logits, and how many texts have no known word."""
     lengths, words = tokenize(texts, saved.cleaning)
     codes = words.indices.to_numpy()

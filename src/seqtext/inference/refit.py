@@ -17,16 +17,16 @@ from seqtext.config.instantiate import FACTS, buildable_class
 from seqtext.config.run_config import checked_options
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
-from seqtext.inference.loading import Saved, open_saved
+from seqtext.inference.loading import LoadedModel, load_model
 from seqtext.loggers.tensorboard import EpochLogger
 from seqtext.main import quieten_lightning
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunFolder
 from seqtext.training.fit import fit_at_once, fit_in_epochs
 from seqtext.validation import hints_of
 
 
-class RowsInMemory(TextDataModule):
+class InMemoryDataModule(TextDataModule):
     """Rows that a program hands over.
 
     Args:
@@ -66,7 +66,7 @@ class RowsInMemory(TextDataModule):
         """There is no test part of its own to tell of."""
 
 
-class ChoosingSplit(Split):
+class ValidationOnlySplit(Split):
     """All rows train, but those that choose; the same ones stand for the test part."""
 
     def cut_parts(
@@ -85,9 +85,9 @@ class ChoosingSplit(Split):
         return {"train": train, "val": val, "test": val}, []
 
 
-def train_on(
-    saved: Saved, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
-) -> Saved:
+def train_on_rows(
+    saved: LoadedModel, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
+) -> LoadedModel:
     """Train a model with the settings of another one.
 
     Args:
@@ -109,13 +109,13 @@ def train_on(
 
 
 def _train(
-    saved: Saved,
+    saved: LoadedModel,
     settings: dict[str, Any],
     folder: RunFolder,
     texts: pa.Array,
     labels: np.ndarray,
     class_names: Sequence[str],
-) -> Saved:
+) -> LoadedModel:
     options, split = checked_options(settings)
     options.check_for_classes(class_names)
     shared = {
@@ -123,12 +123,12 @@ def _train(
         for name, value in settings["dataset"].items()
         if name in hints_of(TextDataModule) and name not in (*FACTS["dataset"], *OF_FILES)
     }
-    data = RowsInMemory(
+    data = InMemoryDataModule(
         texts,
         labels,
         class_names,
         **shared,
-        split=ChoosingSplit(val=split.val, stratify=split.stratify, seed=split.seed),
+        split=ValidationOnlySplit(val=split.val, stratify=split.stratify, seed=split.seed),
         sampling=options.sampling,
         class_weights=options.class_weights,
         seed=options.seed,
@@ -139,7 +139,7 @@ def _train(
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     is_direct = issubclass(
-        buildable_class("model", settings["model"]["_target_"]), DirectClassifier
+        buildable_class("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
     fit = fit_at_once if is_direct else fit_in_epochs
     fitted = fit(settings, options, data, folder, EpochLogger(str(folder.path)))
@@ -148,7 +148,7 @@ def _train(
         threshold = fitted.predictions["val"].best_threshold()
     if threshold != 0.5:
         set_threshold(folder.best, threshold)
-    return open_saved(folder.best)
+    return load_model(folder.best)
 
 
 # given by the checkpoint, or about rows of a file

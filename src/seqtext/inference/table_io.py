@@ -36,7 +36,7 @@ Block = pa.Table | Records
 Columns = Mapping[str, pa.Array]
 
 
-class Input:
+class TableReader:
     """A file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
 
     Args:
@@ -126,7 +126,7 @@ class Input:
         return string_array(values, self.path)
 
 
-class Output:
+class TableWriter:
     """A file to write blocks of rows to; see `writing`.
 
     Args:
@@ -135,7 +135,7 @@ class Output:
     """
 
     def __init__(self, path: Path, stream: IO[bytes]):
-        self.path, self.stream, self.kind = path, stream, output_kind(path)
+        self.path, self.stream, self.kind = path, stream, find_output_format(path)
         self._writer: pa.csv.CSVWriter | pq.ParquetWriter | None = None
         self._names: list[str] | None = None  # of JSON objects that become a table
 
@@ -226,7 +226,7 @@ def _check_names(block: Block, further: Columns) -> None:
         raise UserError(f"The input has a column {taken[0]!r} already: rename or drop it.")
 
 
-def output_kind(path: Path) -> str:
+def find_output_format(path: Path) -> str:
     """The suffix that says the format, beneath compression.
 
     Raises:
@@ -242,12 +242,12 @@ def output_kind(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Output]:
+def open_writer(path: Path) -> Iterator[TableWriter]:
     """Write a file aside, then rename it: it is there whole or not at all."""
-    output_kind(path)
+    find_output_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary, _stream(temporary, path) as stream:
-        output = Output(path, stream)
+        output = TableWriter(path, stream)
         yield output
         output.close()
 

@@ -10,7 +10,7 @@ from seqtext.data.split import Part
 from seqtext.datasets.base import TextDataModule
 
 
-class DirectClassifier:
+class NonNeuralClassifier:
     """Base of such models: the other way to become a classifier, beside `TextClassifier`.
 
     A subclass takes `classes` and its options, and has what is below. Options of a run that are
@@ -37,7 +37,7 @@ class DirectClassifier:
         """Be what `state_dict` was taken of."""
         raise NotImplementedError
 
-    def contributions(
+    def word_attributions(
         self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array
     ) -> np.ndarray:
         """What each word of N texts adds to the logits: [sum of lengths, 1 or C].

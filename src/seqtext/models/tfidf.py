@@ -18,7 +18,7 @@ from seqtext.data.split import Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.validation import Count, Positive, checked
 
 ITERATIONS = 500
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     counts: np.ndarray
 
 
-class TfIdf(DirectClassifier):
+class TfIdf(NonNeuralClassifier):
     """TF-IDF of words and word pairs (Salton and Buckley, 1988), and a logistic regression.
 
     Each text is a vector of unit length over the terms of the training part: counts times
@@ -85,7 +85,7 @@ class TfIdf(DirectClassifier):
         self._regress(features, data.labels[data.training_rows], data.class_weights())
 
     def predict(self, data: TextDataModule, part: Part) -> Tensor:
-        """See `DirectClassifier.predict`."""
+        """See `NonNeuralClassifier.predict`."""
         return self._logits(self._features_of(data, data.data.parts[part]))
 
     def logits(self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array) -> Tensor:
@@ -97,10 +97,10 @@ class TfIdf(DirectClassifier):
         """
         return self._logits(self._features(lengths, self._numbers(dictionary)[codes]))
 
-    def contributions(
+    def word_attributions(
         self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array
     ) -> np.ndarray:
-        """See `DirectClassifier.contributions`: exact, and with the bias the whole logit.
+        """See `NonNeuralClassifier.word_attributions`: exact, and with the bias the whole logit.
 
         The share of a term that stands several times is the same at each place; a pair's is half
         that of each of its words.
@@ -118,13 +118,13 @@ class TfIdf(DirectClassifier):
         return added
 
     def state_dict(self) -> dict[str, Tensor]:
-        """See `DirectClassifier.state_dict`."""
+        """See `NonNeuralClassifier.state_dict`."""
         arrays = {"pairs": self.pair_words, "idf": self.idf}
         arrays |= {"weights": self.weights, "bias": self.bias}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
     def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:
-        """See `DirectClassifier.load_state_dict`.
+        """See `NonNeuralClassifier.load_state_dict`.
 
         Raises:
             UserError: if a tensor is missing or does not fit the others.
@@ -136,7 +136,7 @@ class TfIdf(DirectClassifier):
 
     @property
     def parameters(self) -> int:
-        """See `DirectClassifier.parameters`."""
+        """See `NonNeuralClassifier.parameters`."""
         return self.weights.size + self.bias.size
 
     def _check_state(self, words: int, state: dict[str, Any]) -> None:

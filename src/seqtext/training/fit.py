@@ -28,7 +28,7 @@ from seqtext.identity import first_difference
 from seqtext.loggers.tensorboard import EpochLogger, extend
 from seqtext.metrics.predictions import Predictions
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunFolder
 from seqtext.training.model_summary import summary
 
@@ -179,7 +179,7 @@ def predict(
     return Predictions.of(outputs, data.labels, data.class_names)
 
 
-def _said(model: DirectClassifier, data: TextDataModule, part: Part) -> Predictions:
+def _said(model: NonNeuralClassifier, data: TextDataModule, part: Part) -> Predictions:
     rows = np.array(data.data.parts[part])
     return Predictions(rows, data.labels[rows], model.predict(data, part), data.class_names)
 

@@ -18,7 +18,7 @@ from seqtext.loggers.tensorboard import EpochLogger, log_pictures
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SHOWN
-from seqtext.models.non_neural import DirectClassifier
+from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunFolder
 from seqtext.training.data_report import pictures, show_data
 from seqtext.training.fit import fit_at_once, fit_in_epochs
@@ -100,7 +100,7 @@ def _train_and_test(
     log_pictures(logger, {f"data/{name}": png for name, png in pictures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     kind = buildable_class("model", settings["model"]["_target_"])
-    if issubclass(kind, DirectClassifier):
+    if issubclass(kind, NonNeuralClassifier):
         fitted = fit_at_once(settings, options, data, folder, logger)
     else:
         fitted = fit_in_epochs(settings, options, data, folder, logger, callbacks)

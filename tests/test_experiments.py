@@ -24,7 +24,7 @@ from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_ve
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 
 FOLDER = ROOT / "conf" / "experiment"
-NAMES = sorted(str(f.relative_to(FOLDER).with_suffix("")) for f in FOLDER.rglob("*.yaml"))
+NAMES = sorted(str(f.relative_to(FOLDER).with_suffix("")) for f in FOLDER.rglob("[!_]*.yaml"))
 STUDIED = [name for name in NAMES if not name.endswith("/best")]
 OURS = [name for name in NAMES if name.endswith(("/best", "/tfidf"))]
 

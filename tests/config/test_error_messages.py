@@ -72,6 +72,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("path=a.csv", ["dataset.path or embedding.path"]),
         ("imdb", ["'imdb' is no option", "dataset=imdb"]),
         ("model=gruu", ["did you mean gru?", "Known are attention, bag, cnn"]),
+        ("model=_base", ["There is no model=_base: known are attention, bag, cnn"]),
         ("model=null", ["model=null", "attention, bag, cnn"]),
         ("model=[gru,lstm]", ["model=[gru,lstm]", "attention, bag, cnn"]),
         ("hydra/launcher=null", ["hydra/launcher=null", "joblib"]),

@@ -31,7 +31,7 @@ MODELS = {
     ),
     "bag": ("model=bag", "dataset.length=5"),
 }
-NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("*.yaml")} - {"tfidf"})
+NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {"tfidf"})
 
 
 def saved(run: RunFolder) -> tuple[list[str], pd.DataFrame]:

@@ -72,6 +72,7 @@ def test_options_of_a_search(train, small, tmp_path, override, words):
         ("hydra.sweeper.params=5", ["hydra.sweeper.params=5"]),
         ("experiment=glob(*)", ["experiment=glob(*) matches nothing", "amazon/best"]),
         ("dataset=null", ["dataset=null", "imdb"]),
+        ("model=gru,_base", ["There is no model=_base: known are attention, bag"]),
         ("resume=a,b", ["resume=", "leave out -m"]),
         ("resume=a", ["resume="]),
         ("model.units=choice(null,3)", ["model.units=null,1"]),
@@ -106,7 +107,7 @@ def group_of(names: list[str]) -> SimpleNamespace:
     ],
 )
 def test_patterns_are_those_of_a_shell(pattern, found):
-    names = ["imdb/best", "imdb/grid", "spam/best", "spam/tuning/a", "default"]
+    names = ["imdb/best", "imdb/grid", "spam/best", "spam/tuning/a", "spam/_base", "default"]
     loader = group_of([f"experiment/{name}" for name in names])
     (override,) = parse_overrides([f"experiment={pattern}"], loader)
     values = [*override.sweep_string_iterator()] if override.is_sweep_override() else found

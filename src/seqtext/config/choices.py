@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-SHARED = {"dataset": "dataset", "model": "model", "recurrent": "model"}  # of conf/shared
-NOT_GROUPS = ("shared", "hydra")
+NOT_GROUPS = ("hydra",)
 NEAR = 0.75  # similarity from which on a name may be a misspelt one
 LONG_GROUP = "experiment"  # its choices are paths
 _folders: list[Path] = []
@@ -22,13 +21,18 @@ def set_config_folders(folders: Sequence[Path]) -> None:
     _options.cache_clear()
 
 
+def is_base(choice: str) -> bool:
+    """Return whether a file is for others to build on, as ``_base``, and no choice itself."""
+    return any(part.startswith("_") for part in choice.split("/"))
+
+
 def list_choices(group: str) -> list[str]:
     """List the names of a group's files, with those in its folders as ``folder/name``."""
     names = set()
     for folder in _folders:
         root = folder / group
         names |= {f.relative_to(root).with_suffix("").as_posix() for f in root.rglob("*.yaml")}
-    return sorted(names)
+    return sorted(name for name in names if not is_base(name))
 
 
 def list_groups() -> list[str]:
@@ -48,7 +52,7 @@ def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
     group, choice = path.rpartition("/")[::2]
     if not path.startswith("hydra/"):
         group, choice = path.partition("/")[::2]
-    choices = sorted({*known, *list_choices(group)})
+    choices = sorted({*list_choices(group), *(name for name in known if not is_base(name))})
     near = difflib.get_close_matches(choice, choices, n=1, cutoff=NEAR)
     hint = f"did you mean {near[0]}? Known" if near else "known"
     return f"There is no {group}={choice}: {hint} are {', '.join(choices)}."
@@ -81,17 +85,14 @@ def _options() -> Mapping[str, Sequence[str]]:
     for folder in _folders:
         for file in sorted(folder.rglob("*.yaml")):
             first, *inner = file.relative_to(folder).with_suffix("").parts
-            if first == "shared" and inner:
-                group = SHARED.get("/".join(inner))
-            elif first == "config":
-                group = ""
+            if first == "config":
+                prefix = ""
+            elif len(inner) == 1 and first not in (*NOT_GROUPS, LONG_GROUP):
+                prefix = f"{first}."
             else:
-                group = (
-                    first if len(inner) == 1 and first not in (*NOT_GROUPS, LONG_GROUP) else None
-                )
-            if group is not None:
-                for option in _flat(_read(file), f"{group}." if group else ""):
-                    found[option.rpartition(".")[2]][option] = True
+                continue
+            for option in _flat(_read(file), prefix):
+                found[option.rpartition(".")[2]][option] = True
     for group in list_groups():
         found[group][group] = True
     return {name: list(options) for name, options in found.items()}

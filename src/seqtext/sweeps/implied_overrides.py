@@ -7,7 +7,13 @@ from typing import Any
 import yaml
 
 from seqtext.best_run import winner
-from seqtext.config.choices import list_choices, list_groups, set_config_folders
+from seqtext.config.choices import (
+    describe_missing_choice,
+    is_base,
+    list_choices,
+    list_groups,
+    set_config_folders,
+)
 from seqtext.config.overrides import MULTIRUN, plain_values, quote_values
 from seqtext.errors import UserError
 
@@ -57,6 +63,8 @@ def _check_groups(values: dict[str, str]) -> None:
             choices = ", ".join(list_choices(group))
             hint = f"it must be one of {choices}." if choices else "leave it out."
             raise UserError(f"{group}={value} is not possible: {hint}")
+        for choice in filter(is_base, value.split(",")):
+            raise UserError(describe_missing_choice(f"{group}/{choice}"))
 
 
 def _config_dirs(arguments: list[str]) -> list[Path]:

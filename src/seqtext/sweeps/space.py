@@ -8,6 +8,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 
+from seqtext.config.choices import is_base
 from seqtext.errors import UserError
 
 MOST_NAMED = 12  # choices in a message
@@ -56,7 +57,7 @@ def _choices(override: Override, loader: ConfigLoader) -> list[str]:
 
 def _names_below(group: str, loader: ConfigLoader) -> Iterator[str]:
     """Names of a group's files, those in its folders as ``folder/name``."""
-    yield from loader.get_group_options(group)
+    yield from (name for name in loader.get_group_options(group) if not is_base(name))
     for folder in loader.get_group_options(group, ObjectType.GROUP):
         yield from (f"{folder}/{name}" for name in _names_below(f"{group}/{folder}", loader))
 

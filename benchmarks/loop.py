@@ -17,7 +17,7 @@ from training import epoch_seconds, random_texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.main import quieten_lightning
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 from seqtext.models.rnn import LSTM
 from seqtext.optim import one_cycle
 
@@ -42,7 +42,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
     started = time.perf_counter()
     for batch in data.train_dataloader():
         step.zero_grad()
-        loss_of(network(batch.ids, batch.lengths), batch.labels).backward()
+        cross_entropy(network(batch.ids, batch.lengths), batch.labels).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         step.step()
         schedule.step()

@@ -14,7 +14,7 @@ from seqtext.data.loaders import EncodedTexts
 from seqtext.data.preprocessing import Prepared, Repeats
 from seqtext.datasets.base import TextDataModule
 from seqtext.loggers.tensorboard import EpochLogger
-from seqtext.metrics.direction import direction
+from seqtext.metrics.definitions import metric_mode
 from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import Vocabulary
 
@@ -51,7 +51,7 @@ def epoch_seconds(
     with tempfile.TemporaryDirectory() as folder:
         progress = EpochProgress(monitor)
         checkpoints = Checkpoints(Path(folder, "best"), Path(folder, "last"), monitor, 10, {})
-        callbacks = [progress, EarlyStopping(monitor, mode=direction(monitor)), checkpoints]
+        callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
         options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
         trainer_of(options, EpochLogger(folder), callbacks).fit(model, data)
     return progress.epoch_seconds

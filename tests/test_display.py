@@ -12,9 +12,9 @@ from seqtext.display import (
     PrintableFormatter,
     build_console,
     count_noun,
+    make_printable,
     name_classes,
     print_line,
-    printable,
     shorten,
 )
 
@@ -33,11 +33,11 @@ ESC = "\x1b"
     ],
 )
 def test_controls_are_replaced(text, shown):
-    assert printable(text) == shown
+    assert make_printable(text) == shown
 
 
 def test_kept_controls_stay():
-    assert printable("a\nb\x1b", keep="\n") == "a\nb\ufffd"
+    assert make_printable("a\nb\x1b", keep="\n") == "a\nb\ufffd"
 
 
 @pytest.mark.parametrize("text", ["[/bold]", "[red]x", ":smile:", "[link=x]y[/link]", "\\[a]"])

@@ -13,7 +13,7 @@ from seqtext.config.instantiate import trainer_of
 from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
 from seqtext.distributed import Place, _failed, others
 from seqtext.errors import UserError
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunFolder
 from seqtext.training.train import run
@@ -51,8 +51,8 @@ def test_the_mean_of_weighted_losses_is_that_of_the_batch(texts, class_weights):
     logits = torch.from_numpy(np.random.default_rng(1).normal(size=(ROWS, 3)))
     shares = [batches_of(texts, Place(rank, COUNT)) for rank in range(COUNT)]
     for batch, *parts in zip(batches_of(texts, Place()), *shares, strict=True):
-        losses = [p.weight * loss_of(logits[p.rows], p.labels, class_weights) for p in parts]
-        wanted = loss_of(logits[batch.rows], batch.labels, class_weights)
+        losses = [p.weight * cross_entropy(logits[p.rows], p.labels, class_weights) for p in parts]
+        wanted = cross_entropy(logits[batch.rows], batch.labels, class_weights)
         torch.testing.assert_close(sum(losses) / COUNT, wanted)
 
 

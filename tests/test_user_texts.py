@@ -89,8 +89,10 @@ def fail(*_):
 
 
 def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(seqtext.training.data_report, "description_figures", fail)
-    monkeypatch.setattr(seqtext.training.artifacts, "figures", lambda *_, **__: {"roc": fail})
+    monkeypatch.setattr(seqtext.training.data_report, "plot_description", fail)
+    monkeypatch.setattr(
+        seqtext.training.artifacts, "get_prediction_plots", lambda *_, **__: {"roc": fail}
+    )
     monkeypatch.setattr(seqtext.training.artifacts, "log_mistakes", fail)
     data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
     options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]

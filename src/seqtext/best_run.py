@@ -14,7 +14,6 @@ from seqtext.config.resolve import changed_by, read_choices, settings_in
 from seqtext.config.stored import check_stored_settings, replace_foreign_folders
 from seqtext.errors import UserError
 from seqtext.identity import identity
-from seqtext.metrics.direction import is_better
 from seqtext.metrics_file import NAME, read_metrics
 
 GROUPS = ("dataset", "embedding", "model", "optimizer", "trainer")
@@ -95,6 +94,8 @@ def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
     """The first run of the best candidate; one with all of its folds goes before all others."""
+    from seqtext.metrics.definitions import is_better  # imports numpy, which `--help` does not need
+
     candidates = list(_candidates(runs))
     whole = [c for c in candidates if len(c) == _folds(c)] or candidates
     best, best_score, best_loss = whole[0], None, None

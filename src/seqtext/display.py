@@ -21,7 +21,7 @@ NAME_LENGTH = 30  # characters of a class name
 PACKAGE = __name__.partition(".")[0]
 
 
-def printable(text: str, keep: str = "") -> str:
+def make_printable(text: str, keep: str = "") -> str:
     """Replace each character that could steer a terminal or turn the text's direction around.
 
     Args:
@@ -43,7 +43,7 @@ def name_classes(class_names: Sequence[str], length: int = NAME_LENGTH) -> list[
 
     Names that would look alike, or like nothing, get the number of the class.
     """
-    return make_distinct([printable(shorten(name, length)) for name in class_names])
+    return make_distinct([make_printable(shorten(name, length)) for name in class_names])
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:
@@ -66,7 +66,7 @@ def print_line(text: str, file: IO[str] | None = None) -> None:
     Args:
         file: None: standard output
     """
-    print(printable(text, keep="\t"), file=file, flush=True)
+    print(make_printable(text, keep="\t"), file=file, flush=True)
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:
@@ -97,7 +97,7 @@ def _console_class() -> type["Console"]:
 
     class PlainConsole(Console):
         def render_str(self, text: str, **options):
-            return super().render_str(printable(text, keep="\n"), **options)
+            return super().render_str(make_printable(text, keep="\n"), **options)
 
     return PlainConsole
 
@@ -114,7 +114,7 @@ class PrintableFormatter(logging.Formatter):
         if record.args and record.name.partition(".")[0] == PACKAGE:
             record = copy.copy(record)  # other handlers get theirs as it was
             record.args = _printable_arguments(record.args)
-        return printable(super().format(record), keep="\n\t")
+        return make_printable(super().format(record), keep="\n\t")
 
 
 def replace_unencodable() -> None:
@@ -131,7 +131,9 @@ def _printable_arguments(arguments: Any) -> Any:
 
 
 def _printable_argument(value: Any) -> Any:
-    return value if hasattr(value, "__float__") else printable(str(value))  # %d takes numbers only
+    return (
+        value if hasattr(value, "__float__") else make_printable(str(value))
+    )  # %d takes numbers only
 
 
 def _is_control(character: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 
 JSON_ESCAPES = {
     character: f"\\u{ord(character):04x}" for character in ("<", ">", "&", "\u2028", "\u2029")
@@ -62,5 +62,5 @@ def _environment(package: str) -> Environment:
 def _make_printable(value: Any) -> Any:
     """Replace what would turn around a text's direction, or cannot be written as UTF-8."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return printable(value, keep="\n\t")
+        return make_printable(value, keep="\n\t")
     return value

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtext.files import damaged, read_json
+from seqtext.files import damaged_file_error, read_json
 from seqtext.identity import CONTENT
 
 NAME = "metrics.json"
@@ -30,10 +30,10 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     """
     metrics = read_json(path)
     if missing := [name for name in required if name not in metrics]:
-        raise damaged(path, f"it says nothing of {', '.join(missing)}")
+        raise damaged_file_error(path, f"it says nothing of {', '.join(missing)}")
     for name, (is_valid, expected) in KINDS.items():
         if name in metrics and not is_valid(metrics[name]):
-            raise damaged(path, f"its {name} is not {expected}")
+            raise damaged_file_error(path, f"its {name} is not {expected}")
     return metrics
 
 

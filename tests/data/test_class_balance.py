@@ -9,7 +9,7 @@ from seqtext.data.class_balance import class_weights, resampled
 from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 from seqtext.run_dir import RunFolder
 from seqtext.training.train import run
 from tests.conftest import csv_of, settings_of
@@ -104,10 +104,12 @@ def test_weighted_loss():
     logits = torch.tensor([0.3, -1.0, 2.0])
     each = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
     expected = (each * torch.tensor([0.5, 3.0, 3.0])).sum() / 3
-    torch.testing.assert_close(loss_of(logits, labels, weights), expected)
+    torch.testing.assert_close(cross_entropy(logits, labels, weights), expected)
     two = torch.stack([torch.zeros(3), logits], dim=1)
-    torch.testing.assert_close(loss_of(two, labels, weights), expected)
-    torch.testing.assert_close(loss_of(logits, labels, torch.ones(2)), loss_of(logits, labels))
+    torch.testing.assert_close(cross_entropy(two, labels, weights), expected)
+    torch.testing.assert_close(
+        cross_entropy(logits, labels, torch.ones(2)), cross_entropy(logits, labels)
+    )
 
 
 def test_class_weights_find_more_of_the_rare_class(small, unbalanced_dir, tmp_path):

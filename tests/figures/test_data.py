@@ -10,11 +10,11 @@ from seqtext.data.statistics import WORDS, ClassTexts, Description, Example, Len
 from seqtext.display import build_console, replace_unencodable
 from seqtext.figures import data as module
 from seqtext.figures.data import (
-    description_figures,
-    frequent_word_figure,
-    show_description,
+    plot_description,
+    plot_frequent_words,
+    print_description,
 )
-from seqtext.figures.files import png
+from seqtext.figures.files import to_png
 
 EDGES = [0, 10, 20, 30, 500]
 
@@ -59,7 +59,7 @@ def invented(names: list[str], rows: list[int], shown: int = 20, word: str = "wo
 def printed(capsys, monkeypatch):
     def show(description: Description, width: int = 80) -> str:
         monkeypatch.setenv("COLUMNS", str(width))
-        show_description(description, "haiku")
+        print_description(description, "haiku")
         return capsys.readouterr().out
 
     return show
@@ -101,7 +101,7 @@ def test_a_terminal_gets_lines_and_no_control_characters(monkeypatch):
     screen = io.StringIO()
     options = {"force_terminal": True, "width": 90}
     monkeypatch.setattr(module, "build_console", lambda: build_console(screen, **options))
-    show_description(invented(["a\x9b2J", "b\x1b[2J"], [30, 10], word="ð\x9f"), "haiku")
+    print_description(invented(["a\x9b2J", "b\x1b[2J"], [30, 10], word="ð\x9f"), "haiku")
     assert "┃" in screen.getvalue()
     assert "\x9b" not in screen.getvalue()
     assert "\x1b[2J" not in screen.getvalue()
@@ -113,7 +113,7 @@ def test_what_a_pipe_cannot_take_is_replaced(monkeypatch):
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", pipe)
     replace_unencodable()
-    show_description(invented(["été", "hiver"], [30, 10]), "haïku")
+    print_description(invented(["été", "hiver"], [30, 10]), "haïku")
     pipe.flush()
     assert b"?t? " in pipe.buffer.getvalue()
 
@@ -124,7 +124,7 @@ def test_class_without_training_rows_is_printed(printed):
 
 
 def test_class_share_bars():
-    figure = description_figures(invented(["winter", "summer"], [3000, 1000]))["class_shares"]
+    figure = plot_description(invented(["winter", "summer"], [3000, 1000]))["class_shares"]
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [0.75, 0.25, 0.5, 0.5, 0.5, 0.5]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["winter", "summer"]
@@ -138,7 +138,7 @@ def test_class_share_bars():
 
 
 def test_length_panels():
-    figure = description_figures(invented(["winter", "summer"], [3000, 0]))["text_lengths"]
+    figure = plot_description(invented(["winter", "summer"], [3000, 0]))["text_lengths"]
     before, after, *without = figure.axes
     assert before.get_title("left") == "winter"
     assert before.get_title("right") == "mean 18.2, longest 456"
@@ -151,7 +151,7 @@ def test_length_panels():
 
 
 def test_telling_word_panels():
-    figure = description_figures(invented(["winter", "summer"], [3000, 1000]))["telling_words"]
+    figure = plot_description(invented(["winter", "summer"], [3000, 1000]))["telling_words"]
     assert [axes.get_title() for axes in figure.axes] == ["winter", "summer"]
     for number, axes in enumerate(figure.axes):
         assert [bar.get_width() for bar in axes.patches] == [9.87, 7.21]
@@ -160,11 +160,11 @@ def test_telling_word_panels():
 
 
 def test_frequent_word_panels():
-    figure = frequent_word_figure(invented(["winter", "summer"], [3000, 1000]))
+    figure = plot_frequent_words(invented(["winter", "summer"], [3000, 1000]))
     for number, axes in enumerate(figure.axes):
         assert [bar.get_width() for bar in axes.patches] == [900, 90]
         assert [label.get_text() for label in axes.get_yticklabels()] == ["the", f"often{number}"]
-    assert png(figure).startswith(b"\x89PNG")
+    assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_only_the_first_of_many_words_are_shown(printed):
@@ -172,9 +172,9 @@ def test_only_the_first_of_many_words_are_shown(printed):
     description = invented(["winter"], [3000])
     (one,) = description.classes
     description = replace(description, classes=[replace(one, frequent=many, telling=many)])
-    (axes,) = description_figures(description)["telling_words"].axes
+    (axes,) = plot_description(description)["telling_words"].axes
     assert len(axes.patches) == WORDS
-    (axes,) = frequent_word_figure(description).axes
+    (axes,) = plot_frequent_words(description).axes
     assert len(axes.patches) == WORDS
     text = printed(description)
     assert "w9" in text
@@ -182,7 +182,7 @@ def test_only_the_first_of_many_words_are_shown(printed):
 
 
 def test_many_classes():
-    figures = description_figures(invented([f"c{n}" for n in range(30)], list(range(10, 40))))
+    figures = plot_description(invented([f"c{n}" for n in range(30)], list(range(10, 40))))
     assert len(figures["class_shares"].axes[0].patches) == 60
     assert figures["class_shares"].get_suptitle() == "The 20 largest of 30 classes."
     left = figures["text_lengths"].axes[::2]
@@ -195,7 +195,7 @@ def test_many_classes():
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 4, 5])
 def test_figures_have_a_panel_for_each_class(classes):
-    figures = description_figures(invented([f"c{n}" for n in range(classes)], [9] * classes))
+    figures = plot_description(invented([f"c{n}" for n in range(classes)], [9] * classes))
     assert len(figures["telling_words"].axes) == classes
     assert len(figures["text_lengths"].axes) == 2 * classes
 
@@ -205,8 +205,8 @@ def test_any_name_and_word_is_drawn(tmp_path):
     strange = invented(["$a_ $b^ {", "日本 \x9f"], [30, 0], word="$^$ 日")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, figure in description_figures(strange).items():
+        for name, figure in plot_description(strange).items():
             figure.savefig(tmp_path / f"{name}.png")
             assert (tmp_path / f"{name}.png").stat().st_size > 5000
-    labels = description_figures(strange)["telling_words"].axes[0].get_yticklabels()
+    labels = plot_description(strange)["telling_words"].axes[0].get_yticklabels()
     assert labels[0].get_text() == "$^$ \ufffd0"

@@ -6,8 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
-from seqtext.figures.files import png
-from seqtext.figures.labels import drawable, label_classes, literal_text
+from seqtext.figures.files import to_png
+from seqtext.figures.labels import draw_text_literally, label_classes, make_drawable
 
 NO_FONT_HAS = "\U000f0000"  # for private use
 
@@ -34,17 +34,17 @@ def test_labels(names, shown):
 def test_another_font_serves_where_it_has_the_character():
     others = has("STIXGeneral") - has("DejaVu Sans")
     character = chr(min(code for code in others if chr(code).isprintable()))
-    assert drawable(character, 9) == character
+    assert make_drawable(character, 9) == character
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with literal_text(character):
+        with draw_text_literally(character):
             figure = Figure((2, 1))
             figure.text(0.5, 0.5, f"$_{{{character}")
-        assert png(figure).startswith(b"\x89PNG")
+        assert to_png(figure).startswith(b"\x89PNG")
 
 
 def test_outside_formulas_are_as_usual():
-    with literal_text("$x$"):
+    with draw_text_literally("$x$"):
         inside = Figure().text(0, 0, "$x$")
     assert not inside.get_parse_math()
     assert Figure().text(0, 0, "$x$").get_parse_math()

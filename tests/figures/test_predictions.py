@@ -12,9 +12,9 @@ from seqtext.figures.predictions import (
     CURVES,
     MATRIX,
     OTHERS,
-    confusion_figure,
-    figures,
-    roc_figure,
+    get_prediction_plots,
+    plot_confusion_matrix,
+    plot_roc,
 )
 from seqtext.metrics.predictions import Predictions
 
@@ -38,14 +38,20 @@ def invented(names: list[str], rows: int = 60) -> Predictions:
 def test_any_name_is_drawn(names, tmp_path, caplog):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        drawn = write_figures(figures(invented(names), "60 rows of $a_$b.csv"), tmp_path, dpi=50)
-    assert {path.stem for path in tmp_path.iterdir()} == set(drawn) == set(figures(None, ""))
+        drawn = write_figures(
+            get_prediction_plots(invented(names), "60 rows of $a_$b.csv"), tmp_path, dpi=50
+        )
+    assert (
+        {path.stem for path in tmp_path.iterdir()}
+        == set(drawn)
+        == set(get_prediction_plots(None, ""))
+    )
     assert not caplog.records
 
 
 def test_names_are_told_as_they_are():
     names = ["_a", "$b$", "c"]
-    for name, draw in figures(invented(names), "$a$_b").items():
+    for name, draw in get_prediction_plots(invented(names), "$a$_b").items():
         (axes, *_) = draw().axes
         assert axes.get_title() == "$a$_b"
         assert not axes.title.get_parse_math()
@@ -58,12 +64,12 @@ def test_names_are_told_as_they_are():
 
 def test_of_many_classes_the_largest_are_drawn():
     predictions = invented([f"class of number {number}" for number in range(1001)], rows=2010)
-    figure = roc_figure(predictions, "test part")
+    figure = plot_roc(predictions, "test part")
     (axes,) = figure.axes
     assert len(axes.lines) == CURVES + 1
     assert len(axes.get_legend().get_texts()) == CURVES + 1
     assert axes.get_title() == "test part\nThe 12 largest of 1,001 classes."
-    figure = confusion_figure(predictions, "test part")
+    figure = plot_confusion_matrix(predictions, "test part")
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
     assert len(labels) == MATRIX + 1
     assert labels[-1] == OTHERS
@@ -72,7 +78,7 @@ def test_of_many_classes_the_largest_are_drawn():
 
 def test_the_confusion_matrix_has_all_rows():
     predictions = invented([str(number) for number in range(MATRIX + 5)], rows=700)
-    (image,) = confusion_figure(predictions, "").axes[0].images
+    (image,) = plot_confusion_matrix(predictions, "").axes[0].images
     hits = predictions.predicted == predictions.labels
     of_first = predictions.labels == 0
     assert image.get_array()[0, 0] == pytest.approx(hits[of_first].mean())
@@ -83,7 +89,7 @@ def test_a_figure_that_fails_is_a_warning(tmp_path, caplog):
     def fail():
         raise ValueError("no\nink")
 
-    drawings = {"first": fail, "roc": figures(invented(["a", "b"]), "")["roc"]}
+    drawings = {"first": fail, "roc": get_prediction_plots(invented(["a", "b"]), "")["roc"]}
     with caplog.at_level(logging.WARNING):
         assert list(write_figures(drawings, tmp_path / "new")) == ["roc"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["roc.png"]

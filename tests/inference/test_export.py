@@ -23,7 +23,7 @@ from seqtext.inference.export import Probabilities, build_onnx_program, export
 from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.layers.normalization import BatchNorm
-from seqtext.metrics.scores import probabilities
+from seqtext.metrics.scores import compute_probabilities
 from seqtext.models.base import TextClassifier
 from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.vocabulary import Vocabulary
@@ -160,7 +160,7 @@ def test_other_options():
         ids = torch.randint(1, len(WORDS) + 2, (len(lengths), int(lengths.max()) + 2))
         ids = ids.masked_fill(torch.arange(ids.shape[1]) >= lengths[:, None], 0)
         inputs = {"ids": ids.numpy(), "lengths": lengths.numpy()}
-        wanted = torch.cat([probabilities(each(ids, lengths)) for each in networks], dim=1)
+        wanted = torch.cat([compute_probabilities(each(ids, lengths)) for each in networks], dim=1)
         np.testing.assert_allclose(session.run(None, inputs)[0], wanted, rtol=0, atol=1e-5)
 
 

@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from seqtext.errors import UserError
-from seqtext.metrics.direction import direction, is_better
-from seqtext.metrics.scores import best_threshold, metric_names, probabilities, scores
+from seqtext.metrics.definitions import is_better, metric_mode
+from seqtext.metrics.scores import (
+    compute_metrics,
+    compute_probabilities,
+    find_best_threshold,
+    list_metrics,
+)
 from seqtext.reporting.bootstrap import scorer
 from seqtext.reporting.runs import Said
 
@@ -72,20 +77,20 @@ def test_equal_scikit_learn(classes, seed):
     logits = logits[:, 1] - logits[:, 0] if classes == 2 else logits
     logits = torch.tensor(logits, dtype=torch.float32)
     names = [f"c{number}" for number in range(classes)]
-    assert set(assert_as_expected(logits, labels)) == set(metric_names(names))
+    assert set(assert_as_expected(logits, labels)) == set(list_metrics(names))
 
 
 def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, float]:
     """The scores, which are scikit-learn's, and those of the report."""
     names = [f"c{number}" for number in range(2 if logits.ndim == 1 else logits.shape[1])]
-    shares = probabilities(logits).numpy()
-    got = scores(logits, torch.tensor(labels), names)
+    shares = compute_probabilities(logits).numpy()
+    got = compute_metrics(logits, torch.tensor(labels), names)
     wanted = expected(labels, shares)
-    assert got.keys() == wanted.keys() == set(metric_names(names, labels))
+    assert got.keys() == wanted.keys() == set(list_metrics(names, labels))
     assert got == pytest.approx(wanted, abs=1e-9)
     said = Said(np.arange(len(labels)), labels, shares.argmax(axis=1), shares, tuple(names))
     everything = np.ones((1, len(labels)), np.float32)
-    reported = {name: float(scorer(said, name)(everything)[0]) for name in metric_names(names)}
+    reported = {name: float(scorer(said, name)(everything)[0]) for name in list_metrics(names)}
     assert {name: v for name, v in reported.items() if not np.isnan(v)} == pytest.approx(
         got, abs=1e-5
     )
@@ -154,25 +159,27 @@ def test_degenerate_cases(logits, labels, some, absent):
     assert {name: got[name] for name in some} == pytest.approx(some)
     assert not set(absent) & set(got)
     names = [f"c{number}" for number in range(2 if isinstance(logits[0], float) else 3)]
-    assert set(got) | set(absent) <= set(metric_names(names))
+    assert set(got) | set(absent) <= set(list_metrics(names))
 
 
 def test_scores_warn_of_nothing():
     """What does not exist is left out; nothing goes to the terminal."""
     with warnings.catch_warnings(action="error"):
-        scores(torch.tensor([[9.0, 0, 0], [0, 9.0, 0]]), torch.tensor([0, 0]), ["a", "b", "c"])
-        scores(torch.tensor([1.0]), torch.tensor([1]), ["a", "b"])
+        compute_metrics(
+            torch.tensor([[9.0, 0, 0], [0, 9.0, 0]]), torch.tensor([0, 0]), ["a", "b", "c"]
+        )
+        compute_metrics(torch.tensor([1.0]), torch.tensor([1]), ["a", "b"])
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_outputs_that_are_not_finite_have_no_scores(value):
     with pytest.raises(UserError, match="not finite"):
-        scores(torch.tensor([1.0, value]), torch.tensor([1, 0]), ["a", "b"])
+        compute_metrics(torch.tensor([1.0, value]), torch.tensor([1, 0]), ["a", "b"])
 
 
 def test_sure_predictions_keep_their_order():
     logits = torch.tensor([30.0, 20.0, 25.0, 18.0])
-    assert scores(logits, torch.tensor([1, 0, 1, 0]), ["no", "yes"])["auroc"] == 1
+    assert compute_metrics(logits, torch.tensor([1, 0, 1, 0]), ["no", "yes"])["auroc"] == 1
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -180,7 +187,7 @@ def test_best_threshold(seed):
     rng = np.random.default_rng(seed)
     labels = rng.integers(2, size=60)
     shares = np.round(rng.random(60) * 0.6 + 0.3 * labels, 1 + seed % 2)  # many are equal
-    best = best_threshold(torch.tensor(shares), torch.tensor(labels))
+    best = find_best_threshold(torch.tensor(shares), torch.tensor(labels))
     possible = [sk.f1_score(labels, shares >= cut) for cut in np.unique(shares)]
     assert sk.f1_score(labels, shares >= best) == pytest.approx(max(possible))
     assert np.abs(shares - best).min() > 0.004, "between two of them, or below all"
@@ -189,7 +196,10 @@ def test_best_threshold(seed):
 def test_scores_at_another_threshold():
     logits, labels = torch.tensor([-2.0, -1.0, 0.5, 2.0]), torch.tensor([0, 1, 1, 1])
     names = ["no", "yes"]
-    at_half, lower = scores(logits, labels, names), scores(logits, labels, names, threshold=0.2)
+    at_half, lower = (
+        compute_metrics(logits, labels, names),
+        compute_metrics(logits, labels, names, threshold=0.2),
+    )
     assert [at_half["recall"], lower["recall"]] == pytest.approx([2 / 3, 1])
     assert [at_half["accuracy"], lower["accuracy"]] == pytest.approx([0.75, 1])
     for name in ("loss", "auroc", "average_precision"):
@@ -197,9 +207,9 @@ def test_scores_at_another_threshold():
 
 
 def test_direction():
-    assert [direction(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]
+    assert [metric_mode(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]
     of_classes = ("val/recall_loss", "val/recall_x/loss", "recall_a/loss")
-    assert [direction(metric) for metric in of_classes] == ["max"] * 3
+    assert [metric_mode(metric) for metric in of_classes] == ["max"] * 3
 
 
 def test_equal_scores_are_told_apart_by_the_loss():

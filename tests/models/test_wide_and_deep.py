@@ -8,7 +8,7 @@ import torch
 
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.modules import LearnedEmbedding
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 from seqtext.models.wide_and_deep import HashedTerms, Wide
 from tests.models.invariance import assert_padding_changes_nothing, model_of, texts
 
@@ -75,7 +75,9 @@ def test_parts_learn_apart():
     terms = model.terms(ids).squeeze(1)
     deep = 2 * model(ids, lengths) - terms
     torch.testing.assert_close(logits, ((terms + deep) / 2).detach())
-    torch.testing.assert_close(loss, loss_of(terms, one.labels) + loss_of(deep, one.labels))
+    torch.testing.assert_close(
+        loss, cross_entropy(terms, one.labels) + cross_entropy(deep, one.labels)
+    )
 
 
 def test_dropout_only_while_training():

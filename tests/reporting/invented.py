@@ -44,7 +44,7 @@ def write_run(
     for part, predictions in parts.items():
         path = folder / "predictions" / f"{part}.parquet"
         predictions.write(path, np.arange(max(predictions.rows) + 1))
-    said = {part: predictions.scores() for part, predictions in parts.items()}
+    said = {part: predictions.compute_metrics() for part, predictions in parts.items()}
     seconds = 60 * rng.uniform(1, 2) * (1 + len(model) / 4)
     score = said["val"][monitor.removeprefix("val/")]
     metrics = {

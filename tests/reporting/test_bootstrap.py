@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from seqtext.metrics.scores import probabilities, scores
+from seqtext.metrics.scores import compute_metrics, compute_probabilities
 from seqtext.reporting.bootstrap import CHUNK, resamples, scorer
 from seqtext.reporting.runs import Said
 
@@ -22,7 +22,7 @@ def said_of(classes: int, rows: int = 60) -> tuple[Said, torch.Tensor]:
     labels = rng.integers(classes, size=rows)
     logits = rng.normal(0, 1, (rows, classes)).round(1) + np.eye(classes)[labels]
     logits = torch.from_numpy(logits[:, 1] if classes == 2 else logits)
-    shares = probabilities(logits).numpy()
+    shares = compute_probabilities(logits).numpy()
     said = Said(np.arange(rows), labels, shares.argmax(axis=1), shares, NAMES[classes])
     return said, logits
 
@@ -30,7 +30,7 @@ def said_of(classes: int, rows: int = 60) -> tuple[Said, torch.Tensor]:
 @pytest.mark.parametrize("classes", NAMES)
 def test_every_metric_is_that_of_the_run(classes):
     said, logits = said_of(classes)
-    wanted = scores(logits, torch.from_numpy(said.labels), said.class_names)
+    wanted = compute_metrics(logits, torch.from_numpy(said.labels), said.class_names)
     everything = np.ones((1, len(said.rows)), np.float32)
     found = {name: float(scorer(said, name)(everything)[0]) for name in wanted}
     assert found == pytest.approx(wanted, abs=1e-5)

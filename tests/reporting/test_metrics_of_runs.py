@@ -101,12 +101,12 @@ def test_a_metric_that_predictions_do_not_give(folder):
 
 def test_a_metric_that_was_added_is_resampled_by_its_own_definition(folder, monkeypatch):
     """One that has no form for weights: here, accuracy under another name."""
-    original = metrics.scores
+    original = metrics.compute_metrics
 
     def scores(*args, **kwargs):
         return (found := original(*args, **kwargs)) | {"recall_new": found["accuracy"]}
 
-    monkeypatch.setattr(metrics, "scores", scores)
+    monkeypatch.setattr(metrics, "compute_metrics", scores)
     monkeypatch.setattr(scoring, "SLOW_RESAMPLES", 20)
     for number in range(4):
         path = folder / str(number) / "metrics.json"

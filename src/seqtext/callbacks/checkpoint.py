@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from seqtext.checkpoints.files import DESCRIPTION
 from seqtext.distributed import gathered
 from seqtext.loggers.tensorboard import extend
-from seqtext.metrics.direction import is_better
+from seqtext.metrics.definitions import is_better
 
 
 class Checkpoints(Checkpoint):

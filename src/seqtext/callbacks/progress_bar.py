@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from seqtext.display import build_console, count_noun, printable
+from seqtext.display import build_console, count_noun, make_printable
 from seqtext.distributed import gathered
 from seqtext.errors import UserError
-from seqtext.metrics.direction import is_better
+from seqtext.metrics.definitions import is_better
 from seqtext.metrics.score_table import build_score_table
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,9 @@ class EpochProgress(ProgressBar):
             self._draw(trainer)
 
     def _draw(self, trainer: L.Trainer) -> None:
-        shown = "" if self._best is None else f"best {printable(self.monitor)} {self._best:.4f}"
+        shown = (
+            "" if self._best is None else f"best {make_printable(self.monitor)} {self._best:.4f}"
+        )
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}", markup=False),
             BarColumn(),
@@ -207,7 +209,7 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
         f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
-    ending = printable(f"Everything is in {folder}")
+    ending = make_printable(f"Everything is in {folder}")
     console = build_console(soft_wrap=True)
     if not silent():
         console.print(table)
@@ -235,4 +237,4 @@ def log_to_files(*parts: Table | str) -> None:
 
 def _log_warnings(metrics: Mapping[str, Any]) -> None:
     for warning in metrics.get("warnings", ()):
-        log.warning("Warning: %s", printable(warning))
+        log.warning("Warning: %s", make_printable(warning))

@@ -8,7 +8,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.files import damaged, read_yaml
+from seqtext.files import damaged_file_error, read_yaml
 
 NOT_SETTINGS = ("name", "resume", "best_of", "describe")  # they say what is to be done
 OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
@@ -33,9 +33,9 @@ def read_choices(run: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (LookupError, TypeError, AttributeError) as error:
-        raise damaged(path, "it names no choices") from error
+        raise damaged_file_error(path, "it names no choices") from error
     if not all(re.fullmatch(r"[\w./-]+", choice) for choice in chosen.values()):
-        raise damaged(path)
+        raise damaged_file_error(path)
     return chosen
 
 

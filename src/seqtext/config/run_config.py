@@ -22,7 +22,7 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.modules import PretrainedEmbedding
 from seqtext.embeddings.vectors import find, read_vectors
 from seqtext.errors import OptionError, UserError
-from seqtext.metrics.scores import metric_names
+from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Schedule
@@ -55,7 +55,7 @@ class Options:
         """Raises:
         UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        known = [f"val/{name}" for name in metric_names(class_names)]
+        known = [f"val/{name}" for name in list_metrics(class_names)]
         if self.monitor not in known:
             raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
         if self.threshold != 0.5 and len(class_names) > 2:
@@ -71,7 +71,7 @@ class Options:
             UserError: if the monitored metric does not exist for these rows.
         """
         present = np.unique(labels)
-        known = [f"val/{name}" for name in metric_names(class_names, present)]
+        known = [f"val/{name}" for name in list_metrics(class_names, present)]
         if self.monitor not in known:
             absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
             raise UserError(

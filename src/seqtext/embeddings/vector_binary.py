@@ -5,7 +5,7 @@ from typing import IO
 
 import numpy as np
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 from seqtext.errors import UserError
 
 BLOCK = 1 << 20  # bytes that are read at once
@@ -104,8 +104,8 @@ def read_binary_rows(
             values = np.frombuffer(buffer, "<f4", dim, space + 1)
             if not np.isfinite(values).all():
                 raise UserError(
-                    f"{name}, word {number + 1} ({printable(repr(word.decode()))}): not all of its "
-                    f"{dim} numbers are finite: fetch the file again."
+                    f"{name}, word {number + 1} ({make_printable(repr(word.decode()))}): not all "
+                    f"of its {dim} numbers are finite: fetch the file again."
                 )
             vectors[row], known[row] = values, True
     return vectors, known, sample

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 
 LOW = 0.1  # of the words; fewer are worth a warning
 
@@ -47,4 +47,4 @@ def _find_other_case(missing: Sequence[str], sample: Sequence[str]) -> list[tupl
 
 
 def _show(word: str) -> str:
-    return printable(repr(word))
+    return make_printable(repr(word))

@@ -16,16 +16,16 @@ from seqtext.display import (
     NAME_LENGTH,
     build_console,
     count_noun,
+    make_printable,
     name_classes,
-    printable,
     shorten,
 )
 from seqtext.figures.labels import (
     CHARACTER,
     describe_omission,
-    drawable,
+    draw_text_literally,
     label_classes,
-    literal_text,
+    make_drawable,
 )
 
 PANEL_NAME = 24  # characters of a class name above a panel
@@ -38,7 +38,7 @@ STAGES = {"before": "as written", "after": "as a model reads it"}
 STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
 
 
-def show_description(description: Description, title: str) -> None:
+def print_description(description: Description, title: str) -> None:
     """Print classes, lengths, words and examples of the data set `title`."""
     console = build_console()
     _print_table(console, title, _class_rows(description))
@@ -66,22 +66,22 @@ def _known_in_validation(description: Description) -> str:
     return f", and {description.known_val:.2%} of those of the validation part"
 
 
-def description_figures(description: Description) -> dict[str, Figure]:
+def plot_description(description: Description) -> dict[str, Figure]:
     """Class shares, lengths, most telling words, by file name."""
     return {
-        "class_shares": class_share_figure(description),
-        "text_lengths": length_figure(description),
-        "telling_words": telling_word_figure(description),
+        "class_shares": plot_class_shares(description),
+        "text_lengths": plot_text_lengths(description),
+        "telling_words": plot_distinctive_words(description),
     }
 
 
-def class_share_figure(description: Description) -> Figure:
+def plot_class_shares(description: Description) -> Figure:
     """Draw the share of each class in each part, with rows."""
     classes, parts = description.classes, list(description.rows)
     names = _labels(description, NAME_LENGTH)
     thickness = 0.8 / len(parts)
     room = CHARACTER * max(0, max(map(len, names.values())) - 15)
-    with literal_text(*names.values()):
+    with draw_text_literally(*names.values()):
         size = (7 + room, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7))
         figure = Figure(size, layout="constrained")
         axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
@@ -104,10 +104,10 @@ def class_share_figure(description: Description) -> Figure:
     return figure
 
 
-def length_figure(description: Description) -> Figure:
+def plot_text_lengths(description: Description) -> Figure:
     """Draw histograms of the words in a text, before and after cleaning, class below class."""
     classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
-    with literal_text(*names.values()):
+    with draw_text_literally(*names.values()):
         figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
         panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
         for line, one in zip(panels, classes, strict=True):
@@ -125,12 +125,12 @@ def length_figure(description: Description) -> Figure:
     return figure
 
 
-def telling_word_figure(description: Description) -> Figure:
+def plot_distinctive_words(description: Description) -> Figure:
     """Draw the z-scores of the most telling words of each class."""
     return _word_figure(description, "telling", "z-score of the log-odds against all other classes")
 
 
-def frequent_word_figure(description: Description) -> Figure:
+def plot_frequent_words(description: Description) -> Figure:
     """Draw how often the most frequent words of each class stand in it."""
     return _word_figure(description, "frequent", "times in the training texts of the class")
 
@@ -139,10 +139,10 @@ def _word_figure(description: Description, which: str, meaning: str) -> Figure:
     """Draw a panel of bars for each class: its first words, by a field of `ClassTexts`."""
     classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
     values = [_first(getattr(one, which)) for one in classes]
-    words = [[drawable(word, WORD) for word in of_class] for of_class in values]
+    words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
-    with literal_text(*names.values(), *chain.from_iterable(words)):
+    with draw_text_literally(*names.values(), *chain.from_iterable(words)):
         figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
         shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
         panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
@@ -252,8 +252,8 @@ def _word_rows(description: Description) -> Iterator[list[str]]:
 
 def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:
     """The first row is the head; what begins with a digit stands to the right."""
-    head, *body = ([printable(cell) for cell in row] for row in rows)
-    table = Table(title=printable(title), title_justify="left")
+    head, *body = ([make_printable(cell) for cell in row] for row in rows)
+    table = Table(title=make_printable(title), title_justify="left")
     table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII
     for name, cell in zip(head, body[0], strict=True):
         justify = "right" if cell[:1].isdigit() and name != "class" else "left"

@@ -27,15 +27,15 @@ def write_figures(
     folder.mkdir(parents=True, exist_ok=True)
     contents = {}
     for name, draw in drawings.items():
-        with warn_of_failure(f"The figure {name}"):
-            contents[name] = png(draw(), dpi)
+        with log_failure_as_warning(f"The figure {name}"):
+            contents[name] = to_png(draw(), dpi)
             with replace_file(folder / f"{name}.png") as temporary:
                 temporary.write_bytes(contents[name])
     return contents
 
 
 @contextmanager
-def warn_of_failure(what: str) -> Iterator[None]:
+def log_failure_as_warning(what: str) -> Iterator[None]:
     """Log any error as a warning: what is only to be looked at must not cost a run its scores."""
     try:
         yield
@@ -43,7 +43,7 @@ def warn_of_failure(what: str) -> Iterator[None]:
         log.warning("%s cannot be shown: %s: %s", what, type(error).__name__, error)
 
 
-def png(figure: Figure, dpi: int = 120) -> bytes:
+def to_png(figure: Figure, dpi: int = 120) -> bytes:
     """A PNG file; a notebook shows it as ``Image(png(figure))``."""
     FigureCanvasAgg(figure)
     content = io.BytesIO()

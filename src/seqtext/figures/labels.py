@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import rc_context, rcParams
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 
-from seqtext.display import NAME_LENGTH, REPLACEMENT, make_distinct, printable, shorten
+from seqtext.display import NAME_LENGTH, REPLACEMENT, make_distinct, make_printable, shorten
 
 TITLE_LENGTH = 60  # characters
 CHARACTER = 0.08  # inches, of a name beside an axis
@@ -27,7 +27,7 @@ def label_classes(class_names: Sequence[str], length: int = NAME_LENGTH) -> list
 
     Names that would look alike, or like nothing, get the number of the class.
     """
-    return make_distinct([drawable(name, length) for name in class_names])
+    return make_distinct([make_drawable(name, length) for name in class_names])
 
 
 def describe_omission(shown: int, classes: int) -> str:
@@ -35,15 +35,15 @@ def describe_omission(shown: int, classes: int) -> str:
     return f"The {shown} largest of {classes:,} classes." if shown < classes else ""
 
 
-def drawable(text: str, length: int) -> str:
+def make_drawable(text: str, length: int) -> str:
     """Return a text on one line, cut, with U+FFFD where no font has a character."""
-    line = printable(shorten(text, length))
+    line = make_printable(shorten(text, length))
     drawn_by = _find_fonts(_lacking(_default_font(), line))
     return "".join(c if drawn_by.get(c, True) else REPLACEMENT for c in line)
 
 
 @contextmanager
-def literal_text(*texts: str) -> Iterator[None]:
+def draw_text_literally(*texts: str) -> Iterator[None]:
     """Make the figures that are built within draw all text as it is written.
 
     Args:

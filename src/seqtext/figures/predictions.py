@@ -19,9 +19,9 @@ from seqtext.figures.labels import (
     CHARACTER,
     TITLE_LENGTH,
     describe_omission,
-    drawable,
+    draw_text_literally,
     label_classes,
-    literal_text,
+    make_drawable,
 )
 from seqtext.metrics.predictions import Predictions
 
@@ -35,19 +35,19 @@ LEGEND_INSIDE = (4, 120)  # curves and characters of a legend that may stand on 
 OTHERS = "all other classes"
 
 
-def figures(predictions: Predictions, title: str) -> dict[str, Callable[[], Figure]]:
+def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Callable[[], Figure]]:
     """Return functions that draw confusion matrix, ROC and precision-recall curves, by file name.
 
     Of many classes the largest are drawn, by their rows in this part.
     """
     return {
-        "confusion_matrix": partial(confusion_figure, predictions, title),
-        "roc": partial(roc_figure, predictions, title),
-        "precision_recall": partial(precision_recall_figure, predictions, title),
+        "confusion_matrix": partial(plot_confusion_matrix, predictions, title),
+        "roc": partial(plot_roc, predictions, title),
+        "precision_recall": partial(plot_precision_recall, predictions, title),
     }
 
 
-def confusion_figure(predictions: Predictions, title: str) -> Figure:
+def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
     """Draw counts, coloured by the share of each true class; classes beyond `MATRIX` as one."""
     names, counts = _confusion(predictions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
@@ -57,7 +57,7 @@ def confusion_figure(predictions: Predictions, title: str) -> Figure:
     extent = max(0.0, (COUNTED_CELL if is_counted else CELL) * len(names) - 3)
     room = max(0.0, CHARACTER * (longest - 9))
     size = (SIZE[0] + extent + room, SIZE[1] + extent + (0 if is_level else room))
-    with literal_text(title, *names):
+    with draw_text_literally(title, *names):
         figure = Figure(size, layout="constrained")
         axes = figure.add_subplot(xlabel="predicted", ylabel="true")
         image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
@@ -74,7 +74,7 @@ def confusion_figure(predictions: Predictions, title: str) -> Figure:
     return figure
 
 
-def roc_figure(predictions: Predictions, title: str) -> Figure:
+def plot_roc(predictions: Predictions, title: str) -> Figure:
     """Draw true against false positive rate, a curve per class (class 1 alone for two classes)."""
 
     def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
@@ -85,7 +85,7 @@ def roc_figure(predictions: Predictions, title: str) -> Figure:
     return _curve_figure(predictions, title, curve, axes_labels, chance=True)
 
 
-def precision_recall_figure(predictions: Predictions, title: str) -> Figure:
+def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
     """Draw precision against recall, a curve per class (class 1 alone for two classes)."""
 
     def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
@@ -114,7 +114,7 @@ def _curve_figure(
     """Draw x and y of `curve(truth, probabilities)` of each class; its third value is told."""
     lines, names = [], []
     chosen = list(_one_against_rest(predictions))
-    with literal_text(title, *(one.name for one in chosen)):
+    with draw_text_literally(title, *(one.name for one in chosen)):
         figure = Figure(SIZE, layout="constrained")
         axes = figure.add_subplot(**axes_labels)
         for number, one in enumerate(chosen):
@@ -165,4 +165,4 @@ def _add_legend(figure: Figure, axes, lines: list, names: list[str], where: str)
 
 
 def _set_title(axes, title: str, note: str) -> None:
-    axes.set_title("\n".join(filter(None, [drawable(title, TITLE_LENGTH), note])))
+    axes.set_title("\n".join(filter(None, [make_drawable(title, TITLE_LENGTH), note])))

@@ -7,7 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from seqtext.display import build_console, printable
+from seqtext.display import build_console, make_printable
 from seqtext.inference.attribution import ATTENTION, Explanation
 
 FOR, AGAINST = "#3d8fd1", "#e07b00"
@@ -67,10 +67,10 @@ def legend(method: str) -> Text:
 
 def coloured(explanation: Explanation) -> Text:
     """Class and probability, then the words."""
-    text = Text(printable(explanation.class_name), "bold")
+    text = Text(make_printable(explanation.class_name), "bold")
     text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
     for n, strength in enumerate(strengths(explanation)):
-        text.append(printable(explanation.words[n]), _style(explanation, n, strength))
+        text.append(make_printable(explanation.words[n]), _style(explanation, n, strength))
         text.append(" ")
     return text.append("\n" if explanation.words else "(no words)\n")
 
@@ -86,10 +86,10 @@ def _style(explanation: Explanation, position: int, strength: float) -> str:
 
 def plain(explanation: Explanation) -> str:
     """The line that predict.py prints without explanations, and the strongest words beneath it."""
-    words = " ".join(map(printable, explanation.words))
-    name = printable(explanation.class_name)
+    words = " ".join(map(make_printable, explanation.words))
+    name = make_printable(explanation.class_name)
     named = [
-        f"{printable(explanation.words[n])} {number_of(explanation, n)}"
+        f"{make_printable(explanation.words[n])} {number_of(explanation, n)}"
         for n in strongest(explanation)
     ]
     told = f"{explanation.method}, for (+) and against (-) {name}"

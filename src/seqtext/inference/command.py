@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING
 
-from seqtext.display import print_line, printable
+from seqtext.display import make_printable, print_line
 from seqtext.errors import UserError
 from seqtext.imports import importing
 
@@ -218,5 +218,5 @@ def say(predictor: "Predictor", texts: Sequence[str]) -> None:
     logits = predictor.logits(pa.array(readable, pa.string()))
     shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
     for text, of_text, number in zip(readable, shares, classes, strict=True):
-        name = printable(predictor.class_names[number])  # a tab is a column's end
+        name = make_printable(predictor.class_names[number])  # a tab is a column's end
         print_line(f"{name}\t{of_text[number]:.4f}\t{' '.join(text.split())}")

@@ -163,7 +163,7 @@ def show_scores(predictions: Predictions, title: str) -> None:
     """Print a table of every metric, and what makes them doubtful."""
     console = build_console(soft_wrap=True)
     console.print(
-        build_score_table(title, {"value": predictions.scores()}, predictions.class_names)
+        build_score_table(title, {"value": predictions.compute_metrics()}, predictions.class_names)
     )
     for warning in find_warnings("the file", predictions):
         console.print(f"Warning: {warning}")
@@ -178,12 +178,12 @@ def write_scores(
         notes: of how the labels were read
     """
     from seqtext.figures.files import write_figures
-    from seqtext.figures.predictions import figures
+    from seqtext.figures.predictions import get_prediction_plots
 
-    write_figures(figures(predictions, title), folder)
+    write_figures(get_prediction_plots(predictions, title), folder)
     facts = {
         "rows": len(predictions.labels),
         "threshold": predictions.threshold,
         "warnings": [*notes, *find_warnings("the file", predictions)],
     }
-    write_json(folder / "scores.json", {**facts, **predictions.scores()})
+    write_json(folder / "scores.json", {**facts, **predictions.compute_metrics()})

@@ -16,7 +16,7 @@ from seqtext.config.instantiate import build, buildable_class
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.stored import check_stored_settings
 from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
-from seqtext.display import printable
+from seqtext.display import make_printable
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
@@ -102,7 +102,7 @@ def load_model(path: Path) -> LoadedModel:
     try:
         return _saved(checkpoint, checkpoint[DESCRIPTION])
     except UserError as error:
-        reason = printable(str(error))
+        reason = make_printable(str(error))
         if len(reason) > LONGEST_MESSAGE:
             reason = f"{reason[:LONGEST_MESSAGE]} …"
         raise UserError(f"{path} cannot be used: {reason}") from error

@@ -14,7 +14,7 @@ from torch import Tensor
 from seqtext.data.loaders import EncodedTexts, batches_by_length
 from seqtext.data.tokenized import BLOCK_ROWS, tokenize
 from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
-from seqtext.metrics.scores import decisions, probabilities
+from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import UNKNOWN, cut
 
@@ -70,11 +70,11 @@ class Predictor:
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
         """[N] or [N, C] → [N, C] float64"""
-        return probabilities(logits).numpy()
+        return compute_probabilities(logits).numpy()
 
     def decisions(self, logits: Tensor) -> np.ndarray:
         """[N] or [N, C] → [N] numbers of classes, at the run's threshold."""
-        return decisions(probabilities(logits), self.threshold).numpy()
+        return predict_classes(compute_probabilities(logits), self.threshold).numpy()
 
     def warn_of_unknown_texts(self) -> None:
         """Log how many of all texts so far have no known word, if some have none."""

@@ -145,7 +145,7 @@ def _train(
     fitted = fit(settings, options, data, folder, EpochLogger(str(folder.path)))
     threshold = options.threshold
     if threshold == "tuned":
-        threshold = fitted.predictions["val"].best_threshold()
+        threshold = fitted.predictions["val"].find_best_threshold()
     if threshold != 0.5:
         set_threshold(folder.best, threshold)
     return load_model(folder.best)

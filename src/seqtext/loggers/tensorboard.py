@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from seqtext.config.resolve import OF_THE_MACHINE, options_in
 from seqtext.data.raw_dataset import Rows
-from seqtext.display import name_classes, printable, shorten
+from seqtext.display import make_printable, name_classes, shorten
 from seqtext.imports import absent
 from seqtext.metrics.predictions import Predictions
 
@@ -87,7 +87,7 @@ def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: 
     """The TEXT tab: the most confident mistakes, worst first, with their texts."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))
     paragraphs = []
-    for position in predictions.worst(MISTAKES):
+    for position in predictions.most_confident_errors(MISTAKES):
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
         paragraphs.append(
@@ -104,7 +104,7 @@ def _excerpt(text: str) -> str:
 
 def _escape_markdown(text: str) -> str:
     """Return Markdown that shows the text as it is: no formats, links, tables or HTML."""
-    escaped = BACKSLASHED.sub(r"\\\1", printable(text))
+    escaped = BACKSLASHED.sub(r"\\\1", make_printable(text))
     return OTHER_MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)
 
 

@@ -10,19 +10,20 @@ are scikit-learn's; where a metric does not exist they are NaN:
 - averages are over the classes for which there is a value.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from seqtext.metrics.direction import name_recall
-
+PART = re.compile("^(train|val|test)/")  # the names of classes, in others, may have slashes too
+LOWER_IS_BETTER = ("loss",)
 PRECISION_98 = 0.98
 RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # of the order of all rows
 
 CountMetric = Callable[[np.ndarray], np.ndarray]
 
 
-def count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
+def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
     """Return the metrics of confusion counts [B, true class, predicted class] → [B]."""
     shared = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
@@ -42,14 +43,14 @@ def count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
             "macro_f1": lambda c: _mean(_f1_scores(c)),
             "weighted_f1": _weighted_f1,
             **{
-                name_recall(name): lambda c, k=k: _recalls(c)[:, k]
+                format_recall_name(name): lambda c, k=k: _recalls(c)[:, k]
                 for k, name in enumerate(class_names)
             },
         }
     return shared | own | {"mcc": _mcc}
 
 
-def ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
+def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the metrics that `Ranking` computes for these classes."""
     return RANKING if len(class_names) == 2 else RANKING[:2]
 
@@ -83,6 +84,38 @@ class Ranking:
             for order, truth, ties in self._ordered
         ]
         return _mean(np.stack(each, axis=1))
+
+
+def format_recall_name(class_name: str) -> str:
+    """Return the name of a class's recall, as Lightning and TensorBoard take it."""
+    return f"recall_{class_name}".replace("/dataloader_idx_", "/dataloader_idx-")  # it refuses that
+
+
+def metric_mode(metric: str) -> str:
+    """Whether a metric (with or without its part, as in val/loss) is best at "min" or "max"."""
+    return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
+
+
+def is_better(
+    score: float,
+    best: float | None,
+    metric: str,
+    loss: float | None = None,
+    best_loss: float | None = None,
+) -> bool:
+    """Tell whether a score beats the best so far; of equal scores the lower validation loss does.
+
+    The one rule for the best epoch, early stopping, sweeps and ``best_of=``.
+
+    Args:
+        best: None where there is none yet
+        loss, best_loss: the validation losses that belong to the two; None: not known
+    """
+    if best is None:
+        return True
+    if score == best:
+        return loss is not None and best_loss is not None and loss < best_loss
+    return score < best if metric_mode(metric) == "min" else score > best
 
 
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 
 from seqtext.files import replace_file
-from seqtext.metrics.scores import best_threshold, decisions, probabilities, scores
+from seqtext.metrics.scores import (
+    compute_metrics,
+    compute_probabilities,
+    find_best_threshold,
+    predict_classes,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Predictions:
     threshold: float = 0.5
 
     @classmethod
-    def of(
+    def from_batches(
         cls,
         outputs: Sequence[tuple[Tensor, Tensor]],
         labels: np.ndarray,
@@ -47,27 +52,29 @@ class Predictions:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """[N, C]"""
-        return probabilities(self.logits).numpy()
+        return compute_probabilities(self.logits).numpy()
 
     @cached_property
     def predicted(self) -> np.ndarray:
         """[N] classes"""
-        return decisions(probabilities(self.logits), self.threshold).numpy()
+        return predict_classes(compute_probabilities(self.logits), self.threshold).numpy()
 
-    def scores(self) -> dict[str, float]:
+    def compute_metrics(self) -> dict[str, float]:
         """Loss and every metric."""
         labels = torch.from_numpy(self.labels)
-        return scores(self.logits, labels, self.class_names, self.threshold)
+        return compute_metrics(self.logits, labels, self.class_names, self.threshold)
 
-    def best_threshold(self) -> float:
+    def find_best_threshold(self) -> float:
         """For the best F1 on these rows."""
-        return best_threshold(probabilities(self.logits)[:, 1], torch.from_numpy(self.labels))
+        return find_best_threshold(
+            compute_probabilities(self.logits)[:, 1], torch.from_numpy(self.labels)
+        )
 
-    def at(self, threshold: float) -> "Predictions":
+    def with_threshold(self, threshold: float) -> "Predictions":
         """The same outputs, decided at another threshold."""
         return replace(self, threshold=threshold)
 
-    def worst(self, count: int) -> np.ndarray:
+    def most_confident_errors(self, count: int) -> np.ndarray:
         """Positions of the mistakes that were made with most confidence, worst first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 from seqtext.metrics.predictions import Predictions
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 
 LISTED_CLASSES = 5  # in a sentence
 PART_NAMES = {"val": "the validation part", "test": "the test part"}
@@ -30,7 +30,7 @@ def find_warnings(
     ]
     if training_labels is not None:
         found += _describe_loss(rows, predictions, training_labels)
-    return [printable(sentence) for sentence in found]
+    return [make_printable(sentence) for sentence in found]
 
 
 def is_constant(predicted: np.ndarray) -> bool:
@@ -59,7 +59,7 @@ def _describe_constant(name: str, predictions: Predictions) -> list[str]:
 
 
 def _describe_loss(name: str, predictions: Predictions, training_labels: np.ndarray) -> list[str]:
-    loss = float(loss_of(predictions.logits.double(), torch.from_numpy(predictions.labels)))
+    loss = float(cross_entropy(predictions.logits.double(), torch.from_numpy(predictions.labels)))
     counts = np.bincount(training_labels, minlength=len(predictions.class_names)) + 1.0
     shares = counts / counts.sum()  # a class without training rows has a small one
     of_shares = float(-np.log(shares[predictions.labels]).mean())

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
-from seqtext.display import printable, shorten
+from seqtext.display import make_printable, shorten
 
 NAME_LENGTH = 60  # characters of a score's name, which may hold that of a class
 CLASSES = 20  # whose recall has a row
@@ -24,7 +24,7 @@ def build_score_table(
             that is missing in one of them, or None
         class_names: of two classes, the scores of class 1 are marked with its name
     """
-    table = Table("score", *columns, title=printable(title), title_justify="left")
+    table = Table("score", *columns, title=make_printable(title), title_justify="left")
     names = list(dict.fromkeys(name for scores in columns.values() for name in scores))
     hidden = dict.fromkeys([name for name in names if name.startswith(RECALL)][CLASSES:])
     for name in names:
@@ -34,7 +34,7 @@ def build_score_table(
             cells = [_format(scores.get(name)) for scores in columns.values()]
             marked = len(class_names) == 2 and name in OF_CLASS_1
             shown = f"{name} ({class_names[1]})" if marked else name
-            table.add_row(printable(shorten(shown, NAME_LENGTH)), *cells)
+            table.add_row(make_printable(shorten(shown, NAME_LENGTH)), *cells)
     return table
 
 

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from seqtext.errors import UserError
-from seqtext.metrics.definitions import Ranking, count_metrics, ranking_metrics
+from seqtext.metrics.definitions import Ranking, get_count_metrics, list_ranking_metrics
 
 
-def metric_names(
+def list_metrics(
     class_names: Sequence[str], present: Sequence[int] | np.ndarray | None = None
 ) -> list[str]:
-    """Return the names of what `scores` returns.
+    """Return the names of what `compute_metrics` returns.
 
     Args:
         present: numbers of the classes that the scored rows have; None: all
@@ -24,10 +24,10 @@ def metric_names(
     classes = len(class_names)
     labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
     logits = torch.zeros(len(labels)) if classes == 2 else torch.zeros(len(labels), classes)
-    return list(scores(logits, labels, class_names))
+    return list(compute_metrics(logits, labels, class_names))
 
 
-def loss_of(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
     """Mean cross-entropy; logits [N] of class 1, or [N, C].
 
     With weights [C] each row's loss counts times its class's weight, and the sum is divided by N
@@ -45,21 +45,21 @@ def loss_of(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None)
     return F.cross_entropy(logits, labels)
 
 
-def probabilities(logits: Tensor) -> Tensor:
+def compute_probabilities(logits: Tensor) -> Tensor:
     """[N] or [N, C] logits → [N, C] float64: in float32 sure predictions would become ties."""
     if logits.ndim == 1:
         logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
     return logits.double().softmax(dim=1)
 
 
-def decisions(shares: Tensor, threshold: float = 0.5) -> Tensor:
+def predict_classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
     """[N, C] probabilities → [N] most probable classes; of two, class 1 from `threshold` on."""
     if shares.shape[1] == 2 and threshold != 0.5:
         return (shares[:, 1] >= threshold).long()
     return shares.argmax(dim=1)
 
 
-def best_threshold(shares: Tensor, labels: Tensor) -> float:
+def find_best_threshold(shares: Tensor, labels: Tensor) -> float:
     """The probability of class 1 from which on to decide for it, for the best F1 on these rows.
 
     It lies in the middle between two probabilities that occur.
@@ -79,7 +79,7 @@ def best_threshold(shares: Tensor, labels: Tensor) -> float:
     return float((ordered[best] + below) / 2)
 
 
-def scores(
+def compute_metrics(
     logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
 ) -> dict[str, float]:
     """Compute loss and every metric of these predictions, those of all processes of a run.
@@ -90,7 +90,7 @@ def scores(
     Args:
         logits: [N] for two classes, [N, C] for more
         labels: [N], N at least 1
-        threshold: see `decisions`
+        threshold: see `predict_classes`
 
     Returns:
         For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
@@ -105,15 +105,17 @@ def scores(
     """
     if not logits.isfinite().all():
         raise UserError("The model's outputs are not finite numbers: they have no scores.")
-    classes, shares = len(class_names), probabilities(logits)
+    classes, shares = len(class_names), compute_probabilities(logits)
     cells = multiclass_confusion_matrix(
-        decisions(shares, threshold), labels, classes, validate_args=False
+        predict_classes(shares, threshold), labels, classes, validate_args=False
     )
     truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
-    values = {name: float(score(counts)[0]) for name, score in count_metrics(class_names).items()}
+    values = {
+        name: float(score(counts)[0]) for name, score in get_count_metrics(class_names).items()
+    }
     mcc = values.pop("mcc")
     ranking, everything = Ranking(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
-    for name in ranking_metrics(class_names):
+    for name in list_ranking_metrics(class_names):
         values[name] = float(ranking.score(name, everything)[0])
-    named = {"loss": float(loss_of(logits.double(), labels)), **values, "mcc": mcc}
+    named = {"loss": float(cross_entropy(logits.double(), labels)), **values, "mcc": mcc}
     return {name: value for name, value in named.items() if not math.isnan(value)}

@@ -16,8 +16,8 @@ from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import Dense
 from seqtext.layers.initializers import Init, start_layer
-from seqtext.metrics.direction import direction
-from seqtext.metrics.scores import loss_of, metric_names, scores
+from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.scores import compute_metrics, cross_entropy, list_metrics
 from seqtext.optim import (
     OptimizerFactory,
     Schedule,
@@ -133,7 +133,7 @@ class TextClassifier(L.LightningModule):
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
             optimizer = self._make_optimizer(parameter_groups(self))
-        mode = direction(self._monitor)
+        mode = metric_mode(self._monitor)
         return scheduled(optimizer, self._schedule, self._training_steps, self._monitor, mode)
 
     def _training_steps(self) -> int:
@@ -209,7 +209,7 @@ class TextClassifier(L.LightningModule):
     def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of a training batch."""
         logits = self(batch.ids, batch.lengths)
-        return logits, loss_of(logits, batch.labels, self.class_weights)
+        return logits, cross_entropy(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits; the epoch's end makes the scores."""
@@ -246,12 +246,12 @@ class TextClassifier(L.LightningModule):
                     f"Training diverged: the model's outputs are not finite in epoch "
                     f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
                 )
-            values = scores(logits, labels, self.class_names)
+            values = compute_metrics(logits, labels, self.class_names)
             if part == "val":
                 self._check_loss(values["loss"])
                 predicted = logits > 0 if logits.ndim == 1 else logits.argmax(dim=1)
                 self.has_constant_predictions = bool((predicted == predicted[0]).all())
-            for name in set(metric_names(self.class_names)) - set(values):
+            for name in set(list_metrics(self.class_names)) - set(values):
                 self.trainer.callback_metrics.pop(f"{part}/{name}", None)  # of an earlier epoch
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from seqtext.data.loaders import Batch
 from seqtext.layers.pooling import max_over_time, mean_over_time, sum_of_rows
 from seqtext.layers.recurrence import Recurrence
-from seqtext.metrics.scores import loss_of
+from seqtext.metrics.scores import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import neighbouring_pairs, presence_of_pairs
 from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
@@ -146,7 +146,7 @@ class Wide(TextClassifier):
         """Each part learns as if it were alone: the terms, which learn faster, would leave the
         recurrence nothing to learn."""
         both = self._both(batch.ids, batch.lengths)
-        losses = [loss_of(logits, batch.labels, self.class_weights) for logits in both]
+        losses = [cross_entropy(logits, batch.labels, self.class_weights) for logits in both]
         return sum(both).detach() / 2, sum(losses)
 
     def _both(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

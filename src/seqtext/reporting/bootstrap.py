@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from seqtext.metrics.definitions import RANKING, Ranking, count_metrics, ranking_metrics
+from seqtext.metrics.definitions import RANKING, Ranking, get_count_metrics, list_ranking_metrics
 from seqtext.reporting.runs import Said
 
 RESAMPLES = 10_000
@@ -42,10 +42,10 @@ def scorer(said: Said, metric: str) -> Callable[[np.ndarray], np.ndarray]:
         losses = losses.astype(np.float32)
         return lambda weights: weights @ losses / weights.sum(axis=1)
     classes = len(said.class_names)
-    if metric in ranking_metrics(said.class_names):
+    if metric in list_ranking_metrics(said.class_names):
         ranking = Ranking(said.labels, said.probabilities)
         return lambda weights: ranking.score(metric, weights)
-    from_counts = count_metrics(said.class_names)[metric]
+    from_counts = get_count_metrics(said.class_names)[metric]
     cells = np.zeros((len(said.rows), classes * classes), np.float32)
     cells[np.arange(len(said.rows)), said.labels * classes + said.predicted] = 1
 

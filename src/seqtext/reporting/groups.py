@@ -10,7 +10,7 @@ from typing import Any
 
 from seqtext.config.resolve import options_in
 from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
-from seqtext.metrics.direction import direction
+from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting.runs import Run
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
@@ -98,7 +98,7 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
 
 def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
     """The best validation score first, groups without one last: the test part never chooses."""
-    sign = 1 if direction(metric) == "min" else -1
+    sign = 1 if metric_mode(metric) == "min" else -1
 
     def place(group: Group) -> tuple[bool, float, float]:
         score = group.mean("val", metric)

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from seqtext.html_templates import escape_json, hash_script, read_asset, render_page
-from seqtext.metrics.direction import direction
+from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting import prediction_plots as judged
 from seqtext.reporting import training_plots as plots
 from seqtext.reporting.conclusions import verdict
@@ -80,7 +80,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[Figure]:
     """Each with its heading and what it shows; those that would be empty are left out."""
-    better = "Down" if direction(metric) == "min" else "Up"
+    better = "Down" if metric_mode(metric) == "min" else "Up"
     leading = f"; the {judged.MAPPED} best by validation" if len(groups) > judged.MAPPED else ""
     made = (
         (

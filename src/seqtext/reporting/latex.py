@@ -3,7 +3,7 @@ r"""One data set's table in LaTeX, not wider than a page."""
 import re
 import unicodedata
 
-from seqtext.display import REPLACEMENT, printable
+from seqtext.display import REPLACEMENT, make_printable
 from seqtext.reporting.table import REPORTED, Row, Table
 
 FIRST = ("n", "time")  # of the columns after the deciding scores, what every table has
@@ -24,7 +24,7 @@ TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 def escape_latex(text: str) -> str:
     """Return a text on one line in which LaTeX's special characters stand for themselves."""
-    line = unicodedata.normalize("NFC", printable(" ".join(text.split())))
+    line = unicodedata.normalize("NFC", make_printable(" ".join(text.split())))
     return "".join(TEX.get(character, character) for character in line)
 
 

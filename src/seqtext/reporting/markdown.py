@@ -2,7 +2,7 @@
 
 import re
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 from seqtext.reporting.table import OURS, Cell, Row, Table
 
 # An underscore within a word is never emphasis, and stays readable: macro_f1.
@@ -12,14 +12,14 @@ ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 def escape_markdown(text: str) -> str:
     """Return a text on one line that Markdown (and HTML within it) shows as it is."""
-    line = printable(" ".join(text.split()))
+    line = make_printable(" ".join(text.split()))
     line = "".join(ENTITIES.get(character, character) for character in line)
     return SPECIAL.sub(r"\\\g<0>", line)
 
 
 def format_code(text: str) -> str:
     """Return a text on one line as a code span, whatever backticks it holds."""
-    line = printable(" ".join(text.split()))
+    line = make_printable(" ".join(text.split()))
     ticks = "`" * (_longest_run(line) + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{ticks}{space}{line}{space}{ticks}"
@@ -28,7 +28,7 @@ def format_code(text: str) -> str:
 def format_code_block(text: str, language: str = "") -> str:
     """Return lines as a fenced block, whatever backticks they hold."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return "\n".join([fence + language, printable(text, keep="\n"), fence])
+    return "\n".join([fence + language, make_printable(text, keep="\n"), fence])
 
 
 def format_markdown_table(table: Table) -> str:

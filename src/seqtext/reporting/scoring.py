@@ -63,7 +63,7 @@ def _build_slow_scorer(said: Said, metric: str) -> Scorer:
             drawn = torch.from_numpy(np.repeat(np.arange(len(row)), row.astype(int)))
             with warnings.catch_warnings():  # torchmetrics', of classes that a resample lacks
                 warnings.simplefilter("ignore")
-                values = metrics.scores(
+                values = metrics.compute_metrics(
                     logits[drawn], labels[drawn], said.class_names, threshold=said.threshold
                 )
             found.append(values.get(metric))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from seqtext.metrics.direction import direction
+from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting.groups import ABSENT, Group, shown
 from seqtext.reporting.published_results import Reference
 
@@ -97,7 +97,7 @@ def duration(seconds: float | None) -> str:
 
 def _score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
-    choose: Callable[..., float] = min if direction(name) == "min" else max
+    choose: Callable[..., float] = min if metric_mode(name) == "min" else max
     best = choose((mean for mean in means if mean is not None), default=None)
     return [
         Cell(_score_text(group, part, name), mean is not None and mean == best)

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.display import printable
+from seqtext.display import make_printable
 from seqtext.reporting.groups import ABSENT, Group, shown
 
 PALETTE = (
@@ -62,7 +62,7 @@ def shorten(text: str, most: int = LONGEST) -> str:
 
 def escape_plotly(text: str) -> str:
     """Return a text that Plotly shows as it is: no tags, links, entities or ``%{fields}``."""
-    line = printable(" ".join(text.split()))
+    line = make_printable(" ".join(text.split()))
     for character, entity in PLOTLY_ENTITIES.items():
         line = line.replace(character, entity)
     return line
@@ -93,7 +93,7 @@ def curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
             y=values,
             mode="lines+markers" if len(values) < 3 else "lines",
             name=name,
-            meta=printable(group.label),  # what a search in the page looks through
+            meta=make_printable(group.label),  # what a search in the page looks through
             legendgroup=name,
             showlegend=name not in labelled,
             line={"color": style.color, "dash": style.dash, "width": 1.5},
@@ -118,7 +118,7 @@ def _choices(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, str
     for name in names:
         values = [run.metrics["curves"].get(name, []) for _, run, _ in runs]
         epochs = [list(range(1, len(v) + 1)) for v in values]
-        choices.append((printable(name), escape_plotly(name), {"x": epochs, "y": values}))
+        choices.append((make_printable(name), escape_plotly(name), {"x": epochs, "y": values}))
     return choices
 
 

@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.metrics.direction import direction
+from seqtext.metrics.definitions import metric_mode
 from seqtext.run_dir import RunFolder
 from seqtext.sweeps.job import Job, Outcome
 from seqtext.sweeps.optuna_storage import (
@@ -127,7 +127,7 @@ class StudySweeper(OptunaSweeperImpl):
         self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
     ) -> optuna.Study:
         config = self.config.hydra
-        wanted = self.direction or direction(self.config.monitor)
+        wanted = self.direction or metric_mode(self.config.monitor)
         towards = "minimize" if "min" in str(wanted) else "maximize"
         with _told(f"The study in {storage_name(config)} cannot be used"):
             study = optuna.create_study(

@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from seqtext.display import print_line
-from seqtext.files import damaged, read_json, write_json
-from seqtext.metrics.direction import is_better
+from seqtext.files import damaged_file_error, read_json, write_json
+from seqtext.metrics.definitions import is_better
 from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
 from seqtext.validation import mismatch
@@ -137,7 +137,7 @@ def _earlier(folder: Path) -> list[dict]:
     file = folder / SWEEP
     jobs = read_json(file).get("jobs") if file.exists() else []
     if mismatch(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
-        raise damaged(file)
+        raise damaged_file_error(file)
     return jobs
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqtext.data.raw_dataset import Rows
-from seqtext.figures.files import warn_of_failure, write_figures
-from seqtext.figures.predictions import figures
+from seqtext.figures.files import log_failure_as_warning, write_figures
+from seqtext.figures.predictions import get_prediction_plots
 from seqtext.loggers.tensorboard import (
     EpochLogger,
     flattened,
@@ -36,12 +36,12 @@ def record(
     Returns:
         The content of metrics.json.
     """
-    scores = {part: of_part.scores() for part, of_part in predictions.items()}
+    scores = {part: of_part.compute_metrics() for part, of_part in predictions.items()}
     for part, of_part in predictions.items():
         of_part.write(folder.predictions(part), rows.numbers)
     test = predictions["test"]
-    drawn = write_figures(figures(test, title="test part"), folder.figures)
-    with warn_of_failure("A page of TensorBoard"):
+    drawn = write_figures(get_prediction_plots(test, title="test part"), folder.figures)
+    with log_failure_as_warning("A page of TensorBoard"):
         # this one opens the file again, which training closed
         log_mistakes(logger, "test/most confident mistakes", test, rows)
         log_pictures(logger, {f"test/{name}": content for name, content in drawn.items()})
@@ -50,7 +50,9 @@ def record(
         logger.finalize("success")
     metrics = {**facts, "threshold": test.threshold, **scores}
     if test.threshold != 0.5:
-        metrics["at_0.5"] = {part: p.at(0.5).scores() for part, p in predictions.items()}
+        metrics["at_0.5"] = {
+            part: p.with_threshold(0.5).compute_metrics() for part, p in predictions.items()
+        }
     folder.finish(metrics)
     return metrics
 

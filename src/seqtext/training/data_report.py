@@ -7,8 +7,8 @@ from seqtext.data.code_fingerprint import code_fingerprint
 from seqtext.data.statistics import WORDS, Description, describe
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import print_line
-from seqtext.figures.data import description_figures, show_description
-from seqtext.figures.files import png
+from seqtext.figures.data import plot_description, print_description
+from seqtext.figures.files import to_png
 from seqtext.files import replace_file, write_json
 from seqtext.run_dir import RunFolder
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def show_data(data: TextDataModule, folder: RunFolder) -> None:
     """Print what there is to know of a data set, and write it with its figures into a folder."""
     description = described(data)
-    show_description(description, data.name)
+    print_description(description, data.name)
     folder.figures.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures(data).items():
         with replace_file(folder.figures / f"{name}.png") as temporary:
@@ -47,10 +47,10 @@ def pictures(data: TextDataModule) -> dict[str, bytes]:
     """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
 
     def draw(folder: Path) -> None:
-        for name, figure in description_figures(described(data)).items():
-            (folder / f"{name}.png").write_bytes(png(figure))
+        for name, figure in plot_description(described(data)).items():
+            (folder / f"{name}.png").write_bytes(to_png(figure))
 
-    settings = {"data": data.data.key, "code": code_fingerprint(description_figures)}
+    settings = {"data": data.data.key, "code": code_fingerprint(plot_description)}
     try:
         folder = data.cache.entry("pictures", settings, draw)
     except OSError:

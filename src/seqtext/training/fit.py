@@ -77,8 +77,8 @@ def fit_at_once(
     description = _description(settings, data, model.words, fingerprints)
     save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
     predictions = {part: _said(model, data, part) for part in PARTS}
-    train = predictions.pop("train").scores()
-    scores = predictions["val"].scores()
+    train = predictions.pop("train").compute_metrics()
+    scores = predictions["val"].compute_metrics()
     logged = {f"train/{name}": value for name, value in train.items()}
     logged |= {f"val/{name}": value for name, value in scores.items()}
     logger.log_metrics(logged, step=0)
@@ -176,7 +176,7 @@ def predict(
 ) -> Predictions:
     """The model's word on every row of a part, by all processes."""
     outputs = gathered(trainer.predict(model, batches))
-    return Predictions.of(outputs, data.labels, data.class_names)
+    return Predictions.from_batches(outputs, data.labels, data.class_names)
 
 
 def _said(model: NonNeuralClassifier, data: TextDataModule, part: Part) -> Predictions:

@@ -149,7 +149,7 @@ def _decided(
 ) -> dict[str, Predictions]:
     """The predictions at the threshold of the run, which the best checkpoint remembers."""
     if threshold == "tuned":
-        threshold = predictions["val"].best_threshold()
+        threshold = predictions["val"].find_best_threshold()
     if threshold != 0.5:
         set_threshold(folder.best, threshold)
-    return {part: of_part.at(threshold) for part, of_part in predictions.items()}
+    return {part: of_part.with_threshold(threshold) for part, of_part in predictions.items()}

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from seqtext.display import print_line
 from seqtext.files import damaged_file_error, read_json, write_json
-from seqtext.metrics.definitions import is_better
 from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
 from seqtext.validation import mismatch
@@ -102,6 +101,8 @@ class Progress:
             self.say(f"failed: {who}: {reason}", error=True)
 
     def _count(self, job: Job, outcome: Outcome) -> None:
+        from seqtext.metrics.definitions import is_better  # imports numpy; `--help` needs none
+
         self._number += 1
         self.ended[job.folder] = outcome
         self._entries[job.folder] = {

@@ -33,7 +33,7 @@ def ids_of(text: str, reading: dict) -> list[int]:
 
 class Exported:
     def __init__(self, folder: Path):
-        self.reading = json.loads((folder / "reading.json").read_text(encoding="utf-8"))
+        self.reading = json.loads((folder / "preprocessing.json").read_text(encoding="utf-8"))
         self.session = onnxruntime.InferenceSession(folder / self.reading["graph"])
 
     def probabilities(self, texts: list[str], padding: int = 0) -> np.ndarray:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from seqtext.command_line import parse_args
 from seqtext.errors import UserError
 from seqtext.inference import attribution_command as explaining
-from seqtext.inference.command import parsed
+from seqtext.inference.options import PredictOptions
 from tests.conftest import csv_of
 
 
@@ -81,10 +82,10 @@ def test_without_captum(predict, finished, monkeypatch):
 
 
 def test_words():
-    assert not parsed(["run=r", "text"]).explain
-    assert not parsed(["run=r", "explain=False", "text"]).explain
-    command = parsed(["run=r", "explain=true", "output=page.html", "text"])
-    assert (command.explain, command.output) == (True, "page.html")
+    assert not parse_args(PredictOptions, ["run=r", "text"]).explain
+    assert not parse_args(PredictOptions, ["run=r", "explain=False", "text"]).explain
+    options = parse_args(PredictOptions, ["run=r", "explain=true", "output=page.html", "text"])
+    assert (options.explain, options.output) == (True, Path("page.html"))
 
 
 @pytest.mark.parametrize(
@@ -99,4 +100,4 @@ def test_words():
 )
 def test_mistakes(arguments, words):
     with pytest.raises(UserError, match=words):
-        parsed(["run=x", *arguments])
+        parse_args(PredictOptions, ["run=x", *arguments])

@@ -168,7 +168,7 @@ def test_the_command_and_a_program_without_seqtext(predict, finished, tmp_path):
     status, shown, error = predict(f"run={finished.path}", "export=out/film")
     assert (status, error) == (0, "")
     assert re.sub(r"\d+\.\d\d", "…", shown) == (
-        "out/film/model.onnx: … MB\nout/film/reading.json: … MB\n"
+        "out/film/model.onnx: … MB\nout/film/preprocessing.json: … MB\n"
     )
     content = (tmp_path / "out" / "film" / "model.onnx").read_bytes()
     assert str(ROOT).encode() not in content  # no places of this machine
@@ -185,7 +185,7 @@ def test_the_command_and_a_program_without_seqtext(predict, finished, tmp_path):
 
 def test_a_reading_is_plain_and_whole(tmp_path):
     export(loaded_model_of(tfidf_of(3), 3), tmp_path / "new" / "out")
-    reading = json.loads((tmp_path / "new" / "out" / "reading.json").read_text("utf-8"))
+    reading = json.loads((tmp_path / "new" / "out" / "preprocessing.json").read_text("utf-8"))
     assert reading["threshold"] == 0.3
     assert reading["length"] is None
     assert reading["vocabulary"] == {word: number for number, word in enumerate(WORDS, 2)}
@@ -199,7 +199,7 @@ def test_an_earlier_export_gives_way(tmp_path):
     for classes in (2, 3):
         saved = loaded_model_of(tfidf_of(classes), classes)
         files = export(saved, tmp_path / "out")
-        assert [path.name for path in files] == ["model.onnx", "reading.json"]
+        assert [path.name for path in files] == ["model.onnx", "preprocessing.json"]
         check(saved, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

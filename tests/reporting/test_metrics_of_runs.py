@@ -54,7 +54,7 @@ def test_absent_values_are_dashes(folder, absent):
 
 
 def test_no_run_has_the_metric(folder):
-    with pytest.raises(UserError, match=r"--metric beauty is not known of .*: known are loss, "):
+    with pytest.raises(UserError, match=r"metric=beauty is not known of .*: known are loss, "):
         build_report([folder], "beauty")
 
 

@@ -104,7 +104,7 @@ def test_many_runs_of_many_classes_and_sets(report, tmp_path):
         write_run(folder, "lstm", 0, 1, options, classes, rows, "clothing")
     write_run(tmp_path / "mine" / "a", dataset="mine", monitor="val/loss")
     status, _, error = report(
-        tmp_path / "clothing", tmp_path / "mine", "--output", tmp_path / "out"
+        tmp_path / "clothing", tmp_path / "mine", f"output={tmp_path / 'out'}"
     )
     assert status == 0, error
     page = (tmp_path / "out" / "report.html").read_text()
@@ -114,20 +114,20 @@ def test_many_runs_of_many_classes_and_sets(report, tmp_path):
 
 
 def test_another_metric(report, sweep):
-    assert report(sweep, "--metric", "auroc")[0] == 0
+    assert report(sweep, "metric=auroc")[0] == 0
     assert set(pd.read_csv(sweep / "report" / "differences.csv")["metric"]) == {"auroc"}
     assert "Up and left is better" in (sweep / "report" / "report.html").read_text()
-    assert report(sweep, "--metric", "loss")[0] == 0
+    assert report(sweep, "metric=loss")[0] == 0
     assert "Down and left is better" in (sweep / "report" / "report.html").read_text()
-    status, _, error = report(sweep, "--metric", "beauty")
+    status, _, error = report(sweep, "metric=beauty")
     assert status == 2
-    assert "--metric beauty is not known" in error
+    assert "metric=beauty is not known" in error
     assert len(error.splitlines()) == 1
 
 
 def test_one_run_has_no_verdict(report, tmp_path):
     write_run(tmp_path / "alone", "gru")
-    assert report(tmp_path / "alone", "--output", tmp_path)[0] == 0
+    assert report(tmp_path / "alone", f"output={tmp_path}")[0] == 0
     assert '<div class="verdict">' not in (tmp_path / "report.html").read_text()
 
 
@@ -156,7 +156,7 @@ def test_results_of_the_studies(report, sweep, tmp_path):
     write_run(tmp_path / "best", "wide", quality=3.0, choices=best)
     write_run(tmp_path / "spam", "lstm", dataset="spam", monitor="val/f1")
     write_run(tmp_path / "mine", dataset="mine")
-    status, output, error = report(tmp_path, "--results", tmp_path / "RESULTS.md")
+    status, output, error = report(tmp_path, f"results={tmp_path / 'RESULTS.md'}")
     assert status == 0, error
     assert output.strip().endswith("RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
@@ -174,7 +174,7 @@ def test_results_of_the_studies(report, sweep, tmp_path):
 
 def test_results_need_a_study(report, tmp_path):
     write_run(tmp_path / "mine", dataset="mine")
-    status, _, error = report(tmp_path, "--results", tmp_path / "RESULTS.md")
+    status, _, error = report(tmp_path, f"results={tmp_path / 'RESULTS.md'}")
     assert status == 2
     assert "no run is on a data set of the studies" in error
 
@@ -188,7 +188,7 @@ def test_trained_runs(train, small, report, tmp_path):
     groups, _ = groups_of(read_runs([tmp_path / "outputs"]).runs, "auroc")
     assert {group.label: len(group.runs) for group in groups} == {"gru": 2, "tfidf": 1}
     assert {len(run.metrics["curves"]["val/loss"]) for g in groups for run in g.runs} == {1, 2}
-    status, _, error = report(tmp_path / "outputs", "--output", tmp_path / "out")
+    status, _, error = report(tmp_path / "outputs", f"output={tmp_path / 'out'}")
     assert status == 0, error
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     tested = pd.read_csv(tmp_path / "out" / "differences.csv")

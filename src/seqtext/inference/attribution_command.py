@@ -14,30 +14,31 @@ from seqtext.files import write_text
 from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.attribution_page import page
 from seqtext.inference.attribution_terminal import Terminal
-from seqtext.inference.command import Command, lines
+from seqtext.inference.options import PredictOptions
 from seqtext.inference.predict_file import open_input, text_columns
+from seqtext.inference.predict_texts import read_lines
 from seqtext.inference.predictor import Predictor
 
 MOST = 1000  # rows of a file, and texts on a page
 TOGETHER = 64  # texts
 
 
-def explain_texts(predictor: Predictor, command: Command) -> None:
+def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
     """Explain what the command line names: texts, a file or standard input.
 
     Raises:
         UserError: if it cannot be read, the page not written, or captum is missing.
     """
-    texts, show = _texts(predictor, command), Terminal().show
-    if not command.input and not command.output:
+    texts, show = _texts(predictor, options), Terminal().show
+    if not options.input and not options.output:
         for text in texts:  # at once, as they come
             show(*explain(predictor, pa.array([text])))
         return
     first = list(islice(texts, MOST + 1))
     explained = _explained(predictor, first[:MOST])
-    if command.output:
+    if options.output:
         explained = _with_progress(explained, min(len(first), MOST))
-        _write(Path(command.output).expanduser(), list(explained), command)
+        _write(options.output, list(explained), options)
     else:
         for explanation in explained:
             show(explanation)
@@ -45,15 +46,15 @@ def explain_texts(predictor: Predictor, command: Command) -> None:
         print(f"Only the first {MOST:,} texts are explained: there are more.")
 
 
-def _texts(predictor: Predictor, command: Command) -> Iterator[str]:
-    if command.input:
-        source = open_input(command)
-        columns = text_columns(command.text, predictor.saved.reading.columns, source)
+def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
+    if options.input:
+        source = open_input(options)
+        columns = text_columns(options.text, predictor.saved.reading.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))
-    if command.texts:
-        return (text.encode(errors="replace").decode() for text in command.texts)
-    return lines(sys.stdin.buffer)
+    if options.texts:
+        return (text.encode(errors="replace").decode() for text in options.texts)
+    return read_lines(sys.stdin.buffer)
 
 
 def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
@@ -69,11 +70,11 @@ def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Exp
     yield from track(explained, "Explaining", total=count, **options)
 
 
-def _write(path: Path, explanations: list[Explanation], command: Command) -> None:
+def _write(path: Path, explanations: list[Explanation], options: PredictOptions) -> None:
     if not explanations:
         raise UserError("There is no text to explain.")
     count = f"{len(explanations):,} text{'s' if len(explanations) > 1 else ''}"
-    of_file = f" of {Path(command.input).name}" if command.input else ""
+    of_file = f" of {options.input.name}" if options.input else ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page(explanations, f"{count}{of_file}, run={command.run}"))
+    write_text(path, page(explanations, f"{count}{of_file}, run={options.run}"))
     print_line(f"Explained in {path}: {count}")

@@ -25,7 +25,7 @@ from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import PAD, SPECIAL, UNKNOWN
 
 FORMAT = 1
-GRAPH, READING = "model.onnx", "reading.json"
+GRAPH, READING = "model.onnx", "preprocessing.json"
 FILES = {GRAPH, f"{GRAPH}.data", READING}  # a graph of over 2 GB has its weights in a second file
 NEEDED = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
@@ -45,7 +45,7 @@ EXAMPLE = 3, 10_007
 
 
 def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
-    """Write model.onnx and reading.json, both or neither; an earlier export gives way.
+    """Write model.onnx and preprocessing.json, both or neither; an earlier export gives way.
 
     Numbers are float32, also of a model that was trained in float64.
 

@@ -12,33 +12,33 @@ from seqtext.data.compression import find_compression
 from seqtext.data.formats import find_positions, refuse_other_separator
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
-from seqtext.inference.command import Command
 from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
+from seqtext.inference.options import PredictOptions
 from seqtext.inference.predictor import Predictor
 from seqtext.inference.table_io import Columns, TableReader, TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 
 
-def predict_file(predictor: Predictor, command: Command) -> None:
+def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     """Label the rows of ``input=``, or score them, or both.
 
     Raises:
         UserError: if the file cannot be read, or there is nothing to do with it.
     """
-    source = open_input(command)
-    target = command.output and Path(command.output).expanduser()
-    if not target and not command.label:
+    source = open_input(options)
+    target = options.output
+    if not target and not options.label:
         raise UserError("output= is missing: name the file to write, or score with label=.")
     if target and target.is_dir():
         raise UserError(f"output={target} is a folder: name a file.")
     if target and target.exists() and target.samefile(source.path):
         raise UserError(f"output={target} is the input: name another file.")
-    columns = text_columns(command.text, predictor.saved.reading.columns, source)
+    columns = text_columns(options.text, predictor.saved.reading.columns, source)
     truth = None
-    if command.label:
+    if options.label:
         truth = LabeledEvaluation(
-            command.label,
+            options.label,
             predictor.class_names,
             source.path,
             predictor.saved.reading.drop_labels,
@@ -64,20 +64,19 @@ def predict_file(predictor: Predictor, command: Command) -> None:
             print_line(f"Scores and figures are in {folder}")
 
 
-def open_input(command: Command) -> TableReader:
+def open_input(options: PredictOptions) -> TableReader:
     """The file that the command line names.
 
     Raises:
         UserError: if it is not there, or its format is not known.
     """
-    path = Path(command.input).expanduser()
     return TableReader(
-        path,
-        command.separator,
-        command.encoding,
-        command.header,
-        command.quoting,
-        command.escapechar,
+        options.input,
+        options.separator,
+        options.encoding,
+        options.header,
+        options.quoting,
+        options.escapechar,
     )
 
 

@@ -116,7 +116,7 @@ def _check_metric(runs: Sequence[Run], metric: str) -> str:
     known = _known_metrics(runs)
     if metric not in known:
         raise UserError(
-            f"--metric {metric} is not known of {runs[0].path}: known are {', '.join(known)}."
+            f"metric={metric} is not known of {runs[0].path}: known are {', '.join(known)}."
         )
     return metric
 

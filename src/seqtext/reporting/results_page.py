@@ -40,7 +40,7 @@ def write_results(path: Path, report: Report) -> Path:
     known = [section for section in report.sections if section.study]
     if not known:
         raise UserError(
-            f"--results {path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
+            f"results={path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
             "with all of its rows."
         )
     known.sort(key=lambda section: STUDIES[section.study])

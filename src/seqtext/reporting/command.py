@@ -1,0 +1,72 @@
+"""The console command report: parse its options and write the report."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from seqtext.command_line import HELP_FLAGS, format_help, option, parse_args, positional
+from seqtext.display import print_line
+from seqtext.errors import UserError
+from seqtext.imports import importing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Compare finished runs: a table, significance tests, figures; every option is <word>=<value>.
+
+    Raises:
+        UserError: if there is no folder.
+    """
+
+    NOTES: ClassVar[str] = (
+        "Runs that differ in nothing but seed or fold are one row: mean ± standard deviation, n. "
+        "The validation score orders the rows. Data sets of one name with other files are tables "
+        "of their own. Failed, pruned and unfinished jobs are listed with their reasons, damaged "
+        'files are left out. With results=, runs of experiment=<data set>/best are "ours, best", '
+        'model=tfidf is "tfidf", all others are "ours, faithful", each with the command lines '
+        "that made them."
+    )
+    EXAMPLES: ClassVar[str] = """
+python report.py outputs/imdb-grid                             (into outputs/imdb-grid/report)
+python report.py outputs/* metric=accuracy output=report
+python report.py outputs/* results=RESULTS.md                  (published results and ours)
+"""
+
+    folders: tuple[Path, ...] = positional("folders of runs, of sweeps, or of many of them")
+    metric: str | None = option(
+        "the metric that orders the runs and is tested; default: the monitored one"
+    )
+    output: Path | None = option("folder to write to; default: <first folder>/report")
+    results: Path | None = option("write this Markdown file instead: published results beside ours")
+
+    def __post_init__(self):
+        if not self.folders:
+            raise UserError("Name a folder of runs, as in outputs/imdb-grid; --help shows more.")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the report that the command line asks for, and print the paths of its files.
+
+    Raises:
+        UserError: if an option or a folder cannot be used.
+    """
+    if HELP_FLAGS & {*arguments}:
+        print(format_help(ReportOptions), end="")
+        return
+    options = parse_args(ReportOptions, arguments)
+    with importing():
+        from seqtext.reporting.report import build_report, write_report
+        from seqtext.reporting.results_page import METRICS, write_results
+    report = build_report(
+        list(options.folders), options.metric, METRICS if options.results else None
+    )
+    for sentence in report.damaged:
+        print_line(f"Left out: {sentence}", sys.stderr)
+    if options.results:
+        written = [write_results(options.results, report)]
+    else:
+        written = write_report(options.output or options.folders[0] / "report", report)
+    for path in written:
+        print_line(str(path))

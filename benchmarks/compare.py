@@ -61,9 +61,9 @@ def spam(name: str, *options: str) -> Row:
     return Row(f"spam: {name}", options, words=250, vocabulary=30_000)
 
 
-def amazon(name: str, file: str, words: int = 100) -> Row:
-    option = f"experiment=amazon/architecture/{file}"
-    return Row(f"amazon: {name}", (option,), words, vocabulary=10_000, steps=60)
+def amazon(name: str, file: str, *options: str) -> Row:
+    options = f"experiment=amazon/{file}", *options
+    return Row(f"amazon: {name}", options, words=100, vocabulary=10_000, steps=60)
 
 
 def tweets(name: str, *options: str) -> Row:
@@ -76,11 +76,23 @@ def imdb(cell: str, units: int, batch: int) -> Row:
     return Row(name, ("experiment=imdb/grid", *options), words=100, vocabulary=5_000)
 
 
-def clothing(name: str, file: str) -> Row:
-    option = f"experiment=clothing/winner/{file}"
-    return Row(f"clothing: {name}", (option,), words=61, vocabulary=5_000, steps=100, classes=5)
+def clothing(name: str, *options: str) -> Row:
+    options = "experiment=clothing/winner", *options
+    return Row(f"clothing: {name}", options, words=61, vocabulary=5_000, steps=100, classes=5)
 
 
+def dropouts(before: float, after: float) -> tuple[str, ...]:
+    return (
+        f"model.input_dropout={before}",
+        "model.between_dropout=0",
+        f"model.output_dropout={after}",
+    )
+
+
+DENSE_256 = (
+    *("embedding.dim=50", "model.units=64", "model.output_dropout=0"),
+    *("model.dense=256", "model.dense_batch_norm=false", "model.dense_dropout=0.5"),
+)
 ROWS = [
     spam("SimpleRNN 100, dropouts", "experiment=spam/regimes", "model=rnn"),
     spam("LSTM 100, dropouts", "experiment=spam/regimes", "model=lstm"),
@@ -89,16 +101,16 @@ ROWS = [
     amazon("CNN 64, 128, 256", "cnn"),
     amazon("SimpleRNN 64, 32 (ReLU)", "rnn"),
     amazon("LSTM 64, 64", "lstm"),
-    amazon("LSTM 64, dense 256", "lstm_dense"),
+    amazon("LSTM 64, dense 256", "lstm", *DENSE_256),
     amazon("BiLSTM 64, attention", "attention"),
     tweets("2 × BiLSTM 256", "experiment=tweets/lstm", "model.units=256"),
     tweets("2 × BiLSTM 512", "experiment=tweets/lstm"),
     imdb("gru", 64, 64),
     imdb("lstm", 64, 64),
-    clothing("LSTM 64, 128", "lstm2"),
-    clothing("GRU 256", "gru1"),
-    clothing("GRU 8, 16", "gru2"),
-    clothing("GRU 8, 32, 32, 32", "gru4"),
+    clothing("LSTM 64, 128"),
+    clothing("GRU 256", "model=gru", "model.units=256", *dropouts(0.3, 0)),
+    clothing("GRU 8, 16", "model=gru", "model.units=[8,16]", *dropouts(0.1, 0.2)),
+    clothing("GRU 8, 32, 32, 32", "model=gru", "model.units=[8,32,32,32]", *dropouts(0.3, 0.2)),
 ]
 
 

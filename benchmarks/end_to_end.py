@@ -29,9 +29,9 @@ STUDIES = {  # options of train.py
         "experiment=imdb/grid model=gru model.units=64 dataset.batch_size=64 embedding=learned "
         "~embedding.frozen ~embedding.missing",
     ),
-    "amazon": ("LSTM 64, 64", "experiment=amazon/architecture/lstm"),
+    "amazon": ("LSTM 64, 64", "experiment=amazon/lstm"),
     "tweets": ("2 × BiLSTM 64", "experiment=tweets/lstm model.units=64"),
-    "clothing": ("LSTM 64, 128", "experiment=clothing/winner/lstm2"),
+    "clothing": ("LSTM 64, 128", "experiment=clothing/winner"),
     "spam": ("GRU 100, dropouts", "experiment=spam/regimes model=gru sampling=none"),
 }
 

@@ -1,18 +1,20 @@
-"""The studies as `experiment=` files: each job can be built, and is what the study had."""
+"""The published studies: every documented command composes to what the study did, and trains."""
 
 import math
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqtext.config.instantiate import build
@@ -23,25 +25,34 @@ from seqtext.training.train import run
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 
-FOLDER = ROOT / "conf" / "experiment"
-NAMES = sorted(str(f.relative_to(FOLDER).with_suffix("")) for f in FOLDER.rglob("[!_]*.yaml"))
-STUDIED = [name for name in NAMES if not name.endswith("/best")]
-OURS = [name for name in NAMES if name.endswith(("/best", "/tfidf"))]
+CONF = ROOT / "conf"
+FOLDER = CONF / "experiment"
+FILES = sorted(str(f.relative_to(FOLDER).with_suffix("")) for f in FOLDER.rglob("*.yaml"))
+NAMES = [name for name in FILES if "/_" not in name]
+STUDIES = sorted((ROOT / "docs" / "studies").glob("*.md"))
+COMMAND = re.compile(r"^python train\.py (.*experiment=.*|.*model=tfidf.*)$", re.MULTILINE)
 
-JOBS = {
-    "amazon/architectures": 6,
-    "clothing/winners": 4,
-    "imdb/grid": 18,
-    "spam/folds": 10,
-    "spam/regimes": 6,
-    "spam/tuned": 2,
-    "spam/vectors": 3,
-    "tweets/depth": 2,
-    "tweets/length": 3,
-    "tweets/vocabulary": 2,
-    "tweets/width": 3,
+
+def read_commands(*files: Path) -> list[str]:
+    """Return the arguments of the training commands that the pages of documentation show."""
+    lines = [line for file in files for line in COMMAND.findall(file.read_text())]
+    return [line.split(" # ")[0].strip() for line in lines]
+
+
+DOCUMENTED = read_commands(*STUDIES)
+OTHERS = read_commands(ROOT / "README.md", ROOT / "RESULTS.md")
+JOBS = {  # of the documented commands that begin so; all others are single runs
+    "experiment=spam/regimes": 6,
+    "experiment=spam/regimes name=spam-folds": 10,
+    "experiment=spam/chains -m": 3,
+    "-m name=amazon-networks": 4,
+    "experiment=tweets/regularised -m name=tweets-width": 3,
+    "experiment=tweets/regularised -m name=tweets-depth": 2,
+    "experiment=tweets/regularised -m name=tweets-length": 3,
+    "experiment=tweets/regularised -m name=tweets-vocabulary": 2,
+    "experiment=imdb/grid": 18,
+    "experiment=imdb/grid name=imdb-grid_relu": 18,
 }
-AGAIN = {"imdb/grid_relu": "imdb/grid"}  # the same jobs with another activation
 CANDIDATES = {  # in the whole of a search's space
     "clothing/search_lstm2": 5**2 * 5**3 * 4,
     "clothing/search_gru1": 7 * 5**2 * 4,
@@ -51,104 +62,155 @@ CANDIDATES = {  # in the whole of a search's space
 }
 
 
+def find_command(beginning: str) -> str:
+    """Return the documented command that is this, or else the only one that begins so."""
+    if beginning in DOCUMENTED:
+        return beginning
+    (found,) = (command for command in DOCUMENTED if command.startswith(beginning))
+    return found
+
+
 @cache
-def sweep_of(name: str) -> DictConfig | None:
-    """Hydra's sweeper as the experiment sets it; None where it is a single run."""
+def read_sweeper(name: str) -> DictConfig | None:
+    """Return Hydra's sweeper as the experiment sets it; None where it is a single run."""
     if "mode: MULTIRUN" not in (FOLDER / f"{name}.yaml").read_text():
         return None
-    with initialize_config_dir(str(ROOT / "conf")):
+    with initialize_config_dir(str(CONF)):
         hydra = compose("config", [f"experiment={name}"], return_hydra_config=True).hydra
     assert hydra.mode == RunMode.MULTIRUN
     return hydra.sweeper
 
 
 @cache
-def settings_with(name: str, *overrides: str) -> dict[str, Any]:
-    """The settings of one job."""
-    return settings_of(*overrides, f"experiment={name}")
+def list_jobs(command: str) -> list[list[str]]:
+    """Return the overrides of each job; of a search, the candidates at both ends of its space."""
+    words = [word for word in shlex.split(command) if word != "-m"]
+    given = dict(word.split("=", 1) for word in words)
+    jobs = []
+    for name in given.pop("experiment", "").split(","):
+        sweeper = read_sweeper(name) if name else None
+        params = {**sweeper.params} if sweeper else {}
+        if name in CANDIDATES:
+            space = create_params_from_overrides([f"{k}={v}" for k, v in params.items()])[0]
+            found = [[f"{key}={d.choices[end]}" for key, d in space.items()] for end in (0, -1)]
+        else:
+            lines = [f"{key}={value}" for key, value in {**params, **given}.items()]
+            overrides = OverridesParser.create().parse_overrides(lines)
+            found = BasicSweeper.split_arguments(overrides, None)[0]
+            assert len(found) == 1 or sweeper or "-m" in shlex.split(command), "it lacks -m"
+        jobs += [[*([f"experiment={name}"] if name else []), *job] for job in found]
+    return jobs
 
 
-def lines(sweeper: DictConfig) -> list[str]:
-    return [f"{key}={value}" for key, value in sweeper.params.items()]
+@cache
+def compose_jobs(command: str) -> list[dict[str, Any]]:
+    """Return the settings of each job of a command."""
+    return [settings_of(*job) for job in list_jobs(command)]
 
 
-def jobs_of(name: str) -> list[list[str]]:
-    """The overrides of each job; of a search, the candidates at both ends of its space."""
-    sweeper = sweep_of(name)
-    if sweeper is None:
-        return [[]]
-    if name in CANDIDATES:
-        space = create_params_from_overrides(lines(sweeper))[0]
-        return [[f"{key}={d.choices[end]}" for key, d in space.items()] for end in (0, -1)]
-    overrides = OverridesParser.create().parse_overrides(lines(sweeper))
-    jobs = BasicSweeper.split_arguments(overrides, None)[0]
-    return [jobs[0], jobs[-1]] if name in AGAIN else jobs
+def count_classes(settings: dict[str, Any]) -> int:
+    return 5 if "clothing" in settings["dataset"]["_target_"] else 2
 
 
-def classes_of(name: str) -> int:
-    return 5 if name.startswith("clothing/") else 2
+@pytest.mark.parametrize("command", [*DOCUMENTED, *OTHERS])
+def test_every_job_can_be_built(command):
+    jobs = compose_jobs(command)
+    assert len({str(settings) for settings in jobs}) == len(jobs)
+    for settings in jobs:
+        options, _ = checked_options(settings)
+        options.check_for_classes([str(number) for number in range(count_classes(settings))])
+
+
+def test_every_study_and_experiment_is_documented():
+    assert [file.stem for file in STUDIES] == sorted({name.split("/")[0] for name in NAMES})
+    for file in STUDIES:
+        (title,) = re.findall(r"^# (.+)$", file.read_text(), re.MULTILINE)[:1]
+        assert len(title) < 90
+        commands = read_commands(file)
+        found = {n for c in commands for n in re.findall(rf"\b{file.stem}/\w+", c)}
+        assert found == {name for name in NAMES if name.startswith(f"{file.stem}/")}
+        targets = {job["dataset"]["_target_"] for c in commands for job in compose_jobs(c)}
+        assert [target.split(".")[2] for target in targets] == [file.stem]
+
+
+def test_commands_have_as_many_jobs_as_the_studies():
+    jobs = {find_command(beginning): count for beginning, count in JOBS.items()}
+    searches = [f"experiment={name}" for name in CANDIDATES]
+    for command in DOCUMENTED:
+        if command not in searches:
+            assert len(list_jobs(command)) == jobs.get(command, 1), command
+
+
+@pytest.mark.parametrize(
+    "command", [c for c in DOCUMENTED if "/best" not in c and "tfidf" not in c]
+)
+def test_networks_do_without_what_the_studies_had_not(command):
+    for settings in compose_jobs(command):
+        assert settings["model"]["word_dropout"] == 0
+        assert settings["model"]["dropout"] < 0.5
+        assert settings["schedule"] == "none"
+        assert bool(settings["trainer"]["gradient_clip_val"]) == ("spam/" in command)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_job_can_be_built(name):
-    jobs = [settings_with(name, *job) for job in jobs_of(name)]
-    assert len({str(settings) for settings in jobs}) == JOBS.get(name, len(jobs))
-    for settings in jobs:
-        options, _ = checked_options(settings)
-        options.check_for_classes([str(number) for number in range(classes_of(name))])
-        assert settings["dataset"]["_target_"].lower().endswith(name.split("/")[0])
-        if name not in OURS:
-            does_without_what_the_studies_had_not(settings, clips=name.startswith("spam/"))
+def test_a_reader_opens_four_files_at_most(name):
+    """The experiment, what it builds on, and the choices that it names, without Hydra's own."""
+    files, names, choices = [], [f"/experiment/{name}"], {}
+    while names:
+        file = names.pop()
+        content = yaml.safe_load((CONF / f"{file.lstrip('/')}.yaml").read_text())
+        files.append(file)
+        for entry in content.get("defaults", []):
+            if isinstance(entry, str) and entry != "_self_":
+                names.append(f"/experiment/{entry}")
+            elif isinstance(entry, dict):
+                ((key, choice),) = entry.items()
+                choices.setdefault(key.removeprefix("override ").strip("/"), choice)
+    files += [f"{group}/{choice}" for group, choice in choices.items() if "hydra/" not in group]
+    assert 3 <= len(files) <= 4, files
 
 
-def does_without_what_the_studies_had_not(settings: dict[str, Any], clips: bool) -> None:
-    assert settings["model"]["word_dropout"] == 0
-    assert settings["model"]["dropout"] < 0.5
-    assert settings["schedule"] == "none"
-    assert bool(settings["trainer"]["gradient_clip_val"]) == clips
-
-
-def test_every_sweep_is_counted():
-    assert {name for name in NAMES if sweep_of(name)} == {*JOBS, *AGAIN, *CANDIDATES}
-    for name, first in AGAIN.items():
-        assert sweep_of(name).params == sweep_of(first).params
+@pytest.mark.parametrize("name", FILES)
+def test_one_line_says_what_a_file_is(name):
+    text = (FOLDER / f"{name}.yaml").read_text()
+    assert re.match(r"# @package _global_\n# [A-Z].+\.\ndefaults:", text), text
 
 
 @pytest.mark.parametrize(("name", "count"), CANDIDATES.items())
 def test_searches_are_random_in_the_studies_spaces(name, count):
-    sweeper = sweep_of(name)
+    sweeper = read_sweeper(name)
     assert sweeper.sampler._target_ == "optuna.samplers.RandomSampler"
     expected = (20, 3) if name == "tweets/search" else (50, None)
     assert (sweeper.n_trials, sweeper.folds) == expected
-    sizes = [len(d.choices) for d in create_params_from_overrides(lines(sweeper))[0].values()]
-    assert math.prod(sizes) == count
-
-
-@pytest.mark.parametrize("name", STUDIED)
-def test_two_lines_say_what_it_is(name):
-    text = (FOLDER / f"{name}.yaml").read_text()
-    assert re.match(r"# @package _global_\n# Reproduces .+\.\n# Repairs: .+\.\n(?!#)", text), text
+    params = [f"{key}={value}" for key, value in sweeper.params.items()]
+    assert (
+        math.prod(len(d.choices) for d in create_params_from_overrides(params)[0].values()) == count
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "rate", "epsilon", "batch", "epochs", "patience"),
+    ("beginning", "rate", "epsilon", "batch", "epochs", "patience"),
     [
-        ("spam/regimes", 1e-4, 5e-5, 32, 8, None),
-        ("spam/lstm_batch8", 1e-4, 5e-5, 8, 8, None),
-        ("spam/tuning/dropout_3", 1e-3, 1e-7, 64, 8, None),
-        ("spam/tuning/dropout_4", 1e-3, 1e-6, 64, 8, None),
-        ("amazon/architecture/cnn", 1e-3, 1e-7, 16, 10, None),
-        ("amazon/architecture/rnn", 1e-3, 1e-7, 64, 10, None),
-        ("amazon/architecture/lstm", 1e-3, 1e-7, 32, 10, None),
-        ("tweets/lstm", 1e-4, 1e-7, 256, 80, 5),
-        ("tweets/regularised", 1e-4, 1e-7, 256, 80, 5),
-        ("imdb/grid", 1e-4, 1e-7, 32, 100, 5),
-        ("clothing/winner/lstm2", 1e-3, 1e-7, 32, 15, 5),
-        ("clothing/winner/gru4", 1e-2, 1e-7, 32, 15, 5),
+        ("experiment=spam/regimes", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=spam/regimes name=spam-lstm_batch8", 1e-4, 5e-5, 8, 8, None),
+        ("experiment=spam/regimes name=spam-folds", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=spam/tuned", 1e-3, 1e-7, 64, 8, None),
+        ("experiment=spam/tuned model.dropout=0.4", 1e-3, 1e-6, 64, 8, None),
+        ("experiment=spam/chains", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=amazon/cnn", 1e-3, 1e-7, 16, 10, None),
+        ("experiment=amazon/rnn", 1e-3, 1e-7, 64, 10, None),
+        ("experiment=amazon/lstm", 1e-3, 1e-7, 32, 10, None),
+        ("experiment=amazon/lstm embedding.dim=50", 1e-3, 1e-7, 32, 10, None),
+        ("experiment=amazon/attention", 1e-3, 1e-7, 32, 10, None),
+        ("experiment=tweets/lstm", 1e-4, 1e-7, 256, 80, 5),
+        ("experiment=tweets/regularised", 1e-4, 1e-7, 256, 80, 5),
+        ("experiment=imdb/grid", 1e-4, 1e-7, 32, 100, 5),
+        ("experiment=clothing/winner", 1e-3, 1e-7, 32, 15, 5),
+        ("experiment=clothing/winner model=gru 'model.units=[8,32,32,32]'", 1e-2, 1e-7, 32, 15, 5),
     ],
 )
-def test_training_is_as_in_the_studies(name, rate, epsilon, batch, epochs, patience):
-    settings = settings_with(name, *jobs_of(name)[0])
+def test_training_is_as_in_the_studies(beginning, rate, epsilon, batch, epochs, patience):
+    settings = compose_jobs(find_command(beginning))[0]
     optimizer = settings["optimizer"]
     assert optimizer["_target_"] == "torch.optim.Adam"
     assert (optimizer["lr"], optimizer["eps"]) == (rate, epsilon)
@@ -156,42 +218,95 @@ def test_training_is_as_in_the_studies(name, rate, epsilon, batch, epochs, patie
     assert (settings["trainer"]["max_epochs"], settings["patience"]) == (epochs, patience)
 
 
-def trained(*modules: nn.Module) -> list[int]:
-    """How many parameters of each are trained."""
+def count_trained(*modules: nn.Module) -> list[int]:
+    """Return how many parameters of each module are trained."""
     return [sum(p.numel() for p in m.parameters() if p.requires_grad) for m in modules]
 
 
-def network_of(name: str, job: int = 0) -> nn.Module:
-    settings = settings_with(name, *jobs_of(name)[job])
+def build_network(beginning: str, job: int = 0) -> nn.Module:
+    settings = compose_jobs(find_command(beginning))[job]
     embedding = LearnedEmbedding(9, settings["embedding"]["dim"])
-    return build("model", settings["model"], embedding=embedding, classes=classes_of(name))
+    return build("model", settings["model"], embedding=embedding, classes=count_classes(settings))
+
+
+WINNER = "experiment=clothing/winner"
 
 
 @pytest.mark.parametrize(
-    ("name", "job", "layers", "output"),
+    ("beginning", "job", "layers", "output"),
     [
-        ("spam/regimes", 0, [15_100], 101),
-        ("spam/regimes", 2, [60_400], 101),
-        ("spam/regimes", 4, [45_600], 101),
-        ("clothing/winners", 0, [42_240, 98_816], 645),
-        ("clothing/winners", 1, [274_944], 1_285),
-        ("clothing/winners", 2, [2_640, 1_248], 85),
-        ("clothing/winners", 3, [2_640, 4_032, 6_336, 6_336], 165),
+        ("experiment=spam/regimes", 0, [15_100], 101),
+        ("experiment=spam/regimes", 2, [60_400], 101),
+        ("experiment=spam/regimes", 4, [45_600], 101),
+        ("experiment=spam/tuned", 0, [45_600], 101),
+        (WINNER, 0, [42_240, 98_816], 645),
+        (f"{WINNER} model=gru model.units=256", 0, [274_944], 1_285),
+        (f"{WINNER} model=gru 'model.units=[8,16]'", 0, [2_640, 1_248], 85),
+        (f"{WINNER} model=gru 'model.units=[8,32,32,32]'", 0, [2_640, 4_032, 6_336, 6_336], 165),
     ],
 )
-def test_parameters_are_those_of_the_studies(name, job, layers, output):
-    network = network_of(name, job)
-    assert trained(*network.layers) == layers
-    assert trained(network.output) == [output]
+def test_parameters_are_those_of_the_studies(beginning, job, layers, output):
+    network = build_network(beginning, job)
+    assert count_trained(*network.layers) == layers
+    assert count_trained(network.output) == [output]
 
 
 def test_two_chains_end_in_a_verdict_and_a_state():
-    network = network_of("spam/chains")
-    assert trained(*network.chains, network.verdict, network.output) == [45_600, 45_600, 101, 102]
+    network = build_network("experiment=spam/chains")
+    parts = (*network.chains, network.verdict, network.output)
+    assert count_trained(*parts) == [45_600, 45_600, 101, 102]
 
 
-def invented(name: str, folder: Path) -> None:
-    """The files of a data set."""
+RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropout")
+
+
+@pytest.mark.parametrize(
+    ("beginning", "job", "values"),
+    [
+        ("experiment=spam/regimes name=spam-folds", -1, {"split.folds": 5, "split.fold": 4}),
+        ("experiment=spam/tuned", 0, {"model.dropout": 0.3, "model.recurrent_dropout": 0.3}),
+        ("experiment=spam/tuned model", 0, {"model.dropout": 0.4, "model.recurrent_dropout": 0.4}),
+        ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.frozen": True}),
+        ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.frozen": True}),
+        ("experiment=amazon/rnn dataset", 0, {"dataset.length": 50, "model.units": [64, 32]}),
+        ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.dense": 256}),
+        ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),
+        ("experiment=tweets/regularised -m name=tweets-width", 2, {"model.units": 1024}),
+        (
+            "experiment=tweets/regularised -m name=tweets-depth",
+            1,
+            {"model.units": [1024, 512, 256]},
+        ),
+        ("experiment=tweets/regularised -m name=tweets-length", 2, {"dataset.length": 74}),
+        (
+            "experiment=tweets/regularised -m name=tweets-vocabulary",
+            1,
+            {"dataset.max_words": 50000},
+        ),
+        ("experiment=imdb/grid", -1, {RELU: "tanh", "model.units": 128, "model.dense": 128}),
+        ("experiment=imdb/grid name=imdb-grid_relu", 0, {RELU: "relu", "embedding.dim": 100}),
+        (WINNER, 0, dict(zip(DROPOUTS, (0.1, 0.1), strict=True)) | {"model.between_dropout": 0.3}),
+        (f"{WINNER} model=gru model.units=256", 0, dict(zip(DROPOUTS, (0.3, 0), strict=True))),
+        (
+            f"{WINNER} model=gru 'model.units=[8,16]'",
+            0,
+            dict(zip(DROPOUTS, (0.1, 0.2), strict=True)),
+        ),
+        (f"{WINNER} model=gru 'model.units=[8,32", 0, dict(zip(DROPOUTS, (0.3, 0.2), strict=True))),
+        ("dataset=spam model=tfidf", 0, {"dataset.duplicates": "drop", "dataset.length": 250}),
+        ("dataset=amazon model=tfidf", 0, {"split.official": True, "dataset.max_words": 10000}),
+        ("dataset=tweets model=tfidf", 0, {"split.test": 0.1, "class_weights": "largest"}),
+        ("dataset=imdb model=tfidf", 0, {"split.stratify": False, "split.val": 0.2}),
+        ("dataset=clothing model=tfidf", 0, {"split.val": 0.3, "dataset.length": "longest"}),
+    ],
+)
+def test_values_are_those_of_the_studies(beginning, job, values):
+    settings = OmegaConf.create(compose_jobs(find_command(beginning))[job])
+    assert {option: OmegaConf.select(settings, option) for option in values} == values
+
+
+def write_dataset(name: str, folder: Path) -> None:
+    """Write invented files of a data set."""
     files = {
         "spam": {"emails.csv": MAILS},
         "amazon": {"train.ft.txt": REVIEWS, "test.ft.txt": REVIEWS.replace("Title", "Name")},
@@ -204,22 +319,31 @@ def invented(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "job", "smaller"),
+    ("name", "beginning", "job", "smaller"),
     [
-        ("spam/folds", -1, ["model.units=4", "dataset.length=20"]),
-        ("amazon/architectures", 0, ["model.filters=[4,4,4]", "split.limit=90"]),
-        ("tweets/depth", -1, ["model.units=[4,3,2]", "model.dense=[4,3]"]),
-        ("imdb/grid_relu", -1, ["model.units=4", "embedding.dim=3"]),
-        ("clothing/search_gru4", 0, []),
+        (
+            *("spam", "experiment=spam/regimes name=spam-folds", -1),
+            ["model.units=4", "dataset.length=20"],
+        ),
+        ("amazon", "experiment=amazon/cnn", 0, ["model.filters=[4,4,4]", "split.limit=90"]),
+        (
+            *("tweets", "experiment=tweets/regularised -m name=tweets-depth", -1),
+            ["model.units=[4,3,2]", "model.dense=[4,3]"],
+        ),
+        (
+            *("imdb", "experiment=imdb/grid name=imdb-grid_relu", -1),
+            ["model.units=4", "embedding.dim=3"],
+        ),
+        ("clothing", "experiment=clothing/search_gru4", 0, []),
     ],
 )
-def test_a_job_trains(name, job, smaller, tmp_path):
-    invented(name.split("/")[0], tmp_path)
+def test_a_job_trains(name, beginning, job, smaller, tmp_path):
+    write_dataset(name, tmp_path)
     vectors = write_vectors(tmp_path / "v.txt", "film 1 2 3\nplot 4 5 6\n")
-    smaller = [*smaller, *([f"embedding.path={vectors}"] if "imdb" in name else [])]
+    smaller = [*smaller, *([f"embedding.path={vectors}"] if name == "imdb" else [])]
     here = [f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}", "trainer=cpu"]
-    overrides = [*jobs_of(name)[job], *here, "trainer.max_epochs=1", *smaller]
-    settings = settings_with(name, *overrides)
+    overrides = [*list_jobs(find_command(beginning))[job], *here, "trainer.max_epochs=1", *smaller]
+    settings = settings_of(*overrides)
     folder = RunFolder(tmp_path / "run")
     run(settings, folder)
-    assert folder.finished()["dataset"] == name.split("/")[0]
+    assert folder.finished()["dataset"] == name

@@ -136,7 +136,7 @@ def part_of_name(override: str) -> str:
     key, value = _key(override), override.partition("=")[2]
     if key in PATHS:
         value = _end_of_path(value)
-    key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/amazon/architecture its end
+    key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/study/part its end
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"
 

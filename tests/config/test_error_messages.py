@@ -77,7 +77,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("model=[gru,lstm]", ["model=[gru,lstm]", "attention, bag, cnn"]),
         ("hydra/launcher=null", ["hydra/launcher=null", "joblib"]),
         ("hydra/launcher=nope", ["basic", "joblib", "submitit_slurm"]),
-        ("experiment=imdb", ["no experiment=imdb", "imdb/grid", "spam/tuning/dropout_3"]),
+        ("experiment=imdb", ["no experiment=imdb", "imdb/grid", "spam/tuned"]),
         ("experiment=spam/nope", ["no experiment=spam/nope", "imdb/grid"]),
         ("model.units=8,16", ["model.units=8,16 has commas", "-m", "[8,16]"]),
         ("model.units={a:б}", ["quote it for Hydra too: \"model.units='{a:б}'\""]),

@@ -1,6 +1,7 @@
 """The page of `train.py --help` is true of conf/."""
 
 import re
+from pathlib import Path
 
 import yaml
 from omegaconf import OmegaConf
@@ -11,17 +12,27 @@ PAGE = yaml.safe_load((ROOT / "conf" / "hydra" / "help" / "page.yaml").read_text
 DEFAULTS = re.findall(r"^  ([\w.]+)=\S+ {2,}.*? \[([^,\]]+)\]", PAGE, re.MULTILINE)
 
 
-def test_every_choice_is_told(train, tmp_path):
-    """Also one of your own, in a folder that --config-dir adds."""
-    (tmp_path / "mine" / "model").mkdir(parents=True)
-    (tmp_path / "mine" / "model" / "average.yaml").write_text("hidden: 3")
+def list_files(folder: Path) -> set[str]:
+    """Return the names of a group's choices: files that are no bases of others."""
+    files = [file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yaml")]
+    return {file.as_posix() for file in files if not file.name.startswith("_")}
+
+
+def test_every_group_and_choice_is_listed(train, tmp_path):
+    """Also a choice and a group of your own, in a folder that --config-dir adds."""
+    for name in ("model/average", "pet/cat"):
+        file = tmp_path / "mine" / f"{name}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text("hidden: 3")
     status, page, _ = train("--help", "--config-dir", "mine")
     assert status == 0
-    for group in ("dataset", "model", "embedding", "optimizer", "trainer"):
-        told = re.search(rf"^ +{group}= +((?:[^\n]+,\n)*[^\n]+)\n", page, re.MULTILINE)[1]
-        names = {file.stem for file in (ROOT / "conf" / group).glob("[!_]*.yaml")}
-        names |= {"average"} if group == "model" else set()
-        assert re.findall(r"\w+", told) == sorted(names)
+    groups = {folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir()} - {"hydra"}
+    for group in (*groups, "pet"):
+        listed = re.search(rf"^ +{group}= *((?:[^\n]+,\n)*[^\n]+)\n", page, re.MULTILINE)[1]
+        names = list_files(ROOT / "conf" / group) | {
+            name.split("/")[1] for name in ("model/average", "pet/cat") if group in name
+        }
+        assert re.findall(r"[\w/]+", listed) == sorted(names)
 
 
 def test_the_defaults_are_these():

@@ -3,14 +3,13 @@
 import hashlib
 import re
 import secrets
-import textwrap
 import time
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePath
 
 from omegaconf import OmegaConf
 
-from seqtext.config.choices import list_choices
+from seqtext.config.choices import describe_groups
 from seqtext.errors import UserError
 from seqtext.identity import LOCATIONS
 from seqtext.run_dir import RunFolder, already_holds_a_run, check_links
@@ -26,7 +25,6 @@ TELLABLE = re.compile(  # values that no other value shares its part of a name w
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 LONGEST_NAME = 120
-HELP_WIDTH, HELP_INDENT = 80, 16  # characters, of lists on the help page
 DESCRIBE = "describe=true"
 
 
@@ -154,17 +152,11 @@ def _named(name: object) -> str | None:
     return f"{OUTPUTS}/{text}"
 
 
-def choices_for_help(group: str) -> str:
-    """List a group's choices, as the help page shows them: also those that you add to conf/."""
-    lines = textwrap.wrap(", ".join(list_choices(group)), HELP_WIDTH)
-    return f"\n{' ' * HELP_INDENT}".join(lines)
-
-
 def _stamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-OmegaConf.register_resolver("choices", choices_for_help, replace=True)
+OmegaConf.register_resolver("groups", describe_groups, replace=True)
 OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("config_dir", config_dir, replace=True)

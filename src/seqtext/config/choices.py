@@ -1,6 +1,7 @@
-"""What there is to choose: groups, their choices and options, as the configuration's files say."""
+"""List what the configuration's files offer: groups, their choices, and their options."""
 
 import difflib
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -12,6 +13,7 @@ import yaml
 NOT_GROUPS = ("hydra",)
 NEAR = 0.75  # similarity from which on a name may be a misspelt one
 LONG_GROUP = "experiment"  # its choices are paths
+HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 16  # characters, of the list on the help page
 _folders: list[Path] = []
 
 
@@ -40,6 +42,20 @@ def list_groups() -> list[str]:
     found = {f.name for folder in _folders if folder.is_dir() for f in folder.iterdir()}
     groups = found - {*NOT_GROUPS}
     return sorted(name for name in groups if any((f / name).is_dir() for f in _folders))
+
+
+def describe_groups() -> str:
+    """List all groups with their choices for the help page, also those that you add to conf/."""
+    lines = []
+    for group in [name for name in list_groups() if name != LONG_GROUP] + [LONG_GROUP]:
+        choices = ", ".join(list_choices(group))
+        lines += textwrap.wrap(
+            choices,
+            HELP_WIDTH,
+            initial_indent=f"{'':{HELP_INDENT}}{group + '=':{HELP_COLUMN - HELP_INDENT}}",
+            subsequent_indent=" " * HELP_COLUMN,
+        )
+    return "\n".join(lines).lstrip()
 
 
 def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
@@ -80,7 +96,7 @@ def nearest_override(word: str) -> str | None:
 
 @cache
 def _options() -> Mapping[str, Sequence[str]]:
-    """Map the last word of each option to the whole options that end in it."""
+    """Map the last word of each option to the options that end in it, with their groups."""
     found = defaultdict(dict)
     for folder in _folders:
         for file in sorted(folder.rglob("*.yaml")):

@@ -17,8 +17,8 @@ from seqtext.metrics.scores import (
     find_best_threshold,
     list_metrics,
 )
-from seqtext.reporting.bootstrap import scorer
-from seqtext.reporting.runs import Said
+from seqtext.reporting.bootstrap import build_scorer
+from seqtext.reporting.runs import StoredPredictions
 
 
 def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
@@ -88,9 +88,13 @@ def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, fl
     wanted = expected(labels, shares)
     assert got.keys() == wanted.keys() == set(list_metrics(names, labels))
     assert got == pytest.approx(wanted, abs=1e-9)
-    said = Said(np.arange(len(labels)), labels, shares.argmax(axis=1), shares, tuple(names))
+    said = StoredPredictions(
+        np.arange(len(labels)), labels, shares.argmax(axis=1), shares, tuple(names)
+    )
     everything = np.ones((1, len(labels)), np.float32)
-    reported = {name: float(scorer(said, name)(everything)[0]) for name in list_metrics(names)}
+    reported = {
+        name: float(build_scorer(said, name)(everything)[0]) for name in list_metrics(names)
+    }
     assert {name: v for name, v in reported.items() if not np.isnan(v)} == pytest.approx(
         got, abs=1e-5
     )

@@ -6,8 +6,8 @@ import torch
 from sklearn import metrics as sk
 
 from seqtext.metrics.scores import compute_metrics, compute_probabilities
-from seqtext.reporting.bootstrap import CHUNK, resamples, scorer
-from seqtext.reporting.runs import Said
+from seqtext.reporting.bootstrap import CHUNK, build_scorer, draw_resamples
+from seqtext.reporting.runs import StoredPredictions
 
 NAMES = {
     2: ("no", "yes"),
@@ -16,14 +16,14 @@ NAMES = {
 }
 
 
-def said_of(classes: int, rows: int = 60) -> tuple[Said, torch.Tensor]:
+def said_of(classes: int, rows: int = 60) -> tuple[StoredPredictions, torch.Tensor]:
     """Predictions with ties, and the logits behind them."""
     rng = np.random.default_rng(classes)
     labels = rng.integers(classes, size=rows)
     logits = rng.normal(0, 1, (rows, classes)).round(1) + np.eye(classes)[labels]
     logits = torch.from_numpy(logits[:, 1] if classes == 2 else logits)
     shares = compute_probabilities(logits).numpy()
-    said = Said(np.arange(rows), labels, shares.argmax(axis=1), shares, NAMES[classes])
+    said = StoredPredictions(np.arange(rows), labels, shares.argmax(axis=1), shares, NAMES[classes])
     return said, logits
 
 
@@ -32,7 +32,7 @@ def test_every_metric_is_that_of_the_run(classes):
     said, logits = said_of(classes)
     wanted = compute_metrics(logits, torch.from_numpy(said.labels), said.class_names)
     everything = np.ones((1, len(said.rows)), np.float32)
-    found = {name: float(scorer(said, name)(everything)[0]) for name in wanted}
+    found = {name: float(build_scorer(said, name)(everything)[0]) for name in wanted}
     assert found == pytest.approx(wanted, abs=1e-5)
 
 
@@ -47,7 +47,7 @@ def test_weights_are_repeated_rows(classes):
         ("auroc", _area(sk.roc_auc_score)),
         ("average_precision", _area(sk.average_precision_score)),
     ):
-        found = scorer(said, metric)(weights)
+        found = build_scorer(said, metric)(weights)
         for row, one in enumerate(weights):
             again = np.repeat(said.rows, one.astype(int))
             wanted = reference(said.labels[again], said.predicted[again], said.probabilities[again])
@@ -68,12 +68,16 @@ def test_a_class_that_a_resample_lacks():
     """Its recall does not exist; the others make the average."""
     said, _ = said_of(4)
     weights = (said.labels != 2).astype(np.float32)[None]
-    assert np.isfinite(scorer(said, "balanced_accuracy")(weights)).all()
-    assert np.isfinite(scorer(said, "auroc")(weights)).all()
+    assert np.isfinite(build_scorer(said, "balanced_accuracy")(weights)).all()
+    assert np.isfinite(build_scorer(said, "auroc")(weights)).all()
 
 
 def test_resamples_draw_as_many_rows_and_always_the_same():
-    first, second = next(resamples(50, "accuracy")), next(resamples(50, "accuracy"))
+    said, _ = said_of(2)
+    first, second = (
+        next(draw_resamples(50, "accuracy", [said])),
+        next(draw_resamples(50, "accuracy", [said])),
+    )
     assert first.shape == (CHUNK, 50)
     assert (first.sum(axis=1) == 50).all()
     assert (first == second).all()

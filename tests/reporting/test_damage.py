@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from seqtext.errors import UserError
-from seqtext.reporting import bootstrap as resample
+from seqtext.reporting import bootstrap
 from seqtext.reporting.report import build_report, write_report
 from tests.reporting.invented import write_run
 
@@ -43,7 +43,7 @@ def damage_value(rng: random.Random, value):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_random_damage(tmp_path, monkeypatch, seed):
-    monkeypatch.setattr(resample, "RESAMPLES", 250)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 250)
     rng = random.Random(seed)
     for number, model in enumerate(("gru", "lstm", "gru")):
         write_run(tmp_path / "whole" / f"{number}", model, number, options={"model.units": 8})

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from seqtext.reporting.datasets import split_by_dataset
-from seqtext.reporting.published_results import uses_study_rows
+from seqtext.reporting.datasets import group_by_dataset
+from seqtext.reporting.published_results import has_study_rows
 from seqtext.reporting.runs import Run
 
 TABLE, TWEETS = "seqtext.datasets.table.Table", "seqtext.datasets.tweets.Tweets"
@@ -43,11 +43,11 @@ def run(
 
 
 def sizes(*runs: Run) -> dict[str, int]:
-    return {title: len(own) for title, own in split_by_dataset(runs).items()}
+    return {title: len(own) for title, own in group_by_dataset(runs).items()}
 
 
 def test_a_users_file_is_not_the_set_of_its_name():
-    found = split_by_dataset([run(), run(target=TWEETS, path=None)])
+    found = group_by_dataset([run(), run(target=TWEETS, path=None)])
     assert [len(own) for own in found.values()] == [1, 1]
     assert list(found) == ["tweets (data/tweets)", "tweets (tweets.csv)"]
 
@@ -95,4 +95,4 @@ def test_other_classes_are_another_task():
     ],
 )
 def test_others_numbers_stand_beside_the_studys_rows_only(options, is_study):
-    assert uses_study_rows(run(**options)) is is_study
+    assert has_study_rows(run(**options)) is is_study

@@ -5,7 +5,7 @@ from statistics import fmean, stdev
 
 import pytest
 
-from seqtext.reporting.groups import groups_of, main_metric
+from seqtext.reporting.groups import choose_main_metric, group_runs
 from seqtext.reporting.runs import Run
 
 
@@ -24,7 +24,7 @@ def run(name: str = "run", model: str = "gru", score: float = 0.5, **settings) -
 
 
 def labels(*runs: Run) -> set[str]:
-    return {group.label for group in groups_of(runs, "f1")[0]}
+    return {group.label for group in group_runs(runs, "f1")[0]}
 
 
 def test_seeds_and_folds_belong_together():
@@ -33,7 +33,7 @@ def test_seeds_and_folds_belong_together():
         for seed in (0, 1)
         for fold in range(3)
     ]
-    ((group,), repeated) = groups_of(runs, "f1")
+    ((group,), repeated) = group_runs(runs, "f1")
     scores = [0, 0.1, 0.2, 1, 1.1, 1.2]
     assert group.values("val", "f1") == pytest.approx(scores)
     assert group.mean("val", "f1") == pytest.approx(fmean(scores))
@@ -42,7 +42,7 @@ def test_seeds_and_folds_belong_together():
 
 
 def test_one_run_has_no_spread():
-    ((group,), _) = groups_of([run()], "f1")
+    ((group,), _) = group_runs([run()], "f1")
     assert group.std("val", "f1") is None
     assert group.mean("val", "unknown") is None
     assert group.label == "gru"
@@ -50,7 +50,7 @@ def test_one_run_has_no_spread():
 
 def test_a_repeated_run_counts_once():
     runs = [run("a", seed=1, score=0.1), run("b", seed=1, score=0.2), run("c", seed=2, score=0.4)]
-    ((group,), repeated) = groups_of(runs, "f1")
+    ((group,), repeated) = group_runs(runs, "f1")
     assert group.values("val", "f1") == [0.2, 0.4]
     assert repeated == 1
 
@@ -139,7 +139,7 @@ def read(run_: Run, data: str, vectors: str | None = None) -> Run:
 
 def test_other_content_is_another_run():
     same = [read(run(name, dataset={"dir": name}), "1") for name in ("a", "b")]
-    groups, repeated = groups_of(same, "f1")
+    groups, repeated = group_runs(same, "f1")
     assert (len(groups), repeated) == (1, 1)
     assert labels(*same, read(run("c", dataset={"dir": "c"}), "2")) == {"gru dir=b", "gru dir=c"}
     edited = [read(run("a", dataset={"dir": "a"}), data) for data in ("111", "222")]
@@ -152,23 +152,23 @@ def test_other_content_is_another_run():
 def test_validation_decides_the_order(metric, first):
     runs = [run(units=units, score=units) for units in (1, 2, 3)]
     runs.append(run(units=4, score=float("nan")))
-    groups, _ = groups_of(runs, metric)
+    groups, _ = group_runs(runs, metric)
     assert groups[0].settings["units"] == first
     assert groups[-1].settings["units"] == 4  # what has no score is last
 
 
 def test_main_metric_is_what_most_monitored():
-    assert main_metric([run(), run()]) == "f1"
+    assert choose_main_metric([run(), run()]) == "f1"
 
 
 def test_main_metric_is_one_that_all_test_parts_have():
     """One without rows of a class has no recall of it."""
     runs = [run("a"), run("b")]
     del runs[1].metrics["test"]["f1"]
-    assert main_metric(runs) == "accuracy"
+    assert choose_main_metric(runs) == "accuracy"
 
 
 def test_equal_scores_are_ordered_by_the_validation_loss():
     runs = [run("a", model="gru"), run("b", model="lstm")]
     runs[1].metrics["val"]["loss"] = 0.1
-    assert [group.model for group in groups_of(runs, "f1")[0]] == ["lstm", "gru"]
+    assert [group.model for group in group_runs(runs, "f1")[0]] == ["lstm", "gru"]

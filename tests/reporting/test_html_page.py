@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from seqtext.reporting import bootstrap as resample
+from seqtext.reporting import bootstrap
 from seqtext.reporting import report as reports
-from seqtext.reporting.html_page import page
+from seqtext.reporting.html_page import render_report
 from seqtext.reporting.published_results import Reference
 from seqtext.reporting.report import build_report, format_markdown, write_report
 from tests.reporting.invented import write_run
@@ -18,11 +18,11 @@ from tests.reporting.markup import FOLDER, PAYLOAD, TAG, check_figure, parse_pag
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
     """A folder in which every text is markup."""
-    monkeypatch.setattr(resample, "RESAMPLES", 500)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
     folder = tmp_path / FOLDER
     other = Reference(*[PAYLOAD] * 5, {"test/accuracy": 0.5, f"test/{PAYLOAD}": 0.5})
-    monkeypatch.setattr(reports, "references", lambda dataset: [other])
-    monkeypatch.setattr(reports, "uses_study_rows", lambda run: True)
+    monkeypatch.setattr(reports, "load_published_results", lambda dataset: [other])
+    monkeypatch.setattr(reports, "has_study_rows", lambda run: True)
     for number, model in enumerate((PAYLOAD, "tfidf", f"{PAYLOAD} 2", f"{PAYLOAD} 2")):
         options = {"model.units": number, f"model.{PAYLOAD}": f"{PAYLOAD}{number}"}
         run = write_run(
@@ -56,7 +56,7 @@ def test_texts_are_never_markup(hostile, metric):
     assert len(section.groups) == 4
     assert len({group.label for group in section.groups}) == 4
     assert bool(section.comparison.pairs) == (metric is None)
-    parsed = parse_page(page(report))
+    parsed = parse_page(render_report(report))
     assert len(parsed.scripts) == (8 if metric is None else 7)
     for text in parsed.scripts:
         check_figure(text)
@@ -98,7 +98,7 @@ def test_names_that_are_not_utf8_are_written(tmp_path):
 
 def test_scripts_of_the_page_alone_may_run(tmp_path):
     write_run(tmp_path / "run")
-    text = page(build_report([tmp_path], None))
+    text = render_report(build_report([tmp_path], None))
     (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', text)
     assert "default-src 'none'" in policy
     assert len(re.findall("'sha256-[A-Za-z0-9+/]{43}='", policy)) == 2

@@ -7,10 +7,9 @@ import pytest
 
 from seqtext.errors import UserError
 from seqtext.metrics import scores as metrics
-from seqtext.reporting import bootstrap as resample
-from seqtext.reporting import scoring
-from seqtext.reporting.conclusions import verdict
-from seqtext.reporting.pairwise import compare
+from seqtext.reporting import bootstrap
+from seqtext.reporting.conclusions import summarize_significance
+from seqtext.reporting.pairwise import compare_groups
 from seqtext.reporting.report import build_report, format_markdown, write_report
 from tests.reporting.invented import write_run
 
@@ -18,7 +17,7 @@ from tests.reporting.invented import write_run
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Three settings; the last has two seeds."""
-    monkeypatch.setattr(resample, "RESAMPLES", 500)
+    monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
     for number, (model, seed) in enumerate((("gru", 0), ("lstm", 0), ("rnn", 0), ("rnn", 1))):
         write_run(tmp_path / str(number), model, seed, quality=2 - number / 2, dataset="mine")
     return tmp_path
@@ -93,7 +92,7 @@ def test_a_metric_that_predictions_do_not_give(folder):
     (section,) = report.sections
     assert [row.label for row in section.table.rows] == ["rnn", "lstm", "gru"]
     assert section.comparison.pairs == []
-    assert verdict(section.comparison) == [
+    assert summarize_significance(section.comparison) == [
         "Not compared, as their predictions do not give custom: rnn, lstm, gru."
     ]
     write_report(folder / "out", report)
@@ -107,12 +106,12 @@ def test_a_metric_that_was_added_is_resampled_by_its_own_definition(folder, monk
         return (found := original(*args, **kwargs)) | {"recall_new": found["accuracy"]}
 
     monkeypatch.setattr(metrics, "compute_metrics", scores)
-    monkeypatch.setattr(scoring, "SLOW_RESAMPLES", 20)
+    monkeypatch.setattr(bootstrap, "SLOW_RESAMPLES", 20)
     for number in range(4):
         path = folder / str(number) / "metrics.json"
         change(folder / str(number), recall_new=json.loads(path.read_text())["test"]["accuracy"])
     groups = build_report([folder], "accuracy").sections[0].groups
-    new, known = compare(groups, "recall_new"), compare(groups, "accuracy")
+    new, known = compare_groups(groups, "recall_new"), compare_groups(groups, "accuracy")
     assert (new.resamples, known.resamples) == (20, 500)
     for slow, fast in zip(new.pairs, known.pairs, strict=True):
         assert slow.difference == pytest.approx(fast.difference)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
-from seqtext.reporting.pairwise import DIFFERENT, NOT_SIGNIFICANT, UNDECIDED, compare
-from seqtext.reporting.run_files import Said
+from seqtext.reporting.pairwise import DIFFERENT, NOT_SIGNIFICANT, UNDECIDED, compare_groups
+from seqtext.reporting.run_files import StoredPredictions
 from seqtext.reporting.runs import Run
 
 ROWS = 400
@@ -31,12 +31,14 @@ def _run(label: str, right: float, seed: int, rows, split) -> Run:
     sizes = {"train": {"a": 4 * len(rows)}, "test": {"a": len(rows)}}
     metrics = {"model": "gru", "settings": {"seed": seed, "split": split}, "rows": sizes}
     run = Run(None, metrics)
-    run.__dict__["said"] = Said(rows, labels, predicted, np.eye(2)[predicted], ("no", "yes"))
+    run.__dict__["predictions"] = StoredPredictions(
+        rows, labels, predicted, np.eye(2)[predicted], ("no", "yes")
+    )
     return run
 
 
 def only_pair(*groups: Group, metric: str = "accuracy"):
-    (pair,) = compare(groups, metric).pairs
+    (pair,) = compare_groups(groups, metric).pairs
     return pair
 
 
@@ -44,7 +46,8 @@ def test_interval_is_the_paired_bootstraps():
     one, other = group("one", 0.8), group("other", 0.7)
     pair = only_pair(one, other)
     gains = [
-        (g.runs[0].said.labels == g.runs[0].said.predicted).astype(float) for g in (one, other)
+        (g.runs[0].predictions.labels == g.runs[0].predictions.predicted).astype(float)
+        for g in (one, other)
     ]
     wanted = stats.bootstrap((gains[0] - gains[1],), np.mean, method="percentile", rng=1)
     assert pair.difference == pytest.approx(0.1)
@@ -57,7 +60,7 @@ def test_interval_is_the_paired_bootstraps():
 def test_pairing_counts():
     """The same difference is clearer where both fail on the same rows."""
     one = group("one", 0.8)
-    said = one.runs[0].said
+    said = one.runs[0].predictions
     worse = said.predicted.copy()
     worse[np.flatnonzero(said.predicted == said.labels)[:20]] ^= 1
     alike = _with(one, worse)
@@ -68,19 +71,21 @@ def test_pairing_counts():
 
 
 def _with(one: Group, predicted: np.ndarray) -> Group:
-    old = one.runs[0].said
+    old = one.runs[0].predictions
     run = Run(None, one.runs[0].metrics)
     shares = np.eye(2)[predicted]
-    run.__dict__["said"] = Said(old.rows, old.labels, predicted, shares, old.class_names)
+    run.__dict__["predictions"] = StoredPredictions(
+        old.rows, old.labels, predicted, shares, old.class_names
+    )
     return Group("alike", {}, (run,))
 
 
 def test_different_and_not_significant_are_told_apart():
     groups = [group("best", 0.90), group("near", 0.895), group("far", 0.7)]
-    comparison = compare(groups, "accuracy")
+    comparison = compare_groups(groups, "accuracy")
     found = {(p.first, p.second): p.verdict for p in comparison.pairs}
     assert found == {(0, 1): NOT_SIGNIFICANT, (0, 2): DIFFERENT, (1, 2): DIFFERENT}
-    first, second, third, fourth = verdict(comparison)
+    first, second, third, fourth = summarize_significance(comparison)
     assert first == (
         "In test accuracy, best, the best by validation, is better than 1 of 2 others; "
         "it does not differ significantly from near."
@@ -98,8 +103,8 @@ def test_the_same_predictions_do_not_differ():
 
 def test_a_loss_is_better_when_it_is_lower():
     groups = [group("low", 0.9), group("high", 0.6)]
-    assert "is better than the other." in verdict(compare(groups, "loss"))[0]
-    assert "is worse than low" in verdict(compare(groups[::-1], "loss"))[0]
+    assert "is better than the other." in summarize_significance(compare_groups(groups, "loss"))[0]
+    assert "is worse than low" in summarize_significance(compare_groups(groups[::-1], "loss"))[0]
 
 
 def test_seeds_that_differ_widely_leave_open_what_rows_alone_would_not():
@@ -122,51 +127,57 @@ def test_folds_are_compared_over_all_their_rows():
         ]
         return Group(label, {}, tuple(runs))
 
-    comparison = compare(
+    comparison = compare_groups(
         [folds("a", [0.9, 0.92, 0.9, 0.94]), folds("b", [0.7, 0.75, 0.7, 0.7])], "accuracy"
     )
     (pair,) = comparison.pairs
     assert comparison.rows == 400
     assert pair.difference == pytest.approx(0.915 - 0.7125)
-    assert pair.is_different
+    assert pair.is_significant
     assert 0 < pair.p_t < 0.01
 
 
 def test_other_rows_or_labels_are_not_compared():
     groups = [group("a", 0.9), group("b", 0.8), group("other rows", 0.7, rows=range(1, ROWS + 1))]
     groups.append(group("fewer rows", 0.7, rows=range(100)))
-    comparison = compare(groups, "accuracy")
+    comparison = compare_groups(groups, "accuracy")
     assert [(p.first, p.second) for p in comparison.pairs] == [(0, 1)]
-    assert verdict(comparison)[-1] == (
+    assert summarize_significance(comparison)[-1] == (
         "Not compared, as they were judged on other test rows: other rows, fewer rows."
     )
 
 
 def test_the_best_of_those_on_the_same_rows_is_not_called_the_best():
     groups = [group("other rows", 0.95, rows=range(1, ROWS + 1)), group("a", 0.9), group("b", 0.6)]
-    said = verdict(compare(groups, "accuracy"))
+    said = summarize_significance(compare_groups(groups, "accuracy"))
     assert "a, the best of these by validation, is better than the other." in said[0]
     groups = [group("a", 0.9), group("b", 0.6)]
-    assert "a, the best by validation," in verdict(compare(groups, "accuracy"))[0]
+    assert (
+        "a, the best by validation,"
+        in summarize_significance(compare_groups(groups, "accuracy"))[0]
+    )
 
 
 def test_missing_predictions_are_said():
     silent = group("silent", 0.9)
-    silent.runs[0].__dict__["said"] = None
-    comparison = compare([silent, group("b", 0.8)], "accuracy")
+    silent.runs[0].__dict__["predictions"] = None
+    comparison = compare_groups([silent, group("b", 0.8)], "accuracy")
     assert comparison.pairs == []
-    assert verdict(comparison) == [
+    assert summarize_significance(comparison) == [
         "Not compared, as their predictions are missing or damaged: silent."
     ]
 
 
 def test_all_pairs_are_corrected():
     groups = [group(name, 0.8) for name in "abcd"] + [group("e", 0.74)]
-    alone, among = only_pair(groups[0], groups[4]), compare(groups, "accuracy").between(0, 4)
+    alone, among = (
+        only_pair(groups[0], groups[4]),
+        compare_groups(groups, "accuracy").get_pair(0, 4),
+    )
     assert among.difference == alone.difference
     assert among.p == pytest.approx(min(1, alone.p * 10), rel=0.7)
     assert among.p > alone.p
-    turned = compare(groups, "accuracy").between(4, 0)
+    turned = compare_groups(groups, "accuracy").get_pair(4, 0)
     assert (turned.difference, turned.low) == (-among.difference, -among.high)
     assert (turned.low_all, turned.high_all) == (-among.high_all, -among.low_all)
     assert (turned.low_all, turned.high_all) == (-among.high_all, -among.low_all)

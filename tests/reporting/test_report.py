@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from seqtext.reporting.groups import groups_of
+from seqtext.reporting.groups import group_runs
 from seqtext.reporting.published_results import STUDY_DATA
 from seqtext.reporting.runs import read_runs
 from tests.reporting.invented import CHOSEN, ROWS, TRAINED, write_run
@@ -185,7 +185,7 @@ def test_trained_runs(train, small, report, tmp_path):
         options = [o for o in small if not (o.startswith("model.") and "model=tfidf" in arguments)]
         status, _, error = train(*options, *arguments)
         assert status == 0, error
-    groups, _ = groups_of(read_runs([tmp_path / "outputs"]).runs, "auroc")
+    groups, _ = group_runs(read_runs([tmp_path / "outputs"]).runs, "auroc")
     assert {group.label: len(group.runs) for group in groups} == {"gru": 2, "tfidf": 1}
     assert {len(run.metrics["curves"]["val/loss"]) for g in groups for run in g.runs} == {1, 2}
     status, _, error = report(tmp_path / "outputs", f"output={tmp_path / 'out'}")

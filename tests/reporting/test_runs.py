@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from seqtext.errors import UserError
-from seqtext.reporting.runs import read_run, read_runs, sweep_command
+from seqtext.reporting.runs import find_sweep_command, read_run, read_runs
 from tests.reporting.invented import ROWS, write_run
 
 
@@ -22,7 +22,7 @@ def test_a_run(tmp_path):
 
 def test_predictions_are_sorted_and_numbered(tmp_path):
     folder = write_run(tmp_path / "run", classes=("b", "a"), rows=range(50, 10, -1))
-    said = read_run(folder, []).said
+    said = read_run(folder, []).predictions
     assert said.class_names == ("b", "a")  # as the run had them, not by name
     assert (np.diff(said.rows) > 0).all()
     assert (said.predicted == said.probabilities.argmax(axis=1)).all()
@@ -61,8 +61,8 @@ def test_jobs_without_a_result(tmp_path):
         "gone": ("failed", "the loss is nan"),
     }
     for folder in (tmp_path / "done", tmp_path / "trial" / "fold"):
-        assert sweep_command(folder) == "python train.py -m a=1,2"
-    assert sweep_command(tmp_path / "a" / "b" / "c") is None
+        assert find_sweep_command(folder) == "python train.py -m a=1,2"
+    assert find_sweep_command(tmp_path / "a" / "b" / "c") is None
 
 
 def test_damaged_files_are_left_out_and_named(tmp_path):
@@ -82,10 +82,10 @@ def test_damaged_files_are_left_out_and_named(tmp_path):
     assert len(damaged) == len(named)
     for path in named:
         assert any(sentence.startswith(f"{tmp_path / path} is damaged") for sentence in damaged)
-    assert found["silent"].said is None
+    assert found["silent"].predictions is None
     assert "test.parquet is damaged" in found["silent"].damage
     assert found["good"].damage is None
-    assert sweep_command(tmp_path / "good") is None
+    assert find_sweep_command(tmp_path / "good") is None
 
 
 def test_an_outcome_tells_why_a_run_did_not_finish(tmp_path):

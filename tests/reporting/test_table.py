@@ -2,12 +2,12 @@
 
 import pytest
 
-from seqtext.reporting.groups import groups_of
+from seqtext.reporting.groups import group_runs
 from seqtext.reporting.latex import escape_latex, format_latex_table
 from seqtext.reporting.markdown import format_markdown_table
-from seqtext.reporting.published_results import Reference, references
+from seqtext.reporting.published_results import Reference, load_published_results
 from seqtext.reporting.runs import read_runs
-from seqtext.reporting.table import duration, faults, frame, table
+from seqtext.reporting.table import build_table, collect_footnotes, format_duration, to_dataframe
 from tests.reporting.invented import write_run
 
 
@@ -17,14 +17,14 @@ def groups(tmp_path):
         for units, quality in ((8, 0.5), (16, 2.0)):
             write_run(tmp_path / f"{units} {seed}", "gru", seed, quality, {"model.units": units})
     write_run(tmp_path / "tfidf", "tfidf", quality=1.2)
-    return groups_of(read_runs([tmp_path])[0], "accuracy")[0]
+    return group_runs(read_runs([tmp_path])[0], "accuracy")[0]
 
 
 OTHER = Reference("study 9", "imdb", "lstm", "", "a fault", {"test/accuracy": 0.999})
 
 
 def test_rows_and_marks(groups):
-    made = table(groups, [OTHER], "accuracy")
+    made = build_table(groups, [OTHER], "accuracy")
     assert made.columns[:5] == ["val acc.", "test acc.", "n", "time", "parameters"]
     assert [row.label for row in made.rows] == [
         "gru units=16", "tfidf", "gru units=8", "study 9: lstm",
@@ -35,17 +35,17 @@ def test_rows_and_marks(groups):
     assert [row.cells[1].text for row in made.rows][3] == "0.999"
     assert " ± " in made.rows[0].cells[0].text
     assert " ± " not in made.rows[1].cells[0].text  # one run has no spread
-    assert faults(made) == ["study 9: a fault."]
+    assert collect_footnotes(made) == ["study 9: a fault."]
 
 
 def test_a_loss_is_best_where_it_is_lowest(groups):
-    cells = [row.cells[0] for row in table(groups, [], "loss").rows]
+    cells = [row.cells[0] for row in build_table(groups, [], "loss").rows]
     values = [float(cell.text.split(" ± ")[0]) for cell in cells]
     assert [cell.best for cell in cells] == [value == min(values) for value in values]
 
 
 def test_markdown(groups):
-    lines = format_markdown_table(table(groups, [OTHER], "accuracy")).splitlines()
+    lines = format_markdown_table(build_table(groups, [OTHER], "accuracy")).splitlines()
     assert len(lines) == 2 + 4
     assert len({line.count("|") for line in lines}) == 1
     assert lines[2].startswith("| gru units=16 | **")
@@ -53,7 +53,7 @@ def test_markdown(groups):
 
 
 def test_latex(groups):
-    made = format_latex_table(table(groups, [OTHER], "accuracy"), "50 % & more")
+    made = format_latex_table(build_table(groups, [OTHER], "accuracy"), "50 % & more")
     body = made.split(r"\midrule")
     assert len(body) == 3  # head, ours, reported
     labels = [line.partition(" & ")[0].strip() for line in body[1].strip().splitlines()]
@@ -73,7 +73,7 @@ def test_special_characters_stand_for_themselves():
 
 
 def test_frame_has_everything_in_numbers(groups):
-    numbers = frame("imdb", groups, [OTHER]).set_index("label")
+    numbers = to_dataframe("imdb", groups, [OTHER]).set_index("label")
     best = numbers.loc["gru units=16"]
     assert best["test/auroc/mean"] == pytest.approx(groups[0].mean("test", "auroc"))
     assert best["val/f1/std"] == pytest.approx(groups[0].std("val", "f1"))
@@ -85,12 +85,12 @@ def test_frame_has_everything_in_numbers(groups):
     ("seconds", "said"), [(3.21, "3.2 s"), (64, "64 s"), (200, "3.3 min"), (9000, "2.5 h")]
 )
 def test_duration(seconds, said):
-    assert duration(seconds) == said
+    assert format_duration(seconds) == said
 
 
 def test_the_studies_numbers():
     """Spot checks against the file, and that every row has its fault or says what it is."""
-    imdb = {other.label: other for other in references("imdb")}
+    imdb = {other.label: other for other in load_published_results("imdb")}
     assert imdb["study 4: gru, 32 units, batch 64"].scores == {
         "test/accuracy": 0.863,
         "test/auroc": 0.939,
@@ -98,8 +98,8 @@ def test_the_studies_numbers():
     assert "diverges" in imdb["study 4: lstm, 64 units, batch 32"].note
     assert sum(label.startswith("study 4") for label in imdb) == 18
     for name in ("spam", "amazon", "tweets", "clothing"):
-        others = references(name)
+        others = load_published_results(name)
         assert any(other.study == "measured" for other in others)
         assert all(other.note for other in others)
         assert all(0 < value <= 1 for other in others for value in other.scores.values())
-    assert references("mine") == []
+    assert load_published_results("mine") == []

@@ -5,12 +5,12 @@ import pytest
 from seqtext.reporting.groups import Group
 from seqtext.reporting.runs import Run
 from seqtext.reporting.training_plots import (
-    curves,
+    assign_styles,
     escape_plotly,
+    plot_curves,
+    plot_time_against_score,
+    plot_training_times,
     shorten,
-    styles_of,
-    time_against_score,
-    training_times,
 )
 
 
@@ -26,7 +26,7 @@ def group(label: str, seconds: float | None = 1.0, score: float | None = 0.5, **
 
 
 def test_groups_of_one_model_are_told_apart():
-    styles = styles_of([group(f"gru {n}") for n in range(60)])
+    styles = assign_styles([group(f"gru {n}") for n in range(60)])
     assert len(set(styles)) == 60
     assert len({style.color for style in styles[:10]}) == 10
     assert len({(style.color, style.dash) for style in styles}) == 60
@@ -34,7 +34,7 @@ def test_groups_of_one_model_are_told_apart():
 
 def test_curves_of_one_model_are_drawn_apart():
     groups = [group(f"gru {n}", curves={"val/f1": [0.1, 0.2, None]}) for n in range(25)]
-    drawn = {(trace.line.color, trace.line.dash) for trace in curves(groups, "f1").data}
+    drawn = {(trace.line.color, trace.line.dash) for trace in plot_curves(groups, "f1").data}
     assert len(drawn) == 25
 
 
@@ -42,31 +42,31 @@ def test_curves_of_one_model_are_drawn_apart():
     ("times", "ticks"), [((1, 2), None), ((1, 11), "D2"), ((1, 900), "D2"), ((0.1, 9000), 1)]
 )
 def test_a_time_axis_has_more_than_one_tick(times, ticks):
-    figure = time_against_score([group(f"{t}", t) for t in times], "f1")
+    figure = plot_time_against_score([group(f"{t}", t) for t in times], "f1")
     assert figure.layout.xaxis.type == (None if ticks is None else "log")
     assert figure.layout.xaxis.dtick == ticks
 
 
 def test_labels_lie_within_the_figure():
-    figure = time_against_score([group(f"{n}", n) for n in range(1, 10)], "f1")
+    figure = plot_time_against_score([group(f"{n}", n) for n in range(1, 10)], "f1")
     sides = [trace.textposition.partition(" ")[2] for trace in figure.data]
     assert (sides[0], sides[4], sides[-1]) == ("right", "center", "left")
-    many = time_against_score([group(f"{n}", n) for n in range(1, 20)], "f1")
+    many = plot_time_against_score([group(f"{n}", n) for n in range(1, 20)], "f1")
     assert many.layout.showlegend  # where there is no room beside the points
 
 
 def test_unknown_values_are_left_out():
     groups = [group("a", None), group("b", score=None), group("c")]
-    assert [trace.name for trace in time_against_score(groups, "f1").data] == ["c"]
-    assert list(training_times(groups).data[0].y) == ["b", "c"]
-    assert time_against_score(groups[:2], "f1") is None
-    assert training_times(groups[:1]) is None
-    assert curves(groups, "f1") is None
+    assert [trace.name for trace in plot_time_against_score(groups, "f1").data] == ["c"]
+    assert list(plot_training_times(groups).data[0].y) == ["b", "c"]
+    assert plot_time_against_score(groups[:2], "f1") is None
+    assert plot_training_times(groups[:1]) is None
+    assert plot_curves(groups, "f1") is None
 
 
 def test_every_bar_is_named():
     names = ["1", "2020-01-01", "true", *map(str, range(5, 40))]  # no numbers, no dates
-    axis = training_times([group(name) for name in names]).layout.yaxis
+    axis = plot_training_times([group(name) for name in names]).layout.yaxis
     assert axis.type == "category"
     assert axis.dtick == 1
     assert list(axis.categoryarray) == names

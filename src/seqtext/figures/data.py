@@ -41,26 +41,26 @@ STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
 def print_description(description: Description, title: str) -> None:
     """Print classes, lengths, words and examples of the data set `title`."""
     console = build_console()
-    _print_table(console, title, _class_rows(description))
-    _print(console, _left_out(description, len(description.classes)))
-    _print_table(console, "Words in a training text", _length_rows(description))
-    _print(console, _looked_at(description))
-    _print_table(console, "Words of the training texts", _word_rows(description))
-    _print(
+    _print_table(console, title, _build_class_rows(description))
+    _print_text(console, _describe_omission(description, len(description.classes)))
+    _print_table(console, "Words in a training text", _build_length_rows(description))
+    _print_text(console, _describe_stages(description))
+    _print_table(console, "Words of the training texts", _build_word_rows(description))
+    _print_text(
         console,
         "Most telling: by the z-score of the log-odds against all other classes. The "
         f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
-        f"{description.known:.2%} of the "
-        f"{count_noun(description.words, 'running word')}{_known_in_validation(description)}.",
+        f"{description.known:.2%} of the {count_noun(description.words, 'running word')}"
+        f"{_describe_validation_coverage(description)}.",
     )
     names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
     for example in description.examples:
-        _print(console, f"\nRow {example.row + 1}, class {names[example.label]}")
-        _print(console, f"  as written: {shorten(example.text, EXCERPT)}")
-        _print(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
+        _print_text(console, f"\nRow {example.row + 1}, class {names[example.label]}")
+        _print_text(console, f"  as written: {shorten(example.text, EXCERPT)}")
+        _print_text(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
 
 
-def _known_in_validation(description: Description) -> str:
+def _describe_validation_coverage(description: Description) -> str:
     if description.known_val is None:
         return ""
     return f", and {description.known_val:.2%} of those of the validation part"
@@ -78,7 +78,7 @@ def plot_description(description: Description) -> dict[str, Figure]:
 def plot_class_shares(description: Description) -> Figure:
     """Draw the share of each class in each part, with rows."""
     classes, parts = description.classes, list(description.rows)
-    names = _labels(description, NAME_LENGTH)
+    names = _label_classes(description, NAME_LENGTH)
     thickness = 0.8 / len(parts)
     room = CHARACTER * max(0, max(map(len, names.values())) - 15)
     with draw_text_literally(*names.values()):
@@ -100,13 +100,13 @@ def plot_class_shares(description: Description) -> Figure:
         axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
         figure.legend(loc="outside lower center", ncols=len(parts))
-        _note(figure, _left_out(description, len(classes)))
+        _add_note(figure, _describe_omission(description, len(classes)))
     return figure
 
 
 def plot_text_lengths(description: Description) -> Figure:
     """Draw histograms of the words in a text, before and after cleaning, class below class."""
-    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
+    classes, names = _select_largest(description.classes), _label_classes(description, PANEL_NAME)
     with draw_text_literally(*names.values()):
         figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
         panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
@@ -121,24 +121,24 @@ def plot_text_lengths(description: Description) -> Figure:
         key = [Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES]
         key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
         figure.legend(handles=key, loc="outside lower center", ncols=4)
-        _note(figure, _left_out(description, len(classes)))
+        _add_note(figure, _describe_omission(description, len(classes)))
     return figure
 
 
 def plot_distinctive_words(description: Description) -> Figure:
     """Draw the z-scores of the most telling words of each class."""
-    return _word_figure(description, "telling", "z-score of the log-odds against all other classes")
+    return _plot_words(description, "telling", "z-score of the log-odds against all other classes")
 
 
 def plot_frequent_words(description: Description) -> Figure:
     """Draw how often the most frequent words of each class stand in it."""
-    return _word_figure(description, "frequent", "times in the training texts of the class")
+    return _plot_words(description, "frequent", "times in the training texts of the class")
 
 
-def _word_figure(description: Description, which: str, meaning: str) -> Figure:
+def _plot_words(description: Description, which: str, meaning: str) -> Figure:
     """Draw a panel of bars for each class: its first words, by a field of `ClassTexts`."""
-    classes, names = _most_frequent(description.classes), _labels(description, PANEL_NAME)
-    values = [_first(getattr(one, which)) for one in classes]
+    classes, names = _select_largest(description.classes), _label_classes(description, PANEL_NAME)
+    values = [_take_first(getattr(one, which)) for one in classes]
     words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
@@ -159,7 +159,7 @@ def _word_figure(description: Description, which: str, meaning: str) -> Figure:
         for axes in panels[len(classes) :]:
             axes.remove()
         figure.supxlabel(meaning, fontsize=10)
-        _note(figure, _left_out(description, len(classes)))
+        _add_note(figure, _describe_omission(description, len(classes)))
     return figure
 
 
@@ -181,30 +181,30 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
     axes.set_title(numbers, loc="right", fontsize=8)
 
 
-def _most_frequent(classes: Sequence[ClassTexts]) -> list[ClassTexts]:
+def _select_largest(classes: Sequence[ClassTexts]) -> list[ClassTexts]:
     return [classes[i] for i in largest([one.after.rows for one in classes], PANELS)]
 
 
-def _first(words: Mapping[str, float]) -> dict[str, float]:
+def _take_first(words: Mapping[str, float]) -> dict[str, float]:
     return dict(islice(words.items(), WORDS))
 
 
-def _labels(description: Description, length: int) -> dict[int, str]:
+def _label_classes(description: Description, length: int) -> dict[int, str]:
     """Return the names of the described classes in figures, by class number."""
     labels = label_classes(description.class_names, length)
     return {one.number: labels[one.number] for one in description.classes}
 
 
-def _left_out(description: Description, shown: int) -> str:
+def _describe_omission(description: Description, shown: int) -> str:
     return describe_omission(shown, len(description.class_names))
 
 
-def _note(figure: Figure, text: str) -> None:
+def _add_note(figure: Figure, text: str) -> None:
     if text:
         figure.suptitle(text, fontsize=9, color="grey")
 
 
-def _looked_at(description: Description) -> str:
+def _describe_stages(description: Description) -> str:
     drawn, rows = description.before.rows, description.after.rows
     before = "all" if drawn == rows else f"{count_noun(drawn, 'text')} drawn from"
     return (
@@ -214,7 +214,7 @@ def _looked_at(description: Description) -> str:
     )
 
 
-def _class_rows(description: Description) -> Iterator[list[str]]:
+def _build_class_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", *(PARTS.get(part, part) for part in description.rows)]
     shares, names = description.shares(), name_classes(description.class_names)
     for one in description.classes:
@@ -225,7 +225,7 @@ def _class_rows(description: Description) -> Iterator[list[str]]:
     yield ["all", *(f"{sum(of):,}" for of in description.rows.values())]
 
 
-def _length_rows(description: Description) -> Iterator[list[str]]:
+def _build_length_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
     names = name_classes(description.class_names)
     for one in [*description.classes, description]:
@@ -240,12 +240,12 @@ def _length_rows(description: Description) -> Iterator[list[str]]:
             name = ""
 
 
-def _word_rows(description: Description) -> Iterator[list[str]]:
+def _build_word_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "most frequent", "most telling"]
     names = name_classes(description.class_names)
     for one in description.classes:
-        telling = _first(one.telling)
-        frequent = ", ".join(shorten(word, LISTED_WORD) for word in _first(one.frequent))
+        telling = _take_first(one.telling)
+        frequent = ", ".join(shorten(word, LISTED_WORD) for word in _take_first(one.frequent))
         telling = ", ".join(f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in telling.items())
         yield [names[one.number], frequent, telling]
 
@@ -263,6 +263,6 @@ def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> Non
     console.print(table)
 
 
-def _print(console: Console, text: str) -> None:
+def _print_text(console: Console, text: str) -> None:
     if text:
         console.print(text)

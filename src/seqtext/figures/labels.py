@@ -38,7 +38,7 @@ def describe_omission(shown: int, classes: int) -> str:
 def make_drawable(text: str, length: int) -> str:
     """Return a text on one line, cut, with U+FFFD where no font has a character."""
     line = make_printable(shorten(text, length))
-    drawn_by = _find_fonts(_lacking(_default_font(), line))
+    drawn_by = _find_fonts(_find_missing(_find_default_font(), line))
     return "".join(c if drawn_by.get(c, True) else REPLACEMENT for c in line)
 
 
@@ -49,7 +49,7 @@ def draw_text_literally(*texts: str) -> Iterator[None]:
     Args:
         texts: those that are drawn, for which fonts are chosen
     """
-    found = _find_fonts(_lacking(_default_font(), "".join(texts))).values()
+    found = _find_fonts(_find_missing(_find_default_font(), "".join(texts))).values()
     families = [*rcParams["font.family"], *dict.fromkeys(family for family in found if family)]
     options = {"text.parse_math": False, "text.usetex": False, "font.family": families}
     with rc_context(options):
@@ -60,17 +60,17 @@ def draw_text_literally(*texts: str) -> Iterator[None]:
 def _find_fonts(characters: frozenset[str]) -> dict[str, str | None]:
     """Return for each character the family of a font of the system that has it, or None."""
     found: dict[str, str | None] = dict.fromkeys(characters)
-    for family in _families() if characters else ():
+    for family in _list_families() if characters else ():
         missing = [c for c in characters if found[c] is None]
         if not missing:
             break
         font = findfont(FontProperties(family=family), fallback_to_default=False)
-        found |= dict.fromkeys(set(missing) - _lacking(font, missing), family)
+        found |= dict.fromkeys(set(missing) - _find_missing(font, missing), family)
     return found
 
 
 @cache
-def _families() -> list[str]:
+def _list_families() -> list[str]:
     """Return the names of all upright fonts, those without serifs first."""
     usual = [f for f in fontManager.ttflist if f.style == "normal" and f.weight in NORMAL_WEIGHTS]
     names = {font.name for font in usual}
@@ -78,18 +78,18 @@ def _families() -> list[str]:
     return sorted(suitable, key=lambda name: ("Sans" not in name, name))
 
 
-def _default_font() -> str:
+def _find_default_font() -> str:
     return findfont(FontProperties())
 
 
-def _lacking(font: str, characters: Iterable[str]) -> frozenset[str]:
+def _find_missing(font: str, characters: Iterable[str]) -> frozenset[str]:
     """Return those of the characters that a font file does not have."""
-    known = _code_points(font)
+    known = _read_code_points(font)
     return frozenset(c for c in set(characters) if not known[ord(c) >> 3] >> (ord(c) & 7) & 1)
 
 
 @cache
-def _code_points(font: str) -> bytes:
+def _read_code_points(font: str) -> bytes:
     """Return a bit for each code point that a font file can draw: fonts of CJK have many."""
     bits = np.zeros(sys.maxunicode + 1, np.uint8)
     try:

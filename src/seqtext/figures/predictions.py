@@ -49,7 +49,7 @@ def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Call
 
 def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
     """Draw counts, coloured by the share of each true class; classes beyond `MATRIX` as one."""
-    names, counts = _confusion(predictions)
+    names, counts = _count_confusions(predictions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     longest, is_counted = max(map(len, names)), len(names) <= COUNTED
     is_level = sum(len(name) + 2 for name in names) < 40
@@ -82,7 +82,7 @@ def plot_roc(predictions: Predictions, title: str) -> Figure:
         return false_rate, true_rate, f"area {auc(false_rate, true_rate):.3f}"
 
     axes_labels = {"xlabel": "false positive rate", "ylabel": "true positive rate (recall)"}
-    return _curve_figure(predictions, title, curve, axes_labels, chance=True)
+    return _plot_curves(predictions, title, curve, axes_labels, chance=True)
 
 
 def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
@@ -93,10 +93,10 @@ def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
         return recall, precision, f"average {average_precision_score(truth, probability):.3f}"
 
     axes_labels = {"xlabel": "recall", "ylabel": "precision"}
-    return _curve_figure(predictions, title, curve, axes_labels, chance=False)
+    return _plot_curves(predictions, title, curve, axes_labels, chance=False)
 
 
-class _OneAgainstRest(NamedTuple):
+class _OneVsRest(NamedTuple):
     """A class, whether each of N rows belongs to it, and the probabilities that it does."""
 
     name: str
@@ -104,7 +104,7 @@ class _OneAgainstRest(NamedTuple):
     probabilities: np.ndarray
 
 
-def _curve_figure(
+def _plot_curves(
     predictions: Predictions,
     title: str,
     curve: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, str]],
@@ -113,7 +113,7 @@ def _curve_figure(
 ) -> Figure:
     """Draw x and y of `curve(truth, probabilities)` of each class; its third value is told."""
     lines, names = [], []
-    chosen = list(_one_against_rest(predictions))
+    chosen = list(_split_one_vs_rest(predictions))
     with draw_text_literally(title, *(one.name for one in chosen)):
         figure = Figure(SIZE, layout="constrained")
         axes = figure.add_subplot(**axes_labels)
@@ -132,16 +132,16 @@ def _curve_figure(
     return figure
 
 
-def _one_against_rest(predictions: Predictions) -> Iterator[_OneAgainstRest]:
+def _split_one_vs_rest(predictions: Predictions) -> Iterator[_OneVsRest]:
     names, labels = label_classes(predictions.class_names), predictions.labels
     sizes = np.bincount(labels, minlength=len(names))
     for number in [1] if len(names) == 2 else largest(sizes, CURVES):
         if 0 < sizes[number] < len(labels):  # otherwise there is no curve
             share = predictions.probabilities[:, number]
-            yield _OneAgainstRest(names[number], labels == number, share)
+            yield _OneVsRest(names[number], labels == number, share)
 
 
-def _confusion(predictions: Predictions) -> tuple[list[str], np.ndarray]:
+def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
     """Return names and counts [true, predicted]; of many classes all but the largest are one."""
     names = label_classes(predictions.class_names)
     labels, predicted = predictions.labels, predictions.predicted

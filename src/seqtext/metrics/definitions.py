@@ -27,35 +27,37 @@ def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
     """Return the metrics of confusion counts [B, true class, predicted class] → [B]."""
     shared = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
-        "balanced_accuracy": lambda c: _mean(_recalls(c)),
+        "balanced_accuracy": lambda c: _nanmean(_compute_recalls(c)),
     }
     if len(class_names) == 2:
         own = {
-            "precision": lambda c: np.where(c[:, 1].sum(1) > 0, _precisions(c)[:, 1], np.nan),
-            "recall": lambda c: _recalls(c)[:, 1],
-            "specificity": lambda c: _recalls(c)[:, 0],
-            "f1": lambda c: np.where(c[:, 1].sum(1) > 0, _f1_scores(c)[:, 1], np.nan),
-            "macro_f1": lambda c: _mean(_f1_scores(c)),
+            "precision": lambda c: np.where(
+                c[:, 1].sum(1) > 0, _compute_precisions(c)[:, 1], np.nan
+            ),
+            "recall": lambda c: _compute_recalls(c)[:, 1],
+            "specificity": lambda c: _compute_recalls(c)[:, 0],
+            "f1": lambda c: np.where(c[:, 1].sum(1) > 0, _compute_f1_scores(c)[:, 1], np.nan),
+            "macro_f1": lambda c: _nanmean(_compute_f1_scores(c)),
         }
     else:
         own = {
-            "macro_precision": lambda c: _mean(_precisions(c)),
-            "macro_f1": lambda c: _mean(_f1_scores(c)),
-            "weighted_f1": _weighted_f1,
+            "macro_precision": lambda c: _nanmean(_compute_precisions(c)),
+            "macro_f1": lambda c: _nanmean(_compute_f1_scores(c)),
+            "weighted_f1": _compute_weighted_f1,
             **{
-                format_recall_name(name): lambda c, k=k: _recalls(c)[:, k]
+                format_recall_name(name): lambda c, k=k: _compute_recalls(c)[:, k]
                 for k, name in enumerate(class_names)
             },
         }
-    return shared | own | {"mcc": _mcc}
+    return shared | own | {"mcc": _compute_mcc}
 
 
 def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the metrics that `Ranking` computes for these classes."""
+    """Return the names of the metrics that `RankingScorer` computes for these classes."""
     return RANKING if len(class_names) == 2 else RANKING[:2]
 
 
-class Ranking:
+class RankingScorer:
     """Rows in the order of each class's probability, for metrics of that order.
 
     Class 1 alone for two classes; for more each class against the rest, averaged.
@@ -76,14 +78,14 @@ class Ranking:
 
     def score(self, metric: str, weights: np.ndarray) -> np.ndarray:
         """Return the metric [B] under weights [B, N]; one of `RANKING`."""
-        areas = (_auroc, _average_precision, _recall_at_precision_98)
+        areas = (_compute_auroc, _compute_average_precision, _compute_recall_at_precision_98)
         area = dict(zip(RANKING, areas, strict=True))[metric]
         by_row = np.ascontiguousarray(weights.T)  # whole rows are gathered several times faster
         each = [
             area(by_row[order], truth.astype(weights.dtype), ties)
             for order, truth, ties in self._ordered
         ]
-        return _mean(np.stack(each, axis=1))
+        return _nanmean(np.stack(each, axis=1))
 
 
 def format_recall_name(class_name: str) -> str:
@@ -124,46 +126,46 @@ def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
         return np.asarray(one / other)
 
 
-def _mean(values: np.ndarray) -> np.ndarray:
+def _nanmean(values: np.ndarray) -> np.ndarray:
     """[B, C] → [B], the mean of those that are not NaN; NaN where all are."""
     is_known = ~np.isnan(values)
     return _divide(np.where(is_known, values, 0).sum(1), is_known.sum(1))
 
 
-def _hits(counts: np.ndarray) -> np.ndarray:
+def _count_hits(counts: np.ndarray) -> np.ndarray:
     return np.diagonal(counts, axis1=1, axis2=2)
 
 
-def _recalls(counts: np.ndarray) -> np.ndarray:
+def _compute_recalls(counts: np.ndarray) -> np.ndarray:
     """[B, C], NaN for a class without rows."""
-    return _divide(_hits(counts), counts.sum(2))
+    return _divide(_count_hits(counts), counts.sum(2))
 
 
-def _precisions(counts: np.ndarray) -> np.ndarray:
+def _compute_precisions(counts: np.ndarray) -> np.ndarray:
     """[B, C], 0 for a class with rows that is never predicted; NaN for one with neither."""
-    precisions = np.nan_to_num(_divide(_hits(counts), counts.sum(1)))
+    precisions = np.nan_to_num(_divide(_count_hits(counts), counts.sum(1)))
     return np.where(counts.sum(1) + counts.sum(2) > 0, precisions, np.nan)
 
 
-def _f1_scores(counts: np.ndarray) -> np.ndarray:
+def _compute_f1_scores(counts: np.ndarray) -> np.ndarray:
     """[B, C], NaN for a class that neither occurs nor is predicted."""
-    return _divide(2 * _hits(counts), counts.sum(1) + counts.sum(2))
+    return _divide(2 * _count_hits(counts), counts.sum(1) + counts.sum(2))
 
 
-def _weighted_f1(counts: np.ndarray) -> np.ndarray:
+def _compute_weighted_f1(counts: np.ndarray) -> np.ndarray:
     support = counts.sum(2)
-    return _divide((np.nan_to_num(_f1_scores(counts)) * support).sum(1), support.sum(1))
+    return _divide((np.nan_to_num(_compute_f1_scores(counts)) * support).sum(1), support.sum(1))
 
 
-def _mcc(counts: np.ndarray) -> np.ndarray:
+def _compute_mcc(counts: np.ndarray) -> np.ndarray:
     """Matthews' correlation of any number of classes (Gorodkin, 2004); 0 if a side is constant."""
     total, true, predicted = counts.sum((1, 2)), counts.sum(2), counts.sum(1)
-    covariance = _hits(counts).sum(1) * total - (true * predicted).sum(1)
+    covariance = _count_hits(counts).sum(1) * total - (true * predicted).sum(1)
     spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
     return np.nan_to_num(_divide(covariance, np.sqrt(spread)))
 
 
-def _auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+def _compute_auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
     """Share of the pairs whose true row stands first; a tie counts half (Mann and Whitney)."""
     hits = _sum_ties(weights * truth[:, None], ties)
     others = _sum_ties(weights * (1 - truth)[:, None], ties)
@@ -172,13 +174,17 @@ def _auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarr
     return 1 - _divide((hits * before).sum(0, dtype=float), pairs)
 
 
-def _average_precision(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+def _compute_average_precision(
+    weights: np.ndarray, truth: np.ndarray, ties: np.ndarray
+) -> np.ndarray:
     hits = _sum_ties(weights * truth[:, None], ties)
     precision = np.nan_to_num(_divide(hits.cumsum(axis=0), _sum_ties(weights, ties).cumsum(axis=0)))
     return _divide((hits * precision).sum(0, dtype=float), hits.sum(0))
 
 
-def _recall_at_precision_98(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
+def _compute_recall_at_precision_98(
+    weights: np.ndarray, truth: np.ndarray, ties: np.ndarray
+) -> np.ndarray:
     hits = _sum_ties(weights * truth[:, None], ties).cumsum(axis=0)
     precision = np.nan_to_num(_divide(hits, _sum_ties(weights, ties).cumsum(axis=0)))
     least = precision.dtype.type(PRECISION_98)

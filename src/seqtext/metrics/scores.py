@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from seqtext.errors import UserError
-from seqtext.metrics.definitions import Ranking, get_count_metrics, list_ranking_metrics
+from seqtext.metrics.definitions import RankingScorer, get_count_metrics, list_ranking_metrics
 
 
 def list_metrics(
@@ -114,7 +114,7 @@ def compute_metrics(
         name: float(score(counts)[0]) for name, score in get_count_metrics(class_names).items()
     }
     mcc = values.pop("mcc")
-    ranking, everything = Ranking(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
+    ranking, everything = RankingScorer(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
     for name in list_ranking_metrics(class_names):
         values[name] = float(ranking.score(name, everything)[0])
     named = {"loss": float(cross_entropy(logits.double(), labels)), **values, "mcc": mcc}

@@ -13,15 +13,15 @@ from seqtext.reporting.pairwise import (
 )
 
 
-def verdict(comparison: Comparison) -> list[str]:
+def summarize_significance(comparison: Comparison) -> list[str]:
     """Say which differences are significant, and which groups were not compared."""
     said = []
     if comparison.pairs:
-        said = [_about_the_first(comparison), *_about_all(comparison)]
-    return said + _left_out(comparison)
+        said = [_summarize_best(comparison), *_summarize_pairs(comparison)]
+    return said + _summarize_excluded(comparison)
 
 
-def _about_all(comparison: Comparison) -> list[str]:
+def _summarize_pairs(comparison: Comparison) -> list[str]:
     pairs = comparison.pairs
     counts = {
         word: sum(pair.verdict == word for pair in pairs)
@@ -50,31 +50,31 @@ def _about_all(comparison: Comparison) -> list[str]:
     return said
 
 
-def _about_the_first(comparison: Comparison) -> str:
+def _summarize_best(comparison: Comparison) -> str:
     """How the best by validation stands against the others."""
     groups = comparison.groups
     first = min(pair.first for pair in comparison.pairs)
-    against = {n: pair for n in range(len(groups)) if (pair := comparison.between(first, n))}
+    against = {n: pair for n in range(len(groups)) if (pair := comparison.get_pair(first, n))}
     sign = -1 if metric_mode(comparison.metric) == "min" else 1
     of = {
         word: [groups[n].label for n, pair in against.items() if pair.verdict == word]
         for word in (NOT_SIGNIFICANT, UNDECIDED)
     }
     better, worse = (
-        [groups[n].label for n, p in against.items() if p.is_different and s * p.difference > 0]
+        [groups[n].label for n, p in against.items() if p.is_significant and s * p.difference > 0]
         for s in (sign, -sign)
     )
     parts = []
     if better:
         whom = "the other" if len(against) == 1 else f"{len(better)} of {len(against)} others"
         parts += [f"is better than {whom}"]
-    parts += [f"is worse than {_listed(worse)}"] if worse else []
+    parts += [f"is worse than {_join_names(worse)}"] if worse else []
     if of[NOT_SIGNIFICANT]:
-        parts += [f"does not differ significantly from {_counted(of[NOT_SIGNIFICANT])}"]
+        parts += [f"does not differ significantly from {_count_names(of[NOT_SIGNIFICANT])}"]
     if of[UNDECIDED]:
         parts += [
-            f"cannot be judged against {_counted(of[UNDECIDED])}, as the spread over runs is too "
-            "wide to tell"
+            f"cannot be judged against {_count_names(of[UNDECIDED])}, as the spread over runs is "
+            "too wide to tell"
         ]
     said = "; it ".join(parts)
     among = " of these" if first else ""  # those before it were judged on other rows
@@ -82,23 +82,23 @@ def _about_the_first(comparison: Comparison) -> str:
     return f"In test {comparison.metric}, {best}, {said}."
 
 
-def _left_out(comparison: Comparison) -> list[str]:
+def _summarize_excluded(comparison: Comparison) -> list[str]:
     reasons = (
-        (comparison.alone, "they were judged on other test rows"),
-        (comparison.silent, "their predictions are missing or damaged"),
-        (comparison.unscored, f"their predictions do not give {comparison.metric}"),
+        (comparison.excluded_other_rows, "they were judged on other test rows"),
+        (comparison.excluded_no_predictions, "their predictions are missing or damaged"),
+        (comparison.excluded_no_metric, f"their predictions do not give {comparison.metric}"),
     )
     return [
-        f"Not compared, as {reason}: {_listed([comparison.groups[n].label for n in places])}."
+        f"Not compared, as {reason}: {_join_names([comparison.groups[n].label for n in places])}."
         for places, reason in reasons
         if places
     ]
 
 
-def _counted(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} ({_listed(names)})"
+def _count_names(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} ({_join_names(names)})"
 
 
-def _listed(names: Sequence[str], most: int = 5) -> str:
+def _join_names(names: Sequence[str], most: int = 5) -> str:
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

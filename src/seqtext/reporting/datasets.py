@@ -19,7 +19,7 @@ class _Location(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def split_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def group_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Divide runs by data set: its class, its name, the content of its files, and its classes.
 
     A run without a fingerprint of its data is told by the paths that it was given, and joins the
@@ -31,60 +31,62 @@ def split_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """
     fingerprints = defaultdict(set)
     for run in runs:
-        if found := _fingerprint(run):
-            fingerprints[_location(run)].add(found)
+        if found := _get_fingerprint(run):
+            fingerprints[_get_location(run)].add(found)
     sets: dict[tuple, list[Run]] = defaultdict(list)
     for run in runs:
-        location, fingerprint = _location(run), _fingerprint(run)
+        location, fingerprint = _get_location(run), _get_fingerprint(run)
         known = fingerprints[location]
         if fingerprint is None and len(known) == 1:
             (fingerprint,) = known
         where = None if fingerprint else location.paths
         sets[location._replace(paths=()), where, fingerprint].append(run)
     members = list(sets.values())
-    titled = zip(_titles([own[0] for own in members]), members, strict=True)
+    titled = zip(_build_titles([own[0] for own in members]), members, strict=True)
     return dict(sorted(titled, key=lambda item: item[0]))
 
 
-def _location(run: Run) -> _Location:
+def _get_location(run: Run) -> _Location:
     options = run.metrics["settings"].get("dataset") or {}
     paths = [options.get(option) for option in PATHS]
     return _Location(
         run.metrics["dataset"],
         str(options.get("_target_", "")),
         tuple(path if path is None else os.path.normpath(str(path)) for path in paths),
-        _class_names(run),
+        _get_class_names(run),
     )
 
 
-def _fingerprint(run: Run) -> str | None:
+def _get_fingerprint(run: Run) -> str | None:
     """The digest of a run's data; None where it also covers stop words, which are no other data."""
     if (run.metrics["settings"].get("dataset") or {}).get("stopwords") is not None:
         return None
     return (run.metrics.get("fingerprints") or {}).get("data")
 
 
-def _class_names(run: Run) -> tuple[str, ...]:
+def _get_class_names(run: Run) -> tuple[str, ...]:
     return tuple((run.metrics.get("rows") or {}).get("train", ()))
 
 
-def _titles(runs: Sequence[Run]) -> list[str]:
+def _build_titles(runs: Sequence[Run]) -> list[str]:
     """Name each of these data sets, given one run of each."""
     names = [run.metrics["dataset"] for run in runs]
     titles = list(names)
     for name in {name for name in names if names.count(name) > 1}:
         alike = [place for place, each in enumerate(names) if each == name]
-        for place, words in zip(alike, _tell_apart([runs[n] for n in alike]), strict=True):
+        for place, words in zip(
+            alike, _describe_differences([runs[n] for n in alike]), strict=True
+        ):
             titles[place] = f"{name} ({words})"
     return titles
 
 
-def _tell_apart(runs: Sequence[Run]) -> list[str]:
+def _describe_differences(runs: Sequence[Run]) -> list[str]:
     """Say of each data set what the others of its name do not have."""
     facts: tuple[Callable[[Run], str], ...] = (
         lambda run: run.metrics.get("source") or "",
-        lambda run: "classes " + ", ".join(_class_names(run)),
-        lambda run: f"fingerprint {(_fingerprint(run) or 'unknown')[:8]}",
+        lambda run: "classes " + ", ".join(_get_class_names(run)),
+        lambda run: f"fingerprint {(_get_fingerprint(run) or 'unknown')[:8]}",
     )
     words = [""] * len(runs)
     for fact in facts:

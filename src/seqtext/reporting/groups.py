@@ -61,7 +61,7 @@ class Group:
         return stdev(values) if len(values := self.values(*keys)) > 1 else None
 
 
-def main_metric(runs: Sequence[Run]) -> str:
+def choose_main_metric(runs: Sequence[Run]) -> str:
     """What most of these runs monitored, without its part, if all test parts have it.
 
     A test part without rows of a class has no recall of that class; every one has an accuracy.
@@ -71,7 +71,7 @@ def main_metric(runs: Sequence[Run]) -> str:
     return next((n for n in names if all(n in run.metrics["test"] for run in runs)), "accuracy")
 
 
-def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
+def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     """The groups of one data set's runs, the best by validation first.
 
     Of runs with the same settings, seed and fold only the last by name counts: a run that was
@@ -82,21 +82,23 @@ def groups_of(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     """
     found: dict[str, dict[Any, Run]] = defaultdict(dict)
     for run in sorted(runs, key=lambda run: str(run.path)):
-        found[json.dumps(_identity(run), sort_keys=True, default=str)][run.seed, run.split] = run
+        found[json.dumps(_build_identity(run), sort_keys=True, default=str)][
+            run.seed, run.split
+        ] = run
     members = [tuple(group.values()) for group in found.values()]
     labelled = []
     for reference in (False, True):  # apart: most options say nothing to the reference
         own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
-        told = _told_apart([group[0] for group in own])
-        labels = [label_of(settings) for settings in told]
+        told = _find_distinguishing_settings([group[0] for group in own])
+        labels = [format_label(settings) for settings in told]
         if len(set(labels)) < len(labels):
-            labels = [label_of(settings, exact=True) for settings in told]
+            labels = [format_label(settings, exact=True) for settings in told]
         labelled += map(Group, labels, told, own)
     labelled = _number_equal_labels(labelled)
-    return in_order(labelled, metric), len(runs) - sum(map(len, members))
+    return sort_by_validation(labelled, metric), len(runs) - sum(map(len, members))
 
 
-def in_order(groups: Sequence[Group], metric: str) -> list[Group]:
+def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
     """The best validation score first, groups without one last: the test part never chooses."""
     sign = 1 if metric_mode(metric) == "min" else -1
 
@@ -121,7 +123,7 @@ def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
     return numbered
 
 
-def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
+def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
     """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name.
 
     Args:
@@ -138,12 +140,12 @@ def label_of(settings: Mapping[str, Any], exact: bool = False) -> str:
         elif name == "model":
             words.append(str(value))
         else:
-            said = f"{value:.3g}" if isinstance(value, float) and not exact else shown(value)
+            said = f"{value:.3g}" if isinstance(value, float) and not exact else format_value(value)
             words.append(f"{short if last[short] == 1 else name}={said}")
     return " ".join(dict.fromkeys(words))
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as it is typed on the command line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text.replace(" ", "")
@@ -152,29 +154,31 @@ def shown(value: Any) -> str:
 ABSENT = "–"  # the value of an option that a model does not have
 
 
-def _identity(run: Run) -> list[Any]:
+def _build_identity(run: Run) -> list[Any]:
     metrics = run.metrics
     what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
     return [metrics["model"], {name: v for name, v in what.items() if name not in REPEATED}]
 
 
-def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Of each run what tells it from the others.
 
     First the model and the other choices (embedding, experiment …) that differ, then options: those
     that differ under the same choices, and those that someone typed. What a choice brings along is
     left out.
     """
-    settings = _options_told(runs)
-    names = ["model", *_differing([_choices(run) for run in runs])]
-    choices = [{name: _choices(run).get(name, ABSENT) for name in names} for run in runs]
+    settings = _collect_label_options(runs)
+    names = ["model", *_find_differing([_get_choices(run) for run in runs])]
+    choices = [{name: _get_choices(run).get(name, ABSENT) for name in names} for run in runs]
     typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
     alike = defaultdict(list)
     for choice, options in zip(choices, settings, strict=True):
         alike[tuple(choice.values())].append(options)
-    differing = set().union(*(_differing(options) for options in alike.values()))
-    differing |= {name for name in _differing(settings, absent=False) if name in typed}
-    differing |= {*FILES, *LOCATIONS} & {*_differing(settings)}  # they are there to tell contents
+    differing = set().union(*(_find_differing(options) for options in alike.values()))
+    differing |= {name for name in _find_differing(settings, absent=False) if name in typed}
+    differing |= {*FILES, *LOCATIONS} & {
+        *_find_differing(settings)
+    }  # they are there to tell contents
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
     order = [name for name in order if name not in REPEATED]
     order.sort(key=lambda name: not name.startswith("model."))
@@ -184,7 +188,7 @@ def _told_apart(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def _options_told(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The options of each run that its label may tell.
 
     Where runs read other data or word vectors, those that name the files are among them; or a
@@ -195,29 +199,29 @@ def _options_told(runs: Sequence[Run]) -> list[dict[str, Any]]:
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
         if len(set(digests)) == 1:
             continue
-        names = [_files_named(run, files) for run in runs]
-        pairs = set(zip(map(shown, names), digests, strict=True))
+        names = [_get_file_options(run, files) for run in runs]
+        pairs = set(zip(map(format_value, names), digests, strict=True))
         is_told = len({name for name, _ in pairs}) == len(pairs)
         for options, named, digest in zip(told, names, digests, strict=True):
             options.update(named if is_told else {content: digest[:8]})
     return told
 
 
-def _files_named(run: Run, options: Sequence[str]) -> dict[str, Any]:
+def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
     named = options_in(run.metrics["settings"], WITHOUT_EFFECT)
     return {name: named[name] for name in options if named.get(name) is not None}
 
 
-def _choices(run: Run) -> dict[str, str]:
+def _get_choices(run: Run) -> dict[str, str]:
     own = {name: v for name, v in run.choices.items() if name not in ("dataset", "trainer")}
     return {"model": run.metrics["model"], **{k: v for k, v in own.items() if k != "model"}}
 
 
-def _differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
+def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
     """Names that have more than one value; to be absent is one too, unless told otherwise."""
     names = dict.fromkeys(name for each in settings for name in each)
     values = {
-        name: {shown(each.get(name, ABSENT)) for each in settings if absent or name in each}
+        name: {format_value(each.get(name, ABSENT)) for each in settings if absent or name in each}
         for name in names
     }
     return [name for name in names if len(values[name]) > 1]

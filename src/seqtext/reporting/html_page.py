@@ -10,9 +10,8 @@ from plotly.offline import get_plotlyjs
 
 from seqtext.html_templates import escape_json, hash_script, read_asset, render_page
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting import prediction_plots as judged
-from seqtext.reporting import training_plots as plots
-from seqtext.reporting.conclusions import verdict
+from seqtext.reporting import prediction_plots, training_plots
+from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import Comparison, Pair
 from seqtext.reporting.report import Report, Section
@@ -31,7 +30,7 @@ class Figure(NamedTuple):
     has_controls: bool = False
 
 
-def page(report: Report) -> str:
+def render_report(report: Report) -> str:
     """The whole page."""
     plotly = Markup(get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n"))
     script = read_asset(PACKAGE, "page.js")
@@ -39,8 +38,8 @@ def page(report: Report) -> str:
         PACKAGE,
         "report.html.j2",
         title=report.title,
-        summary=report.summary(),
-        sections=[_section(section) for section in report.sections],
+        summary=report.summarize(),
+        sections=[_build_section(section) for section in report.sections],
         unfinished=report.unfinished,
         damaged=report.damaged,
         style=read_asset(PACKAGE, "page.css"),
@@ -51,26 +50,26 @@ def page(report: Report) -> str:
     )
 
 
-def _section(section: Section) -> dict[str, Any]:
+def _build_section(section: Section) -> dict[str, Any]:
     """What the template needs of a section."""
     comparison = section.comparison
     groups, metric = section.groups, section.metric
     return {
         "title": section.dataset,
-        "about": section.about(),
-        "verdict": verdict(comparison),
-        "table": _table(section.table),
-        "notes": section.notes(),
-        "figures": list(_figures(groups, metric, comparison)),
-        "pairs": _pairs(comparison),
+        "about": section.describe(),
+        "verdict": summarize_significance(comparison),
+        "table": _build_table(section.table),
+        "notes": section.collect_notes(),
+        "figures": list(_build_figures(groups, metric, comparison)),
+        "pairs": _build_pairs(comparison),
         "resamples": f"{comparison.resamples:,}",
-        "matrices": _matrices(groups),
-        "judged": list(_figures_of_predictions(groups)),
-        "commands": "\n".join(section.commands()),
+        "matrices": _build_matrices(groups),
+        "judged": list(_build_prediction_figures(groups)),
+        "commands": "\n".join(section.list_commands()),
     }
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _build_table(table: Table) -> dict[str, Any]:
     return {
         "columns": table.columns,
         "own": [row for row in table.rows if row.kind != REPORTED],
@@ -78,56 +77,63 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _figures(groups: Sequence[Group], metric: str, comparison: Comparison) -> Iterator[Figure]:
+def _build_figures(
+    groups: Sequence[Group], metric: str, comparison: Comparison
+) -> Iterator[Figure]:
     """Each with its heading and what it shows; those that would be empty are left out."""
     better = "Down" if metric_mode(metric) == "min" else "Up"
-    leading = f"; the {judged.MAPPED} best by validation" if len(groups) > judged.MAPPED else ""
+    most = prediction_plots.MAX_HEATMAP_GROUPS
+    leading = f"; the {most} best by validation" if len(groups) > most else ""
     made = (
         (
             "Differences",
             f"Test {metric}, row minus column{leading}. Fields with a colour are different; those "
             "in brackets are not significant, or undecided.",
-            judged.differences(comparison),
+            prediction_plots.plot_differences(comparison),
         ),
         (
             "Curves",
             "Every run, epoch by epoch. Point at one, or type words of its name.",
-            plots.curves(groups, metric),
+            training_plots.plot_curves(groups, metric),
         ),
         (
             "Settings",
             f"Validation {metric} against each setting; the dotted line joins the means.",
-            plots.settings_figure(groups, metric),
+            training_plots.plot_settings(groups, metric),
         ),
         (
             "",
             f"Validation {metric} over the two settings with most values.",
-            plots.heat_maps(groups, metric),
+            training_plots.plot_heat_maps(groups, metric),
         ),
         (
             "Time and score",
             f"{better} and left is better. Diamonds are references, bars one standard deviation.",
-            plots.time_against_score(groups, metric),
+            training_plots.plot_time_against_score(groups, metric),
         ),
-        ("Training time", "In the order of the table.", plots.training_times(groups)),
+        ("Training time", "In the order of the table.", training_plots.plot_training_times(groups)),
     )
-    return _drawn(made)
+    return _serialize_figures(made)
 
 
-def _figures_of_predictions(groups: Sequence[Group]) -> Iterator[Figure]:
+def _build_prediction_figures(groups: Sequence[Group]) -> Iterator[Figure]:
     made = (
-        ("Scores per class", "On the test part, all runs together.", judged.class_scores(groups)),
+        (
+            "Scores per class",
+            "On the test part, all runs together.",
+            prediction_plots.plot_class_scores(groups),
+        ),
         (
             "Calibration",
             "On the diagonal a model is right as often as it says; below it is too sure. "
             "A click on a name shows or hides it.",
-            judged.calibration(groups),
+            prediction_plots.plot_calibration(groups),
         ),
     )
-    return _drawn(made)
+    return _serialize_figures(made)
 
 
-def _drawn(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[Figure]:
+def _serialize_figures(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[Figure]:
     for heading, caption, figure in made:
         if figure is not None:
             yield Figure(heading, caption, _to_json(figure), heading == "Curves")
@@ -138,47 +144,48 @@ def _to_json(figure: go.Figure) -> Markup:
     return escape_json(figure.to_json(engine="json"))
 
 
-def _pairs(comparison: Comparison) -> dict[str, Any] | None:
+def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:
     """The best by validation against each other group."""
     if not comparison.pairs:
         return None
     first = min(pair.first for pair in comparison.pairs)
-    pairs = [p for n in range(len(comparison.groups)) if (p := comparison.between(first, n))]
+    pairs = [p for n in range(len(comparison.groups)) if (p := comparison.get_pair(first, n))]
     rows = [
         {
             "label": comparison.groups[pair.second].label,
-            "cells": _numbers(pair),
+            "cells": _format_pair(pair),
             "verdict": pair.verdict,
-            "is_different": pair.is_different,
+            "is_significant": pair.is_significant,
         }
         for pair in pairs
     ]
     return {"first": comparison.groups[first].label, "rows": rows}
 
 
-def _numbers(pair: Pair) -> list[str]:
+def _format_pair(pair: Pair) -> list[str]:
     return [
         f"{pair.difference:+.4f}",
         f"{pair.low:+.4f} to {pair.high:+.4f}",
-        _p(pair.p_rows),
+        _format_p_value(pair.p_rows),
         f"{pair.low_all:+.4f} to {pair.high_all:+.4f}",
-        *(_p(value) for value in (pair.p, pair.p_mcnemar, pair.p_t)),
+        *(_format_p_value(value) for value in (pair.p, pair.p_mcnemar, pair.p_t)),
     ]
 
 
-def _p(value: float | None) -> str:
+def _format_p_value(value: float | None) -> str:
     if value is None:
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    return [_matrix(group) for group in judged.groups_with_predictions(groups)[: plots.MOST]]
+def _build_matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    known = prediction_plots.select_groups_with_predictions(groups)
+    return [_build_matrix(group) for group in known[: training_plots.MAX_GROUPS]]
 
 
-def _matrix(group: Group) -> dict[str, Any]:
-    counts = judged.confusion(group) / len(group.runs)
+def _build_matrix(group: Group) -> dict[str, Any]:
+    counts = prediction_plots.count_confusions(group) / len(group.runs)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1 / len(group.runs))
-    names = group.runs[0].said.class_names
+    names = group.runs[0].predictions.class_names
     rows = list(zip(names, shares.tolist(), counts.tolist(), strict=True))
     return {"label": group.label, "names": names, "rows": rows}

@@ -6,26 +6,32 @@ import unicodedata
 from seqtext.display import REPLACEMENT, make_printable
 from seqtext.reporting.table import REPORTED, Row, Table
 
-FIRST = ("n", "time")  # of the columns after the deciding scores, what every table has
+ALWAYS_SHOWN = ("n", "time")  # of the columns after the deciding scores, what every table has
 MOST_SCORES = 5  # columns of scores, the deciding ones among them
 MOST_ROWS = 40  # that a page holds
 LONG_LABEL = 34  # characters; longer ones are broken into lines
 BREAKABLE = re.compile(r"[^\W_]{1,24}|[\W_]")  # where a long label may be broken
 PREAMBLE = r"% \usepackage{booktabs,graphicx}; with other scripts than Latin: XeLaTeX or LuaLaTeX"
 # Shrinks what is wider than the text, and leaves the rest as it is.
-FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
+SHRINK_TO_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
-TEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "~": r"\textasciitilde{}"}
-TEX |= {"^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "|": r"$|$", '"': r"\char34{}"}
-TEX |= {"[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}"}
-TEX |= {"…": r"\ldots{}", REPLACEMENT: "?"}
-TEX |= {character: f"\\{character}" for character in "&%$#_{}"}
+LATEX_ESCAPES = {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "~": r"\textasciitilde{}"}
+LATEX_ESCAPES |= {
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    '"': r"\char34{}",
+}
+LATEX_ESCAPES |= {"[": "{[}", "]": "{]}", "*": "{*}", "`": r"\textasciigrave{}"}
+LATEX_ESCAPES |= {"…": r"\ldots{}", REPLACEMENT: "?"}
+LATEX_ESCAPES |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 def escape_latex(text: str) -> str:
     """Return a text on one line in which LaTeX's special characters stand for themselves."""
     line = unicodedata.normalize("NFC", make_printable(" ".join(text.split())))
-    return "".join(TEX.get(character, character) for character in line)
+    return "".join(LATEX_ESCAPES.get(character, character) for character in line)
 
 
 def format_latex_table(table: Table, caption: str) -> str:
@@ -38,7 +44,7 @@ def format_latex_table(table: Table, caption: str) -> str:
     rows = _choose_rows(table)
     shown = len(rows[0]) + len(rows[1])
     head = " & ".join(["", *(escape_latex(table.columns[n]) for n in columns)])
-    bodies = [[_line(row, columns) for row in part] for part in rows]
+    bodies = [[_format_row(row, columns) for row in part] for part in rows]
     rule = [r"\midrule"] if all(bodies) else []
     return "\n".join(
         [
@@ -47,7 +53,7 @@ def format_latex_table(table: Table, caption: str) -> str:
             r"  \centering",
             rf"  \caption{{{escape_latex(caption)}}}",
             r"  \footnotesize",
-            f"  {FIT}",
+            f"  {SHRINK_TO_FIT}",
             rf"  \begin{{tabular}}{{l{'r' * len(columns)}}}",
             r"    \toprule",
             rf"    {head} \\",
@@ -55,7 +61,7 @@ def format_latex_table(table: Table, caption: str) -> str:
             *(f"    {line}" for line in [*bodies[0], *rule, *bodies[1]]),
             r"    \bottomrule",
             r"  \end{tabular}}",
-            *_note(table, [table.columns[n] for n in columns], len(table.rows) - shown),
+            *_format_note(table, [table.columns[n] for n in columns], len(table.rows) - shown),
             r"\end{table}",
         ]
     )
@@ -65,7 +71,7 @@ def _choose_columns(table: Table) -> list[int]:
     """Positions of the columns that fit a page."""
     scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
     few = scores[:MOST_SCORES]
-    return [n for n, name in enumerate(table.columns) if n in few or name in FIRST]
+    return [n for n, name in enumerate(table.columns) if n in few or name in ALWAYS_SHOWN]
 
 
 def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
@@ -77,15 +83,15 @@ def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
     return own, reported[: MOST_ROWS - len(own)]
 
 
-def _line(row: Row, columns: list[int]) -> str:
+def _format_row(row: Row, columns: list[int]) -> str:
     cells = [row.cells[n] for n in columns]
     texts = [
         rf"\textbf{{{escape_latex(c.text)}}}" if c.best else escape_latex(c.text) for c in cells
     ]
-    return " & ".join([_label(row.label), *texts]) + r" \\"
+    return " & ".join([_format_label(row.label), *texts]) + r" \\"
 
 
-def _label(label: str) -> str:
+def _format_label(label: str) -> str:
     if len(label) <= LONG_LABEL:
         return escape_latex(label)
     words = [BREAKABLE.findall(word) for word in label.split()]
@@ -93,7 +99,7 @@ def _label(label: str) -> str:
     return rf"\parbox[t]{{0.35\linewidth}}{{\raggedright {breakable}\strut}}"
 
 
-def _note(table: Table, columns: list[str], rows_left_out: int) -> list[str]:
+def _format_note(table: Table, columns: list[str], rows_left_out: int) -> list[str]:
     left_out = [name for name in table.columns if name not in columns]
     parts = [f"the columns {', '.join(left_out)}"] if left_out else []
     if rows_left_out:

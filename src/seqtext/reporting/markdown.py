@@ -20,14 +20,14 @@ def escape_markdown(text: str) -> str:
 def format_code(text: str) -> str:
     """Return a text on one line as a code span, whatever backticks it holds."""
     line = make_printable(" ".join(text.split()))
-    ticks = "`" * (_longest_run(line) + 1)
+    ticks = "`" * (_count_longest_backticks(line) + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
     return f"{ticks}{space}{line}{space}{ticks}"
 
 
 def format_code_block(text: str, language: str = "") -> str:
     """Return lines as a fenced block, whatever backticks they hold."""
-    fence = "`" * max(3, _longest_run(text) + 1)
+    fence = "`" * max(3, _count_longest_backticks(text) + 1)
     return "\n".join([fence + language, make_printable(text, keep="\n"), fence])
 
 
@@ -35,19 +35,19 @@ def format_markdown_table(table: Table) -> str:
     """Return a pipe table; the best of a column in bold, rows that are not ours in italics."""
     titles = ["", *map(escape_markdown, table.columns)]
     lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]
-    lines += [" | ".join([_label(row), *map(_cell, row.cells)]) for row in table.rows]
+    lines += [" | ".join([_format_label(row), *map(_format_cell, row.cells)]) for row in table.rows]
     return "\n".join(f"| {line} |" for line in lines) + "\n"
 
 
-def _label(row: Row) -> str:
+def _format_label(row: Row) -> str:
     label = escape_markdown(row.label)
     return label if row.kind == OURS else f"*{label}*"
 
 
-def _cell(cell: Cell) -> str:
+def _format_cell(cell: Cell) -> str:
     text = escape_markdown(cell.text)
     return f"**{text}**" if cell.best else text
 
 
-def _longest_run(text: str) -> int:
+def _count_longest_backticks(text: str) -> int:
     return max(map(len, re.findall("`+", text)), default=0)

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from seqtext.reporting.bootstrap import build_scorer, draw_resamples, has_score
 from seqtext.reporting.groups import Group
-from seqtext.reporting.scoring import build_scorer, draw_resamples, has_score
 from seqtext.reporting.significance_tests import (
-    corrected_t,
-    holm,
-    margin_of_difference,
-    mcnemar,
-    p_of_difference,
+    compute_margin,
+    compute_p_value,
+    correct_holm,
+    corrected_resampled_t_test,
+    mcnemar_test,
 )
 
 LEVEL = 0.05
@@ -49,8 +49,8 @@ class Pair(NamedTuple):
     p_t: float | None
 
     @property
-    def is_different(self) -> bool:
-        """Whether chance alone would hardly make such a difference."""
+    def is_significant(self) -> bool:
+        """Tell whether p, corrected for the number of pairs, is below `LEVEL`."""
         return self.p < LEVEL
 
     @property
@@ -58,10 +58,10 @@ class Pair(NamedTuple):
         """Return what the tests say of the difference, in words.
 
         "not significant": other test rows alone could make it. "undecided": they hardly could, but
-        the runs of a group vary so much between seeds or folds that other runs could; more of them
-        would tell.
+        the runs of a group vary so much between seeds or folds that other runs could; more runs
+        would decide it.
         """
-        if self.is_different:
+        if self.is_significant:
             return DIFFERENT
         return UNDECIDED if self.p_rows < LEVEL else NOT_SIGNIFICANT
 
@@ -69,22 +69,22 @@ class Pair(NamedTuple):
 class Comparison(NamedTuple):
     """All pairs that stand on the same rows.
 
-    alone: positions of the groups whose test rows, or their labels, are not those of the most
-    silent: positions of the groups without predictions
-    unscored: positions of the groups for which predictions do not give this metric
+    excluded_other_rows: positions of the groups whose test rows or labels are not those of the most
+    excluded_no_predictions: positions of the groups without predictions
+    excluded_no_metric: positions of the groups for which predictions do not give this metric
     resamples: how many the intervals stand on
     """
 
     metric: str
     groups: Sequence[Group]
     pairs: list[Pair]
-    alone: list[int]
-    silent: list[int]
+    excluded_other_rows: list[int]
+    excluded_no_predictions: list[int]
     rows: int
-    unscored: list[int]
+    excluded_no_metric: list[int]
     resamples: int
 
-    def between(self, one: int, other: int) -> Pair | None:
+    def get_pair(self, one: int, other: int) -> Pair | None:
         """The pair of two groups, as seen from `one`."""
         for pair in self.pairs:
             if (pair.first, pair.second) == (one, other):
@@ -102,7 +102,7 @@ class Comparison(NamedTuple):
         return None
 
 
-def compare(groups: Sequence[Group], metric: str) -> Comparison:
+def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
     """Compare all groups that were judged on the same rows.
 
     With several runs per group the compared score is the mean of the runs' scores on the same
@@ -110,36 +110,64 @@ def compare(groups: Sequence[Group], metric: str) -> Comparison:
     probabilities would be an ensemble, another and better model; the first seed alone would throw
     the others away.) McNemar's test needs one decision per row, and takes the first run's.
     """
-    silent = [n for n, group in enumerate(groups) if any(r.said is None for r in group.runs)]
-    spoken = [n for n in range(len(groups)) if n not in silent]
-    unscored = [n for n in spoken if not all(has_score(run.said, metric) for run in groups[n].runs)]
-    parts = {n: _parts(groups[n]) for n in spoken if n not in unscored}
+    excluded_no_predictions = [
+        n for n, group in enumerate(groups) if any(r.predictions is None for r in group.runs)
+    ]
+    with_predictions = [n for n in range(len(groups)) if n not in excluded_no_predictions]
+    excluded_no_metric = [
+        n
+        for n in with_predictions
+        if not all(has_score(run.predictions, metric) for run in groups[n].runs)
+    ]
+    parts = {n: _hash_test_rows(groups[n]) for n in with_predictions if n not in excluded_no_metric}
     same = max(parts.values(), key=list(parts.values()).count, default=frozenset())
     compared = [n for n, part in parts.items() if part == same]
-    alone = [n for n, part in parts.items() if part != same]
+    excluded_other_rows = [n for n, part in parts.items() if part != same]
     if not compared:
-        return Comparison(metric, groups, [], alone, silent, 0, unscored, 0)
-    said = [run.said for n in compared for run in groups[n].runs]
+        return Comparison(
+            metric,
+            groups,
+            [],
+            excluded_other_rows,
+            excluded_no_predictions,
+            0,
+            excluded_no_metric,
+            0,
+        )
+    said = [run.predictions for n in compared for run in groups[n].runs]
     rows = np.unique(np.concatenate([one.rows for one in said]))
-    resampled, scores = _resampled([groups[n] for n in compared], metric, rows)
+    resampled, scores = _resample_scores([groups[n] for n in compared], metric, rows)
     pairs = [
-        _pair(groups, (compared[a], compared[b]), resampled[:, a] - resampled[:, b], scores)
+        _compare_pair(groups, (compared[a], compared[b]), resampled[:, a] - resampled[:, b], scores)
         for a, b in combinations(range(len(compared)), 2)
     ]
     return Comparison(
-        metric, groups, _corrected(pairs), alone, silent, len(rows), unscored, len(resampled)
+        metric,
+        groups,
+        _correct_p_values(pairs),
+        excluded_other_rows,
+        excluded_no_predictions,
+        len(rows),
+        excluded_no_metric,
+        len(resampled),
     )
 
 
-def _parts(group: Group) -> frozenset[int]:
+def _hash_test_rows(group: Group) -> frozenset[int]:
     """What tells the judged rows of two groups apart: numbers and labels of each split's rows."""
     return frozenset(
-        hash((run.said.rows.tobytes(), run.said.labels.tobytes(), run.said.class_names))
+        hash(
+            (
+                run.predictions.rows.tobytes(),
+                run.predictions.labels.tobytes(),
+                run.predictions.class_names,
+            )
+        )
         for run in group.runs
     )
 
 
-def _resampled(
+def _resample_scores(
     groups: Sequence[Group], metric: str, rows: np.ndarray
 ) -> tuple[np.ndarray, dict[int, list[float]]]:
     """Mean scores [resamples, groups]; the scores of each group's runs, by the group's identity.
@@ -147,7 +175,7 @@ def _resampled(
     Args:
         rows: [N] all numbers of test rows of these groups' runs
     """
-    said = [[run.said for run in group.runs] for group in groups]
+    said = [[run.predictions for run in group.runs] for group in groups]
     scorers = [[build_scorer(one, metric) for one in runs] for runs in said]
     places = [[np.searchsorted(rows, one.rows) for one in runs] for runs in said]
     everything = np.ones((1, len(rows)), np.float32)
@@ -159,7 +187,7 @@ def _resampled(
         return np.empty((0, len(groups))), scores
     means = [
         [
-            np.mean([s(_at(weights, at)) for s, at in zip(ss, ats, strict=True)], axis=0)
+            np.mean([s(_select_rows(weights, at)) for s, at in zip(ss, ats, strict=True)], axis=0)
             for ss, ats in zip(scorers, places, strict=True)
         ]
         for weights in draw_resamples(len(rows), metric, [one for runs in said for one in runs])
@@ -167,11 +195,11 @@ def _resampled(
     return np.concatenate([np.stack(chunk, axis=1) for chunk in means]), scores
 
 
-def _at(weights: np.ndarray, places: np.ndarray) -> np.ndarray:
+def _select_rows(weights: np.ndarray, places: np.ndarray) -> np.ndarray:
     return weights if len(places) == weights.shape[1] else weights[:, places]
 
 
-def _pair(
+def _compare_pair(
     groups: Sequence[Group],
     places: tuple[int, int],
     resampled: np.ndarray,
@@ -184,11 +212,11 @@ def _pair(
     known = resampled[np.isfinite(resampled)]
     low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (difference, difference)
     over_rows = float(np.var(known)) if len(known) else 0.0
-    margin = margin_of_difference(over_rows, over_runs, 1 - LEVEL)
-    first, second = one.runs[0].said, other.runs[0].said
+    margin = compute_margin(over_rows, over_runs, 1 - LEVEL)
+    first, second = one.runs[0].predictions, other.runs[0].predictions
     right, also = first.predicted == first.labels, second.predicted == second.labels
     p_mcnemar = (
-        mcnemar(int((right & ~also).sum()), int((also & ~right).sum()))
+        mcnemar_test(int((right & ~also).sum()), int((also & ~right).sum()))
         if np.array_equal(first.rows, second.rows)
         else None
     )
@@ -199,14 +227,16 @@ def _pair(
         high=float(high),
         low_all=difference - margin,
         high_all=difference + margin,
-        p_rows=p_of_difference(difference, over_rows),
-        p=p_of_difference(difference, over_rows, over_runs),
+        p_rows=compute_p_value(difference, over_rows),
+        p=compute_p_value(difference, over_rows, over_runs),
         p_mcnemar=p_mcnemar,
-        p_t=corrected_t(_matched(one, other, ours, theirs), _test_share(one)),
+        p_t=corrected_resampled_t_test(
+            _match_runs(one, other, ours, theirs), _compute_test_share(one)
+        ),
     )
 
 
-def _matched(
+def _match_runs(
     one: Group, other: Group, ours: Sequence[float], theirs: Sequence[float]
 ) -> list[float]:
     """Differences of the runs with the same seed, on the same rows."""
@@ -218,14 +248,14 @@ def _matched(
     ]
 
 
-def _test_share(group: Group) -> float:
+def _compute_test_share(group: Group) -> float:
     run = group.runs[0]
     return run.rows("test") / max(run.rows("train"), 1)
 
 
-def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
+def _correct_p_values(pairs: Sequence[Pair]) -> list[Pair]:
     names = [name for name in Pair._fields if name.startswith("p")]
-    columns = {name: holm([getattr(pair, name) for pair in pairs]) for name in names}
+    columns = {name: correct_holm([getattr(pair, name) for pair in pairs]) for name in names}
     return [
         pair._replace(**{name: column[n] for name, column in columns.items()})
         for n, pair in enumerate(pairs)

@@ -11,24 +11,24 @@ from plotly.subplots import make_subplots
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import Comparison, Pair
 from seqtext.reporting.training_plots import (
-    MOST,
+    BAR_HEIGHT,
+    MAX_GROUPS,
     PALETTE,
-    ROW,
+    assign_styles,
     escape_plotly,
-    name_of,
+    format_group_name,
     shorten,
     show_category,
-    styles_of,
 )
 
-MAPPED = 24  # in the map of all pairs
+MAX_HEATMAP_GROUPS = 24  # in the map of all pairs
 BINS = 10
 CLASS_NAME = 40  # characters
 ACROSS = 32  # characters of a label below the map of all pairs
 FAINT = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
 
 
-def calibration(groups: Sequence[Group]) -> go.Figure | None:
+def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
     """How often predictions of some confidence are right; on the diagonal they keep their word."""
     figure = go.Figure()
     figure.add_scatter(
@@ -39,22 +39,22 @@ def calibration(groups: Sequence[Group]) -> go.Figure | None:
         hoverinfo="skip",
         showlegend=False,
     )
-    for place, (group, style) in enumerate(zip(groups, styles_of(groups), strict=True)):
-        said = [run.said for run in group.runs]
+    for place, (group, style) in enumerate(zip(groups, assign_styles(groups), strict=True)):
+        said = [run.predictions for run in group.runs]
         if None in said:
             continue
         confidence = np.concatenate([one.probabilities.max(axis=1) for one in said])
         right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in said])
-        x, y, error = reliability(confidence, right)
+        x, y, error = compute_reliability(confidence, right)
         figure.add_scatter(
             x=x,
             y=y,
             mode="lines+markers",
-            name=f"{name_of(group)} · {error:.3f}",
+            name=f"{format_group_name(group)} · {error:.3f}",
             line={"color": style.color, "dash": style.dash, "width": 1.5},
             marker={"size": 5, "symbol": style.symbol},
             visible=True if place < 8 else "legendonly",
-            hovertemplate=f"{name_of(group)}<br>said %{{x:.3f}}, was right %{{y:.3f}}"
+            hovertemplate=f"{format_group_name(group)}<br>said %{{x:.3f}}, was right %{{y:.3f}}"
             "<extra></extra>",
         )
     if len(figure.data) == 1:
@@ -70,7 +70,7 @@ def calibration(groups: Sequence[Group]) -> go.Figure | None:
     return figure
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, float]:
+def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, float]:
     """Mean confidence and share of right ones in bins of equal width, and the expected calibration
     error: the mean gap between the two (Guo et al., 2017)."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
@@ -81,17 +81,17 @@ def reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, 
     return x.tolist(), y.tolist(), float((counts[met] * abs(x - y)).sum() / counts.sum())
 
 
-def class_scores(groups: Sequence[Group]) -> go.Figure | None:
+def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
     """Precision, recall and F1 of each class, a line per group."""
-    known = groups_with_predictions(groups)[:MOST]
+    known = select_groups_with_predictions(groups)[:MAX_GROUPS]
     if not known:
         return None
-    names = known[0].runs[0].said.class_names
-    known = [g for g in known if g.runs[0].said.class_names == names]
-    labels = [name_of(group) for group in known]
+    names = known[0].runs[0].predictions.class_names
+    known = [g for g in known if g.runs[0].predictions.class_names == names]
+    labels = [format_group_name(group) for group in known]
     columns = min(len(names), 3)
     rows = ceil(len(names) / columns)
-    height = 60 + ROW * len(known)
+    height = 60 + BAR_HEIGHT * len(known)
     figure = make_subplots(
         rows,
         columns,
@@ -101,7 +101,7 @@ def class_scores(groups: Sequence[Group]) -> go.Figure | None:
         horizontal_spacing=0.03,
         vertical_spacing=60 / (rows * height),
     )
-    scores = np.stack([_per_class(confusion(g)) for g in known])  # [G, 3, C]
+    scores = np.stack([_compute_class_scores(count_confusions(g)) for g in known])  # [G, 3, C]
     marks = (("precision", "triangle-right-open"), ("recall", "circle-open"), ("F1", "circle"))
     for number in range(len(names)):
         for kind, (word, symbol) in enumerate(marks):
@@ -125,26 +125,26 @@ def class_scores(groups: Sequence[Group]) -> go.Figure | None:
     return figure
 
 
-def groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
+def select_groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
     """Those whose runs all have predictions, of the same classes."""
     return [
         group
         for group in groups
-        if all(run.said for run in group.runs)
-        and len({run.said.class_names for run in group.runs}) == 1
+        if all(run.predictions for run in group.runs)
+        and len({run.predictions.class_names for run in group.runs}) == 1
     ]
 
 
-def confusion(group: Group) -> np.ndarray:
+def count_confusions(group: Group) -> np.ndarray:
     """Counts [C, C] of true and predicted class, summed over the group's runs."""
-    classes = len(group.runs[0].said.class_names)
+    classes = len(group.runs[0].predictions.class_names)
     total = np.zeros((classes, classes), int)
     for run in group.runs:
-        np.add.at(total, (run.said.labels, run.said.predicted), 1)
+        np.add.at(total, (run.predictions.labels, run.predictions.predicted), 1)
     return total
 
 
-def _per_class(counts: np.ndarray) -> np.ndarray:
+def _compute_class_scores(counts: np.ndarray) -> np.ndarray:
     """[3, C] precision, recall, F1; NaN for a class without rows, as in `metric_definitions`."""
     hits, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     scores = np.stack(
@@ -153,25 +153,25 @@ def _per_class(counts: np.ndarray) -> np.ndarray:
     return np.where(true > 0, scores, np.nan)
 
 
-def differences(comparison: Comparison) -> go.Figure | None:
+def plot_differences(comparison: Comparison) -> go.Figure | None:
     """Every pair of the leading groups: row minus column, coloured where they are different.
 
     The others are in brackets, without a colour: so the figure is never empty.
     """
-    places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAPPED]
+    places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAX_HEATMAP_GROUPS]
     if len(places) < 2:
         return None
-    pairs = [[comparison.between(a, b) if a != b else None for b in places] for a in places]
+    pairs = [[comparison.get_pair(a, b) if a != b else None for b in places] for a in places]
     labels = [comparison.groups[n].label for n in places]
     names = {"x": [escape_plotly(shorten(label, ACROSS)) for label in labels]}  # they are slanted
     names["y"] = [escape_plotly(shorten(label)) for label in labels]
     figure = go.Figure()
     has_room = len(places) <= 16
     faint = {"showscale": False, "colorscale": [[0, FAINT], [1, FAINT]]}
-    _add_map(figure, pairs, names, "" if not has_room else "({:+.3f})", False, faint)
+    _add_heatmap(figure, pairs, names, "" if not has_room else "({:+.3f})", False, faint)
     strong = {"colorscale": "RdBu", "zmid": 0, "colorbar": {"thickness": 12, "outlinewidth": 0}}
-    if any(pair.is_different for pair in comparison.pairs):
-        _add_map(figure, pairs, names, "" if not has_room else "{:+.3f}", True, strong)
+    if any(pair.is_significant for pair in comparison.pairs):
+        _add_heatmap(figure, pairs, names, "" if not has_room else "{:+.3f}", True, strong)
     figure.update_layout(height=200 + 24 * len(places))
     for axis in ("x", "y"):
         show_category(figure, axis, names[axis])
@@ -180,23 +180,25 @@ def differences(comparison: Comparison) -> go.Figure | None:
     return figure
 
 
-def _add_map(
+def _add_heatmap(
     figure: go.Figure,
     pairs: list[list[Pair | None]],
     names: dict[str, list[str]],
     text: str,
-    is_different: bool,
+    is_significant: bool,
     style: dict[str, Any],
 ) -> None:
     """Add the fields of all pairs that are different, or of all that are not."""
-    chosen = [[p if p and p.is_different == is_different else None for p in row] for row in pairs]
+    chosen = [
+        [p if p and p.is_significant == is_significant else None for p in row] for row in pairs
+    ]
     figure.add_heatmap(
         z=[[None if p is None else p.difference for p in row] for row in chosen],
         **names,
         text=[["" if p is None else text.format(p.difference) for p in row] for row in chosen],
         customdata=[["" if p is None else p.verdict for p in row] for row in chosen],
         texttemplate="%{text}",
-        textfont={} if is_different else {"color": "#8a8d98"},
+        textfont={} if is_significant else {"color": "#8a8d98"},
         xgap=1,
         ygap=1,
         hoverongaps=False,

@@ -55,7 +55,7 @@ class Reference(NamedTuple):
         return f"{self.study}: {self.model}" + (f", {self.setting}" if self.setting else "")
 
 
-def references(dataset: str) -> list[Reference]:
+def load_published_results(dataset: str) -> list[Reference]:
     """Those of a data set, in the order of the file."""
     with resources.files("seqtext.reporting").joinpath(FILE).open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, keep_default_na=False)
@@ -66,7 +66,7 @@ def references(dataset: str) -> list[Reference]:
     ]
 
 
-def uses_study_rows(run: Run) -> bool:
+def has_study_rows(run: Run) -> bool:
     """Whether what others reported on a data set of this name can stand beside a run.
 
     It can where this package's own class read the rows, and they were as many as the study's, and

@@ -11,24 +11,30 @@ import pandas as pd
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.files import write_text
-from seqtext.reporting.conclusions import verdict
-from seqtext.reporting.datasets import split_by_dataset
-from seqtext.reporting.groups import groups_of, main_metric
+from seqtext.reporting.conclusions import summarize_significance
+from seqtext.reporting.datasets import group_by_dataset
+from seqtext.reporting.groups import choose_main_metric, group_runs
 from seqtext.reporting.latex import format_latex_table
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
-from seqtext.reporting.pairwise import Comparison, compare
-from seqtext.reporting.published_results import Reference, references, uses_study_rows
-from seqtext.reporting.runs import Run, Unfinished, read_runs, sweep_command
-from seqtext.reporting.table import Table, duration, faults, frame, table
+from seqtext.reporting.pairwise import Comparison, compare_groups
+from seqtext.reporting.published_results import Reference, has_study_rows, load_published_results
+from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
+from seqtext.reporting.table import (
+    Table,
+    build_table,
+    collect_footnotes,
+    format_duration,
+    to_dataframe,
+)
 
-USUAL = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
+FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
 
 
 class Section:
     """What there is to say of one data set's runs.
 
     Args:
-        dataset: title of the data set, see `split_by_dataset`
+        dataset: title of the data set, see `group_by_dataset`
         metric: that orders and is tested, such as "accuracy"; None: what most runs monitored
 
     Raises:
@@ -38,42 +44,42 @@ class Section:
     def __init__(self, dataset: str, runs: Sequence[Run], metric: str | None):
         self.dataset = dataset
         self.metric = _choose_metric(runs) if metric is None else _check_metric(runs, metric)
-        self.groups, self.repeated = groups_of(runs, self.metric)
+        self.groups, self.repeated = group_runs(runs, self.metric)
 
     @cached_property
     def comparison(self) -> Comparison:
         """Of all pairs."""
-        return compare(self.groups, self.metric)
+        return compare_groups(self.groups, self.metric)
 
     @property
     def study(self) -> str | None:
         """The study's data set, if runs of this section stand on its rows."""
         (first, *_) = self.runs
-        return first.metrics["dataset"] if any(map(uses_study_rows, self.runs)) else None
+        return first.metrics["dataset"] if any(map(has_study_rows, self.runs)) else None
 
     @cached_property
-    def others(self) -> list[Reference]:
+    def references(self) -> list[Reference]:
         """What others reported on these rows."""
-        return references(self.study) if self.study else []
+        return load_published_results(self.study) if self.study else []
 
     @cached_property
     def table(self) -> Table:
         """Groups and references."""
-        return table(self.groups, self.others, self.metric)
+        return build_table(self.groups, self.references, self.metric)
 
     @property
     def runs(self) -> list[Run]:
         """Those that count."""
         return [run for group in self.groups for run in group.runs]
 
-    def about(self) -> str:
+    def describe(self) -> str:
         """How to read the table."""
         rows = sorted({run.rows("test") for run in self.runs})
         tested = f"{rows[0]:,} to {rows[-1]:,} test rows"
         if len(rows) == 1:
             tested = count_noun(rows[0], "test row")
         times = [time for group in self.groups for time in group.values("seconds", "total")]
-        total = f", {duration(sum(times))} in all" if times else ""
+        total = f", {format_duration(sum(times))} in all" if times else ""
         said = (
             f"{count_noun(len(self.runs), 'run')}{total}; {tested}. Ordered by validation "
             f"{self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
@@ -84,26 +90,26 @@ class Section:
             said += f" Left out: {repeats} another's settings and seed."
         return said
 
-    def notes(self) -> list[str]:
+    def collect_notes(self) -> list[str]:
         """What is to be known of the rows: of the reported ones, and what runs warn of."""
-        said = faults(self.table)
-        if self.others:
+        said = collect_footnotes(self.table)
+        if self.references:
             said.append(
                 "What others reported was measured on other rows than these, mostly in one run."
             )
-        if self.others and not all(map(uses_study_rows, self.runs)):
+        if self.references and not all(map(has_study_rows, self.runs)):
             said.append("It cannot be compared with settings that use a part of the data only.")
         for group in self.groups:
             each = (run.metrics.get("warnings") or () for run in group.runs)
             said += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
         return said
 
-    def commands(self) -> list[str]:
+    def list_commands(self) -> list[str]:
         """What starts these runs again: a sweep's command line once, the others one by one."""
-        return list(dict.fromkeys(sweep_command(run.path) or run.command for run in self.runs))
+        return list(dict.fromkeys(find_sweep_command(run.path) or run.command for run in self.runs))
 
 
-def _known_metrics(runs: Sequence[Run]) -> list[str]:
+def _list_metrics(runs: Sequence[Run]) -> list[str]:
     """Those of any run, on the test or the validation part."""
     known = dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
     if not known:
@@ -113,7 +119,7 @@ def _known_metrics(runs: Sequence[Run]) -> list[str]:
 
 def _check_metric(runs: Sequence[Run], metric: str) -> str:
     """Return a metric that someone asked for, if any run has it."""
-    known = _known_metrics(runs)
+    known = _list_metrics(runs)
     if metric not in known:
         raise UserError(
             f"metric={metric} is not known of {runs[0].path}: known are {', '.join(known)}."
@@ -123,8 +129,8 @@ def _check_metric(runs: Sequence[Run], metric: str) -> str:
 
 def _choose_metric(runs: Sequence[Run]) -> str:
     """Return what most runs monitored; a usual metric where none of them knows that one."""
-    known = _known_metrics(runs)
-    wanted = (main_metric(runs), *USUAL)
+    known = _list_metrics(runs)
+    wanted = (choose_main_metric(runs), *FALLBACK_METRICS)
     return next((metric for metric in wanted if metric in known), known[0])
 
 
@@ -134,10 +140,10 @@ class Report:
 
     title: str
     sections: Sequence[Section]
-    unfinished: Sequence[Unfinished]
+    unfinished: Sequence[UnfinishedRun]
     damaged: Sequence[str]
 
-    def summary(self) -> str:
+    def summarize(self) -> str:
         """Count runs, jobs and damaged files."""
         parts = [count_noun(sum(len(section.runs) for section in self.sections), "run")]
         parts += [f"{len(self.unfinished):,} without a result"] if self.unfinished else []
@@ -160,28 +166,28 @@ def build_report(
     runs, unfinished, damaged = read_runs(folders)
     metrics = usual or {}
     sections = []
-    for title, own in split_by_dataset(runs).items():
-        is_study = any(map(uses_study_rows, own))
+    for title, own in group_by_dataset(runs).items():
+        is_study = any(map(has_study_rows, own))
         chosen = metric or (metrics.get(own[0].metrics["dataset"]) if is_study else None)
         sections.append(Section(title, own, chosen))
     used = [run for section in sections for run in section.runs]
     damaged = [*damaged, *(run.damage for run in used if run.damage)]
-    return Report(title_of(folders), sections, unfinished, damaged)
+    return Report(format_title(folders), sections, unfinished, damaged)
 
 
 def write_report(output: Path, report: Report) -> list[Path]:
     """Write report.md, .csv, .tex, .html and differences.csv into a folder; gives their paths."""
-    from seqtext.reporting.html_page import page
+    from seqtext.reporting.html_page import render_report
 
     sections = report.sections
-    numbers = pd.concat([frame(s.dataset, s.groups, s.others) for s in sections])
-    tables = [format_latex_table(s.table, f"{s.dataset}: {s.about()}") for s in sections]
+    numbers = pd.concat([to_dataframe(s.dataset, s.groups, s.references) for s in sections])
+    tables = [format_latex_table(s.table, f"{s.dataset}: {s.describe()}") for s in sections]
     files = {
         "report.md": format_markdown(report),
         "report.csv": numbers.to_csv(index=False),
-        "differences.csv": pd.concat([pairs(s) for s in sections]).to_csv(index=False),
+        "differences.csv": pd.concat([pairs_to_dataframe(s) for s in sections]).to_csv(index=False),
         "report.tex": "\n\n".join(tables) + "\n",
-        "report.html": page(report),
+        "report.html": render_report(report),
     }
     output.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -193,22 +199,22 @@ def format_markdown(report: Report) -> str:
     """Return the whole report as Markdown."""
     lines = [f"# {escape_markdown(report.title)}", ""]
     for section in report.sections:
-        said = [escape_markdown(" ".join(verdict(section.comparison))), ""]
+        said = [escape_markdown(" ".join(summarize_significance(section.comparison))), ""]
         lines += [f"## {escape_markdown(section.dataset)}", ""]
-        lines += [escape_markdown(section.about()), ""]
+        lines += [escape_markdown(section.describe()), ""]
         lines += [format_markdown_table(section.table), *(said if said[0] else [])]
         lines += format_notes(section)
-    lines += format_left_out(report)
+    lines += format_omissions(report)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def format_notes(section: Section) -> list[str]:
     """Lines of Markdown: a section's notes."""
-    said = [f"- {escape_markdown(note)}" for note in section.notes()]
+    said = [f"- {escape_markdown(note)}" for note in section.collect_notes()]
     return ["Notes:", "", *said, ""] if said else []
 
 
-def format_left_out(report: Report) -> list[str]:
+def format_omissions(report: Report) -> list[str]:
     """Lines of Markdown: jobs without a result and damaged files."""
     lines = []
     if report.unfinished:
@@ -225,7 +231,7 @@ def format_left_out(report: Report) -> list[str]:
     return lines
 
 
-def pairs(section: Section) -> pd.DataFrame:
+def pairs_to_dataframe(section: Section) -> pd.DataFrame:
     """Every pair of groups in numbers: difference, interval, p values; see `Pair`."""
     labels = [group.label for group in section.groups]
     rows = [
@@ -242,7 +248,7 @@ def pairs(section: Section) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def title_of(folders: Sequence[Path]) -> str:
+def format_title(folders: Sequence[Path]) -> str:
     """The names of the folders, as long as they are few."""
     names = [folder.resolve().name or str(folder.resolve()) for folder in folders]
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"

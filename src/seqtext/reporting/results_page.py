@@ -5,12 +5,12 @@ from pathlib import Path
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.files import write_text
-from seqtext.reporting.conclusions import verdict
+from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
 from seqtext.reporting.published_results import Reference
-from seqtext.reporting.report import Report, Section, format_left_out, format_notes
-from seqtext.reporting.table import OURS, Cell, Row, Table, duration
+from seqtext.reporting.report import Report, Section, format_notes, format_omissions
+from seqtext.reporting.table import OURS, Cell, Row, Table, format_duration
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
 METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
@@ -44,26 +44,26 @@ def write_results(path: Path, report: Report) -> Path:
             "with all of its rows."
         )
     known.sort(key=lambda section: STUDIES[section.study])
-    parts = [HEAD, *map(_study, known)]
-    if left_out := format_left_out(report):
+    parts = [HEAD, *map(_format_study, known)]
+    if left_out := format_omissions(report):
         parts.append("\n".join(left_out))
     write_text(path, "\n".join(parts))
     return path
 
 
-def _study(section: Section) -> str:
+def _format_study(section: Section) -> str:
     return "\n".join(
         [
             f"## Study {STUDIES[section.study]}: {escape_markdown(section.dataset)}",
             "",
-            escape_markdown(section.about()),
+            escape_markdown(section.describe()),
             "",
-            format_markdown_table(_in_short(section)),
-            escape_markdown(" ".join(verdict(section.comparison))),
+            format_markdown_table(_build_summary_table(section)),
+            escape_markdown(" ".join(summarize_significance(section.comparison))),
             "",
-            f"{_minutes(section)} Command lines:",
+            f"{_format_runtimes(section)} Command lines:",
             "",
-            format_code_block("\n".join(section.commands()), "bash"),
+            format_code_block("\n".join(section.list_commands()), "bash"),
             "",
             "<details><summary>All rows</summary>",
             "",
@@ -75,24 +75,24 @@ def _study(section: Section) -> str:
     )
 
 
-def _in_short(section: Section) -> Table:
+def _build_summary_table(section: Section) -> Table:
     """Theirs, ours with their settings, ours, TF-IDF: of each the best; ours by validation."""
     rows: dict[str, Row] = {}
     own = section.table.rows[: len(section.groups)]
-    if theirs := _their_best(section):
+    if theirs := _find_best_published(section):
         label = f"theirs: {theirs.label.partition(': ')[2]}"
         (row,) = (row for row in section.table.rows if row.label == theirs.label)
         rows["theirs"] = row._replace(label=label, kind=OURS)
     for group, row in zip(section.groups, own, strict=True):
-        label = row.label if group.is_reference else f"{whose(group)}: {row.label}"
-        rows.setdefault(whose(group), row._replace(label=label, kind=OURS))
+        label = row.label if group.is_reference else f"{get_result_source(group)}: {row.label}"
+        rows.setdefault(get_result_source(group), row._replace(label=label, kind=OURS))
     order = ("theirs", "ours, faithful", "ours, best", "tfidf")
     few = [rows[name] for name in order if name in rows]
     unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
     return Table(section.table.columns, unmarked)
 
 
-def whose(group: Group) -> str:
+def get_result_source(group: Group) -> str:
     """As the first column calls a group."""
     if group.is_reference:
         return "tfidf"
@@ -100,9 +100,9 @@ def whose(group: Group) -> str:
     return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"
 
 
-def _their_best(section: Section) -> Reference | None:
+def _find_best_published(section: Section) -> Reference | None:
     """The study's own best row, by the score that most of its rows have."""
-    theirs = [other for other in section.others if other.study.startswith("study")]
+    theirs = [other for other in section.references if other.study.startswith("study")]
     names = [name for other in theirs for name in other.scores]
     if not names:
         return None
@@ -110,11 +110,12 @@ def _their_best(section: Section) -> Reference | None:
     return max(theirs, key=lambda other: other.scores.get(usual, 0.0))
 
 
-def _minutes(section: Section) -> str:
+def _format_runtimes(section: Section) -> str:
     totals: dict[str, list[float]] = {}
     for group in section.groups:
-        totals.setdefault(whose(group), []).extend(group.values("seconds", "total"))
+        totals.setdefault(get_result_source(group), []).extend(group.values("seconds", "total"))
     said = [
-        f"{name} {duration(sum(s))} ({count_noun(len(s), 'run')})" for name, s in totals.items()
+        f"{name} {format_duration(sum(s))} ({count_noun(len(s), 'run')})"
+        for name, s in totals.items()
     ]
     return f"Time in all: {', '.join(said)}."

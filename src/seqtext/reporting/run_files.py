@@ -13,13 +13,13 @@ from seqtext import metrics_file
 from seqtext.errors import UserError
 from seqtext.files import damaged_file_error, read_json, read_yaml
 
-FACTS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
+REQUIRED_KEYS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
 STATUSES = ("finished", "failed", "pruned")  # of a job, in sweep.json and outcome.json
 PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True)
-class Said:
+class StoredPredictions:
     """What a run said of its test part; N rows, in the order of their numbers.
 
     rows: [N] numbers in the source
@@ -42,7 +42,7 @@ def read_metrics(path: Path) -> dict[str, Any]:
     Raises:
         UserError: if it is damaged, another program's, or cannot be read.
     """
-    return _read(partial(metrics_file.read_metrics, required=FACTS), path)
+    return _read(partial(metrics_file.read_metrics, required=REQUIRED_KEYS), path)
 
 
 def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -51,11 +51,11 @@ def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     Raises:
         UserError: if it is damaged.
     """
-    hydra = _section(read_options(path), "hydra", path)
-    chosen = _section(_section(hydra, "runtime", path), "choices", path)
+    hydra = _get_section(read_options(path), "hydra", path)
+    chosen = _get_section(_get_section(hydra, "runtime", path), "choices", path)
     if not chosen:  # Hydra always writes some: the file was cut off
         raise damaged_file_error(path, "its choices are missing")
-    typed = _section(hydra, "overrides", path).get("task") or []
+    typed = _get_section(hydra, "overrides", path).get("task") or []
     if not _is_list_of(typed, str):
         raise damaged_file_error(path, "its overrides are not a list of texts")
     plain = {k: v for k, v in chosen.items() if isinstance(k, str) and _is_plain(v)}
@@ -76,7 +76,7 @@ def read_sweep(path: Path) -> dict[str, Any]:
     for job in jobs:
         if not isinstance(job.get("folder"), str) or "\0" in job["folder"]:
             raise damaged_file_error(path, "a job of it has no folder")
-        check_outcome(path, job)
+        check_status(path, job)
     return sweep
 
 
@@ -87,11 +87,11 @@ def read_outcome(path: Path) -> dict[str, Any]:
         UserError: if it is damaged.
     """
     outcome = _read(read_json, path)
-    check_outcome(path, outcome)
+    check_status(path, outcome)
     return outcome
 
 
-def check_outcome(path: Path, outcome: Mapping[str, Any]) -> None:
+def check_status(path: Path, outcome: Mapping[str, Any]) -> None:
     """Raise a `UserError` unless status and reason are what a sweep writes."""
     if outcome.get("status") not in STATUSES:
         raise damaged_file_error(path, f"a job's status is none of {', '.join(STATUSES)}")
@@ -108,7 +108,7 @@ def read_options(path: Path) -> dict[str, Any]:
     return _read(read_yaml, path)
 
 
-def read_predictions(path: Path, metrics: Mapping[str, Any]) -> Said | None:
+def read_predictions(path: Path, metrics: Mapping[str, Any]) -> StoredPredictions | None:
     """Read a part's predictions of the run with these metrics; None if there is no such file.
 
     Raises:
@@ -135,17 +135,17 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> Said | None:
         raise damaged_file_error(path, "its row numbers are missing or repeated")
     table = table.sort_values("row")
     threshold = metrics.get("threshold")
-    return Said(
+    return StoredPredictions(
         table["row"].to_numpy(),
-        _class_numbers(table["label"], names, path),
-        _class_numbers(table["prediction"], names, path),
-        _probabilities(table[[PROBABILITY + name for name in names]], path),
+        _encode_classes(table["label"], names, path),
+        _encode_classes(table["prediction"], names, path),
+        _extract_probabilities(table[[PROBABILITY + name for name in names]], path),
         names,
         0.5 if threshold is None else threshold,
     )
 
 
-def _class_numbers(column: pd.Series, names: Sequence[str], path: Path) -> np.ndarray:
+def _encode_classes(column: pd.Series, names: Sequence[str], path: Path) -> np.ndarray:
     """[N] numbers of the classes that a column names."""
     try:
         numbers = column.map({name: number for number, name in enumerate(names)}).to_numpy(float)
@@ -156,7 +156,7 @@ def _class_numbers(column: pd.Series, names: Sequence[str], path: Path) -> np.nd
     return numbers.astype(np.int64)
 
 
-def _probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
+def _extract_probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
     """[N, C]"""
     try:
         values = table.to_numpy(float)
@@ -174,7 +174,7 @@ def _read(reader: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _section(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
+def _get_section(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
     section = content.get(name) or {}
     if not isinstance(section, dict):
         raise damaged_file_error(path, f"its {name} holds no options")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from seqtext.errors import UserError
 from seqtext.reporting.run_files import (
-    Said,
+    StoredPredictions,
     read_hydra,
     read_metrics,
     read_options,
@@ -58,17 +58,17 @@ class Run:
         return sum((self.metrics.get("rows") or {}).get(part, {}).values())
 
     @cached_property
-    def said(self) -> Said | None:
+    def predictions(self) -> StoredPredictions | None:
         """The test part's predictions; None if the file is not there, or damaged."""
-        return self._predictions[0]
+        return self._loaded_predictions[0]
 
     @property
     def damage(self) -> str | None:
         """What is wrong with the file of predictions; None if nothing is."""
-        return self._predictions[1]
+        return self._loaded_predictions[1]
 
     @cached_property
-    def _predictions(self) -> tuple[Said | None, str | None]:
+    def _loaded_predictions(self) -> tuple[StoredPredictions | None, str | None]:
         path = self.path / "predictions" / "test.parquet"
         try:
             return read_predictions(path, self.metrics), None
@@ -76,7 +76,7 @@ class Run:
             return None, str(error)
 
 
-class Unfinished(NamedTuple):
+class UnfinishedRun(NamedTuple):
     """A job without results.
 
     status: "failed", "pruned", or "unfinished" (interrupted, or still running)
@@ -87,25 +87,25 @@ class Unfinished(NamedTuple):
     reason: str
 
 
-class Findings(NamedTuple):
+class FoundRuns(NamedTuple):
     """What there is in and below some folders.
 
     damaged: a sentence on each file that was left out
     """
 
     runs: list[Run]
-    unfinished: list[Unfinished]
+    unfinished: list[UnfinishedRun]
     damaged: list[str]
 
 
-def read_runs(folders: Sequence[Path]) -> Findings:
+def read_runs(folders: Sequence[Path]) -> FoundRuns:
     """Find all runs in and below these folders; damaged files are left out and named.
 
     Raises:
         UserError: if a folder is missing or a file, or there is no readable finished run.
     """
     runs: dict[Path, Run] = {}
-    unfinished: dict[Path, Unfinished] = {}
+    unfinished: dict[Path, UnfinishedRun] = {}
     damaged: list[str] = []
     for folder in folders:
         if not folder.exists():
@@ -119,17 +119,17 @@ def read_runs(folders: Sequence[Path]) -> Findings:
                 except UserError as error:
                     damaged.append(str(error))
         unfinished |= (
-            _find_started(folder, damaged) | unfinished | _find_failed_jobs(folder, damaged)
+            _find_unfinished_runs(folder, damaged) | unfinished | _find_failed_jobs(folder, damaged)
         )
     others = [job for path, job in unfinished.items() if path not in runs]
     damaged = list(dict.fromkeys(damaged))
     if not runs:
-        raise UserError(_say_nothing_found(folders, others, damaged))
-    return Findings(list(runs.values()), others, damaged)
+        raise UserError(_explain_no_runs(folders, others, damaged))
+    return FoundRuns(list(runs.values()), others, damaged)
 
 
-def _say_nothing_found(
-    folders: Sequence[Path], others: Sequence[Unfinished], damaged: Sequence[str]
+def _explain_no_runs(
+    folders: Sequence[Path], others: Sequence[UnfinishedRun], damaged: Sequence[str]
 ) -> str:
     said = f"{', '.join(map(str, folders))}: there is no finished run in it"
     if damaged:
@@ -162,7 +162,7 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
     return Run(folder, metrics, choices, overrides)
 
 
-def sweep_command(folder: Path) -> str | None:
+def find_sweep_command(folder: Path) -> str | None:
     """The command line of the sweep that a run's folder, or its trial's, belongs to."""
     for parent in list(folder.parents)[:2]:
         if (parent / SWEEP).exists():
@@ -173,7 +173,7 @@ def sweep_command(folder: Path) -> str | None:
     return None
 
 
-def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
     """Jobs that sweeps list as failed or pruned."""
     jobs = {}
     for path in sorted(folder.rglob(SWEEP)):
@@ -186,11 +186,11 @@ def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished
             if job["status"] != "finished":
                 place = path.parent / job["folder"]
                 reason = job.get("reason") or NO_REASON
-                jobs[place.resolve()] = Unfinished(str(place), job["status"], reason)
+                jobs[place.resolve()] = UnfinishedRun(str(place), job["status"], reason)
     return jobs
 
 
-def _find_started(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
+def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
     """Folders of runs that have begun and have no result."""
     started = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
@@ -202,11 +202,11 @@ def _find_started(folder: Path, damaged: list[str]) -> dict[Path, Unfinished]:
                 continue
         except UserError as error:
             damaged.append(str(error))
-        started[place.resolve()] = Unfinished(str(place), *_how_it_ended(place, damaged))
+        started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
     return started
 
 
-def _how_it_ended(folder: Path, damaged: list[str]) -> tuple[str, str]:
+def _read_status(folder: Path, damaged: list[str]) -> tuple[str, str]:
     """Status and reason of a run without a result."""
     path = folder / "outcome.json"
     if path.exists():

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
+def mcnemar_test(only_first: int, only_second: int) -> float:
     """McNemar's test whether two classifiers are right equally often: the mid-p value.
 
     Exact in the binomial distribution, and less timid than the exact p (Fagerland, Lydersen and
@@ -25,7 +25,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return float(min(1.0, 2 * half.cdf(fewer) - half.pmf(fewer)))
 
 
-def holm(values: Sequence[float | None]) -> list[float | None]:
+def correct_holm(values: Sequence[float | None]) -> list[float | None]:
     """p values corrected for their number (Holm, 1979); None stays None and does not count."""
     known = sorted((p, place) for place, p in enumerate(values) if p is not None)
     corrected: list[float | None] = [None] * len(values)
@@ -36,7 +36,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
     return corrected
 
 
-def corrected_t(differences: Sequence[float], test_share: float) -> float | None:
+def corrected_resampled_t_test(differences: Sequence[float], test_share: float) -> float | None:
     """Paired t-test over J repetitions whose training rows overlap (Nadeau and Bengio, 2003).
 
     The usual variance of a mean, s²/J, takes the repetitions for independent; (1/J + test_share)
@@ -59,7 +59,7 @@ def corrected_t(differences: Sequence[float], test_share: float) -> float | None
     return float(2 * stats.t.sf(abs(t), len(differences) - 1))
 
 
-def p_of_difference(
+def compute_p_value(
     difference: float, over_rows: float, over_runs: Sequence[tuple[float, int]] = ()
 ) -> float:
     """Two-sided p value of a difference of means: other rows, and other seeds, vary it.
@@ -72,21 +72,21 @@ def p_of_difference(
         over_rows: the bootstrap's variance of the difference
         over_runs: of each group with more than one run: variance of its mean, number of runs
     """
-    variance_of_all, freedom = _combine(over_rows, over_runs)
+    variance_of_all, freedom = _add_variances(over_rows, over_runs)
     if variance_of_all == 0:
         return 1.0 if difference == 0 else 0.0
     return float(2 * stats.t.sf(abs(difference) / sqrt(variance_of_all), freedom))
 
 
-def margin_of_difference(
+def compute_margin(
     over_rows: float, over_runs: Sequence[tuple[float, int]], confidence: float
 ) -> float:
-    """Return half the width of a difference's interval; arguments as in `p_of_difference`."""
-    variance_of_all, freedom = _combine(over_rows, over_runs)
+    """Return half the width of a difference's interval; arguments as in `compute_p_value`."""
+    variance_of_all, freedom = _add_variances(over_rows, over_runs)
     return float(stats.t.ppf((1 + confidence) / 2, freedom) * sqrt(variance_of_all))
 
 
-def _combine(over_rows: float, over_runs: Sequence[tuple[float, int]]) -> tuple[float, float]:
+def _add_variances(over_rows: float, over_runs: Sequence[tuple[float, int]]) -> tuple[float, float]:
     """Add variances; returns the sum and its degrees of freedom."""
     total = over_rows + sum(v for v, _ in over_runs)
     uncertain = sum(v**2 / (runs - 1) for v, runs in over_runs)

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting.groups import ABSENT, Group, shown
+from seqtext.reporting.groups import ABSENT, Group, format_value
 from seqtext.reporting.published_results import Reference
 
 TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")
-SHORT = {"accuracy": "acc.", "balanced_accuracy": "bal. acc.", "weighted_f1": "weighted F1"}
-SHORT |= {"macro_f1": "macro F1", "f1": "F1", "auroc": "AUC", "average_precision": "AP"}
+ABBREVIATIONS = {"accuracy": "acc.", "balanced_accuracy": "bal. acc.", "weighted_f1": "weighted F1"}
+ABBREVIATIONS |= {"macro_f1": "macro F1", "f1": "F1", "auroc": "AUC", "average_precision": "AP"}
 OURS, REFERENCE_MODEL, REPORTED = "ours", "reference", "reported"  # kinds of rows
 UNKNOWN = "–"
 
@@ -40,27 +40,31 @@ class Table(NamedTuple):
     rows: list[Row]
 
 
-def table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> Table:
+def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> Table:
     """The groups in their order, the reference model among them, then what others reported.
 
     All formats keep this order.
     """
-    scores = score_columns(groups, others, metric)
-    columns = [_score_cells(groups, part, name) for part, name in scores]
-    facts = [[Cell(f"{len(g.runs)}") for g in groups], _times(groups), _sizes(groups)]
+    scores = choose_score_columns(groups, others, metric)
+    columns = [_build_score_cells(groups, part, name) for part, name in scores]
+    facts = [
+        [Cell(f"{len(g.runs)}") for g in groups],
+        _build_time_cells(groups),
+        _build_size_cells(groups),
+    ]
     cells = zip(*columns[:2], *facts, *columns[2:], strict=True)
-    rows = [Row(g.label, _kind(g), list(each)) for g, each in zip(groups, cells, strict=True)]
+    rows = [Row(g.label, _get_kind(g), list(each)) for g, each in zip(groups, cells, strict=True)]
     for other in others:
         known = [other.scores.get(f"{part}/{name}") for part, name in scores]
         texts = [UNKNOWN if value is None else f"{value:.3f}" for value in known]
         facts = [UNKNOWN if other.study == "published" else "1", UNKNOWN, UNKNOWN]
         cells = [Cell(text) for text in (*texts[:2], *facts, *texts[2:])]
         rows.append(Row(other.label, REPORTED, cells, other.note))
-    titles = [f"{part} {SHORT.get(name, name)}" for part, name in scores]
+    titles = [f"{part} {ABBREVIATIONS.get(name, name)}" for part, name in scores]
     return Table([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
 
 
-def score_columns(
+def choose_score_columns(
     groups: Sequence[Group], others: Sequence[Reference], metric: str
 ) -> list[tuple[str, str]]:
     """(part, metric): the deciding one, on validation and test; the usual ones on test; and those
@@ -79,14 +83,14 @@ def score_columns(
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
 
 
-def with_spread(mean: float | None, std: float | None) -> str:
+def format_mean_std(mean: float | None, std: float | None) -> str:
     """``0.912 ± 0.004``: four digits, as the third is often noise and never the fifth a fact."""
     if mean is None:
         return UNKNOWN
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Seconds below two minutes, then minutes, then hours."""
     if seconds is None:
         return UNKNOWN
@@ -95,39 +99,39 @@ def duration(seconds: float | None) -> str:
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def _score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
+def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
     choose: Callable[..., float] = min if metric_mode(name) == "min" else max
     best = choose((mean for mean in means if mean is not None), default=None)
     return [
-        Cell(_score_text(group, part, name), mean is not None and mean == best)
+        Cell(_format_score(group, part, name), mean is not None and mean == best)
         for group, mean in zip(groups, means, strict=True)
     ]
 
 
-def _score_text(group: Group, part: str, name: str) -> str:
+def _format_score(group: Group, part: str, name: str) -> str:
     """A score, with the number of runs that have one where these are not all."""
-    text = with_spread(group.mean(part, name), group.std(part, name))
+    text = format_mean_std(group.mean(part, name), group.std(part, name))
     known = len(group.values(part, name))
     return f"{text} (n = {known})" if 0 < known < len(group.runs) else text
 
 
-def _sizes(groups: Sequence[Group]) -> list[Cell]:
+def _build_size_cells(groups: Sequence[Group]) -> list[Cell]:
     sizes = [group.mean("parameters") for group in groups]
     return [Cell(UNKNOWN if size is None else f"{size:,.0f}") for size in sizes]
 
 
-def _times(groups: Sequence[Group]) -> list[Cell]:
+def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:
     times = [group.mean("seconds", "total") for group in groups]
     least = min((time for time in times if time is not None), default=None)
-    return [Cell(duration(time), time is not None and time == least) for time in times]
+    return [Cell(format_duration(time), time is not None and time == least) for time in times]
 
 
-def _kind(group: Group) -> str:
+def _get_kind(group: Group) -> str:
     return REFERENCE_MODEL if group.is_reference else OURS
 
 
-def faults(table: Table) -> list[str]:
+def collect_footnotes(table: Table) -> list[str]:
     """What is to be known of the numbers that others reported: each note once, with its rows."""
     rows: dict[str, list[str]] = {}
     for row in table.rows:
@@ -136,10 +140,12 @@ def faults(table: Table) -> list[str]:
     return [f"{', '.join(dict.fromkeys(who))}: {note}." for note, who in rows.items()]
 
 
-def frame(dataset: str, groups: Sequence[Group], others: Sequence[Reference]) -> pd.DataFrame:
+def to_dataframe(
+    dataset: str, groups: Sequence[Group], others: Sequence[Reference]
+) -> pd.DataFrame:
     """Everything in numbers: each score's mean, std and n per row."""
     return pd.DataFrame(
-        [_numbers(dataset, g) for g in groups]
+        [_to_record(dataset, g) for g in groups]
         + [
             {
                 "dataset": dataset,
@@ -153,9 +159,9 @@ def frame(dataset: str, groups: Sequence[Group], others: Sequence[Reference]) ->
     )
 
 
-def _numbers(dataset: str, group: Group) -> dict[str, Any]:
-    row = {"dataset": dataset, "label": group.label, "kind": _kind(group), "n": len(group.runs)}
-    row |= {name: shown(value) for name, value in group.settings.items() if value != ABSENT}
+def _to_record(dataset: str, group: Group) -> dict[str, Any]:
+    row = {"dataset": dataset, "label": group.label, "kind": _get_kind(group), "n": len(group.runs)}
+    row |= {name: format_value(value) for name, value in group.settings.items() if value != ABSENT}
     for part in ("val", "test"):
         for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):
             row[f"{part}/{name}/mean"] = group.mean(part, name)

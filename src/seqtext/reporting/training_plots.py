@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from seqtext.display import make_printable
-from seqtext.reporting.groups import ABSENT, Group, shown
+from seqtext.reporting.groups import ABSENT, Group, format_value
 
 PALETTE = (
     *("#3b73d1", "#e07b39", "#2f9e77", "#c2457d", "#8367c7"),
@@ -19,12 +19,12 @@ PALETTE = (
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "star", "cross")
 PLOTLY_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "%{": "%&#123;"}
-LONGEST = 60  # characters of a label
-LONGEST_VALUE = 28  # characters of a setting's value at an axis
-MOST = 40  # groups in figures with a line of their own for each
-FEW = 12  # groups that stand beside their points by name
-VALUES = 12  # of a setting, that an axis names one by one
-ROW = 24  # pixels of a bar
+MAX_LABEL_LENGTH = 60  # characters of a label
+MAX_VALUE_LENGTH = 28  # characters of a setting's value at an axis
+MAX_GROUPS = 40  # groups in figures with a line of their own for each
+MAX_NAMED_POINTS = 12  # groups that stand beside their points by name
+MAX_NAMED_VALUES = 12  # of a setting, that an axis names one by one
+BAR_HEIGHT = 24  # pixels of a bar
 
 
 class Style(NamedTuple):
@@ -35,7 +35,7 @@ class Style(NamedTuple):
     symbol: str
 
 
-def styles_of(groups: Sequence[Group]) -> list[Style]:
+def assign_styles(groups: Sequence[Group]) -> list[Style]:
     """One per group: colours first, then dashes and symbols tell those of one colour apart."""
     styles = []
     for place, group in enumerate(groups):
@@ -45,12 +45,12 @@ def styles_of(groups: Sequence[Group]) -> list[Style]:
     return styles
 
 
-def name_of(group: Group) -> str:
+def format_group_name(group: Group) -> str:
     """A group's label for a figure: as text, and not too long."""
     return escape_plotly(shorten(group.label))
 
 
-def shorten(text: str, most: int = LONGEST) -> str:
+def shorten(text: str, most: int = MAX_LABEL_LENGTH) -> str:
     """Return a text of `most` characters or little more, still unlike others that were longer."""
     if len(text) <= most:
         return text
@@ -74,9 +74,11 @@ def show_category(figure: go.Figure, axis: str, names: Sequence[str], **at: int)
     update(type="category", categoryorder="array", categoryarray=list(names), dtick=1, **at)
 
 
-def curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Each run's values over its epochs; a menu chooses which, the page highlights."""
-    runs = [(g, run, s) for g, s in zip(groups, styles_of(groups), strict=True) for run in g.runs]
+    runs = [
+        (g, run, s) for g, s in zip(groups, assign_styles(groups), strict=True) for run in g.runs
+    ]
     runs = [(g, run, s) for g, run, s in runs if run.metrics.get("curves")]
     if not runs:
         return None
@@ -87,7 +89,7 @@ def curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
     figure, labelled = go.Figure(), set()
     for group, run, style in runs:
         values = run.metrics["curves"].get(names[0], [])
-        name = name_of(group)
+        name = format_group_name(group)
         figure.add_scatter(
             x=list(range(1, len(values) + 1)),
             y=values,
@@ -107,12 +109,12 @@ def curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
         height=440,
         xaxis={"title": "epoch", **({"dtick": 1} if longest <= 15 else {})},
         yaxis={"title": escape_plotly(names[0])},
-        meta={"choices": _choices(runs, names)},
+        meta={"choices": _build_menu(runs, names)},
     )
     return figure
 
 
-def _choices(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, str, dict]]:
+def _build_menu(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, str, dict]]:
     """For the page's menu: a name, the axis' title, and the values of all traces."""
     choices = []
     for name in names:
@@ -122,7 +124,7 @@ def _choices(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, str
     return choices
 
 
-def settings_figure(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Validation score against each setting that differs: a dot per group, a line of means."""
     names = [n for n in dict.fromkeys(n for g in groups for n in g.settings) if _varies(groups, n)]
     if not names:
@@ -139,33 +141,33 @@ def settings_figure(groups: Sequence[Group], metric: str) -> go.Figure | None:
     )
     for place, name in enumerate(names):
         at = {"row": place // columns + 1, "col": place % columns + 1}
-        _against(figure, groups, name, metric, at)
+        _add_setting(figure, groups, name, metric, at)
     figure.update_yaxes(title=escape_plotly(f"validation {metric}"), col=1)
     figure.update_layout(height=90 + 250 * rows, showlegend=False)
     return figure
 
 
 def _varies(groups: Sequence[Group], name: str) -> bool:
-    return len(_values(groups, name)) > 1
+    return len(_list_values(groups, name)) > 1
 
 
-def _values(groups: Sequence[Group], name: str) -> list[str]:
+def _list_values(groups: Sequence[Group], name: str) -> list[str]:
     """The distinct values of a setting, in their order."""
     known = [g.settings[name] for g in groups if g.settings.get(name, ABSENT) != ABSENT]
-    return in_order_of_value(known)
+    return sort_values(known)
 
 
-def _against(
+def _add_setting(
     figure: go.Figure, groups: Sequence[Group], name: str, metric: str, at: dict[str, int]
 ) -> None:
-    every = zip(groups, styles_of(groups), strict=True)
+    every = zip(groups, assign_styles(groups), strict=True)
     known = [(g, s) for g, s in every if g.settings.get(name, ABSENT) != ABSENT]
     values = [g.settings[name] for g, _ in known]
     scores = [g.mean("val", metric) for g, _ in known]
-    order = in_order_of_value(values)
-    drawn = len(order) > VALUES and all(map(_is_number, values))
+    order = sort_values(values)
+    drawn = len(order) > MAX_NAMED_VALUES and all(map(_is_number, values))
     figure.add_scatter(
-        x=values if drawn else [_typed(value) for value in values],
+        x=values if drawn else [_format_tick(value) for value in values],
         y=scores,
         mode="markers",
         marker={
@@ -174,7 +176,7 @@ def _against(
             "size": 8,
             "opacity": 0.75,
         },
-        text=[name_of(g) for g, _ in known],
+        text=[format_group_name(g) for g, _ in known],
         hovertemplate="%{text}<br>%{y:.4f}<extra></extra>",
         **at,
     )
@@ -182,46 +184,48 @@ def _against(
         far = min(values) > 0 and max(values) > 30 * min(values)
         figure.update_xaxes(type="log" if far else "linear", **at)
         return
-    alike = {v: [s for x, s in zip(values, scores, strict=True) if shown(x) == v] for v in order}
+    alike = {
+        v: [s for x, s in zip(values, scores, strict=True) if format_value(x) == v] for v in order
+    }
     figure.add_scatter(
-        x=[_typed(value) for value in order],
+        x=[_format_tick(value) for value in order],
         y=[np.mean([s for s in alike[v] if s is not None] or [np.nan]) for v in order],
         mode="lines",
         line={"color": "#8a8d98", "width": 1.5, "dash": "dot"},
         hovertemplate="mean at %{x}: %{y:.4f}<extra></extra>",
         **at,
     )
-    show_category(figure, "x", [_typed(value) for value in order], **at)
+    show_category(figure, "x", [_format_tick(value) for value in order], **at)
 
 
-def _typed(value) -> str:
-    return escape_plotly(shorten(shown(value), LONGEST_VALUE))
+def _format_tick(value) -> str:
+    return escape_plotly(shorten(format_value(value), MAX_VALUE_LENGTH))
 
 
 def _is_number(value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def in_order_of_value(values: Sequence) -> list[str]:
+def sort_values(values: Sequence) -> list[str]:
     """Distinct values as they are typed: numbers by size, then the others by name."""
 
     def size(value) -> tuple[bool, float, str]:
         number = _is_number(value)
-        return not number, value if number else 0, shown(value)
+        return not number, value if number else 0, format_value(value)
 
-    return list(dict.fromkeys(shown(value) for value in sorted(values, key=size)))
+    return list(dict.fromkeys(format_value(value) for value in sorted(values, key=size)))
 
 
-def heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Validation score over two settings, a map per model; None where no two vary."""
     ours = [g for g in groups if not g.is_reference]
     names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
-    values = {n: v for n in names if 1 < len(v := _values(ours, n)) <= VALUES}
+    values = {n: v for n in names if 1 < len(v := _list_values(ours, n)) <= MAX_NAMED_VALUES}
     if len(values) < 2:
         return None
     down, across = sorted(values, key=lambda n: -len(values[n]))[:2]
     grids = {
-        model: _grid([g for g in ours if g.model == model], down, across, values, metric)
+        model: _compute_grid([g for g in ours if g.model == model], down, across, values, metric)
         for model in sorted({g.model for g in ours})
     }
     models = [model for model, z in grids.items() if np.isfinite(z).sum() > 1]
@@ -235,7 +239,7 @@ def heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
         horizontal_spacing=0.03,
     )
     names = {
-        axis: [_typed(value) for value in values[option]]
+        axis: [_format_tick(value) for value in values[option]]
         for axis, option in (("x", across), ("y", down))
     }
     words = {name: escape_plotly(name) for name in (down, across)}
@@ -268,22 +272,24 @@ def heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
     return figure
 
 
-def _grid(groups: Sequence[Group], down: str, across: str, values: dict, metric: str) -> list:
+def _compute_grid(
+    groups: Sequence[Group], down: str, across: str, values: dict, metric: str
+) -> list:
     """Mean validation scores [values of `down`, values of `across`], nan where there are none."""
 
     def cell(y: str, x: str) -> float:
-        met = [g for g in groups if _at(g, down) == y and _at(g, across) == x]
+        met = [g for g in groups if _get_setting(g, down) == y and _get_setting(g, across) == x]
         scores = [s for g in met if (s := g.mean("val", metric)) is not None]
         return float(np.mean(scores)) if scores else float("nan")
 
     return [[cell(y, x) for x in values[across]] for y in values[down]]
 
 
-def _at(group: Group, name: str) -> str | None:
-    return shown(group.settings[name]) if name in group.settings else None
+def _get_setting(group: Group, name: str) -> str | None:
+    return format_value(group.settings[name]) if name in group.settings else None
 
 
-def time_against_score(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_time_against_score(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Test score against the training time (logarithmic where it needs to be); bars of one std."""
     timed = {
         place: time
@@ -293,13 +299,13 @@ def time_against_score(groups: Sequence[Group], metric: str) -> go.Figure | None
     }
     if not timed:
         return None
-    few = len(timed) <= FEW
+    few = len(timed) <= MAX_NAMED_POINTS
     far = max(timed.values()) > 10 * max(min(timed.values()), 1e-9)
-    styles = styles_of(groups)
-    sides = _label_sides(timed, far)
+    styles = assign_styles(groups)
+    sides = _place_labels(timed, far)
     figure = go.Figure()
     for place, time in timed.items():
-        group, style, name = groups[place], styles[place], name_of(groups[place])
+        group, style, name = groups[place], styles[place], format_group_name(groups[place])
         error = group.std("test", metric)
         figure.add_scatter(
             x=[time],
@@ -316,14 +322,17 @@ def time_against_score(groups: Sequence[Group], metric: str) -> go.Figure | None
     legend = {} if few else {"showlegend": True}
     figure.update_layout(
         height=420 if few else max(420, 60 + 19 * len(timed)),
-        xaxis={"title": "training time in seconds", **(_log_ticks(timed.values()) if far else {})},
+        xaxis={
+            "title": "training time in seconds",
+            **(_build_log_axis(timed.values()) if far else {}),
+        },
         yaxis={"title": escape_plotly(f"test {metric}")},
         **{"showlegend": False, **legend},
     )
     return figure
 
 
-def _label_sides(timed: dict[int, float], is_log: bool) -> dict[int, str]:
+def _place_labels(timed: dict[int, float], is_log: bool) -> dict[int, str]:
     """Where a point's label goes: towards the middle of the figure, so that none is cut off.
 
     Points of about the same time take turns above and below.
@@ -338,23 +347,23 @@ def _label_sides(timed: dict[int, float], is_log: bool) -> dict[int, str]:
     return sides
 
 
-def _log_ticks(values: Iterable[float]) -> dict[str, Any]:
+def _build_log_axis(values: Iterable[float]) -> dict[str, Any]:
     """A logarithmic axis with at least two ticks, numbers as they are."""
     known = [value for value in values if value > 0]
     decades = np.log10(max(known) / min(known)) if known else 0
     return {"type": "log", "dtick": "D2" if decades < 3 else 1}
 
 
-def training_times(groups: Sequence[Group]) -> go.Figure | None:
+def plot_training_times(groups: Sequence[Group]) -> go.Figure | None:
     """A bar per group, in the order of the table."""
     means = {place: group.mean("seconds", "training") for place, group in enumerate(groups)}
     means = {place: mean for place, mean in means.items() if mean is not None}
     if not means:
         return None
-    few = list(means)[:MOST]
+    few = list(means)[:MAX_GROUPS]
     unit, word = (60, "minutes") if max(means[n] for n in few) > 120 else (1, "seconds")
     spread = [(groups[n].std("seconds", "training") or 0) / unit for n in few]
-    styles, names = styles_of(groups), [name_of(groups[n]) for n in few]
+    styles, names = assign_styles(groups), [format_group_name(groups[n]) for n in few]
     figure = go.Figure()
     figure.add_bar(
         x=[means[n] / unit for n in few],
@@ -365,7 +374,7 @@ def training_times(groups: Sequence[Group]) -> go.Figure | None:
         hovertemplate="%{y}<br>%{x:.2f} " + word + "<extra></extra>",
     )
     figure.update_layout(
-        height=90 + ROW * len(few), xaxis={"title": f"training time in {word}"}, bargap=0.35
+        height=90 + BAR_HEIGHT * len(few), xaxis={"title": f"training time in {word}"}, bargap=0.35
     )
     show_category(figure, "y", names)
     figure.update_yaxes(autorange="reversed", showgrid=False, automargin=True)

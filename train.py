@@ -14,9 +14,9 @@ NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_lo
 
 def main(config: "DictConfig") -> float | None:
     """One run; the value is its best validation score, for searches."""
-    from seqtext.imports import importing
+    from seqtext.imports import fast_imports
 
-    with importing():
+    with fast_imports():
         from seqtext.main import launch  # torch takes seconds, and --help needs none
     return launch(config)
 
@@ -38,6 +38,6 @@ def start() -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
-    from seqtext.entry_point import told_simply
+    from seqtext.entry_point import run_with_friendly_errors
 
-    told_simply(start)
+    run_with_friendly_errors(start)

@@ -30,7 +30,7 @@ from torch import nn
 from training import epoch_seconds, random_texts
 
 from seqtext.config.instantiate import build, optimizer_of
-from seqtext.main import quieten_lightning
+from seqtext.main import silence_lightning
 from seqtext.models.base import TextClassifier
 
 ROOT = Path(__file__).parent.parent
@@ -246,7 +246,7 @@ def main() -> None:
     given = parser.parse_args()
     if not given.keras.exists():
         sys.exit(f"{given.keras} is missing: make .venv-keras/installed makes it")
-    quieten_lightning()
+    silence_lightning()
     torch.set_num_threads(given.threads)
     keras, fastest = Keras(given.keras, given.threads), products_per_second()
     versions = " + ".join(f"{name} {version}" for name, version in keras.versions.items())

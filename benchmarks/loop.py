@@ -16,7 +16,7 @@ from training import epoch_seconds, random_texts
 
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.modules import LearnedEmbedding
-from seqtext.main import quieten_lightning
+from seqtext.main import silence_lightning
 from seqtext.metrics.scores import cross_entropy
 from seqtext.models.rnn import LSTM
 from seqtext.optim import one_cycle
@@ -72,7 +72,7 @@ def compare(units: int, dim: int, length: int) -> None:
 
 
 def main() -> None:
-    quieten_lightning()
+    silence_lightning()
     for sizes in SIZES:
         compare(*sizes)
 

@@ -17,11 +17,11 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 FIRST_STEP = """
 import os
-from seqtext.imports import importing
-with importing():  # as train.py does
+from seqtext.imports import fast_imports
+with fast_imports():  # as train.py does
     import seqtext.main
-    from seqtext.callbacks.progress_bar import EpochProgress
-EpochProgress.on_train_batch_end = lambda *given: os._exit(0)
+    from seqtext.callbacks.progress_bar import ProgressBar
+ProgressBar.on_train_batch_end = lambda *given: os._exit(0)
 import runpy
 runpy.run_path("train.py", run_name="__main__")
 """

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.callbacks import EarlyStopping
 
-from seqtext.callbacks.checkpoint import Checkpoints
-from seqtext.callbacks.progress_bar import EpochProgress
+from seqtext.callbacks.progress_bar import ProgressBar
 from seqtext.config.instantiate import trainer_of
 from seqtext.data.loaders import EncodedTexts
 from seqtext.data.preprocessing import Prepared, Repeats
 from seqtext.datasets.base import TextDataModule
-from seqtext.loggers.tensorboard import EpochLogger
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger
 from seqtext.metrics.definitions import metric_mode
 from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import Vocabulary
@@ -49,9 +48,9 @@ def epoch_seconds(
 ) -> float:
     """Of one epoch's training batches, the validation after it left out."""
     with tempfile.TemporaryDirectory() as folder:
-        progress = EpochProgress(monitor)
+        progress = ProgressBar(monitor)
         checkpoints = Checkpoints(Path(folder, "best"), Path(folder, "last"), monitor, 10, {})
         callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
         options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
-        trainer_of(options, EpochLogger(folder), callbacks).fit(model, data)
+        trainer_of(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)
     return progress.epoch_seconds

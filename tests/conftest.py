@@ -25,7 +25,7 @@ from hypothesis import settings
 from omegaconf import OmegaConf
 
 from seqtext.config.resolve import NOT_SETTINGS
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
 settings.load_profile("suite")
@@ -222,7 +222,7 @@ RUN_FILES = {
 }
 
 
-def files_of_a_run(folder: RunFolder) -> set[str]:
+def files_of_a_run(folder: RunDir) -> set[str]:
     """What lies there, without the lock and the events, of which there must be some."""
     files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
     events = {name for name in files if name.startswith("events.out.tfevents")}

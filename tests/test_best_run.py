@@ -7,7 +7,7 @@ import pytest
 
 from seqtext.best_run import winner
 from seqtext.errors import UserError
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 
 
 def write_run(folder: Path, score: float, monitor: str = "val/f1", **settings: object) -> None:
@@ -71,7 +71,7 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     status, _, error = train("best_of=outputs/search", "seed=7", "model.widths=[2,2,2]")
     assert status == 0, error
     (run,) = (tmp_path / "outputs").glob("imdb-cnn_*best_of-search*")
-    settings = RunFolder(run).finished()["settings"]
+    settings = RunDir(run).read_metrics()["settings"]
     assert settings["model"]["filters"] == [3, 3, 3]
     assert settings["model"]["widths"] == [2, 2, 2]
     assert settings["optimizer"]["_target_"].endswith("SGD")
@@ -88,7 +88,7 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     assert status == 0, error
     runs = list((tmp_path / "outputs" / "again").glob("imdb-cnn_*"))
     assert len(runs) == 2
-    assert all(RunFolder(r).finished()["settings"]["model"]["filters"] == [3, 3, 3] for r in runs)
+    assert all(RunDir(r).read_metrics()["settings"]["model"]["filters"] == [3, 3, 3] for r in runs)
 
 
 def test_mistakes_are_told(train, tmp_path):

@@ -11,12 +11,12 @@ import torch
 
 from seqtext.config.instantiate import trainer_of
 from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
-from seqtext.distributed import Place, _failed, others
+from seqtext.distributed import ProcessInfo, _failed, launch_workers
 from seqtext.errors import UserError
 from seqtext.metrics.scores import cross_entropy
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import files_of_a_run, settings_of
 
 ROWS, COUNT = 61, 4
@@ -30,15 +30,15 @@ def texts() -> EncodedTexts:
     return EncodedTexts(rng.integers(2, 30, offsets[-1]), offsets, rng.integers(3, size=ROWS))
 
 
-def batches_of(texts: EncodedTexts, place: Place) -> list:
+def batches_of(texts: EncodedTexts, process: ProcessInfo) -> list:
     sampler = BucketSampler(np.arange(ROWS), texts.lengths, batch_size=10, seed=0)
-    return list(BatchLoader(texts, sampler, place))
+    return list(BatchLoader(texts, sampler, process))
 
 
 def test_shares_make_up_the_batch(texts):
     """The last batch has one text only: three of the four processes count nothing."""
-    whole = batches_of(texts, Place())
-    shares = [batches_of(texts, Place(rank, COUNT)) for rank in range(COUNT)]
+    whole = batches_of(texts, ProcessInfo())
+    shares = [batches_of(texts, ProcessInfo(rank, COUNT)) for rank in range(COUNT)]
     assert 1 in [len(batch.rows) for batch in whole]
     for batch, *parts in zip(whole, *shares, strict=True):
         rows = np.concatenate([part.rows for part in parts if part.weight])
@@ -49,8 +49,8 @@ def test_shares_make_up_the_batch(texts):
 @pytest.mark.parametrize("class_weights", [None, torch.tensor([0.2, 1.0, 7.0])])
 def test_the_mean_of_weighted_losses_is_that_of_the_batch(texts, class_weights):
     logits = torch.from_numpy(np.random.default_rng(1).normal(size=(ROWS, 3)))
-    shares = [batches_of(texts, Place(rank, COUNT)) for rank in range(COUNT)]
-    for batch, *parts in zip(batches_of(texts, Place()), *shares, strict=True):
+    shares = [batches_of(texts, ProcessInfo(rank, COUNT)) for rank in range(COUNT)]
+    for batch, *parts in zip(batches_of(texts, ProcessInfo()), *shares, strict=True):
         losses = [p.weight * cross_entropy(logits[p.rows], p.labels, class_weights) for p in parts]
         wanted = cross_entropy(logits[batch.rows], batch.labels, class_weights)
         torch.testing.assert_close(sum(losses) / COUNT, wanted)
@@ -59,16 +59,16 @@ def test_the_mean_of_weighted_losses_is_that_of_the_batch(texts, class_weights):
 @pytest.mark.parametrize("rows", [61, 3])
 def test_every_row_is_scored_by_one_process(texts, rows):
     samplers = [
-        SortedSampler(np.arange(rows), texts.lengths, 10, Place(rank, COUNT))
+        SortedSampler(np.arange(rows), texts.lengths, 10, ProcessInfo(rank, COUNT))
         for rank in range(COUNT)
     ]
     seen = np.concatenate([b for sampler in samplers for b in sampler.batches()])
     assert sorted(seen) == list(range(rows))
 
 
-def assert_same(folder: RunFolder, alone: RunFolder) -> None:
+def assert_same(folder: RunDir, alone: RunDir) -> None:
     """But for rounding."""
-    metrics, wanted = folder.finished(), alone.finished()
+    metrics, wanted = folder.read_metrics(), alone.read_metrics()
     for part in ("val", "test"):
         assert metrics[part] == pytest.approx(wanted[part], abs=1e-5)
         one, other = (pd.read_parquet(f.predictions(part)) for f in (folder, alone))
@@ -91,12 +91,12 @@ def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
     """
     options = ["model.dense=8", "model.dense_batch_norm=true", "optimizer=sgd", "monitor=val/loss"]
     options += ["sampling=class_weights", "class_weights=[1,3]", "dataset.batch_size=18"]
-    alone = RunFolder(tmp_path / "alone")
-    run(settings_of(*small, *options), alone)
+    alone = RunDir(tmp_path / "alone")
+    train_and_evaluate(settings_of(*small, *options), alone)
     status, _, error = train("-m", *small, *options, "trainer=ddp", "split.fold=0")
     assert status == 0, error
     (metrics,) = (tmp_path / "outputs").glob("*/*/metrics.json")
-    folder = RunFolder(metrics.parent)
+    folder = RunDir(metrics.parent)
     assert_same(folder, alone)
     assert files_of_a_run(folder) == files_of_a_run(alone) | {"train.log"} | {
         f".hydra/{name}.yaml" for name in ("config", "hydra", "overrides")
@@ -111,8 +111,8 @@ def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
 def test_killed_on_two_devices(small, tmp_path, monkeypatch):
     """In the middle of an epoch, saved at each step; batches of 19, the last of one text."""
     options = (*small, "dataset.batch_size=19", "monitor=val/loss")
-    alone, folder = RunFolder(tmp_path / "alone"), RunFolder(tmp_path / "broken")
-    run(settings_of(*options), alone)
+    alone, folder = RunDir(tmp_path / "alone"), RunDir(tmp_path / "broken")
+    train_and_evaluate(settings_of(*options), alone)
     settings = settings_of(*options, "trainer=ddp", "checkpoint_minutes=1e-9")
     settings["trainer"]["accelerator"] = "cpu"
     original = TextClassifier.training_step
@@ -128,10 +128,10 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(TextClassifier, "training_step", dying)
         with pytest.raises(KeyboardInterrupt):
-            run(settings, folder)
+            train_and_evaluate(settings, folder)
     assert {*handlers} == {signal.default_int_handler}  # Lightning's would wait for the others
-    assert folder.finished() is None
-    run(settings, folder, resume=True)
+    assert folder.read_metrics() is None
+    train_and_evaluate(settings, folder, resume=True)
     assert_same(folder, alone)
 
 
@@ -139,7 +139,7 @@ def test_a_process_that_does_not_start_is_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with (
         pytest.raises(UserError, match="Process 2 of 2 ended with status 1"),
-        others(2, {}, "run"),
+        launch_workers(2, {}, "run"),
     ):
         pytest.fail("began without it")
 

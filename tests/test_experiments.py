@@ -20,8 +20,7 @@ from torch import nn
 from seqtext.config.instantiate import build
 from seqtext.config.run_config import checked_options
 from seqtext.embeddings.modules import LearnedEmbedding
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 
@@ -344,6 +343,6 @@ def test_a_job_trains(name, beginning, job, smaller, tmp_path):
     here = [f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}", "trainer=cpu"]
     overrides = [*list_jobs(find_command(beginning))[job], *here, "trainer.max_epochs=1", *smaller]
     settings = settings_of(*overrides)
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
     run(settings, folder)
-    assert folder.finished()["dataset"] == name
+    assert folder.read_metrics()["dataset"] == name

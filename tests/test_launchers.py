@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from seqtext.display import count_noun
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from tests.conftest import ROOT, RUN_FILES, files_of_a_run
 
 NAME = "swept"
@@ -40,10 +40,10 @@ def ended(process: subprocess.Popen) -> tuple[int, str]:
     return process.returncode, said
 
 
-def jobs_in(tmp_path: Path) -> list[RunFolder]:
+def jobs_in(tmp_path: Path) -> list[RunDir]:
     """Those that have finished."""
     paths = (tmp_path / "outputs" / NAME).glob("*/metrics.json")
-    return [RunFolder(path.parent) for path in sorted(paths)]
+    return [RunDir(path.parent) for path in sorted(paths)]
 
 
 JOBS = ("model.units=8,9", "trainer.max_epochs=1")
@@ -142,6 +142,6 @@ def test_ray_loses_a_node(small, tmp_path, two_nodes):
     assert all(files_of_a_run(job) == RUN_FILES for job in jobs.values())
 
 
-def _identity(job: RunFolder) -> tuple[int, int]:
+def _identity(job: RunDir) -> tuple[int, int]:
     status = job.metrics.stat()
     return status.st_ino, status.st_mtime_ns

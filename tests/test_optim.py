@@ -7,8 +7,8 @@ from torch import nn
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.models.rnn import GRU
 from seqtext.optim import clip, cosine, parameter_groups, scheduled
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, settings_of
 
 OPTIMIZERS = sorted(file.stem for file in (ROOT / "conf" / "optimizer").glob("*.yaml"))
@@ -84,20 +84,20 @@ def test_weight_decay_spares_word_vectors_and_biases():
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_learns(small, tmp_path, optimizer):
     options = [option for option in small if not option.startswith("optimizer.")]
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
     options += [f"optimizer={optimizer}", f"optimizer.lr={RATES.get(optimizer, 0.05)}"]
-    run(settings_of(*options, "optimizer.weight_decay=1e-4"), folder)
+    train_and_evaluate(settings_of(*options, "optimizer.weight_decay=1e-4"), folder)
 
-    metrics = folder.finished()
+    metrics = folder.read_metrics()
     assert metrics["test"]["auroc"] > 0.9
     assert metrics["settings"]["optimizer"]["_target_"].lower() == f"torch.optim.{optimizer}"
 
 
 @pytest.mark.parametrize("schedule", ["none", "cosine", "plateau"])
 def test_schedules_run_and_resume(small, tmp_path, schedule):
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, f"schedule={schedule}", "trainer.max_epochs=2"), folder)
-    assert folder.finished()["test"]["auroc"] > 0.9
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, f"schedule={schedule}", "trainer.max_epochs=2"), folder)
+    assert folder.read_metrics()["test"]["auroc"] > 0.9
 
 
 def test_impossible_nesterov_is_refused(train, small):

@@ -11,10 +11,10 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.main import resumed_settings
+from seqtext.main import load_resume_config
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of
 
 OPTIONS = (
@@ -33,13 +33,13 @@ class Killed(BaseException):
     """Stands for a killed process."""
 
 
-def results(folder: RunFolder) -> dict:
+def results(folder: RunDir) -> dict:
     """All that must not depend on whether the run was broken."""
-    metrics = folder.finished()
+    metrics = folder.read_metrics()
     return {k: v for k, v in metrics.items() if k not in ("seconds", "settings", "provenance")}
 
 
-def assert_same(folder: RunFolder, unbroken: RunFolder) -> None:
+def assert_same(folder: RunDir, unbroken: RunDir) -> None:
     assert results(folder) == results(unbroken)
     for part in ("val", "test"):
         one, other = (pd.read_parquet(f.predictions(part)) for f in (folder, unbroken))
@@ -53,9 +53,9 @@ def assert_same(folder: RunFolder, unbroken: RunFolder) -> None:
 
 
 @pytest.fixture
-def unbroken(small, tmp_path) -> RunFolder:
-    folder = RunFolder(tmp_path / "unbroken")
-    run(settings_of(*small, *OPTIONS), folder)
+def unbroken(small, tmp_path) -> RunDir:
+    folder = RunDir(tmp_path / "unbroken")
+    train_and_evaluate(settings_of(*small, *OPTIONS), folder)
     return folder
 
 
@@ -71,11 +71,11 @@ KILLS = {
 @pytest.mark.parametrize("minutes", [1e-9, 60], ids=["saved at each step", "saved at each epoch"])
 @pytest.mark.parametrize("step", KILLS.values(), ids=KILLS)
 def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minutes):
-    folder = RunFolder(tmp_path / "broken")
+    folder = RunDir(tmp_path / "broken")
     settings = settings_of(*small, *OPTIONS, f"checkpoint_minutes={minutes}")
     _run_until_killed(settings, folder, step, monkeypatch)
-    assert folder.finished() is None
-    run(settings, folder, resume=True)
+    assert folder.read_metrics() is None
+    train_and_evaluate(settings, folder, resume=True)
     assert_same(folder, unbroken)
 
 
@@ -90,14 +90,14 @@ def _run_until_killed(settings, folder, step, monkeypatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(TextClassifier, "training_step", dying)
         with pytest.raises(Killed):
-            run(settings, folder)
+            train_and_evaluate(settings, folder)
 
 
 def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatch, unbroken):
-    folder = RunFolder(tmp_path / "broken")
+    folder = RunDir(tmp_path / "broken")
     settings = settings_of(*small, *OPTIONS, "checkpoint_minutes=1e-9")
     _run_until_killed(settings, folder, STEPS + 6, monkeypatch)
-    run(settings, folder, resume=True)
+    train_and_evaluate(settings, folder, resume=True)
     curves = [
         [(e.step, e.value) for e in EventAccumulator(str(f.path)).Reload().Scalars("train/loss")]
         for f in (folder, unbroken)
@@ -114,18 +114,18 @@ def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatc
 def test_killed_after_training(small, tmp_path, monkeypatch, end):
     """Training is over: the rest is done, and not one epoch more."""
     options = (*small, *OPTIONS, *end)
-    unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
-    run(settings_of(*options), unbroken)
-    assert unbroken.finished()["epochs"] < 9, "this test needs a run that stops early"
+    unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
+    train_and_evaluate(settings_of(*options), unbroken)
+    assert unbroken.read_metrics()["epochs"] < 9, "this test needs a run that stops early"
 
     def dying(metrics):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "finish", dying)
+        patch.setattr(folder, "write_metrics", dying)
         with pytest.raises(Killed):
-            run(settings_of(*options), folder)
-    run(settings_of(*options), RunFolder(folder.path), resume=True)
+            train_and_evaluate(settings_of(*options), folder)
+    train_and_evaluate(settings_of(*options), RunDir(folder.path), resume=True)
     assert_same(folder, unbroken)
 
 
@@ -136,7 +136,7 @@ def test_killed_before_the_first_checkpoint(train, small, tmp_path, unbroken, mo
             train(*small, *OPTIONS, f"hydra.run.dir={tmp_path / 'broken'}")
     status, _, error = train(f"resume={tmp_path / 'broken'}")
     assert status == 0, error
-    assert_same(RunFolder(tmp_path / "broken"), unbroken)
+    assert_same(RunDir(tmp_path / "broken"), unbroken)
 
 
 LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.dropout=0.3")
@@ -150,7 +150,7 @@ def heard():
     signal.signal(signal.SIGINT, before)
 
 
-def started(small, folder: RunFolder, tmp_path) -> subprocess.Popen:
+def started(small, folder: RunDir, tmp_path) -> subprocess.Popen:
     """A run of some seconds in a process of its own, after its first checkpoint."""
     with (tmp_path / "terminal.txt").open("w") as terminal:
         process = subprocess.Popen(
@@ -167,15 +167,15 @@ def started(small, folder: RunFolder, tmp_path) -> subprocess.Popen:
 
 @pytest.mark.slow
 def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
-    unbroken, folder = RunFolder(tmp_path / "unbroken"), RunFolder(tmp_path / "broken")
+    unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
     process = started(small, folder, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
     assert folder.last.exists(), (tmp_path / "terminal.txt").read_text()
-    assert folder.finished() is None, "killed too late to show anything"
-    moved = RunFolder(folder.path.rename(tmp_path / "moved"))
+    assert folder.read_metrics() is None, "killed too late to show anything"
+    moved = RunDir(folder.path.rename(tmp_path / "moved"))
     subprocess.run([*COMMAND, f"resume={moved.path}"], cwd=tmp_path, check=True, timeout=100)
-    run(settings_of(*small, *LONG), unbroken)
+    train_and_evaluate(settings_of(*small, *LONG), unbroken)
     assert_same(moved, unbroken)
     assert "units: 8" in (moved.path / ".hydra" / "config.yaml").read_text()
 
@@ -184,24 +184,24 @@ def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
 @pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):
-    folder = RunFolder(tmp_path / "broken")
+    folder = RunDir(tmp_path / "broken")
     process = started(small, folder, tmp_path)
     process.send_signal(sent)
     assert process.wait(60) == 130
     said = (tmp_path / "terminal.txt").read_text()
     assert f"resume={folder.path} goes on" in said
     assert "Traceback" not in said
-    assert folder.finished() is None
+    assert folder.read_metrics() is None
 
 
 def test_other_data_are_refused(train, small, kaggle_dir, tmp_path, monkeypatch):
-    folder = RunFolder(tmp_path / "broken")
+    folder = RunDir(tmp_path / "broken")
     _run_until_killed(settings_of(*small, *OPTIONS), folder, STEPS + 2, monkeypatch)
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(240, seed=1)))
     status, _, error = train(f"resume={folder.path}")
     assert status == 2
     assert "is not what" in error
-    assert folder.finished() is None
+    assert folder.read_metrics() is None
 
 
 def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
@@ -216,7 +216,7 @@ def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
 def test_settings_come_from_the_run(unbroken):
     unbroken.metrics.unlink()  # as if it had been killed just before
     config = OmegaConf.create({"cache": ".cache"})
-    settings = resumed_settings(unbroken, ["resume=x", "trainer.max_epochs=7"], config)
+    settings = load_resume_config(unbroken, ["resume=x", "trainer.max_epochs=7"], config)
     assert settings["model"]["units"] == 8
     assert settings["trainer"]["max_epochs"] == 7
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from seqtext.entry_point import told_simply
+from seqtext.entry_point import run_with_friendly_errors
 from seqtext.errors import UserError
 from seqtext.run_names import LONGEST_NAME, run_name, sweep_dir
 
@@ -45,13 +45,13 @@ def test_sweeps_have_names():
 def test_imports_without_the_garbage_collector():
     program = """
 import gc
-from seqtext.imports import importing
-with importing():
+from seqtext.imports import fast_imports
+with fast_imports():
     print(gc.isenabled())
     import decimal
 print(gc.isenabled(), gc.get_freeze_count() > 1000)
 count = gc.get_freeze_count()
-with importing():
+with fast_imports():
     print(gc.isenabled())
     import fractions
 print(gc.isenabled(), gc.get_freeze_count() == count)
@@ -69,5 +69,5 @@ def test_a_message_that_nobody_reads_leaves_no_traceback(monkeypatch, capsys):
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     handler = logging.StreamHandler(Gone())
-    told_simply(lambda: handler.handle(logging.makeLogRecord({"msg": "said"})))
+    run_with_friendly_errors(lambda: handler.handle(logging.makeLogRecord({"msg": "said"})))
     assert capsys.readouterr().err == ""

@@ -7,9 +7,9 @@ from importlib import import_module
 
 import pytest
 
-from seqtext.config.error_messages import sentence
+from seqtext.config.error_messages import format_error
 from seqtext.entry_point import _report_thread_error
-from seqtext.imports import absent
+from seqtext.imports import hide_modules
 from seqtext.validation import Seed, described
 
 
@@ -26,8 +26,8 @@ from seqtext.validation import Seed, described
     ],
 )
 def test_of_files(error, words):
-    assert words in sentence(error)
-    assert "None" not in sentence(error)
+    assert words in format_error(error)
+    assert "None" not in format_error(error)
 
 
 def test_whole_bounds_are_written_whole():
@@ -43,7 +43,7 @@ def test_a_full_disk_has_no_traceback_of_tensorboard(capsys):
 
 
 def test_absent():
-    with absent("imghdr", "json"):
+    with hide_modules("imghdr", "json"):
         with pytest.raises(ImportError):
             import_module("imghdr")
         json = import_module("json")

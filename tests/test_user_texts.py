@@ -10,8 +10,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import seqtext.training.artifacts
 import seqtext.training.data_report
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
 
 NAMES = [
@@ -93,14 +93,14 @@ def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(
         seqtext.training.artifacts, "get_prediction_plots", lambda *_, **__: {"roc": fail}
     )
-    monkeypatch.setattr(seqtext.training.artifacts, "log_mistakes", fail)
+    monkeypatch.setattr(seqtext.training.artifacts, "log_confident_errors", fail)
     data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
     options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
     options += ["model.min_count=1", "dataset=table", "dataset.duplicates=keep"]
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
     with caplog.at_level(logging.WARNING):
-        run(settings_of(*options), folder)
-    assert folder.finished()["test"]["accuracy"] > 0.9
+        train_and_evaluate(settings_of(*options), folder)
+    assert folder.read_metrics()["test"]["accuracy"] > 0.9
     assert [record.getMessage() for record in caplog.records] == [
         "The figures of the data cannot be drawn: ValueError: no ink",
         "The figure roc cannot be shown: ValueError: no ink",

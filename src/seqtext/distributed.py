@@ -28,8 +28,8 @@ from torch import Tensor, distributed
 from seqtext.errors import UserError
 
 HOST = "127.0.0.1"
-FOLLOW = """from seqtext.imports import importing
-with importing():
+FOLLOW = """from seqtext.imports import fast_imports
+with fast_imports():
     from seqtext.training.ddp_worker import main
 main()"""
 NOT_TO_SAY = (
@@ -39,25 +39,25 @@ NOT_TO_SAY = (
 PATIENCE = 5  # seconds in which a process that broke the connection ends
 
 
-class Place(NamedTuple):
-    """Which of `count` processes this one is: `rank` 0, 1, …"""
+class ProcessInfo(NamedTuple):
+    """Rank of this process among the `world_size` processes of a run: 0, 1, …"""
 
     rank: int = 0
-    count: int = 1
+    world_size: int = 1
 
 
-class Environment(LightningEnvironment):
+class ExternalProcessEnvironment(LightningEnvironment):
     """Tells Lightning of the processes that are there; it neither starts any nor looks around."""
 
     creates_processes_externally = True
 
-    def __init__(self, place: Place):
+    def __init__(self, process: ProcessInfo):
         super().__init__()
-        self.place = place
+        self.process = process
 
     def local_rank(self) -> int:
         """On this machine, on which all of them are."""
-        return self.place.rank
+        return self.process.rank
 
     def node_rank(self) -> int:
         """Of this machine."""
@@ -77,7 +77,7 @@ class StopOnTerminate(Callback):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def gathered(items: list[Any]) -> list[Any]:
+def all_gather_objects(items: list[Any]) -> list[Any]:
     """The items of all processes at this point, by rank; tensors are moved to the CPU.
 
     Every process must call it. A run of one process gets back what it gave.
@@ -103,14 +103,14 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(context, gradient)
 
 
-def summed(tensor: Tensor) -> Tensor:
+def all_reduce_sum(tensor: Tensor) -> Tensor:
     """The sum of all processes' tensors, which must all call it; of one process, its own."""
     return _Sum.apply(tensor) if distributed.is_initialized() else tensor
 
 
 @contextmanager
-def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]:
-    """Start the other `count` - 1 processes of a run, connect to them, and see to their end.
+def launch_workers(world_size: int, settings: dict[str, Any], folder: str) -> Iterator[ProcessInfo]:
+    """Start the other `world_size` - 1 processes of a run, connect to them, and see to their end.
 
     Args:
         settings: of the run, plain values
@@ -119,37 +119,42 @@ def others(count: int, settings: dict[str, Any], folder: str) -> Iterator[Place]
     Raises:
         UserError: if one of them fails, which says on the terminal why, or is killed.
     """
-    if count == 1:
-        yield Place()
+    if world_size == 1:
+        yield ProcessInfo()
         return
-    store = _store(count)
+    store = _store(world_size)
     store.set("settings", json.dumps(settings))
-    with _fair_threads(count), warnings.catch_warnings():
+    with _fair_threads(world_size), warnings.catch_warnings():
         for message in NOT_TO_SAY:
             warnings.filterwarnings("ignore", message=message)
-        started = [_start(Place(rank, count), store.port, folder) for rank in range(1, count)]
+        started = [
+            _start(ProcessInfo(rank, world_size), store.port, folder)
+            for rank in range(1, world_size)
+        ]
         try:
             _wait_for(started, store)
-            join(Place(0, count), store)
-            yield Place(0, count)
+            init_process_group(ProcessInfo(0, world_size), store)
+            yield ProcessInfo(0, world_size)
         except RuntimeError as error:  # as torch says that a connection is lost
             if failed := _failed(started, PATIENCE):
                 raise UserError(failed) from error
             raise
         finally:
-            leave()
+            destroy_process_group()
             for process in started:
                 _end(process)
 
 
-def join(place: Place, store: distributed.Store) -> None:
+def init_process_group(process: ProcessInfo, store: distributed.Store) -> None:
     """Connect this process to the others of its run; returns when all of them do so."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.count)
+    distributed.init_process_group(
+        backend, store=store, rank=process.rank, world_size=process.world_size
+    )
 
 
-def leave() -> None:
-    """Undo `join`."""
+def destroy_process_group() -> None:
+    """Undo `init_process_group`."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
@@ -163,8 +168,8 @@ def _store(count: int) -> distributed.TCPStore:
     )
 
 
-def _start(place: Place, port: int, folder: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", FOLLOW, *map(str, (*place, port)), folder]
+def _start(process: ProcessInfo, port: int, folder: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", FOLLOW, *map(str, (*process, port)), folder]
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
         command,

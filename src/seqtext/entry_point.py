@@ -7,12 +7,12 @@ import sys
 import threading
 from collections.abc import Callable
 
-from seqtext.config.error_messages import MISTAKES, sentence
+from seqtext.config.error_messages import USER_ERRORS, format_error
 from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.errors import SweepFailed, UserErrorExit
 
 
-def told_simply(main: Callable[[], object]) -> None:
+def run_with_friendly_errors(main: Callable[[], object]) -> None:
     """Call `main`; a user's mistake ends in one sentence and exit status 2, without a traceback.
 
     HYDRA_FULL_ERROR=1 shows the traceback too.
@@ -34,11 +34,11 @@ def told_simply(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # as after `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
-    except (UserErrorExit, *MISTAKES) as caught:
+    except (UserErrorExit, *USER_ERRORS) as caught:
         error = caught.__cause__ if isinstance(caught, UserErrorExit) else caught
         if traceback_wanted:
             raise error from None
-        sys.exit(_say(sentence(error), 2))
+        sys.exit(_say(format_error(error), 2))
     except SweepFailed:
         sys.exit(1)
     except KeyboardInterrupt:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def absent(*modules: str) -> Iterator[None]:
+def hide_modules(*modules: str) -> Iterator[None]:
     """Within, let modules that are not imported yet look as if they were not installed."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
@@ -21,7 +21,7 @@ def absent(*modules: str) -> Iterator[None]:
 
 
 @contextmanager
-def importing() -> Iterator[None]:
+def fast_imports() -> Iterator[None]:
     """Within, import what takes seconds; the first time without the garbage collector.
 
     It would look through all of it, time and again while it comes: a quarter of the time that

@@ -25,12 +25,12 @@ from seqtext.config.stored import (
 from seqtext.errors import UserError, UserErrorExit
 from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
-from seqtext.run_dir import FolderInUse, RunFolder
-from seqtext.run_names import resumable
+from seqtext.run_dir import RunDir, RunDirInUse
+from seqtext.run_names import validate_resume_dir
 from seqtext.sweeps.job import Outcome
 from seqtext.sweeps.optuna_pruning import Pruned, pruning
 from seqtext.sweeps.sweep import reason_of
-from seqtext.training.train import describe, run
+from seqtext.training.train import describe, train_and_evaluate
 
 MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
 
@@ -46,30 +46,30 @@ def launch(config: DictConfig) -> float | Outcome | None:
 
 
 def _launch(config: DictConfig) -> float | Outcome | None:
-    quieten_lightning()
+    silence_lightning()
     hydra = HydraConfig.get()
     is_resumed = config.resume is not None
-    folder = RunFolder(resumable(config.resume) if is_resumed else hydra.runtime.output_dir)
+    folder = RunDir(validate_resume_dir(config.resume) if is_resumed else hydra.runtime.output_dir)
     if hydra.mode == RunMode.MULTIRUN and not config.describe:
         return run_job(config, folder)
     try:
         if is_resumed:
-            settings = resumed_settings(folder, list(hydra.overrides.task), config)
+            settings = load_resume_config(folder, list(hydra.overrides.task), config)
         else:
             settings = settings_of_job(config, list(hydra.overrides.task))
         if config.describe:
             return describe(settings, folder)
         _remember(config, settings, folder)
-        return run(settings, folder, resume=is_resumed)
+        return train_and_evaluate(settings, folder, resume=is_resumed)
     except (UserError, OSError) as error:
         if not is_resumed:
-            folder.withdraw()
+            folder.rollback()
         if hydra.mode == RunMode.RUN:
             raise UserErrorExit from error
         raise
 
 
-def run_job(config: DictConfig, folder: RunFolder) -> float | Outcome:
+def run_job(config: DictConfig, folder: RunDir) -> float | Outcome:
     """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
 
     Returns:
@@ -84,8 +84,8 @@ def run_job(config: DictConfig, folder: RunFolder) -> float | Outcome:
     try:
         settings = settings_of_job(config, list(HydraConfig.get().overrides.task))
         _remember(config, settings, folder)
-        return run(settings, folder, resume=True, callbacks=pruning(config.monitor))
-    except FolderInUse as error:
+        return train_and_evaluate(settings, folder, resume=True, callbacks=pruning(config.monitor))
+    except RunDirInUse as error:
         return Outcome("failed", reason=str(error))
     except Pruned as pruned:
         seconds = time.perf_counter() - began
@@ -101,17 +101,17 @@ def run_job(config: DictConfig, folder: RunFolder) -> float | Outcome:
         gc.freeze()  # what is left stays: the next job need not look through it again
 
 
-def _remember(config: DictConfig, settings: dict[str, Any], folder: RunFolder) -> None:
+def _remember(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> None:
     """Write the settings of a run where Hydra has written what it composed.
 
     That is not what a winner's run is made with, and a reference that it may hold, such as
     ``${oc.env:HOME}``, is not looked up again when the run goes on.
     """
     if config.resume is None and (config.best_of is not None or has_references(config)):
-        write_text(stored_config(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
+        write_text(stored_config_path(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
 
 
-def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig) -> dict[str, Any]:
+def load_resume_config(folder: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
     """The settings that a run was started with.
 
     Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
@@ -122,7 +122,7 @@ def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig
     Raises:
         UserError: if another option is to be changed, or one of a finished run.
     """
-    stored = stored_settings(folder)
+    stored = load_stored_config(folder)
     replace_foreign_folders(stored, config)
     changed = OmegaConf.create(stored)
     for override in OverridesParser.create().parse_overrides(overrides):
@@ -136,7 +136,7 @@ def resumed_settings(folder: RunFolder, overrides: list[str], config: DictConfig
                 f"{override.input_line} cannot be changed in the middle of a run: "
                 f"resume= goes on with the run's own settings, only trainer.* may differ."
             )
-        if folder.finished():
+        if folder.read_metrics():
             raise UserError(
                 f"{folder.path} is finished: without {override.input_line} its results are shown; "
                 f"start a new run for longer training."
@@ -150,14 +150,14 @@ def _is_of_training(record: logging.LogRecord) -> bool:
     return not record.getMessage().startswith("PREDICT")
 
 
-def stored_settings(folder: RunFolder) -> dict[str, Any]:
+def load_stored_config(folder: RunDir) -> dict[str, Any]:
     """Return the settings that a run folder holds, from wherever it comes.
 
     Raises:
         UserError: if they are damaged, or not plain values.
     """
     if not folder.last.exists():  # killed within the first epoch
-        return settings_in(read_stored_settings(stored_config(folder)))
+        return settings_in(read_stored_settings(stored_config_path(folder)))
     settings = load_checkpoint(folder.last)[DESCRIPTION].get("config")
     if not isinstance(settings, dict):
         raise UserError(f"{folder.last} has no settings of a run.")
@@ -168,12 +168,12 @@ def stored_settings(folder: RunFolder) -> dict[str, Any]:
     return settings
 
 
-def stored_config(folder: RunFolder) -> Path:
+def stored_config_path(folder: RunDir) -> Path:
     """Return where Hydra writes the configuration of a run."""
     return folder.path / ".hydra" / "config.yaml"
 
 
-def quieten_lightning() -> None:
+def silence_lightning() -> None:
     """Its messages for information say nothing about the run, and some advertise."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)

@@ -16,11 +16,11 @@ LOG = "train.log"  # as conf/config.yaml has it
 FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
 
 
-class FolderInUse(UserError):
+class RunDirInUse(UserError):
     """Another process has the folder."""
 
 
-class RunFolder:
+class RunDir:
     """Paths of one run. Two processes never write into one.
 
     `metrics.json` is written last and at once: it exists if and only if the run finished.
@@ -39,11 +39,11 @@ class RunFolder:
         return self.path / "predictions" / f"{part}.parquet"
 
     @property
-    def started(self) -> bool:
+    def has_started(self) -> bool:
         """Whether a run has begun here."""
         return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
-    def claim(self, resume: bool) -> None:
+    def lock(self, resume: bool) -> None:
         """Take the folder for this process, until it ends.
 
         Raises:
@@ -53,12 +53,12 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
-            raise FolderInUse(f"{self.path} is in use by another process: wait for it.") from error
+            raise RunDirInUse(f"{self.path} is in use by another process: wait for it.") from error
         if not resume and (self.metrics.exists() or self.last.exists()):
-            self.release()
+            self.unlock()
             raise already_holds_a_run(self.path)
 
-    def in_use(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether another process works here now."""
         if not self.path.is_dir():
             return False
@@ -68,37 +68,37 @@ class RunFolder:
         except Timeout:
             return True
 
-    def clear(self) -> None:
+    def remove_events(self) -> None:
         """Before a run starts anew where one was killed: its curves would stand beside the new."""
         for file in self.path.glob("events.out.tfevents*"):
             file.unlink()
 
-    def withdraw(self) -> None:
+    def rollback(self) -> None:
         """Take back what Hydra wrote for a run that was refused before its first checkpoint.
 
         Nothing happens where the folder is another process's.
         """
         try:
-            self.claim(resume=False)
+            self.lock(resume=False)
         except (UserError, OSError):
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
         if not any(self.path.glob("events.out.tfevents*")):  # a run that trained keeps its log
             (self.path / LOG).unlink(missing_ok=True)
-        self.release()
+        self.unlock()
         with suppress(OSError):  # what is not ours stays, and the folder with it
             (self.path / ".lock").unlink(missing_ok=True)
             self.path.rmdir()
 
-    def release(self) -> None:
+    def unlock(self) -> None:
         """Let others have the folder."""
         self._lock.release()
 
-    def finished(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
+    def read_metrics(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
         """What `finish` wrote, or None; see `read_metrics`."""
         return read_metrics(self.metrics, required) if self.metrics.exists() else None
 
-    def finish(self, metrics: dict[str, Any]) -> None:
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write `metrics.json`."""
         write_json(self.metrics, metrics)
 

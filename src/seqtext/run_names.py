@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from seqtext.config.choices import describe_groups
 from seqtext.errors import UserError
 from seqtext.identity import LOCATIONS
-from seqtext.run_dir import RunFolder, already_holds_a_run, check_links
+from seqtext.run_dir import RunDir, already_holds_a_run, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
@@ -36,7 +36,7 @@ def run_dir(
     Raises:
         UserError: if there is no run to go on with: nothing is created then.
     """
-    own = resumable(resume) if resume is not None else _named(name)
+    own = validate_resume_dir(resume) if resume is not None else _named(name)
     if own:
         check_links(Path(own))
     return own or f"{OUTPUTS}/{run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
@@ -49,20 +49,20 @@ def config_dir(resume: str | None, folder: str) -> str:
         UserError: if there is no run to go on with, or a new one would write into another's folder.
     """
     if resume is not None:
-        resumable(resume)
+        validate_resume_dir(resume)
         return ".hydra/resumed"
-    if RunFolder(folder).started:
+    if RunDir(folder).has_started:
         raise already_holds_a_run(Path(folder))
     return ".hydra"
 
 
-def resumable(resume: object) -> str:
+def validate_resume_dir(resume: object) -> str:
     """Return the folder of a run to go on with.
 
     Raises:
         UserError: if there is none.
     """
-    if not is_path(resume) or not RunFolder(str(resume)).started:
+    if not is_path(resume) or not RunDir(str(resume)).has_started:
         raise UserError(f"resume={resume}: there is no run in this folder.")
     return str(resume)
 
@@ -89,7 +89,7 @@ def run_name(
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
     told = [o for o in overrides if _is_told(_key(o), swept)]
-    name = "_".join(["-".join(start), *map(part_of_name, told)])
+    name = "_".join(["-".join(start), *map(override_slug, told)])
     values = [_distinct_value(override, swept) for override in told]
     digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(told, values, strict=True))
     if len(name) > LONGEST_NAME - len(digest) - 1:
@@ -129,7 +129,7 @@ def _end_of_path(value: str) -> str:
     return PurePath(value.strip("'\"")).name
 
 
-def part_of_name(override: str) -> str:
+def override_slug(override: str) -> str:
     """``model.units=[64,32]`` becomes ``units-64-32``."""
     key, value = _key(override), override.partition("=")[2]
     if key in PATHS:

@@ -11,8 +11,8 @@ from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.checkpoints.files import load_checkpoint
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
 
 STUCK = True  # all rows are taken for one class
@@ -29,9 +29,9 @@ def test_the_best_epoch_of_a_run(small, tmp_path, monkeypatch, caplog):
 
     monkeypatch.setattr(TextClassifier, "on_validation_epoch_end", scripted)
     caplog.set_level(logging.INFO)
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, "trainer.max_epochs=5", "patience=2"), folder)
-    metrics = folder.finished()
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, "trainer.max_epochs=5", "patience=2"), folder)
+    metrics = folder.read_metrics()
     assert (metrics["epochs"], metrics["best_epoch"]) == (4, 2)
     assert load_checkpoint(folder.best)["epoch"] == 1
     assert caplog.text.count("(best)") == 2
@@ -99,10 +99,10 @@ def test_a_monitored_loss_is_its_own_tie():
 def test_an_absurd_loss_is_divergence(small, tmp_path):
     settings = settings_of(*small, "optimizer=sgd", "optimizer.lr=1e30")
     with pytest.raises(UserError, match=r"Training diverged: .*lower optimizer\.lr"):
-        run(settings, RunFolder(tmp_path / "run"))
+        train_and_evaluate(settings, RunDir(tmp_path / "run"))
 
 
 def test_a_limit_that_leaves_no_batch(small, tmp_path):
     settings = settings_of(*small, "+trainer.limit_train_batches=0.05")
     with pytest.raises(UserError, match=r"limit_train_batches=0\.05 leaves none of the 11"):
-        run(settings, RunFolder(tmp_path / "run"))
+        train_and_evaluate(settings, RunDir(tmp_path / "run"))

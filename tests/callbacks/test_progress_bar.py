@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from seqtext.callbacks import progress_bar as progress
-from seqtext.callbacks.progress_bar import EpochProgress, show
+from seqtext.callbacks.progress_bar import ProgressBar, print_summary
 from seqtext.display import build_console
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
 
 
@@ -22,7 +22,7 @@ def test_bar_shows_loss_and_monitored_score(small, tmp_path, monkeypatch):
     terminal = build_console(screen, force_terminal=True, width=120)
     monkeypatch.setattr(progress, "build_console", lambda **_: terminal)
     monkeypatch.setattr(progress, "REFRESH", 0)
-    run(settings_of(*small), RunFolder(tmp_path / "run"))
+    train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
     shown = screen.getvalue()
     assert "epoch 1/3" in shown
     assert "loss 0." in shown
@@ -40,8 +40,8 @@ def test_strange_names_at_the_end_and_in_the_bar(force_terminal, monkeypatch):
     scores = {"loss": 0.5, "recall_[/bold]\x1b[31m": 0.25}
     metrics = {"model": "rnn", "dataset": "a [/red]", "val": scores, "test": scores}
     metrics |= {"monitor": "val/recall_[/bold]", "best_epoch": 1, "epochs": 1, "parameters": 3}
-    show({**metrics, "seconds": {"total": 1, "training": 1}}, Path("outputs/[red]\x1b"))
-    bar = EpochProgress("val/recall_[/bold]")
+    print_summary({**metrics, "seconds": {"total": 1, "training": 1}}, Path("outputs/[red]\x1b"))
+    bar = ProgressBar("val/recall_[/bold]")
     bar._best = 0.5
     bar._draw(SimpleNamespace(num_training_batches=3, current_epoch=0, max_epochs=1))
     bar._stop()
@@ -54,7 +54,7 @@ def test_strange_names_at_the_end_and_in_the_bar(force_terminal, monkeypatch):
 def test_no_bar_where_there_is_no_terminal(small, tmp_path, monkeypatch):
     screen = io.StringIO()
     monkeypatch.setattr(progress, "build_console", lambda **_: build_console(screen, width=120))
-    run(settings_of(*small, "trainer.max_epochs=1"), RunFolder(tmp_path / "run"))
+    train_and_evaluate(settings_of(*small, "trainer.max_epochs=1"), RunDir(tmp_path / "run"))
     assert "epoch 1/1" not in screen.getvalue()
 
 
@@ -69,15 +69,15 @@ def test_an_infinite_loss_ends_training_early(small, tmp_path, monkeypatch):
     monkeypatch.setattr(TextClassifier, "training_step", diverging)
     monkeypatch.setattr(progress, "CHECK", 4)
     with pytest.raises(UserError, match="the loss is nan in epoch 1; lower"):
-        run(settings_of(*small), RunFolder(tmp_path / "run"))
+        train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
     assert steps == [0, 1, 2, 3]
 
 
 def test_silent_where_log_lines_go_to_files(tmp_path, monkeypatch):
     handler = logging.FileHandler(tmp_path / "log", delay=True)
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler])
-    assert progress.silent()
+    assert progress.is_quiet()
     monkeypatch.setattr(logging.getLogger(), "handlers", [handler, logging.StreamHandler()])
-    assert not progress.silent()
+    assert not progress.is_quiet()
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    assert not progress.silent()
+    assert not progress.is_quiet()

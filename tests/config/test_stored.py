@@ -17,8 +17,8 @@ from seqtext.config.stored import (
     replace_foreign_folders,
 )
 from seqtext.errors import UserError
-from seqtext.main import resumed_settings
-from seqtext.run_dir import RunFolder, check_links
+from seqtext.main import load_resume_config
+from seqtext.run_dir import RunDir, check_links
 from tests.conftest import settings_of
 
 REFERENCES = (
@@ -77,9 +77,9 @@ def test_references_put_together(tmp_path):
         read_stored_settings(tmp_path / "config.yaml")
 
 
-def run_with(folder: Path, settings: dict) -> RunFolder:
+def run_with(folder: Path, settings: dict) -> RunDir:
     """A run that was killed in its first epoch."""
-    run = RunFolder(folder)
+    run = RunDir(folder)
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(settings))
     return run
@@ -89,19 +89,19 @@ def test_a_strangers_run(tmp_path, caplog):
     settings = settings_of("model.units=4", f"cache={tmp_path / 'anywhere'}")
     stranger = run_with(tmp_path / "run", settings)
     config = OmegaConf.create({"cache": "mine"})
-    assert resumed_settings(stranger, [], config)["cache"] == "mine"
+    assert load_resume_config(stranger, [], config)["cache"] == "mine"
     assert "anywhere holds no prepared data here" in caplog.text
     (tmp_path / "anywhere" / "rows").mkdir(parents=True)  # as one's own run leaves it
-    assert resumed_settings(stranger, [], config)["cache"] == str(tmp_path / "anywhere")
-    changed = resumed_settings(stranger, ["cache=there", "dataset.dir=files"], config)
+    assert load_resume_config(stranger, [], config)["cache"] == str(tmp_path / "anywhere")
+    changed = load_resume_config(stranger, ["cache=there", "dataset.dir=files"], config)
     assert (changed["cache"], changed["dataset"]["dir"]) == ("there", "files")
     with pytest.raises(UserError, match="cannot be changed in the middle"):
-        resumed_settings(stranger, ["dataset.length=3"], config)
+        load_resume_config(stranger, ["dataset.length=3"], config)
     stranger.last.parent.mkdir()
     for wrong in ({"a": REFERENCES[0]}, 3, {"a": {1: 2}}):
         save_checkpoint(stranger.last, {"seqtext": {"config": wrong}})
         with pytest.raises(UserError, match=r"last\.ckpt"):
-            resumed_settings(stranger, [], config)
+            load_resume_config(stranger, [], config)
 
 
 def test_nothing_is_downloaded_to_a_folder_of_a_strangers_choice(tmp_path):
@@ -135,7 +135,7 @@ def test_own_references_are_stored_as_their_values(train, small, tmp_path, monke
     options = [option for option in small if not option.startswith("dataset.dir")]
     status, _, error = train(*options, "name=r", "dataset.dir=${oc.env:FILES}")
     assert status == 0, error
-    run = RunFolder(tmp_path / "outputs" / "r")
+    run = RunDir(tmp_path / "outputs" / "r")
     stored = read_stored_settings(run.path / ".hydra" / "config.yaml")
     assert stored.dataset.dir == str(tmp_path / "imdb")
     assert load_checkpoint(run.last)["seqtext"]["config"] == OmegaConf.to_container(stored)

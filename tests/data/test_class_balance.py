@@ -10,8 +10,8 @@ from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
 from seqtext.metrics.scores import cross_entropy
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import csv_of, settings_of
 
 
@@ -94,9 +94,9 @@ def test_weights_of_the_training_part(unbalanced_dir, tmp_path):
 
 
 def test_balanced_batches_learn(small, unbalanced_dir, tmp_path):
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, "sampling=balanced_batches"), folder)
-    assert folder.finished()["test"]["auroc"] > 0.9
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, "sampling=balanced_batches"), folder)
+    assert folder.read_metrics()["test"]["auroc"] > 0.9
 
 
 def test_weighted_loss():
@@ -115,10 +115,13 @@ def test_weighted_loss():
 def test_class_weights_find_more_of_the_rare_class(small, unbalanced_dir, tmp_path):
     recalls = {}
     for sampling in ("none", "class_weights"):
-        folder = RunFolder(tmp_path / sampling)
+        folder = RunDir(tmp_path / sampling)
         options = ("trainer.max_epochs=2", "optimizer.lr=0.01", f"sampling={sampling}")
-        run(settings_of(*small, *options), folder)
-        recalls[sampling] = folder.finished()["val"]["loss"], folder.finished()["test"]["recall"]
+        train_and_evaluate(settings_of(*small, *options), folder)
+        recalls[sampling] = (
+            folder.read_metrics()["val"]["loss"],
+            folder.read_metrics()["test"]["recall"],
+        )
     assert recalls["class_weights"][1] >= recalls["none"][1]
     assert recalls["class_weights"] != recalls["none"]
 

@@ -7,7 +7,7 @@ from seqtext.data.coverage import Coverage, describe_coverage, measure_coverage
 from seqtext.data.duplicates import count_repeats
 from seqtext.data.split import Split
 from seqtext.datasets.table import Table
-from seqtext.training.data_report import described
+from seqtext.training.data_report import compute_data_statistics
 from tests.conftest import csv_of, invented_reviews
 
 CHINESE = ["这部电影非常好看", "太糟糕了", "演员很差劲", "我喜欢这个故事"]
@@ -54,10 +54,10 @@ def test_texts_without_spaces_between_words(tmp_path, caplog):
         (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
         assert "0.0% of the words of the validation part are known" in record.message
         assert "separate_characters" in record.message
-    assert described(data).known_val == 0
+    assert compute_data_statistics(data).known_val == 0
     caplog.clear()
     data = loaded(tmp_path, rows, cleaning=["lower", "separate_characters"])
-    assert described(data).known_val > 0.5
+    assert compute_data_statistics(data).known_val > 0.5
     assert not caplog.records
 
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from seqtext.config.error_messages import sentence
+from seqtext.config.error_messages import format_error
 from seqtext.data.readers import read_table
 from seqtext.errors import UserError
 from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
@@ -12,7 +12,7 @@ from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
 
 def check_refusal(error: Exception) -> None:
     """A sentence that says something and fits a line."""
-    told = sentence(error)
+    told = format_error(error)
     assert told.endswith((".", "?")), told
     assert "\n" not in told, told
     assert len(told) > 20, told

@@ -143,7 +143,7 @@ def test_batches_made_on_a_device_are_those_made_on_the_host(texts):
     of_host, of_device = loader_of(texts), loader_of(texts)
     of_device.texts = ResidentTexts(texts, torch.device("cpu"))
     for each in (of_host, of_device):
-        each.place = module.Place(1, 3)
+        each.process = module.ProcessInfo(1, 3)
         each.load_state_dict({"done": 4})
     pairs = list(zip(of_host, of_device, strict=True))
     assert len(pairs) == 13 - 4
@@ -183,7 +183,8 @@ def test_one_long_text_is_not_evaluated_with_others(count):
     lengths = np.array([30_000, *range(1, 400)])
     positions = np.random.default_rng(0).permutation(len(lengths))
     samplers = [
-        SortedSampler(positions, lengths, 256, module.Place(rank, count)) for rank in range(count)
+        SortedSampler(positions, lengths, 256, module.ProcessInfo(rank, count))
+        for rank in range(count)
     ]
     seen = np.concatenate([batch for sampler in samplers for batch in sampler.batches()])
     assert sorted(seen) == list(range(len(lengths)))

@@ -10,8 +10,8 @@ from seqtext.checkpoints.files import load_checkpoint
 from seqtext.embeddings import vectors
 from seqtext.embeddings.modules import GloVe, Numberbatch, PretrainedEmbedding
 from seqtext.errors import UserError
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import BAD, GOOD, PLAIN, settings_of
 
 KNOWN = np.array([False, True, True, False, True])
@@ -108,10 +108,10 @@ def file(tmp_path) -> tuple[str, dict[str, np.ndarray]]:
     return str(tmp_path / "vectors.txt"), rows
 
 
-def trained(small, file, tmp_path, *options: str) -> tuple[torch.Tensor, list[str], RunFolder]:
+def trained(small, file, tmp_path, *options: str) -> tuple[torch.Tensor, list[str], RunDir]:
     """Table and words of best.ckpt, and the folder, of a run with vectors from the file."""
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, f"embedding.path={file[0]}", *options), folder)
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, f"embedding.path={file[0]}", *options), folder)
     checkpoint = load_checkpoint(folder.best)
     words = ["<pad>", "<unk>", *checkpoint["seqtext"]["vocabulary"]]
     return checkpoint["state_dict"]["embedding.weight"], words, folder
@@ -129,7 +129,7 @@ def test_frozen_in_a_run(small, file, tmp_path, name, caplog):
     expected["<unk>"] = np.mean(found, axis=0)
     for word, row in zip(words, table.numpy(), strict=True):
         np.testing.assert_allclose(row, expected[word], atol=1e-6 if word == "<unk>" else 0)
-    metrics = folder.finished()
+    metrics = folder.read_metrics()
     assert metrics["test"]["auroc"] > 0.9
     learned = load_checkpoint(folder.best)["state_dict"]
     trainable = sum(
@@ -153,7 +153,7 @@ def test_trained_in_a_run(small, file, tmp_path):
     moved, _, folder = trained(small, file, tmp_path / "b", *options)
     assert (np.abs(moved[rows].numpy() - wanted).max(axis=1) > 1e-3).all()
     assert not moved[0].any()
-    assert folder.finished()["parameters"] > table.numel()
+    assert folder.read_metrics()["parameters"] > table.numel()
 
 
 def test_random_start_in_a_run(small, file, tmp_path):
@@ -190,5 +190,5 @@ def test_name_of_the_run_folder_leaves_out_the_path(train, small, file, tmp_path
 def test_wrong_option(small, file, tmp_path, options, words):
     settings = settings_of(*small, "embedding=glove", f"embedding.path={file[0]}", *options)
     with pytest.raises(UserError) as failure:
-        run(settings, RunFolder(tmp_path / "run"))
+        train_and_evaluate(settings, RunDir(tmp_path / "run"))
     assert all(word in str(failure.value) for word in words), failure.value

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from seqtext.checkpoints.files import DESCRIPTION, described, save_checkpoint
+from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference.export import reading
@@ -52,7 +52,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
             settings["model"]["buckets"] = 50
         table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
         state = build("model", settings["model"], embedding=table, classes=classes).state_dict()
-    description = described(
+    description = checkpoint_metadata(
         settings,
         words,
         class_names=list("abc"[:classes]),

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from seqtext import load
-from seqtext.checkpoints.files import DESCRIPTION, described, save_checkpoint
+from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference import loading as saving
 from seqtext.inference.predictor import Predictor
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import BAD, GOOD, ROOT, SMALL, settings_of, vectors_text
 from tests.inference.conftest import REVIEWS, trained
 
@@ -34,7 +34,7 @@ MODELS = {
 NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {"tfidf"})
 
 
-def saved(run: RunFolder) -> tuple[list[str], pd.DataFrame]:
+def saved(run: RunDir) -> tuple[list[str], pd.DataFrame]:
     """Texts of a run's test part, from the source, and what it said of them."""
     table = pd.read_parquet(run.predictions("test"))
     return [REVIEWS[row][0] for row in table["row"]], table
@@ -69,7 +69,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
     words = GOOD + BAD
     table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
     network = build("model", settings["model"], embedding=table, classes=classes).eval()
-    description = described(
+    description = checkpoint_metadata(
         settings,
         words,
         class_names=list("abc"[:classes]),
@@ -95,8 +95,8 @@ def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
     own = (f"dataset.path={tmp_path / 'moods.csv'}", "dataset.text=[head,body]")
     options = ("dataset=table", *own, "dataset.label=mood", "monitor=val/loss")
     small = tuple(option for option in SMALL if "monitor" not in option)
-    done = RunFolder(tmp_path / "run")
-    run(settings_of(f"cache={tmp_path / 'cache'}", *small, *options), done)
+    done = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(f"cache={tmp_path / 'cache'}", *small, *options), done)
     status, _, error = predict(f"run={done.path}", "input=moods.csv", "output=out.parquet")
     assert status == 0, error
     out = pd.read_parquet(tmp_path / "out.parquet")
@@ -124,7 +124,7 @@ def test_scikit_learn(model, finished):
     assert model.classes_.tolist() == ["negative", "positive"]
     shares = model.predict_proba(pd.Series(texts, index=range(7, 7 + len(texts))))
     assert (shares.shape, shares.dtype) == ((len(texts), 2), np.float64)
-    metrics = finished.finished()["test"]
+    metrics = finished.read_metrics()["test"]
     assert model.score(texts, said["label"]) == pytest.approx(metrics["accuracy"])
     curve = RocCurveDisplay.from_estimator(model, texts, said["label"])
     assert curve.roc_auc == pytest.approx(metrics["auroc"], abs=1e-6)
@@ -176,7 +176,7 @@ def test_a_threshold_decides(finished):
 
 
 def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
-    best = RunFolder(tmp_path).best
+    best = RunDir(tmp_path).best
     best.parent.mkdir()
     shutil.copy(finished.best, best)
     for path, told in (finished.path, []), (best, []), (tmp_path, [str(tmp_path)]):
@@ -190,10 +190,10 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path):
     for name, score in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
         folder = tmp_path / "sweep" / name
         folder.mkdir(parents=True)
-        metrics = {**finished.finished(), "score": score}
+        metrics = {**finished.read_metrics(), "score": score}
         metrics["settings"] = {**metrics["settings"], "seed": len(name) + int(score * 10)}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-    best = RunFolder(tmp_path / "sweep" / "b").best
+    best = RunDir(tmp_path / "sweep" / "b").best
     best.parent.mkdir()
     shutil.copy(finished.best, best)  # the others have none
     assert load(tmp_path / "sweep").classes_.tolist() == ["negative", "positive"]

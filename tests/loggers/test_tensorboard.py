@@ -13,12 +13,12 @@ from tensorboard.plugins.hparams.backend_context import Context
 
 from seqtext.loggers.tensorboard import (
     EXCERPT,
-    EpochLogger,
+    EpochTensorBoardLogger,
     _escape_markdown,
     _excerpt,
-    extend,
-    flattened,
-    log_settings,
+    append_curves,
+    flatten_for_tensorboard,
+    log_hparams,
 )
 
 MARKUP = [
@@ -50,7 +50,7 @@ def test_flattened_settings():
         "model": {"_target_": "x", "units": [1, 2], "flag": True},
         "dataset": {"dir": None, "length": None},
     }
-    assert flattened(settings) == {
+    assert flatten_for_tensorboard(settings) == {
         "seed": 1,
         "model.units": "[1, 2]",
         "model.flag": True,
@@ -61,8 +61,8 @@ def test_flattened_settings():
 def test_a_curve_has_a_place_for_every_epoch():
     """Also for one whose training batches held no rows of a class."""
     curves: dict[str, list] = {}
-    extend(curves, {"train/loss": 1.0, "val/loss": 2.0}, epoch=0)
-    extend(curves, {"train/loss": 1.0, "train/recall_a": 0.5}, epoch=1)
+    append_curves(curves, {"train/loss": 1.0, "val/loss": 2.0}, epoch=0)
+    append_curves(curves, {"train/loss": 1.0, "train/recall_a": 0.5}, epoch=1)
     assert curves == {"train/loss": [1, 1], "val/loss": [2], "train/recall_a": [None, 0.5]}
 
 
@@ -73,9 +73,9 @@ def test_settings_and_scores_of_all_runs_are_offered(tmp_path):
         "gru": ({"model.units": 8, "seed": 1}, {"verdict/test/recall_<b>/名": 0.25}),
     }
     for name, (settings, scores) in runs.items():
-        logger = EpochLogger(str(tmp_path / name))
+        logger = EpochTensorBoardLogger(str(tmp_path / name))
         logger.log_metrics({"train/loss": 1.0}, step=0)
-        log_settings(logger, settings, scores)
+        log_hparams(logger, settings, scores)
         logger.finalize("success")
     events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
     provider = MultiplexerDataProvider(events, str(tmp_path))

@@ -14,7 +14,7 @@ from seqtext.data.loaders import Batch
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
-from seqtext.training.model_summary import summary
+from seqtext.training.model_summary import format_model_summary
 from tests.conftest import ROOT, settings_of
 
 DIRECT = ("tfidf",)  # fitted at once: no TextClassifier
@@ -241,7 +241,7 @@ def test_overfits_eight_texts(plain):
 def test_summary(config):
     """A shape and a number of parameters for each layer; together those that are trained."""
     model = model_of(config, classes=5)
-    lines = summary(model).splitlines()
+    lines = format_model_summary(model).splitlines()
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     assert lines[-1].split() == ["together", f"{trained:,}"]
     assert lines[-2].startswith("output")

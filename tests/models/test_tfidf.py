@@ -23,8 +23,8 @@ from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.table import Table
 from seqtext.errors import OptionError, UserError
 from seqtext.models.tfidf import TfIdf
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
 OPTIONS = [
@@ -268,11 +268,11 @@ def start(kaggle_dir, tmp_path) -> list[str]:
 
 
 @pytest.fixture
-def finished(train, start, tmp_path) -> tuple[RunFolder, str]:
+def finished(train, start, tmp_path) -> tuple[RunDir, str]:
     status, output, error = train(*start)
     assert status == 0, error
     (folder,) = (tmp_path / "outputs").iterdir()
-    return RunFolder(folder), output
+    return RunDir(folder), output
 
 
 def test_run_folder(finished, start, tmp_path):
@@ -280,10 +280,10 @@ def test_run_folder(finished, start, tmp_path):
     folder, output = finished
     assert files_of_a_run(folder) == RUN_FILES - {"checkpoints/last.ckpt"}
     assert "tfidf on imdb" in output
-    other = RunFolder(tmp_path / "other")
+    other = RunDir(tmp_path / "other")
     small = ["model.units=4", "embedding.dim=4", "trainer.max_epochs=1"]
-    run(settings_of(*start, "model=gru", *small), other)
-    one, two = folder.finished(), other.finished()
+    train_and_evaluate(settings_of(*start, "model=gru", *small), other)
+    one, two = folder.read_metrics(), other.read_metrics()
     assert list(one) == list(two)
     for key in ("val", "test", "seconds", "rows"):
         assert list(one[key]) == list(two[key])
@@ -299,7 +299,7 @@ def test_run_folder(finished, start, tmp_path):
 def test_tensorboard(finished):
     events = EventAccumulator(str(finished[0].path), size_guidance={"tensors": 0}).Reload()
     for part in ("train", "val"):
-        for name in finished[0].finished()["val"]:
+        for name in finished[0].read_metrics()["val"]:
             assert [e.step for e in events.Scalars(f"{part}/{name}")] == [0]
     assert "test/confusion_matrix" in events.Tags()["images"]
     assert any("mistakes" in tag for tag in events.summary_metadata)
@@ -323,13 +323,13 @@ def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
     logits = model.logits(lengths, words.indices.to_numpy(), words.dictionary)
     said = logits.double().sigmoid().numpy()
     np.testing.assert_allclose(said, saved["probability_positive"], atol=1e-6)
-    assert model.parameters == folder.finished()["parameters"] == len(terms(model)) + 1
+    assert model.parameters == folder.read_metrics()["parameters"] == len(terms(model)) + 1
 
 
 def test_same_numbers_again(start, tmp_path):
     scores = []
     for name in "ab":
-        run(settings_of(*start), RunFolder(tmp_path / name))
+        train_and_evaluate(settings_of(*start), RunDir(tmp_path / name))
         scores.append(json.loads((tmp_path / name / "metrics.json").read_text())["test"])
     assert scores[0] == scores[1]
 
@@ -341,7 +341,7 @@ def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
     monkeypatch.setattr(
         TfIdf, "predict", lambda self, data, part: calls.append(part) or predict(self, data, part)
     )
-    run(settings_of(*start), RunFolder(tmp_path / "run"))
+    train_and_evaluate(settings_of(*start), RunDir(tmp_path / "run"))
     assert calls == ["fit", "train", "val", "test"]
 
 
@@ -356,11 +356,11 @@ def test_finished_run_is_shown_again(train, finished, monkeypatch):
 
 def test_unfinished_run_starts_over(train, finished):
     folder = finished[0]
-    wanted = folder.finished()["test"]
+    wanted = folder.read_metrics()["test"]
     folder.metrics.unlink()
     status, _, error = train(f"resume={folder.path}")
     assert status == 0, error
-    assert folder.finished()["test"] == wanted
+    assert folder.read_metrics()["test"] == wanted
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import yaml
 from omegaconf import OmegaConf
 
 from seqtext.best_run import winner
-from seqtext.callbacks.progress_bar import show
+from seqtext.callbacks.progress_bar import print_summary
 from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.main import resumed_settings
+from seqtext.main import load_resume_config
 from seqtext.metrics_file import SHOWN
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, Outcome, another_run, outcome_in
 from seqtext.sweeps.progress import Progress
 from tests.conftest import settings_of
@@ -56,8 +56,8 @@ def read_as_a_sweep(sweep: Path) -> None:
 
 
 def read_as_a_finished_run(sweep: Path) -> None:
-    folder = RunFolder(sweep / "run")
-    show(folder.finished(SHOWN), folder.path)
+    folder = RunDir(sweep / "run")
+    print_summary(folder.read_metrics(SHOWN), folder.path)
 
 
 READERS: dict[str, list[Callable[[Path], object]]] = {
@@ -68,7 +68,7 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     ],
     "run/.hydra/hydra.yaml": [lambda sweep: winner(str(sweep))],
     "run/.hydra/config.yaml": [
-        lambda sweep: resumed_settings(RunFolder(sweep / "run"), [], OmegaConf.create(CONFIG))
+        lambda sweep: load_resume_config(RunDir(sweep / "run"), [], OmegaConf.create(CONFIG))
     ],
     "sweep.json": [lambda sweep: Progress(sweep, 1, "val/f1")],
 }

@@ -12,7 +12,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 
 ONE_EPOCH = "trainer.max_epochs=1"
 
@@ -52,7 +52,7 @@ def test_an_experiment_sweeps_by_itself_and_goes_on(train, small, tmp_path, expe
     assert {name.split("_")[0] for name in jobs} == {"imdb-gru", "imdb-rnn"}
     assert not any("experiment" in name for name in jobs)
     for name, job in jobs.items():
-        metrics = RunFolder(folder / name).finished()
+        metrics = RunDir(folder / name).read_metrics()
         assert job["status"] == "finished"
         assert job["score"] == metrics["score"]
         assert metrics["epochs"] == 1
@@ -171,7 +171,7 @@ def test_a_killed_job_goes_on_and_the_finished_stay(train, small, tmp_path, monk
     assert len(seen) == 11, "one epoch was left of one job"
     assert first.items() < inodes(folder).items()
     (rnn,) = (f for f in folder.glob("imdb-rnn*"))
-    assert RunFolder(rnn).finished()["epochs"] == 3
+    assert RunDir(rnn).read_metrics()["epochs"] == 3
 
 
 def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from filelock import FileLock
 
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from seqtext.sweeps.sweep import Sweep
 from tests.conftest import csv_of, invented_reviews
 from tests.sweeps.test_grid import inodes, sweep_of
@@ -118,7 +118,7 @@ def test_a_job_that_finds_its_folder_in_use_writes_nothing_there(
     (rnn,) = (tmp_path / "outputs" / "late").glob("imdb-rnn*")
     (rnn / "metrics.json").unlink()
     log = (rnn / "train.log").read_text()
-    monkeypatch.setattr(RunFolder, "in_use", lambda _: False)  # it was not, a moment ago
+    monkeypatch.setattr(RunDir, "in_use", lambda _: False)  # it was not, a moment ago
     with FileLock(rnn / ".lock"):
         status, _, error = train(*command)
     assert status == 1

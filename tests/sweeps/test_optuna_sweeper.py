@@ -11,7 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from seqtext.models.base import TextClassifier
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from tests.sweeps.test_grid import Killed, inodes, sweep_of
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=1")
@@ -47,7 +47,7 @@ def test_a_search_goes_on_to_its_number_of_trials(train, base, tmp_path):
     assert [t.state for t in study.trials] == [TrialState.COMPLETE] * 3
     assert len({t.params["optimizer.lr"] for t in study.trials}) == 3
     for trial in study.trials:
-        metrics = RunFolder(folder / trial.user_attrs["folder"]).finished()
+        metrics = RunDir(folder / trial.user_attrs["folder"]).read_metrics()
         assert metrics["score"] == trial.value
         assert metrics["settings"]["optimizer"]["lr"] == trial.params["optimizer.lr"]
     best = yaml.safe_load((folder / "optimization_results.yaml").read_text())

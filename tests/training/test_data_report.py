@@ -49,7 +49,9 @@ def test_impossible_options_are_refused(train, small, tmp_path):
 def test_every_run_shows_the_pictures_drawn_once(train, small, tmp_path, monkeypatch):
     assert train(*small, "trainer.max_epochs=1")[0] == 0
     monkeypatch.setattr(
-        seqtext.training.data_report, "described", lambda _: pytest.fail("drawn again")
+        seqtext.training.data_report,
+        "compute_data_statistics",
+        lambda _: pytest.fail("drawn again"),
     )
     assert train(*small, "trainer.max_epochs=1", "seed=1")[0] == 0
     for run in (tmp_path / "outputs").iterdir():

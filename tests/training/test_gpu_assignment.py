@@ -19,7 +19,7 @@ def eight_processes(tmp_path, monkeypatch):
         monkeypatch.delenv(gpus.SEEN, raising=False)
         if seen is not None:
             monkeypatch.setenv(gpus.SEEN, seen)
-        gpus.keep_to_one_gpu()
+        gpus.pin_to_one_gpu()
         held.append(gpus._held)
         return gpus.os.environ.get(gpus.SEEN)
 
@@ -53,16 +53,16 @@ def test_only_where_gpus_are_shared(eight_processes, monkeypatch):
 def test_a_process_keeps_its_gpu(eight_processes, monkeypatch):
     first = eight_processes()
     monkeypatch.delenv(gpus.SEEN)
-    gpus.keep_to_one_gpu()  # the next job of the same process
+    gpus.pin_to_one_gpu()  # the next job of the same process
     assert first == "0"
     assert gpus.SEEN not in gpus.os.environ
 
 
 def test_the_number_of_an_ended_process_is_free_again(tmp_path):
-    locks = [gpus.free_number(tmp_path) for _ in range(3)]
+    locks = [gpus.acquire_slot(tmp_path) for _ in range(3)]
     assert [number for number, _ in locks] == [0, 1, 2]
     locks[1][1].release()
-    number, lock = gpus.free_number(tmp_path)
+    number, lock = gpus.acquire_slot(tmp_path)
     assert number == 1
     for held in (lock, locks[0][1], locks[2][1]):
         held.release()

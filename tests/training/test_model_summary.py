@@ -5,16 +5,16 @@ import torch
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.models.cnn import CNN
 from seqtext.models.rnn import GRU
-from seqtext.run_dir import RunFolder
-from seqtext.training.model_summary import summary
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.model_summary import format_model_summary
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
 
 
 def test_table():
     model = GRU(LearnedEmbedding(11, dim=100), 5, units=[8, 16], dense=32, bidirectional=True)
     model.embedding.requires_grad_(False)
-    assert summary(model).splitlines() == [
+    assert format_model_summary(model).splitlines() == [
         "layer      shape        trainable",
         "embedding  B × T × 100          0",
         "layers.0   B × T × 16       5,280",
@@ -27,7 +27,7 @@ def test_table():
 
 def test_table_of_blocks_that_pool():
     model = CNN(LearnedEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
-    assert summary(model).splitlines() == [
+    assert format_model_summary(model).splitlines() == [
         "layer      shape        trainable",
         "embedding  B × T × 8           88",
         "blocks.0   B × T/2 × 6        258",
@@ -42,7 +42,7 @@ def test_it_leaves_no_trace():
     model = GRU(LearnedEmbedding(11), units=4, batch_norm=True, layers=2).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
-    summary(model)
+    format_model_summary(model)
     assert model.training
     assert model.layers.training
     assert torch.equal(torch.get_rng_state(), state)
@@ -60,9 +60,9 @@ def test_in_a_run(small, tmp_path, caplog):
         "init=he_normal",
     ]
     options += ["activation=relu", "recurrent_dropout=[0.1,0]", "batch_norm=true"]
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, *(f"model.{option}" for option in options)), folder)
-    metrics = folder.finished()
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, *(f"model.{option}" for option in options)), folder)
+    metrics = folder.read_metrics()
     (table,) = (m for m in caplog.messages if m.startswith("layer"))
     assert "\nlayers.1   B × T × 6" in table
     assert table.split()[-1] == f"{metrics['parameters']:,}"

@@ -17,18 +17,18 @@ from seqtext.data.loaders import ResidentTexts
 from seqtext.datasets.base import TextDataModule
 from seqtext.models.base import TextClassifier
 from seqtext.models.rnn import GRU
-from seqtext.run_dir import RunFolder
-from seqtext.training.train import run
+from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, files_of_a_run, settings_of, write_vectors
 
 
-def only_run(tmp_path) -> RunFolder:
+def only_run(tmp_path) -> RunDir:
     (folder,) = (tmp_path / "outputs").iterdir()
-    return RunFolder(folder)
+    return RunDir(folder)
 
 
 @pytest.fixture
-def finished(train, small, tmp_path) -> tuple[RunFolder, str]:
+def finished(train, small, tmp_path) -> tuple[RunDir, str]:
     """The folder and the terminal's text of a finished run."""
     status, output, error = train(*small)
     assert status == 0, error
@@ -55,7 +55,7 @@ def test_what_is_told_of_a_run(finished):
     for text in (log, output):
         assert re.search(r"│ f1 \(positive\) +│ \d\.\d{4}", text)
         assert re.search(r"│ macro_f1 +│", text)
-    metrics = folder.finished()
+    metrics = folder.read_metrics()
     assert {"git_commit", "git_dirty", "versions", "hardware", "command"} == {
         *metrics["provenance"]
     }
@@ -84,7 +84,7 @@ def test_a_profiler_shows_its_table(train, small):
 
 
 def test_it_learns(finished):
-    metrics = finished[0].finished()
+    metrics = finished[0].read_metrics()
     assert metrics["test"]["auroc"] > 0.95
     assert metrics["score"] == pytest.approx(metrics["val"]["auroc"], abs=1e-6)
 
@@ -118,7 +118,7 @@ def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
             "recall_at_precision_98": recalls[precisions >= 0.98].max(),
             "mcc": sk.matthews_corrcoef(truth, predicted),
         }
-        assert folder.finished()[part] == pytest.approx(wanted, abs=1e-5)
+        assert folder.read_metrics()[part] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_predictions_belong_to_the_rows_of_the_source(finished, reviews):
@@ -172,12 +172,12 @@ def test_tensorboard(finished):
     events = EventAccumulator(str(finished[0].path), size_guidance={"tensors": 0}).Reload()
     scalars = events.Tags()["scalars"]
     for part in ("train", "val"):
-        for name in finished[0].finished()["val"]:
+        for name in finished[0].read_metrics()["val"]:
             assert [e.step for e in events.Scalars(f"{part}/{name}")] == [0, 1, 2]
     assert {"train/learning_rate", "train/samples_per_second"} < set(scalars)
     assert "hp_metric" not in scalars
     assert events.Scalars("verdict/test/auroc")[0].value == pytest.approx(
-        finished[0].finished()["test"]["auroc"]
+        finished[0].read_metrics()["test"]["auroc"]
     )
     assert set(events.Tags()["images"]) == {
         *("data/class_shares", "data/telling_words", "data/text_lengths"),
@@ -194,7 +194,7 @@ def test_tensorboard(finished):
 
 def test_curves(finished):
     """metrics.json has, epoch by epoch, what TensorBoard shows."""
-    curves = finished[0].finished()["curves"]
+    curves = finished[0].read_metrics()["curves"]
     events = EventAccumulator(str(finished[0].path)).Reload()
     for name in ("train/loss", "val/loss", "train/auroc", "val/auroc", "train/learning_rate"):
         logged = [event.value for event in events.Scalars(name)]
@@ -204,9 +204,11 @@ def test_curves(finished):
 
 
 def test_tuned_threshold(small, tmp_path, capfd):
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, "threshold=tuned", "trainer.max_epochs=1", "optimizer.lr=1e-3"), folder)
-    metrics = folder.finished()
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(
+        settings_of(*small, "threshold=tuned", "trainer.max_epochs=1", "optimizer.lr=1e-3"), folder
+    )
+    metrics = folder.read_metrics()
     tuned, plain = metrics["val"], metrics["at_0.5"]["val"]
     assert tuned["f1"] > plain["f1"]
     assert metrics["at_0.5"]["test"].keys() == metrics["test"].keys()
@@ -222,9 +224,9 @@ def test_same_seed_same_numbers(small, tmp_path, monkeypatch):
     for name, seed in (("a", 1), ("c", 2), ("b", 1)):
         if name == "b":  # the batches made as they are on a GPU
             monkeypatch.setattr("seqtext.datasets.base.placed", ResidentTexts)
-        folder = RunFolder(tmp_path / name)
-        run(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
-        scores.append(folder.finished()["test"])
+        folder = RunDir(tmp_path / name)
+        train_and_evaluate(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
+        scores.append(folder.read_metrics()["test"])
     assert scores[0] == scores[2] != scores[1]
 
 
@@ -238,7 +240,7 @@ def test_test_part_is_read_once_after_training(small, tmp_path, monkeypatch):
     monkeypatch.setattr(
         TextClassifier, "training_step", lambda *a: steps.append(len(read)) or step(*a)
     )
-    run(settings_of(*small), RunFolder(tmp_path / "run"))
+    train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
     assert len(read) == 1
     assert set(steps) == {0}
 
@@ -252,9 +254,9 @@ def test_early_stopping_keeps_the_best_epoch(small, tmp_path, monkeypatch):
         model.log_dict({"val/loss": 1.0, "val/auroc": next(aurocs)})
 
     monkeypatch.setattr(TextClassifier, "on_validation_epoch_end", scripted)
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, "trainer.max_epochs=9", "patience=2"), folder)
-    metrics = folder.finished()
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, "trainer.max_epochs=9", "patience=2"), folder)
+    metrics = folder.read_metrics()
     assert metrics["epochs"] == 4
     assert metrics["best_epoch"] == 2
     assert load_checkpoint(folder.best)["epoch"] == 1
@@ -267,17 +269,17 @@ def test_diverging_training_says_so(train, small, monkeypatch):
 
 
 def test_metrics_are_written_last(small, tmp_path, monkeypatch):
-    folder = RunFolder(tmp_path / "run")
+    folder = RunDir(tmp_path / "run")
 
     def look(metrics):
         assert folder.predictions("test").exists()
         assert not folder.metrics.exists()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder, "finish", look)
+    monkeypatch.setattr(folder, "write_metrics", look)
     with pytest.raises(KeyboardInterrupt):
-        run(settings_of(*small), folder)
-    assert folder.finished() is None
+        train_and_evaluate(settings_of(*small), folder)
+    assert folder.read_metrics() is None
 
 
 def test_two_runs_never_share_a_folder(train, small, tmp_path):
@@ -299,7 +301,7 @@ def test_folder_in_use_is_refused(tmp_path):
         FileLock(tmp_path / "run" / ".lock"),
         pytest.raises(UserError, match="in use by another process"),
     ):
-        RunFolder(tmp_path / "run").claim(resume=True)
+        RunDir(tmp_path / "run").lock(resume=True)
 
 
 @pytest.mark.slow
@@ -322,9 +324,9 @@ def test_sweep(train, small, tmp_path):
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
 def test_other_precisions(small, tmp_path, precision):
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, f"trainer.precision={precision}"), folder)
-    assert folder.finished()["test"]["auroc"] > 0.9
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, f"trainer.precision={precision}"), folder)
+    assert folder.read_metrics()["test"]["auroc"] > 0.9
 
 
 @pytest.mark.parametrize(
@@ -339,20 +341,20 @@ def test_other_precisions(small, tmp_path, precision):
 )
 def test_other_trainer_options(small, tmp_path, options, caplog):
     caplog.set_level("INFO")
-    folder = RunFolder(tmp_path / "run")
-    run(settings_of(*small, *options), folder)
-    assert folder.finished()["epochs"] >= 1
+    folder = RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*small, *options), folder)
+    assert folder.read_metrics()["epochs"] >= 1
     shown = [float(x) for x in re.findall(r"train loss ([\d.]+)", caplog.text)]
-    assert shown == pytest.approx(folder.finished()["curves"]["train/loss"], abs=0.05)
+    assert shown == pytest.approx(folder.read_metrics()["curves"]["train/loss"], abs=0.05)
 
 
 def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
     (tmp_path / ".hydra").mkdir()
     with FileLock(tmp_path / ".lock"):
-        RunFolder(tmp_path).withdraw()
+        RunDir(tmp_path).rollback()
         assert (tmp_path / ".hydra").exists()
         assert (tmp_path / ".lock").exists()
-    RunFolder(tmp_path).withdraw()
+    RunDir(tmp_path).rollback()
     assert not tmp_path.exists()
 
 
@@ -364,7 +366,7 @@ def test_an_experiment_takes_overrides(train, small, tmp_path):
     assert status == 0, error
     assert "wide on imdb" in output
     (folder,) = tmp_path.glob("outputs/imdb-wide_experiment-imdb-best_*")
-    assert RunFolder(folder).finished()["test"]["auroc"] > 0.9
+    assert RunDir(folder).read_metrics()["test"]["auroc"] > 0.9
 
 
 ABSENT = """part,text,label
@@ -392,8 +394,8 @@ def test_a_class_without_rows_has_no_recall(train, table_without_classes, tmp_pa
     """In metrics.json, on the terminal, in TensorBoard; the run tells so, and again when shown."""
     status, output, error = train(*table_without_classes, "monitor=val/recall_good", "name=a")
     assert status == 0, error
-    folder = RunFolder(tmp_path / "outputs" / "a")
-    metrics = folder.finished()
+    folder = RunDir(tmp_path / "outputs" / "a")
+    metrics = folder.read_metrics()
     assert "recall_rare" not in metrics["val"]
     assert "recall_good" not in metrics["test"]
     assert "NaN" not in folder.metrics.read_text()
@@ -426,8 +428,8 @@ def test_a_constant_classifier_is_told(train, small, tmp_path, monkeypatch):
     monkeypatch.setattr(GRU, "forward", lambda *args: 0.01 * original(*args) + 0.1)
     status, output, error = train(*small, "trainer.max_epochs=1", "name=a")
     assert status == 0, error
-    folder = RunFolder(tmp_path / "outputs" / "a")
+    folder = RunDir(tmp_path / "outputs" / "a")
     said = "The model predicts 'positive' for all 48 rows of the test part."
-    assert said in folder.finished()["warnings"]
+    assert said in folder.read_metrics()["warnings"]
     assert f"Warning: {said}" in output
     assert said in (folder.path / "train.log").read_text()

@@ -9,12 +9,12 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqtext.checkpoints.files import DESCRIPTION
-from seqtext.distributed import gathered
-from seqtext.loggers.tensorboard import extend
+from seqtext.distributed import all_gather_objects
+from seqtext.loggers.tensorboard import append_curves
 from seqtext.metrics.definitions import is_better
 
 
-class Checkpoints(Checkpoint):
+class BestAndLastCheckpoint(Checkpoint):
     """Writes best.ckpt when an epoch is the best so far (see `is_better`), last.ckpt after each.
 
     Both are complete on their own, and plain values: they load with
@@ -61,7 +61,7 @@ class Checkpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Save after an epoch; the best first, since last.ckpt remembers which that was."""
         self.epochs = trainer.current_epoch + 1
-        extend(self.curves, trainer.callback_metrics, trainer.current_epoch)
+        append_curves(self.curves, trainer.callback_metrics, trainer.current_epoch)
         score = float(trainer.callback_metrics[self.monitor])
         loss = float(trainer.callback_metrics["val/loss"])
         if is_better(score, self.best_score, self.monitor, loss, self.best_loss):
@@ -73,7 +73,7 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Add the description and the random states."""
         checkpoint[DESCRIPTION] = self.description
-        checkpoint["random_states"] = gathered([_random_state(model.device)])
+        checkpoint["random_states"] = all_gather_objects([_random_state(model.device)])
 
     def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Keep the random states until training starts."""
@@ -100,7 +100,7 @@ class Checkpoints(Checkpoint):
         }
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
-        trainer.save_checkpoint(path)  # by `CheckpointFiles`
+        trainer.save_checkpoint(path)  # by `AtomicCheckpointIO`
         self._saved = time.monotonic()
 
 

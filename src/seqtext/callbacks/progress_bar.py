@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from seqtext.display import build_console, count_noun, make_printable
-from seqtext.distributed import gathered
+from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
 from seqtext.metrics.definitions import is_better
 from seqtext.metrics.score_table import build_score_table
@@ -27,13 +27,13 @@ LOG_WIDTH = 100  # characters
 CHECK = 500  # steps between two looks at the loss, where nobody watches
 
 
-def silent() -> bool:
+def is_quiet() -> bool:
     """Whether log lines go to files alone: then nothing else belongs on the terminal either."""
     handlers = logging.getLogger().handlers
     return bool(handlers) and all(isinstance(h, logging.FileHandler) for h in handlers)
 
 
-class EpochProgress(ProgressBar):
+class ProgressBar(LightningProgressBar):
     """The bar with loss and monitored score, one logged line per epoch, throughput and time.
 
     Attributes:
@@ -48,7 +48,7 @@ class EpochProgress(ProgressBar):
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
         self.console = build_console()
         self._bar: Progress | None = None
-        self._enabled = self.console.is_terminal and not silent()
+        self._enabled = self.console.is_terminal and not is_quiet()
         self._best: float | None = None
         self._best_loss: float | None = None  # of the same epoch
         self._loss, self._steps = 0.0, 0  # of the epoch so far
@@ -188,11 +188,11 @@ class EpochProgress(ProgressBar):
 
 def _mean_of_all(value: float) -> float:
     """Over the processes of a run."""
-    values = gathered([value])
+    values = all_gather_objects([value])
     return sum(values) / len(values)
 
 
-def show(metrics: Mapping[str, Any], folder: Path) -> None:
+def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
     """Print and log the scores of the best epoch, time, size, and where everything lies.
 
     What makes the scores doubtful is logged, also of a run that had finished earlier.
@@ -211,12 +211,12 @@ def show(metrics: Mapping[str, Any], folder: Path) -> None:
     )
     ending = make_printable(f"Everything is in {folder}")
     console = build_console(soft_wrap=True)
-    if not silent():
+    if not is_quiet():
         console.print(table)
         console.print(summary)
     log_to_files(table, summary)
     _log_warnings(metrics)
-    if not silent():
+    if not is_quiet():
         console.print(ending)
     log_to_files(ending)
 

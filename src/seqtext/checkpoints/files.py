@@ -16,7 +16,7 @@ DESCRIPTION = "seqtext"  # its key in a checkpoint
 FORMAT = 1
 
 
-class CheckpointFiles(CheckpointIO):
+class AtomicCheckpointIO(CheckpointIO):
     """Lets a Trainer write and read its checkpoints as `save_checkpoint` and `load_checkpoint` do.
 
     Lightning's own writing is not atomic across file systems, and its reading does not notice
@@ -40,7 +40,7 @@ class CheckpointFiles(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def described(
+def checkpoint_metadata(
     config: dict[str, Any],
     words: Sequence[str],
     class_names: Sequence[str],

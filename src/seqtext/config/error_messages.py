@@ -12,13 +12,13 @@ from seqtext.config.choices import describe_missing_choice, nearest_options, nea
 from seqtext.config.overrides import OVERRIDE, explain_unreadable
 from seqtext.errors import UserError
 
-MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+USER_ERRORS = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 SHOWS_ALL = "python train.py --cfg job shows all."
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def sentence(error: BaseException) -> str:
-    """Say one of `MISTAKES` in one line, with what to do about it."""
+def format_error(error: BaseException) -> str:
+    """Say one of `USER_ERRORS` in one line, with what to do about it."""
     if isinstance(error, UserError):
         return str(error)
     if found := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):

@@ -1,4 +1,4 @@
-"""The one place where configuration becomes objects.
+"""The one process where configuration becomes objects.
 
 A configuration may come from a stranger's run folder, so it can only name classes of this
 package's data sets, models and embeddings, and torch's optimizers.
@@ -21,9 +21,9 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 from torch.optim import Optimizer
 
-from seqtext.checkpoints.files import CheckpointFiles
+from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.choices import nearest_options
-from seqtext.distributed import Environment, Place
+from seqtext.distributed import ExternalProcessEnvironment, ProcessInfo
 from seqtext.errors import OptionError, UserError, unknown_option
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
@@ -141,7 +141,7 @@ def buildable_class(group: str, target: str) -> type:
 def make_trainer(
     logger: Any,
     callbacks: list,
-    place: Place,
+    process: ProcessInfo,
     accelerator: str = "auto",
     devices: Count | list[DeviceNumber] = 1,
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
@@ -163,7 +163,7 @@ def make_trainer(
         accelerator=accelerator,
         devices=devices,
         strategy=_strategy(devices),
-        plugins=[Environment(place), CheckpointFiles()],
+        plugins=[ExternalProcessEnvironment(process), AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the loaders share out the rows
         precision=precision,
         max_epochs=max_epochs,
@@ -191,19 +191,19 @@ def trainer_of(
     config: dict[str, Any],
     logger: Any = False,
     callbacks: Sequence = (),
-    place: Place = Place(),  # noqa: B008  an immutable value
+    process: ProcessInfo = ProcessInfo(),  # noqa: B008  an immutable value
 ) -> Trainer:
     """The Trainer that the group `trainer` describes.
 
     Args:
-        place: of this process among those of the run
+        process: of this process among those of the run
 
     Raises:
         UserError: if an option does not exist or does not fit, or Lightning refuses its value.
     """
-    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks", "place"))
+    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks", "process"))
     try:
-        return make_trainer(logger=logger, callbacks=list(callbacks), place=place, **config)
+        return make_trainer(logger=logger, callbacks=list(callbacks), process=process, **config)
     except OptionError as error:
         raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from seqtext.distributed import Place
+from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
 
 RESIDENT_SHARE = 0.1  # of a GPU's free memory: other runs may share it
@@ -212,7 +212,7 @@ class SortedSampler:
 
     Args:
         batch_size: texts in a batch, at most
-        place: of this process among those that share the positions, each of which one of them has
+        process: of this process among those that share the positions, each of which one of them has
     """
 
     def __init__(
@@ -220,10 +220,10 @@ class SortedSampler:
         positions: np.ndarray,
         lengths: np.ndarray,
         batch_size: int,
-        place: Place = Place(),  # noqa: B008
+        process: ProcessInfo = ProcessInfo(),  # noqa: B008
     ):
         by_length = positions[np.argsort(lengths[positions], kind="stable")]
-        own = by_length[place.rank :: place.count]
+        own = by_length[process.rank :: process.world_size]
         self.batch_size = batch_size
         self._batches = [own[at] for at in batches_by_length(lengths[own], batch_size)]
 
@@ -244,7 +244,7 @@ class BatchLoader:
     Lightning calls ``sampler.set_epoch`` before each epoch, and `state_dict` for a checkpoint.
 
     Args:
-        place: of this process among those that share every batch
+        process: of this process among those that share every batch
     """
 
     batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
@@ -253,9 +253,9 @@ class BatchLoader:
         self,
         texts: EncodedTexts | ResidentTexts,
         sampler: Sampler,
-        place: Place = Place(),  # noqa: B008
+        process: ProcessInfo = ProcessInfo(),  # noqa: B008
     ):
-        self.texts, self.sampler, self.place = texts, sampler, place
+        self.texts, self.sampler, self.process = texts, sampler, process
         self._start = self._done = 0
 
     @property
@@ -279,7 +279,7 @@ class BatchLoader:
         The mean over processes of their weighted mean losses is the mean of the whole batch. Where
         there are too few texts, one counts nothing, since every process must take part.
         """
-        rank, count = self.place
+        rank, count = self.process
         own = positions[rank::count]
         return own if len(own) else positions[:1], len(own) * count / len(positions)
 

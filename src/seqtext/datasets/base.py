@@ -34,7 +34,7 @@ from seqtext.data.raw_dataset import write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokenized import Tokens
 from seqtext.display import count_noun, name_classes
-from seqtext.distributed import Place
+from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import Count, Seed, checked
@@ -127,7 +127,7 @@ class TextDataModule(L.LightningDataModule):
         self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
         self.row_warnings: list[str] = []  # the same, of what is likely wrong with them
         self.data: Prepared | None = None
-        self.place = Place()  # of this process, among those that share the rows
+        self.process = ProcessInfo()  # of this process, among those that share the rows
         self._placed: EncodedTexts | ResidentTexts | None = None  # for the trainer's device
 
     def find(self) -> tuple[str, Sequence[Path]]:
@@ -357,7 +357,7 @@ class TextDataModule(L.LightningDataModule):
             )
         else:
             sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
-        return self._loader(sampler, self.place)
+        return self._loader(sampler, self.process)
 
     def val_dataloader(self) -> BatchLoader:
         """The validation part, short texts first."""
@@ -377,9 +377,9 @@ class TextDataModule(L.LightningDataModule):
     def _evaluation_loader(self, part: Part) -> BatchLoader:
         texts, positions = self.data.texts, self.data.parts[part]
         size = max(self.batch_size, EVALUATION_TEXTS)
-        return self._loader(SortedSampler(positions, texts.lengths, size, self.place))
+        return self._loader(SortedSampler(positions, texts.lengths, size, self.process))
 
-    def _loader(self, sampler: Sampler, place: Place = Place()) -> BatchLoader:  # noqa: B008
+    def _loader(self, sampler: Sampler, process: ProcessInfo = ProcessInfo()) -> BatchLoader:  # noqa: B008
         if self._placed is None and self.trainer is not None:
             self._placed = placed(self.data.texts, self.trainer.strategy.root_device)
-        return BatchLoader(self._placed or self.data.texts, sampler, place)
+        return BatchLoader(self._placed or self.data.texts, sampler, process)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from seqtext.command_line import HELP_FLAGS, format_help, parse_args
 from seqtext.errors import UserError
-from seqtext.imports import importing
+from seqtext.imports import fast_imports
 from seqtext.inference.options import PredictOptions
 
 
@@ -21,12 +21,12 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_args(PredictOptions, arguments)
     if sys.stdin is None and not (options.texts or options.input or options.export):
         raise UserError("Standard input is closed: give texts, or a file with input=.")
-    with importing():  # --help needs no torch, which takes seconds
+    with fast_imports():  # --help needs no torch, which takes seconds
         from seqtext.inference.predict_file import predict_file
         from seqtext.inference.predict_texts import export_run, predict_lines, predict_texts
         from seqtext.inference.predictor import Predictor
-        from seqtext.main import quieten_lightning
-    quieten_lightning()
+        from seqtext.main import silence_lightning
+    silence_lightning()
     if options.export:
         export_run(options.run, options.export)
         return

@@ -20,7 +20,7 @@ from seqtext.display import make_printable
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import Range, mismatch
 
@@ -85,11 +85,11 @@ def find_checkpoint(run: str | Path) -> Path:
         raise UserError(f"run={run}: there is no such file or folder.")
     if path.is_file():
         return path
-    if RunFolder(path).best.exists():
-        if not RunFolder(path).metrics.exists():
+    if RunDir(path).best.exists():
+        if not RunDir(path).metrics.exists():
             log.warning("%s has not finished: its best epoch so far is used.", path)
-        return RunFolder(path).best
-    return RunFolder(best_run(str(path), "run")[0]).best
+        return RunDir(path).best
+    return RunDir(best_run(str(path), "run")[0]).best
 
 
 def load_model(path: Path) -> LoadedModel:

@@ -18,11 +18,11 @@ from seqtext.config.run_config import checked_options
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.inference.loading import LoadedModel, load_model
-from seqtext.loggers.tensorboard import EpochLogger
-from seqtext.main import quieten_lightning
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger
+from seqtext.main import silence_lightning
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.fit import fit_at_once, fit_in_epochs
+from seqtext.run_dir import RunDir
+from seqtext.training.fit import fit_baseline, fit_lightning
 from seqtext.validation import hints_of
 
 
@@ -102,16 +102,16 @@ def train_on_rows(
     settings = copy.deepcopy(dict(saved.config))
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"]["devices"] = 1
-    quieten_lightning()
+    silence_lightning()
     with tempfile.TemporaryDirectory() as folder, isolate_rng():
         settings["cache"] = folder
-        return _train(saved, settings, RunFolder(Path(folder, "run")), texts, labels, class_names)
+        return _train(saved, settings, RunDir(Path(folder, "run")), texts, labels, class_names)
 
 
 def _train(
     saved: LoadedModel,
     settings: dict[str, Any],
-    folder: RunFolder,
+    folder: RunDir,
     texts: pa.Array,
     labels: np.ndarray,
     class_names: Sequence[str],
@@ -141,8 +141,8 @@ def _train(
     is_direct = issubclass(
         buildable_class("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
-    fit = fit_at_once if is_direct else fit_in_epochs
-    fitted = fit(settings, options, data, folder, EpochLogger(str(folder.path)))
+    fit = fit_baseline if is_direct else fit_lightning
+    fitted = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))
     threshold = options.threshold
     if threshold == "tuned":
         threshold = fitted.predictions["val"].find_best_threshold()

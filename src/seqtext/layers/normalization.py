@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, distributed, nn
 
-from seqtext.distributed import summed
+from seqtext.distributed import all_reduce_sum
 from seqtext.layers.pooling import padding_mask
 
 
@@ -50,11 +50,11 @@ class BatchNorm(nn.BatchNorm1d):
         self.num_batches_tracked += 1
 
     def _of_all_processes(self, rows: Tensor) -> Tensor:
-        totals = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
+        totals = all_reduce_sum(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
         if totals[-1] < 2:
             return self._by(self.running_mean, self.running_var, rows)
         mean = totals[:-1] / totals[-1]
-        variance = summed((rows - mean).square().sum(dim=0)) / totals[-1]
+        variance = all_reduce_sum((rows - mean).square().sum(dim=0)) / totals[-1]
         self.remember(mean.detach(), variance.detach())
         return self._by(mean, variance, rows)
 

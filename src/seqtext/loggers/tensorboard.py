@@ -10,10 +10,12 @@ from lightning.pytorch.utilities import rank_zero_only
 from seqtext.config.resolve import OF_THE_MACHINE, options_in
 from seqtext.data.raw_dataset import Rows
 from seqtext.display import make_printable, name_classes, shorten
-from seqtext.imports import absent
+from seqtext.imports import hide_modules
 from seqtext.metrics.predictions import Predictions
 
-with absent("boto3", "botocore"):  # tensorboard would import them at each start, for logs on S3
+with hide_modules(
+    "boto3", "botocore"
+):  # tensorboard would import them at each start, for logs on S3
     from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard.summary import hparams
 
@@ -25,7 +27,7 @@ BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # what Markdown takes afte
 NO_CURVES = ("train/samples_per_second",)  # a time: it differs in a run that was broken
 
 
-class EpochLogger(TensorBoardLogger):
+class EpochTensorBoardLogger(TensorBoardLogger):
     """Scalars over epochs and not over steps: runs with unlike batch sizes stay comparable."""
 
     def __init__(self, folder: str):
@@ -42,7 +44,7 @@ class EpochLogger(TensorBoardLogger):
         """The settings are in .hydra already."""
 
 
-def extend(
+def append_curves(
     curves: dict[str, list[float | None]], metrics: Mapping[str, Any], epoch: int = 0
 ) -> None:
     """Add an epoch to the curves of metrics.json: the same values as the scalars, 6 digits each.
@@ -60,7 +62,9 @@ def extend(
             curve.append(float(f"{float(value):.6g}"))
 
 
-def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[str, float]) -> None:
+def log_hparams(
+    logger: EpochTensorBoardLogger, settings: Mapping[str, Any], final: dict[str, float]
+) -> None:
     """Log one row of the HPARAMS tab: what was set, and the final scores.
 
     They are scalars too, under ``verdict/``: TensorBoard sorts them behind the curves. The summary
@@ -75,7 +79,7 @@ def log_settings(logger: EpochLogger, settings: Mapping[str, Any], final: dict[s
         logger.experiment.add_scalar(name, value)
 
 
-def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
+def log_images(logger: EpochTensorBoardLogger, pictures: Mapping[str, bytes]) -> None:
     """PNG files for the IMAGES tab, as they are."""
     for name, png in pictures.items():
         image = Summary.Image(encoded_image_string=png)
@@ -83,7 +87,9 @@ def log_pictures(logger: EpochLogger, pictures: Mapping[str, bytes]) -> None:
         logger.experiment.file_writer.add_summary(summary, 0)
 
 
-def log_mistakes(logger: EpochLogger, tag: str, predictions: Predictions, rows: Rows) -> None:
+def log_confident_errors(
+    logger: EpochTensorBoardLogger, tag: str, predictions: Predictions, rows: Rows
+) -> None:
     """The TEXT tab: the most confident mistakes, worst first, with their texts."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))
     paragraphs = []
@@ -108,7 +114,7 @@ def _escape_markdown(text: str) -> str:
     return OTHER_MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)
 
 
-def flattened(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
+def flatten_for_tensorboard(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Nested settings as ``group.option``, as TensorBoard takes them; those that can matter."""
     options = options_in(settings, OF_THE_MACHINE)
     return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.data.loaders import Batch
-from seqtext.distributed import gathered
+from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import Dense
@@ -229,14 +229,14 @@ class TextClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the outputs of an unfinished epoch, so that its scores survive a restart."""
-        checkpoint["train_outputs"] = gathered(self._seen["train"])
+        checkpoint["train_outputs"] = all_gather_objects(self._seen["train"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the outputs of an unfinished epoch; of several processes the first does."""
         self._seen["train"] = [] if self.global_rank else checkpoint.get("train_outputs", [])
 
     def _log_scores(self, part: str) -> None:
-        outputs = gathered(self._seen[part])
+        outputs = all_gather_objects(self._seen[part])
         self._seen[part].clear()
         if outputs:
             on_host = [[t.cpu() for t in pair] for pair in outputs]

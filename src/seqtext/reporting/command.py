@@ -9,7 +9,7 @@ from typing import ClassVar
 from seqtext.command_line import HELP_FLAGS, format_help, option, parse_args, positional
 from seqtext.display import print_line
 from seqtext.errors import UserError
-from seqtext.imports import importing
+from seqtext.imports import fast_imports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
         print(format_help(ReportOptions), end="")
         return
     options = parse_args(ReportOptions, arguments)
-    with importing():
+    with fast_imports():
         from seqtext.reporting.report import build_report, write_report
         from seqtext.reporting.results_page import METRICS, write_results
     report = build_report(

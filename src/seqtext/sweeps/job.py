@@ -11,7 +11,7 @@ from seqtext.config.stored import read_stored_settings
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
 from seqtext.identity import CONTENT, first_difference, is_complete, other_content
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from seqtext.validation import mismatch
 
 OUTCOME = "outcome.json"  # of a job that did not finish
@@ -99,7 +99,7 @@ def outcome_in(folder: Path) -> Outcome | None:
     Raises:
         UserError: if metrics.json is damaged.
     """
-    if metrics := RunFolder(folder).finished(required=("score", "seconds", "settings")):
+    if metrics := RunDir(folder).read_metrics(required=("score", "seconds", "settings")):
         score, seconds = metrics["score"], metrics["seconds"]["total"]
         loss = metrics.get("val", {}).get("loss")
         known = score if score is not None and not math.isnan(score) else None
@@ -126,7 +126,7 @@ def another_run(
         outcome: of the run
         read: reads the job's files and returns their fingerprints; called only if need be
     """
-    stored = _stored_settings(RunFolder(folder), outcome)
+    stored = _stored_settings(RunDir(folder), outcome)
     if stored is None:
         return None
     if found := first_difference(stored, job.settings):
@@ -147,8 +147,8 @@ def changed_files(job: Job, outcome: Outcome) -> str | None:
     return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)
 
 
-def _stored_settings(folder: RunFolder, outcome: Outcome | None) -> dict[str, Any] | None:
-    if metrics := folder.finished(required=("settings",)):
+def _stored_settings(folder: RunDir, outcome: Outcome | None) -> dict[str, Any] | None:
+    if metrics := folder.read_metrics(required=("settings",)):
         return metrics["settings"]
     is_pruned = outcome is not None and outcome.status == "pruned"
     if not is_pruned and not folder.last.exists():

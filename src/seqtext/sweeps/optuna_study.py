@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.metrics.definitions import metric_mode
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, Outcome
 from seqtext.sweeps.optuna_storage import (
     pruner_of,
@@ -179,7 +179,7 @@ class StudySweeper(OptunaSweeperImpl):
         if not folder:
             return False
         runs = [folder, *(f"{folder}/fold-{fold}" for fold in range(self.folds or 0))]
-        return any(RunFolder(sweep.folder / run).in_use() for run in runs)
+        return any(RunDir(sweep.folder / run).is_locked() for run in runs)
 
     def _at_once(self) -> int:
         processes = self.config.hydra.launcher.get("n_jobs") or 1

@@ -9,9 +9,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.config.error_messages import sentence
+from seqtext.config.error_messages import format_error
 from seqtext.errors import UserError
-from seqtext.imports import importing
+from seqtext.imports import fast_imports
 
 ELSEWHERE = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
 
@@ -42,7 +42,7 @@ class Check:
         except (UserError, OSError) as error:
             if self._is_elsewhere:
                 return None
-            raise UserError(sentence(error)) from error
+            raise UserError(format_error(error)) from error
 
     def read_fingerprints(self, settings: dict[str, Any]) -> Mapping[str, Any]:
         """Read the files of a run's settings and return their fingerprints.
@@ -61,7 +61,7 @@ def _quiet_imports() -> Iterator[None]:
     """Import torch within, and say nothing: an earlier job's log may still be open."""
     logging.disable(logging.WARNING)
     try:
-        with importing(), warnings.catch_warnings(action="ignore"):
+        with fast_imports(), warnings.catch_warnings(action="ignore"):
             yield
     finally:
         logging.disable(logging.NOTSET)

@@ -14,11 +14,10 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import settings_of_job
-from seqtext.config.error_messages import MISTAKES
-from seqtext.config.error_messages import sentence as sentence_of
+from seqtext.config.error_messages import USER_ERRORS, format_error
 from seqtext.errors import SweepFailed, UserError
-from seqtext.run_dir import RunFolder
-from seqtext.run_names import OUTPUTS, name_with_hash, part_of_name, run_name
+from seqtext.run_dir import RunDir
+from seqtext.run_names import OUTPUTS, name_with_hash, override_slug, run_name
 from seqtext.sweeps.job import (
     Job,
     Outcome,
@@ -101,7 +100,7 @@ class Sweep:
                 raise UserError(NO_RESUME)
             task = list(composed.hydra.overrides.task)
             settings = settings_of_job(composed, task)
-        except (*MISTAKES, ValueError, TypeError, AssertionError) as error:
+        except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
             chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
             name = run_name(overrides, *chosen or ["job"], swept=swept)
             return Job(overrides, name, label or name, wrong=self._in_words(overrides, error))
@@ -189,7 +188,7 @@ class Sweep:
         """What Hydra has no or other words for: an experiment that is a sweep, a group of null."""
         if "must be configured before the sweep starts" in str(error):
             return UserError("this experiment is a sweep itself: start it alone, and without -m.")
-        if isinstance(error, MISTAKES):
+        if isinstance(error, USER_ERRORS):
             return error
         for override in overrides:
             key, _, value = override.partition("=")
@@ -210,12 +209,12 @@ class Sweep:
             return Outcome("failed", reason=reason_of(job.wrong))
         try:
             outcome = self._earlier_outcome(job)
-        except MISTAKES as error:  # another run's folder, or a damaged one
+        except USER_ERRORS as error:  # another run's folder, or a damaged one
             return Outcome("failed", reason=reason_of(error))
         if outcome is None and job.blocked:
             return Outcome("failed", reason=reason_of(job.blocked))
         folder = self.folder / job.folder
-        if outcome is None and RunFolder(folder).in_use():  # its job would write a log there
+        if outcome is None and RunDir(folder).is_locked():  # its job would write a log there
             return Outcome("failed", reason=f"{folder} is in use by another process: wait for it.")
         return outcome
 
@@ -342,8 +341,8 @@ class _Watch(threading.Thread):
 
 def reason_of(error: BaseException) -> str:
     """Why a job failed, in one line."""
-    if isinstance(error, MISTAKES):
-        return sentence_of(error)
+    if isinstance(error, USER_ERRORS):
+        return format_error(error)
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'without a word'}"
 
 
@@ -361,7 +360,7 @@ def _short(override: str) -> str:
         return value
     if "/" in value and len(value) <= LONGEST_VALUE:
         return f"{key.rpartition('.')[2]}={value}"
-    return part_of_name(override)
+    return override_slug(override)
 
 
 def _quoted(value: str) -> str:

@@ -7,19 +7,19 @@ from seqtext.data.raw_dataset import Rows
 from seqtext.figures.files import log_failure_as_warning, write_figures
 from seqtext.figures.predictions import get_prediction_plots
 from seqtext.loggers.tensorboard import (
-    EpochLogger,
-    flattened,
-    log_mistakes,
-    log_pictures,
-    log_settings,
+    EpochTensorBoardLogger,
+    flatten_for_tensorboard,
+    log_confident_errors,
+    log_hparams,
+    log_images,
 )
 from seqtext.metrics.predictions import Predictions
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 
 
-def record(
-    folder: RunFolder,
-    logger: EpochLogger,
+def write_artifacts(
+    folder: RunDir,
+    logger: EpochTensorBoardLogger,
     predictions: Mapping[str, Predictions],
     rows: Rows,
     settings: Mapping[str, Any],
@@ -43,24 +43,28 @@ def record(
     drawn = write_figures(get_prediction_plots(test, title="test part"), folder.figures)
     with log_failure_as_warning("A page of TensorBoard"):
         # this one opens the file again, which training closed
-        log_mistakes(logger, "test/most confident mistakes", test, rows)
-        log_pictures(logger, {f"test/{name}": content for name, content in drawn.items()})
-        shown = {"dataset": facts["dataset"], "model": facts["model"], **flattened(settings)}
-        log_settings(logger, shown, _final_scores(scores, facts))
+        log_confident_errors(logger, "test/most confident mistakes", test, rows)
+        log_images(logger, {f"test/{name}": content for name, content in drawn.items()})
+        shown = {
+            "dataset": facts["dataset"],
+            "model": facts["model"],
+            **flatten_for_tensorboard(settings),
+        }
+        log_hparams(logger, shown, _final_scores(scores, facts))
         logger.finalize("success")
     metrics = {**facts, "threshold": test.threshold, **scores}
     if test.threshold != 0.5:
         metrics["at_0.5"] = {
             part: p.with_threshold(0.5).compute_metrics() for part, p in predictions.items()
         }
-    folder.finish(metrics)
+    folder.write_metrics(metrics)
     return metrics
 
 
 def _final_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
     chosen_by = facts["monitor"].removeprefix("val/")
     final = {
-        f"score/test/{chosen_by}": scores["test"].get(chosen_by),  # first columns: `log_settings`
+        f"score/test/{chosen_by}": scores["test"].get(chosen_by),  # first columns: `log_hparams`
         f"score/val/{chosen_by}": facts["score"],
         f"verdict/val/{chosen_by}": facts["score"],
         **{f"verdict/test/{name}": value for name, value in scores["test"].items()},

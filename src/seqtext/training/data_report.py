@@ -10,24 +10,24 @@ from seqtext.display import print_line
 from seqtext.figures.data import plot_description, print_description
 from seqtext.figures.files import to_png
 from seqtext.files import replace_file, write_json
-from seqtext.run_dir import RunFolder
+from seqtext.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 
 
-def show_data(data: TextDataModule, folder: RunFolder) -> None:
+def report_data(data: TextDataModule, folder: RunDir) -> None:
     """Print what there is to know of a data set, and write it with its figures into a folder."""
-    description = described(data)
+    description = compute_data_statistics(data)
     print_description(description, data.name)
     folder.figures.mkdir(parents=True, exist_ok=True)
-    for name, picture in pictures(data).items():
+    for name, picture in draw_data_figures(data).items():
         with replace_file(folder.figures / f"{name}.png") as temporary:
             temporary.write_bytes(picture)
     write_json(folder.path / "description.json", description.to_dict())
     print_line(f"Figures and description.json are in {folder.path}")
 
 
-def described(data: TextDataModule, most_words: int = WORDS) -> Description:
+def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> Description:
     """The numbers of a data set that is set up, with the first `most_words` of each class."""
     prepared = data.data
     return describe(
@@ -43,11 +43,11 @@ def described(data: TextDataModule, most_words: int = WORDS) -> Description:
     )
 
 
-def pictures(data: TextDataModule) -> dict[str, bytes]:
+def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
     """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
 
     def draw(folder: Path) -> None:
-        for name, figure in plot_description(described(data)).items():
+        for name, figure in plot_description(compute_data_statistics(data)).items():
             (folder / f"{name}.png").write_bytes(to_png(figure))
 
     settings = {"data": data.data.key, "code": code_fingerprint(plot_description)}

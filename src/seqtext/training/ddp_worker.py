@@ -16,23 +16,23 @@ import lightning as L
 from torch.distributed import TCPStore
 
 from seqtext.config.run_config import checked_options, data_of
-from seqtext.distributed import HOST, Place, join
+from seqtext.distributed import HOST, ProcessInfo, init_process_group
 from seqtext.errors import UserError
-from seqtext.run_dir import RunFolder
-from seqtext.training.fit import fit_share
+from seqtext.run_dir import RunDir
+from seqtext.training.fit import fit_rank
 
 
-def follow(place: Place, port: int, folder: Path) -> None:
+def follow(process: ProcessInfo, port: int, folder: Path) -> None:
     """Train and predict with the others; the folder is read, never written."""
     threading.Thread(target=_end_with_the_first, daemon=True).start()
-    store = TCPStore(HOST, port, place.count)
+    store = TCPStore(HOST, port, process.world_size)
     settings = json.loads(store.get("settings"))
     options, split = checked_options(settings)
     data = data_of(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
-    store.set(f"ready/{place.rank}", "")
-    join(place, store)
-    fit_share(settings, options, data, RunFolder(folder), None, place)
+    store.set(f"ready/{process.rank}", "")
+    init_process_group(process, store)
+    fit_rank(settings, options, data, RunDir(folder), None, process)
     signal.pause()  # until the first process has what it needs
 
 
@@ -47,6 +47,6 @@ def main() -> None:
     warnings.simplefilter("ignore")
     rank, count, port, folder = sys.argv[1:]
     try:
-        follow(Place(int(rank), int(count)), int(port), Path(folder))
+        follow(ProcessInfo(int(rank), int(count)), int(port), Path(folder))
     except UserError:
         sys.exit(2)

@@ -11,10 +11,15 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from seqtext.callbacks.checkpoint import Checkpoints
+from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
-from seqtext.callbacks.progress_bar import EpochProgress
-from seqtext.checkpoints.files import DESCRIPTION, described, load_checkpoint, save_checkpoint
+from seqtext.callbacks.progress_bar import ProgressBar
+from seqtext.checkpoints.files import (
+    DESCRIPTION,
+    checkpoint_metadata,
+    load_checkpoint,
+    save_checkpoint,
+)
 from seqtext.config.instantiate import build, number_of, trainer_of
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.run_config import Options, fingerprints_of, fresh_model
@@ -22,15 +27,15 @@ from seqtext.data.loaders import BatchLoader
 from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
-from seqtext.distributed import Place, StopOnTerminate, gathered, others
+from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, launch_workers
 from seqtext.errors import UserError
 from seqtext.identity import first_difference
-from seqtext.loggers.tensorboard import EpochLogger, extend
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves
 from seqtext.metrics.predictions import Predictions
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.model_summary import summary
+from seqtext.run_dir import RunDir
+from seqtext.training.model_summary import format_model_summary
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,7 @@ ENORMOUS = 1 << 20  # words in a training batch: gigabytes with most models
 MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
 
 
-class Fitted(NamedTuple):
+class TrainResult(NamedTuple):
     """What a model that was trained, and its best state chosen, said of "val" and "test".
 
     began: when training did, by `time.perf_counter`
@@ -61,13 +66,13 @@ class Fitted(NamedTuple):
     fingerprints: dict[str, Any] | None = None
 
 
-def fit_at_once(
+def fit_baseline(
     settings: dict[str, Any],
     options: Options,
     data: TextDataModule,
-    folder: RunFolder,
-    logger: EpochLogger,
-) -> Fitted:
+    folder: RunDir,
+    logger: EpochTensorBoardLogger,
+) -> TrainResult:
     """A model that needs no epochs; it starts over where it was interrupted."""
     model = build("model", settings["model"], classes=len(data.class_names))
     began = time.perf_counter()
@@ -82,8 +87,8 @@ def fit_at_once(
     logged = {f"train/{name}": value for name, value in train.items()}
     logged |= {f"val/{name}": value for name, value in scores.items()}
     logger.log_metrics(logged, step=0)
-    extend(curves := {}, logged)
-    return Fitted(
+    append_curves(curves := {}, logged)
+    return TrainResult(
         predictions,
         logged[options.monitor],
         model.parameters,
@@ -94,29 +99,29 @@ def fit_at_once(
     )
 
 
-def fit_in_epochs(
+def fit_lightning(
     settings: dict[str, Any],
     options: Options,
     data: TextDataModule,
-    folder: RunFolder,
-    logger: EpochLogger,
+    folder: RunDir,
+    logger: EpochTensorBoardLogger,
     further: Sequence[Callback] = (),
-) -> Fitted:
-    """A model that learns in batches, on the devices of the trainer; see `fit_share`."""
+) -> TrainResult:
+    """A model that learns in batches, on the devices of the trainer; see `fit_rank`."""
     count = number_of(settings["trainer"].get("devices", 1))
-    with others(count, settings, str(folder.path)) as place:
-        return fit_share(settings, options, data, folder, logger, place, further)
+    with launch_workers(count, settings, str(folder.path)) as process:
+        return fit_rank(settings, options, data, folder, logger, process, further)
 
 
-def fit_share(
+def fit_rank(
     settings: dict[str, Any],
     options: Options,
     data: TextDataModule,
-    folder: RunFolder,
-    logger: EpochLogger | None,
-    place: Place,
+    folder: RunDir,
+    logger: EpochTensorBoardLogger | None,
+    process: ProcessInfo,
     further: Sequence[Callback] = (),
-) -> Fitted:
+) -> TrainResult:
     """One process's part of a training; it goes on from the folder's last checkpoint.
 
     Returns:
@@ -128,10 +133,10 @@ def fit_share(
     """
     if folder.last.exists():
         _check_size(settings, data, folder.last)
-    progress, model = EpochProgress(options.monitor), fresh_model(settings, options, data)
+    progress, model = ProgressBar(options.monitor), fresh_model(settings, options, data)
     fingerprints = fingerprints_of(data, model)
-    log.info(summary(model))  # as the message: an argument would stay on one line
-    checkpoints = Checkpoints(
+    log.info(format_model_summary(model))  # as the message: an argument would stay on one line
+    checkpoints = BestAndLastCheckpoint(
         folder.best,
         folder.last,
         options.monitor,
@@ -139,9 +144,9 @@ def fit_share(
         _description(settings, data, data.vocabulary.words, fingerprints),
     )
     callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
-    trainer = trainer_of(settings["trainer"], logger or False, callbacks, place)
-    log.info("%s", hardware(trainer))
-    data.place = place  # not before: a model's starting values look at the whole training part
+    trainer = trainer_of(settings["trainer"], logger or False, callbacks, process)
+    log.info("%s", describe_hardware(trainer))
+    data.process = process  # not before: a model's starting values look at the whole training part
     _check_batches(trainer, data)
     began = time.perf_counter()
     _train(trainer, model, data, folder, checkpoints)
@@ -150,7 +155,7 @@ def fit_share(
         "val": predict(trainer, model, data, data.val_dataloader()),
         "test": predict(trainer, model, data, data.test_dataloader()),
     }
-    return Fitted(
+    return TrainResult(
         predictions,
         score=checkpoints.best_score,
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -164,7 +169,7 @@ def fit_share(
     )
 
 
-def hardware(trainer: L.Trainer) -> str:
+def describe_hardware(trainer: L.Trainer) -> str:
     """What a training runs on, in words."""
     device, count = trainer.strategy.root_device, trainer.world_size
     shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
@@ -175,7 +180,7 @@ def predict(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
 ) -> Predictions:
     """The model's word on every row of a part, by all processes."""
-    outputs = gathered(trainer.predict(model, batches))
+    outputs = all_gather_objects(trainer.predict(model, batches))
     return Predictions.from_batches(outputs, data.labels, data.class_names)
 
 
@@ -192,7 +197,7 @@ def _description(
 ) -> dict[str, Any]:
     cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
     names, reading = data.class_names, data.reading()
-    description = described(settings, words, names, cleaning, fingerprint, reading)
+    description = checkpoint_metadata(settings, words, names, cleaning, fingerprint, reading)
     return description | {"fingerprints": fingerprints}
 
 
@@ -200,8 +205,8 @@ def _train(
     trainer: L.Trainer,
     model: TextClassifier,
     data: TextDataModule,
-    folder: RunFolder,
-    checkpoints: Checkpoints,
+    folder: RunDir,
+    checkpoints: BestAndLastCheckpoint,
 ) -> None:
     """Train, from the last checkpoint if there is one; nothing to do if that was the end."""
     last = folder.last if folder.last.exists() else None
@@ -255,7 +260,7 @@ def _misfit(path: Path, error: Exception) -> UserError:
 
 
 def _refuse_another_run(
-    stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, folder: RunFolder
+    stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, folder: RunDir
 ) -> None:
     """Raises:
     UserError: if a checkpoint was made with other data, word vectors or options than a run.

@@ -15,31 +15,31 @@ SEEN = "CUDA_VISIBLE_DEVICES"
 _held: list[FileLock] = []  # as long as this process lives
 
 
-def keep_to_one_gpu() -> None:
+def pin_to_one_gpu() -> None:
     """See one GPU only from now on, where that is wanted; before anything is on a GPU."""
     if os.environ.get(SHARED) != "1" or _held:
         return
     import torch  # counts without starting CUDA, which would look at `SEEN` for good
 
-    gpus = visible(os.environ.get(SEEN), torch.cuda.device_count())
+    gpus = visible_gpus(os.environ.get(SEEN), torch.cuda.device_count())
     if len(gpus) > 1:
         folder = Path(tempfile.gettempdir()) / f"seqtext-gpus-{getpass.getuser()}"
-        number, lock = free_number(folder)
+        number, lock = acquire_slot(folder)
         _held.append(lock)
-        os.environ[SEEN] = gpu_of(number, gpus)
+        os.environ[SEEN] = pick_gpu(number, gpus)
 
 
-def visible(seen: str | None, gpus: int) -> list[str]:
+def visible_gpus(seen: str | None, gpus: int) -> list[str]:
     """The GPUs that this process may use, as CUDA names them."""
     return list(map(str, range(gpus))) if seen is None else [g for g in seen.split(",") if g]
 
 
-def gpu_of(number: int, gpus: Sequence[str]) -> str:
+def pick_gpu(number: int, gpus: Sequence[str]) -> str:
     """Processes take turns."""
     return gpus[number % len(gpus)]
 
 
-def free_number(folder: Path) -> tuple[int, FileLock]:
+def acquire_slot(folder: Path) -> tuple[int, FileLock]:
     """The lowest number that no living process has, and the lock that keeps it.
 
     Not the number of a job: some end early, and their successors would crowd one GPU.

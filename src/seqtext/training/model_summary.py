@@ -9,7 +9,7 @@ from seqtext.tokenizers.vocabulary import UNKNOWN
 BATCH, WORDS = 2, 61  # of the text that shows the shapes
 
 
-def summary(model: TextClassifier) -> str:
+def format_model_summary(model: TextClassifier) -> str:
     """Each layer's name, what it makes of B texts of T words, its trainable parameters."""
     layers = dict(_layers(model))
     shapes = _shapes(model, layers)

@@ -8,29 +8,29 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from seqtext.callbacks.progress_bar import show
+from seqtext.callbacks.progress_bar import print_summary
 from seqtext.checkpoints.files import set_threshold
 from seqtext.config.instantiate import buildable_class
 from seqtext.config.run_config import Options, checked_options, data_of, embedding_of
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.loggers.tensorboard import EpochLogger, log_pictures
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger, log_images
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SHOWN
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.run_dir import RunFolder
-from seqtext.training.data_report import pictures, show_data
-from seqtext.training.fit import fit_at_once, fit_in_epochs
-from seqtext.training.gpu_assignment import keep_to_one_gpu
+from seqtext.run_dir import RunDir
+from seqtext.training.data_report import draw_data_figures, report_data
+from seqtext.training.fit import fit_baseline, fit_lightning
+from seqtext.training.gpu_assignment import pin_to_one_gpu
 from seqtext.training.provenance import ask_git, collect_provenance
 
 log = logging.getLogger(__name__)
 
 
-def run(
+def train_and_evaluate(
     settings: dict[str, Any],
-    folder: RunFolder,
+    folder: RunDir,
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
 ) -> float:
@@ -48,14 +48,14 @@ def run(
     Raises:
         UserError: if anything in `settings` cannot be.
     """
-    keep_to_one_gpu()
+    pin_to_one_gpu()
     options, split = checked_options(settings)
-    folder.claim(resume)
+    folder.lock(resume)
     try:
-        metrics = folder.finished(required=SHOWN)
+        metrics = folder.read_metrics(required=SHOWN)
         if metrics is None:
             if not folder.last.exists():
-                folder.clear()
+                folder.remove_events()
             metrics = _train_and_test(settings, options, split, folder, callbacks)
         else:
             log.info("%s is finished already.", folder.path)
@@ -63,51 +63,51 @@ def run(
         log.info("Interrupted: python train.py resume=%s goes on.", folder.path)
         raise
     finally:
-        folder.release()
-    show(metrics, folder.path)
+        folder.unlock()
+    print_summary(metrics, folder.path)
     return metrics["score"]
 
 
-def describe(settings: dict[str, Any], folder: RunFolder) -> None:
+def describe(settings: dict[str, Any], folder: RunDir) -> None:
     """Show the data set of `settings`, and how much of it pretrained vectors cover; train nothing.
 
     Raises:
         UserError: if anything in `settings` cannot be.
     """
     options, split = checked_options(settings)
-    folder.claim(resume=False)
+    folder.lock(resume=False)
     try:
         data = data_of(settings, options, split)
         embedding_of(settings, data)
-        show_data(data, folder)
+        report_data(data, folder)
     finally:
-        folder.release()
+        folder.unlock()
 
 
 def _train_and_test(
     settings: dict[str, Any],
     options: Options,
     split: Split,
-    folder: RunFolder,
+    folder: RunDir,
     callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
     started = time.perf_counter()
     ask_git()
-    logger = EpochLogger(str(folder.path))
+    logger = EpochTensorBoardLogger(str(folder.path))
     data = data_of(settings, options, split)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, data.labels[data.data.parts["val"]])
-    log_pictures(logger, {f"data/{name}": png for name, png in pictures(data).items()})
+    log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     kind = buildable_class("model", settings["model"]["_target_"])
     if issubclass(kind, NonNeuralClassifier):
-        fitted = fit_at_once(settings, options, data, folder, logger)
+        fitted = fit_baseline(settings, options, data, folder, logger)
     else:
-        fitted = fit_in_epochs(settings, options, data, folder, logger, callbacks)
+        fitted = fit_lightning(settings, options, data, folder, logger, callbacks)
     predictions = _decided(fitted.predictions, options.threshold, folder)
     warnings = [*data.warnings, *_find_warnings(predictions, data)]
     from seqtext.training.artifacts import (
-        record,  # matplotlib and scikit-learn: not before they serve
+        write_artifacts,  # matplotlib and scikit-learn: not before they serve
     )
 
     facts = {
@@ -132,7 +132,7 @@ def _train_and_test(
         "curves": fitted.curves,
         "warnings": warnings,
     }
-    return record(folder, logger, predictions, data.data.rows, settings, facts)
+    return write_artifacts(folder, logger, predictions, data.data.rows, settings, facts)
 
 
 def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) -> list[str]:
@@ -145,7 +145,7 @@ def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) ->
 
 
 def _decided(
-    predictions: dict[str, Predictions], threshold: float | str, folder: RunFolder
+    predictions: dict[str, Predictions], threshold: float | str, folder: RunDir
 ) -> dict[str, Predictions]:
     """The predictions at the threshold of the run, which the best checkpoint remembers."""
     if threshold == "tuned":

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch.callbacks import EarlyStopping
 
+from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.progress_bar import ProgressBar
 from seqtext.config.instantiate import trainer_of
 from seqtext.data.loaders import EncodedTexts
@@ -49,7 +50,9 @@ def epoch_seconds(
     """Of one epoch's training batches, the validation after it left out."""
     with tempfile.TemporaryDirectory() as folder:
         progress = ProgressBar(monitor)
-        checkpoints = Checkpoints(Path(folder, "best"), Path(folder, "last"), monitor, 10, {})
+        checkpoints = BestAndLastCheckpoint(
+            Path(folder, "best"), Path(folder, "last"), monitor, 10, {}
+        )
         callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
         options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
         trainer_of(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)

@@ -344,5 +344,5 @@ def test_a_job_trains(name, beginning, job, smaller, tmp_path):
     overrides = [*list_jobs(find_command(beginning))[job], *here, "trainer.max_epochs=1", *smaller]
     settings = settings_of(*overrides)
     folder = RunDir(tmp_path / "run")
-    run(settings, folder)
+    train_and_evaluate(settings, folder)
     assert folder.read_metrics()["dataset"] == name

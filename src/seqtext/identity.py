@@ -11,10 +11,8 @@ another content tomorrow. So options that name files are not compared: digests o
   packed or not).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
-
-from seqtext.config.resolve import flatten
 
 FILES = {  # options that name files, by the fingerprint of what these hold
     "data": ("dataset.dir", "dataset.path", "dataset.val", "dataset.test", "dataset.stopwords"),
@@ -89,3 +87,12 @@ def identity(
     if is_complete(fingerprints):
         return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield nested settings as ``group.option`` and value."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

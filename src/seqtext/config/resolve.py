@@ -1,7 +1,7 @@
 """What of the composed configuration are a run's settings."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.files import damaged_file_error, read_yaml
+from seqtext.identity import flatten
 
 NOT_SETTINGS = ("name", "resume", "best_of", "describe")  # they say what is to be done
 OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
@@ -62,12 +63,3 @@ def options_in(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str,
         for option, value in flatten(settings)
         if option not in without and not option.rpartition(".")[2].startswith("_")
     }
-
-
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield nested settings as ``group.option`` and value."""
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -1,0 +1,111 @@
+"""Imports point one way: from a higher floor of the package to a lower one."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import seqtext
+
+ROOT = Path(seqtext.__file__).parent
+FLOORS = (  # from the lowest; a module of the top level, or a folder, is one room
+    {
+        "errors",
+        "display",
+        "files",
+        "imports",
+        "cache",
+        "distributed",
+        "validation",
+        "html_templates",
+    }
+    | {"command_line", "identity", "metrics_file", "run_dir", "metrics", "losses", "checkpoints"}
+    | {"optim"},
+    {"layers", "embeddings", "tokenizers", "data"},
+    {"models", "datasets", "figures"},
+    {"callbacks", "loggers", "config"},
+    {"training", "best_run", "run_names"},
+    {"sweeps", "inference", "reporting"},
+    {"main", "entry_point"},
+)
+APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and yet not to be imported
+KNOWN_VIOLATIONS = {  # it may only shrink
+    ("inference.command", "main"),
+    ("inference.refit", "main"),
+    ("layers.pooling", "tokenizers.vocabulary"),
+    ("layers.recurrence", "models.rnn"),
+    ("reporting.report", "reporting.html_page"),
+}
+
+
+def list_modules() -> dict[str, Path]:
+    """Map each module's name, without the package's, to its file; a folder is its __init__."""
+    found = {}
+    for file in ROOT.rglob("*.py"):
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    del found[""]  # the package itself imports, when asked, what notebooks need
+    return found
+
+
+def list_imports(file: Path, modules: Mapping[str, Path]) -> Iterator[str]:
+    """Yield the modules of this package that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        own = (name.removeprefix("seqtext.") for name in names if name.startswith("seqtext."))
+        yield from (name for name in own if name in modules)
+
+
+def build_graph() -> dict[str, set[str]]:
+    """Map each module to those that it imports."""
+    modules = list_modules()
+    return {name: set(list_imports(file, modules)) for name, file in modules.items()}
+
+
+def room_of(module: str) -> str:
+    """Return the first part of a module's name."""
+    return module.partition(".")[0]
+
+
+def test_every_room_has_a_floor():
+    rooms = [room for floor in FLOORS for room in floor]
+    assert len(rooms) == len(set(rooms))
+    assert {room_of(module) for module in list_modules()} <= set(rooms)
+
+
+def test_imports_point_downwards():
+    floors = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    found = set()
+    for module, imported in build_graph().items():
+        one = room_of(module)
+        for other in imported:
+            two = room_of(other)
+            if floors[two] > floors[one] or two in APART.get(one, ()):
+                found.add((module, other))
+    assert found <= KNOWN_VIOLATIONS
+
+
+def test_nothing_imports_the_commands():
+    commands = FLOORS[-1]
+    wrong = {
+        (module, other)
+        for module, imported in build_graph().items()
+        for other in imported
+        if other in commands and module not in commands
+    }
+    assert wrong <= KNOWN_VIOLATIONS
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = build_graph()
+    for module, other in KNOWN_VIOLATIONS:
+        graph.get(module, set()).discard(other)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" imports ".join(reversed(error.args[1]))) from None

@@ -24,7 +24,7 @@ def set_config_folders(folders: Sequence[Path]) -> None:
 
 
 def is_base(choice: str) -> bool:
-    """Return whether a file is for others to build on, as ``_base``, and no choice itself."""
+    """Return whether a file is one that others build on, such as ``_base``, and no choice."""
     return any(part.startswith("_") for part in choice.split("/"))
 
 
@@ -59,7 +59,7 @@ def describe_groups() -> str:
 
 
 def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
-    """Say that a choice does not exist, the nearest ones, and all that do.
+    """Format a sentence: this choice does not exist, the nearest one is …, these exist.
 
     Args:
         path: group and choice, as in ``model/gru`` or ``experiment/imdb/best``
@@ -74,8 +74,8 @@ def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
     return f"There is no {group}={choice}: {hint} are {', '.join(choices)}."
 
 
-def nearest_options(option: str) -> list[str]:
-    """List the options of all groups that `option` may mean: of the same name, else the nearest."""
+def find_nearest_options(option: str) -> list[str]:
+    """Find the options that `option` may mean, in any group: of the same name, else the nearest."""
     options = _options()
     name = option.rpartition(".")[2]
     if name not in options:
@@ -86,7 +86,7 @@ def nearest_options(option: str) -> list[str]:
     return [found for found in options[name] if found != option]
 
 
-def nearest_override(word: str) -> str | None:
+def find_override(word: str) -> str | None:
     """Find the group of a choice that was typed alone: ``dataset=imdb`` for ``imdb``."""
     for group in list_groups():
         if word in list_choices(group):
@@ -107,23 +107,25 @@ def _options() -> Mapping[str, Sequence[str]]:
                 prefix = f"{first}."
             else:
                 continue
-            for option in _flat(_read(file), prefix):
+            for option in _flatten(_read_yaml(file), prefix):
                 found[option.rpartition(".")[2]][option] = True
     for group in list_groups():
         found[group][group] = True
     return {name: list(options) for name, options in found.items()}
 
 
-def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
+    """Yield the options of a file with dots, such as ``split.seed``, without Hydra's entries."""
     for name, value in content.items():
         if str(name).startswith("_") or name in ("defaults", "hydra"):
             continue
         yield f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
 
 
-def _read(file: Path) -> Mapping[str, Any]:
+def _read_yaml(file: Path) -> Mapping[str, Any]:
+    """Read a file; an empty mapping where it is unreadable: Hydra reports that better."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

@@ -8,7 +8,7 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.config.choices import describe_missing_choice, nearest_options, nearest_override
+from seqtext.config.choices import describe_missing_choice, find_nearest_options, find_override
 from seqtext.config.overrides import OVERRIDE, explain_unreadable
 from seqtext.errors import UserError
 
@@ -33,7 +33,7 @@ def format_error(error: BaseException) -> str:
 
 
 def _describe_unreadable(override: str) -> str:
-    meant = None if OVERRIDE.fullmatch(override) else nearest_override(override)
+    meant = None if OVERRIDE.fullmatch(override) else find_override(override)
     if meant:
         return f"{override!r} is no option: each one is <word>=<value>. Did you mean {meant}?"
     return explain_unreadable(override)
@@ -52,7 +52,7 @@ def _describe_composition_error(error: BaseException) -> str:
         option = found[1]
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent = option.rpartition(".")[0]
-        meant = [".".join(filter(None, [parent, near[1]]))] if near else nearest_options(option)
+        meant = [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
         hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):

@@ -22,7 +22,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
-from seqtext.config.choices import nearest_options
+from seqtext.config.choices import find_nearest_options
 from seqtext.distributed import ExternalProcessEnvironment, ProcessInfo
 from seqtext.errors import OptionError, UserError, unknown_option
 from seqtext.models.non_neural import NonNeuralClassifier
@@ -223,7 +223,7 @@ def _check(
     known = [name for name in hints if name not in facts]
     for option in options:
         if option not in known:
-            elsewhere = nearest_options(f"{group}.{option}" if group else option)
+            elsewhere = find_nearest_options(f"{group}.{option}" if group else option)
             raise unknown_option(option, known, group, elsewhere)
     try:
         check(hints, options)

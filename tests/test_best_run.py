@@ -68,9 +68,9 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     command = ("-m", "name=search", *options, "model=cnn", "optimizer=sgd", "trainer.max_epochs=1")
     command = [o for o in command if not o.startswith("model.units")]
     assert train(*command, "optimizer.lr=1e-9,0.5", "model.filters=[3,3,3]")[0] == 0
-    status, _, error = train("best_of=outputs/search", "seed=7", "model.widths=[2,2,2]")
+    status, _, error = train("from_best=outputs/search", "seed=7", "model.widths=[2,2,2]")
     assert status == 0, error
-    (run,) = (tmp_path / "outputs").glob("imdb-cnn_*best_of-search*")
+    (run,) = (tmp_path / "outputs").glob("imdb-cnn_*from_best-search*")
     settings = RunDir(run).read_metrics()["settings"]
     assert settings["model"]["filters"] == [3, 3, 3]
     assert settings["model"]["widths"] == [2, 2, 2]
@@ -84,7 +84,7 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     }
     assert settings["optimizer"]["lr"] == max(scores, key=scores.get)
     assert "name" not in settings
-    status, _, error = train("-m", "name=again", "best_of=outputs/search", "seed=1,2")
+    status, _, error = train("-m", "name=again", "from_best=outputs/search", "seed=1,2")
     assert status == 0, error
     runs = list((tmp_path / "outputs" / "again").glob("imdb-cnn_*"))
     assert len(runs) == 2
@@ -92,7 +92,7 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
 
 
 def test_mistakes_are_told(train, tmp_path):
-    assert "no such folder" in train("best_of=outputs/none")[2]
+    assert "no such folder" in train("from_best=outputs/none")[2]
     write_run(tmp_path / "a", 1.0)
-    status, _, error = train(f"best_of={tmp_path}", "experiment=imdb/best")
+    status, _, error = train(f"from_best={tmp_path}", "experiment=imdb/best")
     assert (status, "cannot go together" in error) == (2, True)

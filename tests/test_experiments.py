@@ -21,6 +21,7 @@ from seqtext.config.instantiate import build
 from seqtext.config.run_config import checked_options
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.run_dir import RunDir
+from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
 from tests.data.test_sets import CLOTHES, MAILS, REVIEWS, TWEETS
 

@@ -21,7 +21,13 @@ COMMANDS = [
     if language == "bash"
     for line in block.splitlines()
 ]
-OWN = ("model=average", "dataset=haiku", "resume=", "best_of=", "experiment=")  # tests of their own
+OWN = (
+    "model=average",
+    "dataset=haiku",
+    "resume=",
+    "from_best=",
+    "experiment=",
+)  # tests of their own
 TRAIN = [c for c in COMMANDS if c.startswith("python train.py") and not any(o in c for o in OWN)]
 
 

@@ -77,7 +77,7 @@ def test_an_error_cannot_steer_the_terminal(train):
 @pytest.mark.slow
 def test_a_description_of_strange_names(train, tmp_path):
     data = write_rows(tmp_path / "a$b$_[red].jsonl", NAMES)
-    status, output, error = train(*OPTIONS, f"dataset.path='{data}'", "describe=true", "name=d")
+    status, output, error = train(*OPTIONS, f"dataset.path='{data}'", "mode=describe", "name=d")
     assert status == 0, error
     assert not STEERING.search(output + error)
     assert "[red]x :smile:" in output

@@ -33,9 +33,9 @@ class Winner(NamedTuple):
 
 
 def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
-    """The settings of a run: those composed, or with ``best_of=`` a winner's, changed."""
-    if config.best_of is not None:
-        best = winner(config.best_of)
+    """The settings of a run: those composed, or with ``from_best=`` a winner's, changed."""
+    if config.from_best is not None:
+        best = winner(config.from_best)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
         replace_foreign_folders(best.settings, config)
         changes = [override for override in overrides if override not in kept]
@@ -49,7 +49,7 @@ def winner(folder: str) -> Winner:
     Raises:
         UserError: as `best_run`.
     """
-    path, metrics = best_run(folder, "best_of")
+    path, metrics = best_run(folder, "from_best")
     settings = metrics["settings"]
     try:
         check_stored_settings(settings)

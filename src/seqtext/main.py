@@ -22,7 +22,7 @@ from seqtext.config.stored import (
     read_stored_settings,
     replace_foreign_folders,
 )
-from seqtext.errors import UserError, UserErrorExit
+from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
 from seqtext.run_dir import RunDir, RunDirInUse
@@ -32,6 +32,7 @@ from seqtext.sweeps.optuna_pruning import Pruned, pruning
 from seqtext.sweeps.sweep import reason_of
 from seqtext.training.train import describe, train_and_evaluate
 
+MODES = ("train", "describe")
 MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
 
 
@@ -50,14 +51,16 @@ def _launch(config: DictConfig) -> float | Outcome | None:
     hydra = HydraConfig.get()
     is_resumed = config.resume is not None
     folder = RunDir(validate_resume_dir(config.resume) if is_resumed else hydra.runtime.output_dir)
-    if hydra.mode == RunMode.MULTIRUN and not config.describe:
+    if hydra.mode == RunMode.MULTIRUN and config.mode == "train":
         return run_job(config, folder)
     try:
+        if config.mode not in MODES:
+            raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
         if is_resumed:
             settings = load_resume_config(folder, list(hydra.overrides.task), config)
         else:
             settings = settings_of_job(config, list(hydra.overrides.task))
-        if config.describe:
+        if config.mode == "describe":
             return describe(settings, folder)
         _remember(config, settings, folder)
         return train_and_evaluate(settings, folder, resume=is_resumed)
@@ -107,7 +110,7 @@ def _remember(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> N
     That is not what a winner's run is made with, and a reference that it may hold, such as
     ``${oc.env:HOME}``, is not looked up again when the run goes on.
     """
-    if config.resume is None and (config.best_of is not None or has_references(config)):
+    if config.resume is None and (config.from_best is not None or has_references(config)):
         write_text(stored_config_path(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
 
 

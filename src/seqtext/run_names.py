@@ -16,16 +16,16 @@ from seqtext.run_dir import RunDir, already_holds_a_run, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "name", "resume", "cache", "describe"),
+    *("dataset", "model", "name", "resume", "cache", "mode"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
-PATHS = (*LOCATIONS, "best_of")  # of these a name shows the end
+PATHS = (*LOCATIONS, "from_best")  # of these a name shows the end
 TELLABLE = re.compile(  # values that no other value shares its part of a name with
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 LONGEST_NAME = 120
-DESCRIBE = "describe=true"
+DESCRIBE = "mode=describe"
 
 
 def run_dir(

@@ -91,4 +91,4 @@ def test_values_of_flags_are_left_alone():
 
 
 def test_plain_values():
-    assert plain_values(["best_of='a (1)'", "x=1", "-m"]) == {"best_of": "a (1)", "x": "1"}
+    assert plain_values(["from_best='a (1)'", "x=1", "-m"]) == {"from_best": "a (1)", "x": "1"}

@@ -8,7 +8,7 @@ from seqtext.identity import first_difference
 
 def test_settings_are_what_is_left():
     config = OmegaConf.create(
-        {"seed": 1, "name": "a", "resume": None, "best_of": None, "split": {"seed": "${seed}"}}
+        {"seed": 1, "name": "a", "resume": None, "from_best": None, "split": {"seed": "${seed}"}}
     )
     assert settings_in(config) == {"seed": 1, "split": {"seed": 1}}
 

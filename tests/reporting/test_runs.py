@@ -44,7 +44,7 @@ def test_jobs_without_a_result(tmp_path):
         (tmp_path / name / ".hydra").mkdir(parents=True)
         (tmp_path / name / ".hydra" / "config.yaml").write_text("{}")
     (tmp_path / "described" / ".hydra").mkdir(parents=True)
-    (tmp_path / "described" / ".hydra" / "config.yaml").write_text("describe: true")
+    (tmp_path / "described" / ".hydra" / "config.yaml").write_text("mode: describe")
     jobs = [
         {"folder": "done", "status": "finished", "reason": None},
         {"folder": "late", "status": "failed", "reason": "it finished in the end"},

@@ -15,7 +15,7 @@ PICTURES = ["class_shares", "telling_words", "text_lengths"]
 
 
 def test_description_from_the_command_line(train, small, tmp_path):
-    status, output, error = train(*small, "describe=true")
+    status, output, error = train(*small, "mode=describe")
     assert status == 0, error
     (folder,) = (tmp_path / "outputs").iterdir()
     assert folder.name.startswith("imdb-description_")
@@ -34,13 +34,13 @@ def test_coverage_of_pretrained_vectors(train, small, tmp_path):
     path = write_vectors(tmp_path / "v.txt", "film 1 2 3\nplot 4 5 6\n")
     vectors = ["embedding=glove", f"embedding.path={path}", "embedding.dim=3"]
     options = [option for option in small if not option.startswith("embedding.")]
-    status, output, error = train(*options, *vectors, "describe=true")
+    status, output, error = train(*options, *vectors, "mode=describe")
     assert status == 0, error
     assert re.search(r"2 of \d+ words \(.* %\), .* % of the running training text", output)
 
 
 def test_impossible_options_are_refused(train, small, tmp_path):
-    status, _, error = train(*small, "describe=true", "dataset.length=-1")
+    status, _, error = train(*small, "mode=describe", "dataset.length=-1")
     assert status == 2
     assert "dataset.length" in error
     assert not list((tmp_path / "outputs").iterdir())
@@ -65,6 +65,13 @@ def test_every_run_shows_the_pictures_drawn_once(train, small, tmp_path, monkeyp
 @pytest.mark.slow
 @pytest.mark.parametrize("folds", [1, 2])
 def test_a_sweep_of_descriptions(train, small, folds, tmp_path):
-    status, _, error = train("-m", *small, "describe=true", f"split.seed={','.join('12'[:folds])}")
+    status, _, error = train("-m", *small, "mode=describe", f"split.seed={','.join('12'[:folds])}")
     assert status == 0, error
     assert len(list(tmp_path.glob("outputs/*/*/description.json"))) == folds
+
+
+def test_an_unknown_mode_is_refused(train, small, tmp_path):
+    status, _, error = train(*small, "mode=look")
+    assert status == 2
+    assert "mode=look is not possible: it must be one of train, describe." in error
+    assert not list((tmp_path / "outputs").iterdir())

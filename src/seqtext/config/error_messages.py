@@ -52,7 +52,9 @@ def _describe_composition_error(error: BaseException) -> str:
         option = found[1]
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent = option.rpartition(".")[0]
-        meant = [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
+        meant = (
+            [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
+        )
         hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):

@@ -17,7 +17,7 @@ FLAGS_WITH_VALUES = (
 )
 PATHS = (
     *("dataset.path", "dataset.dir", "dataset.val", "dataset.test", "dataset.stopwords"),
-    *("embedding.path", "cache", "resume", "best_of", "hydra.run.dir", "hydra.sweep.dir"),
+    *("embedding.path", "cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
 )
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *PATHS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # a whole number names one too

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import damaged_file_error, read_yaml
 from seqtext.identity import flatten
 
-NOT_SETTINGS = ("name", "resume", "best_of", "describe")  # they say what is to be done
+NOT_SETTINGS = ("name", "resume", "from_best", "mode")  # they say what is to be done
 OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
 
 

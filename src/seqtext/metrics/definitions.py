@@ -107,7 +107,7 @@ def is_better(
 ) -> bool:
     """Tell whether a score beats the best so far; of equal scores the lower validation loss does.
 
-    The one rule for the best epoch, early stopping, sweeps and ``best_of=``.
+    The one rule for the best epoch, early stopping, sweeps and ``from_best=``.
 
     Args:
         best: None where there is none yet

@@ -198,7 +198,7 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
         if (place / "metrics.json").exists():
             continue
         try:
-            if read_options(config).get("describe"):
+            if read_options(config).get("mode") == "describe":
                 continue
         except UserError as error:
             damaged.append(str(error))

@@ -22,7 +22,7 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
     """The arguments, and those that follow from them.
 
     An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
-    With ``best_of=``, the winner's groups are chosen, so that its options can be overridden.
+    With ``from_best=``, the winner's groups are chosen, so that its options can be overridden.
     Values that Hydra's grammar cannot read are quoted.
 
     Args:
@@ -44,9 +44,11 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
     files = [folder / experiment for folder in folders]
     if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
         added.append(MULTIRUN)
-    if folder := said.get("best_of"):
+    if folder := said.get("from_best"):
         if "experiment" in said:
-            raise UserError("best_of= and experiment= cannot go together: both name all settings.")
+            raise UserError(
+                "from_best= and experiment= cannot go together: both name all settings."
+            )
         default = _choices(_read(conf / "config.yaml"))
         chosen = winner(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in said and default.get(g) != c]

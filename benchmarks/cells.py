@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from seqtext.models.rnn import RecurrentLayer
+from seqtext.layers.rnn import CELLS, RNNLayer
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Shape:
         return 2 * self.batch * self.steps * total
 
 
+NAMES = {spec.module: name for name, spec in CELLS.items()}
 SHAPES = [
     Shape(nn.GRU, 64, inputs=100, batch=64, steps=100),
     Shape(nn.LSTM, 64, inputs=100, batch=64, steps=100),
@@ -67,18 +68,26 @@ SHAPES = [
 
 
 def ours(shape: Shape) -> Callable[[Tensor], Tensor]:
-    """As models have it."""
+    """Build the layers that models are made of."""
     directions, inputs = 1 + shape.bidirectional, shape.inputs
     layers = []
     for _ in range(shape.layers):
-        cells = [shape.cell(inputs, shape.units, batch_first=True) for _ in range(directions)]
-        layers.append(RecurrentLayer(cells, dropout=0.0, recurrent_dropout=shape.recurrent_dropout))
+        layers.append(
+            RNNLayer(
+                NAMES[shape.cell],
+                inputs,
+                shape.units,
+                shape.bidirectional,
+                recurrent_dropout=shape.recurrent_dropout,
+                init="torch",
+            )
+        )
         inputs = directions * shape.units
     lengths = torch.full((shape.batch,), shape.steps)
 
     def states(x: Tensor) -> Tensor:
         for layer in layers:
-            x = layer(x, lengths, "tanh", "sigmoid")
+            x = layer(x, lengths)
         return x
 
     return states

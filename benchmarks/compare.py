@@ -151,7 +151,7 @@ class Ours:
         embedding = build("embedding", settings["embedding"], vocabulary_size=row.vocabulary)
         nn.init.normal_(embedding.weight, std=0.1)
         model = build("model", settings["model"], embedding=embedding, classes=row.classes)
-        model.train_with(optimizer_of(settings["optimizer"]))
+        model.configure_training(optimizer_of(settings["optimizer"]))
         self.model: TextClassifier = model
         self.data = random_texts(batch, row.steps, row.words, row.vocabulary, row.classes)
 

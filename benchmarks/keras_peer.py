@@ -37,9 +37,7 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
     if kind in ("SimpleRNN", "LSTM", "GRU"):
         features = recurrent(CELLS[kind], model, vectors)
     else:
-        features = {"TwoChains": two_chains, "CNN": cnn, "Attention": attention}[kind](
-            model, vectors
-        )
+        features = {"DualRNN": two_chains, "CNN": cnn, "Attention": attention}[kind](model, vectors)
     features = head(model, features)
     if classes == 2:
         output = layers.Dense(1, activation="sigmoid")(features)

@@ -16,8 +16,8 @@ from training import epoch_seconds, random_texts
 
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.losses import cross_entropy
 from seqtext.main import silence_lightning
-from seqtext.metrics.scores import cross_entropy
 from seqtext.models.rnn import LSTM
 from seqtext.optim import one_cycle
 
@@ -51,7 +51,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
 
 def in_lightning(network: LSTM, data: TextDataModule) -> float:
     """Milliseconds per step."""
-    network.train_with(optimizer, "one_cycle")
+    network.configure_training(optimizer, "one_cycle")
     return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 
 

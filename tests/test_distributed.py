@@ -13,7 +13,7 @@ from seqtext.config.instantiate import trainer_of
 from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
 from seqtext.distributed import ProcessInfo, _failed, launch_workers
 from seqtext.errors import UserError
-from seqtext.metrics.scores import cross_entropy
+from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate

@@ -253,7 +253,7 @@ def test_parameters_are_those_of_the_studies(beginning, job, layers, output):
 
 def test_two_chains_end_in_a_verdict_and_a_state():
     network = build_network("experiment=spam/chains")
-    parts = (*network.chains, network.verdict, network.output)
+    parts = (*network.chains, network.chain_output, network.output)
     assert count_trained(*parts) == [45_600, 45_600, 101, 102]
 
 

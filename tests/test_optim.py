@@ -70,7 +70,9 @@ def test_cosine_over_the_steps():
 
 def test_weight_decay_spares_word_vectors_and_biases():
     model = GRU(LearnedEmbedding(10, dim=3), units=4)
-    model.train_with(lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.5))
+    model.configure_training(
+        lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.5)
+    )
     groups = model.configure_optimizers()["optimizer"].param_groups
     assert [group["weight_decay"] for group in groups] == [0.5, 0]
     names = {id(p): name for name, p in model.named_parameters()}

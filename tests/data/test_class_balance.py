@@ -9,7 +9,7 @@ from seqtext.data.class_balance import class_weights, resampled
 from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
-from seqtext.metrics.scores import cross_entropy
+from seqtext.losses import cross_entropy
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import csv_of, settings_of

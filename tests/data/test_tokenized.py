@@ -12,7 +12,8 @@ import seqtext.data.tokenized as tokens_module
 from seqtext.data.cleaning import Cleaning
 from seqtext.data.duplicates import hash_texts
 from seqtext.data.tokenized import Tokens, tokenize, write_tokens
-from seqtext.tokenizers.vocabulary import UNKNOWN, Vocabulary, encode, word_counts
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.vocabulary import Vocabulary, encode, word_counts
 
 
 def tokens_of(texts: list[str], folder, cleaning=()) -> Tokens:

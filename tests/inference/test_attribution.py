@@ -16,7 +16,7 @@ from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.attention import Attention
 from seqtext.models.base import TextClassifier
-from seqtext.models.fasttext import Bag
+from seqtext.models.fasttext import FastText
 from seqtext.models.rnn import GRU
 from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.vocabulary import Vocabulary
@@ -44,9 +44,12 @@ def test_complete(config, monkeypatch):
     model, (ids, lengths) = common.model_of(config, 3), common.texts([3, 1, 7, 2])
     batch = common.batch_of(ids, lengths)._replace(labels=torch.tensor([0, 2, 1, 1]))
     shares = integrated_gradients(model.requires_grad_(False), batch)
-    with model.heeding(torch.zeros(ids.shape)):
+    with model.word_scaling(torch.zeros(ids.shape)):
         unknown = model(ids, lengths)
-    if config["_target_"].rpartition(".")[2] not in ("Bag", "Wide"):  # count pairs, or terms
+    if config["_target_"].rpartition(".")[2] not in (
+        "FastText",
+        "WideAndDeep",
+    ):  # count pairs, or terms
         torch.testing.assert_close(unknown, model(ids.clamp(max=1), lengths))
     difference = target_logit(model(ids, lengths) - unknown, batch.labels)
     error, size = (shares.sum(dim=1) - difference).abs(), shares.abs().sum(dim=1)
@@ -69,7 +72,7 @@ def test_more_steps_where_they_are_needed(monkeypatch):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_planted_word(classes):
     """It speaks for a class and against the others, and its share is what its weights say."""
-    model = Bag(common.LearnedEmbedding(50, 3), classes, pairs=False)
+    model = FastText(common.LearnedEmbedding(50, 3), classes, pairs=False)
     for parameter in model.requires_grad_(False).parameters():
         torch.nn.init.zeros_(parameter)
     model.embedding.weight[7, 0] = 3.0

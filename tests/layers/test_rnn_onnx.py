@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seqtext.inference.export import build_onnx_program
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.pooling import padding_mask
-from seqtext.layers.rnn_dispatch import recur
+from seqtext.layers.rnn import rnn_forward
 from seqtext.layers.rnn_onnx import FUNCTIONS, operator_attributes, operator_weights
 
 KINDS = (nn.RNN, nn.LSTM, nn.GRU)
@@ -62,7 +62,7 @@ def test_operators(kind, reverse):
     words = ~padding_mask(lengths, 5)
     for how in ACTIVATION_PAIRS:
         states = operator_states(cell, inputs, lengths, *how, reverse)
-        wanted = recur(cell, inputs, lengths, *how, reverse=reverse)
+        wanted = rnn_forward(cell, inputs, lengths, *how, reverse=reverse)
         torch.testing.assert_close(states[words], wanted[words], atol=1e-5, rtol=1e-5)
 
 
@@ -81,7 +81,7 @@ class Beyond(nn.Module):
         """[B, T] → [B, T, 2 U + activations × INPUTS]"""
         inputs = self.words(ids)
         states = [
-            recur(cell, inputs, lengths, *how, reverse=reverse)
+            rnn_forward(cell, inputs, lengths, *how, reverse=reverse)
             for cell, (*how, reverse) in zip(self.cells, BEYOND.values(), strict=True)
         ]
         others = [function(3 * inputs) for function in ACTIVATIONS.values()]

@@ -33,7 +33,7 @@ class LearningRates(L.Callback):
 def test_without_hydra(data):
     torch.manual_seed(0)
     model = GRU(LearnedEmbedding(len(data.vocabulary), dim=8), units=8)
-    model.train_with(lambda parameters: torch.optim.Adam(parameters, lr=0.05))
+    model.configure_training(lambda parameters: torch.optim.Adam(parameters, lr=0.05))
     fit = trainer(max_epochs=3)
     fit.fit(model, data)
     assert fit.callback_metrics["val/auroc"] > 0.95
@@ -49,7 +49,7 @@ def test_without_hydra(data):
 )
 def test_one_cycle_spans_the_run(data, options, steps):
     model = GRU(LearnedEmbedding(len(data.vocabulary), dim=4), units=4)
-    model.train_with(lambda parameters: torch.optim.SGD(parameters, lr=0.5), "one_cycle")
+    model.configure_training(lambda parameters: torch.optim.SGD(parameters, lr=0.5), "one_cycle")
     rates = LearningRates()
     trainer(callbacks=[rates], **options).fit(model, data)
     assert rates.seen == pytest.approx([0.5 * one_cycle(step / steps) for step in range(steps)])
@@ -94,5 +94,5 @@ def test_penalty_counts_in_training_only(data):
     )
     difference = punished.training_step(batch, 0) - plain.training_step(batch, 0)
     torch.testing.assert_close(difference, penalty)
-    seen = [model._seen["train"][0] for model in (plain, punished)]
+    seen = [model._epoch_outputs["train"][0] for model in (plain, punished)]
     assert torch.equal(seen[0][0], seen[1][0]), "scores are made from logits, without it"

@@ -6,9 +6,11 @@ from torch import nn
 
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import OptionError, UserError
+from seqtext.layers.conv import max_pool_1d
 from seqtext.layers.normalization import BatchNorm
-from seqtext.models.cnn import CNN, KimCNN, max_pooled
-from seqtext.models.rnn import variational_dropout
+from seqtext.layers.rnn import variational_dropout
+from seqtext.models.cnn import CNN
+from seqtext.models.text_cnn import TextCNN
 from tests.models.invariance import (
     assert_padding_changes_no_gradient,
     assert_padding_changes_nothing,
@@ -24,8 +26,8 @@ CORNERS = [
     (CNN, {**SMALL, "pool": 3}),
     (CNN, {**SMALL, "pool": 1, "batch_norm": False}),
     (CNN, {"filters": [7], "widths": [1]}),
-    (KimCNN, {"filters": 4}),
-    (KimCNN, {"filters": 3, "widths": [1, 2, 9]}),
+    (TextCNN, {"filters": 4}),
+    (TextCNN, {"filters": 3, "widths": [1, 2, 9]}),
 ]
 
 
@@ -64,7 +66,7 @@ def test_batch_norm_learns_from_words_alone():
     norm, alone = BatchNorm(4), BatchNorm(4)
     words = torch.cat([text[:n] for text, n in zip(states, lengths, strict=True)])
     expected = alone(words)
-    normal = norm.of_words(states, lengths)
+    normal = norm.forward_masked(states, lengths)
     torch.testing.assert_close(normal[0], expected[:6])
     torch.testing.assert_close(normal[2, :3], expected[8:])
     assert not normal[1, 2:].any()
@@ -83,11 +85,11 @@ def test_training_on_one_word_alone():
 
 def test_pooling_keeps_a_rest():
     states = torch.arange(14.0).view(2, 7, 1)
-    pooled = max_pooled(states, torch.tensor([7, 3]), 2)
+    pooled = max_pool_1d(states, torch.tensor([7, 3]), 2)
     assert pooled[..., 0].tolist() == [[1, 3, 5, 6], [8, 9, -torch.inf, -torch.inf]]
 
 
-@pytest.mark.parametrize("kind", [CNN, KimCNN])
+@pytest.mark.parametrize("kind", [CNN, TextCNN])
 def test_filters_start_as_asked(kind):
     spreads = {}
     for init in ("keras", "he_normal", "torch"):
@@ -107,7 +109,7 @@ def test_parameters_by_hand():
     convolutions = (5 * 50 + 1) * 64 + (5 * 64 + 1) * 128 + (3 * 128 + 1) * 256
     assert trainable(CNN(embedding)) == convolutions + 2 * (64 + 128 + 256) + 257
     assert trainable(CNN(embedding, 5, batch_norm=False)) == convolutions + 257 * 5
-    assert trainable(KimCNN(embedding)) == (3 + 4 + 5) * 50 * 100 + 300 + 301
+    assert trainable(TextCNN(embedding)) == (3 + 4 + 5) * 50 * 100 + 300 + 301
 
 
 def keras_convolution(layer: nn.Conv1d):
@@ -146,7 +148,7 @@ def test_cnn_equals_keras(length, training):
 
 @pytest.mark.parametrize("length", [1, 4, 9])
 def test_kim_equals_keras(length):
-    model = model_of(KimCNN, filters=4, widths=[2, 3, 5])
+    model = model_of(TextCNN, filters=4, widths=[2, 3, 5])
     ids, lengths = texts([length] * 3)
     vectors = model.embedding(ids).detach()
     pooled = [
@@ -170,7 +172,7 @@ def test_dropout_takes_whole_features():
     [
         (CNN, {"filters": [4], "widths": [3, 3]}, "model.filters has 1 numbers"),
         (CNN, {"filters": [], "widths": []}, "model.filters has 0 numbers"),
-        (KimCNN, {"widths": []}, "model.widths is empty"),
+        (TextCNN, {"widths": []}, "model.widths is empty"),
     ],
 )
 def test_wrong_lists_are_refused(kind, wrong, words):
@@ -180,7 +182,7 @@ def test_wrong_lists_are_refused(kind, wrong, words):
 
 @pytest.mark.parametrize(
     ("kind", "wrong"),
-    [(CNN, {"filters": [4, 0, 3]}), (CNN, {"pool": 0}), (KimCNN, {"widths": [3, 2.5]})],
+    [(CNN, {"filters": [4, 0, 3]}), (CNN, {"pool": 0}), (TextCNN, {"widths": [3, 2.5]})],
 )
 def test_wrong_options_are_refused(kind, wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):

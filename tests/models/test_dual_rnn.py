@@ -5,8 +5,8 @@ import torch
 
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import OptionError
-from seqtext.layers.rnn_dispatch import recur
-from seqtext.models.dual_rnn import TwoChains
+from seqtext.layers.rnn import rnn_forward
+from seqtext.models.dual_rnn import DualRNN
 from tests.models.invariance import (
     assert_padding_changes_no_gradient,
     assert_padding_changes_nothing,
@@ -22,29 +22,29 @@ CELLS = ["rnn", "lstm", "gru"]
 @pytest.mark.parametrize("cell", CELLS)
 def test_shapes(cell, classes):
     for lengths in ([3, 1, 7, 2], [1]):
-        logits = model_of(TwoChains, classes, cell=cell, units=5)(*texts(lengths))
+        logits = model_of(DualRNN, classes, cell=cell, units=5)(*texts(lengths))
         assert logits.shape == ((len(lengths),) if classes == 2 else (len(lengths), classes))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_changes_nothing(cell):
-    assert_padding_changes_nothing(model_of(TwoChains, cell=cell, units=5))
-    assert_padding_changes_nothing(model_of(TwoChains, 5, cell=cell, units=5))
+    assert_padding_changes_nothing(model_of(DualRNN, cell=cell, units=5))
+    assert_padding_changes_nothing(model_of(DualRNN, 5, cell=cell, units=5))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_padding_changes_no_gradient(cell):
-    assert_padding_changes_no_gradient(lambda: model_of(TwoChains, cell=cell, units=5))
+    assert_padding_changes_no_gradient(lambda: model_of(DualRNN, cell=cell, units=5))
 
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_equals_its_drawing(classes):
     """One text, without padding, by torch's own layers."""
-    model = model_of(TwoChains, classes, units=5)
+    model = model_of(DualRNN, classes, units=5)
     ids, lengths = texts([6])
     vectors = model.embedding(ids)
     first, second = (chain[0](vectors)[1][0] for chain in model.chains)
-    verdict = model.verdict(first)
+    verdict = model.chain_output(first)
     share = verdict.sigmoid() if classes == 2 else verdict.exp() / verdict.exp().sum()
     expected = model.output(torch.cat([share, second], dim=1))
     torch.testing.assert_close(model(ids, lengths).reshape(1, -1), expected)
@@ -60,19 +60,19 @@ def test_equals_its_drawing(classes):
     ],
 )
 def test_parameters_equal_the_study(cell, classes, parameters):
-    assert trainable(TwoChains(LearnedEmbedding(10, 50), classes, cell=cell)) == parameters
+    assert trainable(DualRNN(LearnedEmbedding(10, 50), classes, cell=cell)) == parameters
 
 
 def test_dropout_differs_between_the_chains(monkeypatch):
     torch.manual_seed(0)
-    model = TwoChains(LearnedEmbedding(50, 40), units=4, dropout=0.5).train()
+    model = DualRNN(LearnedEmbedding(50, 40), units=4, dropout=0.5).train()
     seen = []
 
     def watched(cell, inputs, *options, **named):
         seen.append(inputs == 0)
-        return recur(cell, inputs, *options, **named)
+        return rnn_forward(cell, inputs, *options, **named)
 
-    monkeypatch.setattr("seqtext.models.rnn.recur", watched)
+    monkeypatch.setattr("seqtext.layers.rnn.rnn_forward", watched)
     model(*texts([5, 5]))
     assert (seen[0] == seen[0][:, :1]).all(), "one mask for all words"
     assert (seen[0] != seen[1]).any()
@@ -81,4 +81,4 @@ def test_dropout_differs_between_the_chains(monkeypatch):
 @pytest.mark.parametrize("wrong", [{"cell": "elman"}, {"units": 0}, {"dropout": 1.0}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
-        TwoChains(LearnedEmbedding(10), **wrong)
+        DualRNN(LearnedEmbedding(10), **wrong)

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.normalization import BatchNorm
-from seqtext.layers.rnn_dispatch import recur
+from seqtext.layers.rnn import rnn_forward
 from seqtext.models.base import TextClassifier
-from seqtext.models.rnn import GRU, LSTM, RecurrentClassifier, SimpleRNN
+from seqtext.models.rnn import GRU, LSTM, RNNClassifier, SimpleRNN
 from tests.models.with_keras import keras
 
 dtypes = keras.src.backend.common.dtypes
@@ -50,11 +50,11 @@ def keras_weights(cell: nn.RNNBase, values=lambda parameter: parameter.detach())
     return [kernel.T, recurrent.T, bias]
 
 
-def keras_stack(model: RecurrentClassifier, all_states: bool, dtype: str) -> list:
+def keras_stack(model: RNNClassifier, all_states: bool, dtype: str) -> list:
     """Keras' layers with the weights of the model's."""
     stack = []
     for number, layer in enumerate(model.layers):
-        options = {"activation": model.activation, "dtype": dtype}
+        options = {"activation": model.layers[0].activation, "dtype": dtype}
         every = all_states or number < len(model.layers) - 1
         new = KINDS[type(model)](layer[0].hidden_size, return_sequences=every, **options)
         new = new if len(layer) == 1 else keras.layers.Bidirectional(new, dtype=dtype)
@@ -64,7 +64,7 @@ def keras_stack(model: RecurrentClassifier, all_states: bool, dtype: str) -> lis
     return stack
 
 
-def model_of(kind: type, dtype: str, **options) -> RecurrentClassifier:
+def model_of(kind: type, dtype: str, **options) -> RNNClassifier:
     """With weights at random, biases too."""
     torch.manual_seed(0)
     model = kind(LearnedEmbedding(9, dim=5), pooling="last", **options)
@@ -89,7 +89,7 @@ def test_recurrent_layers(kind, units, bidirectional, activation, all_states, dt
     x, x_keras = vectors(dtype), vectors(dtype)
     states = x
     for layer in model.layers:
-        states = layer(states, LENGTHS, activation, "sigmoid")
+        states = layer(states, LENGTHS)
     ours = states[words] if all_states else model._pool(states, LENGTHS)
     theirs, stack = x_keras, keras_stack(model, all_states, dtype)
     for layer in stack:
@@ -124,7 +124,7 @@ def test_dropout_under_the_same_masks(kind, activation, dtype):
         in_order[rate][0] if gates == 1 else in_order[rate]
     )
     x, x_keras = vectors(dtype), vectors(dtype)
-    ours = recur(cell, x, LENGTHS, activation, "sigmoid", masks[0.2], masks[0.3])[words]
+    ours = rnn_forward(cell, x, LENGTHS, activation, "sigmoid", masks[0.2], masks[0.3])[words]
     theirs = layer(x_keras, mask=words, training=True)[words]
     equal(ours, theirs, TOLERANCE[dtype][0])
     ours.square().sum().backward()
@@ -162,7 +162,7 @@ def test_dense_head(dtype):
     x = vectors(dtype).detach()[:, 0]
     numbers, gradients = TOLERANCE[dtype]
     for _ in range(3):  # the running statistics move
-        one, other = ours.logits(x), theirs(x, training=True)
+        one, other = ours.classify(x), theirs(x, training=True)
         equal(one, other, numbers)
     penalty = sum(layer.penalty() for layer in ours.dense)
     equal(penalty, sum(theirs.losses), numbers)
@@ -171,7 +171,7 @@ def test_dense_head(dtype):
     for linear, dense in pairs:
         equal(linear.weight.grad.T, dense.kernel.value.grad, gradients)
         equal(linear.bias.grad, dense.bias.value.grad, gradients)
-    equal(ours.eval().logits(x), theirs(x, training=False), numbers)
+    equal(ours.eval().classify(x), theirs(x, training=False), numbers)
 
 
 def test_batch_norm_over_words(dtype):

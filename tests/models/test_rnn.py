@@ -6,7 +6,8 @@ from torch import nn
 
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import OptionError, UserError
-from seqtext.models.rnn import GRU, LSTM, SimpleRNN, variational_dropout
+from seqtext.layers.rnn import CELLS, variational_dropout
+from seqtext.models.rnn import GRU, LSTM, SimpleRNN
 
 MODELS = {"rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 
@@ -38,7 +39,7 @@ def test_equals_torch_on_packed_sequences(cell, layers):
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.5)
     ids, lengths = texts([3, 1, 7, 2])
-    reference = MODELS[cell].cell(6, 5, layers, batch_first=True, bidirectional=True).double()
+    reference = CELLS[cell].module(6, 5, layers, batch_first=True, bidirectional=True).double()
     for layer, directions in enumerate(model.layers):
         for suffix, direction in zip(("", "_reverse"), directions, strict=True):
             for name, parameter in direction.named_parameters():
@@ -49,7 +50,7 @@ def test_equals_torch_on_packed_sequences(cell, layers):
     )
     state = reference(packed)[1]
     hidden = state[0] if cell == "lstm" else state  # [layers × 2, B, U]
-    expected = model.logits(torch.cat([hidden[-2], hidden[-1]], dim=1))
+    expected = model.classify(torch.cat([hidden[-2], hidden[-1]], dim=1))
     torch.testing.assert_close(model(ids, lengths), expected, atol=1e-12, rtol=0)
 
 
@@ -148,9 +149,7 @@ def test_each_direction_has_its_own_mask():
     model = model_of(GRU, bidirectional=True, dropout=0.5, pooling="last").train()
     forward, backward = model.layers[0]
     backward.load_state_dict(forward.state_dict())
-    states = model.layers[0](
-        torch.ones(8, 1, 6), torch.ones(8, dtype=torch.long), "tanh", "sigmoid"
-    )
+    states = model.layers[0](torch.ones(8, 1, 6), torch.ones(8, dtype=torch.long))
     assert not torch.equal(states[..., :5], states[..., 5:])
 
 
@@ -180,7 +179,7 @@ def test_plain_dropout_is_of_each_number_alone(option, monkeypatch):
 def test_dropouts_of_layers():
     rates = {"dropout": [0.1, 0.2, 0.3], "recurrent_dropout": [0.4, 0, 0.5]}
     model = model_of(LSTM, layers=3, between_dropout=[0.6, 0.7], **rates)
-    assert [layer.dropout for layer in model.layers] == rates["dropout"]
+    assert [layer.variational_dropout for layer in model.layers] == rates["dropout"]
     assert [layer.recurrent_dropout for layer in model.layers] == rates["recurrent_dropout"]
     assert model.between_dropout == [0.6, 0.7]
 
@@ -188,7 +187,7 @@ def test_dropouts_of_layers():
 def test_batch_norm_between_layers_leaves_padding_out():
     model, (ids, lengths) = model_of(GRU, layers=2, batch_norm=True).train(), texts([3, 1, 7, 2])
     model(ids, lengths)
-    states = model.layers[0](model.embed(ids), lengths, "tanh", "sigmoid")
+    states = model.layers[0](model.embed(ids), lengths)
     words = states[torch.arange(7) < lengths[:, None]]
     torch.testing.assert_close(model.norms[0].running_mean, 0.01 * words.mean(dim=0))
     padded = nn.functional.pad(ids, (0, 9))
@@ -198,7 +197,7 @@ def test_batch_norm_between_layers_leaves_padding_out():
 
 def test_attention_weighs_words_only():
     model, (ids, lengths) = model_of(GRU, pooling="attention"), texts([3, 1, 7, 2])
-    states = model.layers[0](model.embed(ids), lengths, "tanh", "sigmoid")
+    states = model.layers[0](model.embed(ids), lengths)
     weights = model.attention.weights(states, lengths)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
     assert ((weights > 0) == (ids != 0)).all()

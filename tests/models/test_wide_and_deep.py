@@ -8,8 +8,8 @@ import torch
 
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.modules import LearnedEmbedding
-from seqtext.metrics.scores import cross_entropy
-from seqtext.models.wide_and_deep import HashedTerms, Wide
+from seqtext.losses import cross_entropy
+from seqtext.models.wide_and_deep import HashedNgramLinear, WideAndDeep
 from tests.models.invariance import assert_padding_changes_nothing, model_of, texts
 
 IDS = torch.tensor([[5, 6, 5, 6, 1, 7, 0, 0], [7, 0, 0, 0, 0, 0, 0, 0]])
@@ -21,7 +21,7 @@ def batch(ids: torch.Tensor, labels: list[int]) -> Batch:
 
 
 def test_each_word_and_pair_once():
-    layer = HashedTerms(1, 2**20, 0.0, 0.3)
+    layer = HashedNgramLinear(1, 2**20, 0.0, 0.3)
     found = [{term for term in text.tolist() if term} for text in layer.terms(IDS)]
     counts = Counter(term for text in layer.terms(IDS).tolist() for term in text if term)
     assert len(found[0]) == 5, "5, 6, 7, 5-6 and 6-5; nothing with the unknown word"
@@ -35,8 +35,8 @@ def test_each_word_and_pair_once():
 def test_start_is_naive_bayes(classes):
     labels = [0, 1, 1] if classes == 2 else [0, 1, 2]
     ids = torch.cat([IDS, torch.tensor([[7, 8, 0, 0, 0, 0, 0, 0]])])
-    layer = HashedTerms(1 if classes == 2 else classes, 1000, 0.0, prior=0.5)
-    layer.start_from([batch(ids[:2], labels[:2]), batch(ids[2:], labels[2:])], classes)
+    layer = HashedNgramLinear(1 if classes == 2 else classes, 1000, 0.0, prior=0.5)
+    layer.initialize_from_data([batch(ids[:2], labels[:2]), batch(ids[2:], labels[2:])], classes)
     term = layer.terms(torch.tensor([[7]]))[0].max()
     table = {}
     for number in range(classes):
@@ -58,20 +58,20 @@ def test_start_is_naive_bayes(classes):
 )
 @pytest.mark.parametrize("classes", [2, 4])
 def test_padding_changes_nothing(options, classes):
-    assert_padding_changes_nothing(model_of(Wide, classes, units=4, buckets=500, **options))
+    assert_padding_changes_nothing(model_of(WideAndDeep, classes, units=4, buckets=500, **options))
 
 
 def test_text_of_unknown_words_has_no_terms():
-    layer = HashedTerms(1, 100, 0.5, 0.3).train()
+    layer = HashedNgramLinear(1, 100, 0.5, 0.3).train()
     torch.nn.init.ones_(layer.weight)
     assert layer(torch.ones(2, 5, dtype=torch.int64)).tolist() == [[0], [0]]
 
 
 def test_parts_learn_apart():
-    model = model_of(Wide, units=4, buckets=500, term_dropout=0.0).train()
+    model = model_of(WideAndDeep, units=4, buckets=500, term_dropout=0.0).train()
     ids, lengths = texts([5, 3, 4])
     one = Batch(ids, lengths, torch.tensor([0, 1, 1]), torch.arange(3))
-    logits, loss = model.logits_and_loss(one)
+    logits, loss = model.compute_loss(one)
     terms = model.terms(ids).squeeze(1)
     deep = 2 * model(ids, lengths) - terms
     torch.testing.assert_close(logits, ((terms + deep) / 2).detach())
@@ -81,7 +81,7 @@ def test_parts_learn_apart():
 
 
 def test_dropout_only_while_training():
-    layer = HashedTerms(1, 500, 0.9, 0.3)
+    layer = HashedNgramLinear(1, 500, 0.9, 0.3)
     torch.nn.init.normal_(layer.weight)
     ids, _ = texts([9] * 5)
     assert (layer.eval()(ids) == layer(ids)).all()
@@ -90,7 +90,7 @@ def test_dropout_only_while_training():
 
 
 def test_terms_do_not_read_the_embedding():
-    model = Wide(LearnedEmbedding(50, 4), units=3, buckets=100).eval()
+    model = WideAndDeep(LearnedEmbedding(50, 4), units=3, buckets=100).eval()
     before = model.terms(texts([4])[0])
     torch.nn.init.ones_(model.embedding.weight)
     assert (model.terms(texts([4])[0]) == before).all()
@@ -98,7 +98,7 @@ def test_terms_do_not_read_the_embedding():
 
 def test_a_term_is_shared_by_its_places():
     """Half of a pair to each of its words, an equal part of a word to each place that it has."""
-    layer = HashedTerms(1, 2**20, 0.0, 0.3)
+    layer = HashedNgramLinear(1, 2**20, 0.0, 0.3)
     torch.nn.init.normal_(layer.weight)
     weights = {}
     for text in ([5], [6], [7], [5, 6], [6, 5]):

@@ -212,7 +212,7 @@ def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
-    model.start_from(data.train_dataloader())
+    model.initialize_from_data(data.train_dataloader())
     optimizer = optimizer_of(settings["optimizer"])
-    model.train_with(optimizer, options.schedule, data.class_weights(), options.monitor)
+    model.configure_training(optimizer, options.schedule, data.class_weights(), options.monitor)
     return model

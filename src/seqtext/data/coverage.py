@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqtext.tokenizers.vocabulary import UNKNOWN
+from seqtext.token_ids import UNKNOWN
 
 LEAST_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
 MOST_EMPTY = 0.01  # share of the texts: more are told as a warning

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from seqtext.tokenizers.vocabulary import SPECIAL, UNKNOWN
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.vocabulary import SPECIAL
 
 SAMPLE = 20_000  # training texts whose original words are counted
 CLASSES = 20  # described one by one

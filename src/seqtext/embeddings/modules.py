@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, Source
-from seqtext.tokenizers.vocabulary import PAD, SPECIAL, UNKNOWN
+from seqtext.token_ids import PAD, UNKNOWN
+from seqtext.tokenizers.vocabulary import SPECIAL
 from seqtext.validation import Count, checked
 
 STD = 0.05  # of words without a vector, where no word has one

@@ -22,7 +22,8 @@ from seqtext.inference.loading import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.tokenizers.vocabulary import UNKNOWN, cut
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.vocabulary import cut
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
 MOST_TEXTS = 32  # in a batch
@@ -169,7 +170,7 @@ def _compute_scaled_logits(
 ) -> Tensor:
     """[B] the classes' logits."""
     # cuDNN has no gradients of recurrences in eval mode
-    with model.heeding(presence), torch.backends.cudnn.flags(enabled=False):
+    with model.word_scaling(presence), torch.backends.cudnn.flags(enabled=False):
         return target_logit(model(ids, lengths), classes)
 
 

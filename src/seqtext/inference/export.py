@@ -22,7 +22,8 @@ from seqtext.inference.loading import LoadedModel
 from seqtext.inference.onnx_tfidf import graph
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.tokenizers.vocabulary import PAD, SPECIAL, UNKNOWN
+from seqtext.token_ids import PAD, UNKNOWN
+from seqtext.tokenizers.vocabulary import SPECIAL
 
 FORMAT = 1
 GRAPH, READING = "model.onnx", "preprocessing.json"

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from seqtext.tokenizers.vocabulary import PAD, SPECIAL
+from seqtext.token_ids import PAD
+from seqtext.tokenizers.vocabulary import SPECIAL
 
 if TYPE_CHECKING:
     import onnx

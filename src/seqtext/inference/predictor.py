@@ -16,7 +16,8 @@ from seqtext.data.tokenized import BLOCK_ROWS, tokenize
 from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.tokenizers.vocabulary import UNKNOWN, cut
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.vocabulary import cut
 
 log = logging.getLogger(__name__)
 

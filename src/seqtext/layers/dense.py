@@ -4,11 +4,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.layers.activations import ACTIVATIONS, Activation
-from seqtext.layers.initializers import Init, start_layer
+from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.normalization import BatchNorm
 
 
-class Dense(nn.Module):
+class DenseBlock(nn.Module):
     """Linear → activation → batch norm → dropout, of vectors [B, D]."""
 
     def __init__(
@@ -22,7 +22,7 @@ class Dense(nn.Module):
         init: Init,
     ):
         super().__init__()
-        self.linear = start_layer(nn.Linear(inputs, width), init)
+        self.linear = init_linear_(nn.Linear(inputs, width), init)
         self.norm = BatchNorm(width) if batch_norm else nn.Identity()
         self.activation, self.dropout, self.l2 = activation, dropout, l2
 

@@ -9,19 +9,19 @@ from torch import Tensor, nn
 # Glorot-normal (study 4)
 Init = Literal["keras", "torch", "he_normal"]
 
-CUT_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2
+TRUNC_NORMAL_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2
 
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
-def start_layer(layer: Layer, init: Init, output: bool = False) -> Layer:
+def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
     """The layer with new values; an output layer is Glorot-normal where others are He-normal."""
     if init == "torch":
         return layer
     if init == "he_normal":
         inputs = layer.weight[0].numel()
-        _cut_normal(layer.weight, 2 / (sum(layer.weight.shape) if output else inputs))
+        _trunc_normal_(layer.weight, 2 / (sum(layer.weight.shape) if output else inputs))
     else:
         nn.init.xavier_uniform_(layer.weight)
     if layer.bias is not None:
@@ -29,10 +29,10 @@ def start_layer(layer: Layer, init: Init, output: bool = False) -> Layer:
     return layer
 
 
-def start_recurrence(cell: nn.RNNBase, init: Init, one_bias: bool) -> nn.RNNBase:
-    """The cell with new values; of `one_bias`, Keras' way, the second is zero and stays so."""
+def init_rnn_(cell: nn.RNNBase, init: Init, single_bias: bool) -> nn.RNNBase:
+    """The cell with new values; of `single_bias`, Keras' way, the second is zero and stays so."""
     if init == "he_normal":
-        _cut_normal(cell.weight_ih_l0, 2 / cell.input_size)
+        _trunc_normal_(cell.weight_ih_l0, 2 / cell.input_size)
     elif init == "keras":
         nn.init.xavier_uniform_(cell.weight_ih_l0)
     if init != "torch":
@@ -41,12 +41,12 @@ def start_recurrence(cell: nn.RNNBase, init: Init, one_bias: bool) -> nn.RNNBase
         nn.init.zeros_(cell.bias_hh_l0)
         if isinstance(cell, nn.LSTM):
             nn.init.ones_(cell.bias_ih_l0.chunk(4)[1])  # gates: input, forget, cell, output
-    if one_bias:
+    if single_bias:
         nn.init.zeros_(cell.bias_hh_l0).requires_grad_(False)
     return cell
 
 
-def _cut_normal(weight: Tensor, variance: float) -> None:
+def _trunc_normal_(weight: Tensor, variance: float) -> None:
     """Normal, cut at two standard deviations, of this variance after the cut, as Keras does."""
-    std = variance**0.5 / CUT_STD
+    std = variance**0.5 / TRUNC_NORMAL_STD
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)

@@ -19,16 +19,16 @@ class BatchNorm(nn.BatchNorm1d):
     def forward(self, rows: Tensor) -> Tensor:
         """[N, D] → [N, D]"""
         rows = rows.to(self.weight.dtype)
-        if not self.by_own_batch():
-            return self._of_all_processes(rows)
+        if not self.is_local():
+            return self._sync_batch_norm(rows)
         if self.training and len(rows) > 1:
             options = None, None, True, self.momentum, self.eps
             normal, mean, scale = torch.native_batch_norm(rows, self.weight, self.bias, *options)
-            self.remember(mean, scale**-2 - self.eps)
+            self.update_running_stats(mean, scale**-2 - self.eps)
             return normal
-        return self._by(self.running_mean, self.running_var, rows)
+        return self._normalize(self.running_mean, self.running_var, rows)
 
-    def of_words(self, states: Tensor, lengths: Tensor) -> Tensor:
+    def forward_masked(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, T, D] by the words' means and variances; zeros where there is no word."""
         mask = padding_mask(lengths, states.shape[1])
         if not self.training:  # by known moments: no word matters to another
@@ -39,24 +39,24 @@ class BatchNorm(nn.BatchNorm1d):
         nothing = normal.new_zeros(rows.shape)
         return nothing.index_copy(0, words, normal).view_as(states)
 
-    def by_own_batch(self) -> bool:
+    def is_local(self) -> bool:
         """Whether no other process has rows that count."""
         return not (self.training and distributed.is_initialized())
 
-    def remember(self, mean: Tensor, variance: Tensor) -> None:
+    def update_running_stats(self, mean: Tensor, variance: Tensor) -> None:
         """Take up a batch's moments [D]."""
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         self.num_batches_tracked += 1
 
-    def _of_all_processes(self, rows: Tensor) -> Tensor:
+    def _sync_batch_norm(self, rows: Tensor) -> Tensor:
         totals = all_reduce_sum(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]))
         if totals[-1] < 2:
-            return self._by(self.running_mean, self.running_var, rows)
+            return self._normalize(self.running_mean, self.running_var, rows)
         mean = totals[:-1] / totals[-1]
         variance = all_reduce_sum((rows - mean).square().sum(dim=0)) / totals[-1]
-        self.remember(mean.detach(), variance.detach())
-        return self._by(mean, variance, rows)
+        self.update_running_stats(mean.detach(), variance.detach())
+        return self._normalize(mean, variance, rows)
 
-    def _by(self, mean: Tensor, variance: Tensor, rows: Tensor) -> Tensor:
+    def _normalize(self, mean: Tensor, variance: Tensor, rows: Tensor) -> Tensor:
         return (rows - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from seqtext.layers.initializers import Init, start_layer
-from seqtext.tokenizers.vocabulary import PAD
+from seqtext.layers.initializers import Init, init_linear_
+from seqtext.token_ids import PAD
 
 AttentionPer = Literal["word", "feature"]
 Pooling = Literal["last", "max", "mean", "max_mean", "attention"]
@@ -22,10 +22,10 @@ def padding_mask(lengths: Tensor, steps: int) -> Tensor:
 def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     """[B, T, D] → [B, D], the largest value of each feature."""
     mask = padding_mask(lengths, states.shape[1])
-    return maximum(states.masked_fill(mask[..., None], -torch.inf), 1)
+    return amax_with_ties(states.masked_fill(mask[..., None], -torch.inf), 1)
 
 
-def maximum(states: Tensor, dim: int) -> Tensor:
+def amax_with_ties(states: Tensor, dim: int) -> Tensor:
     """As `Tensor.amax`: where several are the largest, each gets its share of the gradient."""
     return _Maximum.apply(states, dim) if states.requires_grad else states.amax(dim)
 
@@ -55,13 +55,13 @@ def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     return states.masked_fill(mask[..., None], 0).sum(dim=1) / lengths[:, None].to(states.dtype)
 
 
-def at_position(states: Tensor, positions: Tensor) -> Tensor:
+def gather_step(states: Tensor, positions: Tensor) -> Tensor:
     """[B, T, D] → [B, D], the state at one position of each text."""
     places = positions[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, places).squeeze(1)
 
 
-def sum_of_rows(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
+def masked_embedding_bag(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
     """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing.
 
     Args:
@@ -85,10 +85,10 @@ class AdditiveAttention(nn.Module):
 
     def __init__(self, features: int, init: Init, per: AttentionPer = "word"):
         super().__init__()
-        self.hidden = start_layer(nn.Linear(features, features), init)
+        self.hidden = init_linear_(nn.Linear(features, features), init)
         self.score = None
         if per == "word":
-            self.score = start_layer(nn.Linear(features, 1, bias=False), init)
+            self.score = init_linear_(nn.Linear(features, 1, bias=False), init)
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, D]"""

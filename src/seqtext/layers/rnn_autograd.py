@@ -1,4 +1,4 @@
-"""SimpleRNN, LSTM and GRU over whole texts in torch's operators: what the fused form must equal.
+"""SimpleRNN, LSTM and GRU over whole texts in torch's operators: what the compiled form must equal.
 
 It serves where that one does not: on a GPU, without a compiler, for the rarer activations. Here a
 recurrence is one autograd function: forward it takes the few steps that must follow each other,
@@ -21,7 +21,7 @@ from seqtext.layers.activations import ACTIVATIONS
 IN_PLACE = {torch.sigmoid: torch.sigmoid_, torch.tanh: torch.tanh_, torch.relu: torch.relu_}
 
 
-def recur(
+def rnn_forward(
     cell: nn.RNNBase,
     inputs: Tensor,
     lengths: Tensor,
@@ -30,7 +30,7 @@ def recur(
     input_mask: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """As `cells.recur`, forwards; states behind a text's end are zero."""
+    """As `layers.rnn.rnn_forward`, forwards; states behind a text's end are zero."""
     act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
     weight, recurrent = cell.weight_ih_l0, cell.weight_hh_l0
     bias, other = cell.bias_ih_l0, cell.bias_hh_l0

@@ -39,7 +39,7 @@ FUNCTIONS = {
 ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
 
 
-def recur(
+def rnn_forward(
     cell: nn.RNNBase,
     inputs: Tensor,
     lengths: Tensor,
@@ -47,7 +47,7 @@ def recur(
     recurrent_activation: str,
     reverse: bool,
 ) -> Tensor:
-    """As `cells.recur`; states behind a text's end are zero."""
+    """As `layers.rnn.rnn_forward`; states behind a text's end are zero."""
     inputs = inputs.transpose(0, 1)  # [T, B, E]
     if {activation, recurrent_activation} <= {*FUNCTIONS}:
         attributes = operator_attributes(cell, activation, recurrent_activation, reverse)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from seqtext.layers.activations import ACTIVATIONS, Activation
 
 
-def recur(
+def rnn_forward(
     cell: nn.RNNBase,
     inputs: Tensor,
     activation: Activation,
@@ -18,7 +18,7 @@ def recur(
     input_mask: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """As `cells.recur`, forwards."""
+    """As `layers.rnn.rnn_forward`, forwards."""
     act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
     step = STEP[type(cell)]
     input_mask = None if input_mask is None else input_mask[:, :, None]

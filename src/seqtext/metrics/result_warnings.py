@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from seqtext.display import make_printable
+from seqtext.losses import cross_entropy
 from seqtext.metrics.predictions import Predictions
-from seqtext.metrics.scores import cross_entropy
 
 LISTED_CLASSES = 5  # in a sentence
 PART_NAMES = {"val": "the validation part", "test": "the test part"}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from seqtext.errors import UserError
+from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import RankingScorer, get_count_metrics, list_ranking_metrics
 
 
@@ -25,24 +25,6 @@ def list_metrics(
     labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
     logits = torch.zeros(len(labels)) if classes == 2 else torch.zeros(len(labels), classes)
     return list(compute_metrics(logits, labels, class_names))
-
-
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
-    """Mean cross-entropy; logits [N] of class 1, or [N, C].
-
-    With weights [C] each row's loss counts times its class's weight, and the sum is divided by N
-    (as Keras' class_weight does).
-    """
-    if class_weights is not None:
-        losses = (
-            F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
-            if logits.ndim == 1
-            else F.cross_entropy(logits, labels, reduction="none")
-        )
-        return (losses * class_weights[labels]).mean()
-    if logits.ndim == 1:
-        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-    return F.cross_entropy(logits, labels)
 
 
 def compute_probabilities(logits: Tensor) -> Tensor:

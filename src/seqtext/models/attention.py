@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqtext.layers.pooling import AdditiveAttention, AttentionPer
-from seqtext.layers.recurrence import Cell, Recurrence
+from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.validation import Count, Rate, checked
 
@@ -33,7 +33,7 @@ class Attention(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        cell: Cell = "lstm",
+        cell: CellName = "lstm",
         units: Count = 64,
         bidirectional: bool = True,
         dropout: Rate = 0.0,
@@ -43,15 +43,20 @@ class Attention(TextClassifier):
     ):
         width = units * (2 if bidirectional else 1)
         super().__init__(embedding, classes, features=width, **head)
-        dropouts = dropout, recurrent_dropout
-        self.recurrence = Recurrence(
-            cell, embedding.embedding_dim, units, bidirectional, *dropouts, self.init
+        self.recurrence = RNNLayer(
+            cell,
+            embedding.embedding_dim,
+            units,
+            bidirectional,
+            variational_dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            init=self.init,
         )
         self.attention = AdditiveAttention(width, self.init, attention)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        return self.logits(self.attention(self._states(ids, lengths), lengths))
+        return self.classify(self.attention(self._states(ids, lengths), lengths))
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """See `TextClassifier.attention_weights`."""

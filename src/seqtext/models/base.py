@@ -14,10 +14,11 @@ from seqtext.data.loaders import Batch
 from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
-from seqtext.layers.dense import Dense
-from seqtext.layers.initializers import Init, start_layer
+from seqtext.layers.dense import DenseBlock
+from seqtext.layers.initializers import Init, init_linear_
+from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import metric_mode
-from seqtext.metrics.scores import compute_metrics, cross_entropy, list_metrics
+from seqtext.metrics.scores import compute_metrics, list_metrics
 from seqtext.optim import (
     OptimizerFactory,
     Schedule,
@@ -25,7 +26,7 @@ from seqtext.optim import (
     parameter_groups,
     scheduled,
 )
-from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
+from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import Count, NotNegative, Rate, checked, one_each
 
 DIVERGED = 1e4  # times the loss of guessing: what no training comes back from
@@ -75,7 +76,7 @@ class TextClassifier(L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
-        self.presence: Tensor | None = None  # see `heeding`
+        self.token_scale: Tensor | None = None  # see `word_scaling`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
         self.word_dropout, self.output_dropout = word_dropout, output_dropout
         self.init = init
@@ -89,14 +90,14 @@ class TextClassifier(L.LightningModule):
         each = {k: one_each(f"dense_{k}", v, len(widths), "dense layer") for k, v in each.items()}
         inputs = [features, *widths]
         self.dense = nn.ModuleList(
-            Dense(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})
+            DenseBlock(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})
             for n, width in enumerate(widths)
         )
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
-        start_layer(self.output, init, output=True)
-        self.train_with(torch.optim.Adam)
+        init_linear_(self.output, init, output=True)
+        self.configure_training(torch.optim.Adam)
         self.has_constant_predictions = False  # of the validation part, in the last epoch
-        self._seen: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
+        self._epoch_outputs: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
         # Lightning writes this one some 40 times a step, and a module's own way is slow.
@@ -105,7 +106,7 @@ class TextClassifier(L.LightningModule):
         else:
             super().__setattr__(name, value)
 
-    def train_with(
+    def configure_training(
         self,
         optimizer: OptimizerFactory,
         schedule: Schedule = "none",
@@ -125,7 +126,7 @@ class TextClassifier(L.LightningModule):
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
 
-    def start_from(self, batches: Iterable[Batch]) -> None:
+    def initialize_from_data(self, batches: Iterable[Batch]) -> None:
         """Take starting values from the training part; most models have no such values."""
 
     def configure_optimizers(self) -> dict[str, Any]:
@@ -162,27 +163,27 @@ class TextClassifier(L.LightningModule):
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
             ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
         vectors = self.embedding(ids)
-        if self.presence is None:
+        if self.token_scale is None:
             return vectors
         unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
-        return unknown + self.presence[..., None] * (vectors - unknown)
+        return unknown + self.token_scale[..., None] * (vectors - unknown)
 
     @contextmanager
-    def heeding(self, presence: Tensor) -> Iterator[None]:
-        """Within, `forward` reads each word as far as it is present: 1 as itself, 0 as unknown.
+    def word_scaling(self, scale: Tensor) -> Iterator[None]:
+        """Within, interpolate each word's vector between the unknown word's (0) and its own (1).
 
-        Its gradients tell the words apart, which explanations rest on. `embed` heeds it; a model
-        that looks words up elsewhere must do so there (see `Bag`). What is counted, such as the
-        words of a mean, stays as it is.
+        Integrated gradients differentiate with respect to `scale`. Models that look words up
+        outside `embed` must apply `token_scale` themselves (see `FastText`). Counts, such as the
+        number of words in a mean, are not scaled.
 
         Args:
-            presence: [B, T]
+            scale: [B, T]
         """
-        self.presence = presence
+        self.token_scale = scale
         try:
             yield
         finally:
-            self.presence = None
+            self.token_scale = None
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """How much each word counts: [B, T], or [B, T, F] of each feature; they sum to 1 over T.
@@ -191,7 +192,7 @@ class TextClassifier(L.LightningModule):
         """
         return None
 
-    def logits(self, features: Tensor) -> Tensor:
+    def classify(self, features: Tensor) -> Tensor:
         """[B, F] → [B] for two classes, [B, C] for more."""
         features = F.dropout(features, self.output_dropout, self.training)
         for layer in self.dense:
@@ -201,19 +202,19 @@ class TextClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch, and the penalties on weights."""
-        logits, loss = self.logits_and_loss(batch)
+        logits, loss = self.compute_loss(batch)
         if batch.weight:
-            self._seen["train"].append((logits.detach(), batch.labels))
+            self._epoch_outputs["train"].append((logits.detach(), batch.labels))
         return batch.weight * loss + sum(layer.penalty() for layer in self.dense if layer.l2)
 
-    def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of a training batch."""
         logits = self(batch.ids, batch.lengths)
         return logits, cross_entropy(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep the logits; the epoch's end makes the scores."""
-        self._seen["val"].append((self(batch.ids, batch.lengths), batch.labels))
+        self._epoch_outputs["val"].append((self(batch.ids, batch.lengths), batch.labels))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Row numbers and logits."""
@@ -221,23 +222,25 @@ class TextClassifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log every metric as val/<metric>."""
-        self._log_scores("val")
+        self._log_metrics("val")
 
     def on_train_epoch_end(self) -> None:
         """Log every metric as train/<metric>, from the outputs made while training."""
-        self._log_scores("train")
+        self._log_metrics("train")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the outputs of an unfinished epoch, so that its scores survive a restart."""
-        checkpoint["train_outputs"] = all_gather_objects(self._seen["train"])
+        checkpoint["train_outputs"] = all_gather_objects(self._epoch_outputs["train"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the outputs of an unfinished epoch; of several processes the first does."""
-        self._seen["train"] = [] if self.global_rank else checkpoint.get("train_outputs", [])
+        self._epoch_outputs["train"] = (
+            [] if self.global_rank else checkpoint.get("train_outputs", [])
+        )
 
-    def _log_scores(self, part: str) -> None:
-        outputs = all_gather_objects(self._seen[part])
-        self._seen[part].clear()
+    def _log_metrics(self, part: str) -> None:
+        outputs = all_gather_objects(self._epoch_outputs[part])
+        self._epoch_outputs[part].clear()
         if outputs:
             on_host = [[t.cpu() for t in pair] for pair in outputs]
             logits, labels = (torch.cat(column) for column in zip(*on_host, strict=True))

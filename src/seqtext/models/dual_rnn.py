@@ -1,20 +1,21 @@
-"""Two recurrences side by side, one of which gives its verdict to the other's output layer."""
+"""Two recurrent layers: the prediction of one is a feature beside the state of the other."""
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from seqtext.layers.initializers import start_layer
-from seqtext.layers.recurrence import Cell, Recurrence
+from seqtext.layers.initializers import init_linear_
+from seqtext.layers.pooling import gather_step
+from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.validation import Count, Rate, checked
 
 
-class TwoChains(TextClassifier):
-    """Study 1: the first chain's probability and the second's last state make the text's vector.
+class DualRNN(TextClassifier):
+    """The first chain's probability and the second's last state make the text's vector.
 
-    For more than two classes the first chain gives a probability of each.
+    For more than two classes the first chain gives a probability for each.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
@@ -33,22 +34,33 @@ class TwoChains(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        cell: Cell = "gru",
+        cell: CellName = "gru",
         units: Count = 100,
         dropout: Rate = 0.0,
         recurrent_dropout: Rate = 0.0,
         **head: Any,
     ):
-        verdicts = 1 if classes == 2 else classes
-        super().__init__(embedding, classes, features=verdicts + units, **head)
-        dim, options = embedding.embedding_dim, (False, dropout, recurrent_dropout, self.init)
-        self.chains = nn.ModuleList(Recurrence(cell, dim, units, *options) for _ in range(2))
-        self.verdict = start_layer(nn.Linear(units, verdicts), self.init, output=True)
+        outputs = 1 if classes == 2 else classes
+        super().__init__(embedding, classes, features=outputs + units, **head)
+        self.chains = nn.ModuleList(
+            RNNLayer(
+                cell,
+                embedding.embedding_dim,
+                units,
+                variational_dropout=dropout,
+                recurrent_dropout=recurrent_dropout,
+                init=self.init,
+            )
+            for _ in range(2)
+        )
+        self.chain_output = init_linear_(nn.Linear(units, outputs), self.init, output=True)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
-        first, second = (chain.last(vectors, lengths) for chain in self.chains)  # [B, U] each
-        verdict = self.verdict(first)
-        share = verdict.sigmoid() if self.classes == 2 else verdict.softmax(dim=1)
-        return self.logits(torch.cat([share, second], dim=1))
+        first, second = (
+            gather_step(chain(vectors, lengths), lengths - 1) for chain in self.chains
+        )  # [B, U] each
+        logits = self.chain_output(first)
+        probs = logits.sigmoid() if self.classes == 2 else logits.softmax(dim=1)
+        return self.classify(torch.cat([probs, second], dim=1))

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.layers.pooling import padding_mask, sum_of_rows
+from seqtext.layers.pooling import masked_embedding_bag, padding_mask
 from seqtext.models.base import TextClassifier
-from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
+from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import Count, checked
 
 MULTIPLIER = 116_049_371  # fastText's
 
 
-class Bag(TextClassifier):
+class FastText(TextClassifier):
     """fastText (Joulin et al., 2017): the mean vector of all words and of all neighbouring pairs.
 
     Pairs share a table of `buckets` vectors by a hash of their words' ids. A pair with an unknown
@@ -44,7 +44,7 @@ class Bag(TextClassifier):
         super().__init__(embedding, classes, features=dim, **head)
         self.pairs = None
         if pairs:
-            self.pairs = PairVectors(1 + buckets, dim, mode="sum", padding_idx=PAD)
+            self.pairs = BigramEmbeddingBag(1 + buckets, dim, mode="sum", padding_idx=PAD)
             nn.init.uniform_(self.pairs.weight, -0.05, 0.05)
             with torch.no_grad():
                 self.pairs.weight[PAD] = 0
@@ -55,39 +55,39 @@ class Bag(TextClassifier):
         mask = padding_mask(lengths, ids.shape[1])
         total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
         if self.pairs:
-            pairs = self.pair_ids(F.pad(ids, (0, 1)))  # of a single word, a pair that is none
+            pairs = self.bigram_ids(F.pad(ids, (0, 1)))  # of a single word, a pair that is none
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + self.pairs(pairs, per_sample_weights=self._presence_of_pairs())
+            total = total + self.pairs(pairs, per_sample_weights=self._bigram_scale())
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
-        return self.logits(total / count)
+        return self.classify(total / count)
 
-    def _presence_of_pairs(self) -> Tensor | None:
+    def _bigram_scale(self) -> Tensor | None:
         """[B, T], as `forward` pads the pairs."""
-        return None if self.presence is None else presence_of_pairs(F.pad(self.presence, (0, 1)))
+        return None if self.token_scale is None else bigram_scale(F.pad(self.token_scale, (0, 1)))
 
-    def pair_ids(self, ids: Tensor) -> Tensor:
+    def bigram_ids(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
-        pairs, are_known = neighbouring_pairs(ids)
+        pairs, are_known = bigrams(ids)
         hashed = 1 + pairs % (self.pairs.num_embeddings - 1)
         return hashed.masked_fill(~are_known, PAD)
 
 
-class PairVectors(nn.EmbeddingBag):
+class BigramEmbeddingBag(nn.EmbeddingBag):
     """A table that sums rows without a vector for each pair in memory."""
 
     def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
         """[B, N], and [B, N] factors of the rows → [B, E]"""
-        return sum_of_rows(self.weight, rows, per_sample_weights)
+        return masked_embedding_bag(self.weight, rows, per_sample_weights)
 
 
-def presence_of_pairs(presence: Tensor) -> Tensor:
+def bigram_scale(token_scale: Tensor) -> Tensor:
     """[B, T] → [B, T - 1]: half of a pair is each of its words."""
-    return (presence[:, :-1] + presence[:, 1:]) / 2
+    return (token_scale[:, :-1] + token_scale[:, 1:]) / 2
 
 
-def neighbouring_pairs(ids: Tensor) -> tuple[Tensor, Tensor]:
+def bigrams(ids: Tensor) -> tuple[Tensor, Tensor]:
     """[B, T] → [B, T - 1] a number for each pair of words, and whether both are known."""
     left, right = ids[:, :-1], ids[:, 1:]
     return left * MULTIPLIER + right, (left > UNKNOWN) & (right > UNKNOWN)

@@ -1,25 +1,25 @@
 """Words and word pairs straight to the output, beside a recurrence that reads them in order."""
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.data.loaders import Batch
-from seqtext.layers.pooling import max_over_time, mean_over_time, sum_of_rows
-from seqtext.layers.recurrence import Recurrence
-from seqtext.metrics.scores import cross_entropy
+from seqtext.layers.pooling import masked_embedding_bag, max_over_time, mean_over_time
+from seqtext.layers.rnn import CellName, RNNLayer
+from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
-from seqtext.models.fasttext import neighbouring_pairs, presence_of_pairs
-from seqtext.tokenizers.vocabulary import PAD, UNKNOWN
+from seqtext.models.fasttext import bigram_scale, bigrams
+from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import Count, NotNegative, Rate, checked
 
 SPREAD = 0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
 
 
-class HashedTerms(nn.Module):
+class HashedNgramLinear(nn.Module):
     """A weight for each word and each pair of neighbouring words, shared by those of one hash.
 
     They start from naive Bayes (Wang and Manning, 2012, "Baselines and Bigrams"), and a text's sum
@@ -39,27 +39,31 @@ class HashedTerms(nn.Module):
         self.scale = nn.Parameter(torch.ones(1))
         self.dropout = dropout
 
-    def forward(self, ids: Tensor, presence: Tensor | None = None) -> Tensor:
+    def forward(self, ids: Tensor, token_scale: Tensor | None = None) -> Tensor:
         """[B, T] → [B, K]
 
         Args:
-            presence: [B, T] how far each word counts; None: wholly
+            token_scale: [B, T] how far each word counts; None: wholly
         """
         terms = self.terms(ids)
         if self.training and self.dropout:
             dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
             terms = terms.masked_fill(dropped, PAD)
         count = (terms != PAD).sum(dim=1, keepdim=True).clamp(min=1)
-        total = sum_of_rows(self.weight, terms) if presence is None else self._total(ids, presence)
+        total = (
+            masked_embedding_bag(self.weight, terms)
+            if token_scale is None
+            else self._total(ids, token_scale)
+        )
         return self.scale * total / count.sqrt()
 
-    def _total(self, ids: Tensor, presence: Tensor) -> Tensor:
+    def _total(self, ids: Tensor, token_scale: Tensor) -> Tensor:
         """Sum of the weights [B, K], where a term is as present as its places are on average."""
         keys, order = self._keys(ids).sort(dim=1)
         runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
         places = torch.zeros_like(keys).scatter_add(1, runs, torch.ones_like(keys)).gather(1, runs)
-        each = torch.cat([presence, presence_of_pairs(presence)], dim=1).gather(1, order) / places
-        return sum_of_rows(self.weight, keys, each)
+        each = torch.cat([token_scale, bigram_scale(token_scale)], dim=1).gather(1, order) / places
+        return masked_embedding_bag(self.weight, keys, each)
 
     def terms(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
@@ -69,13 +73,13 @@ class HashedTerms(nn.Module):
 
     def _keys(self, ids: Tensor) -> Tensor:
         """[B, 2 T - 1] rows of the table: of each word, then of each pair."""
-        pairs, are_known = neighbouring_pairs(ids)
+        pairs, are_known = bigrams(ids)
         keys = torch.cat([ids, pairs * SPREAD], dim=1) % (len(self.weight) - 1) + 1
         known = torch.cat([ids > UNKNOWN, are_known], dim=1)
         return keys.masked_fill(~known, PAD)
 
     @torch.no_grad()
-    def start_from(self, batches: Iterable[Batch], classes: int) -> None:
+    def initialize_from_data(self, batches: Iterable[Batch], classes: int) -> None:
         """Count the terms of each class in the training part, and take up their log-ratios."""
         counts = torch.ones(classes, len(self.weight))
         for batch in batches:
@@ -92,8 +96,8 @@ class HashedTerms(nn.Module):
         self.weight[PAD] = 0
 
 
-class Wide(TextClassifier):
-    """Wide and deep (Cheng et al., 2016): logits of `HashedTerms` and of a recurrence, added up.
+class WideAndDeep(TextClassifier):
+    """Wide and deep (Cheng et al., 2016): the mean of the logits of n-grams and of a recurrence.
 
     The words' states are pooled by their maximum and their mean.
 
@@ -117,7 +121,7 @@ class Wide(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        cell: Literal["rnn", "lstm", "gru"] | None = "lstm",
+        cell: CellName | None = "lstm",
         units: Count = 64,
         bidirectional: bool = True,
         dropout: Rate = 0.0,
@@ -128,21 +132,27 @@ class Wide(TextClassifier):
     ):
         width = units * (1 + bidirectional) if cell else embedding.embedding_dim
         super().__init__(embedding, classes, features=2 * width, **head)
-        self.terms = HashedTerms(1 if classes == 2 else classes, buckets, term_dropout, prior)
+        self.terms = HashedNgramLinear(1 if classes == 2 else classes, buckets, term_dropout, prior)
         self.recurrence = None
         if cell:
-            inputs = embedding.embedding_dim, units, bidirectional, dropout
-            self.recurrence = Recurrence(cell, *inputs, init=self.init)
+            self.recurrence = RNNLayer(
+                cell,
+                embedding.embedding_dim,
+                units,
+                bidirectional,
+                variational_dropout=dropout,
+                init=self.init,
+            )
 
-    def start_from(self, batches: Iterable[Batch]) -> None:
-        """See `TextClassifier.start_from`."""
-        self.terms.start_from(batches, self.classes)
+    def initialize_from_data(self, batches: Iterable[Batch]) -> None:
+        """See `TextClassifier.initialize_from_data`."""
+        self.terms.initialize_from_data(batches, self.classes)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         return sum(self._both(ids, lengths)) / 2
 
-    def logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Each part learns as if it were alone: the terms, which learn faster, would leave the
         recurrence nothing to learn."""
         both = self._both(batch.ids, batch.lengths)
@@ -150,9 +160,9 @@ class Wide(TextClassifier):
         return sum(both).detach() / 2, sum(losses)
 
     def _both(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        terms = self.terms(ids, self.presence)
+        terms = self.terms(ids, self.token_scale)
         terms = terms.squeeze(1) if self.classes == 2 else terms
-        return terms, self.logits(self._features(ids, lengths))
+        return terms, self.classify(self._features(ids, lengths))
 
     def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[B, F]"""

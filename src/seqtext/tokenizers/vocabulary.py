@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.tokenized import Tokens
+from seqtext.token_ids import UNKNOWN
 
-PAD, UNKNOWN = 0, 1
 SPECIAL = ("<pad>", "<unk>")
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.models.base import TextClassifier
-from seqtext.tokenizers.vocabulary import UNKNOWN
+from seqtext.token_ids import UNKNOWN
 
 BATCH, WORDS = 2, 61  # of the text that shows the shapes
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from seqtext.layers.conv import ConvBlock
 from seqtext.layers.ops import conv as fused_block
-from seqtext.layers.ops.extension import library
-from seqtext.models import cnn
+from seqtext.layers.ops.extension import load_extension
 
-pytestmark = pytest.mark.skipif(not library(), reason="There is no compiled operator here.")
+pytestmark = pytest.mark.skipif(not load_extension(), reason="There is no compiled operator here.")
 SIZES = [  # texts, steps, inputs, filters, width
     (1, 1, 1, 1, 1),
     (1, 2, 3, 2, 9),
@@ -31,7 +31,7 @@ class Case:
         behind = torch.arange(steps) >= self.lengths[:, None]
         self.x = torch.randn(texts, steps, inputs, dtype=dtype)
         self.x = self.x.masked_fill(behind[..., None], torch.nan)
-        block = cnn.Block(inputs, filters, width, pool, norm != "none", "keras")
+        block = ConvBlock(inputs, filters, width, pool, norm != "none", "keras")
         self.block = block.to(dtype).train(norm == "training")
         if norm != "none":
             for row in (*block.norm.parameters(), block.norm.running_mean):
@@ -39,11 +39,11 @@ class Case:
             block.norm.running_var.uniform_(0.5, 2)
 
     def served(self) -> bool:
-        return fused_block.serves(self.block.convolution, self.block.norm, self.x)
+        return fused_block.is_supported(self.block.convolution, self.block.norm, self.x)
 
     def largest_and_sum(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """What is largest of words, and a weighted sum of it."""
-        largest, lengths = self.block(x, self.lengths), self.block.groups(self.lengths)
+        largest, lengths = self.block(x, self.lengths), self.block.pooled_lengths(self.lengths)
         words = torch.arange(largest.shape[1]) < lengths[:, None]
         largest = largest.masked_fill(~words[..., None], 0)
         direction = torch.linspace(-1, 1, largest.numel(), dtype=x.dtype).view_as(largest)
@@ -62,7 +62,7 @@ def check(monkeypatch, **options) -> list[Tensor]:
     assert case.served()
     fused = case.results()
     with monkeypatch.context() as patch:
-        patch.setattr(fused_block, "serves", lambda *_: False)
+        patch.setattr(fused_block, "is_supported", lambda *_: False)
         plain = Case(**options).results()
     near = 1e-12 if case.x.dtype == torch.float64 else 2e-5
     for one, other in zip(fused, plain, strict=True):

@@ -12,17 +12,18 @@ import torch
 from torch import nn
 
 from seqtext.embeddings.modules import LearnedEmbedding
-from seqtext.layers import rnn_dispatch as cells
+from seqtext.layers import rnn as cells
 from seqtext.layers.ops import extension as compiled
-from seqtext.models.cnn import CNN, KimCNN
+from seqtext.models.cnn import CNN
 from seqtext.models.rnn import GRU
+from seqtext.models.text_cnn import TextCNN
 
 
 def test_serves_where_there_is_a_compiler():
     """Else the tests of the operator would be left out unseen."""
     if not shutil.which("c++") or os.environ.get("SEQTEXT_FUSED") == "0":
         pytest.skip("There is no compiler here, or no wish for it.")
-    assert compiled.library()
+    assert compiled.load_extension()
 
 
 @pytest.fixture
@@ -33,10 +34,10 @@ def fresh(monkeypatch, tmp_path):
     (tmp_path / "native").mkdir()
     (tmp_path / "native" / "texts.cpp").write_text('extern "C" int seven() { return 7; }\n')
     monkeypatch.setattr(compiled, "SOURCES", tmp_path / "native")
-    return compiled.library.__wrapped__
+    return compiled.load_extension.__wrapped__
 
 
-@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+@pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
 def test_compiles_once(fresh, caplog):
     caplog.set_level(logging.INFO)
     assert [fresh().seven() for _ in range(2)] == [7, 7]
@@ -47,7 +48,7 @@ def test_compiles_once(fresh, caplog):
     assert fresh().seven() == 8
 
 
-@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+@pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
 def test_two_processes_at_once(fresh, tmp_path):
     """One compiles, the other waits for it: the compiler writes down how often it was called."""
     compiler = tmp_path / "compiler"
@@ -57,7 +58,7 @@ def test_two_processes_at_once(fresh, tmp_path):
     compiler.chmod(compiler.stat().st_mode | stat.S_IXUSR)
     program = (
         "import pathlib, sys; from seqtext.layers.ops import extension as compiled;"
-        "compiled.SOURCES = pathlib.Path(sys.argv[1]); print(compiled.library().seven())"
+        "compiled.SOURCES = pathlib.Path(sys.argv[1]); print(compiled.load_extension().seven())"
     )
     command = [sys.executable, "-c", program, str(compiled.SOURCES)]
     environment = {**os.environ, "CXX": str(compiler)}
@@ -133,7 +134,7 @@ def another_users_folder(folder):
         *(another_users_library, another_users_folder),
     ],
 )
-@pytest.mark.skipif(not compiled.library(), reason="There is no compiler here.")
+@pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
 def test_what_others_may_change_is_not_loaded(fresh, plant, monkeypatch, tmp_path, caplog):
     if os.getuid() and plant.__name__.startswith(("another", "group")):
         pytest.skip("Only root can give files away.")
@@ -155,11 +156,13 @@ def test_what_others_may_change_is_not_loaded(fresh, plant, monkeypatch, tmp_pat
     assert fresh().seven() == 7  # from a folder of this process alone
 
 
-@pytest.mark.parametrize("kind", [GRU, CNN, KimCNN])
+@pytest.mark.parametrize("kind", [GRU, CNN, TextCNN])
 def test_compiled_before_training(kind, monkeypatch):
     """A model asks for it when it is made: the seconds do not count as training."""
     asked = []
-    monkeypatch.setattr(sys.modules[kind.__module__], "library", lambda: asked.append(1))
+    for module in ("rnn", "conv"):
+        name = f"seqtext.layers.{module}.load_extension"
+        monkeypatch.setattr(name, lambda: asked.append(1))
     kind(LearnedEmbedding(10))
     assert asked
 
@@ -177,10 +180,20 @@ def test_the_numbers_are_the_same_without_it(monkeypatch, kind, reverse):
     cell, x = kind(3, 4, batch_first=True), torch.randn(3, 5, 3)
     lengths = torch.tensor([5, 2, 4])
     words, results = torch.arange(5) < lengths[:, None], []
-    for library in (compiled.library, lambda: None):
-        monkeypatch.setattr(compiled, "library", library)
+    for library in (compiled.load_extension, lambda: None):
+        monkeypatch.setattr(compiled, "load_extension", library)
         cell.zero_grad()
-        states = cells.recur(cell, x, lengths, reverse=reverse)[words]
+        states = cells.rnn_forward(cell, x, lengths, reverse=reverse)[words]
         states.square().sum().backward()
         results.append([states, *(p.grad.clone() for p in cell.parameters())])
     torch.testing.assert_close(*results)
+
+
+@pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
+def test_structures_of_another_size_are_refused():
+    class Shorter(compiled.KernelArgs):
+        function = "rnn"
+        _fields_ = compiled.KernelArgs.fields("cell threads", "", "x")
+
+    with pytest.raises(RuntimeError, match="rnn takes arguments of 200 bytes and Shorter has 24"):
+        Shorter.load_kernel(torch.float32)

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from seqtext.layers import rnn as cells
 from seqtext.layers import rnn_autograd as plain
-from seqtext.layers import rnn_dispatch as cells
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.ops import rnn as fused
-from seqtext.layers.ops.extension import library
+from seqtext.layers.ops.extension import load_extension
 
-pytestmark = pytest.mark.skipif(not library(), reason="There is no compiled operator here.")
+pytestmark = pytest.mark.skipif(not load_extension(), reason="There is no compiled operator here.")
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 SIZES = [  # texts, steps, inputs, units
     (1, 1, 1, 1),
@@ -50,12 +50,12 @@ class Case:
         gates = len(self.cell.weight_hh_l0) // self.cell.hidden_size
         return (self.numbers(gates, len(self.x), features) > 0) * 2.0
 
-    def results(self, recur, **options) -> list[Tensor]:
+    def results(self, rnn_forward, **options) -> list[Tensor]:
         """States of words, and the gradients of a weighted sum of them."""
         dtype = self.cell.weight_hh_l0.dtype
         x = self.x.detach().to(dtype).requires_grad_()
         self.cell.zero_grad()
-        states = recur(self.cell, x, self.lengths, **options)
+        states = rnn_forward(self.cell, x, self.lengths, **options)
         words = torch.arange(states.shape[1]) < self.lengths[:, None]
         states = states * words[..., None]
         (states * self.weights.to(dtype)).sum().backward()
@@ -66,16 +66,18 @@ def plainly(cell, x, lengths, reverse=False, **options):
     """The plain form, whichever would be taken."""
     defaults = {"activation": "tanh", "recurrent_activation": "sigmoid"}
     options = {**defaults, "input_mask": None, "mask": None, **options}
-    order = cells.reversal(lengths, x.shape[1])
-    states = plain.recur(cell, cells.take(x, order) if reverse else x, lengths, **options)
-    return cells.take(states, order) if reverse else states
+    order = cells.reverse_padded_index(lengths, x.shape[1])
+    states = plain.rnn_forward(
+        cell, cells.gather_steps(x, order) if reverse else x, lengths, **options
+    )
+    return cells.gather_steps(states, order) if reverse else states
 
 
 def check(case: Case, **options) -> None:
     dtype = case.cell.weight_hh_l0.dtype
     near = 1e-12 if dtype == torch.float64 else 1e-5
     for one, other in zip(
-        case.results(cells.recur, **options), case.results(plainly, **options), strict=True
+        case.results(cells.rnn_forward, **options), case.results(plainly, **options), strict=True
     ):
         scale = other.abs().max().clamp(min=1)
         torch.testing.assert_close(one / scale, other / scale, atol=near, rtol=near)
@@ -90,18 +92,18 @@ def test_sizes(kind, sizes, dtype, reverse):
 
 def test_without_gradients_nothing_is_kept_and_the_states_are_the_same(kind, monkeypatch):
     case, kept = Case(kind), []
-    run = fused._Recursion.run
+    run = fused.RNNArgs.run
 
-    def watched(numbers, tensors, back):
+    def watched(options, tensors, is_backward):
         kept.append(tensors["saved"])
-        run(numbers, tensors, back)
+        run(options, tensors, is_backward)
 
-    monkeypatch.setattr(fused._Recursion, "run", watched)
+    monkeypatch.setattr(fused.RNNArgs, "run", watched)
     with torch.no_grad():
-        states = cells.recur(case.cell, case.x, case.lengths)
+        states = cells.rnn_forward(case.cell, case.x, case.lengths)
     assert kept == [None]
     words = torch.arange(states.shape[1]) < case.lengths[:, None]
-    assert torch.equal(states * words[..., None], case.results(cells.recur)[0].detach())
+    assert torch.equal(states * words[..., None], case.results(cells.rnn_forward)[0].detach())
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -122,9 +124,9 @@ def test_activations(kind, activation, dtype):
 
 def test_other_activations_take_the_plain_form(kind):
     case = Case(kind)
-    assert fused.serves(case.cell, case.x, "relu", "sigmoid")
+    assert fused.is_supported(case.cell, case.x, "relu", "sigmoid")
     for name in {*ACTIVATIONS} - {*fused.ACTIVATIONS, "softmax"}:
-        assert not fused.serves(case.cell, case.x, name, "sigmoid")
+        assert not fused.is_supported(case.cell, case.x, name, "sigmoid")
         check(case, activation=name)
 
 
@@ -134,15 +136,15 @@ def test_other_activations_take_the_plain_form(kind):
 def test_two_threads(kind, texts):
     case = Case(kind, texts)
     check(case, reverse=True)
-    again = [case.results(cells.recur) for _ in range(2)]
+    again = [case.results(cells.rnn_forward) for _ in range(2)]
     assert all(map(torch.equal, *again))
     torch.set_num_threads(1)
-    torch.testing.assert_close(case.results(cells.recur), again[0], atol=1e-12, rtol=0)
+    torch.testing.assert_close(case.results(cells.rnn_forward), again[0], atol=1e-12, rtol=0)
 
 
 def test_views_that_are_not_contiguous(kind):
     case = Case(kind, inputs=4)
-    expected = case.results(cells.recur)
+    expected = case.results(cells.rnn_forward)
     case.x = case.x.transpose(0, 1).contiguous().transpose(0, 1)
     case.lengths = torch.stack([case.lengths, case.lengths], dim=1)[:, 0]
     case.weights = case.weights[..., :1].expand_as(case.weights)
@@ -150,27 +152,27 @@ def test_views_that_are_not_contiguous(kind):
         if name.startswith("weight"):
             parameter.data = parameter.data.t().contiguous().t()
     assert not case.cell.weight_ih_l0.is_contiguous()
-    assert torch.equal(case.results(cells.recur)[0], expected[0])
+    assert torch.equal(case.results(cells.rnn_forward)[0], expected[0])
     check(case)
 
 
 def test_uses_of_one_cell(kind):
     """Twice in one graph, backward twice, copied, without gradients, with some weights frozen."""
     case = Case(kind)
-    x, recur = case.x.requires_grad_(), cells.recur
-    states = recur(case.cell, recur(case.cell, x @ x.new_ones(3, 3), case.lengths)[..., :3],
-                   case.lengths)  # fmt: skip
+    x = case.x.requires_grad_()
+    states = cells.rnn_forward(case.cell, x @ x.new_ones(3, 3), case.lengths)
+    states = cells.rnn_forward(case.cell, states[..., :3], case.lengths)
     parameters = [x, *case.cell.parameters()]
     once = torch.autograd.grad(states.sum(), parameters, retain_graph=True)
     assert all(map(torch.equal, once, torch.autograd.grad(states.sum(), parameters)))
     twin = copy.deepcopy(case.cell)
     twin.weight_hh_l0.requires_grad_(False)
-    recur(twin, x.detach(), case.lengths).sum().backward()
+    cells.rnn_forward(twin, x.detach(), case.lengths).sum().backward()
     assert twin.weight_hh_l0.grad is None
     assert twin.weight_ih_l0.grad.any()
     with torch.inference_mode():
-        expected = recur(case.cell, x, case.lengths)
-    assert torch.equal(recur(twin, x, case.lengths), expected)
+        expected = cells.rnn_forward(case.cell, x, case.lengths)
+    assert torch.equal(cells.rnn_forward(twin, x, case.lengths), expected)
 
 
 def test_large_numbers_and_nan(kind):
@@ -181,7 +183,7 @@ def test_large_numbers_and_nan(kind):
     x[2, 1, 0] = torch.nan
     for activation in fused.ACTIVATIONS:
         x[1, :, 0] = torch.inf if activation == "tanh" else 0
-        states = cells.recur(case.cell, x, case.lengths, activation)
+        states = cells.rnn_forward(case.cell, x, case.lengths, activation)
         expected = plainly(case.cell, x, case.lengths, activation=activation)
         torch.testing.assert_close(states, expected, equal_nan=True, atol=1e-5, rtol=1e-5)
         assert states[2, 1:].isnan().any()
@@ -190,14 +192,14 @@ def test_large_numbers_and_nan(kind):
 
 def test_lengths_beyond_the_steps_are_cut(kind):
     case = Case(kind)
-    expected = cells.recur(case.cell, case.x, torch.full((5,), 7))
-    assert torch.equal(cells.recur(case.cell, case.x, torch.full((5,), 99)), expected)
+    expected = cells.rnn_forward(case.cell, case.x, torch.full((5,), 7))
+    assert torch.equal(cells.rnn_forward(case.cell, case.x, torch.full((5,), 99)), expected)
 
 
 @pytest.mark.parametrize("change", [torch.Tensor.bfloat16, lambda x: x.to("meta")])
 def test_what_it_does_not_serve(kind, change):
     case = Case(kind)
-    assert fused.serves(case.cell, case.x, "tanh", "sigmoid")
-    assert not fused.serves(case.cell, change(case.x), "tanh", "sigmoid")
+    assert fused.is_supported(case.cell, case.x, "tanh", "sigmoid")
+    assert not fused.is_supported(case.cell, change(case.x), "tanh", "sigmoid")
     with torch.autocast("cpu", torch.bfloat16):
-        assert not fused.serves(case.cell, case.x, "tanh", "sigmoid")
+        assert not fused.is_supported(case.cell, case.x, "tanh", "sigmoid")

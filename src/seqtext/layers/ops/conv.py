@@ -1,4 +1,4 @@
-"""Convolution, ReLU, batch norm and pooling on a CPU, as one compiled operator: see csrc/."""
+"""Convolution → ReLU → batch norm → max pooling on a CPU as one compiled operator, see csrc/."""
 
 from typing import NamedTuple
 
@@ -7,52 +7,52 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from seqtext.layers.normalization import BatchNorm
-from seqtext.layers.ops import extension as compiled
-from seqtext.layers.ops.extension import Call
+from seqtext.layers.ops import extension
+from seqtext.layers.ops.extension import KernelArgs
 
 WEIGHTS = ("weight", "bias", "scale", "shift")
-PLAIN, GIVEN, OF_WORDS = range(3)  # moments, as in csrc/convolutions.cpp
+NO_NORM, RUNNING, BATCH = range(3)  # kinds of statistics, in the order of csrc/convolutions.cpp
 
 
-class _Block(Call):
-    """As in csrc/convolutions.cpp."""
+class ConvArgs(KernelArgs):
+    """Arguments of the kernel: mirrors `ConvArgs` in csrc/convolutions.cpp."""
 
-    function = "convolve"
-    _fields_ = Call.fields(
-        "moments threads texts steps inputs filters width pool",
+    function = "conv_block"
+    _fields_ = KernelArgs.fields(
+        "stats threads texts steps inputs filters width pool",
         "epsilon",
         "lengths x weight bias scale shift mean variance values largest gradient "
         "d_values d_x d_weight d_bias d_scale d_shift",
     )
 
 
-class Moments(NamedTuple):
-    """What batch norm goes by, [F]; if that is the batch itself, room for the operator to say."""
+class BatchNormStats(NamedTuple):
+    """Batch-norm statistics, [F]; with kind BATCH, the kernel writes the batch's own into them."""
 
     kind: int
     mean: Tensor | None
     variance: Tensor | None
 
 
-def serves(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
-    """Whether `run` can do this, here."""
-    fits = norm is None or (norm.by_own_batch() and norm.weight.dtype == states.dtype)
-    return fits and compiled.serves(states, layer.weight)
+def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
+    """Return whether `conv_block_forward` can run this block here."""
+    fits = norm is None or (norm.is_local() and norm.weight.dtype == states.dtype)
+    return fits and extension.is_supported(states, layer.weight)
 
 
-def run(
+def conv_block_forward(
     layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool: int | None
 ) -> Tensor:
-    """As `cnn.Block.forward`; behind a text's end stand zeros."""
+    """Run a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
     lengths = lengths.clamp(0, states.shape[1])
-    moments, affine = Moments(PLAIN, None, None), (None, None)
+    stats, affine = BatchNormStats(NO_NORM, None, None), (None, None)
     if norm is not None:
         affine = norm.weight, norm.bias
-        known = norm.running_mean.clone(), norm.running_var.clone()  # they may change meanwhile
-        of_words = norm.training and lengths.sum() > 1
-        moments = Moments(OF_WORDS if of_words else GIVEN, *known)
-    numbers = {
-        "moments": moments.kind,
+        running = norm.running_mean.clone(), norm.running_var.clone()  # may change before backward
+        uses_batch = norm.training and lengths.sum() > 1
+        stats = BatchNormStats(BATCH if uses_batch else RUNNING, *running)
+    options = {
+        "stats": stats.kind,
         "texts": states.shape[0],
         "steps": states.shape[1],
         "inputs": states.shape[2],
@@ -62,20 +62,20 @@ def run(
         "epsilon": norm.eps if norm else 0.0,
     }
     weights = layer.weight, layer.bias, *affine
-    largest = _Convolution.apply(states, *weights, lengths, *moments[1:], numbers)
-    if moments.kind == OF_WORDS:
-        norm.remember(moments.mean, moments.variance)
+    largest = _Convolution.apply(states, *weights, lengths, *stats[1:], options)
+    if stats.kind == BATCH:
+        norm.update_running_stats(stats.mean, stats.variance)
     return largest
 
 
 class _Convolution(torch.autograd.Function):
-    """A block's forward and backward."""
+    """Autograd function of a block."""
 
     @staticmethod
-    def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, numbers):
+    def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, options):
         """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool⌉, F]"""
-        texts, steps, filters = *x.shape[:2], numbers["filters"]
-        largest = x.new_empty(texts, -(-steps // numbers["pool"]), filters)
+        texts, steps, filters = *x.shape[:2], options["filters"]
+        largest = x.new_empty(texts, -(-steps // options["pool"]), filters)
         tensors = {
             "x": x,
             **dict(zip(WEIGHTS, (weight, bias, scale, shift), strict=True)),
@@ -84,13 +84,13 @@ class _Convolution(torch.autograd.Function):
             "variance": variance,
             "values": x.new_empty(texts, steps, filters),
         }
-        _Block.forward(ctx, numbers, tensors, largest=largest)
+        ConvArgs.forward(ctx, options, tensors, largest=largest)
         return largest
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        tensors = _Block.kept(ctx)
+        tensors = ConvArgs.saved_tensors(ctx)
         x = tensors["x"]
         tensors["gradient"] = gradient.contiguous()
         tensors["d_values"] = torch.empty_like(tensors["values"])
@@ -98,5 +98,5 @@ class _Convolution(torch.autograd.Function):
         for name in WEIGHTS:
             weight = tensors[name]
             tensors[f"d_{name}"] = None if weight is None else torch.empty_like(weight)
-        _Block.run(ctx.numbers, tensors, back=True)
+        ConvArgs.run(ctx.options, tensors, is_backward=True)
         return tensors["d_x"], *(tensors[f"d_{name}"] for name in WEIGHTS), *[None] * 4

@@ -1,4 +1,4 @@
-"""The C++ in csrc/, compiled once on a machine and loaded by every process."""
+"""Compile the C++ in csrc/ once on a machine, load it, and call its functions."""
 
 import contextlib
 import ctypes
@@ -9,6 +9,7 @@ import platform
 import shlex
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
 
@@ -28,8 +29,8 @@ LONGEST = 300  # seconds that a compiler may take
 
 
 @functools.cache
-def library() -> ctypes.CDLL | None:
-    """The compiled functions; None, with a line in the log, where they cannot be had.
+def load_extension() -> ctypes.CDLL | None:
+    """Return the compiled functions; None, with a warning in the log, where there are none.
 
     They need a C++ compiler (`CXX`, else c++) once, for some seconds, and are kept in the user's
     cache. SEQTEXT_FUSED=0 does without them.
@@ -38,15 +39,15 @@ def library() -> ctypes.CDLL | None:
         return None
     try:
         found = _load(_cache())
-        keep_freed_memory()
+        tune_malloc()
         return found
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         log.warning("On a CPU, models run on torch's own operators, slower: %s", error)
         return None
 
 
-def serves(inputs: Tensor, weight: Tensor) -> bool:
-    """Whether the compiled functions can work on these, here and now."""
+def is_supported(inputs: Tensor, weight: Tensor) -> bool:
+    """Return whether the compiled functions can run on these tensors here."""
     return (
         not torch.compiler.is_exporting()
         and inputs.device.type == "cpu"
@@ -54,50 +55,69 @@ def serves(inputs: Tensor, weight: Tensor) -> bool:
         and inputs.dtype in TYPES
         and inputs.numel() > 0
         and not torch.is_autocast_enabled("cpu")
-        and library() is not None
+        and load_extension() is not None
     )
 
 
-class Call(ctypes.Structure):
-    """What a compiled function gets: whole numbers, others, and tensors by their addresses.
+class KernelArgs(ctypes.Structure):
+    """Arguments of a compiled function: integers, floats, then addresses of tensors.
 
-    One function goes forward and back; between them an autograd function's context keeps tensors.
+    Each function runs forward and backward; between the two an autograd context keeps the tensors.
     """
 
-    function: str  # its name but for the type of its floats, which is that of the tensor x
+    function: str  # its name without the suffix for the dtype of x
     _fields_: list[tuple[str, type]]
 
     @staticmethod
     def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type]]:
-        """In the order of the structure that the function knows."""
+        """Return ctypes fields in the order of the C++ structure."""
         kinds = (numbers, ctypes.c_int64), (reals, ctypes.c_double), (tensors, ctypes.c_void_p)
         return [(name, kind) for names, kind in kinds for name in names.split()]
 
     @classmethod
     def forward(
-        cls, ctx, numbers: dict[str, float], kept: dict[str, Tensor | None], **others: Tensor
+        cls, ctx, options: dict[str, float], saved: dict[str, Tensor | None], **outputs: Tensor
     ) -> None:
-        """Run it on what the way back needs and on others, which are contiguous."""
-        kept = {key: None if t is None else t.contiguous() for key, t in kept.items()}
-        cls.run(numbers, kept | others, back=False)
-        ctx.save_for_backward(*kept.values())
-        ctx.names, ctx.numbers = list(kept), numbers
+        """Run the forward kernel; `saved` tensors are kept for backward, `outputs` are contiguous
+        tensors that it writes."""
+        saved = {key: None if t is None else t.contiguous() for key, t in saved.items()}
+        cls.run(options, saved | outputs, is_backward=False)
+        ctx.save_for_backward(*saved.values())
+        ctx.names, ctx.options = list(saved), options
 
     @staticmethod
-    def kept(ctx) -> dict[str, Tensor | None]:
-        """What `forward` was given to keep."""
+    def saved_tensors(ctx) -> dict[str, Tensor | None]:
+        """Return the tensors that `forward` saved."""
         return dict(zip(ctx.names, ctx.saved_tensors, strict=True))
 
     @classmethod
-    def run(cls, numbers: dict[str, float], tensors: dict[str, Tensor | None], back: bool) -> None:
-        """Forward or back; all tensors must be contiguous."""
+    def run(
+        cls, options: dict[str, float], tensors: dict[str, Tensor | None], is_backward: bool
+    ) -> None:
+        """Run the kernel forward or backward; all tensors must be contiguous."""
         addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
-        call = cls(**numbers, threads=torch.get_num_threads(), **addresses)
-        function = f"{cls.function}_{TYPES[tensors['x'].dtype]}"
-        getattr(library(), function)(ctypes.byref(call), int(back))
+        arguments = cls(**options, threads=torch.get_num_threads(), **addresses)
+        cls.load_kernel(tensors["x"].dtype)(ctypes.byref(arguments), int(is_backward))
+
+    @classmethod
+    @functools.cache
+    def load_kernel(cls, dtype: torch.dtype) -> Callable[..., None]:
+        """Return the compiled function for tensors of this type.
+
+        Raises:
+            RuntimeError: if its C++ structure has another size than this class.
+        """
+        library = load_extension()
+        size = getattr(library, f"{cls.function}_args_size")()
+        if size != ctypes.sizeof(cls):
+            raise RuntimeError(
+                f"The compiled kernel {cls.function} takes arguments of {size} bytes and "
+                f"{cls.__name__} has {ctypes.sizeof(cls)}: the two must list the same fields."
+            )
+        return getattr(library, f"{cls.function}_{TYPES[dtype]}")
 
 
-def keep_freed_memory() -> None:
+def tune_malloc() -> None:
     """Let each step take the memory that the last one freed, where the C library is glibc.
 
     Otherwise the system hands it out anew, page by page and filled with zeros: of a step of two
@@ -207,7 +227,7 @@ def _compiled(cache: Cache) -> Path:
 
 
 def _processor() -> str:
-    """What -march=native looks at: code for another processor may not run on this one."""
+    """Describe what -march=native looks at: code for another processor may not run on this one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

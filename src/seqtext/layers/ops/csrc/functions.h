@@ -1,4 +1,4 @@
-// Activations of many numbers at once, and their slopes, which are told from their values.
+// Activations of many numbers at once, and their derivatives, computed from their values.
 
 #pragma once
 
@@ -7,7 +7,7 @@
 
 using Int = int64_t;
 
-template <class T> struct Floating;
+template <class Real> struct Floating;
 template <> struct Floating<float> {
     using Bits = uint32_t;
     static constexpr int MANTISSA = 23, BIAS = 127, TERMS = 7;
@@ -23,27 +23,27 @@ template <> struct Floating<double> {
 
 constexpr double inverse_factorial(int n) { return n < 2 ? 1 : inverse_factorial(n - 1) / n; }
 
-template <class T, int TERM> inline T taylor(T r) {  // (e^r - 1) / r, from its term TERM on
-    if constexpr (TERM > Floating<T>::TERMS) return 0;
-    else return T(inverse_factorial(TERM)) + r * taylor<T, TERM + 1>(r);
+template <class Real, int TERM> inline Real taylor(Real r) {  // (e^r - 1) / r, from its term TERM on
+    if constexpr (TERM > Floating<Real>::TERMS) return 0;
+    else return Real(inverse_factorial(TERM)) + r * taylor<Real, TERM + 1>(r);
 }
 
 // 2^n (e^r - 1) + 2^n - 1, with |r| <= ln(2) / 2: exact near 0 too; nan stays nan.
-template <class T> inline T expm1_of(T x) {
-    using F = Floating<T>;
+template <class Real> inline Real expm1_of(Real x) {
+    using F = Floating<Real>;
     x = x > F::HIGH ? F::HIGH : x;
     x = x < F::LOW ? F::LOW : x;
-    const T shifted = x * T(1.44269504088896340736) + F::ROUNDER;  // the last bits hold n
-    const T n = shifted - F::ROUNDER, r = (x - n * F::LN2_HIGH) - n * F::LN2_LOW;
+    const Real shifted = x * Real(1.44269504088896340736) + F::ROUNDER;  // the last bits hold n
+    const Real n = shifted - F::ROUNDER, r = (x - n * F::LN2_HIGH) - n * F::LN2_LOW;
     typename F::Bits bits;
     std::memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + F::BIAS) << F::MANTISSA;
-    T power;
+    Real power;
     std::memcpy(&power, &bits, sizeof power);
-    return power * (r * taylor<T, 1>(r)) + (power - 1);
+    return power * (r * taylor<Real, 1>(r)) + (power - 1);
 }
 
-template <class T, class F> inline void map(const T *from, T *to, Int n, F function) {
+template <class Real, class F> inline void map(const Real *from, Real *to, Int n, F function) {
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] = function(from[i]);
 }
@@ -52,38 +52,38 @@ enum { TANH, SIGMOID, RELU, LINEAR, HARD_SIGMOID, ELU, SELU, SOFTSIGN, LEAKY_REL
 constexpr double SELU_SCALE = 1.0507009873554804934193349852946;
 constexpr double SELU_ALPHA = 1.6732632423543772848170429916717 * SELU_SCALE;
 constexpr double LEAK = 0.2;
-template <class T> constexpr T SIXTH = 1.0f / 6;  // as rounded as torch's own, of doubles too
+template <class Real> constexpr Real SIXTH = 1.0f / 6;  // as rounded as torch's own, of doubles too
 
-template <class T> void apply(Int kind, T *y, Int n) {
+template <class Real> void apply(Int kind, Real *y, Int n) {
     const auto with = [=](auto function) { map(y, y, n, function); };
     switch (kind) {
-    case TANH: return with([](T x) { T e = expm1_of(2 * x); return e / (e + 2); });
-    case SIGMOID: return with([](T x) { return 1 / (2 + expm1_of(-x)); });
-    case RELU: return with([](T x) { return x < 0 ? 0 : x; });
-    case HARD_SIGMOID: return with([](T x) {
+    case TANH: return with([](Real x) { Real e = expm1_of(2 * x); return e / (e + 2); });
+    case SIGMOID: return with([](Real x) { return 1 / (2 + expm1_of(-x)); });
+    case RELU: return with([](Real x) { return x < 0 ? 0 : x; });
+    case HARD_SIGMOID: return with([](Real x) {
         x = x < -3 ? -3 : x;
         return ((x > 3 ? 3 : x) + 3) / 6;
     });
-    case ELU: return with([](T x) { return x > 0 ? x : expm1_of(x); });
-    case SELU: return with([](T x) {
-        return x > 0 ? T(SELU_SCALE) * x : T(SELU_ALPHA) * expm1_of(x);
+    case ELU: return with([](Real x) { return x > 0 ? x : expm1_of(x); });
+    case SELU: return with([](Real x) {
+        return x > 0 ? Real(SELU_SCALE) * x : Real(SELU_ALPHA) * expm1_of(x);
     });
-    case SOFTSIGN: return with([](T x) { return x / (1 + (x < 0 ? -x : x)); });
-    case LEAKY_RELU: return with([](T x) { return x > 0 ? x : T(LEAK) * x; });
+    case SOFTSIGN: return with([](Real x) { return x / (1 + (x < 0 ? -x : x)); });
+    case LEAKY_RELU: return with([](Real x) { return x > 0 ? x : Real(LEAK) * x; });
     }
 }
 
-template <class T> void slope(Int kind, const T *value, T *out, Int n) {
+template <class Real> void slope(Int kind, const Real *value, Real *out, Int n) {
     const auto with = [=](auto function) { map(value, out, n, function); };
     switch (kind) {
-    case TANH: return with([](T y) { return 1 - y * y; });
-    case SIGMOID: return with([](T y) { return y - y * y; });
-    case RELU: return with([](T y) { return T(y > 0 ? 1 : 0); });
-    case LINEAR: return with([](T) { return T(1); });
-    case HARD_SIGMOID: return with([](T y) { return y > 0 && y < 1 ? SIXTH<T> : T(0); });
-    case ELU: return with([](T y) { return y > 0 ? 1 : y + 1; });
-    case SELU: return with([](T y) { return y > 0 ? T(SELU_SCALE) : y + T(SELU_ALPHA); });
-    case SOFTSIGN: return with([](T y) { T left = 1 - (y < 0 ? -y : y); return left * left; });
-    case LEAKY_RELU: return with([](T y) { return T(y > 0 ? 1 : LEAK); });
+    case TANH: return with([](Real y) { return 1 - y * y; });
+    case SIGMOID: return with([](Real y) { return y - y * y; });
+    case RELU: return with([](Real y) { return Real(y > 0 ? 1 : 0); });
+    case LINEAR: return with([](Real) { return Real(1); });
+    case HARD_SIGMOID: return with([](Real y) { return y > 0 && y < 1 ? SIXTH<Real> : Real(0); });
+    case ELU: return with([](Real y) { return y > 0 ? 1 : y + 1; });
+    case SELU: return with([](Real y) { return y > 0 ? Real(SELU_SCALE) : y + Real(SELU_ALPHA); });
+    case SOFTSIGN: return with([](Real y) { Real left = 1 - (y < 0 ? -y : y); return left * left; });
+    case LEAKY_RELU: return with([](Real y) { return Real(y > 0 ? 1 : LEAK); });
     }
 }

@@ -18,36 +18,36 @@ constexpr int VECTOR_BYTES = 32, TILE_ROWS = 6;
 #else
 constexpr int VECTOR_BYTES = 16, TILE_ROWS = 6;
 #endif
-template <class T> constexpr int LANES = VECTOR_BYTES / sizeof(T);
-template <class T> constexpr int PANEL = 2 * LANES<T>;
+template <class Real> constexpr int LANES = VECTOR_BYTES / sizeof(Real);
+template <class Real> constexpr int PANEL = 2 * LANES<Real>;
 constexpr Int DEPTH = 128;  // of a panel's part that stays in the nearest cache
 
-template <class T> struct Buffer {  // zeros, where vectors like to begin
+template <class Real> struct Buffer {  // zeros, where vectors like to begin
     explicit Buffer(Int size) {
-        const size_t bytes = (std::max<Int>(size, 1) * sizeof(T) + 63) / 64 * 64;
-        data.reset(static_cast<T *>(std::aligned_alloc(64, bytes)));
+        const size_t bytes = (std::max<Int>(size, 1) * sizeof(Real) + 63) / 64 * 64;
+        data.reset(static_cast<Real *>(std::aligned_alloc(64, bytes)));
         if (!data) throw std::bad_alloc();
         std::memset(data.get(), 0, bytes);
     }
-    operator T *() const { return data.get(); }
-    struct Free { void operator()(T *p) const { std::free(p); } };
-    std::unique_ptr<T, Free> data;
+    operator Real *() const { return data.get(); }
+    struct Free { void operator()(Real *p) const { std::free(p); } };
+    std::unique_ptr<Real, Free> data;
 };
 
-template <class T> struct Left {
-    const T *data;
+template <class Real> struct Left {
+    const Real *data;
     Int row, column, tile;  // how far to the next one, and to the next TILE_ROWS rows
 };
-template <class T> struct Line { const T *data; Int step; const T *scale; };  // zeros where null
+template <class Real> struct Line { const Real *data; Int step; const Real *scale; };  // zeros where null
 
-template <class T> Int panels(Int columns) { return (columns + PANEL<T> - 1) / PANEL<T>; }
+template <class Real> Int panels(Int columns) { return (columns + PANEL<Real> - 1) / PANEL<Real>; }
 
 // One panel of a right-hand matrix: columns [first, first + PANEL) of lines, zeros behind the last.
-template <class T, class Lines> void pack(T *to, Int depth, Int first, Int columns, Lines lines) {
-    const Int width = std::min<Int>(PANEL<T>, columns - first);
-    for (Int k = 0; k < depth; ++k, to += PANEL<T>) {
-        const Line<T> line = lines(k);
-        std::fill(to, to + PANEL<T>, T(0));
+template <class Real, class Lines> void pack(Real *to, Int depth, Int first, Int columns, Lines lines) {
+    const Int width = std::min<Int>(PANEL<Real>, columns - first);
+    for (Int k = 0; k < depth; ++k, to += PANEL<Real>) {
+        const Line<Real> line = lines(k);
+        std::fill(to, to + PANEL<Real>, Real(0));
         if (!line.data) continue;
         if (line.step == 1) std::copy_n(line.data + first, width, to);
         else
@@ -58,82 +58,82 @@ template <class T, class Lines> void pack(T *to, Int depth, Int first, Int colum
 }
 
 // A left-hand matrix, tile by tile: where rows are neighbours in memory, and columns far apart.
-template <class T> Left<T> pack_left(T *to, const T *from, Int rows, Int depth, Int column) {
+template <class Real> Left<Real> pack_left(Real *to, const Real *from, Int rows, Int depth, Int column) {
     for (Int r = 0; r < rows; r += TILE_ROWS) {
         const Int height = std::min<Int>(TILE_ROWS, rows - r);
-        T *part = to + r * depth;
-        const T *tile = from + r;
+        Real *part = to + r * depth;
+        const Real *tile = from + r;
         for (Int k = 0; k < depth; ++k, part += TILE_ROWS, tile += column)
-            if (height == TILE_ROWS) std::memcpy(part, tile, TILE_ROWS * sizeof(T));  // one vector
+            if (height == TILE_ROWS) std::memcpy(part, tile, TILE_ROWS * sizeof(Real));  // one vector
             else std::copy_n(tile, height, part);
     }
     return {to, 1, TILE_ROWS, TILE_ROWS * depth};
 }
 
-template <class T> struct Out { T *data; Int row, width; bool add; };  // what is beyond width stays
+template <class Real> struct Out { Real *data; Int row, width; bool add; };  // what is beyond width stays
 
-template <class T, int ROWS, int VECTORS>
-void tile(Left<T> a, Int depth, const T *panel, Out<T> out) {
-    typedef T V __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(T)), may_alias));
+template <class Real, int ROWS, int VECTORS>
+void tile(Left<Real> a, Int depth, const Real *panel, Out<Real> out) {
+    typedef Real V __attribute__((vector_size(VECTOR_BYTES), aligned(alignof(Real)), may_alias));
     V sum[ROWS][VECTORS] = {};
     for (int r = 0; r < ROWS; ++r)
         for (int v = 0; v < VECTORS; ++v)
-            __builtin_prefetch(out.data + r * out.row + v * LANES<T>, 1);
-    for (Int k = 0; k < depth; ++k, panel += PANEL<T>, a.data += a.column)
+            __builtin_prefetch(out.data + r * out.row + v * LANES<Real>, 1);
+    for (Int k = 0; k < depth; ++k, panel += PANEL<Real>, a.data += a.column)
 #pragma GCC unroll 8
         for (int r = 0; r < ROWS; ++r)
             for (int v = 0; v < VECTORS; ++v)
-                sum[r][v] += a.data[r * a.row] * *(const V *)(panel + v * LANES<T>);
-    constexpr Int WIDTH = VECTORS * LANES<T>;
-    T part[ROWS * WIDTH];
+                sum[r][v] += a.data[r * a.row] * *(const V *)(panel + v * LANES<Real>);
+    constexpr Int WIDTH = VECTORS * LANES<Real>;
+    Real part[ROWS * WIDTH];
     const bool whole = out.width >= WIDTH;
-    T *to = whole ? out.data : part;
+    Real *to = whole ? out.data : part;
 #pragma GCC unroll 8
     for (int r = 0; r < ROWS; ++r, to += whole ? out.row : WIDTH)
         for (int v = 0; v < VECTORS; ++v) {
-            V *place = (V *)(to + v * LANES<T>);
+            V *place = (V *)(to + v * LANES<Real>);
             *place = out.add && whole ? sum[r][v] + *place : sum[r][v];
         }
     for (int r = 0; !whole && r < ROWS; ++r)
         for (Int j = 0; j < out.width; ++j) {
-            T *place = out.data + r * out.row + j;
+            Real *place = out.data + r * out.row + j;
             *place = part[r * WIDTH + j] + (out.add ? *place : 0);
         }
 }
 
 // A panel's columns of out: a · panel, or that added
-template <class T, int ROWS = TILE_ROWS>
-void multiply(Left<T> a, Int rows, Int depth, const T *panel, Out<T> out) {
+template <class Real, int ROWS = TILE_ROWS>
+void multiply(Left<Real> a, Int rows, Int depth, const Real *panel, Out<Real> out) {
     for (; rows >= ROWS; rows -= ROWS, a.data += a.tile, out.data += ROWS * out.row)
-        if (out.width > LANES<T>) tile<T, ROWS, 2>(a, depth, panel, out);
-        else tile<T, ROWS, 1>(a, depth, panel, out);
-    if constexpr (ROWS > 1) multiply<T, ROWS - 1>(a, rows, depth, panel, out);
+        if (out.width > LANES<Real>) tile<Real, ROWS, 2>(a, depth, panel, out);
+        else tile<Real, ROWS, 1>(a, depth, panel, out);
+    if constexpr (ROWS > 1) multiply<Real, ROWS - 1>(a, rows, depth, panel, out);
 }
 
 // A right-hand matrix, or one of each gate where masks differ.
-template <class T> struct Packed {
+template <class Real> struct Packed {
     Int groups, depth, columns;
-    Buffer<T> data{groups * panels<T>(columns) * PANEL<T> * depth};
+    Buffer<Real> data{groups * panels<Real>(columns) * PANEL<Real> * depth};
 
     template <class Lines> void fill(Lines lines) {  // lines(group, k); by all threads together
-        const Int each = panels<T>(columns);
+        const Int each = panels<Real>(columns);
 #pragma omp for
         for (Int p = 0; p < groups * each; ++p)
-            pack(data + p * PANEL<T> * depth, depth, p % each * PANEL<T>, columns,
+            pack(data + p * PANEL<Real> * depth, depth, p % each * PANEL<Real>, columns,
                  [&](Int k) { return lines(p / each, k); });
     }
 
     // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from group
     // to group and from row to row.
-    void times(const T *a, Int a_group, Int a_row, Int rows, T *out, Int group, Int row) const {
-        const T *panel = data;
+    void times(const Real *a, Int a_group, Int a_row, Int rows, Real *out, Int group, Int row) const {
+        const Real *panel = data;
         for (Int g = 0; g < groups; ++g, a += a_group, out += group)
-            for (Int j = 0; j < columns; j += PANEL<T>)
+            for (Int j = 0; j < columns; j += PANEL<Real>)
                 for (Int k = 0; k < depth; k += DEPTH) {
                     const Int part = std::min(DEPTH, depth - k);
-                    multiply<T>({a + k, a_row, 1, TILE_ROWS * a_row}, rows, part, panel,
+                    multiply<Real>({a + k, a_row, 1, TILE_ROWS * a_row}, rows, part, panel,
                                 {out + j, row, columns - j, k > 0});
-                    panel += PANEL<T> * part;
+                    panel += PANEL<Real> * part;
                 }
     }
 };

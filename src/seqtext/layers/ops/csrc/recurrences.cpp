@@ -1,4 +1,4 @@
-// SimpleRNN, LSTM and GRU over whole texts on a CPU, forward and backward; fused.py calls it.
+// SimpleRNN, LSTM and GRU over whole texts on a CPU, forward and backward; ops/rnn.py calls it.
 //
 // Each thread takes texts of its own through all steps and waits for no other. Per step: the matrix
 // products of all its texts, then one pass over each text's gates; what they need lies in the
@@ -9,32 +9,32 @@
 #include "cells.h"
 #include "products.h"
 
-constexpr Int GATHERED = 256;  // rows whose part of the weights' gradients is one product
+constexpr Int GRADIENT_ROWS = 256;  // rows whose part of the weights' gradients is one product
 
-template <class T> void scaled(const T *from, const T *factors, Int n, T *to) {
+template <class Real> void scaled(const Real *from, const Real *factors, Int n, Real *to) {
     if (!factors) return void(std::copy(from, from + n, to));
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] = from[i] * factors[i];
 }
 
-template <class T> void add(const T *from, Int n, T *to) {
+template <class Real> void add(const Real *from, Int n, Real *to) {
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] += from[i];
 }
 
-template <class T> void add(const T *from, const T *factors, Int n, T *to) {
+template <class Real> void add(const Real *from, const Real *factors, Int n, Real *to) {
     if (!factors) return add(from, n, to);
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] += from[i] * factors[i];
 }
 
-template <bool WRITE, class T> void prefetch(const T *row, Int n) {
-    for (Int i = 0; i < n; i += 64 / sizeof(T)) __builtin_prefetch(row + i, WRITE);
+template <bool WRITE, class Real> void prefetch(const Real *row, Int n) {
+    for (Int i = 0; i < n; i += 64 / sizeof(Real)) __builtin_prefetch(row + i, WRITE);
 }
 
-template <class T, class Cell> struct Texts {  // those of one thread
-    const Call<T> &c;
-    const Int S = c.steps, E = c.inputs, U = c.units;
+template <class Real, class Cell> struct Texts {  // those of one thread
+    const RNNArgs<Real> &c;
+    const Int T = c.steps, E = c.inputs, U = c.units;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, count = c.texts * (thread + 1) / threads - first;
     // Gates share one product where their masks do not differ: `each` columns in a group.
@@ -45,30 +45,30 @@ template <class T, class Cell> struct Texts {  // those of one thread
     bool has(Int i, Int step) const { return step < c.lengths[first + i]; }
     Int row(Int i, Int step) const {
         const Int b = first + i;
-        return b * S + (c.reverse ? c.lengths[b] - 1 - step : step);
+        return b * T + (c.reverse ? c.lengths[b] - 1 - step : step);
     }
     Int longest() const {
         Int steps = 0;
         for (Int i = 0; i < count; ++i) steps = std::max(steps, c.lengths[first + i]);
         return steps;
     }
-    const T *factors(const T *mask, Int group, Int i, Int n) const {
+    const Real *factors(const Real *mask, Int group, Int i, Int n) const {
         return mask ? mask + (group * c.texts + first + i) * n : nullptr;
     }
-    void clear(T *rows, Int n) const {  // what stands behind the texts' ends
+    void clear(Real *rows, Int n) const {  // the steps after the texts' ends
         for (Int b = first; b < first + count; ++b)
-            std::fill(rows + (b * S + c.lengths[b]) * n, rows + (b + 1) * S * n, T(0));
+            std::fill(rows + (b * T + c.lengths[b]) * n, rows + (b + 1) * T * n, Real(0));
     }
-    auto gate(const T *product, Int parts, Int i) const {  // of text i
+    auto gate(const Real *product, Int parts, Int i) const {  // of text i
         return [=](Int g) {
             return product + (parts == 1 ? i * gates + g * U : (g * count + i) * U);
         };
     }
 
-    void forward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
-        Buffer<T> state(count * U), carry(count * U);
-        Buffer<T> read(input_groups * count * E), from_inputs(count * gates);
-        Buffer<T> seen(groups * count * U), from_states(count * gates), unsaved(saved);
+    void forward(const Packed<Real> &w_ih, const Packed<Real> &w_hh) const {
+        Buffer<Real> state(count * U), carry(count * U);
+        Buffer<Real> read(input_groups * count * E), from_inputs(count * gates);
+        Buffer<Real> seen(groups * count * U), from_states(count * gates), unsaved(saved);
         for (Int step = 0, steps = longest(); step < steps; ++step) {
             for (Int g = 0; g < input_groups; ++g)
                 for (Int i = 0; i < count; ++i)
@@ -80,7 +80,7 @@ template <class T, class Cell> struct Texts {  // those of one thread
             for (Int i = 0; i < count; ++i) {
                 if (!has(i, step)) continue;
                 const Int now = row(i, step);
-                T *h = state + i * U;
+                Real *h = state + i * U;
                 if (has(i, step + 1)) {
                     if (c.saved) prefetch<true>(c.saved + row(i, step + 1) * saved, saved);
                     prefetch<true>(c.states + row(i, step + 1) * U, U);
@@ -96,19 +96,19 @@ template <class T, class Cell> struct Texts {  // those of one thread
         clear(c.states, U);
     }
 
-    void backward(const Packed<T> &w_ih, const Packed<T> &w_hh) const {
-        const Int kept = std::max<Int>(1, GATHERED / std::max<Int>(1, count));  // steps
-        Buffer<T> change(kept * count * changes), d_state(count * U), d_carry(count * U);
-        Buffer<T> to_inputs(c.d_x ? input_groups * count * E : 0), to_states(groups * count * U);
+    void backward(const Packed<Real> &w_ih, const Packed<Real> &w_hh) const {
+        const Int kept = std::max<Int>(1, GRADIENT_ROWS / std::max<Int>(1, count));  // steps
+        Buffer<Real> change(kept * count * changes), d_state(count * U), d_carry(count * U);
+        Buffer<Real> to_inputs(c.d_x ? input_groups * count * E : 0), to_states(groups * count * U);
         for (Int step = longest() - 1; step >= 0; --step) {
-            T *now = change + step % kept * count * changes;
+            Real *now = change + step % kept * count * changes;
             cells(step, now, d_state, d_carry);
             w_hh.times(now + changes - gates, each, changes, count, to_states, count * U, U);
             spread(to_states, groups, c.mask, U, step, [&](Int i) { return d_state + i * U; });
             if (c.d_x) {
                 w_ih.times(now, input_each, changes, count, to_inputs, count * E, E);
                 for (Int i = 0; i < count; ++i)
-                    if (T *to = c.d_x + row(i, step) * E; has(i, step)) std::fill(to, to + E, T(0));
+                    if (Real *to = c.d_x + row(i, step) * E; has(i, step)) std::fill(to, to + E, Real(0));
                 spread(to_inputs, input_groups, c.input_mask, E, step,
                        [&](Int i) { return c.d_x + row(i, step) * E; });
             }
@@ -117,8 +117,8 @@ template <class T, class Cell> struct Texts {  // those of one thread
         if (c.d_x) clear(c.d_x, E);
     }
 
-    void cells(Int step, T *change, T *d_state, T *d_carry) const {
-        Buffer<T> slopes(6 * U), none(std::max(saved, U));
+    void cells(Int step, Real *change, Real *d_state, Real *d_carry) const {
+        Buffer<Real> slopes(6 * U), none(std::max(saved, U));
         for (Int i = 0; i < count; ++i, change += changes, d_state += U, d_carry += U) {
             if (!has(i, step)) continue;
             const Int now = row(i, step), before = row(i, step - 1);
@@ -135,20 +135,20 @@ template <class T, class Cell> struct Texts {  // those of one thread
     }
 
     template <class To>
-    void spread(const T *products, Int parts, const T *mask, Int n, Int step, To to) const {
+    void spread(const Real *products, Int parts, const Real *mask, Int n, Int step, To to) const {
         for (Int g = 0; g < parts; ++g)
             for (Int i = 0; i < count; ++i, products += n)
                 if (has(i, step)) add(products, factors(mask, g, i, n), n, to(i));
     }
 
-    void weights(const T *change, Int step, Int steps) const {  // of some steps, from `step` on
+    void weights(const Real *change, Int step, Int steps) const {  // of some steps, from `step` on
         const auto read = [&](Int g, Int s, Int i) {
-            if (!has(i, step + s)) return Line<T>{};
-            return Line<T>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
+            if (!has(i, step + s)) return Line<Real>{};
+            return Line<Real>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
         };
         const auto seen = [&](Int g, Int s, Int i) {
-            if (step + s == 0 || !has(i, step + s)) return Line<T>{};
-            return Line<T>{c.states + row(i, step + s - 1) * U, 1, factors(c.mask, g, i, U)};
+            if (step + s == 0 || !has(i, step + s)) return Line<Real>{};
+            return Line<Real>{c.states + row(i, step + s - 1) * U, 1, factors(c.mask, g, i, U)};
         };
         const Int first_of_states = changes - gates;
         gather(c.d_w_ih + thread * gates * E, change, input_groups, E, steps, read);
@@ -157,15 +157,15 @@ template <class T, class Cell> struct Texts {  // those of one thread
 
     // out [gates, columns] += the changes, transposed, · lines
     template <class Lines>
-    void gather(T *out, const T *change, Int parts, Int columns, Int steps, Lines lines) const {
+    void gather(Real *out, const Real *change, Int parts, Int columns, Int steps, Lines lines) const {
         const Int rows = gates / parts, depth = steps * count;
-        Buffer<T> panel(depth * PANEL<T>), left((rows + TILE_ROWS) * depth);
+        Buffer<Real> panel(depth * PANEL<Real>), left((rows + TILE_ROWS) * depth);
         for (Int g = 0; g < parts; ++g) {
-            const Left<T> a = pack_left(left + 0, change + g * rows, rows, depth, changes);
-            for (Int j = 0; j < columns; j += PANEL<T>) {
+            const Left<Real> a = pack_left(left + 0, change + g * rows, rows, depth, changes);
+            for (Int j = 0; j < columns; j += PANEL<Real>) {
                 pack(panel + 0, depth, j, columns,
                      [&](Int k) { return lines(g, k / count, k % count); });
-                multiply<T>(a, rows, depth, panel,
+                multiply<Real>(a, rows, depth, panel,
                             {out + g * rows * columns + j, columns, columns - j, true});
             }
         }
@@ -173,50 +173,51 @@ template <class T, class Cell> struct Texts {  // those of one thread
 };
 
 // Of the part of a weight that makes matrix g
-template <class T> Line<T> row(const T *weight, const Packed<T> &to, Int g, Int k) {
+template <class Real> Line<Real> row(const Real *weight, const Packed<Real> &to, Int g, Int k) {
     return {weight + (g * to.depth + k) * to.columns, 1, nullptr};
 }
-template <class T> Line<T> column(const T *weight, const Packed<T> &to, Int g, Int k) {
+template <class Real> Line<Real> column(const Real *weight, const Packed<Real> &to, Int g, Int k) {
     return {weight + g * to.depth * to.columns + k, to.depth, nullptr};
 }
 
-template <class T, class Cell> void forward(const Call<T> &c) {
+template <class Real, class Cell> void forward(const RNNArgs<Real> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<T> w_ih{input_groups, c.inputs, gates / input_groups};
-    Packed<T> w_hh{groups, c.units, gates / groups};
+    Packed<Real> w_ih{input_groups, c.inputs, gates / input_groups};
+    Packed<Real> w_hh{groups, c.units, gates / groups};
 #pragma omp parallel num_threads(c.threads)
     {
         w_ih.fill([&](Int g, Int k) { return column(c.w_ih, w_ih, g, k); });
         w_hh.fill([&](Int g, Int k) { return column(c.w_hh, w_hh, g, k); });
-        const Texts<T, Cell> texts{c};
+        const Texts<Real, Cell> texts{c};
         texts.forward(w_ih, w_hh);
     }
 }
 
-template <class T, class Cell> void backward(const Call<T> &c) {
+template <class Real, class Cell> void backward(const RNNArgs<Real> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<T> w_ih{c.d_x ? input_groups : 0, gates / input_groups, c.inputs};
-    Packed<T> w_hh{groups, gates / groups, c.units};
+    Packed<Real> w_ih{c.d_x ? input_groups : 0, gates / input_groups, c.inputs};
+    Packed<Real> w_hh{groups, gates / groups, c.units};
 #pragma omp parallel num_threads(c.threads)
     {
         w_ih.fill([&](Int g, Int k) { return row(c.w_ih, w_ih, g, k); });
         w_hh.fill([&](Int g, Int k) { return row(c.w_hh, w_hh, g, k); });
-        const Texts<T, Cell> texts{c};
+        const Texts<Real, Cell> texts{c};
         texts.backward(w_ih, w_hh);
     }
 }
 
-template <class T> void run(const Call<T> &c, bool back) {
+template <class Real> void run(const RNNArgs<Real> &c, bool is_backward) {
     switch (c.cell) {
-    case 0: return back ? backward<T, Rnn>(c) : forward<T, Rnn>(c);
-    case 1: return back ? backward<T, Lstm>(c) : forward<T, Lstm>(c);
-    case 2: return back ? backward<T, Gru>(c) : forward<T, Gru>(c);
+    case 0: return is_backward ? backward<Real, Rnn>(c) : forward<Real, Rnn>(c);
+    case 1: return is_backward ? backward<Real, Lstm>(c) : forward<Real, Lstm>(c);
+    case 2: return is_backward ? backward<Real, Gru>(c) : forward<Real, Gru>(c);
     }
 }
 
 extern "C" {
-void recur_float(const Call<float> *call, int back) { run(*call, back); }
-void recur_double(const Call<double> *call, int back) { run(*call, back); }
+Int rnn_args_size() { return sizeof(RNNArgs<float>); }  // compared with ops/rnn.py on loading
+void rnn_float(const RNNArgs<float> *call, int is_backward) { run(*call, is_backward); }
+void rnn_double(const RNNArgs<double> *call, int is_backward) { run(*call, is_backward); }
 }

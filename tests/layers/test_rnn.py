@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.layers import rnn as cells
 from seqtext.layers import rnn_autograd as plain
-from seqtext.layers import rnn_dispatch as cells
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.ops import extension as compiled
 
@@ -25,20 +25,20 @@ def cell(request) -> nn.RNNBase:
 
 
 @pytest.fixture(params=["fused", "plain"])
-def recur(request):
-    """`cells.recur`, which takes the fused form where it can; or the plain one."""
+def rnn_forward(request):
+    """`cells.rnn_forward`, which takes the fused form where it can; or the plain one."""
     if request.param == "fused":
-        if not compiled.library():
+        if not compiled.load_extension():
             pytest.skip("There is no compiled operator here.")
-        return cells.recur
+        return cells.rnn_forward
     options = {"activation": "tanh", "recurrent_activation": "sigmoid"}
     options |= {"input_mask": None, "mask": None}
 
-    def recur(cell, x, lengths, *positional, **named):
+    def rnn_forward(cell, x, lengths, *positional, **named):
         given = dict(zip(options, positional, strict=False))
-        return plain.recur(cell, x, lengths, **{**options, **given, **named})
+        return plain.rnn_forward(cell, x, lengths, **{**options, **given, **named})
 
-    return recur
+    return rnn_forward
 
 
 def vectors() -> Tensor:
@@ -87,13 +87,13 @@ def same(cell: nn.RNNBase, ours, theirs) -> None:
         torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)
 
 
-def test_equals_torchs_module(recur, cell):
-    same(cell, lambda x: recur(cell, x, LENGTHS), lambda x: cell(x)[0])
+def test_equals_torchs_module(rnn_forward, cell):
+    same(cell, lambda x: rnn_forward(cell, x, LENGTHS), lambda x: cell(x)[0])
 
 
-def test_torchs_relu(recur):
+def test_torchs_relu(rnn_forward):
     cell = nn.RNN(3, 2, batch_first=True, nonlinearity="relu").double()
-    same(cell, lambda x: recur(cell, x, LENGTHS, "relu"), lambda x: cell(x)[0])
+    same(cell, lambda x: rnn_forward(cell, x, LENGTHS, "relu"), lambda x: cell(x)[0])
 
 
 @pytest.mark.parametrize("masked", [False, True])
@@ -102,27 +102,27 @@ def test_softmax_equals_the_definition(cell, masked):
     functions, mask = ("softmax", "hard_sigmoid"), mask_of(cell) if masked else None
     same(
         cell,
-        lambda x: cells.recur(cell, x, LENGTHS, *functions, mask=mask),
+        lambda x: cells.rnn_forward(cell, x, LENGTHS, *functions, mask=mask),
         lambda x: slow(cell, x, *functions, mask),
     )
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])
-def test_equals_the_definition(recur, cell, activation, masked):
+def test_equals_the_definition(rnn_forward, cell, activation, masked):
     """The gates' function changes too."""
     gate = "hard_sigmoid" if masked else activation
     functions, mask = (activation, gate), mask_of(cell) if masked else None
     same(
         cell,
-        lambda x: recur(cell, x, LENGTHS, *functions, mask=mask),
+        lambda x: rnn_forward(cell, x, LENGTHS, *functions, mask=mask),
         lambda x: slow(cell, x, *functions, mask),
     )
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", ["tanh", "softplus", "linear"])
-def test_gradients_are_differences(recur, cell, activation, masked):
+def test_gradients_are_differences(rnn_forward, cell, activation, masked):
     names, values = zip(*cell.named_parameters(), strict=True)
     mask = mask_of(cell) if masked else None
 
@@ -131,19 +131,19 @@ def test_gradients_are_differences(recur, cell, activation, masked):
         for name, parameter in zip(names, parameters, strict=True):
             delattr(twin, name)
             setattr(twin, name, parameter)
-        return recur(twin, x, LENGTHS, activation, mask=mask)
+        return rnn_forward(twin, x, LENGTHS, activation, mask=mask)
 
     inputs = (vectors(), *(v.detach().clone().requires_grad_() for v in values))
     assert torch.autograd.gradcheck(states, inputs)
 
 
-def test_inputs_of_each_gate(recur, cell):
+def test_inputs_of_each_gate(rnn_forward, cell):
     """As if every gate were a cell of its own, seen from its inputs: zero weights hide others."""
     gates, x = len(cell.weight_hh_l0) // 2, vectors()
     same(
         cell,
-        lambda x: recur(cell, x, LENGTHS, input_mask=x.new_full((gates, 3, 3), 1.5)),
-        lambda x: recur(cell, 1.5 * x, LENGTHS),
+        lambda x: rnn_forward(cell, x, LENGTHS, input_mask=x.new_full((gates, 3, 3), 1.5)),
+        lambda x: rnn_forward(cell, 1.5 * x, LENGTHS),
     )
     for gate in range(gates):
         mask = x.new_ones(gates, 3, 3)
@@ -152,18 +152,18 @@ def test_inputs_of_each_gate(recur, cell):
         blind.load_state_dict(cell.state_dict())
         with torch.no_grad():
             blind.weight_ih_l0[2 * gate : 2 * gate + 2] = 0
-        expected = recur(blind, x, LENGTHS)
-        ours = recur(cell, x, LENGTHS, input_mask=mask)
+        expected = rnn_forward(blind, x, LENGTHS)
+        ours = rnn_forward(cell, x, LENGTHS, input_mask=mask)
         torch.testing.assert_close(ours, expected, atol=1e-12, rtol=0)
 
 
-def test_nothing_grows_behind_the_end(recur, cell):
+def test_nothing_grows_behind_the_end(rnn_forward, cell):
     """A state that would double with each step stays zero in padding, and so do gradients."""
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.fill_(2)
     x = torch.ones(2, 3_000, 3, dtype=torch.float64, requires_grad=True)
-    states = recur(cell, x, torch.tensor([1, 3]), "relu", "relu")
+    states = rnn_forward(cell, x, torch.tensor([1, 3]), "relu", "relu")
     assert not states[0, 1:].any()
     assert not states[1, 3:].any()
     states.sum().backward()
@@ -171,15 +171,15 @@ def test_nothing_grows_behind_the_end(recur, cell):
     assert cell.weight_hh_l0.grad.isfinite().all()
 
 
-def test_autocast(recur, cell):
+def test_autocast(rnn_forward, cell):
     """Only the inputs are rounded; the backward pass is the same within autocast and after it."""
     cell.float()
     x, gradients = vectors().detach().float(), []
-    expected = recur(cell, x, LENGTHS, "relu", mask=mask_of(cell))
+    expected = rnn_forward(cell, x, LENGTHS, "relu", mask=mask_of(cell))
     for within in (True, False):
         cell.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            states = recur(cell, x, LENGTHS, "relu", mask=mask_of(cell))
+            states = rnn_forward(cell, x, LENGTHS, "relu", mask=mask_of(cell))
             if within:
                 states.sum().backward()
         if not within:

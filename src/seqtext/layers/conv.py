@@ -1,0 +1,80 @@
+"""Convolutions over padded texts: the result never depends on the padding.
+
+A convolution keeps a text's length and reads zeros beyond its ends (Keras' padding="same"); batch
+norm and pooling see tokens only.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.layers.initializers import Init, init_linear_
+from seqtext.layers.normalization import BatchNorm
+from seqtext.layers.ops import conv as compiled_conv
+from seqtext.layers.ops.extension import load_extension
+from seqtext.layers.pooling import amax_with_ties, max_over_time, padding_mask
+
+
+class ConvBlock(nn.Module):
+    """Convolution → ReLU → batch norm → max pooling of padded texts.
+
+    Args:
+        inputs: D
+        filters: F
+        width: tokens that a filter reads
+        pool: steps per pooling window; None: all tokens of a text
+        batch_norm: normalize after the convolution
+        init: starting values
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        filters: int,
+        width: int,
+        pool: int | None,
+        batch_norm: bool,
+        init: Init,
+    ):
+        super().__init__()
+        self.convolution = init_linear_(nn.Conv1d(inputs, filters, width), init)
+        self.norm = BatchNorm(filters) if batch_norm else None
+        self.pool = pool
+        load_extension()  # compile now where needed: before the time of training is measured
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D], [B] → [B, ⌈T / pool⌉, F]"""
+        if compiled_conv.is_supported(self.convolution, self.norm, states):
+            return compiled_conv.conv_block_forward(
+                self.convolution, self.norm, states, lengths, self.pool
+            )
+        states = masked_conv1d(self.convolution, states, lengths).relu()
+        states = self.norm.forward_masked(states, lengths) if self.norm else states
+        if self.pool is None:
+            return max_over_time(states, lengths)[:, None]
+        return max_pool_1d(states, lengths, self.pool)
+
+    def pooled_lengths(self, lengths: Tensor) -> Tensor:
+        """Return how many pooling windows texts of these lengths have: [B] → [B]."""
+        if self.pool is None:
+            return torch.ones_like(lengths)
+        return (lengths + self.pool - 1) // self.pool
+
+
+def masked_conv1d(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
+    """Convolve padded texts: [B, T, D] → [B, T, F]; after a text's end the filters read zeros."""
+    mask = padding_mask(lengths, states.shape[1])
+    around = layer.kernel_size[0] - 1
+    states = states.masked_fill(mask[..., None], 0)
+    states = F.pad(states, (0, 0, around // 2, around - around // 2))
+    return layer(states.transpose(1, 2)).transpose(1, 2)
+
+
+def max_pool_1d(states: Tensor, lengths: Tensor, pool: int) -> Tensor:
+    """Pool the maximum of each window: [B, T, D], [B] → [B, ⌈T / pool⌉, D]; the last window of a
+    text may be smaller."""
+    mask = padding_mask(lengths, states.shape[1])
+    states = states.masked_fill(mask[..., None], -torch.inf)
+    groups = (states.shape[1] + pool - 1) // pool
+    states = F.pad(states, (0, 0, 0, pool - 1), value=-torch.inf)[:, : groups * pool]
+    return amax_with_ties(states.unflatten(1, (groups, pool)), 2)

@@ -1,0 +1,164 @@
+"""Simple recurrent, LSTM and GRU layers over padded texts, in one or both directions.
+
+Recurrences run over padded batches and not over packed ones: torch's packed CPU kernels mostly
+take twice as long (the LSTM's up to 11 times), and a forward recurrence never sees the padding
+after the tokens that it reads. The backward direction reads each text from its own last token.
+"""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.layers import rnn_autograd, rnn_onnx, rnn_reference
+from seqtext.layers.activations import Activation
+from seqtext.layers.initializers import Init, init_rnn_
+from seqtext.layers.ops import rnn as compiled_rnn
+from seqtext.layers.ops.extension import load_extension
+
+CellName = Literal["rnn", "lstm", "gru"]
+
+
+class CellSpec(NamedTuple):
+    """A kind of recurrent cell.
+
+    module: torch's module, which holds the weights
+    single_bias: one bias vector is trained, as in Keras' SimpleRNN and LSTM; torch's have two
+    has_gates: whether there are gates for `recurrent_activation`
+    """
+
+    module: type[nn.RNNBase]
+    single_bias: bool
+    has_gates: bool
+
+
+CELLS: dict[str, CellSpec] = {
+    "rnn": CellSpec(nn.RNN, single_bias=True, has_gates=False),
+    "lstm": CellSpec(nn.LSTM, single_bias=True, has_gates=True),
+    "gru": CellSpec(nn.GRU, single_bias=False, has_gates=True),
+}
+
+
+class RNNLayer(nn.ModuleList):
+    """One recurrent layer: a cell, and for both directions a second one that reads from the end.
+
+    Args:
+        cell: kind of cell, see `CELLS`
+        inputs: D
+        units: U, of each direction
+        bidirectional: read from both ends; the two states are concatenated
+        activation: of the candidate, and of an LSTM's output
+        recurrent_activation: of the gates
+        variational_dropout: share of the inputs that training drops, with one mask per text for
+            all its tokens (Gal and Ghahramani, 2016)
+        recurrent_dropout: share of the previous state that training drops, with one mask per text
+            and gate for all its tokens; with it, the inputs have a mask for each gate as well
+        init: starting values
+    """
+
+    def __init__(
+        self,
+        cell: CellName,
+        inputs: int,
+        units: int,
+        bidirectional: bool = False,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        variational_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        init: Init = "keras",
+    ):
+        spec = CELLS[cell]
+        super().__init__(
+            init_rnn_(spec.module(inputs, units, batch_first=True), init, spec.single_bias)
+            for _ in range(1 + bidirectional)
+        )
+        self.units = units
+        self.activation, self.recurrent_activation = activation, recurrent_activation
+        self.variational_dropout, self.recurrent_dropout = variational_dropout, recurrent_dropout
+        load_extension()  # compile now where needed: before the time of training is measured
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """[B, T, D] → [B, T, U × directions]; values after a text's last token are undefined."""
+        outputs = [self._run(cell, states, lengths, reverse=n == 1) for n, cell in enumerate(self)]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+
+    def _run(self, cell: nn.RNNBase, states: Tensor, lengths: Tensor, reverse: bool) -> Tensor:
+        functions = self.activation, self.recurrent_activation
+        if not self.training or self.recurrent_dropout == 0:
+            states = variational_dropout(states, self.variational_dropout, self.training)
+            return rnn_forward(cell, states, lengths, *functions, reverse=reverse)
+        # Keras has one mask per gate on inputs too, once there is one on the state.
+        gates = len(cell.weight_hh_l0) // self.units
+        input_mask = None
+        if self.variational_dropout:
+            ones = states.new_ones(gates, len(states), states.shape[2])
+            input_mask = F.dropout(ones, self.variational_dropout)
+        ones = states.new_ones(gates, len(states), self.units)
+        mask = F.dropout(ones, self.recurrent_dropout)
+        return rnn_forward(cell, states, lengths, *functions, input_mask, mask, reverse)
+
+
+def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
+    """Drop features of [B, T, D] with one mask per text, the same for all its tokens."""
+    if not training or rate == 0:
+        return states
+    mask = torch.empty_like(states[:, :1]).bernoulli_(1 - rate)  # [B, 1, D]
+    return states * (mask / (1 - rate))
+
+
+def rnn_forward(
+    cell: nn.RNNBase,
+    inputs: Tensor,
+    lengths: Tensor,
+    activation: str = "tanh",
+    recurrent_activation: str = "sigmoid",
+    input_mask: Tensor | None = None,
+    mask: Tensor | None = None,
+    reverse: bool = False,
+) -> Tensor:
+    """Compute the states of a cell at every token, in the fastest way that serves the options.
+
+    On a CPU that is a compiled operator; elsewhere torch's own module, and for what that does not
+    know (other activations, dropout of states) a form in torch's operators.
+
+    Args:
+        cell: one layer and direction: nn.RNN, nn.LSTM or nn.GRU, with G gates
+        inputs: [B, T, E]
+        lengths: [B]
+        activation: of the candidate, and of an LSTM's output
+        recurrent_activation: of the gates
+        input_mask: [G, B, E] factors of the inputs of each gate
+        mask: [G, B, U] factors of the previous state on its way into each gate
+        reverse: read each text from its end; each state stands at the position of its token
+
+    Returns:
+        States [B, T, U]; values after a text's last token are undefined.
+    """
+    options = activation, recurrent_activation, input_mask, mask
+    if torch.compiler.is_exporting():
+        return rnn_onnx.rnn_forward(cell, inputs, lengths, *options[:2], reverse)
+    if compiled_rnn.is_supported(cell, inputs, activation, recurrent_activation):
+        return compiled_rnn.rnn_forward(cell, inputs, lengths, *options, reverse)
+    index = reverse_padded_index(lengths, inputs.shape[1]) if reverse else None
+    inputs = inputs if index is None else gather_steps(inputs, index)
+    if options == ("tanh", "sigmoid", None, None):
+        states = cell(inputs)[0]
+    elif "softmax" in options[:2]:
+        states = rnn_reference.rnn_forward(cell, inputs, *options)
+    else:
+        states = rnn_autograd.rnn_forward(cell, inputs, lengths, *options)
+    return states if index is None else gather_steps(states, index)
+
+
+def reverse_padded_index(lengths: Tensor, steps: int) -> Tensor:
+    """Return positions [B, T] that reverse each text within its length; padding keeps its place."""
+    forward = torch.arange(steps, device=lengths.device)
+    backward = lengths[:, None] - 1 - forward
+    return torch.where(backward >= 0, backward, forward)
+
+
+def gather_steps(states: Tensor, index: Tensor) -> Tensor:
+    """Reorder the steps of each text: [B, T, D] and positions [B, T] → [B, T, D]."""
+    return states.gather(1, index[..., None].expand(-1, -1, states.shape[2]))

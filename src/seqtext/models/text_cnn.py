@@ -1,0 +1,55 @@
+"""Convolutions of several widths side by side."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from seqtext.errors import UserError
+from seqtext.layers.conv import ConvBlock
+from seqtext.layers.rnn import variational_dropout
+from seqtext.models.base import TextClassifier
+from seqtext.validation import Count, Rate, checked
+
+
+class TextCNN(TextClassifier):
+    """Filters of several widths side by side, each with its maximum over time (Kim, 2014).
+
+    Args:
+        embedding: ids [B, T] → vectors [B, T, E]
+        classes: C
+        filters: of each width
+        widths: words that the filters read
+        dropout: on the word vectors, one mask per text for all its words
+        head: see `TextClassifier`
+
+    Raises:
+        UserError: if there is no width.
+    """
+
+    name = "kim_cnn"
+
+    @checked
+    def __init__(
+        self,
+        embedding: nn.Module,
+        classes: int = 2,
+        filters: Count = 100,
+        widths: list[Count] = (3, 4, 5),
+        dropout: Rate = 0.0,
+        **head: Any,
+    ):
+        if not widths:
+            raise UserError("model.widths is empty: give at least one width, as in [3,4,5].")
+        super().__init__(embedding, classes, features=filters * len(widths), **head)
+        dim = embedding.embedding_dim
+        self.blocks = nn.ModuleList(
+            ConvBlock(dim, filters, width, None, False, self.init) for width in widths
+        )
+        self.dropout = dropout
+
+    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        vectors = variational_dropout(self.embed(ids), self.dropout, self.training)  # [B, T, E]
+        features = [block(vectors, lengths).squeeze(1) for block in self.blocks]
+        return self.classify(torch.cat(features, dim=1))

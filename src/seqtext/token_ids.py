@@ -1,0 +1,3 @@
+"""Ids that mean the same in every vocabulary."""
+
+PAD, UNKNOWN = 0, 1

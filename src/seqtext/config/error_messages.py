@@ -52,14 +52,9 @@ def _describe_composition_error(error: BaseException) -> str:
         option = found[1]
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent = option.rpartition(".")[0]
-<<<<<<< Updated upstream
         meant = (
             [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
         )
-=======
-        full = near and ".".join(filter(None, [parent, near[1]]))
-        meant = [full] if full else find_nearest_options(option)
->>>>>>> Stashed changes
         hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):

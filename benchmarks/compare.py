@@ -29,7 +29,7 @@ from omegaconf import OmegaConf
 from torch import nn
 from training import epoch_seconds, random_texts
 
-from seqtext.config.instantiate import build, optimizer_of
+from seqtext.config.instantiate import build, build_optimizer_factory
 from seqtext.main import silence_lightning
 from seqtext.models.base import TextClassifier
 
@@ -151,7 +151,7 @@ class Ours:
         embedding = build("embedding", settings["embedding"], vocabulary_size=row.vocabulary)
         nn.init.normal_(embedding.weight, std=0.1)
         model = build("model", settings["model"], embedding=embedding, classes=row.classes)
-        model.configure_training(optimizer_of(settings["optimizer"]))
+        model.configure_training(build_optimizer_factory(settings["optimizer"]))
         self.model: TextClassifier = model
         self.data = random_texts(batch, row.steps, row.words, row.vocabulary, row.classes)
 

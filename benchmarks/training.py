@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.progress_bar import ProgressBar
-from seqtext.config.instantiate import trainer_of
+from seqtext.config.instantiate import build_trainer
 from seqtext.data.loaders import EncodedTexts
 from seqtext.data.preprocessing import Prepared, Repeats
 from seqtext.datasets.base import TextDataModule
@@ -55,5 +55,5 @@ def epoch_seconds(
         )
         callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
         options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
-        trainer_of(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)
+        build_trainer(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)
     return progress.epoch_seconds

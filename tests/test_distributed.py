@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from seqtext.config.instantiate import trainer_of
+from seqtext.config.instantiate import build_trainer
 from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
 from seqtext.distributed import ProcessInfo, _failed, launch_workers
 from seqtext.errors import UserError
@@ -158,4 +158,4 @@ def test_how_a_process_ended(status, words):
 @pytest.mark.parametrize("devices", [0, [], [-1], "two", 1.5])
 def test_impossible_devices(devices):
     with pytest.raises(UserError, match=r"trainer\.devices"):
-        trainer_of({"accelerator": "cpu", "devices": devices})
+        build_trainer({"accelerator": "cpu", "devices": devices})

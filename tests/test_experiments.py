@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from seqtext.config.instantiate import build
-from seqtext.config.run_config import checked_options
+from seqtext.config.run_config import validate_config
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
@@ -117,7 +117,7 @@ def test_every_job_can_be_built(command):
     jobs = compose_jobs(command)
     assert len({str(settings) for settings in jobs}) == len(jobs)
     for settings in jobs:
-        options, _ = checked_options(settings)
+        options, _ = validate_config(settings)
         options.check_for_classes([str(number) for number in range(count_classes(settings))])
 
 

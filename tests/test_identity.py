@@ -6,7 +6,7 @@ import json
 import pytest
 
 from seqtext.config.run_config import digest_files, read_fingerprints
-from seqtext.identity import identity, is_complete, other_content
+from seqtext.identity import find_changed_content, identity, is_complete
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
 FILES = {"data": "f", "vectors": None}
@@ -18,11 +18,11 @@ def fingerprints(tmp_path, *overrides: str) -> dict:
 
 
 def test_files_that_are_equal_are_not_read():
-    assert other_content(STORED, FILES, lambda: pytest.fail("read")) is None
+    assert find_changed_content(STORED, FILES, lambda: pytest.fail("read")) is None
     moved = {"data": "g", "vectors": None}
-    assert other_content(STORED, moved, lambda: STORED) is None
-    assert other_content(STORED, moved, lambda: STORED | {"data": "2"}) == "data"
-    assert other_content(STORED, moved, lambda: STORED | {"vectors": "2"}) == "word vectors"
+    assert find_changed_content(STORED, moved, lambda: STORED) is None
+    assert find_changed_content(STORED, moved, lambda: STORED | {"data": "2"}) == "data"
+    assert find_changed_content(STORED, moved, lambda: STORED | {"vectors": "2"}) == "word vectors"
 
 
 def test_paths_and_the_machine_do_not_count():

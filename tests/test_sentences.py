@@ -10,7 +10,7 @@ import pytest
 from seqtext.config.error_messages import format_error
 from seqtext.entry_point import _report_thread_error
 from seqtext.imports import hide_modules
-from seqtext.validation import Seed, described
+from seqtext.validation import Seed, describe_type
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_of_files(error, words):
 
 
 def test_whole_bounds_are_written_whole():
-    assert described(Seed) == "a whole number at least 0 and at most 4294967295"
+    assert describe_type(Seed) == "a whole number at least 0 and at most 4294967295"
 
 
 def test_a_full_disk_has_no_traceback_of_tensorboard(capsys):

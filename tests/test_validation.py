@@ -6,7 +6,14 @@ import pytest
 
 from seqtext.errors import OptionError, unknown_option
 from seqtext.models.rnn import GRU
-from seqtext.validation import Count, Range, Rate, checked, hints_of, mismatch
+from seqtext.validation import (
+    DropoutRate,
+    PositiveInt,
+    Range,
+    get_option_hints,
+    type_error,
+    validate_args,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,24 +23,24 @@ from seqtext.validation import Count, Range, Rate, checked, hints_of, mismatch
         (float, [0, 0.5], [True, "x", None]),
         (bool, [True, False], [0, 1, "true"]),
         (str, ["", "a"], [1, None]),
-        (Count, [1, 10**9], [0, -1, 1.5, True]),
-        (Rate, [0, 0.99], [1, 1.0, -0.1, "0.5"]),
-        (Count | None, [None, 3], [0, "3"]),
+        (PositiveInt, [1, 10**9], [0, -1, 1.5, True]),
+        (DropoutRate, [0, 0.99], [1, 1.0, -0.1, "0.5"]),
+        (PositiveInt | None, [None, 3], [0, "3"]),
         (Literal["a", "b"], ["a", "b"], ["c", None]),
         (list[str], [[], ["a"]], ["a", [1], None]),
-        (list[Count] | Count, [3, [1, 2]], [0, [1, 0]]),
+        (list[PositiveInt] | PositiveInt, [3, [1, 2]], [0, [1, 0]]),
         (Annotated[float, Range(above=0, high=1)], [1, 0.1], [0, 1.01]),
     ],
 )
 def test_fits(hint, good, bad):
-    assert all(mismatch(value, hint) is None for value in good)
-    assert all(mismatch(value, hint) for value in bad)
+    assert all(type_error(value, hint) is None for value in good)
+    assert all(type_error(value, hint) for value in bad)
 
 
 def test_checked_constructor():
     class Layer:
-        @checked
-        def __init__(self, width: Count, rate: Rate = 0.0):
+        @validate_args
+        def __init__(self, width: PositiveInt, rate: DropoutRate = 0.0):
             self.width = width
 
     assert Layer(3).width == 3
@@ -73,19 +80,23 @@ class NamedGRU(Named, GRU):
 
 
 class DeepGRU(Named, FocalGRU):
-    def __init__(self, depth: Count = 1, **others):
+    def __init__(self, depth: PositiveInt = 1, **others):
         super().__init__(**others)
 
 
 class Closed(Focal):
-    def __init__(self, width: Count = 1):
+    def __init__(self, width: PositiveInt = 1):
         super().__init__()
 
 
 def test_a_mixin_has_the_options_of_the_class_that_it_is_put_over():
-    assert hints_of(NamedGRU) == hints_of(GRU)
-    assert hints_of(FocalGRU) == {"gamma": float, **hints_of(GRU)}
-    assert hints_of(DeepGRU) == {"depth": Count, "gamma": float, **hints_of(GRU)}
-    assert {"units", "word_dropout"} <= hints_of(FocalGRU).keys()
-    assert hints_of(Closed) == {"width": Count}
-    assert hints_of(Focal) == {"gamma": float}
+    assert get_option_hints(NamedGRU) == get_option_hints(GRU)
+    assert get_option_hints(FocalGRU) == {"gamma": float, **get_option_hints(GRU)}
+    assert get_option_hints(DeepGRU) == {
+        "depth": PositiveInt,
+        "gamma": float,
+        **get_option_hints(GRU),
+    }
+    assert {"units", "word_dropout"} <= get_option_hints(FocalGRU).keys()
+    assert get_option_hints(Closed) == {"width": PositiveInt}
+    assert get_option_hints(Focal) == {"gamma": float}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from seqtext.config.resolve import changed_by, read_choices, settings_in
+from seqtext.config.resolve import apply_overrides, read_choices, to_run_config
 from seqtext.config.stored import check_stored_settings, replace_foreign_folders
 from seqtext.errors import UserError
 from seqtext.identity import identity
@@ -39,8 +39,8 @@ def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
         replace_foreign_folders(best.settings, config)
         changes = [override for override in overrides if override not in kept]
-        return changed_by(changes, config, best.settings)
-    return settings_in(config)
+        return apply_overrides(changes, config, best.settings)
+    return to_run_config(config)
 
 
 def winner(folder: str) -> Winner:

@@ -30,7 +30,7 @@ CONTENT = {"data": "data", "vectors": "word vectors"}
 Fingerprints = Mapping[str, Any]
 
 
-def first_difference(
+def first_mismatch(
     stored: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
     """Return the first option that two settings disagree on, and both values.
@@ -45,7 +45,7 @@ def first_difference(
     return None
 
 
-def other_content(
+def find_changed_content(
     stored: Fingerprints,
     files: Mapping[str, str | None],
     read: Callable[[], Fingerprints],

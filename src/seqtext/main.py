@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import settings_of_job
 from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
-from seqtext.config.resolve import settings_in
+from seqtext.config.resolve import to_run_config
 from seqtext.config.stored import (
     check_stored_settings,
     has_references,
@@ -145,7 +145,7 @@ def load_resume_config(folder: RunDir, overrides: list[str], config: DictConfig)
                 f"start a new run for longer training."
             )
         OmegaConf.update(changed, override.key_or_group, override.value())
-    return settings_in(changed)
+    return to_run_config(changed)
 
 
 def _is_of_training(record: logging.LogRecord) -> bool:
@@ -160,7 +160,7 @@ def load_stored_config(folder: RunDir) -> dict[str, Any]:
         UserError: if they are damaged, or not plain values.
     """
     if not folder.last.exists():  # killed within the first epoch
-        return settings_in(read_stored_settings(stored_config_path(folder)))
+        return to_run_config(read_stored_settings(stored_config_path(folder)))
     settings = load_checkpoint(folder.last)[DESCRIPTION].get("config")
     if not isinstance(settings, dict):
         raise UserError(f"{folder.last} has no settings of a run.")

@@ -38,16 +38,16 @@ class Range:
         return " and ".join(f"{word} {_number(bound)}" for word, bound in said.items())
 
 
-Count = Annotated[int, Range(low=1)]
-DeviceNumber = Annotated[int, Range(low=0)]
+PositiveInt = Annotated[int, Range(low=1)]
+NonNegativeInt = Annotated[int, Range(low=0)]
 Seed = Annotated[int, Range(low=0, high=2**32 - 1)]
-Rate = Annotated[float, Range(low=0, below=1)]  # of dropout
-Share = Annotated[float, Range(above=0, below=1)]  # of rows
-Positive = Annotated[float, Range(above=0)]
-NotNegative = Annotated[float, Range(low=0)]
+DropoutRate = Annotated[float, Range(low=0, below=1)]  # of dropout
+Fraction = Annotated[float, Range(above=0, below=1)]  # of rows
+PositiveFloat = Annotated[float, Range(above=0)]
+NonNegativeFloat = Annotated[float, Range(low=0)]
 
 
-def hints_of(function: Callable) -> dict[str, Any]:
+def get_option_hints(function: Callable) -> dict[str, Any]:
     """The type hints of all arguments that a function or class takes.
 
     A class whose constructor hands others on (``**shared``) takes those of the next class in its
@@ -76,31 +76,33 @@ def _own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
     return own, any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def check(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
+def validate(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Refuse arguments that do not fit their type hints.
 
     Raises:
         OptionError: naming the first argument that does not fit, and what would.
     """
     for name, value in arguments.items():
-        if name in hints and (expected := mismatch(value, hints[name])):
+        if name in hints and (expected := type_error(value, hints[name])):
             raise OptionError(name, value, expected)
 
 
-def checked(function: Callable) -> Callable:
-    """A function that refuses arguments that do not fit its annotations (see `check`)."""
+def validate_args(function: Callable) -> Callable:
+    """A function that refuses arguments that do not fit its annotations (see `validate`)."""
     signature = inspect.signature(function)
     hints = get_type_hints(function, include_extras=True)
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        check(hints, signature.bind(*args, **kwargs).arguments)
+        validate(hints, signature.bind(*args, **kwargs).arguments)
         return function(*args, **kwargs)
 
     return wrapper
 
 
-def one_each(option: str, value: Any, count: int, what: str, group: str = "model") -> list:
+def broadcast_to_layers(
+    option: str, value: Any, count: int, what: str, group: str = "model"
+) -> list:
     """A value for each of `count` things: the same for all, or the list's.
 
     Raises:
@@ -116,33 +118,35 @@ def one_each(option: str, value: Any, count: int, what: str, group: str = "model
     return list(value)
 
 
-def mismatch(value: Any, hint: Any) -> str | None:
+def type_error(value: Any, hint: Any) -> str | None:
     """What `value` should have been, in words, or None if it fits the type `hint`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        fits = _is(value, arguments[0]) and all(value in bound for bound in arguments[1:])
+        fits = _is_instance(value, arguments[0]) and all(value in bound for bound in arguments[1:])
     elif origin in (Union, types.UnionType):
-        fits = any(mismatch(value, argument) is None for argument in arguments)
+        fits = any(type_error(value, argument) is None for argument in arguments)
     elif origin is Literal:
         fits = value in arguments
     elif origin is list:
-        fits = isinstance(value, list | tuple) and not any(mismatch(v, arguments[0]) for v in value)
+        fits = isinstance(value, list | tuple) and not any(
+            type_error(v, arguments[0]) for v in value
+        )
     else:
-        fits = _is(value, hint)
-    return None if fits else described(hint)
+        fits = _is_instance(value, hint)
+    return None if fits else describe_type(hint)
 
 
-def described(hint: Any) -> str:
+def describe_type(hint: Any) -> str:
     """A type hint in words: `int | None` is "a whole number, or null"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return " ".join([described(arguments[0]), *map(str, arguments[1:])])
+        return " ".join([describe_type(arguments[0]), *map(str, arguments[1:])])
     if origin in (Union, types.UnionType):
-        return ", or ".join(described(argument) for argument in arguments)
+        return ", or ".join(describe_type(argument) for argument in arguments)
     if origin is Literal:
         return "one of " + ", ".join(str(argument) for argument in arguments)
     if origin is list:
-        return f"a list, each item {described(arguments[0])}"
+        return f"a list, each item {describe_type(arguments[0])}"
     words = {
         int: "a whole number",
         float: "a number",
@@ -154,7 +158,7 @@ def described(hint: Any) -> str:
     return words.get(hint, getattr(hint, "__name__", str(hint)))
 
 
-def _is(value: Any, kind: Any) -> bool:
+def _is_instance(value: Any, kind: Any) -> bool:
     if kind is Any or not isinstance(kind, type):
         return True  # handed over by code, no option
     if kind in (int, float) and isinstance(value, bool):

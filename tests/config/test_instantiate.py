@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqtext.config.instantiate import build, check_options, optimizer_of
+from seqtext.config.instantiate import build, build_optimizer_factory, validate_group
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import UserError
 
@@ -52,10 +52,10 @@ def test_allowed_targets():
         vocabulary_size=9,
     )
     model = build("model", {"_target_": "seqtext.models.rnn.GRU", "units": 3}, embedding=embedding)
-    factory = optimizer_of({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5})
+    factory = build_optimizer_factory({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5})
     assert isinstance(factory(model.parameters()), torch.optim.SGD)
 
 
 def test_options_are_checked_before_anything_is_made():
     with pytest.raises(UserError, match=r"model\.units=0"):
-        check_options("model", {"_target_": "seqtext.models.rnn.GRU", "units": 0})
+        validate_group("model", {"_target_": "seqtext.models.rnn.GRU", "units": 0})

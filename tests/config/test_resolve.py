@@ -2,27 +2,27 @@
 
 from omegaconf import OmegaConf
 
-from seqtext.config.resolve import changed_by, settings_in
-from seqtext.identity import first_difference
+from seqtext.config.resolve import apply_overrides, to_run_config
+from seqtext.identity import first_mismatch
 
 
 def test_settings_are_what_is_left():
     config = OmegaConf.create(
         {"seed": 1, "name": "a", "resume": None, "from_best": None, "split": {"seed": "${seed}"}}
     )
-    assert settings_in(config) == {"seed": 1, "split": {"seed": 1}}
+    assert to_run_config(config) == {"seed": 1, "split": {"seed": 1}}
 
 
 def test_first_difference():
     stored = {"seed": 1, "dataset": {"dir": "/here", "length": 5}, "model": {"units": [1, 2]}}
-    assert first_difference(stored, stored | {"cache": "/tmp"}) is None
+    assert first_mismatch(stored, stored | {"cache": "/tmp"}) is None
     moved = stored | {"dataset": {"dir": "/there", "length": 5}}
-    assert first_difference(stored, moved) is None
+    assert first_mismatch(stored, moved) is None
     other = stored | {"model": {"units": [1, 3]}}
-    assert first_difference(stored, other) == ("model.units", [1, 2], [1, 3])
+    assert first_mismatch(stored, other) == ("model.units", [1, 2], [1, 3])
     more = stored | {"trainer": {"limit": 1}}
-    assert first_difference(stored, more) == ("trainer.limit", "absent", 1)
-    assert first_difference(more, stored) == ("trainer.limit", 1, "absent")
+    assert first_mismatch(stored, more) == ("trainer.limit", "absent", 1)
+    assert first_mismatch(more, stored) == ("trainer.limit", 1, "absent")
 
 
 def test_changed_by_overrides():
@@ -31,7 +31,7 @@ def test_changed_by_overrides():
         {"seed": 2, "model": {"width": 9}, "trainer": {"epochs": 5, "limit": 4}, "name": "x"}
     )
     overrides = ["model=wide", "trainer.epochs=5", "+trainer.limit=4", "name=x"]
-    assert changed_by(overrides, composed, settings) == {
+    assert apply_overrides(overrides, composed, settings) == {
         "seed": 1,
         "model": {"width": 9},
         "trainer": {"epochs": 5, "limit": 4},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.config.instantiate import build, check_options
+from seqtext.config.instantiate import build, validate_group
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import UserError
@@ -63,7 +63,7 @@ def cases() -> list:
         for corner in CORNERS:
             config = config_of(name, **corner)
             try:
-                check_options("model", config)
+                validate_group("model", config)
             except UserError:  # a value that belongs to another model's option of this name
                 continue
             if config not in seen:

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.checkpoints.files import load_checkpoint
-from seqtext.config.instantiate import build, check_options
+from seqtext.config.instantiate import build, validate_group
 from seqtext.data import tokenized as tokens
 from seqtext.data.split import Split
 from seqtext.data.tokenized import tokenize
@@ -384,7 +384,7 @@ def test_what_cannot_be_is_said(train, start, override, words, tmp_path):
 
 
 def test_allow_list():
-    check_options("model", {"_target_": "seqtext.models.tfidf.TfIdf", "c": 3})
+    validate_group("model", {"_target_": "seqtext.models.tfidf.TfIdf", "c": 3})
     for target in ("seqtext.models.tfidf.Terms", "seqtext.models.tfidf.torch.load"):
         with pytest.raises(UserError, match="NonNeuralClassifier"):
             build("model", {"_target_": target})

@@ -27,7 +27,14 @@ from seqtext.distributed import ExternalProcessEnvironment, ProcessInfo
 from seqtext.errors import OptionError, UserError, unknown_option
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
-from seqtext.validation import Count, DeviceNumber, Positive, Share, check, hints_of
+from seqtext.validation import (
+    Fraction,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    get_option_hints,
+    validate,
+)
 
 GROUPS = {
     "dataset": ("seqtext.datasets", LightningDataModule),
@@ -35,7 +42,7 @@ GROUPS = {
     "model": ("seqtext.models", LightningModule | NonNeuralClassifier),
     "optimizer": ("torch.optim", Optimizer),
 }
-FACTS = {  # arguments that a run gives: no options
+RUNTIME_ARGS = {  # arguments that a run gives: no options
     "dataset": ("split", "sampling", "class_weights", "seed", "cache"),
     "embedding": ("vocabulary_size",),
     "model": ("embedding", "classes", "features"),
@@ -53,13 +60,13 @@ class NoProfiler(PassThroughProfiler):
         return self._context
 
 
-def check_options(group: str, config: dict[str, Any]) -> None:
+def validate_group(group: str, config: dict[str, Any]) -> None:
     """Refuse a group's options before anything is loaded.
 
     Raises:
         UserError: if the target is not allowed, or an option does not exist or does not fit.
     """
-    kind = buildable_class(group, str(config.get("_target_")))
+    kind = resolve_target(group, str(config.get("_target_")))
     for name, value in config.items():  # Hydra knows more of them, such as _args_
         if name.startswith("_") and (name, value) not in (
             ("_target_", config["_target_"]),
@@ -69,7 +76,7 @@ def check_options(group: str, config: dict[str, Any]) -> None:
     if group == "optimizer" and "_partial_" not in config:
         raise UserError("optimizer._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, hints_of(kind), options, facts=FACTS[group])
+    _check(group, get_option_hints(kind), options, facts=RUNTIME_ARGS[group])
 
 
 def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
@@ -81,9 +88,9 @@ def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
         facts: further arguments that are known only now, such as the vocabulary's size
 
     Raises:
-        UserError: as `check_options`, or what the constructor raises.
+        UserError: as `validate_group`, or what the constructor raises.
     """
-    check_options(group, config)
+    validate_group(group, config)
     target = config["_target_"]
     try:
         return instantiate(config, **facts, _convert_="all", _execution_whitelist_=target)
@@ -94,7 +101,7 @@ def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
         raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
 
 
-def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
+def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     """What makes an optimizer for parameters; tried once, since torch checks values only then.
 
     Raises:
@@ -108,16 +115,16 @@ def optimizer_of(config: dict[str, Any]) -> OptimizerFactory:
     return factory
 
 
-def build_plain(group: str, kind: type, config: dict[str, Any]) -> Any:
+def build_from_signature(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Make a `kind` from a group that has no target, such as `split`."""
-    _check(group, hints_of(kind), config)
+    _check(group, get_option_hints(kind), config)
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in config:
             raise UserError(f"The option {group}{'.' if group else ''}{name} is missing.")
     return kind(**config)
 
 
-def buildable_class(group: str, target: str) -> type:
+def resolve_target(group: str, target: str) -> type:
     """The class that `target` names.
 
     Raises:
@@ -138,24 +145,24 @@ def buildable_class(group: str, target: str) -> type:
     )
 
 
-def make_trainer(
+def create_trainer(
     logger: Any,
     callbacks: list,
     process: ProcessInfo,
     accelerator: str = "auto",
-    devices: Count | list[DeviceNumber] = 1,
+    devices: PositiveInt | list[NonNegativeInt] = 1,
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
-    max_epochs: Count = 5,
-    gradient_clip_val: Positive | None = None,
+    max_epochs: PositiveInt = 5,
+    gradient_clip_val: PositiveFloat | None = None,
     gradient_clip_algorithm: Clipping = "norm",
-    accumulate_grad_batches: Count = 1,
-    limit_train_batches: Count | Share | None = None,
+    accumulate_grad_batches: PositiveInt = 1,
+    limit_train_batches: PositiveInt | Fraction | None = None,
     deterministic: bool = False,
     detect_anomaly: bool = False,
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
     """Lightning's Trainer, with those of its options that leave a run's results whole."""
-    if number_of(devices) < 1:
+    if num_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
     trainer = Trainer(
         logger=logger,
@@ -182,12 +189,12 @@ def make_trainer(
     return trainer
 
 
-def number_of(devices: int | Sequence[int]) -> int:
+def num_devices(devices: int | Sequence[int]) -> int:
     """How many devices the option `devices` means."""
     return devices if isinstance(devices, int) else len(devices)
 
 
-def trainer_of(
+def build_trainer(
     config: dict[str, Any],
     logger: Any = False,
     callbacks: Sequence = (),
@@ -201,9 +208,14 @@ def trainer_of(
     Raises:
         UserError: if an option does not exist or does not fit, or Lightning refuses its value.
     """
-    _check("trainer", hints_of(make_trainer), config, facts=("logger", "callbacks", "process"))
+    _check(
+        "trainer",
+        get_option_hints(create_trainer),
+        config,
+        facts=("logger", "callbacks", "process"),
+    )
     try:
-        return make_trainer(logger=logger, callbacks=list(callbacks), process=process, **config)
+        return create_trainer(logger=logger, callbacks=list(callbacks), process=process, **config)
     except OptionError as error:
         raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:
@@ -211,7 +223,7 @@ def trainer_of(
 
 
 def _strategy(devices: int | Sequence[int]) -> DDPStrategy | str:
-    if number_of(devices) == 1:
+    if num_devices(devices) == 1:
         return "auto"
     return DDPStrategy(broadcast_buffers=False)  # all have the same: see `moments`
 
@@ -226,6 +238,6 @@ def _check(
             elsewhere = find_nearest_options(f"{group}.{option}" if group else option)
             raise unknown_option(option, known, group, elsewhere)
     try:
-        check(hints, options)
+        validate(hints, options)
     except OptionError as error:
         raise error.within(group) from error

@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import damaged_file_error, read_yaml
 from seqtext.identity import flatten
 
-NOT_SETTINGS = ("name", "resume", "from_best", "mode")  # they say what is to be done
-OF_THE_MACHINE = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
+CONTROL_KEYS = ("name", "resume", "from_best", "mode")  # they say what is to be done
+MACHINE_KEYS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
 
 
-def settings_in(config: DictConfig) -> dict[str, Any]:
+def to_run_config(config: DictConfig) -> dict[str, Any]:
     """The settings of a run, as plain values."""
-    own = [name for name in config if name not in (*NOT_SETTINGS, "hydra")]
+    own = [name for name in config if name not in (*CONTROL_KEYS, "hydra")]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
 
 
@@ -40,23 +40,23 @@ def read_choices(run: Path) -> dict[str, str]:
     return chosen
 
 
-def changed_by(overrides: list[str], config: DictConfig, settings: dict[str, Any]) -> dict:
+def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str, Any]) -> dict:
     """`settings` with what the overrides say, as `config`, composed with them, has it.
 
     Args:
-        overrides: of options and groups; those in `NOT_SETTINGS` change nothing
+        overrides: of options and groups; those in `CONTROL_KEYS` change nothing
         config: the composed configuration
         settings: of another run
     """
     changed = OmegaConf.create(settings)
     for override in OverridesParser.create().parse_overrides(overrides):
         key = override.key_or_group
-        if key not in NOT_SETTINGS:
+        if key not in CONTROL_KEYS:
             OmegaConf.update(changed, key, OmegaConf.select(config, key), merge=False)
     return OmegaConf.to_container(changed, resolve=True)
 
 
-def options_in(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
+def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
     """Nested settings as ``group.option``, without some of them and what names classes."""
     return {
         option: value

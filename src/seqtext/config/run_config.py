@@ -10,11 +10,11 @@ from torch import nn
 from seqtext.config.instantiate import (
     GROUPS,
     build,
-    build_plain,
-    buildable_class,
-    check_options,
-    optimizer_of,
-    trainer_of,
+    build_from_signature,
+    build_optimizer_factory,
+    build_trainer,
+    resolve_target,
+    validate_group,
 )
 from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.split import Split
@@ -27,23 +27,23 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Schedule
 from seqtext.tokenizers.vocabulary import SPECIAL
-from seqtext.validation import Count, Positive, Seed, Share, checked
+from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
 
 
-class Options:
+class RunConfig:
     """The options of a run that belong to no group; conf/config.yaml says what they mean."""
 
-    @checked
+    @validate_args
     def __init__(
         self,
         seed: Seed,
         monitor: str,
-        patience: Count | None,
+        patience: PositiveInt | None,
         schedule: Schedule,
         sampling: Sampling,
         class_weights: ClassWeights,
-        threshold: Share | Literal["tuned"],
-        checkpoint_minutes: Positive,
+        threshold: Fraction | Literal["tuned"],
+        checkpoint_minutes: PositiveFloat,
         cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
@@ -81,28 +81,30 @@ class Options:
             )
 
 
-def checked_options(settings: dict[str, Any]) -> tuple[Options, Split]:
+def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     """Refuse what cannot be, before anything is loaded."""
     groups = (*GROUPS, "trainer", "split")
     for group in groups:
         if not isinstance(settings.get(group), dict):
             raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
     for group in GROUPS:
-        check_options(group, settings[group])
-    optimizer_of(settings["optimizer"])
-    trainer_of(settings["trainer"])
+        validate_group(group, settings[group])
+    build_optimizer_factory(settings["optimizer"])
+    build_trainer(settings["trainer"])
     others = {k: v for k, v in settings.items() if k not in groups}
-    return build_plain("", Options, others), build_plain("split", Split, settings["split"])
+    return build_from_signature("", RunConfig, others), build_from_signature(
+        "split", Split, settings["split"]
+    )
 
 
-def data_of(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
     """The data set of `settings`, prepared."""
     data = _unprepared_data(settings, options, split)
     data.setup()
     return data
 
 
-def _unprepared_data(settings: dict[str, Any], options: Options, split: Split) -> TextDataModule:
+def _unprepared_data(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
     return build(
         "dataset",
         settings["dataset"],
@@ -114,7 +116,7 @@ def _unprepared_data(settings: dict[str, Any], options: Options, split: Split) -
     )
 
 
-def embedding_of(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
+def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
     """The embedding of `settings` for this data, with starting values."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
     if isinstance(embedding, PretrainedEmbedding):
@@ -150,7 +152,7 @@ def digest_files(
     Raises:
         UserError: if an option is not possible, or a file is missing.
     """
-    options, split = checked_options(settings)
+    options, split = validate_config(settings)
     data = _unprepared_data(settings, options, split)
     if data.class_names is not None:
         options.check_for_classes(data.class_names)
@@ -171,9 +173,9 @@ def digest_files(
 def _vector_files(settings: dict[str, Any]) -> list[Path]:
     """The files of the word vectors that a run of these settings reads; none if it reads none."""
     is_direct = issubclass(
-        buildable_class("model", settings["model"]["_target_"]), NonNeuralClassifier
+        resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
-    kind = buildable_class("embedding", settings["embedding"]["_target_"])
+    kind = resolve_target("embedding", settings["embedding"]["_target_"])
     if is_direct or not issubclass(kind, PretrainedEmbedding):
         return []
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL))
@@ -181,7 +183,7 @@ def _vector_files(settings: dict[str, Any]) -> list[Path]:
     return find(embedding.source, dim, path, download)[1]
 
 
-def fingerprints_of(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
+def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
     """Return the fingerprints of what a run reads: see `seqtext.identity`.
 
     Args:
@@ -200,19 +202,21 @@ def fingerprints_of(data: TextDataModule, model: nn.Module | None = None) -> dic
 
 def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
     """Prepare the data of `settings`, or find them prepared, and return their fingerprints."""
-    options, split = checked_options(settings)
-    data = data_of(settings, options, split)
-    embedding = embedding_of(settings, data) if _vector_files(settings) else None
-    return fingerprints_of(data, embedding)
+    options, split = validate_config(settings)
+    data = build_datamodule(settings, options, split)
+    embedding = build_embedding(settings, data) if _vector_files(settings) else None
+    return collect_fingerprints(data, embedding)
 
 
-def fresh_model(settings: dict[str, Any], options: Options, data: TextDataModule) -> TextClassifier:
+def build_model(
+    settings: dict[str, Any], options: RunConfig, data: TextDataModule
+) -> TextClassifier:
     """The model of `settings` for this data, with starting values."""
-    embedding = embedding_of(settings, data)
+    embedding = build_embedding(settings, data)
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
     model.initialize_from_data(data.train_dataloader())
-    optimizer = optimizer_of(settings["optimizer"])
+    optimizer = build_optimizer_factory(settings["optimizer"])
     model.configure_training(optimizer, options.schedule, data.class_weights(), options.monitor)
     return model

@@ -7,10 +7,10 @@ import numpy as np
 
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.validation import Positive
+from seqtext.validation import PositiveFloat
 
 Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
-ClassWeights = Literal["balanced", "largest"] | list[Positive]
+ClassWeights = Literal["balanced", "largest"] | list[PositiveFloat]
 
 
 def resampled(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:

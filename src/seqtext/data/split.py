@@ -7,7 +7,7 @@ import numpy as np
 
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
-from seqtext.validation import Count, Range, Seed, Share, checked
+from seqtext.validation import Fraction, PositiveInt, Range, Seed, validate_args
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -31,17 +31,17 @@ class Split:
             look or a learning curve; the other parts stay as they are; None: with all
     """
 
-    @checked
+    @validate_args
     def __init__(
         self,
-        test: Share | Count = 0.2,
-        val: Share | Count = 0.1,
+        test: Fraction | PositiveInt = 0.2,
+        val: Fraction | PositiveInt = 0.1,
         stratify: bool = True,
         seed: Seed = 42,
         official: bool | None = None,
         folds: Annotated[int, Range(low=2)] | None = None,
         fold: Annotated[int, Range(low=0)] = 0,
-        limit: Share | Count | None = None,
+        limit: Fraction | PositiveInt | None = None,
     ):
         if folds is not None and official:
             raise UserError("split.folds and split.official cannot both be set: choose one.")

@@ -37,7 +37,7 @@ from seqtext.display import count_noun, name_classes
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
 from seqtext.tokenizers.vocabulary import Vocabulary
-from seqtext.validation import Count, Seed, checked
+from seqtext.validation import PositiveInt, Seed, validate_args
 
 log = logging.getLogger(__name__)
 
@@ -85,18 +85,18 @@ class TextDataModule(L.LightningDataModule):
     ignore_label_case: bool | None = None  # see `write_rows`
     official = False  # parts that the source names are used without split.official=true
 
-    @checked
+    @validate_args
     def __init__(
         self,
         dir: str | None = None,
         download: bool = False,
         cleaning: list[str] | None = None,
         stopwords: str | None = None,
-        max_words: Count | None = 20_000,
-        vocabulary_rows: Count | None = None,
-        length: Count | Literal["longest"] | None = 400,
+        max_words: PositiveInt | None = 20_000,
+        vocabulary_rows: PositiveInt | None = None,
+        length: PositiveInt | Literal["longest"] | None = 400,
         truncate: Literal["head", "tail"] = "tail",
-        batch_size: Count = 64,
+        batch_size: PositiveInt = 64,
         duplicates: Duplicates = "group",
         drop_labels: list[str | int | float | bool] | None = None,
         split: Split | None = None,

@@ -15,7 +15,7 @@ from seqtext.data.readers import Column, class_numbers, read_table
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.validation import checked
+from seqtext.validation import validate_args
 
 SPELLINGS = {
     "train": ("train", "training"),
@@ -54,7 +54,7 @@ class Table(TextDataModule):
         UserError: if options contradict each other.
     """
 
-    @checked
+    @validate_args
     def __init__(
         self,
         path: str | None = None,

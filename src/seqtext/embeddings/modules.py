@@ -9,7 +9,7 @@ from torch import nn
 from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, Source
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL
-from seqtext.validation import Count, checked
+from seqtext.validation import PositiveInt, validate_args
 
 STD = 0.05  # of words without a vector, where no word has one
 
@@ -22,8 +22,8 @@ class LearnedEmbedding(nn.Embedding):
         dim: E, numbers per word
     """
 
-    @checked
-    def __init__(self, vocabulary_size: int, dim: Count = 50):
+    @validate_args
+    def __init__(self, vocabulary_size: int, dim: PositiveInt = 50):
         super().__init__(vocabulary_size, dim, padding_idx=PAD)
 
     def reset_parameters(self) -> None:
@@ -52,11 +52,11 @@ class PretrainedEmbedding(nn.Embedding):
     fingerprint: str | None = None  # of the vectors that were filled in: see `WordVectors`
     files_digest: str | None = None
 
-    @checked
+    @validate_args
     def __init__(
         self,
         vocabulary_size: int,
-        dim: Count = 300,
+        dim: PositiveInt = 300,
         path: str | None = None,
         download: bool = False,
         frozen: bool = True,

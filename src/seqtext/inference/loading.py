@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqtext.best_run import best_run
 from seqtext.checkpoints.files import DESCRIPTION, FORMAT, load_checkpoint
-from seqtext.config.instantiate import build, buildable_class
+from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.stored import check_stored_settings
 from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
@@ -22,7 +22,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.vocabulary import Vocabulary
-from seqtext.validation import Range, mismatch
+from seqtext.validation import Range, type_error
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def load_model(path: Path) -> LoadedModel:
 
 
 def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
-    if mismatch(description.get("format"), int) or description["format"] != FORMAT:
+    if type_error(description.get("format"), int) or description["format"] != FORMAT:
         raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
     check_stored_settings(description["config"])
@@ -142,7 +142,7 @@ def _check(hints: Mapping[str, Any], values: Mapping[str, Any], within: str = ""
     for name, hint in hints.items():
         if name not in values:
             raise UserError(f"it has no {within}{name}.")
-        if expected := mismatch(values[name], hint):
+        if expected := type_error(values[name], hint):
             raise UserError(f"{within}{name} must be {expected}.")
 
 
@@ -170,7 +170,7 @@ def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleanin
     if any(step not in (*STEPS, DROP_STOPWORDS) for step in settings["steps"]):
         options = config.get("dataset")
         if isinstance(options, dict) and "_target_" in options:  # its module may add steps
-            buildable_class("dataset", str(options["_target_"]))
+            resolve_target("dataset", str(options["_target_"]))
     cleaning = Cleaning(settings["steps"], settings["stopwords"])
     try:
         cleaning(pa.array(["a text"]))
@@ -208,7 +208,7 @@ def _model(
     config: Mapping[str, Any], words: list[str], classes: int, state: dict[str, Tensor]
 ) -> TextClassifier | NonNeuralClassifier:
     options = _options(config, "model")
-    if issubclass(buildable_class("model", options["_target_"]), NonNeuralClassifier):
+    if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
         model = build("model", options, classes=classes)
         model.load_state_dict(words, state)
         return model

@@ -13,8 +13,8 @@ import pyarrow as pa
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from seqtext.checkpoints.files import set_threshold
-from seqtext.config.instantiate import FACTS, buildable_class
-from seqtext.config.run_config import checked_options
+from seqtext.config.instantiate import RUNTIME_ARGS, resolve_target
+from seqtext.config.run_config import validate_config
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.inference.loading import LoadedModel, load_model
@@ -23,7 +23,7 @@ from seqtext.main import silence_lightning
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.fit import fit_baseline, fit_lightning
-from seqtext.validation import hints_of
+from seqtext.validation import get_option_hints
 
 
 class InMemoryDataModule(TextDataModule):
@@ -116,12 +116,13 @@ def _train(
     labels: np.ndarray,
     class_names: Sequence[str],
 ) -> LoadedModel:
-    options, split = checked_options(settings)
+    options, split = validate_config(settings)
     options.check_for_classes(class_names)
     shared = {
         name: value
         for name, value in settings["dataset"].items()
-        if name in hints_of(TextDataModule) and name not in (*FACTS["dataset"], *OF_FILES)
+        if name in get_option_hints(TextDataModule)
+        and name not in (*RUNTIME_ARGS["dataset"], *OF_FILES)
     }
     data = InMemoryDataModule(
         texts,
@@ -139,7 +140,7 @@ def _train(
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     is_direct = issubclass(
-        buildable_class("model", settings["model"]["_target_"]), NonNeuralClassifier
+        resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
     fit = fit_baseline if is_direct else fit_lightning
     fitted = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seqtext.config.resolve import OF_THE_MACHINE, options_in
+from seqtext.config.resolve import MACHINE_KEYS, flatten_options
 from seqtext.data.raw_dataset import Rows
 from seqtext.display import make_printable, name_classes, shorten
 from seqtext.imports import hide_modules
@@ -116,5 +116,5 @@ def _escape_markdown(text: str) -> str:
 
 def flatten_for_tensorboard(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Nested settings as ``group.option``, as TensorBoard takes them; those that can matter."""
-    options = options_in(settings, OF_THE_MACHINE)
+    options = flatten_options(settings, MACHINE_KEYS)
     return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from seqtext.layers.pooling import AdditiveAttention, AttentionPer
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
-from seqtext.validation import Count, Rate, checked
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class Attention(TextClassifier):
@@ -28,16 +28,16 @@ class Attention(TextClassifier):
 
     name = "attention"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
         cell: CellName = "lstm",
-        units: Count = 64,
+        units: PositiveInt = 64,
         bidirectional: bool = True,
-        dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
+        dropout: DropoutRate = 0.0,
+        recurrent_dropout: DropoutRate = 0.0,
         attention: AttentionPer = "word",
         **head: Any,
     ):

@@ -27,7 +27,13 @@ from seqtext.optim import (
     scheduled,
 )
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.validation import Count, NotNegative, Rate, checked, one_each
+from seqtext.validation import (
+    DropoutRate,
+    NonNegativeFloat,
+    PositiveInt,
+    broadcast_to_layers,
+    validate_args,
+)
 
 DIVERGED = 1e4  # times the loss of guessing: what no training comes back from
 
@@ -59,19 +65,19 @@ class TextClassifier(L.LightningModule):
     name = ""  # in tables; a subclass gives its own
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int,
         features: int,
-        word_dropout: Rate = 0.0,
-        output_dropout: Rate = 0.0,
-        dense: Count | list[Count] | None = None,
+        word_dropout: DropoutRate = 0.0,
+        output_dropout: DropoutRate = 0.0,
+        dense: PositiveInt | list[PositiveInt] | None = None,
         dense_activation: Activation | list[Activation] = "relu",
-        dense_dropout: Rate | list[Rate] = 0.0,
+        dense_dropout: DropoutRate | list[DropoutRate] = 0.0,
         dense_batch_norm: bool | list[bool] = False,
-        dense_l2: NotNegative | list[NotNegative] = 0.0,
+        dense_l2: NonNegativeFloat | list[NonNegativeFloat] = 0.0,
         init: Init = "keras",
     ):
         super().__init__()
@@ -87,7 +93,10 @@ class TextClassifier(L.LightningModule):
             "batch_norm": dense_batch_norm,
             "l2": dense_l2,
         }
-        each = {k: one_each(f"dense_{k}", v, len(widths), "dense layer") for k, v in each.items()}
+        each = {
+            k: broadcast_to_layers(f"dense_{k}", v, len(widths), "dense layer")
+            for k, v in each.items()
+        }
         inputs = [features, *widths]
         self.dense = nn.ModuleList(
             DenseBlock(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})

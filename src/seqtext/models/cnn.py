@@ -8,7 +8,7 @@ from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
 from seqtext.layers.rnn import variational_dropout
 from seqtext.models.base import TextClassifier
-from seqtext.validation import Count, Rate, checked
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class CNN(TextClassifier):
@@ -31,16 +31,16 @@ class CNN(TextClassifier):
 
     name = "cnn"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
-        filters: list[Count] = (64, 128, 256),
-        widths: list[Count] = (5, 5, 3),
-        pool: Count = 2,
+        filters: list[PositiveInt] = (64, 128, 256),
+        widths: list[PositiveInt] = (5, 5, 3),
+        pool: PositiveInt = 2,
         batch_norm: bool = True,
-        dropout: Rate = 0.0,
+        dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         if not filters or len(filters) != len(widths):

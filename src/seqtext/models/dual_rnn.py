@@ -9,7 +9,7 @@ from seqtext.layers.initializers import init_linear_
 from seqtext.layers.pooling import gather_step
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
-from seqtext.validation import Count, Rate, checked
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class DualRNN(TextClassifier):
@@ -29,15 +29,15 @@ class DualRNN(TextClassifier):
 
     name = "two_chains"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
         cell: CellName = "gru",
-        units: Count = 100,
-        dropout: Rate = 0.0,
-        recurrent_dropout: Rate = 0.0,
+        units: PositiveInt = 100,
+        dropout: DropoutRate = 0.0,
+        recurrent_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         outputs = 1 if classes == 2 else classes

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from seqtext.layers.pooling import masked_embedding_bag, padding_mask
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.validation import Count, checked
+from seqtext.validation import PositiveInt, validate_args
 
 MULTIPLIER = 116_049_371  # fastText's
 
@@ -31,13 +31,13 @@ class FastText(TextClassifier):
 
     name = "bag"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
         pairs: bool = True,
-        buckets: Count = 2**16,
+        buckets: PositiveInt = 2**16,
         **head: Any,
     ):
         dim = embedding.embedding_dim

@@ -18,7 +18,7 @@ from seqtext.layers.pooling import (
 )
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
 from seqtext.models.base import TextClassifier
-from seqtext.validation import Count, Rate, checked, one_each
+from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
 
 
 class RNNClassifier(TextClassifier):
@@ -51,20 +51,20 @@ class RNNClassifier(TextClassifier):
 
     cell: CellName
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
-        units: Count | list[Count] = 64,
-        layers: Count = 1,
+        units: PositiveInt | list[PositiveInt] = 64,
+        layers: PositiveInt = 1,
         bidirectional: bool = False,
         activation: Activation = "tanh",
         recurrent_activation: Activation = "sigmoid",
-        dropout: Rate | list[Rate] = 0.0,
-        recurrent_dropout: Rate | list[Rate] = 0.0,
-        input_dropout: Rate = 0.0,
-        between_dropout: Rate | list[Rate] = 0.0,
+        dropout: DropoutRate | list[DropoutRate] = 0.0,
+        recurrent_dropout: DropoutRate | list[DropoutRate] = 0.0,
+        input_dropout: DropoutRate = 0.0,
+        between_dropout: DropoutRate | list[DropoutRate] = 0.0,
         batch_norm: bool = False,
         pooling: Pooling = "max",
         **head: Any,
@@ -78,10 +78,12 @@ class RNNClassifier(TextClassifier):
         outputs = [(2 if bidirectional else 1) * width for width in units]
         features = outputs[-1] * (2 if pooling == "max_mean" else 1)
         super().__init__(embedding, classes, features, **head)
-        dropout = one_each("dropout", dropout, len(units), "layer")
-        recurrent_dropout = one_each("recurrent_dropout", recurrent_dropout, len(units), "layer")
+        dropout = broadcast_to_layers("dropout", dropout, len(units), "layer")
+        recurrent_dropout = broadcast_to_layers(
+            "recurrent_dropout", recurrent_dropout, len(units), "layer"
+        )
         self.input_dropout, self.pooling = input_dropout, pooling
-        self.between_dropout = one_each(
+        self.between_dropout = broadcast_to_layers(
             "between_dropout", between_dropout, len(units) - 1, "gap between layers"
         )
         inputs = [embedding.embedding_dim, *outputs[:-1]]

@@ -9,7 +9,7 @@ from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
 from seqtext.layers.rnn import variational_dropout
 from seqtext.models.base import TextClassifier
-from seqtext.validation import Count, Rate, checked
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class TextCNN(TextClassifier):
@@ -29,14 +29,14 @@ class TextCNN(TextClassifier):
 
     name = "kim_cnn"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
-        filters: Count = 100,
-        widths: list[Count] = (3, 4, 5),
-        dropout: Rate = 0.0,
+        filters: PositiveInt = 100,
+        widths: list[PositiveInt] = (3, 4, 5),
+        dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         if not widths:

@@ -19,7 +19,7 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.validation import Count, Positive, checked
+from seqtext.validation import PositiveFloat, PositiveInt, validate_args
 
 ITERATIONS = 500
 NEVER = -50.0  # logit of a class that no training row has
@@ -50,15 +50,15 @@ class TfIdf(NonNeuralClassifier):
 
     name = "tfidf"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         classes: int = 2,
-        max_features: Count | None = None,
-        min_count: Count = 2,
+        max_features: PositiveInt | None = None,
+        min_count: PositiveInt = 2,
         pairs: bool = True,
         sublinear: bool = True,
-        c: Positive = 10.0,
+        c: PositiveFloat = 10.0,
     ):
         self.classes, self.max_features, self.min_count = classes, max_features, min_count
         self.pairs, self.sublinear, self.c = pairs, sublinear, c

@@ -14,7 +14,7 @@ from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.validation import Count, NotNegative, Rate, checked
+from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
 
 SPREAD = 0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
 
@@ -116,18 +116,18 @@ class WideAndDeep(TextClassifier):
 
     name = "wide"
 
-    @checked
+    @validate_args
     def __init__(
         self,
         embedding: nn.Module,
         classes: int = 2,
         cell: CellName | None = "lstm",
-        units: Count = 64,
+        units: PositiveInt = 64,
         bidirectional: bool = True,
-        dropout: Rate = 0.0,
-        buckets: Count = 2**20,
-        term_dropout: Rate = 0.5,
-        prior: NotNegative = 0.3,
+        dropout: DropoutRate = 0.0,
+        buckets: PositiveInt = 2**20,
+        term_dropout: DropoutRate = 0.5,
+        prior: NonNegativeFloat = 0.3,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else embedding.embedding_dim

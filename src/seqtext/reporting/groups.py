@@ -8,7 +8,7 @@ from math import inf, isfinite, isnan
 from statistics import fmean, stdev
 from typing import Any
 
-from seqtext.config.resolve import options_in
+from seqtext.config.resolve import flatten_options
 from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
 from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting.runs import Run
@@ -194,7 +194,7 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Where runs read other data or word vectors, those that name the files are among them; or a
     digest of the content, where the files of unlike content have the same names.
     """
-    told = [options_in(run.metrics["settings"], NOT_COMPARED) for run in runs]
+    told = [flatten_options(run.metrics["settings"], NOT_COMPARED) for run in runs]
     for content, files in FILES.items():
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
         if len(set(digests)) == 1:
@@ -208,7 +208,7 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
-    named = options_in(run.metrics["settings"], WITHOUT_EFFECT)
+    named = flatten_options(run.metrics["settings"], WITHOUT_EFFECT)
     return {name: named[name] for name in options if named.get(name) is not None}
 
 

@@ -9,7 +9,7 @@ from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import Sweep
-from seqtext.validation import Count, mismatch
+from seqtext.validation import PositiveInt, type_error
 
 
 class Grid(BasicSweeper):
@@ -26,7 +26,7 @@ class Grid(BasicSweeper):
         Raises:
             OptionError: if an option of the sweeper is not possible.
         """
-        if expected := mismatch(self.max_batch_size, Count | None):
+        if expected := type_error(self.max_batch_size, PositiveInt | None):
             raise OptionError("hydra.sweeper.max_batch_size", self.max_batch_size, expected)
         if not isinstance(self.params, Mapping):
             raise OptionError("hydra.sweeper.params", self.params, "options and their values")

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from seqtext.config.resolve import settings_in
+from seqtext.config.resolve import to_run_config
 from seqtext.config.stored import read_stored_settings
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
-from seqtext.identity import CONTENT, first_difference, is_complete, other_content
+from seqtext.identity import CONTENT, find_changed_content, first_mismatch, is_complete
 from seqtext.run_dir import RunDir
-from seqtext.validation import mismatch
+from seqtext.validation import type_error
 
 OUTCOME = "outcome.json"  # of a job that did not finish
 ANOTHER_NAME = "give the sweep another name=, or delete the folder"
@@ -53,7 +53,7 @@ class Outcome:
             return None
         hints = OUTCOME_HINTS
         is_whole = "status" in entries and entries.keys() <= hints.keys()
-        if is_whole and not any(mismatch(value, hints[name]) for name, value in entries.items()):
+        if is_whole and not any(type_error(value, hints[name]) for name, value in entries.items()):
             return cls(**entries)
         return None
 
@@ -129,12 +129,12 @@ def another_run(
     stored = _stored_settings(RunDir(folder), outcome)
     if stored is None:
         return None
-    if found := first_difference(stored, job.settings):
+    if found := first_mismatch(stored, job.settings):
         option, was, now = found
         return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
     if outcome is None or job.files is None or not is_complete(outcome.fingerprints):
         return None  # a run that goes on compares its data by itself
-    if other := other_content(outcome.fingerprints, job.files, read):
+    if other := find_changed_content(outcome.fingerprints, job.files, read):
         return f"was made with other {other} than there are now: {ANOTHER_NAME}."
     return None
 
@@ -154,6 +154,6 @@ def _stored_settings(folder: RunDir, outcome: Outcome | None) -> dict[str, Any] 
     if not is_pruned and not folder.last.exists():
         return None
     try:
-        return settings_in(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
+        return to_run_config(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
     except (OSError, UserError):
         return None  # training compares with the checkpoint's own

@@ -7,7 +7,7 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 
-from seqtext.config.run_config import fingerprints_of
+from seqtext.config.run_config import collect_fingerprints
 from seqtext.sweeps.sweep import TRIAL
 
 
@@ -40,7 +40,7 @@ class Pruning(Callback):
             self.trial.report(score, epoch)
             is_hopeless = self.trial.should_prune()
         if trainer.strategy.broadcast(is_hopeless):
-            raise Pruned(score, epoch, fingerprints_of(trainer.datamodule, model))
+            raise Pruned(score, epoch, collect_fingerprints(trainer.datamodule, model))
 
 
 def pruning(monitor: str) -> list[Callback]:

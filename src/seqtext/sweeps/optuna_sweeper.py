@@ -8,12 +8,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from seqtext.errors import OptionError, unknown_option
-from seqtext.validation import Count, Range, check
+from seqtext.validation import PositiveInt, Range, validate
 
 GROUP = "hydra.sweeper"
 HINTS = {
-    "n_trials": Count,
-    "n_jobs": Count | None,
+    "n_trials": PositiveInt,
+    "n_jobs": PositiveInt | None,
     "folds": Annotated[int, Range(low=2)] | None,
     "max_failure_rate": Annotated[float, Range(low=0, high=1)],
     "study_name": str | None,
@@ -56,7 +56,7 @@ def _check(options: Mapping[str, Any]) -> None:
         if name not in HINTS:
             raise unknown_option(name, HINTS, GROUP)
     try:
-        check(HINTS, {name: _plain(value) for name, value in options.items()})
+        validate(HINTS, {name: _plain(value) for name, value in options.items()})
     except OptionError as error:
         raise error.within(GROUP) from error
 

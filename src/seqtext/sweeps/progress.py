@@ -11,7 +11,7 @@ from seqtext.display import print_line
 from seqtext.files import damaged_file_error, read_json, write_json
 from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, Outcome
-from seqtext.validation import mismatch
+from seqtext.validation import type_error
 
 SWEEP = "sweep.json"
 
@@ -137,7 +137,7 @@ class Progress:
 def _earlier(folder: Path) -> list[dict]:
     file = folder / SWEEP
     jobs = read_json(file).get("jobs") if file.exists() else []
-    if mismatch(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
+    if type_error(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
         raise damaged_file_error(file)
     return jobs
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import lightning as L
 from torch.distributed import TCPStore
 
-from seqtext.config.run_config import checked_options, data_of
+from seqtext.config.run_config import build_datamodule, validate_config
 from seqtext.distributed import HOST, ProcessInfo, init_process_group
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
@@ -27,8 +27,8 @@ def follow(process: ProcessInfo, port: int, folder: Path) -> None:
     threading.Thread(target=_end_with_the_first, daemon=True).start()
     store = TCPStore(HOST, port, process.world_size)
     settings = json.loads(store.get("settings"))
-    options, split = checked_options(settings)
-    data = data_of(settings, options, split)
+    options, split = validate_config(settings)
+    data = build_datamodule(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     store.set(f"ready/{process.rank}", "")
     init_process_group(process, store)

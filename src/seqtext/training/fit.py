@@ -20,16 +20,16 @@ from seqtext.checkpoints.files import (
     load_checkpoint,
     save_checkpoint,
 )
-from seqtext.config.instantiate import build, number_of, trainer_of
+from seqtext.config.instantiate import build, build_trainer, num_devices
 from seqtext.config.rebuild import build_empty_network, fit_tensors
-from seqtext.config.run_config import Options, fingerprints_of, fresh_model
+from seqtext.config.run_config import RunConfig, build_model, collect_fingerprints
 from seqtext.data.loaders import BatchLoader
 from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, launch_workers
 from seqtext.errors import UserError
-from seqtext.identity import first_difference
+from seqtext.identity import first_mismatch
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves
 from seqtext.metrics.predictions import Predictions
 from seqtext.models.base import TextClassifier
@@ -68,7 +68,7 @@ class TrainResult(NamedTuple):
 
 def fit_baseline(
     settings: dict[str, Any],
-    options: Options,
+    options: RunConfig,
     data: TextDataModule,
     folder: RunDir,
     logger: EpochTensorBoardLogger,
@@ -78,7 +78,7 @@ def fit_baseline(
     began = time.perf_counter()
     model.fit(data)
     seconds = time.perf_counter() - began
-    fingerprints = fingerprints_of(data)
+    fingerprints = collect_fingerprints(data)
     description = _description(settings, data, model.words, fingerprints)
     save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
     predictions = {part: _said(model, data, part) for part in PARTS}
@@ -101,21 +101,21 @@ def fit_baseline(
 
 def fit_lightning(
     settings: dict[str, Any],
-    options: Options,
+    options: RunConfig,
     data: TextDataModule,
     folder: RunDir,
     logger: EpochTensorBoardLogger,
     further: Sequence[Callback] = (),
 ) -> TrainResult:
     """A model that learns in batches, on the devices of the trainer; see `fit_rank`."""
-    count = number_of(settings["trainer"].get("devices", 1))
+    count = num_devices(settings["trainer"].get("devices", 1))
     with launch_workers(count, settings, str(folder.path)) as process:
         return fit_rank(settings, options, data, folder, logger, process, further)
 
 
 def fit_rank(
     settings: dict[str, Any],
-    options: Options,
+    options: RunConfig,
     data: TextDataModule,
     folder: RunDir,
     logger: EpochTensorBoardLogger | None,
@@ -133,8 +133,8 @@ def fit_rank(
     """
     if folder.last.exists():
         _check_size(settings, data, folder.last)
-    progress, model = ProgressBar(options.monitor), fresh_model(settings, options, data)
-    fingerprints = fingerprints_of(data, model)
+    progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
+    fingerprints = collect_fingerprints(data, model)
     log.info(format_model_summary(model))  # as the message: an argument would stay on one line
     checkpoints = BestAndLastCheckpoint(
         folder.best,
@@ -144,7 +144,7 @@ def fit_rank(
         _description(settings, data, data.vocabulary.words, fingerprints),
     )
     callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
-    trainer = trainer_of(settings["trainer"], logger or False, callbacks, process)
+    trainer = build_trainer(settings["trainer"], logger or False, callbacks, process)
     log.info("%s", describe_hardware(trainer))
     data.process = process  # not before: a model's starting values look at the whole training part
     _check_batches(trainer, data)
@@ -276,7 +276,7 @@ def _refuse_another_run(
             f"{folder.path} was started with other word vectors than those that are there now "
             f"(embedding.path): put back the same file, or start a new run."
         )
-    if found := first_difference(_without_trainer(stored), _without_trainer(wanted)):
+    if found := first_mismatch(_without_trainer(stored), _without_trainer(wanted)):
         option, was, now = found
         raise UserError(
             f"{folder.path} was started with {option}={was}, not {now}: start a new run for it."
@@ -302,7 +302,7 @@ def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
             callback.load_state_dict(states[callback.state_key])
 
 
-def _stopping(options: Options) -> list[Callback]:
+def _stopping(options: RunConfig) -> list[Callback]:
     if options.patience is None:
         return []
     return [TieBreakingEarlyStopping(options.monitor, options.patience)]

@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Callback
 
 from seqtext.callbacks.progress_bar import print_summary
 from seqtext.checkpoints.files import set_threshold
-from seqtext.config.instantiate import buildable_class
-from seqtext.config.run_config import Options, checked_options, data_of, embedding_of
+from seqtext.config.instantiate import resolve_target
+from seqtext.config.run_config import RunConfig, build_datamodule, build_embedding, validate_config
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger, log_images
@@ -49,7 +49,7 @@ def train_and_evaluate(
         UserError: if anything in `settings` cannot be.
     """
     pin_to_one_gpu()
-    options, split = checked_options(settings)
+    options, split = validate_config(settings)
     folder.lock(resume)
     try:
         metrics = folder.read_metrics(required=SHOWN)
@@ -74,11 +74,11 @@ def describe(settings: dict[str, Any], folder: RunDir) -> None:
     Raises:
         UserError: if anything in `settings` cannot be.
     """
-    options, split = checked_options(settings)
+    options, split = validate_config(settings)
     folder.lock(resume=False)
     try:
-        data = data_of(settings, options, split)
-        embedding_of(settings, data)
+        data = build_datamodule(settings, options, split)
+        build_embedding(settings, data)
         report_data(data, folder)
     finally:
         folder.unlock()
@@ -86,7 +86,7 @@ def describe(settings: dict[str, Any], folder: RunDir) -> None:
 
 def _train_and_test(
     settings: dict[str, Any],
-    options: Options,
+    options: RunConfig,
     split: Split,
     folder: RunDir,
     callbacks: Sequence[Callback],
@@ -94,12 +94,12 @@ def _train_and_test(
     started = time.perf_counter()
     ask_git()
     logger = EpochTensorBoardLogger(str(folder.path))
-    data = data_of(settings, options, split)
+    data = build_datamodule(settings, options, split)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, data.labels[data.data.parts["val"]])
     log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
-    kind = buildable_class("model", settings["model"]["_target_"])
+    kind = resolve_target("model", settings["model"]["_target_"])
     if issubclass(kind, NonNeuralClassifier):
         fitted = fit_baseline(settings, options, data, folder, logger)
     else:

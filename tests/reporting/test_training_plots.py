@@ -3,14 +3,12 @@
 import pytest
 
 from seqtext.reporting.groups import Group
+from seqtext.reporting.plot_style import assign_styles, escape_plotly, shorten
 from seqtext.reporting.runs import Run
 from seqtext.reporting.training_plots import (
-    assign_styles,
-    escape_plotly,
     plot_curves,
     plot_time_against_score,
     plot_training_times,
-    shorten,
 )
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of a data set before training: tables and pictures."""
+"""Print and plot the statistics of a data set."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -67,7 +67,7 @@ def _describe_validation_coverage(description: Description) -> str:
 
 
 def plot_description(description: Description) -> dict[str, Figure]:
-    """Class shares, lengths, most telling words, by file name."""
+    """Plot class shares, text lengths and distinctive words; return figures by file name."""
     return {
         "class_shares": plot_class_shares(description),
         "text_lengths": plot_text_lengths(description),
@@ -251,7 +251,7 @@ def _build_word_rows(description: Description) -> Iterator[list[str]]:
 
 
 def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:
-    """The first row is the head; what begins with a digit stands to the right."""
+    """Print rows as a table: the first is the header; what begins with a digit is right-aligned."""
     head, *body = ([make_printable(cell) for cell in row] for row in rows)
     table = Table(title=make_printable(title), title_justify="left")
     table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII

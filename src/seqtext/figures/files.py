@@ -44,7 +44,7 @@ def log_failure_as_warning(what: str) -> Iterator[None]:
 
 
 def to_png(figure: Figure, dpi: int = 120) -> bytes:
-    """A PNG file; a notebook shows it as ``Image(png(figure))``."""
+    """Return a PNG file's bytes; a notebook shows them as ``Image(to_png(figure))``."""
     FigureCanvasAgg(figure)
     content = io.BytesIO()
     figure.savefig(content, dpi=dpi)

@@ -97,7 +97,7 @@ def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
 
 
 class _OneVsRest(NamedTuple):
-    """A class, whether each of N rows belongs to it, and the probabilities that it does."""
+    """One class against the rest: name, whether each of N rows is in it, and its probabilities."""
 
     name: str
     truth: np.ndarray
@@ -111,7 +111,7 @@ def _plot_curves(
     axes_labels: dict[str, str],
     chance: bool,
 ) -> Figure:
-    """Draw x and y of `curve(truth, probabilities)` of each class; its third value is told."""
+    """Draw x and y of `curve(truth, probabilities)` of each class; the third value names it."""
     lines, names = [], []
     chosen = list(_split_one_vs_rest(predictions))
     with draw_text_literally(title, *(one.name for one in chosen)):

@@ -1,4 +1,4 @@
-"""What each metric is, for many weightings of the same rows at once.
+"""Definitions of all metrics, for many weightings of the same rows at once.
 
 One definition serves training, the final scores, ``predict.py label=`` (one weighting, all ones)
 and the report's bootstrap (a weight per row and resample: how often the row was drawn). The values
@@ -58,7 +58,7 @@ def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 class RankingScorer:
-    """Rows in the order of each class's probability, for metrics of that order.
+    """Scores rankings: holds the rows in the order of each class's probability.
 
     Class 1 alone for two classes; for more each class against the rest, averaged.
 
@@ -94,7 +94,7 @@ def format_recall_name(class_name: str) -> str:
 
 
 def metric_mode(metric: str) -> str:
-    """Whether a metric (with or without its part, as in val/loss) is best at "min" or "max"."""
+    """Return "min" or "max": which is better of a metric, with or without its part (val/loss)."""
     return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
 
 
@@ -127,7 +127,7 @@ def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
-    """[B, C] → [B], the mean of those that are not NaN; NaN where all are."""
+    """Return means [B] of values [B, C] without NaN; NaN where all are, without a warning."""
     is_known = ~np.isnan(values)
     return _divide(np.where(is_known, values, 0).sum(1), is_known.sum(1))
 
@@ -137,18 +137,18 @@ def _count_hits(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_recalls(counts: np.ndarray) -> np.ndarray:
-    """[B, C], NaN for a class without rows."""
+    """Return recalls [B, C]; NaN for a class without rows."""
     return _divide(_count_hits(counts), counts.sum(2))
 
 
 def _compute_precisions(counts: np.ndarray) -> np.ndarray:
-    """[B, C], 0 for a class with rows that is never predicted; NaN for one with neither."""
+    """Return precisions [B, C]: 0 for a class that is never predicted; NaN without rows too."""
     precisions = np.nan_to_num(_divide(_count_hits(counts), counts.sum(1)))
     return np.where(counts.sum(1) + counts.sum(2) > 0, precisions, np.nan)
 
 
 def _compute_f1_scores(counts: np.ndarray) -> np.ndarray:
-    """[B, C], NaN for a class that neither occurs nor is predicted."""
+    """Return F1 scores [B, C]; NaN for a class that neither occurs nor is predicted."""
     return _divide(2 * _count_hits(counts), counts.sum(1) + counts.sum(2))
 
 
@@ -158,7 +158,7 @@ def _compute_weighted_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_mcc(counts: np.ndarray) -> np.ndarray:
-    """Matthews' correlation of any number of classes (Gorodkin, 2004); 0 if a side is constant."""
+    """Compute Matthews' correlation of C classes (Gorodkin, 2004); 0 if a side is constant."""
     total, true, predicted = counts.sum((1, 2)), counts.sum(2), counts.sum(1)
     covariance = _count_hits(counts).sum(1) * total - (true * predicted).sum(1)
     spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
@@ -166,7 +166,7 @@ def _compute_mcc(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """Share of the pairs whose true row stands first; a tie counts half (Mann and Whitney)."""
+    """Compute the share of pairs whose true row ranks first; a tie counts half (Mann-Whitney)."""
     hits = _sum_ties(weights * truth[:, None], ties)
     others = _sum_ties(weights * (1 - truth)[:, None], ties)
     before = others.cumsum(axis=0) - others / 2
@@ -192,5 +192,5 @@ def _compute_recall_at_precision_98(
 
 
 def _sum_ties(values: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """Rows of equal probability as one."""
+    """Sum rows of equal probability."""
     return values if len(ties) == len(values) else np.add.reduceat(values, ties, axis=0)

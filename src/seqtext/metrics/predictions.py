@@ -1,4 +1,4 @@
-"""What a model said about every row of a part."""
+"""A model's predictions on one part of the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from seqtext.metrics.scores import (
 
 @dataclass(frozen=True)
 class Predictions:
-    """N rows in the order of the source.
+    """Predictions of N rows, in the order of the source.
 
     rows: [N] positions in the prepared data set
     labels: [N] true classes
@@ -43,7 +43,7 @@ class Predictions:
         labels: np.ndarray,
         class_names: Sequence[str],
     ) -> "Predictions":
-        """From batches of (rows, logits), in any order, and the labels of the whole source."""
+        """Build from batches of (rows, logits), in any order, and the labels of all rows."""
         rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
         order = rows.argsort()
         rows = rows[order].numpy()
@@ -51,36 +51,36 @@ class Predictions:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """[N, C]"""
+        """Return the class probabilities [N, C]."""
         return compute_probabilities(self.logits).numpy()
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """[N] classes"""
+        """Return the predicted classes [N]."""
         return predict_classes(compute_probabilities(self.logits), self.threshold).numpy()
 
     def compute_metrics(self) -> dict[str, float]:
-        """Loss and every metric."""
+        """Compute loss and every metric; see `seqtext.metrics.scores.compute_metrics`."""
         labels = torch.from_numpy(self.labels)
         return compute_metrics(self.logits, labels, self.class_names, self.threshold)
 
     def find_best_threshold(self) -> float:
-        """For the best F1 on these rows."""
+        """Return the threshold with the best F1 on these rows."""
         return find_best_threshold(
             compute_probabilities(self.logits)[:, 1], torch.from_numpy(self.labels)
         )
 
     def with_threshold(self, threshold: float) -> "Predictions":
-        """The same outputs, decided at another threshold."""
+        """Return the same logits with another decision threshold."""
         return replace(self, threshold=threshold)
 
     def most_confident_errors(self, count: int) -> np.ndarray:
-        """Positions of the mistakes that were made with most confidence, worst first."""
+        """Return the positions of the errors with the highest confidence, in falling order."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]
 
     def write(self, path: Path, numbers: np.ndarray) -> None:
-        """Columns row, label, prediction, and probability_<class> for every class.
+        """Write Parquet with columns row, label, prediction, and probability_<class>.
 
         Args:
             numbers: [positions] row number in the source

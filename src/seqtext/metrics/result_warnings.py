@@ -1,4 +1,4 @@
-"""Sentences about a result that means less than it seems to."""
+"""Warnings about results that need care, such as constant predictions."""
 
 from collections.abc import Sequence
 

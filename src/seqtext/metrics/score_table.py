@@ -1,4 +1,4 @@
-"""Scores as a table in the terminal, of a run and of a file that was scored."""
+"""Build the table of scores that training and prediction print."""
 
 from collections.abc import Mapping, Sequence
 

@@ -28,21 +28,21 @@ def list_metrics(
 
 
 def compute_probabilities(logits: Tensor) -> Tensor:
-    """[N] or [N, C] logits → [N, C] float64: in float32 sure predictions would become ties."""
+    """Return probabilities [N, C] of logits [N] or [N, C], in float64: float32 would make ties."""
     if logits.ndim == 1:
         logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
     return logits.double().softmax(dim=1)
 
 
 def predict_classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
-    """[N, C] probabilities → [N] most probable classes; of two, class 1 from `threshold` on."""
+    """Return the most probable classes [N]; of two classes, class 1 from `threshold` on."""
     if shares.shape[1] == 2 and threshold != 0.5:
         return (shares[:, 1] >= threshold).long()
     return shares.argmax(dim=1)
 
 
 def find_best_threshold(shares: Tensor, labels: Tensor) -> float:
-    """The probability of class 1 from which on to decide for it, for the best F1 on these rows.
+    """Return the decision threshold of class 1 with the best F1 on these rows.
 
     It lies in the middle between two probabilities that occur.
 

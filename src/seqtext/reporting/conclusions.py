@@ -1,4 +1,4 @@
-"""Sentences on a comparison: which groups differ, and what could not be compared."""
+"""Summarize a comparison in sentences: which groups differ, which were not compared."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from seqtext.reporting.pairwise import (
 
 
 def summarize_significance(comparison: Comparison) -> list[str]:
-    """Say which differences are significant, and which groups were not compared."""
-    said = []
+    """Return sentences: which differences are significant, and which groups were not compared."""
+    sentences = []
     if comparison.pairs:
-        said = [_summarize_best(comparison), *_summarize_pairs(comparison)]
-    return said + _summarize_excluded(comparison)
+        sentences = [_summarize_best(comparison), *_summarize_pairs(comparison)]
+    return sentences + _summarize_excluded(comparison)
 
 
 def _summarize_pairs(comparison: Comparison) -> list[str]:
@@ -27,31 +27,31 @@ def _summarize_pairs(comparison: Comparison) -> list[str]:
         word: sum(pair.verdict == word for pair in pairs)
         for word in (DIFFERENT, NOT_SIGNIFICANT, UNDECIDED)
     }
-    said = []
+    sentences = []
     if len(pairs) > 1:
         parts = [f"{count_noun(len(pairs), 'pair')} of settings: {counts[DIFFERENT]} different"]
         parts += [f"{counts[NOT_SIGNIFICANT]} not significant"] if counts[NOT_SIGNIFICANT] else []
         parts += [f"{counts[UNDECIDED]} undecided"] if counts[UNDECIDED] else []
-        said.append(f"{', '.join(parts)}.")
-    said.append(
+        sentences.append(f"{', '.join(parts)}.")
+    sentences.append(
         f"Different: p below {LEVEL} after Holm's correction, on {comparison.rows:,} test rows and "
         "over the runs of each setting. Not significant does not mean equal."
     )
     if counts[UNDECIDED]:
-        said.append(
-            "Undecided: the test rows tell such a difference, but scores vary too much between "
-            "seeds (or folds) to say that others would show it too: more of them would tell."
+        sentences.append(
+            "Undecided: the test rows alone would show such a difference, but scores vary too much "
+            "between seeds (or folds): more of them would decide it."
         )
     if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):
-        said.append(
+        sentences.append(
             "Settings with one run (n = 1) are tested over rows only: another seed may change "
             "them by more."
         )
-    return said
+    return sentences
 
 
 def _summarize_best(comparison: Comparison) -> str:
-    """How the best by validation stands against the others."""
+    """Compare the best group by validation with all others."""
     groups = comparison.groups
     first = min(pair.first for pair in comparison.pairs)
     against = {n: pair for n in range(len(groups)) if (pair := comparison.get_pair(first, n))}
@@ -76,10 +76,10 @@ def _summarize_best(comparison: Comparison) -> str:
             f"cannot be judged against {_count_names(of[UNDECIDED])}, as the spread over runs is "
             "too wide to tell"
         ]
-    said = "; it ".join(parts)
+    conclusions = "; it ".join(parts)
     among = " of these" if first else ""  # those before it were judged on other rows
     best = f"{groups[first].label}, the best{among} by validation"
-    return f"In test {comparison.metric}, {best}, {said}."
+    return f"In test {comparison.metric}, {best}, {conclusions}."
 
 
 def _summarize_excluded(comparison: Comparison) -> list[str]:

@@ -11,7 +11,7 @@ PATHS = ("path", "dir", "val", "test")  # options of data sets that name files
 
 
 class _Location(NamedTuple):
-    """What an older run, without a fingerprint, knows of its data set."""
+    """A data set as its run's settings name it, for runs without a fingerprint."""
 
     name: str
     target: str
@@ -22,7 +22,7 @@ class _Location(NamedTuple):
 def group_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Divide runs by data set: its class, its name, the content of its files, and its classes.
 
-    A run without a fingerprint of its data is told by the paths that it was given, and joins the
+    A run without a fingerprint of its data is identified by the paths of its files, and joins the
     runs with these paths that have one, if theirs is the same.
 
     Returns:
@@ -58,7 +58,7 @@ def _get_location(run: Run) -> _Location:
 
 
 def _get_fingerprint(run: Run) -> str | None:
-    """The digest of a run's data; None where it also covers stop words, which are no other data."""
+    """Return the digest of a run's data; None where it also covers stop words."""
     if (run.metrics["settings"].get("dataset") or {}).get("stopwords") is not None:
         return None
     return (run.metrics.get("fingerprints") or {}).get("data")
@@ -82,7 +82,7 @@ def _build_titles(runs: Sequence[Run]) -> list[str]:
 
 
 def _describe_differences(runs: Sequence[Run]) -> list[str]:
-    """Say of each data set what the others of its name do not have."""
+    """Describe how each data set differs from the others of its name."""
     facts: tuple[Callable[[Run], str], ...] = (
         lambda run: run.metrics.get("source") or "",
         lambda run: "classes " + ", ".join(_get_class_names(run)),

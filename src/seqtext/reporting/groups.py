@@ -21,7 +21,7 @@ REFERENCE = "tfidf"  # the model that is a reference in every table
 class Group:
     """Runs of the same settings, one per seed and fold.
 
-    settings: those that tell it from the other groups of its data set, in the order of `label`
+    settings: those in which it differs from the other groups, in the order of `label`
     """
 
     label: str
@@ -30,16 +30,16 @@ class Group:
 
     @property
     def model(self) -> str:
-        """Name of the architecture."""
+        """Return the name of the architecture."""
         return self.runs[0].metrics["model"]
 
     @property
     def is_reference(self) -> bool:
-        """Whether it stands for what a user would take instead."""
+        """Tell whether this is the baseline that every table shows."""
         return self.model == REFERENCE
 
     def values(self, *keys: str) -> list[float]:
-        """An entry of every run's metrics.json: ``values("test", "f1")``; where there is one.
+        """Return an entry of every run's metrics.json that has it: ``values("test", "f1")``.
 
         A missing, null or not finite entry, such as the recall of a class that a test part lacks,
         is none.
@@ -53,16 +53,16 @@ class Group:
         return found
 
     def mean(self, *keys: str) -> float | None:
-        """Over seeds and folds."""
+        """Return the mean over seeds and folds; None where no run has a value."""
         return fmean(values) if (values := self.values(*keys)) else None
 
     def std(self, *keys: str) -> float | None:
-        """Over seeds and folds (of a sample, n - 1); None for one run."""
+        """Return the sample standard deviation over seeds and folds; None below two values."""
         return stdev(values) if len(values := self.values(*keys)) > 1 else None
 
 
 def choose_main_metric(runs: Sequence[Run]) -> str:
-    """What most of these runs monitored, without its part, if all test parts have it.
+    """Return what most of these runs monitored, without its part, if all test parts have it.
 
     A test part without rows of a class has no recall of that class; every one has an accuracy.
     """
@@ -72,7 +72,7 @@ def choose_main_metric(runs: Sequence[Run]) -> str:
 
 
 def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
-    """The groups of one data set's runs, the best by validation first.
+    """Group runs of one data set that differ only in seed or fold; best by validation first.
 
     Of runs with the same settings, seed and fold only the last by name counts: a run that was
     repeated says nothing new of the spread.
@@ -89,17 +89,17 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     labelled = []
     for reference in (False, True):  # apart: most options say nothing to the reference
         own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
-        told = _find_distinguishing_settings([group[0] for group in own])
-        labels = [format_label(settings) for settings in told]
+        distinguishing = _find_distinguishing_settings([group[0] for group in own])
+        labels = [format_label(settings) for settings in distinguishing]
         if len(set(labels)) < len(labels):
-            labels = [format_label(settings, exact=True) for settings in told]
-        labelled += map(Group, labels, told, own)
+            labels = [format_label(settings, exact=True) for settings in distinguishing]
+        labelled += map(Group, labels, distinguishing, own)
     labelled = _number_equal_labels(labelled)
     return sort_by_validation(labelled, metric), len(runs) - sum(map(len, members))
 
 
 def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
-    """The best validation score first, groups without one last: the test part never chooses."""
+    """Sort by mean validation score, best first; groups without one come last."""
     sign = 1 if metric_mode(metric) == "min" else -1
 
     def place(group: Group) -> tuple[bool, float, float]:
@@ -112,7 +112,7 @@ def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
 
 
 def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
-    """Tell groups apart whose labels are equal, as ``gru`` and ``gru (2)``: figures join equal
+    """Number equal labels, as ``gru`` and ``gru (2)``: figures join equal
     names."""
     seen: Counter[str] = Counter()
     numbered = []
@@ -124,7 +124,7 @@ def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
 
 
 def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
-    """``gru units=64 lr=0.01``: model and experiment speak for themselves, without a name.
+    """Return a label such as ``gru units=64 lr=0.01``; model and experiment stand without a name.
 
     Args:
         exact: with all digits of fractions, of which a search draws many; else with three
@@ -140,13 +140,13 @@ def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
         elif name == "model":
             words.append(str(value))
         else:
-            said = f"{value:.3g}" if isinstance(value, float) and not exact else format_value(value)
-            words.append(f"{short if last[short] == 1 else name}={said}")
+            text = f"{value:.3g}" if isinstance(value, float) and not exact else format_value(value)
+            words.append(f"{short if last[short] == 1 else name}={text}")
     return " ".join(dict.fromkeys(words))
 
 
 def format_value(value: Any) -> str:
-    """A value as it is typed on the command line."""
+    """Return a value as it is typed on the command line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text.replace(" ", "")
 
@@ -161,7 +161,7 @@ def _build_identity(run: Run) -> list[Any]:
 
 
 def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Of each run what tells it from the others.
+    """Return for each run the settings in which it differs from the others.
 
     First the model and the other choices (embedding, experiment …) that differ, then options: those
     that differ under the same choices, and those that someone typed. What a choice brings along is
@@ -176,9 +176,7 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
         alike[tuple(choice.values())].append(options)
     differing = set().union(*(_find_differing(options) for options in alike.values()))
     differing |= {name for name in _find_differing(settings, absent=False) if name in typed}
-    differing |= {*FILES, *LOCATIONS} & {
-        *_find_differing(settings)
-    }  # they are there to tell contents
+    differing |= {*FILES, *LOCATIONS} & {*_find_differing(settings)}  # they identify contents
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
     order = [name for name in order if name not in REPEATED]
     order.sort(key=lambda name: not name.startswith("model."))
@@ -189,22 +187,22 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """The options of each run that its label may tell.
+    """Return the options of each run that its label may contain.
 
     Where runs read other data or word vectors, those that name the files are among them; or a
     digest of the content, where the files of unlike content have the same names.
     """
-    told = [flatten_options(run.metrics["settings"], NOT_COMPARED) for run in runs]
+    collected = [flatten_options(run.metrics["settings"], NOT_COMPARED) for run in runs]
     for content, files in FILES.items():
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
         if len(set(digests)) == 1:
             continue
         names = [_get_file_options(run, files) for run in runs]
         pairs = set(zip(map(format_value, names), digests, strict=True))
-        is_told = len({name for name, _ in pairs}) == len(pairs)
-        for options, named, digest in zip(told, names, digests, strict=True):
-            options.update(named if is_told else {content: digest[:8]})
-    return told
+        is_distinct = len({name for name, _ in pairs}) == len(pairs)
+        for options, named, digest in zip(collected, names, digests, strict=True):
+            options.update(named if is_distinct else {content: digest[:8]})
+    return collected
 
 
 def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
@@ -218,7 +216,7 @@ def _get_choices(run: Run) -> dict[str, str]:
 
 
 def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
-    """Names that have more than one value; to be absent is one too, unless told otherwise."""
+    """Return the names that have more than one value; being absent counts as one if `absent`."""
     names = dict.fromkeys(name for each in settings for name in each)
     values = {
         name: {format_value(each.get(name, ABSENT)) for each in settings if absent or name in each}

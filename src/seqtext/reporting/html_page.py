@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from seqtext.html_templates import escape_json, hash_script, read_asset, render_page
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting import prediction_plots, training_plots
+from seqtext.reporting import plot_style, prediction_plots, settings_plots, training_plots
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import Comparison, Pair
@@ -31,7 +31,7 @@ class Figure(NamedTuple):
 
 
 def render_report(report: Report) -> str:
-    """The whole page."""
+    """Render the report as one HTML page that loads nothing from elsewhere."""
     plotly = Markup(get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n"))
     script = read_asset(PACKAGE, "page.js")
     return render_page(
@@ -51,7 +51,7 @@ def render_report(report: Report) -> str:
 
 
 def _build_section(section: Section) -> dict[str, Any]:
-    """What the template needs of a section."""
+    """Return the values of a section that the template shows."""
     comparison = section.comparison
     groups, metric = section.groups, section.metric
     return {
@@ -80,7 +80,7 @@ def _build_table(table: Table) -> dict[str, Any]:
 def _build_figures(
     groups: Sequence[Group], metric: str, comparison: Comparison
 ) -> Iterator[Figure]:
-    """Each with its heading and what it shows; those that would be empty are left out."""
+    """Draw all figures of a section, with heading and caption; empty ones are left out."""
     better = "Down" if metric_mode(metric) == "min" else "Up"
     most = prediction_plots.MAX_HEATMAP_GROUPS
     leading = f"; the {most} best by validation" if len(groups) > most else ""
@@ -99,12 +99,12 @@ def _build_figures(
         (
             "Settings",
             f"Validation {metric} against each setting; the dotted line joins the means.",
-            training_plots.plot_settings(groups, metric),
+            settings_plots.plot_settings(groups, metric),
         ),
         (
             "",
             f"Validation {metric} over the two settings with most values.",
-            training_plots.plot_heat_maps(groups, metric),
+            settings_plots.plot_heat_maps(groups, metric),
         ),
         (
             "Time and score",
@@ -145,7 +145,7 @@ def _to_json(figure: go.Figure) -> Markup:
 
 
 def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:
-    """The best by validation against each other group."""
+    """Return the table of tests of the best group by validation against each other one."""
     if not comparison.pairs:
         return None
     first = min(pair.first for pair in comparison.pairs)
@@ -180,7 +180,7 @@ def _format_p_value(value: float | None) -> str:
 
 def _build_matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
     known = prediction_plots.select_groups_with_predictions(groups)
-    return [_build_matrix(group) for group in known[: training_plots.MAX_GROUPS]]
+    return [_build_matrix(group) for group in known[: plot_style.MAX_GROUPS]]
 
 
 def _build_matrix(group: Group) -> dict[str, Any]:

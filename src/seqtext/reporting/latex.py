@@ -68,14 +68,14 @@ def format_latex_table(table: Table, caption: str) -> str:
 
 
 def _choose_columns(table: Table) -> list[int]:
-    """Positions of the columns that fit a page."""
+    """Return the positions of the columns that fit a page."""
     scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
     few = scores[:MOST_SCORES]
     return [n for n, name in enumerate(table.columns) if n in few or name in ALWAYS_SHOWN]
 
 
 def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
-    """Ours and the reported ones: the first of both, where they would not fit a page."""
+    """Return our rows and the reported ones: the first of each, where not all fit a page."""
     reported = [row for row in table.rows if row.kind == REPORTED]
     own = [row for row in table.rows if row.kind != REPORTED]
     most = max(MOST_ROWS - len(reported), MOST_ROWS // 2)
@@ -106,5 +106,5 @@ def _format_note(table: Table, columns: list[str], rows_left_out: int) -> list[s
         parts += ["1 more row" if rows_left_out == 1 else f"{rows_left_out} more rows"]
     if not parts:
         return []
-    said = escape_latex(f"report.csv has also {' and '.join(parts)}.")
-    return [rf"  \par\smallskip\parbox{{\linewidth}}{{\raggedright\scriptsize {said}}}"]
+    note = escape_latex(f"report.csv has also {' and '.join(parts)}.")
+    return [rf"  \par\smallskip\parbox{{\linewidth}}{{\raggedright\scriptsize {note}}}"]

@@ -1,7 +1,7 @@
-"""Every pair of groups: how far they differ on the same test rows, and whether chance could."""
+"""Compare every pair of groups on the same test rows: differences, intervals and p values."""
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import chain, combinations
 from statistics import fmean, variance
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class Pair(NamedTuple):
     p_rows: of the difference, if only other rows could change it
     p: of the difference, if other rows and other runs (seeds, folds) could; it decides
     p_mcnemar: of the first runs' accuracies; None where these are of unlike folds
-    p_t: over matched seeds and folds; None where there are fewer than two
+    p_t: corrected resampled t-test over matched seeds and folds; None for fewer than two
     """
 
     first: int
@@ -67,7 +67,7 @@ class Pair(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All pairs that stand on the same rows.
+    """All pairs of groups that were tested on the same rows.
 
     excluded_other_rows: positions of the groups whose test rows or labels are not those of the most
     excluded_no_predictions: positions of the groups without predictions
@@ -85,7 +85,7 @@ class Comparison(NamedTuple):
     resamples: int
 
     def get_pair(self, one: int, other: int) -> Pair | None:
-        """The pair of two groups, as seen from `one`."""
+        """Return the pair of two groups, `one` minus `other`; None if not compared."""
         for pair in self.pairs:
             if (pair.first, pair.second) == (one, other):
                 return pair
@@ -103,7 +103,7 @@ class Comparison(NamedTuple):
 
 
 def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
-    """Compare all groups that were judged on the same rows.
+    """Compare all groups that were tested on the same rows.
 
     With several runs per group the compared score is the mean of the runs' scores on the same
     resampled rows: so the interval belongs to the difference that the table shows. (Averaged
@@ -134,8 +134,8 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
             excluded_no_metric,
             0,
         )
-    said = [run.predictions for n in compared for run in groups[n].runs]
-    rows = np.unique(np.concatenate([one.rows for one in said]))
+    predictions = [run.predictions for n in compared for run in groups[n].runs]
+    rows = np.unique(np.concatenate([one.rows for one in predictions]))
     resampled, scores = _resample_scores([groups[n] for n in compared], metric, rows)
     pairs = [
         _compare_pair(groups, (compared[a], compared[b]), resampled[:, a] - resampled[:, b], scores)
@@ -154,7 +154,7 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
 
 
 def _hash_test_rows(group: Group) -> frozenset[int]:
-    """What tells the judged rows of two groups apart: numbers and labels of each split's rows."""
+    """Return a hash of the test rows and labels of each of the group's splits."""
     return frozenset(
         hash(
             (
@@ -170,14 +170,14 @@ def _hash_test_rows(group: Group) -> frozenset[int]:
 def _resample_scores(
     groups: Sequence[Group], metric: str, rows: np.ndarray
 ) -> tuple[np.ndarray, dict[int, list[float]]]:
-    """Mean scores [resamples, groups]; the scores of each group's runs, by the group's identity.
+    """Return mean scores [resamples, groups], and each run's scores by the ``id`` of its group.
 
     Args:
         rows: [N] all numbers of test rows of these groups' runs
     """
-    said = [[run.predictions for run in group.runs] for group in groups]
-    scorers = [[build_scorer(one, metric) for one in runs] for runs in said]
-    places = [[np.searchsorted(rows, one.rows) for one in runs] for runs in said]
+    predictions = [[run.predictions for run in group.runs] for group in groups]
+    scorers = [[build_scorer(one, metric) for one in runs] for runs in predictions]
+    places = [[np.searchsorted(rows, one.rows) for one in runs] for runs in predictions]
     everything = np.ones((1, len(rows)), np.float32)
     scores = {
         id(group): [float(s(everything[:, at])[0]) for s, at in zip(ss, ats, strict=True)]
@@ -190,7 +190,7 @@ def _resample_scores(
             np.mean([s(_select_rows(weights, at)) for s, at in zip(ss, ats, strict=True)], axis=0)
             for ss, ats in zip(scorers, places, strict=True)
         ]
-        for weights in draw_resamples(len(rows), metric, [one for runs in said for one in runs])
+        for weights in draw_resamples(len(rows), metric, list(chain(*predictions)))
     ]
     return np.concatenate([np.stack(chunk, axis=1) for chunk in means]), scores
 
@@ -239,7 +239,7 @@ def _compare_pair(
 def _match_runs(
     one: Group, other: Group, ours: Sequence[float], theirs: Sequence[float]
 ) -> list[float]:
-    """Differences of the runs with the same seed, on the same rows."""
+    """Return the score differences of runs with the same seed and split."""
     found = {(r.seed, r.split): score for r, score in zip(other.runs, theirs, strict=True)}
     return [
         score - found[run.seed, run.split]

@@ -1,4 +1,4 @@
-"""Figures of what the models said of the test rows: calibration, classes, differences."""
+"""Plotly figures of test predictions: calibration, scores per class, pairwise differences."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import Comparison, Pair
-from seqtext.reporting.training_plots import (
+from seqtext.reporting.plot_style import (
     BAR_HEIGHT,
     MAX_GROUPS,
     PALETTE,
@@ -29,7 +29,7 @@ FAINT = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
 
 
 def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
-    """How often predictions of some confidence are right; on the diagonal they keep their word."""
+    """Plot accuracy against confidence (reliability diagram); on the diagonal is calibrated."""
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 1],
@@ -40,11 +40,13 @@ def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
         showlegend=False,
     )
     for place, (group, style) in enumerate(zip(groups, assign_styles(groups), strict=True)):
-        said = [run.predictions for run in group.runs]
-        if None in said:
+        predictions = [run.predictions for run in group.runs]
+        if None in predictions:
             continue
-        confidence = np.concatenate([one.probabilities.max(axis=1) for one in said])
-        right = np.concatenate([one.probabilities.argmax(axis=1) == one.labels for one in said])
+        confidence = np.concatenate([one.probabilities.max(axis=1) for one in predictions])
+        right = np.concatenate(
+            [one.probabilities.argmax(axis=1) == one.labels for one in predictions]
+        )
         x, y, error = compute_reliability(confidence, right)
         figure.add_scatter(
             x=x,
@@ -54,7 +56,8 @@ def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
             line={"color": style.color, "dash": style.dash, "width": 1.5},
             marker={"size": 5, "symbol": style.symbol},
             visible=True if place < 8 else "legendonly",
-            hovertemplate=f"{format_group_name(group)}<br>said %{{x:.3f}}, was right %{{y:.3f}}"
+            hovertemplate=f"{format_group_name(group)}<br>"
+            f"confidence %{{x:.3f}}, accuracy %{{y:.3f}}"
             "<extra></extra>",
         )
     if len(figure.data) == 1:
@@ -71,7 +74,7 @@ def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
 
 
 def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, float]:
-    """Mean confidence and share of right ones in bins of equal width, and the expected calibration
+    """Compute mean confidence and accuracy in bins of equal width, and the expected calibration
     error: the mean gap between the two (Guo et al., 2017)."""
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
@@ -82,7 +85,7 @@ def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list
 
 
 def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
-    """Precision, recall and F1 of each class, a line per group."""
+    """Plot precision, recall and F1 of each class, a line per group."""
     known = select_groups_with_predictions(groups)[:MAX_GROUPS]
     if not known:
         return None
@@ -126,7 +129,7 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
 
 
 def select_groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
-    """Those whose runs all have predictions, of the same classes."""
+    """Return the groups whose runs all have predictions of the same classes."""
     return [
         group
         for group in groups
@@ -136,7 +139,7 @@ def select_groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
 
 
 def count_confusions(group: Group) -> np.ndarray:
-    """Counts [C, C] of true and predicted class, summed over the group's runs."""
+    """Return the confusion matrix [C, C] (true, predicted), summed over the group's runs."""
     classes = len(group.runs[0].predictions.class_names)
     total = np.zeros((classes, classes), int)
     for run in group.runs:
@@ -145,7 +148,7 @@ def count_confusions(group: Group) -> np.ndarray:
 
 
 def _compute_class_scores(counts: np.ndarray) -> np.ndarray:
-    """[3, C] precision, recall, F1; NaN for a class without rows, as in `metric_definitions`."""
+    """Return precision, recall and F1 [3, C]; NaN for a class without rows."""
     hits, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     scores = np.stack(
         [hits / predicted.clip(1), hits / true.clip(1), 2 * hits / (true + predicted).clip(1)]
@@ -154,7 +157,7 @@ def _compute_class_scores(counts: np.ndarray) -> np.ndarray:
 
 
 def plot_differences(comparison: Comparison) -> go.Figure | None:
-    """Every pair of the leading groups: row minus column, coloured where they are different.
+    """Plot every pair of the leading groups: row minus column, coloured where significant.
 
     The others are in brackets, without a colour: so the figure is never empty.
     """
@@ -188,7 +191,7 @@ def _add_heatmap(
     is_significant: bool,
     style: dict[str, Any],
 ) -> None:
-    """Add the fields of all pairs that are different, or of all that are not."""
+    """Add the fields of all pairs that differ significantly, or of all that do not."""
     chosen = [
         [p if p and p.is_significant == is_significant else None for p in row] for row in pairs
     ]

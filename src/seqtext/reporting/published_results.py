@@ -1,4 +1,4 @@
-"""What others reported on the same data sets: the studies, publications, TF-IDF."""
+"""Results that others reported on the same data sets: studies, publications, TF-IDF."""
 
 from importlib import resources
 from typing import NamedTuple
@@ -13,7 +13,7 @@ OURS = "seqtext."  # of the paths of this package's classes
 
 
 class StudyData(NamedTuple):
-    """The data of a study.
+    """Data set of a study.
 
     class_name: of the data set class that reads it
     sizes: rows of the sources that there are of it
@@ -51,12 +51,12 @@ class Reference(NamedTuple):
 
     @property
     def label(self) -> str:
-        """As in the tables' first column."""
+        """Return the label in the tables' first column."""
         return f"{self.study}: {self.model}" + (f", {self.setting}" if self.setting else "")
 
 
 def load_published_results(dataset: str) -> list[Reference]:
-    """Those of a data set, in the order of the file."""
+    """Load the published results on a data set, in the order of the file."""
     with resources.files("seqtext.reporting").joinpath(FILE).open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, keep_default_na=False)
     own = table[table["dataset"] == dataset]
@@ -67,9 +67,9 @@ def load_published_results(dataset: str) -> list[Reference]:
 
 
 def has_study_rows(run: Run) -> bool:
-    """Whether what others reported on a data set of this name can stand beside a run.
+    """Tell whether published results on a data set of this name are comparable with a run.
 
-    It can where this package's own class read the rows, and they were as many as the study's, and
+    They are if this package's own class read the rows, there are as many as in the study, and
     enough of them were tested. A user's own file may have the same name, hold other rows in the
     same columns, or be cut by ``split.limit``.
     """

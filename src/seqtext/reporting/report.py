@@ -1,4 +1,4 @@
-"""All runs of some folders in one report, as Markdown, CSV, LaTeX and a page."""
+"""Report all runs of some folders, as Markdown, CSV, LaTeX and an HTML page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitor
 
 
 class Section:
-    """What there is to say of one data set's runs.
+    """The runs of one data set: groups, table, tests.
 
     Args:
         dataset: title of the data set, see `group_by_dataset`
@@ -48,69 +48,69 @@ class Section:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """Of all pairs."""
+        """Return the tests of all pairs of groups."""
         return compare_groups(self.groups, self.metric)
 
     @property
     def study(self) -> str | None:
-        """The study's data set, if runs of this section stand on its rows."""
+        """Return the name of the study's data set, if runs of this section have its rows."""
         (first, *_) = self.runs
         return first.metrics["dataset"] if any(map(has_study_rows, self.runs)) else None
 
     @cached_property
     def references(self) -> list[Reference]:
-        """What others reported on these rows."""
+        """Return the published results on this data set."""
         return load_published_results(self.study) if self.study else []
 
     @cached_property
     def table(self) -> Table:
-        """Groups and references."""
+        """Return the table of groups and published results."""
         return build_table(self.groups, self.references, self.metric)
 
     @property
     def runs(self) -> list[Run]:
-        """Those that count."""
+        """Return the runs of all groups, without repeated ones."""
         return [run for group in self.groups for run in group.runs]
 
     def describe(self) -> str:
-        """How to read the table."""
+        """Explain the table in one paragraph."""
         rows = sorted({run.rows("test") for run in self.runs})
         tested = f"{rows[0]:,} to {rows[-1]:,} test rows"
         if len(rows) == 1:
             tested = count_noun(rows[0], "test row")
         times = [time for group in self.groups for time in group.values("seconds", "total")]
         total = f", {format_duration(sum(times))} in all" if times else ""
-        said = (
+        text = (
             f"{count_noun(len(self.runs), 'run')}{total}; {tested}. Ordered by validation "
             f"{self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
             "(seeds, folds); the best of each column is marked."
         )
         if self.repeated:
             repeats = count_noun(self.repeated, "run that repeats", "runs that repeat")
-            said += f" Left out: {repeats} another's settings and seed."
-        return said
+            text += f" Left out: {repeats} another's settings and seed."
+        return text
 
     def collect_notes(self) -> list[str]:
-        """What is to be known of the rows: of the reported ones, and what runs warn of."""
-        said = collect_footnotes(self.table)
+        """Return the footnotes of published results, and the warnings of runs."""
+        notes = collect_footnotes(self.table)
         if self.references:
-            said.append(
+            notes.append(
                 "What others reported was measured on other rows than these, mostly in one run."
             )
         if self.references and not all(map(has_study_rows, self.runs)):
-            said.append("It cannot be compared with settings that use a part of the data only.")
+            notes.append("It cannot be compared with settings that use a part of the data only.")
         for group in self.groups:
             each = (run.metrics.get("warnings") or () for run in group.runs)
-            said += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
-        return said
+            notes += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
+        return notes
 
     def list_commands(self) -> list[str]:
-        """What starts these runs again: a sweep's command line once, the others one by one."""
+        """Return the command lines that start these runs again; that of a sweep once."""
         return list(dict.fromkeys(find_sweep_command(run.path) or run.command for run in self.runs))
 
 
 def _list_metrics(runs: Sequence[Run]) -> list[str]:
-    """Those of any run, on the test or the validation part."""
+    """Return the metrics that any run has, on the test or the validation part."""
     known = dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
     if not known:
         raise UserError(f"{runs[0].path} has no scores: there is nothing to compare.")
@@ -136,7 +136,7 @@ def _choose_metric(runs: Sequence[Run]) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A section per data set, the jobs without a result, and a sentence on each damaged file."""
+    """A section per data set, the jobs without a result, a sentence for each damaged file."""
 
     title: str
     sections: Sequence[Section]
@@ -176,7 +176,7 @@ def build_report(
 
 
 def write_report(output: Path, report: Report) -> list[Path]:
-    """Write report.md, .csv, .tex, .html and differences.csv into a folder; gives their paths."""
+    """Write report.md, .csv, .tex, .html and differences.csv into a folder; return the paths."""
     from seqtext.reporting.html_page import render_report
 
     sections = report.sections
@@ -199,23 +199,23 @@ def format_markdown(report: Report) -> str:
     """Return the whole report as Markdown."""
     lines = [f"# {escape_markdown(report.title)}", ""]
     for section in report.sections:
-        said = [escape_markdown(" ".join(summarize_significance(section.comparison))), ""]
+        conclusions = [escape_markdown(" ".join(summarize_significance(section.comparison))), ""]
         lines += [f"## {escape_markdown(section.dataset)}", ""]
         lines += [escape_markdown(section.describe()), ""]
-        lines += [format_markdown_table(section.table), *(said if said[0] else [])]
+        lines += [format_markdown_table(section.table), *(conclusions if conclusions[0] else [])]
         lines += format_notes(section)
     lines += format_omissions(report)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def format_notes(section: Section) -> list[str]:
-    """Lines of Markdown: a section's notes."""
-    said = [f"- {escape_markdown(note)}" for note in section.collect_notes()]
-    return ["Notes:", "", *said, ""] if said else []
+    """Return a section's notes as lines of Markdown."""
+    notes = [f"- {escape_markdown(note)}" for note in section.collect_notes()]
+    return ["Notes:", "", *notes, ""] if notes else []
 
 
 def format_omissions(report: Report) -> list[str]:
-    """Lines of Markdown: jobs without a result and damaged files."""
+    """Return jobs without a result and damaged files as lines of Markdown."""
     lines = []
     if report.unfinished:
         lines += ["## Without a result", ""]
@@ -232,7 +232,7 @@ def format_omissions(report: Report) -> list[str]:
 
 
 def pairs_to_dataframe(section: Section) -> pd.DataFrame:
-    """Every pair of groups in numbers: difference, interval, p values; see `Pair`."""
+    """Return every pair of groups in numbers: difference, intervals, p values; see `Pair`."""
     labels = [group.label for group in section.groups]
     rows = [
         {
@@ -249,6 +249,6 @@ def pairs_to_dataframe(section: Section) -> pd.DataFrame:
 
 
 def format_title(folders: Sequence[Path]) -> str:
-    """The names of the folders, as long as they are few."""
+    """Return the names of the folders; of more than three the first, and their number."""
     names = [folder.resolve().name or str(folder.resolve()) for folder in folders]
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"

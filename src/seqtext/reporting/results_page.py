@@ -32,7 +32,7 @@ networks, one seed or other vectors, for a machine of two CPU cores.
 
 
 def write_results(path: Path, report: Report) -> Path:
-    """Write the file; gives its path.
+    """Write the file, and return its path.
 
     Raises:
         UserError: if no run is on the rows of the studies.
@@ -76,7 +76,7 @@ def _format_study(section: Section) -> str:
 
 
 def _build_summary_table(section: Section) -> Table:
-    """Theirs, ours with their settings, ours, TF-IDF: of each the best; ours by validation."""
+    """Build a table of the best row of each source; ours are chosen by validation."""
     rows: dict[str, Row] = {}
     own = section.table.rows[: len(section.groups)]
     if theirs := _find_best_published(section):
@@ -93,7 +93,7 @@ def _build_summary_table(section: Section) -> Table:
 
 
 def get_result_source(group: Group) -> str:
-    """As the first column calls a group."""
+    """Return the source of a group's results: "tfidf", "ours, best" or "ours, faithful"."""
     if group.is_reference:
         return "tfidf"
     experiment = group.runs[0].choices.get("experiment", "")
@@ -101,7 +101,7 @@ def get_result_source(group: Group) -> str:
 
 
 def _find_best_published(section: Section) -> Reference | None:
-    """The study's own best row, by the score that most of its rows have."""
+    """Return the study's own best row, by the score that most of its rows have."""
     theirs = [other for other in section.references if other.study.startswith("study")]
     names = [name for other in theirs for name in other.scores]
     if not names:
@@ -114,8 +114,8 @@ def _format_runtimes(section: Section) -> str:
     totals: dict[str, list[float]] = {}
     for group in section.groups:
         totals.setdefault(get_result_source(group), []).extend(group.values("seconds", "total"))
-    said = [
+    totals_text = [
         f"{name} {format_duration(sum(s))} ({count_noun(len(s), 'run')})"
         for name, s in totals.items()
     ]
-    return f"Time in all: {', '.join(said)}."
+    return f"Time in all: {', '.join(totals_text)}."

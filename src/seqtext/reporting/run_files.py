@@ -20,7 +20,7 @@ PROBABILITY = "probability_"
 
 @dataclass(frozen=True)
 class StoredPredictions:
-    """What a run said of its test part; N rows, in the order of their numbers.
+    """Predictions of a run on its test part, read from its folder; N rows, in the order of `rows`.
 
     rows: [N] numbers in the source
     labels, predicted: [N] classes
@@ -146,7 +146,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> StoredPrediction
 
 
 def _encode_classes(column: pd.Series, names: Sequence[str], path: Path) -> np.ndarray:
-    """[N] numbers of the classes that a column names."""
+    """Return the class numbers [N] of a column of class names."""
     try:
         numbers = column.map({name: number for number, name in enumerate(names)}).to_numpy(float)
     except (TypeError, ValueError) as error:
@@ -157,7 +157,7 @@ def _encode_classes(column: pd.Series, names: Sequence[str], path: Path) -> np.n
 
 
 def _extract_probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
-    """[N, C]"""
+    """Return the probabilities [N, C] of a table, checked."""
     try:
         values = table.to_numpy(float)
     except (TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Finished and unfinished runs, as their folders tell of them; logs are never read."""
+"""Find finished and unfinished runs in folders; logs are never read."""
 
 import shlex
 from collections.abc import Sequence
@@ -39,32 +39,32 @@ class Run:
 
     @property
     def seed(self) -> int:
-        """Of the starting values."""
+        """Return the seed of weights and batches."""
         return self.metrics["settings"].get("seed") or 0
 
     @property
     def split(self) -> tuple[int, int]:
-        """Seed and fold of the rows."""
+        """Return seed and fold of the split."""
         split = self.metrics["settings"].get("split") or {}
         return split.get("seed") or 0, split.get("fold") or 0
 
     @property
     def command(self) -> str:
-        """What starts this run again."""
+        """Return the command line that starts this run again."""
         return " ".join(["python train.py", *map(shlex.quote, self.overrides)])
 
     def rows(self, part: str) -> int:
-        """How many rows a part has; 0 where the run does not say."""
+        """Return the number of rows of a part; 0 if it is not recorded."""
         return sum((self.metrics.get("rows") or {}).get(part, {}).values())
 
     @cached_property
     def predictions(self) -> StoredPredictions | None:
-        """The test part's predictions; None if the file is not there, or damaged."""
+        """Return the predictions on the test part; None if the file is missing or damaged."""
         return self._loaded_predictions[0]
 
     @property
     def damage(self) -> str | None:
-        """What is wrong with the file of predictions; None if nothing is."""
+        """Return what is wrong with the file of predictions; None if nothing is."""
         return self._loaded_predictions[1]
 
     @cached_property
@@ -88,7 +88,7 @@ class UnfinishedRun(NamedTuple):
 
 
 class FoundRuns(NamedTuple):
-    """What there is in and below some folders.
+    """The runs in and below some folders.
 
     damaged: a sentence on each file that was left out
     """
@@ -131,15 +131,15 @@ def read_runs(folders: Sequence[Path]) -> FoundRuns:
 def _explain_no_runs(
     folders: Sequence[Path], others: Sequence[UnfinishedRun], damaged: Sequence[str]
 ) -> str:
-    said = f"{', '.join(map(str, folders))}: there is no finished run in it"
+    text = f"{', '.join(map(str, folders))}: there is no finished run in it"
     if damaged:
         more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-        return f"{said}: {damaged[0]}{more}"
+        return f"{text}: {damaged[0]}{more}"
     if others:
         first = others[0]
         count = "the only job" if len(others) == 1 else f"the first of {len(others)} jobs"
-        return f"{said}; {count}, {first.name}, is {first.status}: {first.reason}"
-    return f"{said}."
+        return f"{text}; {count}, {first.name}, is {first.status}: {first.reason}"
+    return f"{text}."
 
 
 def read_run(folder: Path, damaged: list[str]) -> Run:
@@ -163,18 +163,18 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
 
 
 def find_sweep_command(folder: Path) -> str | None:
-    """The command line of the sweep that a run's folder, or its trial's, belongs to."""
+    """Return the command line of the sweep that a run's folder belongs to, or None."""
     for parent in list(folder.parents)[:2]:
         if (parent / SWEEP).exists():
             try:
                 return read_sweep(parent / SWEEP).get("command")
             except UserError:
-                return None  # told when the runs were read
+                return None  # reported when the runs were read
     return None
 
 
 def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
-    """Jobs that sweeps list as failed or pruned."""
+    """Find the jobs that sweeps list as failed or pruned."""
     jobs = {}
     for path in sorted(folder.rglob(SWEEP)):
         try:
@@ -191,7 +191,7 @@ def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished
 
 
 def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
-    """Folders of runs that have begun and have no result."""
+    """Find the runs that have begun and have no result."""
     started = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
         place = config.parent.parent
@@ -207,7 +207,7 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
 
 
 def _read_status(folder: Path, damaged: list[str]) -> tuple[str, str]:
-    """Status and reason of a run without a result."""
+    """Return status and reason of a run without a result."""
     path = folder / "outcome.json"
     if path.exists():
         try:

@@ -1,4 +1,4 @@
-"""Tests of difference, and the correction for making many."""
+"""Significance tests of score differences, and the correction for multiple tests."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -9,9 +9,9 @@ from scipy import stats
 
 
 def mcnemar_test(only_first: int, only_second: int) -> float:
-    """McNemar's test whether two classifiers are right equally often: the mid-p value.
+    """Test whether two classifiers are right equally often (McNemar); return the mid-p value.
 
-    Exact in the binomial distribution, and less timid than the exact p (Fagerland, Lydersen and
+    It is less conservative than the exact conditional p value (Fagerland, Lydersen and
     Laake, 2013: "The McNemar test for binary matched-pairs data: mid-p and asymptotic are better
     than exact conditional").
 
@@ -26,7 +26,7 @@ def mcnemar_test(only_first: int, only_second: int) -> float:
 
 
 def correct_holm(values: Sequence[float | None]) -> list[float | None]:
-    """p values corrected for their number (Holm, 1979); None stays None and does not count."""
+    """Correct p values for their number (Holm, 1979); None stays None and does not count."""
     known = sorted((p, place) for place, p in enumerate(values) if p is not None)
     corrected: list[float | None] = [None] * len(values)
     highest = 0.0
@@ -37,11 +37,11 @@ def correct_holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def corrected_resampled_t_test(differences: Sequence[float], test_share: float) -> float | None:
-    """Paired t-test over J repetitions whose training rows overlap (Nadeau and Bengio, 2003).
+    """Test J paired repetitions whose training rows overlap (t-test of Nadeau and Bengio, 2003).
 
     The usual variance of a mean, s²/J, takes the repetitions for independent; (1/J + test_share)
-    s² does not. Over seeds alone, on one split, it is timid: it also allows for what other training
-    rows would have changed, which such repetitions cannot show.
+    s² does not. Over seeds alone, on one split, it is conservative: it also allows for what other
+    training rows would have changed, which such repetitions cannot show.
 
     Args:
         differences: [J] of the scores of matched runs
@@ -62,7 +62,7 @@ def corrected_resampled_t_test(differences: Sequence[float], test_share: float) 
 def compute_p_value(
     difference: float, over_rows: float, over_runs: Sequence[tuple[float, int]] = ()
 ) -> float:
-    """Two-sided p value of a difference of means: other rows, and other seeds, vary it.
+    """Compute the two-sided p value of a difference of means over test rows and seeds.
 
     A normal test with the bootstrap's variance, which no number of resamples limits from below as
     it does the share of them beyond zero. Where runs were repeated the variances of their means are
@@ -87,7 +87,7 @@ def compute_margin(
 
 
 def _add_variances(over_rows: float, over_runs: Sequence[tuple[float, int]]) -> tuple[float, float]:
-    """Add variances; returns the sum and its degrees of freedom."""
+    """Return the sum of the variances and its degrees of freedom (Welch and Satterthwaite)."""
     total = over_rows + sum(v for v, _ in over_runs)
     uncertain = sum(v**2 / (runs - 1) for v, runs in over_runs)
     return total, total**2 / uncertain if uncertain else np.inf

@@ -1,4 +1,4 @@
-"""One data set's table: as rows of text, for `markdown`, `latex` and `page`, and as numbers."""
+"""One data set's table: as rows of text, for Markdown, LaTeX and HTML, and as a data frame."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ UNKNOWN = "–"
 
 
 class Cell(NamedTuple):
-    """What stands in a table; `best` where no row of the column has a better value."""
+    """A cell's text; `best` where no row of the column has a better value."""
 
     text: str
     best: bool = False
@@ -41,7 +41,7 @@ class Table(NamedTuple):
 
 
 def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> Table:
-    """The groups in their order, the reference model among them, then what others reported.
+    """Build the table: groups in their order, the baseline among them, then published results.
 
     All formats keep this order.
     """
@@ -84,14 +84,14 @@ def choose_score_columns(
 
 
 def format_mean_std(mean: float | None, std: float | None) -> str:
-    """``0.912 ± 0.004``: four digits, as the third is often noise and never the fifth a fact."""
+    """Return text such as ``0.9120 ± 0.0040``; a dash without a mean."""
     if mean is None:
         return UNKNOWN
     return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def format_duration(seconds: float | None) -> str:
-    """Seconds below two minutes, then minutes, then hours."""
+    """Return seconds as text: seconds below two minutes, minutes below two hours, then hours."""
     if seconds is None:
         return UNKNOWN
     if seconds < 120:
@@ -110,7 +110,7 @@ def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Ce
 
 
 def _format_score(group: Group, part: str, name: str) -> str:
-    """A score, with the number of runs that have one where these are not all."""
+    """Return a score, with the number of runs that have one where not all do."""
     text = format_mean_std(group.mean(part, name), group.std(part, name))
     known = len(group.values(part, name))
     return f"{text} (n = {known})" if 0 < known < len(group.runs) else text
@@ -132,7 +132,7 @@ def _get_kind(group: Group) -> str:
 
 
 def collect_footnotes(table: Table) -> list[str]:
-    """What is to be known of the numbers that others reported: each note once, with its rows."""
+    """Return the notes on published results: each note once, with its rows."""
     rows: dict[str, list[str]] = {}
     for row in table.rows:
         if row.note:
@@ -143,7 +143,7 @@ def collect_footnotes(table: Table) -> list[str]:
 def to_dataframe(
     dataset: str, groups: Sequence[Group], others: Sequence[Reference]
 ) -> pd.DataFrame:
-    """Everything in numbers: each score's mean, std and n per row."""
+    """Return all rows in numbers: settings, and mean and standard deviation of each score."""
     return pd.DataFrame(
         [_to_record(dataset, g) for g in groups]
         + [

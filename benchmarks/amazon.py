@@ -54,7 +54,7 @@ def prepare(folder: str, cache: str) -> dict:
     from seqtext.models.rnn import GRU
 
     imported = time.time()
-    data = Amazon(dir=folder, cache=cache, max_words=10_000, vocabulary_rows=100_000, length=100)
+    data = Amazon(dir=folder, cache=cache)
     data.setup()
     prepared = time.time()
     model = GRU(LearnedEmbedding(len(data.vocabulary), dim=50), units=64)
@@ -65,7 +65,7 @@ def prepare(folder: str, cache: str) -> dict:
     loss.backward()
     return {
         "rows": len(data.labels),
-        "bytes_per_id": data.data.texts.ids.itemsize,
+        "bytes_per_id": data.dataset.texts.ids.itemsize,
         "setup": prepared - imported,
         "to_first_step": time.time() - float(os.environ["STARTED"]),
         "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,

@@ -73,8 +73,8 @@ def parts(name: str, split: dict, labels: np.ndarray) -> tuple[np.ndarray, ...]:
     if name in OFFICIAL:
         rest, test = rows[: OFFICIAL[name]], rows[OFFICIAL[name] :]
     else:
-        rest, test = cut(rows, labels, split["test"], split)
-    return *cut(rest, labels, split["val"], split), test
+        rest, test = cut(rows, labels, split["test_size"], split)
+    return *cut(rest, labels, split["val_size"], split), test
 
 
 def cut(rows: np.ndarray, labels: np.ndarray, share: float, split: dict) -> list[np.ndarray]:
@@ -84,12 +84,12 @@ def cut(rows: np.ndarray, labels: np.ndarray, share: float, split: dict) -> list
 
 def encoded(texts: list[str], train: np.ndarray, options: dict) -> tuple[np.ndarray, int]:
     """Ids [N, T], and how many there are."""
-    tokenizer = Tokenizer(options["max_words"])
+    tokenizer = Tokenizer(options["vocab_size"])
     tokenizer.fit_on_texts([texts[row] for row in train])
     ids = tokenizer.texts_to_sequences(texts)
     longest = max(len(ids[row]) for row in train)
-    length = longest if options["length"] == "longest" else options["length"]
-    known = options["max_words"] or len(tokenizer.word_index) + 1
+    length = longest if options["max_length"] == "longest" else options["max_length"]
+    known = options["vocab_size"] or len(tokenizer.word_index) + 1
     return pad_sequences(ids, length), known
 
 
@@ -101,7 +101,7 @@ def main() -> None:
     texts, labels = READ[name](Path(asked["folder"]))
     labels = np.asarray(labels)
     train, val, test = parts(name, settings["split"], labels)
-    ids, known = encoded(texts, train, settings["dataset"])
+    ids, known = encoded(texts, train, settings["tokenizer"])
     classes = int(labels.max()) + 1
     model = network(settings, known, ids.shape[1], classes)
     compiled(settings, model, xla=asked["xla"])

@@ -18,8 +18,13 @@ from pathlib import Path
 ROOT = Path(__file__).absolute().parent.parent
 ROUNDS = 3
 WAYS = {"one after the other": "basic", "side by side": "joblib"}
-OPTIONS = ("dataset=imdb", "split.limit=2000", "dataset.length=200", "model=gru,lstm")
-OPTIONS += ("trainer=cpu", "trainer.max_epochs=2", "patience=null")
+OPTIONS = (
+    "dataset=imdb",
+    "split.max_train_examples=2000",
+    "tokenizer.max_length=200",
+    "model=gru,lstm",
+)
+OPTIONS += ("tokenizer.max_length=200", "trainer=cpu", "trainer.max_epochs=2", "patience=null")
 
 
 def seconds(folder: Path, launcher: str, units: str) -> float:

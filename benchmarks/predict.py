@@ -41,8 +41,17 @@ def trained(folder: str | None, scratch: Path) -> pd.DataFrame:
 
     options = [
         *("dataset=imdb", "model=lstm", f"model.units={UNITS}", "model.pooling=last"),
-        *(f"embedding.dim={DIM}", f"dataset.max_words={WORDS}", f"dataset.length={LENGTH}"),
-        *("split.limit=2000", "trainer=cpu", "trainer.max_epochs=1", f"cache={scratch / 'cache'}"),
+        *(
+            f"embedding.dim={DIM}",
+            f"tokenizer.vocab_size={WORDS}",
+            f"tokenizer.max_length={LENGTH}",
+        ),
+        *(
+            "split.max_train_examples=2000",
+            "trainer=cpu",
+            "trainer.max_epochs=1",
+            f"cache={scratch / 'cache'}",
+        ),
         *([f"dataset.dir={folder}"] if folder else []),
         f"hydra.run.dir={scratch / 'run'}",
     ]

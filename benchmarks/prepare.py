@@ -19,6 +19,7 @@ from pathlib import Path
 os.environ["KERAS_BACKEND"] = "torch"  # its Tokenizer is Python, and needs none
 
 from seqtext.datasets.imdb import IMDB
+from seqtext.tokenizers.words import WordTokenizer
 
 ROUNDS = 3
 WORDS, LENGTH = 20_000, 400
@@ -26,7 +27,8 @@ WORDS, LENGTH = 20_000, 400
 
 def prepared(folder: str | None, cache: str | Path, **options) -> tuple[float, IMDB]:
     """Seconds, and the data."""
-    data = IMDB(dir=folder, cache=str(cache), max_words=WORDS, length=LENGTH, **options)
+    tokenizer = WordTokenizer(max_length=LENGTH, vocab_size=WORDS)
+    data = IMDB(dir=folder, cache=str(cache), tokenizer=tokenizer, **options)
     started = time.perf_counter()
     data.setup()
     return time.perf_counter() - started, data
@@ -51,7 +53,7 @@ def main() -> None:
         cold, data = prepared(folder, scratch)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         warm, _ = prepared(folder, scratch)
-        texts, training = data.texts.to_pylist(), data.data.parts["train"].tolist()
+        texts, training = data.texts.to_pylist(), data.dataset.parts["train"].tolist()
         for number in range(ROUNDS):
             # lower twice: the same words under another name, so that they are made anew
             cleaning = [*["lower"] * (1 + number), "keras_filter"]

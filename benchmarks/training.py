@@ -10,13 +10,13 @@ from lightning.pytorch.callbacks import EarlyStopping
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.progress_bar import ProgressBar
 from seqtext.config.instantiate import build_trainer
-from seqtext.data.loaders import EncodedTexts
-from seqtext.data.preprocessing import Prepared, Repeats
+from seqtext.data.duplicates import DuplicateStats
+from seqtext.data.loaders import EncodedDataset
+from seqtext.data.preprocessing import PreparedDataset
 from seqtext.datasets.base import TextDataModule
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
 from seqtext.metrics.definitions import metric_mode
 from seqtext.models.base import TextClassifier
-from seqtext.tokenizers.vocabulary import Vocabulary
 
 
 def random_texts(
@@ -27,18 +27,17 @@ def random_texts(
     rng = np.random.default_rng(0)
     ids = rng.integers(2, vocabulary, size=rows * words).astype(np.uint16)
     offsets = np.arange(rows + 1) * words
-    texts = EncodedTexts(ids, offsets, rng.integers(classes, size=rows))
+    texts = EncodedDataset(ids, offsets, rng.integers(classes, size=rows))
     parts = {"train": np.arange(rows), "val": np.arange(batch), "test": np.arange(batch)}
     data = TextDataModule(batch_size=batch)
-    data.data = Prepared(
+    data.dataset = PreparedDataset(
         key="",
         rows=None,
         texts=texts,
-        vocabulary=Vocabulary([]),
-        tokens=None,
+        tokenizer=None,
+        corpus=None,
         parts=parts,
-        repeats=Repeats(0, 0, 0),
-        length=None,
+        duplicate_stats=DuplicateStats(0, 0, 0),
     )
     data.training_rows = parts["train"]
     return data

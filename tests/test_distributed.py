@@ -10,7 +10,12 @@ import pytest
 import torch
 
 from seqtext.config.instantiate import build_trainer
-from seqtext.data.loaders import BatchLoader, BucketSampler, EncodedTexts, SortedSampler
+from seqtext.data.loaders import (
+    BucketBatchSampler,
+    BucketDataLoader,
+    EncodedDataset,
+    LengthSortedBatchSampler,
+)
 from seqtext.distributed import ProcessInfo, _failed, launch_workers
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
@@ -23,16 +28,16 @@ ROWS, COUNT = 61, 4
 
 
 @pytest.fixture
-def texts() -> EncodedTexts:
+def texts() -> EncodedDataset:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 9, ROWS)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return EncodedTexts(rng.integers(2, 30, offsets[-1]), offsets, rng.integers(3, size=ROWS))
+    return EncodedDataset(rng.integers(2, 30, offsets[-1]), offsets, rng.integers(3, size=ROWS))
 
 
-def batches_of(texts: EncodedTexts, process: ProcessInfo) -> list:
-    sampler = BucketSampler(np.arange(ROWS), texts.lengths, batch_size=10, seed=0)
-    return list(BatchLoader(texts, sampler, process))
+def batches_of(texts: EncodedDataset, process: ProcessInfo) -> list:
+    sampler = BucketBatchSampler(np.arange(ROWS), texts.lengths, batch_size=10, seed=0)
+    return list(BucketDataLoader(texts, sampler, process))
 
 
 def test_shares_make_up_the_batch(texts):
@@ -59,7 +64,7 @@ def test_the_mean_of_weighted_losses_is_that_of_the_batch(texts, class_weights):
 @pytest.mark.parametrize("rows", [61, 3])
 def test_every_row_is_scored_by_one_process(texts, rows):
     samplers = [
-        SortedSampler(np.arange(rows), texts.lengths, 10, ProcessInfo(rank, COUNT))
+        LengthSortedBatchSampler(np.arange(rows), texts.lengths, 10, ProcessInfo(rank, COUNT))
         for rank in range(COUNT)
     ]
     seen = np.concatenate([b for sampler in samplers for b in sampler.batches()])

@@ -268,7 +268,7 @@ RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropo
         ("experiment=spam/tuned model", 0, {"model.dropout": 0.4, "model.recurrent_dropout": 0.4}),
         ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.frozen": True}),
         ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.frozen": True}),
-        ("experiment=amazon/rnn dataset", 0, {"dataset.length": 50, "model.units": [64, 32]}),
+        ("experiment=amazon/rnn dataset", 0, {"tokenizer.max_length": 50, "model.units": [64, 32]}),
         ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.dense": 256}),
         ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),
         ("experiment=tweets/regularised -m name=tweets-width", 2, {"model.units": 1024}),
@@ -277,11 +277,11 @@ RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropo
             1,
             {"model.units": [1024, 512, 256]},
         ),
-        ("experiment=tweets/regularised -m name=tweets-length", 2, {"dataset.length": 74}),
+        ("experiment=tweets/regularised -m name=tweets-length", 2, {"tokenizer.max_length": 74}),
         (
             "experiment=tweets/regularised -m name=tweets-vocabulary",
             1,
-            {"dataset.max_words": 50000},
+            {"tokenizer.vocab_size": 50000},
         ),
         ("experiment=imdb/grid", -1, {RELU: "tanh", "model.units": 128, "model.dense": 128}),
         ("experiment=imdb/grid name=imdb-grid_relu", 0, {RELU: "relu", "embedding.dim": 100}),
@@ -293,11 +293,27 @@ RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropo
             dict(zip(DROPOUTS, (0.1, 0.2), strict=True)),
         ),
         (f"{WINNER} model=gru 'model.units=[8,32", 0, dict(zip(DROPOUTS, (0.3, 0.2), strict=True))),
-        ("dataset=spam model=tfidf", 0, {"dataset.duplicates": "drop", "dataset.length": 250}),
-        ("dataset=amazon model=tfidf", 0, {"split.official": True, "dataset.max_words": 10000}),
-        ("dataset=tweets model=tfidf", 0, {"split.test": 0.1, "class_weights": "largest"}),
-        ("dataset=imdb model=tfidf", 0, {"split.stratify": False, "split.val": 0.2}),
-        ("dataset=clothing model=tfidf", 0, {"split.val": 0.3, "dataset.length": "longest"}),
+        (
+            "dataset=spam model=tfidf",
+            0,
+            {"dataset.duplicates": "drop"},
+        ),
+        (
+            "dataset=amazon model=tfidf",
+            0,
+            {"split.use_official_split": True},
+        ),
+        (
+            "dataset=tweets model=tfidf",
+            0,
+            {"split.test_size": 0.1, "class_weights": "inverse_to_largest"},
+        ),
+        ("dataset=imdb model=tfidf", 0, {"split.stratify": False, "split.val_size": 0.2}),
+        (
+            "dataset=clothing model=tfidf",
+            0,
+            {"split.val_size": 0.3},
+        ),
     ],
 )
 def test_values_are_those_of_the_studies(beginning, job, values):
@@ -323,9 +339,14 @@ def write_dataset(name: str, folder: Path) -> None:
     [
         (
             *("spam", "experiment=spam/regimes name=spam-folds", -1),
-            ["model.units=4", "dataset.length=20"],
+            ["model.units=4", "tokenizer.max_length=20"],
         ),
-        ("amazon", "experiment=amazon/cnn", 0, ["model.filters=[4,4,4]", "split.limit=90"]),
+        (
+            "amazon",
+            "experiment=amazon/cnn",
+            0,
+            ["model.filters=[4,4,4]", "split.max_train_examples=90"],
+        ),
         (
             *("tweets", "experiment=tweets/regularised -m name=tweets-depth", -1),
             ["model.units=[4,3,2]", "model.dense=[4,3]"],

@@ -183,7 +183,7 @@ def test_compare_architectures(execute, tmp_path, monkeypatch, capsys):
 
 
 def test_look_inside(execute, tmp_path, monkeypatch):
-    done = trained(tmp_path, "model=attention", "trainer.max_epochs=2", "split.test=0.4")
+    done = trained(tmp_path, "model=attention", "trainer.max_epochs=2", "split.test_size=0.4")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("there is a model"))
     made, shown = execute("04_look_inside", run=str(done.path))
     assert shown["load"].shape == (2, 2)
@@ -216,7 +216,9 @@ def test_in_a_kernel(name, tmp_path, kaggle_dir):
     """As a reader executes them, with their own sweep and training; only the data is tiny."""
     shutil.copy(ROOT / "train.py", tmp_path)
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
-    small = f"dataset.dir={kaggle_dir} split.limit=null model.units=4 trainer.max_epochs=1"
+    small = (
+        f"dataset.dir={kaggle_dir} split.max_train_examples=null model.units=4 trainer.max_epochs=1"
+    )
     parameters = {
         "01_look_at_the_data": {"folder": str(kaggle_dir)},
         "02_first_model": {"folder": str(kaggle_dir), "rows": None},

@@ -12,7 +12,7 @@ import pytest
 
 from seqtext.cache import Cache
 from seqtext.checkpoints.files import load_checkpoint
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import TextCleaner
 from seqtext.data.split import Split
 from seqtext.datasets.amazon import Amazon
 from seqtext.datasets.clothing import Clothing
@@ -54,8 +54,8 @@ def test_kaggle_file(genuine, tmp_path, cache):
 
 def test_ids_equal_plain_python(genuine, tmp_path, cache):
     data = only(genuine, tmp_path, ZIP, cache)
-    number = {word: i for i, word in enumerate(data.vocabulary.words, start=2)}
-    texts = data.data.texts
+    number = {word: i for i, word in enumerate(data.vocabulary.tokens, start=2)}
+    texts = data.dataset.texts
     for row in range(0, 50_000, 25):
         text = re.sub("<[^>]*>", " ", data.texts[row].as_py())
         text = re.sub(r"\b[a-zA-Z]\b", " ", re.sub("[^a-zA-Z]+", " ", text)).lower()
@@ -64,7 +64,7 @@ def test_ids_equal_plain_python(genuine, tmp_path, cache):
 
 
 def test_stanford_archive_and_its_official_half(genuine, tmp_path, cache):
-    data = only(genuine, tmp_path, TAR, cache, split=Split(official=True))
+    data = only(genuine, tmp_path, TAR, cache, split=Split(use_official_split=True))
     counts = data.rows()
     assert counts["test"] == {"negative": 12_500, "positive": 12_500}
     assert sum(counts["train"].values()) + sum(counts["val"].values()) == 25_000
@@ -113,8 +113,10 @@ def test_download_of_the_genuine_mails(genuine, tmp_path, cache, server, monkeyp
     served, address = server
     with zipfile.ZipFile(genuine / "spam" / "emails.csv.zip") as archive:
         archive.extract("emails.csv", served)
-    local = dataclasses.replace(Spam.direct, url=f"{address}/emails.csv")  # checksum and size stay
-    monkeypatch.setattr(Spam, "direct", local)
+    local = dataclasses.replace(
+        Spam.download_source, url=f"{address}/emails.csv"
+    )  # checksum and size stay
+    monkeypatch.setattr(Spam, "download_source", local)
     data = Spam(dir=str(tmp_path / "spam"), download=True, cache=cache)
     data.setup()
     assert np.bincount(data.labels).tolist() == [4_360, 1_368]
@@ -137,7 +139,7 @@ def test_cleaning_of_genuine_texts(genuine, cache, step):
         data = kind(dir=str(genuine / kind.name), cache=cache)
         data.setup()
         texts = data.texts.slice(0, 400).combine_chunks()
-        cleaned = Cleaning([step])(texts).to_pylist()
+        cleaned = TextCleaner([step])(texts).to_pylist()
         assert cleaned == [REFERENCE[step](text) for text in texts.to_pylist()]
 
 
@@ -149,7 +151,7 @@ def test_distinct_mails(genuine, cache):
 
 
 def test_amazon_official_parts(genuine, cache):
-    data = Amazon(dir=str(genuine / "amazon"), cache=cache, split=Split(official=True))
+    data = Amazon(dir=str(genuine / "amazon"), cache=cache, split=Split(use_official_split=True))
     data.setup()
     sizes = {part: sum(counts.values()) for part, counts in data.rows().items()}
     assert sizes["test"] == 7_443
@@ -160,7 +162,7 @@ def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     status, _, error = train(
         f"dataset.dir={genuine / 'imdb'}",
         f"cache={cache}",
-        "dataset.length=100",
+        "tokenizer.max_length=100",
         "model=lstm",
         "model.units=32",
         "trainer=cpu",
@@ -198,8 +200,8 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
         f"dataset={dataset}",
         f"dataset.dir={genuine / dataset}",
         f"cache={cache}",
-        f"split.limit={limit}",
-        "dataset.length=20",
+        f"split.max_train_examples={limit}",
+        "tokenizer.max_length=20",
         "embedding=glove",
         "embedding.dim=50",
         "model.units=4",
@@ -227,7 +229,7 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
 def test_coverage_of_the_mails(genuine, tmp_path, cache, monkeypatch):
     """The study found GloVe vectors for 70.7 % of its words; every width has the same words."""
     monkeypatch.chdir(tmp_path)
-    data = Spam(dir=str(genuine / "spam"), cache=cache, max_words=None)
+    data = Spam(dir=str(genuine / "spam"), cache=cache)
     data.setup()
     known = read_vectors(GLOVE, data.vocabulary, 50, None, False, Cache(cache)).known
     print(f"{known.sum()} of {len(known)} words of the mails have a vector: {known.mean():.1%}")

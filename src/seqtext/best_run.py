@@ -16,7 +16,7 @@ from seqtext.errors import UserError
 from seqtext.identity import identity
 from seqtext.metrics_file import NAME, read_metrics
 
-GROUPS = ("dataset", "embedding", "model", "optimizer", "trainer")
+GROUPS = ("dataset", "tokenizer", "embedding", "model", "optimizer", "trainer")
 NEEDED = ("score", "monitor", "settings")
 
 Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only

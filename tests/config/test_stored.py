@@ -96,7 +96,7 @@ def test_a_strangers_run(tmp_path, caplog):
     changed = load_resume_config(stranger, ["cache=there", "dataset.dir=files"], config)
     assert (changed["cache"], changed["dataset"]["dir"]) == ("there", "files")
     with pytest.raises(UserError, match="cannot be changed in the middle"):
-        load_resume_config(stranger, ["dataset.length=3"], config)
+        load_resume_config(stranger, ["tokenizer.max_length=3"], config)
     stranger.last.parent.mkdir()
     for wrong in ({"a": REFERENCES[0]}, 3, {"a": {1: 2}}):
         save_checkpoint(stranger.last, {"seqtext": {"config": wrong}})

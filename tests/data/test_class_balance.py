@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqtext.data.class_balance import class_weights, resampled
+from seqtext.data.class_balance import class_weights, resample
 from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
@@ -27,11 +27,11 @@ def unbalanced_dir(kaggle_dir, reviews):
 def test_resampled_rows(sampling, each):
     rows = np.arange(1000, 1100)
     labels = (np.arange(100) % 5 == 0).astype(int)
-    chosen = resampled(rows, labels, sampling, seed=0)
+    chosen = resample(rows, labels, sampling, seed=0)
     assert np.bincount(labels[chosen - 1000]).tolist() == [each, each]
     assert set(chosen) <= set(rows)
-    assert (resampled(rows, labels, sampling, seed=0) == chosen).all()
-    assert (resampled(rows, labels, sampling, seed=1) != chosen).any()
+    assert (resample(rows, labels, sampling, seed=0) == chosen).all()
+    assert (resample(rows, labels, sampling, seed=1) != chosen).any()
     if sampling == "undersample":
         assert len(set(chosen)) == len(chosen)
     else:
@@ -41,7 +41,7 @@ def test_resampled_rows(sampling, each):
 @pytest.mark.parametrize("sampling", ["none", "class_weights"])
 def test_rows_stay_as_they_are(sampling):
     rows = np.arange(10)
-    assert resampled(rows, rows % 2, sampling, seed=0) is rows
+    assert resample(rows, rows % 2, sampling, seed=0) is rows
 
 
 @pytest.mark.parametrize("sampling", ["undersample", "oversample"])
@@ -52,18 +52,19 @@ def test_validation_test_and_vocabulary_are_untouched(unbalanced_dir, tmp_path, 
     )
     for data in (balanced, plain):
         data.setup()
-    assert balanced.data.fingerprint() == plain.data.fingerprint()
+    assert balanced.dataset.fingerprint() == plain.dataset.fingerprint()
     for name in ("val", "test"):
         loaders = [getattr(data, f"{name}_dataloader")() for data in (balanced, plain)]
         rows = [np.concatenate([batch.rows for batch in loader]) for loader in loaders]
         assert (rows[0] == rows[1]).all()
     trained = np.concatenate([batch.rows for batch in balanced.train_dataloader()])
     assert len(set(np.bincount(balanced.labels[trained]))) == 1
-    assert set(trained) <= set(plain.data.parts["train"])
+    assert set(trained) <= set(plain.dataset.parts["train"])
 
 
 @pytest.mark.parametrize(
-    ("weighting", "expected"), [("balanced", [4 / 6, 2]), ("largest", [1, 3]), ([2, 0.5], [2, 0.5])]
+    ("weighting", "expected"),
+    [("balanced", [4 / 6, 2]), ("inverse_to_largest", [1, 3]), ([2, 0.5], [2, 0.5])],
 )
 def test_class_weights(weighting, expected):
     weights = class_weights(np.array([0, 0, 0, 1]), ("no", "yes"), weighting)
@@ -77,7 +78,7 @@ def test_wrong_number_of_class_weights():
 
 def test_class_weights_without_their_sampling(unbalanced_dir):
     with pytest.raises(UserError, match="needs sampling=class_weights"):
-        IMDB(dir=str(unbalanced_dir), class_weights="largest")
+        IMDB(dir=str(unbalanced_dir), class_weights="inverse_to_largest")
 
 
 def test_weights_of_the_training_part(unbalanced_dir, tmp_path):
@@ -85,8 +86,8 @@ def test_weights_of_the_training_part(unbalanced_dir, tmp_path):
         dir=str(unbalanced_dir),
         cache=str(tmp_path / "cache"),
         sampling="class_weights",
-        class_weights="largest",
-        split=Split(test=0.4),
+        class_weights="inverse_to_largest",
+        split=Split(test_size=0.4),
     )
     data.setup()
     counts = data.rows()["train"]

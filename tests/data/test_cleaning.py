@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from seqtext.data.cleaning import (
+    CLEANING_STEPS,
     DROP_STOPWORDS,
-    STEPS,
-    Cleaning,
+    TextCleaner,
     read_stopwords,
 )
 from seqtext.errors import UserError
@@ -56,19 +56,19 @@ TEXTS = [
 
 @pytest.mark.parametrize("step", REFERENCE)
 def test_step_equals_reference(step):
-    cleaned = Cleaning([step])(pa.array(TEXTS)).to_pylist()
+    cleaned = TextCleaner([step])(pa.array(TEXTS)).to_pylist()
     assert cleaned == [REFERENCE[step](text) for text in TEXTS]
 
 
 @pytest.mark.parametrize("step", REFERENCE)
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_step_equals_reference_on_strange_texts(step, texts):
-    cleaned = Cleaning([step])(pa.array(texts, pa.string())).to_pylist()
+    cleaned = TextCleaner([step])(pa.array(texts, pa.string())).to_pylist()
     assert cleaned == [REFERENCE[step](text) for text in texts]
 
 
 def test_lower():
-    assert Cleaning(["lower"])(pa.array(["ÀB c İ"]))[0].as_py().startswith("àb c")
+    assert TextCleaner(["lower"])(pa.array(["ÀB c İ"]))[0].as_py().startswith("àb c")
 
 
 @pytest.mark.parametrize("step", [*REFERENCE, "lower"])
@@ -84,31 +84,31 @@ def test_step_spelled_out_does_the_same_with_strange_texts(step, texts):
 
 
 def _compare_spelled_out(step, texts):
-    cleaning = Cleaning([step])
+    cleaning = TextCleaner([step])
     cleaned = [plain.cleaned(text, cleaning.spelled_out()) for text in texts]
     assert cleaned == cleaning(pa.array(texts, pa.string())).to_pylist()
 
 
 def test_stop_words_of_ones_own_spelled_out():
-    cleaning = Cleaning(["lower", DROP_STOPWORDS], ["don't", "c++", "don"])
+    cleaning = TextCleaner(["lower", DROP_STOPWORDS], ["don't", "c++", "don"])
     text = "DON'T do c++ don x_don"
     assert plain.cleaned(text, cleaning.spelled_out()) == cleaning(pa.array([text]))[0].as_py()
     assert plain.cleaned(text, cleaning.spelled_out()).split() == ["do", "x_don"]
 
 
 def test_every_step_is_compared():
-    assert {*STEPS, DROP_STOPWORDS} == set(REFERENCE) | {"lower"}
+    assert {*CLEANING_STEPS, DROP_STOPWORDS} == set(REFERENCE) | {"lower"}
 
 
 def test_steps_apply_in_order():
     text = pa.array(["I <i>LOVED</i> it, a lot"])
     steps = ["strip_html", "keep_letters", "drop_single_letters", "lower"]
-    assert Cleaning(steps)(text)[0].as_py().split() == ["loved", "it", "lot"]
+    assert TextCleaner(steps)(text)[0].as_py().split() == ["loved", "it", "lot"]
 
 
 def test_unknown_step_is_named():
     with pytest.raises(UserError, match=r"keep_leters.*keep_letters"):
-        Cleaning(["lower", "keep_leters"])
+        TextCleaner(["lower", "keep_leters"])
 
 
 WORDS = ["the", "it's", "é", "_", "-", " ", "the the", "The", "²", "\u0301", "x9", "so", "ñ"]
@@ -116,14 +116,14 @@ WORDS = ["the", "it's", "é", "_", "-", " ", "the the", "The", "²", "\u0301", "
 
 @given(text=st.lists(st.sampled_from(WORDS), max_size=12).map("".join))
 def test_stop_words_between_strange_letters(text):
-    dropped = Cleaning([DROP_STOPWORDS])(pa.array([text]))
+    dropped = TextCleaner([DROP_STOPWORDS])(pa.array([text]))
     assert dropped.to_pylist() == [STOPWORDS.sub(" ", text)]
 
 
 def test_stop_words_of_a_file(tmp_path):
     file = tmp_path / "stop.txt"
     file.write_text("\ufeffétait don\ndon't c++\n", encoding="utf-8")
-    cleaning = Cleaning(["drop_stopwords"], read_stopwords(str(file)))
+    cleaning = TextCleaner(["drop_stopwords"], read_stopwords(str(file)))
     assert cleaning(pa.array(["don't était là, do c++ the"]))[0].as_py().split() == [
         "là,",
         "do",
@@ -137,7 +137,7 @@ def test_stop_words_of_a_file(tmp_path):
 
 def test_thousands_of_stop_words():
     words = [f"word{number}" for number in range(5000)]
-    cleaned = Cleaning([DROP_STOPWORDS], words)(pa.array([" ".join(words) + " other"]))
+    cleaned = TextCleaner([DROP_STOPWORDS], words)(pa.array([" ".join(words) + " other"]))
     assert cleaned[0].as_py().split() == ["other"]
 
 

@@ -42,8 +42,10 @@ def test_a_data_set_depends_on_what_reads_and_prepares_it():
 def own(tmp_path, monkeypatch):
     """A data set in a module of its own, which imports another one beside it, and a third one."""
     (tmp_path / "own_set.py").write_text(
-        "from seqtext.datasets.imdb import IMDB\n\n\nclass Own(IMDB):\n    def read(self, paths):\n"
-        "        import own_cleaning\n        return own_cleaning.clean(super().read(paths))\n"
+        "from seqtext.datasets.imdb import IMDB\n\n\nclass Own(IMDB):\n"
+        "    def read_tables(self, paths):\n"
+        "        import own_cleaning\n"
+        "        return own_cleaning.clean(super().read_tables(paths))\n"
     )
     (tmp_path / "own_cleaning.py").write_text("from own_words import WORDS\n\nclean = list\n")
     (tmp_path / "own_words.py").write_text("WORDS = 1\n")

@@ -66,7 +66,7 @@ def test_texts_of_which_cleaning_leaves_nothing_are_not_one_text(tmp_path, caplo
             for n in range(80)]  # fmt: skip
     data = loaded(tmp_path, rows, cleaning=["keep_letters", "lower"])
     assert "80 of 80 texts (100.0%) have no words left after cleaning" in caplog.text
-    assert [len(part) for part in data.data.parts.values()] == [57, 7, 16]
+    assert [len(part) for part in data.dataset.parts.values()] == [57, 7, 16]
 
 
 def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, caplog):
@@ -75,19 +75,19 @@ def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, capl
     rows = reviews + [(text.upper().replace("!", "?!"), label) for text, label in reviews]
     rows.append(rows[0])
     data = loaded(tmp_path, rows)
-    assert data.data.repeats == (1, 0, 0, 60)
+    assert data.dataset.duplicate_stats == (1, 0, 0, 60)
     assert "1 row repeats an earlier text as written, 60 more after cleaning" in caplog.text
-    texts = [{tuple(words(data, row)) for row in part} for part in data.data.parts.values()]
+    texts = [{tuple(words(data, row)) for row in part} for part in data.dataset.parts.values()]
     assert sum(map(len, texts)) == len(set.union(*texts)) == 60
     dropped = loaded(tmp_path, rows, duplicates="drop")
-    assert sum(map(len, dropped.data.parts.values())) == 60
+    assert sum(map(len, dropped.dataset.parts.values())) == 60
     kept = loaded(tmp_path, rows, duplicates="keep", split=Split(seed=1))
-    assert kept.data.repeats.in_test > 0
+    assert kept.dataset.duplicate_stats.in_test > 0
     assert "a text that was trained or chosen with" in caplog.text
 
 
 def words(data: Table, row: int) -> list[int]:
-    return data.tokens.codes(row, row + 1).tolist()
+    return data.corpus.codes(row, row + 1).tolist()
 
 
 def test_counted_repeats():

@@ -192,10 +192,10 @@ def test_dropped_labels(tmp_path, caplog, classes):
     data = loaded(tmp_path, "a.csv", labels, classes=classes, drop_labels=["maybe"])
     assert set(data.class_names) == {"yes", "no"}
     assert len(data.labels) == 60
-    assert data.data.rows.numbers.tolist()[:3] == [1, 2, 4]
+    assert data.dataset.rows.numbers.tolist()[:3] == [1, 2, 4]
     assert [data.class_names[number] for number in data.labels[:3]] == ["yes", "no", "yes"]
     assert "30 rows with the label 'maybe' left out (dataset.drop_labels)" in caplog.text
-    assert data.reading()["drop_labels"] == ["maybe"]
+    assert data.input_spec()["drop_labels"] == ["maybe"]
     assert len(loaded(tmp_path, "a.csv", labels).labels) == 90, "another entry of the cache"
 
 
@@ -204,7 +204,7 @@ class Stars(IMDB):
 
     class_names = ("one", "two", "three")
 
-    def read(self, paths):
+    def read_tables(self, paths):
         """See `TextDataModule.read`."""
         numbers = [n % 3 for n in range(len(REVIEWS))]
         return pa.table({"text": REVIEWS, "label": numbers})
@@ -216,7 +216,7 @@ def test_dropped_labels_of_a_data_set_with_classes_of_its_own(kaggle_dir, tmp_pa
     data.setup()
     assert data.class_names == ["one", "three"]
     assert data.labels.tolist() == [0, 1] * 30
-    assert data.data.rows.numbers.tolist()[:4] == [0, 2, 3, 5]
+    assert data.dataset.rows.numbers.tolist()[:4] == [0, 2, 3, 5]
     with pytest.raises(UserError, match=r"drop_labels: 'four' is none of the classes one, two"):
         Stars(**where, drop_labels=["four"]).setup()
 
@@ -225,7 +225,7 @@ def test_thousands_of_classes_and_a_column_of_ids(tmp_path):
     texts = [f"text {n}" for n in range(4500)]
     frame = pd.DataFrame({"text": texts, "label": [f"class {n % 1500}" for n in range(4500)]})
     frame.to_parquet(tmp_path / "a.parquet")
-    options = {"cache": str(tmp_path / "cache"), "split": Split(test=1500, val=1500)}
+    options = {"cache": str(tmp_path / "cache"), "split": Split(test_size=1500, val_size=1500)}
     data = Table(path=str(tmp_path / "a.parquet"), **options)
     data.setup()
     assert len(data.class_names) == 1500

@@ -10,34 +10,34 @@ from seqtext.data import loaders as module
 from seqtext.data.loaders import (
     EVALUATION_TEXTS,
     WORDS_PER_TEXT,
-    BalancedSampler,
-    BatchLoader,
-    BucketSampler,
-    EncodedTexts,
-    ResidentTexts,
-    SortedSampler,
+    BucketBatchSampler,
+    BucketDataLoader,
+    ClassBalancedBatchSampler,
+    DeviceDataset,
+    EncodedDataset,
+    LengthSortedBatchSampler,
     batches_by_length,
-    placed,
+    to_device_if_it_fits,
 )
 from seqtext.errors import UserError
 
 
 @pytest.fixture
-def texts() -> EncodedTexts:
+def texts() -> EncodedDataset:
     rng = np.random.default_rng(0)
     lengths = rng.integers(1, 30, size=101)
     ids = rng.integers(1, 500, size=lengths.sum()).astype(np.uint16)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    return EncodedTexts(ids, offsets, labels=np.arange(101) % 2)
+    return EncodedDataset(ids, offsets, labels=np.arange(101) % 2)
 
 
-def loader_of(texts: EncodedTexts, epoch: int = 0, seed: int = 0) -> BatchLoader:
-    loader = BatchLoader(texts, BucketSampler(np.arange(101), texts.lengths, 8, seed))
+def loader_of(texts: EncodedDataset, epoch: int = 0, seed: int = 0) -> BucketDataLoader:
+    loader = BucketDataLoader(texts, BucketBatchSampler(np.arange(101), texts.lengths, 8, seed))
     loader.sampler.set_epoch(epoch)
     return loader
 
 
-def rows_of(loader: BatchLoader) -> list[list[int]]:
+def rows_of(loader: BucketDataLoader) -> list[list[int]]:
     return [batch.rows.tolist() for batch in loader]
 
 
@@ -75,8 +75,8 @@ def test_buckets_save_padding(texts):
     assert texts.lengths.sum() <= padded < 0.8 * unsorted
 
 
-def balanced(texts: EncodedTexts, labels: np.ndarray, size: int = 8) -> BalancedSampler:
-    return BalancedSampler(np.arange(101), labels, texts.lengths, size, seed=0)
+def balanced(texts: EncodedDataset, labels: np.ndarray, size: int = 8) -> ClassBalancedBatchSampler:
+    return ClassBalancedBatchSampler(np.arange(101), labels, texts.lengths, size, seed=0)
 
 
 def test_balanced_batches_hold_each_class_alike(texts):
@@ -109,7 +109,7 @@ def test_batch_too_small_for_all_classes(texts):
 
 
 def test_evaluation_order_is_always_the_same(texts):
-    loader = BatchLoader(texts, SortedSampler(np.arange(50), texts.lengths, 16))
+    loader = BucketDataLoader(texts, LengthSortedBatchSampler(np.arange(50), texts.lengths, 16))
     assert rows_of(loader) == rows_of(loader)
     assert sorted(itertools.chain(*rows_of(loader))) == list(range(50))
 
@@ -141,7 +141,7 @@ def test_an_abandoned_epoch_is_forgotten(texts):
 
 def test_batches_made_on_a_device_are_those_made_on_the_host(texts):
     of_host, of_device = loader_of(texts), loader_of(texts)
-    of_device.texts = ResidentTexts(texts, torch.device("cpu"))
+    of_device.texts = DeviceDataset(texts, torch.device("cpu"))
     for each in (of_host, of_device):
         each.process = module.ProcessInfo(1, 3)
         each.load_state_dict({"done": 4})
@@ -159,10 +159,10 @@ def test_batches_made_on_a_device_are_those_made_on_the_host(texts):
 @pytest.mark.parametrize(("free", "moves"), [(10**9, True), (10**4, False)])
 def test_texts_move_to_a_gpu_that_has_room(texts, monkeypatch, free, moves):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**10))
-    monkeypatch.setattr(module, "ResidentTexts", lambda texts, device: device)
+    monkeypatch.setattr(module, "DeviceDataset", lambda texts, device: device)
     gpu = torch.device("cuda", 3)
-    assert placed(texts, torch.device("cpu")) is texts
-    assert placed(texts, gpu) is (gpu if moves else texts)
+    assert to_device_if_it_fits(texts, torch.device("cpu")) is texts
+    assert to_device_if_it_fits(texts, gpu) is (gpu if moves else texts)
 
 
 MOST_WORDS = EVALUATION_TEXTS * WORDS_PER_TEXT
@@ -183,7 +183,7 @@ def test_one_long_text_is_not_evaluated_with_others(count):
     lengths = np.array([30_000, *range(1, 400)])
     positions = np.random.default_rng(0).permutation(len(lengths))
     samplers = [
-        SortedSampler(positions, lengths, 256, module.ProcessInfo(rank, count))
+        LengthSortedBatchSampler(positions, lengths, 256, module.ProcessInfo(rank, count))
         for rank in range(count)
     ]
     seen = np.concatenate([batch for sampler in samplers for batch in sampler.batches()])
@@ -196,5 +196,8 @@ def test_one_long_text_is_not_evaluated_with_others(count):
 
 def test_usual_texts_are_evaluated_in_batches_of_the_usual_size():
     lengths = np.random.default_rng(0).integers(1, WORDS_PER_TEXT + 1, size=1000)
-    sizes = [len(b) for b in SortedSampler(np.arange(1000), lengths, EVALUATION_TEXTS).batches()]
+    sizes = [
+        len(b)
+        for b in LengthSortedBatchSampler(np.arange(1000), lengths, EVALUATION_TEXTS).batches()
+    ]
     assert sizes == [256, 256, 256, 232]

@@ -78,8 +78,8 @@ def test_clothing_without_the_rows_that_have_no_text(folder, suffix, caplog):
     data = loaded(Clothing, folder)
     assert data.labels.tolist() == [STARS[n % 7] - 1 for n in range(140) if n % 10 != 9]
     assert "14 rows without a review are left out" in caplog.text
-    assert {"dress", "12"} < set(data.vocabulary.words)
-    assert "a" not in data.vocabulary.words
+    assert {"dress", "12"} < set(data.vocabulary.tokens)
+    assert "a" not in data.vocabulary.tokens
 
 
 @pytest.mark.parametrize("suffix", ["", ".bz2"])
@@ -89,7 +89,7 @@ def test_amazon(folder, suffix):
     data = loaded(Amazon, folder)
     assert data.texts[3].as_py() == 'Title "3": text, with: colons __label__2'
     assert data.labels.tolist() == [n % 2 for n in range(60)] * 2
-    assert data.data.rows.official.tolist() == [0] * 60 + [2] * 60
+    assert data.dataset.rows.official.tolist() == [0] * 60 + [2] * 60
 
 
 def test_amazon_with_a_line_without_label(folder):
@@ -110,12 +110,12 @@ def test_spam_is_downloaded(folder, server, monkeypatch):
     served, address = server
     (served / "spamham.csv").write_text(MAILS)
     sha = hashlib.sha256(MAILS.encode()).hexdigest()
-    genuine = Spam.direct
-    assert genuine.file == Spam.files[0]
+    genuine = Spam.download_source
+    assert genuine.file == Spam.filenames[0]
     local = dataclasses.replace(
         genuine, url=f"{address}/spamham.csv", checksum=f"sha256:{sha}", size=len(MAILS)
     )
-    monkeypatch.setattr(Spam, "direct", local)
+    monkeypatch.setattr(Spam, "download_source", local)
     with pytest.raises(UserError, match=r"or set dataset\.download=true"):
         loaded(Spam, folder)
     assert len(loaded(Spam, folder, download=True).labels) == 60
@@ -143,8 +143,8 @@ def test_no_network_without_download(folder, kind, monkeypatch):
 def test_missing_file_is_named_with_its_page(folder, kind):
     with pytest.raises(UserError) as failure:
         loaded(kind, folder)
-    assert kind.files[0] in str(failure.value)
-    assert kind.page in str(failure.value)
+    assert kind.filenames[0] in str(failure.value)
+    assert kind.homepage in str(failure.value)
     assert str(folder) in str(failure.value)
 
 
@@ -164,7 +164,7 @@ def test_five_classes_from_beginning_to_end(train, folder, tmp_path):
         "trainer=cpu",
         "trainer.max_epochs=1",
         "monitor=val/recall_5",
-        "split.val=0.3",
+        "split.val_size=0.3",
     )
     assert status == 0, error
     assert "recall_1" in output

@@ -21,7 +21,7 @@ def rows() -> dict:
 
 
 def test_parts_are_a_partition(rows):
-    parts = Split(test=0.2, val=0.25).parts(**rows)
+    parts = Split(test_size=0.2, val_size=0.25).parts(**rows)
     assert tuple(parts) == PARTS
     assert sorted(np.concatenate(list(parts.values()))) == list(range(300))
     shares = [len(parts[part]) / 300 for part in PARTS]
@@ -35,7 +35,7 @@ def test_the_same_text_never_stands_in_two_parts(rows):
 
 
 def test_class_shares_are_kept(rows):
-    for part in Split(test=0.2, val=0.2).parts(**rows).values():
+    for part in Split(test_size=0.2, val_size=0.2).parts(**rows).values():
         assert rows["labels"][part].mean() == pytest.approx(0.2, abs=0.03)
 
 
@@ -46,20 +46,20 @@ def test_seed_decides(rows):
 
 def test_counts(rows):
     rows["text_ids"] = np.arange(300)
-    parts = Split(test=30, val=20).parts(**rows)
+    parts = Split(test_size=30, val_size=20).parts(**rows)
     assert [len(parts[part]) for part in PARTS] == [250, 20, 30]
 
 
 def test_official_test_part(rows):
     official = np.where(np.arange(300) >= 200, 2, 0)
-    parts = Split(val=0.1).parts(**rows, official=official)
+    parts = Split(val_size=0.1).parts(**rows, official=official)
     assert parts["test"].tolist() == list(range(200, 300))
     assert len(parts["val"]) == pytest.approx(20, abs=2)
 
 
 def test_official_validation_part(rows):
     official = np.arange(300) % 3 % 2
-    parts = Split(test=0.1).parts(**rows, official=official)
+    parts = Split(test_size=0.1).parts(**rows, official=official)
     assert parts["val"].tolist() == list(range(1, 300, 3))
     assert len(parts["test"]) == pytest.approx(20, abs=2)
 
@@ -86,18 +86,18 @@ def test_unstratified(rows):
 
 @pytest.mark.parametrize("size", [0, 1.0, 1.5, -0.1, "half", True, None])
 def test_impossible_size_is_refused(size):
-    with pytest.raises(OptionError, match="test="):
-        Split(test=size)
+    with pytest.raises(OptionError, match="test_size="):
+        Split(test_size=size)
 
 
 def test_more_than_there_are_is_refused(rows):
-    with pytest.raises(UserError, match=r"split\.val=400"):
-        Split(val=400).parts(**rows)
+    with pytest.raises(UserError, match=r"split\.val_size=400"):
+        Split(val_size=400).parts(**rows)
 
 
 def test_part_of_one_class_is_refused(rows):
     with pytest.raises(UserError, match="val part has rows of one class only"):
-        Split(val=1, stratify=False).parts(**rows)
+        Split(val_size=1, stratify=False).parts(**rows)
 
 
 def test_folds_judge_every_row_once(rows):
@@ -116,7 +116,8 @@ def test_unstratified_folds(rows):
 
 
 @pytest.mark.parametrize(
-    "options", [{"folds": 5, "fold": 5}, {"fold": 1}, {"folds": 1}, {"folds": 3, "official": True}]
+    "options",
+    [{"folds": 5, "fold": 5}, {"fold": 1}, {"folds": 1}, {"folds": 3, "use_official_split": True}],
 )
 def test_impossible_folds_are_refused(options):
     with pytest.raises(UserError, match="fold"):
@@ -137,17 +138,17 @@ OFFICIAL = np.repeat([0, 1, 2], [200, 40, 60])
     ("options", "official"),
     [
         ({}, None),
-        ({"test": 31, "val": 17, "stratify": False}, None),
+        ({"test_size": 31, "val_size": 17, "stratify": False}, None),
         ({"folds": 4, "fold": 2}, None),
         ({}, OFFICIAL),
-        ({"val": 0.3}, np.where(OFFICIAL == 1, 0, OFFICIAL)),
+        ({"val_size": 0.3}, np.where(OFFICIAL == 1, 0, OFFICIAL)),
         ({}, np.where(OFFICIAL == 2, 0, OFFICIAL)),
     ],
 )
 def test_limit_cuts_the_training_part_alone(rows, limit, count, duplicates, options, official):
     given = rows | {"official": official, "duplicates": duplicates}
     whole = Split(**options).parts(**given)
-    parts = Split(**options, limit=limit).parts(**given)
+    parts = Split(**options, max_train_examples=limit).parts(**given)
     assert parts["val"].tolist() == whole["val"].tolist()
     assert parts["test"].tolist() == whole["test"].tolist()
     assert set(parts["train"]) <= set(whole["train"])
@@ -160,7 +161,7 @@ def test_limit_cuts_the_training_part_alone(rows, limit, count, duplicates, opti
 
 
 def test_rows_of_a_lower_limit_are_among_those_of_a_higher_one(rows):
-    few, more = (set(Split(limit=limit).parts(**rows)["train"]) for limit in (20, 100))
+    few, more = (set(Split(max_train_examples=limit).parts(**rows)["train"]) for limit in (20, 100))
     assert few < more
 
 
@@ -171,10 +172,12 @@ def test_limit_keeps_a_row_of_each_class():
         "text_ids": np.arange(len(labels)),
         "class_names": list("abcdefghijkl"),
     }
-    parts = Split(test=0.4, val=0.4, limit=12).parts(**given)
+    parts = Split(test_size=0.4, val_size=0.4, max_train_examples=12).parts(**given)
     assert sorted(labels[parts["train"]]) == list(range(12))
-    with pytest.raises(UserError, match=r"split\.limit=11 is not possible: 11 .* of 12 classes"):
-        Split(test=0.4, val=0.4, limit=11).parts(**given)
+    with pytest.raises(
+        UserError, match=r"max_train_examples=11 is not possible: 11 .* of 12 classes"
+    ):
+        Split(test_size=0.4, val_size=0.4, max_train_examples=11).parts(**given)
 
 
 def test_official_parts_are_not_cut_anew_without_a_word(rows):
@@ -187,7 +190,7 @@ def test_official_parts_are_not_cut_anew_without_a_word(rows):
     )
     assert parts["test"].tolist() == [*range(150, 240), 299]
     assert "59 of 150 rows of the source's test part repeat an earlier text" in notes[1]
-    assert "The source names no val part: split.val=0.1 cuts it from train" in notes[0]
+    assert "The source names no val part: split.val_size=0.1 cuts it from train" in notes[0]
 
 
 def test_texts_that_all_have_unlike_labels(rows):

@@ -9,25 +9,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqtext.data.tokenized as tokens_module
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import TextCleaner
 from seqtext.data.duplicates import hash_texts
-from seqtext.data.tokenized import Tokens, tokenize, write_tokens
+from seqtext.data.tokenized import TokenizedCorpus, split_words, write_corpus
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.vocabulary import Vocabulary, encode, word_counts
+from seqtext.tokenizers.vocabulary import Vocabulary, count_words
+from seqtext.tokenizers.words import WordTokenizer
 
 
-def tokens_of(texts: list[str], folder, cleaning=()) -> Tokens:
-    write_tokens([pa.array(texts, pa.string())], np.arange(len(texts)), Cleaning(cleaning), folder)
-    return Tokens.load(folder)
+def tokens_of(texts: list[str], folder, cleaning=()) -> TokenizedCorpus:
+    write_corpus(
+        [pa.array(texts, pa.string())], np.arange(len(texts)), TextCleaner(cleaning), folder
+    )
+    return TokenizedCorpus.load(folder)
 
 
-def words_of(tokens: Tokens, row: int) -> list[str]:
+def words_of(tokens: TokenizedCorpus, row: int) -> list[str]:
     return tokens.dictionary.take(pa.array(tokens.codes(row, row + 1))).to_pylist()
 
 
-def encoded(tokens: Tokens, vocabulary: Vocabulary, length: int | None, keep_head: bool) -> list:
+def encode(
+    tokens: TokenizedCorpus, vocabulary: Vocabulary, max_length: int | None, side: str
+) -> list[list[int]]:
     """The ids of each text."""
-    blocks = encode(tokens, vocabulary, length, keep_head)
+    tokenizer = WordTokenizer(max_length, side)
+    tokenizer.vocabulary = vocabulary
+    blocks = tokenizer.encode_corpus(tokens)
     return [part.tolist() for ids, n in blocks for part in np.split(ids, np.cumsum(n)[:-1])]
 
 
@@ -43,22 +50,22 @@ def test_words_of_each_text(tmp_path, monkeypatch):
 
 @given(st.lists(st.text("ab \t\n\u00a0\u2003é🙂\u0301\0", max_size=20), min_size=1, max_size=8))
 def test_tokenize_splits_like_python(texts):
-    lengths, words = tokenize(pa.array(texts, pa.string()), Cleaning([]))
+    lengths, words = split_words(pa.array(texts, pa.string()))
     assert lengths.tolist() == [len(text.split()) for text in texts]
     assert words.to_pylist() == [word for text in texts for word in text.split()]
 
 
 def test_all_texts_empty(tmp_path):
     tokens = tokens_of(["", " "], tmp_path)
-    vocabulary = Vocabulary.of_training(tokens, np.array([0, 1]), None)
-    assert encoded(tokens, vocabulary, None, keep_head=True) == [[UNKNOWN], [UNKNOWN]]
+    vocabulary = Vocabulary.from_corpus(tokens, np.array([0, 1]), None)
+    assert encode(tokens, vocabulary, None, "left") == [[UNKNOWN], [UNKNOWN]]
 
 
 def test_vocabulary_counts_training_rows_only(tmp_path):
     tokens = tokens_of(["b a a c", "z z z z z z", "b b a c"], tmp_path)
-    vocabulary = Vocabulary.of_training(tokens, np.array([0, 2]), max_words=None)
-    assert vocabulary.words == ["a", "b", "c"]  # 3, 3, 2: ties in alphabetical order
-    assert Vocabulary.of_training(tokens, np.array([0, 2]), max_words=1).words == ["a"]
+    vocabulary = Vocabulary.from_corpus(tokens, np.array([0, 2]), vocab_size=None)
+    assert vocabulary.tokens == ["a", "b", "c"]  # 3, 3, 2: ties in alphabetical order
+    assert Vocabulary.from_corpus(tokens, np.array([0, 2]), vocab_size=1).tokens == ["a"]
 
 
 def test_vocabulary_does_not_change_with_the_other_rows(tmp_path):
@@ -66,13 +73,13 @@ def test_vocabulary_does_not_change_with_the_other_rows(tmp_path):
     for name, other in (("one", "b a"), ("two", "y x a b b")):
         (tmp_path / name).mkdir()
         tokens = tokens_of([other, "b a c d", "d"], tmp_path / name)
-        words.append(Vocabulary.of_training(tokens, np.array([1, 2]), max_words=3).words)
+        words.append(Vocabulary.from_corpus(tokens, np.array([1, 2]), vocab_size=3).tokens)
     assert words[0] == words[1] == ["d", "a", "b"]
 
 
 def test_counts_equal_a_counter(tmp_path):
     tokens = tokens_of(TEXTS, tmp_path)
-    counts = word_counts(tokens, np.array([0, 2, 5]))
+    counts = count_words(tokens, np.array([0, 2, 5]))
     expected = Counter(" ".join(TEXTS[i] for i in (0, 2, 5)).split())
     counted = zip(tokens.dictionary.to_pylist(), counts, strict=True)
     assert {word: count for word, count in counted if count} == expected
@@ -83,49 +90,51 @@ def test_texts_of_some_rows(tmp_path, monkeypatch, block):
     monkeypatch.setattr("seqtext.data.tokenized.READ_ROWS", block)
     tokens = tokens_of(TEXTS, tmp_path)
     rows, words = np.array([0, 2, 5]), tokens.dictionary.to_pylist()
-    blocks = list(tokens.of_rows(rows))
+    blocks = list(tokens.iter_rows(rows))
     said = [words[code] for _, codes in blocks for code in codes]
     assert said == " ".join(TEXTS[i] for i in rows).split()
     assert np.concatenate([n for n, _ in blocks]).tolist() == [len(TEXTS[i].split()) for i in rows]
 
 
-@pytest.mark.parametrize("keep_head", [True, False])
+@pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("length", [None, 1, 2, 9])
 @settings(max_examples=25)
 @given(texts=st.lists(st.text("abc ", max_size=12), min_size=1, max_size=6))
-def test_ids_equal_plain_python(tmp_path_factory, keep_head, length, texts):
+def test_ids_equal_plain_python(tmp_path_factory, side, length, texts):
     tokens = tokens_of(texts, tmp_path_factory.mktemp("tokens"))
     vocabulary = Vocabulary(["b", "a"])
     expected = []
     for text in texts:
         words = text.split()
-        kept = words[:length] if keep_head else words[-length:] if length else words
+        kept = words[:length] if side == "right" else words[-length:] if length else words
         expected.append([{"b": 2, "a": 3}.get(word, UNKNOWN) for word in kept] or [UNKNOWN])
-    assert encoded(tokens, vocabulary, length, keep_head) == expected
+    assert encode(tokens, vocabulary, length, side) == expected
 
 
 def test_ids_take_two_bytes_where_they_can(tmp_path):
     tokens = tokens_of(["a"], tmp_path)
     small, large = Vocabulary(["a"] * 65_534), Vocabulary(["a"] * 65_535)
     for vocabulary, dtype in ((small, np.uint16), (large, np.int32)):
-        ((ids, _),) = encode(tokens, vocabulary, None, keep_head=True)
+        tokenizer = WordTokenizer(None)
+        tokenizer.vocabulary = vocabulary
+        ((ids, _),) = tokenizer.encode_corpus(tokens)
         assert ids.dtype == vocabulary.dtype == dtype
 
 
 def test_decoding():
     vocabulary = Vocabulary(["good"])
-    assert [vocabulary.word(i) for i in range(3)] == ["<pad>", "<unk>", "good"]
+    assert [vocabulary.token(i) for i in range(3)] == ["<pad>", "<unk>", "good"]
     assert len(vocabulary) == 3
 
 
 def test_texts_with_the_same_words_have_the_same_number(tmp_path):
     texts = ["A film!", "a  film", "film a", "", "a film film", "...", "a", "", "film a a"]
-    cleaning = Cleaning(["lower", "keras_filter"])
+    cleaning = TextCleaner(["lower", "keras_filter"])
     for written, ids in (
         ([0, 1, 2, 3, 4, 5, 6, 3, 7], [0, 0, 1, 2, 3, 4, 5, 2, 6]),
         ([0, 1, 2, 3, 4, 5, 6, 7, 8], [0, 0, 1, 2, 3, 4, 5, 6, 7]),
     ):
-        write_tokens([pa.array(texts)], np.array(written), cleaning, tmp_path)
+        write_corpus([pa.array(texts)], np.array(written), cleaning, tmp_path)
         assert np.fromfile(tmp_path / "text_ids.bin", np.int64).tolist() == ids
 
 

@@ -20,6 +20,7 @@ from seqtext.data.split import Split
 from seqtext.datasets import imdb
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
+from seqtext.tokenizers.words import WordTokenizer
 from tests.conftest import csv_of, write_tar, write_tree, write_zip
 
 
@@ -72,8 +73,8 @@ def test_tree(folder, reviews):
 )
 def test_official_test_half(folder, reviews, write):
     write(folder, reviews)
-    data = loaded(folder, split=Split(official=True))
-    test = {data.texts[int(row)].as_py() for row in data.data.parts["test"]}
+    data = loaded(folder, split=Split(use_official_split=True))
+    test = {data.texts[int(row)].as_py() for row in data.dataset.parts["test"]}
     assert test == {text for number, (text, _) in enumerate(reviews) if number % 8 < 2}
 
 
@@ -158,7 +159,7 @@ def source(url: str, path) -> Download:
 
 
 def test_download(folder, server, monkeypatch, reviews):
-    monkeypatch.setattr(IMDB, "direct", source(*server))
+    monkeypatch.setattr(IMDB, "download_source", source(*server))
     data = loaded(folder, download=True)
     assert content(data) == expected(reviews)
     assert "downloaded" in data.source
@@ -166,7 +167,7 @@ def test_download(folder, server, monkeypatch, reviews):
 
 
 def test_download_is_not_repeated(folder, server, monkeypatch):
-    monkeypatch.setattr(IMDB, "direct", source(*server))
+    monkeypatch.setattr(IMDB, "download_source", source(*server))
     loaded(folder, download=True)
     server[1].unlink()
     assert len(loaded(folder, download=True).labels) == 240
@@ -187,7 +188,7 @@ def test_failed_download(folder, server, monkeypatch, fault):
     }[fault]
     checksum = "md5:" + "0" * 32 if fault == "wrong checksum" else good.checksum
     checksum, size = (None, good.size + 1) if fault == "wrong size" else (checksum, good.size)
-    monkeypatch.setattr(IMDB, "direct", Download(url, good.page, checksum, size))
+    monkeypatch.setattr(IMDB, "download_source", Download(url, good.page, checksum, size))
     monkeypatch.setattr(download, "TIMEOUT", 0.5)
     with pytest.raises(UserError, match="could not be downloaded") as failure:
         loaded(folder, download=True)
@@ -201,16 +202,16 @@ def test_vocabulary_knows_no_word_of_validation_and_test_rows(kaggle_dir, review
         for n, (text, s) in enumerate(reviews)
     ]
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(marked))
-    data = loaded(kaggle_dir, max_words=None)
-    known = set(data.vocabulary.words)
-    for part, rows in data.data.parts.items():
+    data = loaded(kaggle_dir, tokenizer=WordTokenizer(vocab_size=None))
+    known = set(data.vocabulary.tokens)
+    for part, rows in data.dataset.parts.items():
         marks = {data.texts[int(row)].as_py().split()[-1] for row in rows}
         assert len(marks) == len(rows)
         assert marks <= known if part == "train" else not marks & known
 
 
 def words_of(data: IMDB, part: str) -> list[list[str]]:
-    texts = [data.texts[int(row)].as_py() for row in data.data.parts[part]]
+    texts = [data.texts[int(row)].as_py() for row in data.dataset.parts[part]]
     cleaned = data.cleaning(pa.array(texts, pa.string()))
     return [text.split() for text in cleaned.to_pylist()]
 
@@ -220,34 +221,34 @@ def test_length_of_the_longest_training_text(kaggle_dir, reviews):
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(reviews))
     lengths = set()
     for seed in range(8):  # the long one is now here, now there
-        data = loaded(kaggle_dir, length="longest", split=Split(seed=seed))
+        data = loaded(kaggle_dir, tokenizer=WordTokenizer("longest"), split=Split(seed=seed))
         longest = max(map(len, words_of(data, "train")))
-        assert data.data.length == longest == data.data.texts.lengths.max()
+        assert data.tokenizer.max_length == longest == data.dataset.texts.lengths.max()
         lengths.add(longest > 500)
     assert lengths == {True, False}
 
 
 def test_vocabulary_of_the_first_training_rows(kaggle_dir):
-    data = loaded(kaggle_dir, vocabulary_rows=7, max_words=None)
+    data = loaded(kaggle_dir, tokenizer=WordTokenizer(fit_rows=7, vocab_size=None))
     counts = Counter(itertools.chain(*words_of(data, "train")[:7]))
-    assert dict(zip(data.vocabulary.words, data.vocabulary.counts, strict=True)) == counts
-    assert data.vocabulary.running == counts.total()
+    assert dict(zip(data.vocabulary.tokens, data.vocabulary.counts, strict=True)) == counts
+    assert data.vocabulary.total_tokens == counts.total()
 
 
 OTHER_SETTINGS = [
     {"cleaning": ["lower"]},
-    {"max_words": 5},
-    {"vocabulary_rows": 20},
-    {"length": "longest"},
+    {"tokenizer": WordTokenizer(vocab_size=5)},
+    {"tokenizer": WordTokenizer(fit_rows=20)},
+    {"tokenizer": WordTokenizer("longest")},
     {"cleaning": ["lower", "drop_stopwords"]},
-    {"length": 3},
-    {"length": 3, "truncate": "head"},
+    {"tokenizer": WordTokenizer(3)},
+    {"tokenizer": WordTokenizer(3, "right")},
     {"split": Split(seed=7)},
-    {"split": Split(test=30)},
-    {"split": Split(val=0.3)},
+    {"split": Split(test_size=30)},
+    {"split": Split(val_size=0.3)},
     {"split": Split(stratify=False)},
     {"split": Split(folds=4, fold=1)},
-    {"split": Split(limit=100)},
+    {"split": Split(max_train_examples=100)},
     {"duplicates": "drop"},
 ]
 
@@ -256,13 +257,13 @@ OTHER_SETTINGS = [
 def test_cache_tells_settings_apart(kaggle_dir, tmp_path, options):
     """With other settings in the cache, the data are those of an empty cache."""
     loaded(kaggle_dir)
-    if "truncate" in options:
-        loaded(kaggle_dir, length=3)
+    if "tokenizer" in options:
+        loaded(kaggle_dir, tokenizer=WordTokenizer(3))
     shared = loaded(kaggle_dir, **options)
     alone = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "empty"), **options)
     alone.setup()
-    assert shared.data.fingerprint() == alone.data.fingerprint()
-    assert shared.data.texts.ids.tolist() == alone.data.texts.ids.tolist()
+    assert shared.dataset.fingerprint() == alone.dataset.fingerprint()
+    assert shared.dataset.texts.ids.tolist() == alone.dataset.texts.ids.tolist()
 
 
 def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
@@ -272,11 +273,11 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
         csv_of([*reviews, reviews[1], reviews[1], (text, other[label])])
     )
     data = loaded(kaggle_dir)
-    assert data.data.repeats == (3, 1, 0, 0)
+    assert data.dataset.duplicate_stats == (3, 1, 0, 0)
     assert "3 rows repeat an earlier text as written, 0 more after cleaning" in caplog.text
     assert "(duplicates=group); 1 text has unlike labels" in caplog.text
-    assert sum(map(len, data.data.parts.values())) == 243
-    assert sum(map(len, loaded(kaggle_dir, duplicates="drop").data.parts.values())) == 240
+    assert sum(map(len, data.dataset.parts.values())) == 243
+    assert sum(map(len, loaded(kaggle_dir, duplicates="drop").dataset.parts.values())) == 240
 
 
 def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
@@ -285,15 +286,17 @@ def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
     )  # two come into the test half
     for _ in range(2):  # from a cold and from a warm cache
         caplog.clear()
-        loaded(folder, split=Split(official=True))
+        loaded(folder, split=Split(use_official_split=True))
         assert "2 test rows have a text that was trained or chosen with" in caplog.text
-    assert loaded(folder).data.repeats.in_test == 0
-    assert loaded(folder, split=Split(seed=3), duplicates="drop").data.repeats.in_test == 0
+    assert loaded(folder).dataset.duplicate_stats.in_test == 0
+    assert (
+        loaded(folder, split=Split(seed=3), duplicates="drop").dataset.duplicate_stats.in_test == 0
+    )
 
 
 def test_official_parts_of_a_source_that_has_none(kaggle_dir):
     with pytest.raises(UserError, match="no official test part"):
-        loaded(kaggle_dir, split=Split(official=True))
+        loaded(kaggle_dir, split=Split(use_official_split=True))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +330,8 @@ def test_cache_follows_the_code_that_reads(kaggle_dir, tmp_path, monkeypatch):
     for rows in (50, 60):
         (tmp_path / "own.py").write_text(
             "from seqtext.datasets.imdb import IMDB\n\n\nclass Own(IMDB):\n"
-            f"    def read(self, paths):\n        return next(super().read(paths))[:{rows}]\n"
+            "    def read_tables(self, paths):\n"
+            f"        return next(super().read_tables(paths))[:{rows}]\n"
         )
         linecache.clearcache()
         sys.modules.pop("own", None)

@@ -152,7 +152,7 @@ def test_rows_without_text_or_label_are_left_out(tmp_path, caplog):
         caplog.clear()
         data = loaded(tmp_path, path)
         assert data.texts.to_pylist() == [text for text, _ in (*ROWS, ROWS[0])]
-        assert data.data.rows.numbers.tolist() == [*range(60), 63]
+        assert data.dataset.rows.numbers.tolist() == [*range(60), 63]
         assert "2 rows without a text are left out of my.csv: the first is row 61" in caplog.text
         assert "1 row without a label is left out of my.csv: the first is row 62" in caplog.text
         assert "1 row repeats an earlier text" in caplog.text
@@ -194,7 +194,7 @@ def test_integer_labels_in_json_and_parquet(tmp_path):
 def test_hundreds_of_classes_and_too_many(tmp_path):
     content = "review,mood\n" + "".join(f"text {n},class {n % 300}\n" for n in range(3000))
     said = "240 texts cannot hold each of 300 classes; choose 300 or more, or split.stratify=false"
-    with pytest.raises(UserError, match=rf"split\.val=0\.1 is not possible: {said}"):
+    with pytest.raises(UserError, match=rf"split\.val_size=0\.1 is not possible: {said}"):
         loaded(tmp_path, written(tmp_path, content))
     content += content.split("\n", 1)[1].replace("text", "another")
     assert len(loaded(tmp_path, written(tmp_path, content)).class_names) == 300
@@ -208,9 +208,9 @@ def test_part_column(tmp_path):
         f"{names[n // 2 % 4 % 3]},{mood},text {n}\n" for n, (_, mood) in enumerate(ROWS)
     )
     data = loaded(tmp_path, written(tmp_path, content), part="part")
-    assert data.data.parts["val"].tolist() == [n for n in range(60) if n // 2 % 4 == 1]
-    assert data.data.parts["test"].tolist() == [n for n in range(60) if n // 2 % 4 == 2]
-    assert len(data.data.parts["train"]) == 30
+    assert data.dataset.parts["val"].tolist() == [n for n in range(60) if n // 2 % 4 == 1]
+    assert data.dataset.parts["test"].tolist() == [n for n in range(60) if n // 2 % 4 == 2]
+    assert len(data.dataset.parts["train"]) == 30
     said = refused(tmp_path, content.replace("dev", "evaluation", 1), part="part")
     assert "my.csv, row 3, column 'part': 'evaluation' is no part" in said
 
@@ -220,12 +220,12 @@ def test_separate_files(tmp_path):
     for part, rows in (("train", ROWS[:40]), ("val", ROWS[40:50]), ("test", ROWS[50:])):
         files[part] = written(tmp_path, csv_of(rows, ("review", "mood")), f"{part}.csv")
     both = loaded(tmp_path, files["train"], val=str(files["val"]), test=str(files["test"]))
-    assert [len(part) for part in both.data.parts.values()] == [40, 10, 10]
-    assert both.data.rows.numbers[both.data.parts["test"]].tolist() == list(range(10))
+    assert [len(part) for part in both.dataset.parts.values()] == [40, 10, 10]
+    assert both.dataset.rows.numbers[both.dataset.parts["test"]].tolist() == list(range(10))
     only_test = loaded(tmp_path, files["train"], test=str(files["test"]))
-    assert [len(part) for part in only_test.data.parts.values()] == [36, 4, 10]
+    assert [len(part) for part in only_test.dataset.parts.values()] == [36, 4, 10]
     only_val = loaded(tmp_path, files["train"], val=str(files["val"]))
-    assert [len(part) for part in only_val.data.parts.values()] == [32, 10, 8]
+    assert [len(part) for part in only_val.dataset.parts.values()] == [32, 10, 8]
 
 
 def test_limit_leaves_the_other_files_alone(tmp_path):
@@ -233,21 +233,21 @@ def test_limit_leaves_the_other_files_alone(tmp_path):
     for part, rows in (("train", ROWS[:40]), ("val", ROWS[40:44]), ("test", ROWS[44:48])):
         files[part] = written(tmp_path, csv_of(rows, ("review", "mood")), f"{part}.csv")
     others = {"val": str(files["val"]), "test": str(files["test"])}
-    data = loaded(tmp_path, files["train"], **others, split=Split(limit=10))
-    assert [len(part) for part in data.data.parts.values()] == [10, 4, 4]
-    assert data.data.rows.official[data.data.parts["test"]].tolist() == [2] * 4
+    data = loaded(tmp_path, files["train"], **others, split=Split(max_train_examples=10))
+    assert [len(part) for part in data.dataset.parts.values()] == [10, 4, 4]
+    assert data.dataset.rows.official[data.dataset.parts["test"]].tolist() == [2] * 4
 
 
 def test_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = written(tmp_path, csv())
-    read = Table.read
+    read = Table.read_tables
 
     def read_and_write(self, paths):
         yield from read(self, paths)
         written(tmp_path, csv(("the last one", "negative")))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Table, "read", read_and_write)
+        patch.setattr(Table, "read_tables", read_and_write)
         with pytest.raises(UserError, match=r"my\.csv changed while being read: run again"):
             loaded(tmp_path, path)
     assert len(loaded(tmp_path, path).labels) == 61
@@ -275,7 +275,7 @@ def test_columns_of_any_name(tmp_path, name, suffix):
     given = int(name) if name.isdigit() else name
     data = loaded(tmp_path, path, text=given, label="row 2")
     assert data.texts.to_pylist() == [text for text, _ in ROWS]
-    assert data.data.rows.numbers.tolist() == list(range(60))
+    assert data.dataset.rows.numbers.tolist() == list(range(60))
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,10 @@ def test_zip_archives_that_are_none(tmp_path):
     [
         ({"part": "p", "test": "x.csv"}, "drop one"),
         ({"part": "p", "split": Split(folds=3)}, "split.folds cuts test parts of its own"),
-        ({"test": "x.csv", "split": Split(official=False)}, "split.official=false cuts"),
+        (
+            {"test": "x.csv", "split": Split(use_official_split=False)},
+            "split.use_official_split=false cuts",
+        ),
     ],
 )
 def test_options_that_contradict(options, said):
@@ -419,8 +422,8 @@ def test_blocks_make_no_difference(tmp_path, monkeypatch):
     parts = Table(path=str(path), text="review", label="mood", cache=str(tmp_path / "other"))
     parts.setup()
     assert parts.texts.to_pylist() == whole.texts.to_pylist()
-    assert parts.data.rows.numbers.tolist() == whole.data.rows.numbers.tolist()
-    assert parts.data.fingerprint() == whole.data.fingerprint()
+    assert parts.dataset.rows.numbers.tolist() == whole.dataset.rows.numbers.tolist()
+    assert parts.dataset.fingerprint() == whole.dataset.fingerprint()
 
 
 def test_settings_that_read_other_rows_are_told_apart(tmp_path):

@@ -24,10 +24,10 @@ def cleaned(text: str, operations: list[dict[str, str]]) -> str:
 def ids_of(text: str, reading: dict) -> list[int]:
     words = cleaned(text, reading["cleaning"]).split()
     ids = [reading["vocabulary"].get(word, reading["unknown"]) for word in words]
-    if reading["length"] and reading["truncate"] == "head":
-        ids = ids[: reading["length"]]
-    elif reading["length"]:
-        ids = ids[-reading["length"] :]
+    if reading["max_length"] and reading["truncation_side"] == "right":
+        ids = ids[: reading["max_length"]]
+    elif reading["max_length"]:
+        ids = ids[-reading["max_length"] :]
     return ids or reading["empty_text"]
 
 

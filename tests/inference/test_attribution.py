@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from seqtext import load
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
 from seqtext.inference.attribution import explain, integrated_gradients, target_logit
@@ -19,7 +19,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import FastText
 from seqtext.models.rnn import GRU
 from seqtext.models.tfidf import TfIdf
-from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.tokenizers.words import WordTokenizer
 from tests.models import test_common as common
 
 WORDS = [f"w{number}" for number in range(2, 50)]  # each named by its id
@@ -32,9 +32,11 @@ def predictor_of(
     if isinstance(model, TextClassifier):
         model.eval().requires_grad_(False)
     names = list("abcde"[: model.classes])
-    reading = InputSpec(length, "tail", ["text"])
-    cleaning = Cleaning(["lower"])
-    return Predictor(LoadedModel(model, Vocabulary(WORDS), cleaning, names, reading, threshold))
+    tokenizer = WordTokenizer()
+    tokenizer.load_state_dict({"tokens": WORDS, "max_length": length})
+    reading = InputSpec(["text"])
+    cleaning = TextCleaner(["lower"])
+    return Predictor(LoadedModel(model, tokenizer, cleaning, names, reading, threshold))
 
 
 @pytest.mark.parametrize("config", common.cases())

@@ -14,7 +14,7 @@ from seqtext.checkpoints import files as checkpoints
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
 from seqtext.command_line import format_help, parse_args
 from seqtext.config import instantiate as build
-from seqtext.data.cleaning import STEPS, Lower
+from seqtext.data.cleaning import CLEANING_STEPS, Lowercase
 from seqtext.datasets.spam import Spam
 from seqtext.errors import UserError
 from seqtext.inference.command import main
@@ -199,7 +199,7 @@ def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
     def register(module):
         if module != name:
             return imported(module)
-        monkeypatch.setitem(STEPS, "shout", [Lower()])
+        monkeypatch.setitem(CLEANING_STEPS, "shout", [Lowercase()])
         return SimpleNamespace(Invented=Spam)
 
     imported = build.import_module

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from seqtext import load
 from seqtext.config.instantiate import build
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
 from seqtext.inference.export import Probabilities, build_onnx_program, export
@@ -26,7 +26,7 @@ from seqtext.layers.normalization import BatchNorm
 from seqtext.metrics.scores import compute_probabilities
 from seqtext.models.base import TextClassifier
 from seqtext.models.tfidf import TfIdf
-from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.tokenizers.words import WordTokenizer
 from tests.conftest import BAD, GOOD, PLAIN, ROOT
 from tests.inference.conftest import REVIEWS
 from tests.inference.plain import Exported
@@ -96,9 +96,11 @@ def tfidf_of(classes: int, **options: Any) -> TfIdf:
 
 
 def loaded_model_of(model: Any, classes: int, length: int | None = 60) -> LoadedModel:
-    cleaning = Cleaning(["strip_html", "keep_letters", "lower", "drop_stopwords"], ["of", "no"])
-    reading = InputSpec(length=length, truncate="tail", columns=["review"])
-    return LoadedModel(model, Vocabulary(WORDS), cleaning, list("abc"[:classes]), reading, 0.3)
+    cleaning = TextCleaner(["strip_html", "keep_letters", "lower", "drop_stopwords"], ["of", "no"])
+    tokenizer = WordTokenizer()
+    tokenizer.load_state_dict({"tokens": WORDS, "max_length": length})
+    reading = InputSpec(columns=["review"])
+    return LoadedModel(model, tokenizer, cleaning, list("abc"[:classes]), reading, 0.3)
 
 
 def check(saved: LoadedModel, folder: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_reading_is_plain_and_whole(tmp_path):
     export(loaded_model_of(tfidf_of(3), 3), tmp_path / "new" / "out")
     reading = json.loads((tmp_path / "new" / "out" / "preprocessing.json").read_text("utf-8"))
     assert reading["threshold"] == 0.3
-    assert reading["length"] is None
+    assert reading["max_length"] is None
     assert reading["vocabulary"] == {word: number for number, word in enumerate(WORDS, 2)}
     assert {step["step"] for step in reading["cleaning"]} == {
         *("strip_html", "keep_letters", "lower", "drop_stopwords")

@@ -105,15 +105,24 @@ WRONG = {
     "seqtext.config.model.evil": [(1, "no option")],
     "seqtext.config.embedding._target_": [("torch.nn.Embedding", "not allowed")],
     "seqtext.config.embedding": [(None, "config.embedding")],
-    "seqtext.vocabulary": [
+    "seqtext.tokenizer": [(DELETE, "no tokenizer"), ([1], "tokenizer")],
+    "seqtext.tokenizer.tokens": [
         (["a"], "shape"),
         ("abc", "list"),
         ([1], "list"),
-        (DELETE, "no voc"),
+        (DELETE, "list"),
         (["\ud800"], "UTF-8"),
-        (["a", "a"], "different words"),
+        (["a", "a"], "different"),
         (torch.zeros(3), "list"),
     ],
+    "seqtext.tokenizer.max_length": [
+        (0, "positive"),
+        (2**70, "positive"),
+        (True, "positive"),
+    ],
+    "seqtext.config.tokenizer": [(DELETE, "config.tokenizer"), (None, "config.tokenizer")],
+    "seqtext.config.tokenizer._target_": [("os.mkdir", "not allowed")],
+    "seqtext.config.tokenizer.truncation_side": [("middle", "left, right")],
     "seqtext.class_names": [
         (["a"], "two or more"),
         (["a", "a"], "two or more"),
@@ -130,14 +139,7 @@ WRONG = {
     "seqtext.cleaning.stopwords": [(["\ud800"], "UTF-8")],
     "seqtext.config.dataset.dir": [("${oc.env:HOME}", "refers to something else")],
     "seqtext.threshold": [(2.0, "between 0 and 1"), ("half", "number"), (float("nan"), "between")],
-    "seqtext.reading": [([1], "reading"), ({"a": 1}, "reading.length")],
-    "seqtext.reading.length": [
-        (0, "at least 1"),
-        (2**70, "at most"),
-        (True, "whole"),
-        (DELETE, "reading.length"),
-    ],
-    "seqtext.reading.truncate": [("middle", "head or tail")],
+    "seqtext.reading": [([1], "reading"), ({"a": 1}, "reading.columns")],
     "state_dict": [(DELETE, "no state_dict"), ([], "no state_dict"), ({}, "state_dict has")],
     "state_dict/output.bias": [
         (DELETE, "has no output.bias"),
@@ -191,10 +193,14 @@ def test_tfidf(tmp_path):
     content = {
         "seqtext": {
             "format": 1,
-            "config": {"model": {"_target_": "seqtext.models.tfidf.TfIdf"}},
-            "vocabulary": ["a", "b"],
+            "config": {
+                "tokenizer": {"_target_": "seqtext.tokenizers.words.WordTokenizer"},
+                "model": {"_target_": "seqtext.models.tfidf.TfIdf"},
+            },
+            "tokenizer": {"tokens": ["a", "b"], "max_length": None},
             "class_names": ["no", "yes"],
             "cleaning": {"steps": [], "stopwords": None},
+            "reading": {"columns": ["text"], "drop_labels": []},
             "threshold": 0.5,
         },
         "state_dict": {
@@ -205,7 +211,7 @@ def test_tfidf(tmp_path):
         },
     }
     save_checkpoint(tmp_path / "right.ckpt", content)
-    assert load_model(tmp_path / "right.ckpt").vocabulary.words == ["a", "b"]
+    assert load_model(tmp_path / "right.ckpt").tokenizer.vocabulary.tokens == ["a", "b"]
     for name, value, words in (
         ("pairs", torch.tensor([[0, 2]], dtype=torch.int32), "of its words"),
         ("pairs", torch.tensor(3), "pairs"),

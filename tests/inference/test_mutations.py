@@ -31,7 +31,7 @@ OTHERS = [
     torch.zeros(6, dtype=torch.int64),
 ]
 VALUES = [*NUMBERS, *OTHERS, *([number] for number in NUMBERS), *([1, n] for n in NUMBERS)]
-IN_CONFIG = ("model", "embedding", "trainer", "dataset")  # groups that are looked at
+IN_CONFIG = ("tokenizer", "model", "embedding", "trainer", "dataset")  # groups that are looked at
 MEMORY = 1 << 20  # KiB by which the process may grow
 
 
@@ -54,11 +54,11 @@ def build_checkpoint(model: str, classes: int) -> dict:
         state = build("model", settings["model"], embedding=table, classes=classes).state_dict()
     description = checkpoint_metadata(
         settings,
-        words,
+        {"tokens": words, "max_length": 5},
         class_names=list("abc"[:classes]),
         cleaning={"steps": ["lower", "drop_stopwords"], "stopwords": ["the"]},
         data="",
-        reading={"length": 5, "truncate": "tail", "columns": ["text"]},
+        reading={"columns": ["text"], "drop_labels": []},
     )
     return {DESCRIPTION: description, "state_dict": dict(state)}
 

@@ -27,9 +27,13 @@ MODELS = {
     "tfidf": ("model=tfidf", "threshold=0.3"),
     "glove": (
         *("model=lstm", "model.units=4", "embedding=glove", "embedding.dim=3"),
-        *("dataset.length=longest", "dataset.truncate=head", "trainer.precision=64-true"),
+        *(
+            "tokenizer.max_length=longest",
+            "tokenizer.truncation_side=right",
+            "trainer.precision=64-true",
+        ),
     ),
-    "bag": ("model=bag", "dataset.length=5"),
+    "bag": ("model=bag", "tokenizer.max_length=5"),
 }
 NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {"tfidf"})
 
@@ -71,11 +75,11 @@ def test_every_model_comes_back(options, classes, tmp_path):
     network = build("model", settings["model"], embedding=table, classes=classes).eval()
     description = checkpoint_metadata(
         settings,
-        words,
+        {"tokens": words, "max_length": None},
         class_names=list("abc"[:classes]),
         cleaning={"steps": ["lower"], "stopwords": None},
         data="",
-        reading={"length": None, "truncate": "tail", "columns": ["text"]},
+        reading={"columns": ["text"], "drop_labels": []},
     )
     state = {DESCRIPTION: description, "state_dict": network.state_dict()}
     save_checkpoint(tmp_path / "some.ckpt", state)

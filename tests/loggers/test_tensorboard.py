@@ -54,7 +54,7 @@ def test_flattened_settings():
         "seed": 1,
         "model.units": "[1, 2]",
         "model.flag": True,
-        "dataset.length": "None",
+        "tokenizer.max_length": "None",
     }
 
 

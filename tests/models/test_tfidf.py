@@ -17,13 +17,14 @@ from seqtext.checkpoints.files import load_checkpoint
 from seqtext.config.instantiate import build, validate_group
 from seqtext.data import tokenized as tokens
 from seqtext.data.split import Split
-from seqtext.data.tokenized import tokenize
+from seqtext.data.tokenized import split_words
 from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.table import Table
 from seqtext.errors import OptionError, UserError
 from seqtext.models.tfidf import TfIdf
 from seqtext.run_dir import RunDir
+from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
@@ -38,7 +39,8 @@ OPTIONS = [
 @pytest.fixture
 def data(kaggle_dir, tmp_path) -> IMDB:
     """Two words and three places of them are all that the other models would know."""
-    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"), max_words=2, length=3)
+    tokenizer = WordTokenizer(vocab_size=2, max_length=3)
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"), tokenizer=tokenizer)
     data.setup()
     return data
 
@@ -61,7 +63,7 @@ def stars(tmp_path) -> Table:
 
 def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
     """The texts' words, joined by spaces."""
-    lengths, words = tokenize(data.texts.combine_chunks().take(pa.array(rows)), data.cleaning)
+    lengths, words = split_words(data.cleaning(data.texts.combine_chunks().take(pa.array(rows))))
     ends = np.cumsum(lengths)
     words = words.to_pylist()
     return [" ".join(words[end - n : end]) for n, end in zip(lengths, ends, strict=True)]
@@ -78,7 +80,7 @@ def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> di
         min_df=options["min_count"],
         sublinear_tf=options["sublinear"],
     )
-    parts = data.data.parts
+    parts = data.dataset.parts
     features = vectorizer.fit_transform(cleaned(data, parts["train"]))
     fit = LogisticRegression(
         C=options["c"], class_weight=weights, solver="newton-cg", max_iter=1000
@@ -155,11 +157,11 @@ def test_terms_come_from_the_training_part_alone(data):
     model = TfIdf(min_count=1)
     model.fit(data)
     of_part = {part: set(" ".join(cleaned(data, rows)).split()) for part, rows in
-               data.data.parts.items()}  # fmt: skip
+               data.dataset.parts.items()}  # fmt: skip
     assert set(model.words) == of_part["train"]
     pairs = {
         f"{left} {right}"
-        for text in cleaned(data, data.data.parts["train"])
+        for text in cleaned(data, data.dataset.parts["train"])
         for left, right in zip(text.split(), text.split()[1:], strict=False)
     }
     assert set(terms(model)) - set(model.words) == pairs
@@ -178,7 +180,7 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
         model.fit(data)
         learned.append((model.words, model.state_dict()))
         for part in ("val", "test"):
-            for row in data.data.parts[part][1:]:
+            for row in data.dataset.parts[part][1:]:
                 label = "negative" if rows[row][1] == "positive" else "positive"
                 own = "".join("abcdefghij"[int(digit)] for digit in f"{row:03}")
                 rows[row] = (f"unheard unseen {own} {'zz' * (row % 7 + 1)}", label)
@@ -188,12 +190,12 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
 
 
 def test_whole_texts_count(data):
-    """Not only the words that fit into dataset.length and max_words."""
+    """Not only the words that fit into tokenizer.max_length and tokenizer.vocab_size."""
     model = TfIdf()
     model.fit(data)
-    assert len(data.vocabulary.words) == 2
+    assert len(data.vocabulary.tokens) == 2
     assert {"wonderful", "dreadful", "the film"} <= set(terms(model))
-    assert data.data.texts.lengths.max() == 3
+    assert data.dataset.texts.lengths.max() == 3
 
 
 @pytest.mark.parametrize("most", [1, 5, 40, 10_000])
@@ -202,7 +204,7 @@ def test_max_features(data, most):
     model.fit(data)
     everything.fit(data)
     assert len(terms(model)) == len(model.idf) == min(most, len(terms(everything)))
-    texts = " ".join(cleaned(data, data.data.parts["train"])).split()
+    texts = " ".join(cleaned(data, data.dataset.parts["train"])).split()
     counts = pd.Series(texts).value_counts()
     if most == 5:
         assert set(model.words) <= set(counts.index[:8])
@@ -236,7 +238,7 @@ def test_a_class_without_rows(tmp_path):
     model.fit(data)
     said = probabilities(model, data, "test")
     assert said[:, 0].max() < 1e-6
-    assert (said.argmax(axis=1) == data.labels[data.data.parts["test"]]).all()
+    assert (said.argmax(axis=1) == data.labels[data.dataset.parts["test"]]).all()
 
 
 def test_nothing_frequent_enough(data):
@@ -315,11 +317,11 @@ def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
     model = build("model", content["config"]["model"], classes=len(content["class_names"]))
     model.load_state_dict(content["vocabulary"], checkpoint["state_dict"])
     saved = pd.read_parquet(folder.predictions("test"))
-    from seqtext.data.cleaning import Cleaning
+    from seqtext.data.cleaning import TextCleaner
 
-    cleaning = Cleaning(content["cleaning"]["steps"], content["cleaning"]["stopwords"])
+    cleaning = TextCleaner(content["cleaning"]["steps"], content["cleaning"]["stopwords"])
     texts = pa.array([reviews[row][0] for row in saved["row"]])
-    lengths, words = tokenize(texts, cleaning)
+    lengths, words = split_words(cleaning(texts))
     logits = model.logits(lengths, words.indices.to_numpy(), words.dictionary)
     said = logits.double().sigmoid().numpy()
     np.testing.assert_allclose(said, saved["probability_positive"], atol=1e-6)
@@ -399,7 +401,7 @@ def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
     model = TfIdf(len(data.class_names), **options)
     model.fit(data)
     texts = ["", "wonderful film film, wonderful", "zzz", "cw1 cw2 cw1 cw2", "aw1"]
-    lengths, words = tokenize(pa.array(texts), data.cleaning)
+    lengths, words = split_words(data.cleaning(pa.array(texts)))
     read = lengths, words.indices.to_numpy(), words.dictionary
     added, logits = model.word_attributions(*read), model.logits(*read)
     assert added.shape == (sum(lengths), len(model.bias))

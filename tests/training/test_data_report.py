@@ -40,9 +40,9 @@ def test_coverage_of_pretrained_vectors(train, small, tmp_path):
 
 
 def test_impossible_options_are_refused(train, small, tmp_path):
-    status, _, error = train(*small, "mode=describe", "dataset.length=-1")
+    status, _, error = train(*small, "mode=describe", "tokenizer.max_length=-1")
     assert status == 2
-    assert "dataset.length" in error
+    assert "tokenizer.max_length" in error
     assert not list((tmp_path / "outputs").iterdir())
 
 

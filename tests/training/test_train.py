@@ -13,7 +13,7 @@ from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.checkpoints.files import load_checkpoint
-from seqtext.data.loaders import ResidentTexts
+from seqtext.data.loaders import DeviceDataset
 from seqtext.datasets.base import TextDataModule
 from seqtext.models.base import TextClassifier
 from seqtext.models.rnn import GRU
@@ -223,7 +223,7 @@ def test_same_seed_same_numbers(small, tmp_path, monkeypatch):
     scores = []
     for name, seed in (("a", 1), ("c", 2), ("b", 1)):
         if name == "b":  # the batches made as they are on a GPU
-            monkeypatch.setattr("seqtext.datasets.base.placed", ResidentTexts)
+            monkeypatch.setattr("seqtext.datasets.base.placed", DeviceDataset)
         folder = RunDir(tmp_path / name)
         train_and_evaluate(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
         scores.append(folder.read_metrics()["test"])

@@ -42,7 +42,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 def checkpoint_metadata(
     config: dict[str, Any],
-    words: Sequence[str],
+    tokenizer: dict[str, Any],
     class_names: Sequence[str],
     cleaning: dict[str, Any],
     data: str,
@@ -53,17 +53,17 @@ def checkpoint_metadata(
 
     Args:
         config: the resolved configuration
-        words: the vocabulary, without the two special words
+        tokenizer: what it has learned: see `Tokenizer.state_dict`
         class_names: of class 0, 1, …
         cleaning: the steps and their stop words
         data: fingerprint of the prepared data
-        reading: how texts become ids: see `TextDataModule.reading`
+        reading: how files are read: see `TextDataModule.input_spec`
         threshold: of two classes, the probability of class 1 from which on it is predicted
     """
     return {
         "format": FORMAT,
         "config": config,
-        "vocabulary": list(words),
+        "tokenizer": tokenizer,
         "class_names": list(class_names),
         "cleaning": cleaning,
         "data": data,

@@ -27,6 +27,7 @@ from seqtext.distributed import ExternalProcessEnvironment, ProcessInfo
 from seqtext.errors import OptionError, UserError, unknown_option
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
+from seqtext.tokenizers.base import Tokenizer
 from seqtext.validation import (
     Fraction,
     NonNegativeInt,
@@ -38,12 +39,14 @@ from seqtext.validation import (
 
 GROUPS = {
     "dataset": ("seqtext.datasets", LightningDataModule),
+    "tokenizer": ("seqtext.tokenizers", Tokenizer),
     "embedding": ("seqtext.embeddings", nn.Module),
     "model": ("seqtext.models", LightningModule | NonNeuralClassifier),
     "optimizer": ("torch.optim", Optimizer),
 }
 RUNTIME_ARGS = {  # arguments that a run gives: no options
-    "dataset": ("split", "sampling", "class_weights", "seed", "cache"),
+    "dataset": ("tokenizer", "split", "sampling", "class_weights", "seed", "cache"),
+    "tokenizer": (),
     "embedding": ("vocabulary_size",),
     "model": ("embedding", "classes", "features"),
     "optimizer": ("params",),

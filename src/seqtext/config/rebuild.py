@@ -9,7 +9,7 @@ from torch import Tensor
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 
 def build_empty_network(
@@ -35,7 +35,7 @@ def build_empty_network(
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
     try:
         with torch.device("meta"):
-            table = build("embedding", embedding, vocabulary_size=len(SPECIAL) + words)
+            table = build("embedding", embedding, vocabulary_size=len(SPECIAL_TOKENS) + words)
             return build("model", options, embedding=table, classes=classes)
     except UserError:
         raise

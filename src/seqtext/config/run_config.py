@@ -26,7 +26,7 @@ from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Schedule
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
 
 
@@ -77,7 +77,7 @@ class RunConfig:
             raise UserError(
                 f"monitor={self.monitor} is not possible: the validation part has no row of "
                 f"{', '.join(absent)}. Choose another metric (such as val/accuracy), or "
-                f"another split (split.val, split.stratify)."
+                f"another split (split.val_size, split.stratify)."
             )
 
 
@@ -108,6 +108,7 @@ def _unprepared_data(settings: dict[str, Any], options: RunConfig, split: Split)
     return build(
         "dataset",
         settings["dataset"],
+        tokenizer=build("tokenizer", settings["tokenizer"]),
         split=split,
         sampling=options.sampling,
         class_weights=options.class_weights,
@@ -165,7 +166,7 @@ def digest_files(
 
     vectors = _vector_files(settings)
     return {
-        "data": data.digest_files(fingerprint(data.find()[1])),
+        "data": data.digest_files(fingerprint(data.locate_files()[1])),
         "vectors": fingerprint(vectors) if vectors else None,
     }
 
@@ -178,7 +179,7 @@ def _vector_files(settings: dict[str, Any]) -> list[Path]:
     kind = resolve_target("embedding", settings["embedding"]["_target_"])
     if is_direct or not issubclass(kind, PretrainedEmbedding):
         return []
-    embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL))
+    embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS))
     dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
     return find(embedding.source, dim, path, download)[1]
 

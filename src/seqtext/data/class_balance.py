@@ -10,10 +10,10 @@ from seqtext.errors import UserError
 from seqtext.validation import PositiveFloat
 
 Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
-ClassWeights = Literal["balanced", "largest"] | list[PositiveFloat]
+ClassWeights = Literal["balanced", "inverse_to_largest"] | list[PositiveFloat]
 
 
-def resampled(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
+def resample(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
     """The rows to train on, every class as often as the rarest or as the largest one.
 
     Args:
@@ -40,8 +40,8 @@ def class_weights(
     Args:
         labels: [n] classes of the training rows
         weighting: "balanced": inverse to frequency, 1 on average over the rows (scikit-learn's
-            rule); "largest": the largest class's count divided by the class's own (study 3); or
-            the weights themselves
+            rule); "inverse_to_largest": the largest class's count divided by the class's own
+            (study 3); or the weights themselves
 
     Raises:
         UserError: if their number is not that of the classes.
@@ -49,7 +49,7 @@ def class_weights(
     counts = np.bincount(labels, minlength=len(class_names)).clip(1)
     if weighting == "balanced":
         return (len(labels) / (len(counts) * counts)).tolist()
-    if weighting == "largest":
+    if weighting == "inverse_to_largest":
         return (counts.max() / counts).tolist()
     if len(weighting) != len(class_names):
         raise UserError(

@@ -15,7 +15,7 @@ MOST_IN_PATTERN = 500  # a regular expression has a greatest size
 
 
 @dataclass(frozen=True)
-class Replace:
+class RegexReplace:
     """Other text in the place of all matches of a regular expression.
 
     pattern: for RE2, which pyarrow has
@@ -36,7 +36,7 @@ class Replace:
         return {"operation": "replace", "pattern": pattern, "by": self.by}
 
 
-class Lower:
+class Lowercase:
     """Lower-case, by Unicode's simple case mapping: each character for itself."""
 
     def __call__(self, texts: pa.Array) -> pa.Array:
@@ -47,7 +47,7 @@ class Lower:
         return {"operation": "lower"}
 
 
-class Trim:
+class Strip:
     """No spaces at the ends."""
 
     def __call__(self, texts: pa.Array) -> pa.Array:
@@ -63,7 +63,7 @@ def _with_python_escapes(pattern: str) -> str:
     return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
 
 
-Operation = Replace | Lower | Trim
+Operation = RegexReplace | Lowercase | Strip
 KERAS = r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~\t\n]"""
 PUNCTUATION = r"[!-/:-@\[-`{-~]"
 SPACES = r"[\s\x0b\x1c-\x1f\x85\pZ]+"
@@ -72,23 +72,23 @@ UNSPACED = (
     r"[\x{e00}-\x{eff}\x{1000}-\x{109f}\x{1780}-\x{17ff}\x{3005}-\x{3007}\x{3040}-\x{30ff}"
     r"\x{31f0}-\x{31ff}\x{3400}-\x{4dbf}\x{4e00}-\x{9fff}\x{f900}-\x{faff}\x{20000}-\x{323af}]"
 )
-STEPS: dict[str, list[Operation]] = {
-    "lower": [Lower()],
+CLEANING_STEPS: dict[str, list[Operation]] = {
+    "lower": [Lowercase()],
     # Each <…> becomes one space (study 4).
-    "strip_html": [Replace("<[^>]*>", " ")],
+    "strip_html": [RegexReplace("<[^>]*>", " ")],
     # Everything but ASCII letters becomes a space (study 4).
-    "keep_letters": [Replace("[^a-zA-Z]+", " ")],
+    "keep_letters": [RegexReplace("[^a-zA-Z]+", " ")],
     # ASCII letters that touch no other letter, digit or underscore become spaces (study 4).
-    "drop_single_letters": [Replace(r"\b[a-zA-Z]\b", " ", python=r"(?a:\b[a-zA-Z]\b)")],
+    "drop_single_letters": [RegexReplace(r"\b[a-zA-Z]\b", " ", python=r"(?a:\b[a-zA-Z]\b)")],
     # Runs of white space become one space, those at the ends go (study 4).
-    "squeeze_spaces": [Replace(SPACES, " ", python=r"\s+"), Trim()],
+    "squeeze_spaces": [RegexReplace(SPACES, " ", python=r"\s+"), Strip()],
     # The punctuation that Keras' Tokenizer removes, tab and newline become spaces.
-    "keras_filter": [Replace(KERAS, " ")],
+    "keras_filter": [RegexReplace(KERAS, " ")],
     # ASCII punctuation is taken out, and nothing put in its place (study 5).
-    "drop_punctuation": [Replace(PUNCTUATION, "")],
+    "drop_punctuation": [RegexReplace(PUNCTUATION, "")],
     # Each character of a script without spaces between words becomes a word.
     "separate_characters": [
-        Replace(f"({UNSPACED})", r" \1 ", python=_with_python_escapes(f"({UNSPACED})"))
+        RegexReplace(f"({UNSPACED})", r" \1 ", python=_with_python_escapes(f"({UNSPACED})"))
     ],
 }
 
@@ -102,11 +102,11 @@ def dropping(words: tuple[str, ...]) -> list[Operation]:
     return [each for both in passes for each in both]  # neighbours may share a space: once more
 
 
-def _dropping_once(words: Sequence[str]) -> Replace:
+def _dropping_once(words: Sequence[str]) -> RegexReplace:
     patterns = []
     for edge, escaped in ((r"[^\pL\pN_]", _escaped), (r"\W", re.escape)):
         patterns.append(rf"(^|{edge})(?:{'|'.join(map(escaped, words))})({edge}|$)")
-    return Replace(patterns[0], r"\1 \2", python=patterns[1])
+    return RegexReplace(patterns[0], r"\1 \2", python=patterns[1])
 
 
 def _escaped(word: str) -> str:
@@ -124,11 +124,11 @@ def english_stop_words() -> tuple[str, ...]:
 DROP_STOPWORDS = "drop_stopwords"
 
 
-class Cleaning:
+class TextCleaner:
     """Named steps, applied in order.
 
     Args:
-        steps: names in `STEPS`, or "drop_stopwords"
+        steps: names in `CLEANING_STEPS`, or "drop_stopwords"
         stopwords: what that one drops; None: scikit-learn's English list
 
     Raises:
@@ -136,7 +136,7 @@ class Cleaning:
     """
 
     def __init__(self, steps: Sequence[str], stopwords: Sequence[str] | None = None):
-        known = [*STEPS, DROP_STOPWORDS]
+        known = [*CLEANING_STEPS, DROP_STOPWORDS]
         for step in steps:
             if step not in known:
                 raise UserError(f"dataset.cleaning: {unknown_option(str(step), known)}")
@@ -157,7 +157,7 @@ class Cleaning:
         """With the name of the step that each belongs to."""
         for step in self.steps:
             words = self.stopwords or english_stop_words() if step == DROP_STOPWORDS else ()
-            for operation in STEPS.get(step) or dropping(words):
+            for operation in CLEANING_STEPS.get(step) or dropping(words):
                 yield step, operation
 
     def settings(self) -> dict[str, list[str] | None]:

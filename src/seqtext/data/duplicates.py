@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 
-class Repeats(NamedTuple):
+class DuplicateStats(NamedTuple):
     """Texts that stand in several rows.
 
     rows: how many rows repeat the text of an earlier one as it is written
@@ -65,7 +65,7 @@ def number_in_order(values: np.ndarray) -> np.ndarray:
 
 def count_repeats(
     written: np.ndarray, read: np.ndarray, labels: np.ndarray, parts: dict[str, np.ndarray]
-) -> Repeats:
+) -> DuplicateStats:
     """Return how often texts repeat.
 
     Args:
@@ -80,7 +80,7 @@ def count_repeats(
     used = np.zeros(len(labels_of_text), bool)
     used[read[parts["train"]]] = used[read[parts["val"]]] = True
     written_alike = len(written) - int(written.max()) - 1
-    return Repeats(
+    return DuplicateStats(
         rows=written_alike,
         conflicting=int((labels_of_text > 1).sum()),
         in_test=int(used[read[parts["test"]]].sum()),

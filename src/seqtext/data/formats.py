@@ -19,7 +19,7 @@ PARQUET = (".parquet", ".pq")
 Column = str | int  # name, or number from 0
 
 
-def kind_of(path: Path, separator: str | None = None) -> str:
+def file_format(path: Path, separator: str | None = None) -> str:
     """The suffix that says the format of a file, beneath compression.
 
     Args:
@@ -64,7 +64,7 @@ def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Pat
     Raises:
         UserError: if one is not there, or more than once, or asked for twice.
     """
-    positions = [position_of(column, names, path) for column in columns]
+    positions = [column_index(column, names, path) for column in columns]
     for place, position in enumerate(positions):
         if position in positions[:place]:
             same = columns[positions.index(position)]
@@ -86,7 +86,7 @@ def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
     )
 
 
-def position_of(column: Column, names: Sequence[Column], path: Path) -> int:
+def column_index(column: Column, names: Sequence[Column], path: Path) -> int:
     """Return where a column stands among those of a file.
 
     A number counts from 0, unless the file has a column with this number as its name.

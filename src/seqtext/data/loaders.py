@@ -33,7 +33,7 @@ class Batch(NamedTuple):
     weight: float = 1.0
 
 
-class EncodedTexts:
+class EncodedDataset:
     """Encoded texts with their labels; the ids of text i are ``ids[offsets[i]:offsets[i + 1]]``."""
 
     def __init__(self, ids: np.ndarray, offsets: np.ndarray, labels: np.ndarray):
@@ -56,8 +56,8 @@ class EncodedTexts:
         return map(self.batch, parts)
 
 
-class ResidentTexts:
-    """`EncodedTexts` in a device's own memory: batches are made there, and nothing is sent to it
+class DeviceDataset:
+    """`EncodedDataset` in a device's own memory: batches are made there, and nothing is sent to it
     but the order of an epoch.
 
     Args:
@@ -65,7 +65,7 @@ class ResidentTexts:
         device: where to
     """
 
-    def __init__(self, texts: EncodedTexts, device: torch.device):
+    def __init__(self, texts: EncodedDataset, device: torch.device):
         self._counts = texts.lengths  # on the host: a batch's width is asked of no device
         ids = np.asarray(texts.ids).astype(np.int32)  # torch has few operations for uint16
         self._ids = torch.from_numpy(ids).to(device)
@@ -110,16 +110,18 @@ def batches_by_length(
         start = stop
 
 
-def placed(texts: EncodedTexts, device: torch.device) -> EncodedTexts | ResidentTexts:
+def to_device_if_it_fits(
+    texts: EncodedDataset, device: torch.device
+) -> EncodedDataset | DeviceDataset:
     """The texts on a GPU, if they take a small share of its free memory; else as they are."""
     if device.type != "cuda":
         return texts
     needed = 4 * len(texts.ids) + 24 * len(texts.lengths)  # bytes
     free, _ = torch.cuda.mem_get_info(device)
-    return ResidentTexts(texts, device) if needed < RESIDENT_SHARE * free else texts
+    return DeviceDataset(texts, device) if needed < RESIDENT_SHARE * free else texts
 
 
-class BucketSampler:
+class BucketBatchSampler:
     """Positions in batches of texts of like length, in an order drawn from seed and epoch."""
 
     def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int):
@@ -146,7 +148,7 @@ class BucketSampler:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-class BalancedSampler:
+class ClassBalancedBatchSampler:
     """Batches that hold each class as often as any other (±1), of texts of like length.
 
     An epoch has as many batches as without balance. Texts of a rare class come several times;
@@ -204,7 +206,7 @@ class BalancedSampler:
         return np.split(drawn, self.count)
 
 
-class SortedSampler:
+class LengthSortedBatchSampler:
     """Positions from short to long, always in the same order: for validation and test.
 
     Batches are bounded in words too (see `batches_by_length`): one very long text costs what it
@@ -235,10 +237,10 @@ class SortedSampler:
         return self._batches
 
 
-Sampler = BucketSampler | BalancedSampler | SortedSampler
+Sampler = BucketBatchSampler | ClassBalancedBatchSampler | LengthSortedBatchSampler
 
 
-class BatchLoader:
+class BucketDataLoader:
     """Iterates over batches; remembers how far it came, so that a killed epoch can go on.
 
     Lightning calls ``sampler.set_epoch`` before each epoch, and `state_dict` for a checkpoint.
@@ -251,7 +253,7 @@ class BatchLoader:
 
     def __init__(
         self,
-        texts: EncodedTexts | ResidentTexts,
+        texts: EncodedDataset | DeviceDataset,
         sampler: Sampler,
         process: ProcessInfo = ProcessInfo(),  # noqa: B008
     ):

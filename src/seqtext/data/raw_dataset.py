@@ -27,7 +27,7 @@ FEW_CLASSES = 50  # may be as many as half the rows: a small file is no column o
 
 
 @dataclass(frozen=True)
-class Rows:
+class RawDataset:
     """N rows, memory-mapped.
 
     texts: [N] as they are in the source
@@ -55,7 +55,7 @@ class Rows:
         return len(self.labels)
 
     @classmethod
-    def load(cls, folder: Path) -> "Rows":
+    def load(cls, folder: Path) -> "RawDataset":
         """Memory-map what `write_rows` wrote."""
         facts = json.loads((folder / "facts.json").read_text())
         return cls(
@@ -80,7 +80,7 @@ def write_rows(
     warnings: Sequence[str] = (),
     ignore_case: bool | None = None,
 ) -> None:
-    """Write blocks of rows for `Rows.load`, in bounded memory.
+    """Write blocks of rows for `RawDataset.load`, in bounded memory.
 
     Args:
         blocks: columns `text` (string) and `label`: class numbers, or names where `class_names`

@@ -18,10 +18,10 @@ from seqtext.data.formats import (
     PARQUET,
     SEPARATORS,
     Column,
+    column_index,
+    file_format,
     find_positions,
-    kind_of,
     parquet_blocks,
-    position_of,
     strings,
 )
 from seqtext.data.json_reader import json_blocks, read_names
@@ -55,7 +55,7 @@ def read_table(
     Raises:
         UserError: if the format is not known, the file is damaged or malformed, a column missing.
     """
-    suffix = kind_of(path, separator)
+    suffix = file_format(path, separator)
     default = SEPARATORS.get(suffix, ",")
     format = build_csv_format(default, separator, header, encoding, quoting, escapechar)
     if suffix in PARQUET:
@@ -116,7 +116,7 @@ def read_lines(path: Path) -> Iterator[pa.Table]:
         raise UserError(f"{path} cannot be read: {reason}.") from error
 
 
-def class_numbers(
+def encode_labels(
     table: pa.Table,
     column: str,
     class_names: Sequence[str],
@@ -172,7 +172,7 @@ def string_array(values: Sequence[str] | pa.ChunkedArray, path: Path, start: int
         raise UserError(f"{path}, row {row}, holds {half}, no whole character: mend it.") from error
 
 
-def text_of(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A JSON value as a column of strings has it."""
     if isinstance(value, str):
         return value
@@ -188,7 +188,7 @@ def plain_text_of(value: Any, place: str, column: Column) -> str:
     if isinstance(value, dict | list):
         what = "an object" if isinstance(value, dict) else "a list"
         raise UserError(f"{place}, column {column!r} holds {what} of JSON: give a column of texts.")
-    return text_of(value)
+    return to_text(value)
 
 
 def _find_data_in_header(
@@ -226,7 +226,7 @@ def _read_json(path: Path, columns: Sequence[Column], encoding: str) -> Iterator
         start += len(rows)
     if missing and start:
         name = next(name for name in wanted if name in missing)
-        position_of(name, list(there), path)  # raises, naming those that there are
+        column_index(name, list(there), path)  # raises, naming those that there are
 
 
 def _values_of(record: dict[str, Any], names: Sequence[str], place: str) -> list[str]:

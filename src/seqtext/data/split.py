@@ -1,4 +1,4 @@
-"""Which rows train, which choose, which judge."""
+"""Train/validation/test splits and cross-validation folds."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -18,38 +18,40 @@ class Split:
     """Cuts the rows into a training, a validation and a test part.
 
     Args:
-        test: share of all texts (or their number) that judges, once, at the end
-        val: share of the remaining texts (or their number) that chooses: early stopping, best epoch
-        stratify: keep the class shares in every part
-        seed: of the rows; the training seed is another one
-        official: use the test part that the source names, and its validation part if there is
-            one, instead of `test` and `val`; None: where they were named for the purpose, as
-            dataset=table does
-        folds: cut the texts into so many test parts, instead of `test`; None: no cross-validation
-        fold: which of the folds judges, from 0
-        limit: train with at most this share of the training rows (or their number), for a quick
-            look or a learning curve; the other parts stay as they are; None: with all
+        test_size: share of all texts (or their number) for the final test
+        val_size: share of the other texts (or their number) for model selection
+        stratify: keep the shares of the classes in every part
+        seed: of the split; that of training is another one
+        use_official_split: use the test part that the source names, and its validation part if
+            there is one, instead of `test_size` and `val_size`; None: as the data set does
+        folds: split the texts into this many test parts, instead of `test_size`; None: no
+            cross-validation
+        fold: which of the folds is the test part, from 0
+        max_train_examples: train with at most this share of the training rows (or their number),
+            for a quick look or a learning curve; the other parts stay as they are; None: all
     """
 
     @validate_args
     def __init__(
         self,
-        test: Fraction | PositiveInt = 0.2,
-        val: Fraction | PositiveInt = 0.1,
+        test_size: Fraction | PositiveInt = 0.2,
+        val_size: Fraction | PositiveInt = 0.1,
         stratify: bool = True,
         seed: Seed = 42,
-        official: bool | None = None,
+        use_official_split: bool | None = None,
         folds: Annotated[int, Range(low=2)] | None = None,
         fold: Annotated[int, Range(low=0)] = 0,
-        limit: Fraction | PositiveInt | None = None,
+        max_train_examples: Fraction | PositiveInt | None = None,
     ):
-        if folds is not None and official:
-            raise UserError("split.folds and split.official cannot both be set: choose one.")
+        if folds is not None and use_official_split:
+            raise UserError(
+                "split.folds and split.use_official_split cannot both be set: choose one."
+            )
         if fold >= (folds or 1):
             raise OptionError("fold", fold, f"less than split.folds={folds or 'null'}")
-        self.test, self.val, self.stratify = test, val, stratify
-        self.seed, self.official = seed, official
-        self.folds, self.fold, self.limit = folds, fold, limit
+        self.test_size, self.val_size, self.stratify = test_size, val_size, stratify
+        self.seed, self.use_official_split = seed, use_official_split
+        self.folds, self.fold, self.max_train_examples = folds, fold, max_train_examples
 
     def __repr__(self) -> str:
         return f"Split({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
@@ -91,17 +93,19 @@ class Split:
         texts = Texts(labels, text_ids, class_names)
         named = {} if official is None else _named_parts(rows, official)
         notes = [] if official is None else self._official_notes(named, official)
-        rest, test = self._judged(named.get("train", rows), texts, named.get("test"))
+        rest, test = self._test_split(named.get("train", rows), texts, named.get("test"))
         texts.check_learnable(rest, {"test": test, "val": named.get("val", test[:0])})
         if "val" in named:
             train, val = rest, named["val"]
         else:
-            train, val = self._cut(rest, texts, self.val, "split.val")
+            train, val = self._holdout(rest, texts, self.val_size, "split.val_size")
         parts = {"train": train, "val": val, "test": test}
         texts.check_learnable(train, parts)
-        if self.limit is not None:
-            train = parts["train"] = self._limited(train, texts)
-            texts.check_learnable(train, parts, "; or use split.stratify=true with split.limit")
+        if self.max_train_examples is not None:
+            train = parts["train"] = self._limit_training_rows(train, texts)
+            texts.check_learnable(
+                train, parts, "; or use split.stratify=true with split.max_train_examples"
+            )
         for part, chosen in parts.items():
             texts.check_classes_of_part(part, chosen, is_named=part in named)
         return parts, notes
@@ -127,17 +131,17 @@ class Split:
                     f"text and are left out (duplicates=drop)."
                 )
             if not count and part != "train":
-                size = f"split.{part}={self.test if part == 'test' else self.val}"
+                size = f"split.{part}_size={self.test_size if part == 'test' else self.val_size}"
                 notes.append(f"The source names no {part} part: {size} cuts it from train.")
         return notes
 
-    def _limited(self, train: np.ndarray, texts: "Texts") -> np.ndarray:
+    def _limit_training_rows(self, train: np.ndarray, texts: "Texts") -> np.ndarray:
         """Return sorted training rows, no more than `limit`; those of a lower one are among them.
 
         Raises:
             UserError: if there would be less than one row for each class.
         """
-        count = self.limit
+        count = self.max_train_examples
         if not isinstance(count, int):
             count = max(1, round(count * len(train)))
         if count >= len(train):
@@ -150,8 +154,8 @@ class Split:
         classes = int((available > 0).sum())
         if count < classes:
             raise UserError(
-                f"split.limit={self.limit} is not possible: {count} training rows cannot hold each "
-                f"of {classes} classes; choose {classes} or more."
+                f"split.max_train_examples={self.max_train_examples} is not possible: {count} "
+                f"training rows cannot hold each of {classes} classes; choose {classes} or more."
             )
         chosen = [
             mixed[labels == number][:wanted]
@@ -159,17 +163,17 @@ class Split:
         ]
         return np.sort(np.concatenate(chosen))
 
-    def _judged(
+    def _test_split(
         self, rows: np.ndarray, texts: "Texts", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows to train and choose with, and those that judge."""
         if test is not None:
             return rows, test
         if self.folds is not None:
-            return self._fold(rows, texts)
-        return self._cut(rows, texts, self.test, "split.test")
+            return self._kfold(rows, texts)
+        return self._holdout(rows, texts, self.test_size, "split.test_size")
 
-    def _cut(
+    def _holdout(
         self, rows: np.ndarray, texts: "Texts", size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Two sorted arrays of rows: those that stay, and those cut off."""
@@ -205,8 +209,8 @@ class Split:
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    def _fold(self, rows: np.ndarray, texts: "Texts") -> tuple[np.ndarray, np.ndarray]:
-        """As `_cut`, for one fold of a cross-validation."""
+    def _kfold(self, rows: np.ndarray, texts: "Texts") -> tuple[np.ndarray, np.ndarray]:
+        """As `_holdout`, for one fold of a cross-validation."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
         text_of_row, classes = texts.distinct(rows)
@@ -304,8 +308,8 @@ class Texts:
         instead = (
             "the source names its rows: give it rows of every class"
             if is_named
-            else "choose other sizes split.test, split.val and split.limit, or give rows of every "
-            "class"
+            else "choose other sizes split.test_size, split.val_size and split.max_train_examples, "
+            "or give rows of every class"
         )
         raise UserError(
             f"The {part} part has rows of one class only{only} ({len(rows)} in all): {instead}."

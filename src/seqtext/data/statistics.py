@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 SAMPLE = 20_000  # training texts whose original words are counted
 CLASSES = 20  # described one by one
@@ -142,9 +142,9 @@ def describe(
     after = offsets[train + 1] - offsets[train]
     edges = histogram_edges(np.concatenate([before, after]))
     shown = largest(rows["train"], CLASSES)
-    counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL) + len(words))
+    counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL_TOKENS) + len(words))
     total = counts.sum(axis=0)
-    frequent, telling = _top_words(counts[:, len(SPECIAL) :], words, most_words)
+    frequent, telling = _top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
     return Description(
         class_names=list(class_names),
         rows={part: of_part.tolist() for part, of_part in rows.items()},
@@ -265,8 +265,8 @@ def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray
 
 def decode(ids: np.ndarray, words: Sequence[str]) -> str:
     """Token ids as words between spaces."""
-    special = len(SPECIAL)
-    return " ".join(SPECIAL[i] if i < special else words[i - special] for i in ids.tolist())
+    special = len(SPECIAL_TOKENS)
+    return " ".join(SPECIAL_TOKENS[i] if i < special else words[i - special] for i in ids.tolist())
 
 
 def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

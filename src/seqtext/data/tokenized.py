@@ -1,4 +1,4 @@
-"""Texts to word numbers: clean, split on white space, dictionary-encode, block by block."""
+"""Texts as words: clean, split at white space, dictionary-encode, block by block."""
 
 import logging
 import os
@@ -14,24 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.arrow_io import open_array, open_table, write_table
-from seqtext.data.cleaning import Cleaning
+from seqtext.data.cleaning import TextCleaner
 from seqtext.data.duplicates import hash_texts, number_texts
 
 log = logging.getLogger(__name__)
 
 BLOCK_ROWS = 2048  # cleaned and split together
 READ_ROWS = 1 << 16  # read back together
-REPORT = 10  # seconds between two lines of a long preparation
+REPORT_SECONDS = 10  # between two log lines of a long preparation
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """All words of all texts, on disk.
+class TokenizedCorpus:
+    """All words of all texts of a data set, after cleaning, on disk.
 
-    file: the texts' words one after the other, int32 indices into `dictionary`
-    offsets: [texts + 1] int64; the words of text i are ``offsets[i]`` to ``offsets[i + 1]``
-    dictionary: the distinct words, in order of appearance
-    text_ids: [texts] int64, equal where texts have the same words, in order of appearance
+    Attributes:
+        file: words of the texts one after the other, int32 indices into `dictionary`
+        offsets: [texts + 1] int64; the words of text i are ``offsets[i]`` to ``offsets[i + 1]``
+        dictionary: the distinct words, in order of appearance
+        text_ids: [texts] int64, equal where texts have the same words, in order of appearance
     """
 
     file: Path
@@ -40,8 +41,8 @@ class Tokens:
     text_ids: np.ndarray
 
     @classmethod
-    def load(cls, folder: Path) -> "Tokens":
-        """Open what `write_tokens` wrote."""
+    def load(cls, folder: Path) -> "TokenizedCorpus":
+        """Open the files that `write_corpus` wrote."""
         return cls(
             file=folder / "codes.bin",
             offsets=open_array(folder / "offsets.bin", np.int64),
@@ -53,92 +54,99 @@ class Tokens:
         return len(self.offsets) - 1
 
     def codes(self, start: int, stop: int) -> np.ndarray:
-        """The words of texts `start` to `stop`; read, not mapped: mapped pages count as memory."""
+        """Read the words of texts `start` to `stop` as int32 indices into `dictionary`.
+
+        They are read, not mapped: mapped pages would count as memory of the process.
+        """
         first, last = int(self.offsets[start]), int(self.offsets[stop])
         return np.fromfile(self.file, np.int32, last - first, offset=4 * first)
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """First text, text after the last, and the words between, in blocks of many texts."""
+        """Yield (start, stop, codes of the texts between), in blocks of `READ_ROWS` texts."""
         for start in range(0, len(self), READ_ROWS):
             stop = min(start + READ_ROWS, len(self))
             yield start, stop, self.codes(start, stop)
 
-    def of_rows(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The texts of these rows, in order of the rows' numbers and in blocks of many.
+    def iter_rows(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Iterate over the texts of some rows, in ascending order of the rows, block by block.
 
         Yields:
-            lengths: [texts of the block] words in each text
+            lengths: [texts of the block] number of words of each text
             codes: [sum of lengths] their words, as indices into `dictionary`
         """
-        chosen = np.zeros(len(self), bool)
-        chosen[rows] = True
-        for start, stop, words in self.blocks():
+        is_wanted = np.zeros(len(self), bool)
+        is_wanted[rows] = True
+        for start, stop, codes in self.blocks():
             lengths = np.diff(self.offsets[start : stop + 1])
-            yield lengths[chosen[start:stop]], words[np.repeat(chosen[start:stop], lengths)]
+            wanted = is_wanted[start:stop]
+            yield lengths[wanted], codes[np.repeat(wanted, lengths)]
 
 
-def write_tokens(
-    texts: Iterator[pa.Array], written: np.ndarray, cleaning: Cleaning, folder: Path
+def write_corpus(
+    texts: Iterator[pa.Array], raw_text_ids: np.ndarray, cleaner: TextCleaner, folder: Path
 ) -> None:
-    """Tokenize texts into files for `Tokens.load`; memory is bounded by a few blocks of rows.
+    """Clean and split texts into files for `TokenizedCorpus.load`; memory use is bounded.
 
     Args:
         texts: in blocks
-        written: [texts] int64, equal where they are written alike
+        raw_text_ids: [texts] int64, equal where the texts before cleaning are equal
     """
-    numbers: dict[str, int] = {}
+    code_of: dict[str, int] = {}
     lengths, hashes = [np.zeros(1, np.int64)], []
-    done, reported = 0, time.monotonic()
+    done, last_log = 0, time.monotonic()
     with (folder / "codes.bin").open("wb") as stream:
-        for block_lengths, words in _tokenized_blocks(texts, cleaning):
+        for block_lengths, words in _split_blocks(texts, cleaner):
             lengths.append(block_lengths)
-            known = [numbers.setdefault(w, len(numbers)) for w in words.dictionary.to_pylist()]
-            codes = np.asarray(known, np.int32)[words.indices.to_numpy()]
+            block_codes = [
+                code_of.setdefault(w, len(code_of)) for w in words.dictionary.to_pylist()
+            ]
+            codes = np.asarray(block_codes, np.int32)[words.indices.to_numpy()]
             stream.write(codes.tobytes())
             hashes.append(hash_texts(block_lengths, codes))
             done += len(block_lengths)
-            if time.monotonic() - reported > REPORT:
-                reported = time.monotonic()
-                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{len(written):,}")
-    every_length = np.concatenate(lengths)
-    np.cumsum(every_length).tofile(folder / "offsets.bin")
-    ids = number_texts(np.concatenate(hashes), every_length[1:], written)
+            if time.monotonic() - last_log > REPORT_SECONDS:
+                last_log = time.monotonic()
+                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{len(raw_text_ids):,}")
+    all_lengths = np.concatenate(lengths)
+    np.cumsum(all_lengths).tofile(folder / "offsets.bin")
+    ids = number_texts(np.concatenate(hashes), all_lengths[1:], raw_text_ids)
     ids.tofile(folder / "text_ids.bin")
-    write_table(pa.table({"word": pa.array(numbers, pa.string())}), folder / "dictionary.arrow")
+    write_table(pa.table({"word": pa.array(code_of, pa.string())}), folder / "dictionary.arrow")
 
 
-def tokenize(texts: pa.Array, cleaning: Cleaning) -> tuple[np.ndarray, pa.DictionaryArray]:
-    """Clean and split one block of texts.
+def split_words(texts: pa.Array) -> tuple[np.ndarray, pa.DictionaryArray]:
+    """Split a block of cleaned texts at white space.
 
     Returns:
-        lengths: [texts] words in each text, 0 where nothing is left
+        lengths: [texts] number of words of each text, 0 for a text without words
         words: [sum of lengths] dictionary-encoded
     """
-    trimmed = pc.utf8_trim_whitespace(cleaning(texts))
+    trimmed = pc.utf8_trim_whitespace(texts)
     split = pc.utf8_split_whitespace(trimmed)
     lengths = pc.list_value_length(split).to_numpy(zero_copy_only=False).astype(np.int64)
     words = split.flatten()
-    empty = pc.equal(trimmed, "").to_numpy(zero_copy_only=False)
-    if empty.any():  # the kernel splits an empty text into one empty word
+    is_empty = pc.equal(trimmed, "").to_numpy(zero_copy_only=False)
+    if is_empty.any():  # the kernel splits an empty text into one empty word
         words = words.filter(pc.not_equal(words, ""))
-        lengths[empty] = 0
+        lengths[is_empty] = 0
     return lengths, words.dictionary_encode()
 
 
-def _tokenized_blocks(
-    texts: Iterator[pa.Array], cleaning: Cleaning
+def _split_blocks(
+    texts: Iterator[pa.Array], cleaner: TextCleaner
 ) -> Iterator[tuple[np.ndarray, pa.DictionaryArray]]:
+    """Clean and split blocks of texts in threads, and yield the results in order."""
     blocks = (
         chunk.slice(start, BLOCK_ROWS)
         for chunk in texts
         for start in range(0, len(chunk), BLOCK_ROWS)
     )
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque = deque()
+    num_workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(num_workers) as pool:
+        futures: deque = deque()
         for block in blocks:
-            waiting.append(pool.submit(tokenize, block, cleaning))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            futures.append(pool.submit(lambda texts: split_words(cleaner(texts)), block))
+            if len(futures) > 2 * num_workers:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()

@@ -3,11 +3,12 @@ Convolutional Networks for Text Classification"; Kaggle's files in fastText's fo
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.readers import class_numbers, read_lines
+from seqtext.data.readers import encode_labels, read_lines
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError
 
@@ -21,23 +22,24 @@ class Amazon(TextDataModule):
     """
 
     name = "amazon"
-    files = ("train.ft.txt", "test.ft.txt")  # each also with .bz2
-    page = "https://www.kaggle.com/datasets/bittlingmayer/amazonreviews"
+    filenames = ("train.ft.txt", "test.ft.txt")  # each also with .bz2
+    homepage = "https://www.kaggle.com/datasets/bittlingmayer/amazonreviews"
     class_names = ("negative", "positive")
+    default_tokenizer: ClassVar = {"max_length": 100, "vocab_size": 10_000, "fit_rows": 100_000}
 
-    def find(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.find`."""
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.locate_files`."""
         folder, paths = self.folder(), []
-        for file in self.files:
+        for file in self.filenames:
             choices = [folder / file, folder / f"{file}.bz2"]
             found = [path for path in choices if path.is_file()]
             if not found:
-                raise UserError(self.missing([path.name for path in choices], folder))
+                raise UserError(self.missing_message([path.name for path in choices], folder))
             paths.append(found[0])
         return " and ".join(map(str, paths)), paths
 
-    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read`."""
+    def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read_tables`."""
         for path, part in zip(paths, ("train", "test"), strict=True):
             for block in read_lines(path):
                 yield _rows(block, path, part)
@@ -49,7 +51,7 @@ def _rows(block: pa.Table, path: Path, part: str) -> pa.Table:
     return pa.table(
         {
             "text": pc.utf8_slice_codeunits(lines, width + 1),
-            "label": class_numbers(labels, "label", LABELS, path),
+            "label": encode_labels(labels, "label", LABELS, path),
             "part": pa.repeat(part, len(lines)),
         }
     )

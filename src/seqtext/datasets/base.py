@@ -1,9 +1,11 @@
-"""What all data sets share; one subclass for each data set says what is special about it."""
+"""The base class of data sets; a subclass for each data set says what is special about it."""
 
+import copy
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -11,79 +13,76 @@ import pyarrow as pa
 import torch
 
 from seqtext.cache import Cache, digest
-from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resampled
-from seqtext.data.cleaning import DROP_STOPWORDS, Cleaning, read_stopwords
+from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resample
+from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import code_fingerprint
-from seqtext.data.coverage import describe_coverage
 from seqtext.data.download import Download, fetch
 from seqtext.data.labels import DroppedLabels, normalize_label
 from seqtext.data.loaders import (
     EVALUATION_TEXTS,
-    BalancedSampler,
     Batch,
-    BatchLoader,
-    BucketSampler,
-    EncodedTexts,
-    ResidentTexts,
+    BucketBatchSampler,
+    BucketDataLoader,
+    ClassBalancedBatchSampler,
+    DeviceDataset,
+    EncodedDataset,
+    LengthSortedBatchSampler,
     Sampler,
-    SortedSampler,
-    placed,
+    to_device_if_it_fits,
 )
-from seqtext.data.preprocessing import Prepared, Recipe, prepare
+from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, prepare
 from seqtext.data.raw_dataset import write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
-from seqtext.data.tokenized import Tokens
-from seqtext.display import count_noun, name_classes
+from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.datasets.summary import log_summary
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
+from seqtext.tokenizers.base import Tokenizer
 from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.tokenizers.words import WordTokenizer
 from seqtext.validation import PositiveInt, Seed, validate_args
 
 log = logging.getLogger(__name__)
 
-MOST_SHOWN = 20  # classes in a line of the log
-
 
 class TextDataModule(L.LightningDataModule):
-    """One data set, from its files to batches of token ids.
+    """A data set, from its files to batches of token ids.
 
-    A subclass gives `name`, `class_names`, `default_cleaning`, the `files` it looks for and the
-    `page` to get them from, and the method `read` (how they become a table). The rest is done
-    here, once, and kept in a cache that any number of processes may share.
+    A subclass sets `name`, `class_names`, `filenames` and `homepage`, perhaps the defaults of
+    cleaning and tokenizer, and implements `read_tables`. Splitting, class balance, tokenizing,
+    caching and batching are written here, once.
 
     Args:
         dir: folder of the raw files; None: data/<name>
-        download: fetch missing files from their public source into `dir`
+        download: download missing files from their public source into `dir`
         cleaning: names of cleaning steps, in order; None: those of the published study
-        stopwords: file of the words that the step drop_stopwords drops; None: scikit-learn's list
-        max_words: how many words to know, by frequency in the training part; None: all
-        vocabulary_rows: count the words of so many training rows only, the first ones; None: all
-        length: how many words of a text to use; "longest": as many as the longest training text
-            has; None: all
-        truncate: which end of a longer text to keep
+        stopwords: file with the words that the step drop_stopwords removes; None: scikit-learn's
+            list
+        tokenizer: turns cleaned texts into ids; it is copied, not changed; None: `WordTokenizer()`
         batch_size: texts in a training batch
-        duplicates: what becomes of rows with the same text: into the same part together
-            ("group"), the first one only ("drop"), or as any other rows ("keep"); texts are the
-            same if they have the same words after cleaning
-        drop_labels: classes whose rows are left out, and counted; None: none
-        split: which rows train, choose and judge
-        sampling: balance of the training part: see `resampled`; "class_weights", which a run
-            hands to the model's loss; "balanced_batches", see `BalancedSampler`
+        duplicates: rows with the same text stay in one part together ("group"), only the first one
+            counts ("drop"), or they are split like any other rows ("keep"); texts are the same if
+            they have the same words after cleaning
+        drop_labels: classes whose rows are left out; None: none
+        split: sizes and seed of the training, validation and test parts
+        sampling: balance of the training part: see `resample`; "class_weights", which a run gives
+            to the model's loss; "balanced_batches", see `ClassBalancedBatchSampler`
         class_weights: with sampling="class_weights", see `class_weights`
         seed: of the order of training batches
-        cache: folder of prepared data
+        cache: folder of prepared data, which any number of processes may share
     """
 
     name: str
-    files: tuple[str, ...]  # the first of these in `dir` is read
-    page: str  # where a person gets them
-    direct: Download | None = None  # where a program does, if it needs no account
+    filenames: tuple[str, ...]  # the first of these in `dir` is read
+    homepage: str  # where a person gets the files
+    download_source: Download | None = None  # where the program does; None: it needs an account
     class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
+    default_tokenizer: Mapping[str, Any] = MappingProxyType({})  # for options left at "auto"
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
-    text_columns: Sequence[str] = ("text",)  # where its files have the text
+    text_columns: Sequence[str] = ("text",)  # of its files
     ignore_label_case: bool | None = None  # see `write_rows`
-    official = False  # parts that the source names are used without split.official=true
+    use_official_split = False  # where split.use_official_split is null
 
     @validate_args
     def __init__(
@@ -92,10 +91,7 @@ class TextDataModule(L.LightningDataModule):
         download: bool = False,
         cleaning: list[str] | None = None,
         stopwords: str | None = None,
-        max_words: PositiveInt | None = 20_000,
-        vocabulary_rows: PositiveInt | None = None,
-        length: PositiveInt | Literal["longest"] | None = 400,
-        truncate: Literal["head", "tail"] = "tail",
+        tokenizer: Tokenizer | None = None,
         batch_size: PositiveInt = 64,
         duplicates: Duplicates = "group",
         drop_labels: list[str | int | float | bool] | None = None,
@@ -107,12 +103,12 @@ class TextDataModule(L.LightningDataModule):
     ):
         super().__init__()
         self.dir, self.download = dir, download
-        self.cleaning = Cleaning(
+        self.cleaning = TextCleaner(
             self.default_cleaning if cleaning is None else cleaning,
             None if stopwords is None else read_stopwords(stopwords),
         )
-        self.max_words, self.vocabulary_rows = max_words, vocabulary_rows
-        self.length, self.truncate = length, truncate
+        self.tokenizer = WordTokenizer() if tokenizer is None else copy.deepcopy(tokenizer)
+        self.tokenizer.set_defaults(self.default_tokenizer)
         self.duplicates = duplicates
         self.drop_labels = [normalize_label(label) for label in drop_labels or ()]
         self.batch_size, self.seed = batch_size, seed
@@ -121,88 +117,86 @@ class TextDataModule(L.LightningDataModule):
         if class_weights != "balanced" and sampling != "class_weights":
             raise UserError("class_weights needs sampling=class_weights: set both, or neither.")
         self.cache = Cache(cache)
-        self.source = ""  # in words, once it is found
-        self.warnings: list[str] = []  # of the results, that the data make doubtful
+        self.source = ""  # description of the files, once they are located
+        self.warnings: list[str] = []  # doubts about the results that come from the data
         self.files_digest = ""
-        self.notes: list[str] = []  # what `read` has to say of the rows, repeated in every run
-        self.row_warnings: list[str] = []  # the same, of what is likely wrong with them
-        self.data: Prepared | None = None
+        self.log_notes: list[str] = []  # what `read_tables` reports; logged in every run
+        self.row_warnings: list[str] = []  # the same, of likely mistakes
+        self.dataset: PreparedDataset | None = None  # after `setup`
         self.process = ProcessInfo()  # of this process, among those that share the rows
-        self._placed: EncodedTexts | ResidentTexts | None = None  # for the trainer's device
+        self._on_device: EncodedDataset | DeviceDataset | None = None
 
-    def find(self) -> tuple[str, Sequence[Path]]:
-        """The source in words, and its files or folders, fetched first if need be.
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """Return a description of the source and its files or folders; download them if asked to.
 
         Raises:
             UserError: naming the missing file, where to put it and where to get it.
         """
         folder = self.folder()
-        if path := self.present(folder):
+        if path := self.first_existing(folder):
             return str(path), [path]
-        if self.download and self.direct:
-            path = fetch(self.direct, folder)
+        if self.download and self.download_source:
+            path = fetch(self.download_source, folder)
             return f"{path} (downloaded)", [path]
-        raise UserError(self.missing(self.files, folder))
+        raise UserError(self.missing_message(self.filenames, folder))
 
-    def present(self, folder: Path) -> Path | None:
-        """The first of `files` that is in `folder`; those that end in / are folders."""
-        for file in self.files:
-            path = folder / file
-            if path.is_dir() if file.endswith("/") else path.is_file():
+    def first_existing(self, folder: Path) -> Path | None:
+        """Return the first of `filenames` in `folder`; names that end in / are folders."""
+        for name in self.filenames:
+            path = folder / name
+            if path.is_dir() if name.endswith("/") else path.is_file():
                 return path
         return None
 
-    def missing(self, files: Sequence[str], folder: Path) -> str:
-        """What to say where none of these files is in `folder`."""
-        names = " or ".join(repr(file) for file in files)
-        said = f"{folder} does not hold {names}: get the file from {self.page} and put it there"
-        if self.direct:
-            return f"{said}, or set dataset.download=true."
-        return f"{said} (there is no download without an account)."
+    def missing_message(self, filenames: Sequence[str], folder: Path) -> str:
+        """Build the error message for a folder that holds none of these files."""
+        names = " or ".join(repr(name) for name in filenames)
+        message = (
+            f"{folder} does not hold {names}: get the file from {self.homepage} and put it there"
+        )
+        if self.download_source:
+            return f"{message}, or set dataset.download=true."
+        return f"{message} (there is no download without an account)."
 
     def folder(self) -> Path:
-        """Where the raw files are looked for.
+        """Return the folder of the raw files.
 
         Raises:
-            UserError: if `dir` was given and is not there (and is not to be downloaded into).
+            UserError: if `dir` does not exist (and nothing is to be downloaded into it).
         """
         folder = Path(self.dir or f"data/{self.name}").expanduser()
         if self.dir and not self.download and not folder.is_dir():
             raise UserError(f"dataset.dir={self.dir}: there is no such folder.")
         return folder
 
-    def read(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
-        """The rows of the source, at once or in blocks: columns `text` (string) and `label`.
+    def read_tables(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
+        """Read the rows of the source, at once or in blocks: columns `text` (string) and `label`.
 
         The label is a class number, or a name where `class_names` is None. Two more columns are
-        possible: `part` ("train", "val" or "test") of a source that has official ones, and `row`,
-        the number in the source where rows are left out.
+        possible: `part` ("train", "val" or "test") where the source has an official split, and
+        `row`, the number in the source where rows are left out.
         """
         raise NotImplementedError
 
     def settings(self) -> dict:
-        """What decides the rows beside the content of the files, as plain values."""
+        """Return options that decide the rows, besides the files' content, as plain values."""
         return {}
 
-    def reading(self) -> dict[str, Any]:
-        """How other texts are read for a model of this data, as plain values.
+    def input_spec(self) -> dict[str, Any]:
+        """Return how other files are read for a model of this data, as plain values.
 
-        Known once the data is set up: the most words of a text that are used (None: all), the end
-        of a longer one that is kept, the columns that held the texts, and the labels whose rows
-        were left out.
+        The keys are `columns` (of the texts) and `drop_labels` (whose rows are left out).
         """
         return {
-            "length": self.data.length,
-            "truncate": self.truncate,
             "columns": [str(column) for column in self.text_columns],
             "drop_labels": self.drop_labels,
         }
 
     def setup(self, stage: str | None = None) -> None:
-        """Prepare the data, or find it prepared, and log what there is to know of it."""
-        if self.data is not None:
+        """Prepare the data, or find it prepared in the cache, and log a summary."""
+        if self.dataset is not None:
             return
-        self.source, paths = self.find()
+        self.source, paths = self.locate_files()
         log.info("Data set %s from %s.", self.name, self.source)
         files = self.cache.watch(paths)
         origin = {
@@ -218,168 +212,123 @@ class TextDataModule(L.LightningDataModule):
             self._write_rows(paths, folder)
             files.check_unchanged()
 
-        self.data = prepare(self.cache, origin, write, self._recipe())
-        self.class_names = self.data.rows.class_names
-        train = self.data.parts["train"]
-        self.training_rows = resampled(train, self.labels[train], self.sampling, self.split.seed)
-        self._log_facts()
+        official = self.split.use_official_split
+        config = PreprocessingConfig(
+            cleaning=self.cleaning,
+            split=self.split,
+            use_official_split=self.use_official_split if official is None else official,
+            duplicates=self.duplicates,
+            tokenizer=self.tokenizer,
+        )
+        self.dataset = prepare(self.cache, origin, write, config)
+        self.tokenizer = self.dataset.tokenizer
+        self.class_names = self.dataset.rows.class_names
+        train = self.dataset.parts["train"]
+        self.training_rows = resample(train, self.labels[train], self.sampling, self.split.seed)
+        self._log_summary()
 
     def digest_files(self, content: str) -> str:
         """Return a digest of all that is read from files, as they are on disk.
 
         Args:
-            content: fingerprint of the files that `find` names
+            content: fingerprint of the files that `locate_files` returns
         """
         return digest([type(self).__qualname__, content, self.settings(), self._stopwords()])
 
     def fingerprint(self) -> str:
         """Return a digest of the rows and the stop words, however they were stored."""
-        return digest([self.data.rows.digest, self._stopwords()])
+        return digest([self.dataset.rows.digest, self._stopwords()])
 
     def _stopwords(self) -> Sequence[str] | None:
         cleaning = self.cleaning
         return cleaning.stopwords if DROP_STOPWORDS in cleaning.steps else None
 
-    def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
-        self.notes, self.row_warnings = [], []
-        rows = self.read(paths)
-        dropped = DroppedLabels(self.drop_labels, self.class_names)
-        blocks = dropped.leave_out([rows] if isinstance(rows, pa.Table) else rows)
+    def _log_summary(self) -> None:
+        log_summary(self)
 
-        def read_on() -> Iterator[pa.Table]:
+    def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
+        self.log_notes, self.row_warnings = [], []
+        tables = self.read_tables(paths)
+        dropped = DroppedLabels(self.drop_labels, self.class_names)
+        blocks = dropped.leave_out([tables] if isinstance(tables, pa.Table) else tables)
+
+        def read_all() -> Iterator[pa.Table]:
             yield from blocks
-            self.notes += dropped.notes()
+            self.log_notes += dropped.notes()
 
         write_rows(
-            read_on(),
+            read_all(),
             dropped.class_names,
             self.source,
             folder,
-            self.notes,
+            self.log_notes,
             self.row_warnings,
             self.ignore_label_case,
         )
 
-    def _recipe(self) -> Recipe:
-        return Recipe(
-            cleaning=self.cleaning,
-            split=self.split,
-            official=self.official if self.split.official is None else self.split.official,
-            duplicates=self.duplicates,
-            max_words=self.max_words,
-            vocabulary_rows=self.vocabulary_rows,
-            length=self.length,
-            truncate=self.truncate,
-        )
-
-    def _log_facts(self) -> None:
-        for note in self.data.rows.notes:
-            log.info("  %s", note)
-        for warning in self.data.rows.warnings:
-            self._warn(warning)
-        for note in self.data.notes:
-            log.info("  %s", note)
-        repeats = self.data.repeats
-        if repeats.rows or repeats.cleaned:
-            log.info(
-                "  %s an earlier text as written, %s more after cleaning (duplicates=%s); "
-                "%s unlike labels.",
-                count_noun(repeats.rows, "row repeats", "rows repeat"),
-                f"{repeats.cleaned:,}",
-                self.duplicates,
-                count_noun(repeats.conflicting, "text has", "texts have"),
-            )
-        if told := describe_coverage(self.data.coverage, self.cleaning.steps):
-            level, sentence = told
-            if level == logging.WARNING:
-                self._warn(sentence)
-            else:
-                log.info("  %s", sentence)
-        if repeats.in_test:
-            rows = count_noun(repeats.in_test, "test row has", "test rows have")
-            self._warn(f"{rows} a text that was trained or chosen with.")
-        if len(self.training_rows) != len(self.data.parts["train"]):
-            log.info(
-                "  sampling=%s trains on %s.",
-                self.sampling,
-                count_noun(len(self.training_rows), "row"),
-            )
-        for part, counts in self.rows().items():
-            names = [name if any(map(str.isalpha, name)) else f"'{name}'" for name in counts]
-            named = zip(name_classes(names), counts.values(), strict=True)
-            shown = [f"{count} {name}" for name, count in named][:MOST_SHOWN]
-            shown += ["…"] * (len(counts) > MOST_SHOWN)
-            count = sum(counts.values())
-            noun = "row: " if count == 1 else "rows:"
-            log.info("  %-5s %6d %s %s", part, count, noun, ", ".join(shown))
-
-    def _warn(self, warning: str) -> None:
-        """Log what makes the results doubtful, and keep it for them."""
-        self.warnings.append(warning)
-        log.warning("  %s", warning)
-
     def rows(self) -> dict[Part, dict[str, int]]:
-        """How many rows of each class each part has."""
-        return {part: self.data.class_counts(part) for part in PARTS}
+        """PositiveInt the rows of each class in each part."""
+        return {part: self.dataset.class_counts(part) for part in PARTS}
 
     def class_weights(self) -> list[float] | None:
-        """Of the training loss, with sampling="class_weights"; else None."""
+        """Return [classes] weights of the loss with sampling="class_weights"; else None."""
         if self.sampling != "class_weights":
             return None
         return class_weights(self.labels[self.training_rows], self.class_names, self.weighting)
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """Known once the data is set up, as are `labels`, `texts` and `tokens`."""
-        return self.data.vocabulary
+        """The known tokens, after `setup`."""
+        return self.dataset.tokenizer.vocabulary
 
     @property
     def labels(self) -> np.ndarray:
-        """[rows] class numbers of all rows."""
-        return self.data.rows.labels
+        """[rows] class numbers of all rows, after `setup`."""
+        return self.dataset.rows.labels
 
     @property
     def texts(self) -> pa.ChunkedArray:
-        """[rows] texts as they were before cleaning."""
-        return self.data.rows.texts
+        """[rows] texts before cleaning, after `setup`."""
+        return self.dataset.rows.texts
 
     @property
-    def tokens(self) -> Tokens:
-        """All words of all texts after cleaning: not cut to `length`, nor to `max_words`."""
-        return self.data.tokens
+    def corpus(self) -> TokenizedCorpus:
+        """All words of all texts after cleaning, not truncated, after `setup`."""
+        return self.dataset.corpus
 
-    def train_dataloader(self) -> BatchLoader:
-        """Bucketed batches in an order drawn from seed and epoch."""
-        texts, rows = self.data.texts, self.training_rows
+    def train_dataloader(self) -> BucketDataLoader:
+        """Build batches of texts of similar length, in an order drawn from seed and epoch."""
+        texts, rows = self.dataset.texts, self.training_rows
         if self.sampling == "balanced_batches":
-            sampler = BalancedSampler(
+            sampler = ClassBalancedBatchSampler(
                 rows, self.labels[rows], texts.lengths, self.batch_size, self.seed
             )
         else:
-            sampler = BucketSampler(rows, texts.lengths, self.batch_size, self.seed)
+            sampler = BucketBatchSampler(rows, texts.lengths, self.batch_size, self.seed)
         return self._loader(sampler, self.process)
 
-    def val_dataloader(self) -> BatchLoader:
-        """The validation part, short texts first."""
+    def val_dataloader(self) -> BucketDataLoader:
+        """Build batches of the validation part, short texts first."""
         return self._evaluation_loader("val")
 
-    def test_dataloader(self) -> BatchLoader:
-        """The test part, short texts first."""
+    def test_dataloader(self) -> BucketDataLoader:
+        """Build batches of the test part, short texts first."""
         return self._evaluation_loader("test")
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """The same batch over there; Lightning's own search through nested lists takes longer."""
+        """Copy a batch to a device; Lightning's own search through nested lists takes longer."""
         tensors = (part.to(device, non_blocking=True) for part in batch[:-1])
         return Batch(*tensors, batch.weight)
 
-    def _evaluation_loader(self, part: Part) -> BatchLoader:
-        texts, positions = self.data.texts, self.data.parts[part]
+    def _evaluation_loader(self, part: Part) -> BucketDataLoader:
+        texts, rows = self.dataset.texts, self.dataset.parts[part]
         size = max(self.batch_size, EVALUATION_TEXTS)
-        return self._loader(SortedSampler(positions, texts.lengths, size, self.process))
+        return self._loader(LengthSortedBatchSampler(rows, texts.lengths, size, self.process))
 
-    def _loader(self, sampler: Sampler, process: ProcessInfo = ProcessInfo()) -> BatchLoader:  # noqa: B008
-        if self._placed is None and self.trainer is not None:
-            self._placed = placed(self.data.texts, self.trainer.strategy.root_device)
-        return BatchLoader(self._placed or self.data.texts, sampler, process)
+    def _loader(self, sampler: Sampler, process: ProcessInfo = ProcessInfo()) -> BucketDataLoader:  # noqa: B008
+        if self._on_device is None and self.trainer is not None:
+            device = self.trainer.strategy.root_device
+            self._on_device = to_device_if_it_fits(self.dataset.texts, device)
+        return BucketDataLoader(self._on_device or self.dataset.texts, sampler, process)

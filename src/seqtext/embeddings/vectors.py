@@ -127,7 +127,7 @@ def read_vectors(
         UserError: if there is no file (saying where to get it), it is not as it should be, or it
             has none of the words.
     """
-    words = vocabulary.words
+    words = vocabulary.tokens
     name, paths = find(source, dim, path, download)
     files = cache.watch(paths)
     settings = {
@@ -240,7 +240,7 @@ def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabular
     share = 100 * found / max(words, 1)
     running = ""
     if vocabulary.counts is not None:
-        covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.running, 1)
+        covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.total_tokens, 1)
         running = f", {covered:.1f} % of the running training text"
     log.info(
         "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",

@@ -15,15 +15,15 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from seqtext.data.loaders import Batch, EncodedTexts, batches_by_length
-from seqtext.data.tokenized import BLOCK_ROWS, tokenize
+from seqtext.data.loaders import Batch, EncodedDataset, batches_by_length
+from seqtext.data.tokenized import BLOCK_ROWS, split_words
 from seqtext.errors import UserError
 from seqtext.inference.loading import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.vocabulary import cut
+from seqtext.tokenizers.base import truncate
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
 MOST_TEXTS = 32  # in a batch
@@ -87,7 +87,7 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     read = _read(saved, texts)
     method, weights = _weights(predictor, read, classes)
     words = read.split(read.dictionary.take(pa.array(read.codes)).to_numpy(zero_copy_only=False))
-    known = read.split((saved.vocabulary.ids_of(read.dictionary) > UNKNOWN)[read.codes])
+    known = read.split((saved.tokenizer.vocabulary.encode(read.dictionary) > UNKNOWN)[read.codes])
     return [
         Explanation(
             words=words[n].tolist(),
@@ -102,12 +102,12 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
 
 
 def _read(saved: LoadedModel, texts: pa.Array) -> Read:
-    lengths, words = tokenize(texts, saved.cleaning)
+    lengths, words = split_words(saved.cleaning(texts))
     codes = words.indices.to_numpy()
     if not isinstance(saved.model, NonNeuralClassifier):  # which reads whole texts
         is_filled = lengths > 0
-        head = saved.reading.truncate == "head"
-        codes, kept = cut(codes, lengths, saved.reading.length, head)
+        tokenizer = saved.tokenizer
+        codes, kept = truncate(codes, lengths, tokenizer.max_length, tokenizer.truncation_side)
         codes, lengths = codes[np.repeat(is_filled, kept)], np.where(is_filled, kept, 0)
     return Read(lengths, codes, words.dictionary)
 
@@ -119,9 +119,9 @@ def _weights(predictor: Predictor, read: Read, classes: np.ndarray) -> tuple[str
         outputs = torch.from_numpy(model.word_attributions(*read))  # [sum of lengths, 1 or C]
         of_words = torch.from_numpy(np.repeat(classes, lengths))
         return LINEAR, read.split(target_logit(outputs, of_words).numpy())
-    ids = predictor.saved.vocabulary.ids_of(read.dictionary)[read.codes]
-    ids, filled = cut(ids, lengths, None, keep_head=True)  # an empty text is one unknown word
-    texts = EncodedTexts(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
+    ids = predictor.saved.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
+    ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
+    texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
     method, weights = "", [np.zeros(0)] * len(lengths)
     for positions in batches_by_length(filled, MOST_TEXTS, MOST_WORDS):
         batch = Batch(*(part.to(predictor.device) for part in texts.batch(positions)[:4]))

@@ -30,8 +30,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     def fit(self, texts: Texts, labels: Any) -> "TrainedClassifier":
         """Train a model with the settings of the run on other rows; `load` has the trained one.
 
-        The share ``split.val`` of the rows chooses the best epoch; all others train. No file is
-        left behind, and the state of random number generators is as before.
+        The share ``split.val_size`` of the rows chooses the best epoch; all others train. No file
+        is left behind, and the state of random number generators is as before.
 
         Args:
             texts: [N]

@@ -23,7 +23,7 @@ from seqtext.inference.onnx_tfidf import graph
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 FORMAT = 1
 GRAPH, READING = "model.onnx", "preprocessing.json"
@@ -35,8 +35,8 @@ HOW = (
     "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
     "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
     "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
-    "length (null: there is no such), keep the first words where truncate is head, the last where "
-    "it is tail. A text without words is empty_text. ids holds a text in each row, filled up with "
+    "max_length (null: there is no such), cut words at the truncation_side, left or right. A "
+    "text without words is empty_text. ids holds a text in each row, filled up with "
     "padding to the longest; lengths their numbers of words. Of two classes it is the second from "
     "threshold on; of more, the most probable."
 )
@@ -70,7 +70,7 @@ def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
 def reading(saved: LoadedModel) -> dict[str, Any]:
     """How a text becomes ids, and what the graph's numbers mean: plain values."""
     whole = isinstance(saved.model, NonNeuralClassifier)  # reads texts of any length
-    words = enumerate(saved.vocabulary.words, len(SPECIAL))
+    words = enumerate(saved.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
     return {
         "format": FORMAT,
         "how": HOW,
@@ -82,8 +82,8 @@ def reading(saved: LoadedModel) -> dict[str, Any]:
         "text_columns": list(saved.reading.columns),
         "cleaning": saved.cleaning.spelled_out(),
         "split": "white space",
-        "length": None if whole else saved.reading.length,
-        "truncate": saved.reading.truncate,
+        "max_length": None if whole else saved.tokenizer.max_length,
+        "truncation_side": saved.tokenizer.truncation_side,
         "padding": PAD,
         "unknown": UNKNOWN,
         "empty_text": [UNKNOWN],

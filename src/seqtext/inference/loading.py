@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import torch
@@ -15,29 +15,26 @@ from seqtext.checkpoints.files import DESCRIPTION, FORMAT, load_checkpoint
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.stored import check_stored_settings
-from seqtext.data.cleaning import DROP_STOPWORDS, STEPS, Cleaning
+from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
-from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.tokenizers.base import Tokenizer
 from seqtext.validation import Range, type_error
 
 log = logging.getLogger(__name__)
 
 HINTS = {  # of a checkpoint's description
     "config": dict,
-    "vocabulary": list[str],
+    "tokenizer": dict,
     "class_names": list[str],
     "cleaning": dict,
     "threshold": float,
 }
 STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
-Length = Annotated[int, Range(low=1, high=2**62)]
 INPUT_SPEC_HINTS = {
-    "length": Length | None,
-    "truncate": str,
     "columns": list[str],
     "drop_labels": list[str],
 }
@@ -47,10 +44,8 @@ LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
 
 
 class InputSpec(NamedTuple):
-    """How texts become ids: see `TextDataModule.reading`."""
+    """How files are read: see `TextDataModule.input_spec`."""
 
-    length: int | None
-    truncate: str
     columns: Sequence[str]
     drop_labels: Sequence[str] = ()
 
@@ -63,8 +58,8 @@ class LoadedModel(NamedTuple):
     """
 
     model: TextClassifier | NonNeuralClassifier
-    vocabulary: Vocabulary
-    cleaning: Cleaning
+    tokenizer: Tokenizer
+    cleaning: TextCleaner
     class_names: list[str]
     reading: InputSpec
     threshold: float
@@ -113,13 +108,10 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedMod
         raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
     check_stored_settings(description["config"])
-    names, words = description["class_names"], description["vocabulary"]
+    names = description["class_names"]
     if len(set(names)) != len(names) or len(names) < 2:
         raise UserError("class_names must be two or more different names.")
-    if len(set(words)) != len(words):
-        raise UserError("vocabulary must be different words.")
-    for name, texts in (("class_names", names), ("vocabulary", words)):
-        _check_encodable(name, texts)
+    _check_encodable("class_names", names)
     if description["threshold"] not in SHARE:
         raise UserError("threshold must be between 0 and 1.")
     state = checkpoint.get("state_dict")
@@ -127,9 +119,12 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedMod
         raise UserError("it has no state_dict.")
     for name, tensor in state.items():
         _check_tensor(str(name), tensor)
+    tokenizer = build("tokenizer", _options(description["config"], "tokenizer"))
+    tokenizer.load_state_dict(description["tokenizer"])
+    words = tokenizer.vocabulary.tokens
     return LoadedModel(
         model=_model(description["config"], words, len(names), dict(state)),
-        vocabulary=Vocabulary(words),
+        tokenizer=tokenizer,
         cleaning=_cleaning(description["cleaning"], description["config"]),
         class_names=names,
         reading=_reading(description),
@@ -162,16 +157,16 @@ def _check_tensor(name: str, tensor: Any) -> None:
         raise UserError(f"state_dict {name} holds numbers that are not finite.")
 
 
-def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleaning:
+def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> TextCleaner:
     _check(STEPS_HINTS, settings, "cleaning.")
     if len(settings["steps"]) > MOST_STEPS:
         raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
     _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
-    if any(step not in (*STEPS, DROP_STOPWORDS) for step in settings["steps"]):
+    if any(step not in (*CLEANING_STEPS, DROP_STOPWORDS) for step in settings["steps"]):
         options = config.get("dataset")
         if isinstance(options, dict) and "_target_" in options:  # its module may add steps
             resolve_target("dataset", str(options["_target_"]))
-    cleaning = Cleaning(settings["steps"], settings["stopwords"])
+    cleaning = TextCleaner(settings["steps"], settings["stopwords"])
     try:
         cleaning(pa.array(["a text"]))
     except pa.ArrowInvalid as error:
@@ -181,27 +176,11 @@ def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Cleanin
 
 def _reading(description: Mapping[str, Any]) -> InputSpec:
     reading = description.get("reading")
-    if reading is None:
-        reading = _usual_reading(description["config"].get("dataset"))
     if not isinstance(reading, dict):
         raise UserError("reading must be a dict.")
-    reading = {"drop_labels": [], **reading}  # that earlier versions did not have
     _check(INPUT_SPEC_HINTS, reading, "reading.")
     _check_encodable("reading.columns", reading["columns"])
-    if reading["truncate"] not in ("head", "tail"):
-        raise UserError("reading.truncate must be head or tail.")
     return InputSpec(*(reading[name] for name in InputSpec._fields))
-
-
-def _usual_reading(options: Any) -> dict[str, Any]:
-    """What is meant where a checkpoint, of an earlier version, does not say."""
-    options = options if isinstance(options, dict) else {}
-    length = options.get("length")
-    return {
-        "length": None if length == "longest" else length,
-        "truncate": options.get("truncate", "tail"),
-        "columns": ["text"],
-    }
 
 
 def _model(

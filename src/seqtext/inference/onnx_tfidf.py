@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqtext.token_ids import PAD
-from seqtext.tokenizers.vocabulary import SPECIAL
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 if TYPE_CHECKING:
     import onnx
@@ -81,7 +81,7 @@ def _terms(model: "TfIdf") -> list[Any]:
     """The words' ids, then those of each pair; each term has its own place."""
     from onnx.helper import make_attribute
 
-    first, words, pairs = len(SPECIAL), len(model.words), model.pair_words
+    first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.pair_words
     attributes = {
         "mode": "TF",
         "min_gram_length": 1,

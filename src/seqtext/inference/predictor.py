@@ -11,13 +11,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from seqtext.data.loaders import EncodedTexts, batches_by_length
-from seqtext.data.tokenized import BLOCK_ROWS, tokenize
+from seqtext.data.loaders import EncodedDataset, batches_by_length
+from seqtext.data.tokenized import BLOCK_ROWS, split_words
 from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.vocabulary import cut
+from seqtext.tokenizers.base import truncate
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Predictor:
     def _said(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         """ids [sum of lengths], lengths [N] → logits, as `logits`."""
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        texts = EncodedTexts(ids, offsets, labels=np.zeros(len(lengths), np.int64))
+        texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
         logits = torch.empty(len(lengths), *self.outputs)
         for positions in batches_by_length(lengths):
             batch = texts.batch(positions)
@@ -103,19 +103,16 @@ class Predictor:
 
 def _of_ids(saved: LoadedModel, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
-    lengths, words = tokenize(texts, saved.cleaning)
-    id_of_code = saved.vocabulary.ids_of(words.dictionary)
-    ids = id_of_code[words.indices.to_numpy()]
-    parts = cut(ids, lengths, saved.reading.length, saved.reading.truncate == "head")
+    parts = saved.tokenizer.encode(saved.cleaning(texts))
     return parts, _count_unknown(*parts)
 
 
 def _of_terms(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     """Logits, and how many texts have no known word."""
-    lengths, words = tokenize(texts, saved.cleaning)
+    lengths, words = split_words(saved.cleaning(texts))
     codes = words.indices.to_numpy()
-    ids = saved.vocabulary.ids_of(words.dictionary)[codes]
-    unknown = _count_unknown(*cut(ids, lengths, None, keep_head=False))
+    ids = saved.tokenizer.vocabulary.encode(words.dictionary)[codes]
+    unknown = _count_unknown(*truncate(ids, lengths, None))
     return saved.model.logits(lengths, codes, words.dictionary), unknown
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from seqtext.checkpoints.files import set_threshold
-from seqtext.config.instantiate import RUNTIME_ARGS, resolve_target
+from seqtext.config.instantiate import RUNTIME_ARGS, build, resolve_target
 from seqtext.config.run_config import validate_config
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
@@ -45,8 +45,8 @@ class InMemoryDataModule(TextDataModule):
         self.table = pa.table({"text": texts.fill_null(""), "label": labels})
         self.class_names = list(map(str, class_names))
 
-    def find(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.find`: there is no file."""
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """See `TextDataModule.locate_files`: there is no file."""
         return "the rows", []
 
     def settings(self) -> dict:
@@ -58,11 +58,11 @@ class InMemoryDataModule(TextDataModule):
                     digest.update(buffer)
         return {"rows": digest.hexdigest(), "class_names": self.class_names}
 
-    def read(self, paths: Sequence[Path]) -> pa.Table:
-        """See `TextDataModule.read`."""
+    def read_tables(self, paths: Sequence[Path]) -> pa.Table:
+        """See `TextDataModule.read_tables`."""
         return self.table
 
-    def _log_facts(self) -> None:
+    def _log_summary(self) -> None:
         """There is no test part of its own to tell of."""
 
 
@@ -80,7 +80,7 @@ class ValidationOnlySplit(Split):
         """See `Split.cut_parts`."""
         rows = np.arange(len(labels))
         texts = Texts(labels, rows if duplicates == "keep" else text_ids, class_names)
-        train, val = self._cut(rows, texts, self.val, "split.val")
+        train, val = self._holdout(rows, texts, self.val_size, "split.val_size")
         texts.check_learnable(train, {"val": val})
         return {"train": train, "val": val, "test": val}, []
 
@@ -124,12 +124,18 @@ def _train(
         if name in get_option_hints(TextDataModule)
         and name not in (*RUNTIME_ARGS["dataset"], *OF_FILES)
     }
+    tokenizer = build("tokenizer", settings["tokenizer"])
+    dataset_class = resolve_target("dataset", settings["dataset"]["_target_"])
+    tokenizer.set_defaults(dataset_class.default_tokenizer)
     data = InMemoryDataModule(
         texts,
         labels,
         class_names,
         **shared,
-        split=ValidationOnlySplit(val=split.val, stratify=split.stratify, seed=split.seed),
+        tokenizer=tokenizer,
+        split=ValidationOnlySplit(
+            val_size=split.val_size, stratify=split.stratify, seed=split.seed
+        ),
         sampling=options.sampling,
         class_weights=options.class_weights,
         seed=options.seed,

@@ -21,13 +21,13 @@ from seqtext.data.formats import (
     JSON_LINES,
     PARQUET,
     SEPARATORS,
-    kind_of,
+    column_index,
+    file_format,
     parquet_blocks,
-    position_of,
     strings,
 )
 from seqtext.data.json_reader import json_blocks, read_names
-from seqtext.data.readers import plain_text_of, string_array, text_of
+from seqtext.data.readers import plain_text_of, string_array, to_text
 from seqtext.errors import UserError
 from seqtext.files import replace_file
 
@@ -62,7 +62,7 @@ class TableReader:
         if not path.is_file():
             what = "is a folder: name the file" if path.is_dir() else "is not there"
             raise UserError(f"input={path} {what}.")
-        self.path, self.kind = path, kind_of(path, separator)
+        self.path, self.kind = path, file_format(path, separator)
         default = SEPARATORS.get(self.kind, ",")
         self.format = build_csv_format(
             default, separator, header, encoding, quoting, escapechar, prefix=""
@@ -107,7 +107,7 @@ class TableReader:
             UserError: if there is no such column, naming those that there are.
         """
         if isinstance(block, pa.Table):
-            found = block.column(position_of(column, block.column_names, self.path))
+            found = block.column(column_index(column, block.column_names, self.path))
             return strings(found, self.path, column).combine_chunks()
         _check_any(block, [column])
         return self._values(block, column)
@@ -194,7 +194,7 @@ class TableWriter:
                     f"{place} has {unknown[0]!r}, which the first line has not: give output= a "
                     f"name that ends in .jsonl."
                 )
-        columns = ([text_of(record.get(name)) for _, record in records] for name in self._names)
+        columns = ([to_text(record.get(name)) for _, record in records] for name in self._names)
         return pa.table([pa.array(c, pa.string()) for c in columns], names=self._names)
 
 

@@ -8,7 +8,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from seqtext.config.resolve import MACHINE_KEYS, flatten_options
-from seqtext.data.raw_dataset import Rows
+from seqtext.data.raw_dataset import RawDataset
 from seqtext.display import make_printable, name_classes, shorten
 from seqtext.imports import hide_modules
 from seqtext.metrics.predictions import Predictions
@@ -88,7 +88,7 @@ def log_images(logger: EpochTensorBoardLogger, pictures: Mapping[str, bytes]) ->
 
 
 def log_confident_errors(
-    logger: EpochTensorBoardLogger, tag: str, predictions: Predictions, rows: Rows
+    logger: EpochTensorBoardLogger, tag: str, predictions: Predictions, rows: RawDataset
 ) -> None:
     """The TEXT tab: the most confident mistakes, worst first, with their texts."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))

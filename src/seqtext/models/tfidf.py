@@ -79,14 +79,14 @@ class TfIdf(NonNeuralClassifier):
                 "sampling=balanced_batches is not possible with model=tfidf, which has no "
                 "batches: choose sampling=class_weights."
             )
-        train = data.data.parts["train"]
+        train = data.dataset.parts["train"]
         self._count(data, train)
         features = self._features_of(data, train)[np.searchsorted(train, data.training_rows)]
         self._regress(features, data.labels[data.training_rows], data.class_weights())
 
     def predict(self, data: TextDataModule, part: Part) -> Tensor:
         """See `NonNeuralClassifier.predict`."""
-        return self._logits(self._features_of(data, data.data.parts[part]))
+        return self._logits(self._features_of(data, data.dataset.parts[part]))
 
     def logits(self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array) -> Tensor:
         """Of N other texts, cleaned as the data set's: [N] for two classes, [N, C] for more.
@@ -155,8 +155,8 @@ class TfIdf(NonNeuralClassifier):
 
     def _count(self, data: TextDataModule, rows: np.ndarray) -> None:
         """Choose words and pairs, and weigh them."""
-        tokens = data.tokens
-        found = _terms(tokens.of_rows(rows))
+        tokens = data.corpus
+        found = _terms(tokens.iter_rows(rows))
         words = tokens.dictionary.take(pa.array(found.keys))
         order = pc.sort_indices(words).to_numpy()
         words, found = words.take(pa.array(order)), _chosen(found, order)
@@ -165,7 +165,9 @@ class TfIdf(NonNeuralClassifier):
         pairs = Terms(*np.zeros((3, 0), np.int64))
         if self.pairs and self.words:
             number, size = self._numbers(tokens.dictionary), len(self.words)
-            pairs = _terms(_pairs(n, number[codes], size)[:2] for n, codes in tokens.of_rows(rows))
+            pairs = _terms(
+                _pairs(n, number[codes], size)[:2] for n, codes in tokens.iter_rows(rows)
+            )
             pairs = _chosen(pairs, np.flatnonzero(pairs.texts >= self.min_count))
         self._keep(found, pairs, len(rows))
         if not len(words):
@@ -199,8 +201,8 @@ class TfIdf(NonNeuralClassifier):
         return pc.fill_null(known, -1).to_numpy().astype(np.int64)
 
     def _features_of(self, data: TextDataModule, rows: np.ndarray) -> sparse.csr_array:
-        number = self._numbers(data.tokens.dictionary)
-        blocks = data.tokens.of_rows(rows)
+        number = self._numbers(data.corpus.dictionary)
+        blocks = data.corpus.iter_rows(rows)
         return sparse.vstack([self._features(n, number[codes]) for n, codes in blocks], "csr")
 
     def _features(self, lengths: np.ndarray, words: np.ndarray) -> sparse.csr_array:

@@ -71,7 +71,7 @@ def has_study_rows(run: Run) -> bool:
 
     They are if this package's own class read the rows, there are as many as in the study, and
     enough of them were tested. A user's own file may have the same name, hold other rows in the
-    same columns, or be cut by ``split.limit``.
+    same columns, or be cut by ``split.max_train_examples``.
     """
     study = STUDY_DATA.get(run.metrics["dataset"])
     settings = run.metrics["settings"]

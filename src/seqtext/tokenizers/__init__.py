@@ -1,1 +1,1 @@
-"""From texts to token ids."""
+"""Tokenizers: from cleaned texts to token ids and back, and the vocabulary they learn."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seqtext.data.raw_dataset import Rows
+from seqtext.data.raw_dataset import RawDataset
 from seqtext.figures.files import log_failure_as_warning, write_figures
 from seqtext.figures.predictions import get_prediction_plots
 from seqtext.loggers.tensorboard import (
@@ -21,7 +21,7 @@ def write_artifacts(
     folder: RunDir,
     logger: EpochTensorBoardLogger,
     predictions: Mapping[str, Predictions],
-    rows: Rows,
+    rows: RawDataset,
     settings: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:

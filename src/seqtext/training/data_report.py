@@ -29,7 +29,7 @@ def report_data(data: TextDataModule, folder: RunDir) -> None:
 
 def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> Description:
     """The numbers of a data set that is set up, with the first `most_words` of each class."""
-    prepared = data.data
+    prepared = data.dataset
     return describe(
         texts=data.texts,
         numbers=prepared.rows.numbers,
@@ -37,7 +37,7 @@ def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> De
         offsets=prepared.texts.offsets,
         labels=data.labels,
         parts=prepared.parts,
-        words=data.vocabulary.words,
+        words=data.vocabulary.tokens,
         class_names=data.class_names,
         most_words=most_words,
     )
@@ -50,7 +50,7 @@ def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
         for name, figure in plot_description(compute_data_statistics(data)).items():
             (folder / f"{name}.png").write_bytes(to_png(figure))
 
-    settings = {"data": data.data.key, "code": code_fingerprint(plot_description)}
+    settings = {"data": data.dataset.key, "code": code_fingerprint(plot_description)}
     try:
         folder = data.cache.entry("pictures", settings, draw)
     except OSError:

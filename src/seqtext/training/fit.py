@@ -23,7 +23,7 @@ from seqtext.checkpoints.files import (
 from seqtext.config.instantiate import build, build_trainer, num_devices
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.run_config import RunConfig, build_model, collect_fingerprints
-from seqtext.data.loaders import BatchLoader
+from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
@@ -79,7 +79,9 @@ def fit_baseline(
     model.fit(data)
     seconds = time.perf_counter() - began
     fingerprints = collect_fingerprints(data)
-    description = _description(settings, data, model.words, fingerprints)
+    description = _description(
+        settings, data, data.tokenizer.state_dict() | {"tokens": model.words}, fingerprints
+    )
     save_checkpoint(folder.best, {DESCRIPTION: description, "state_dict": model.state_dict()})
     predictions = {part: _said(model, data, part) for part in PARTS}
     train = predictions.pop("train").compute_metrics()
@@ -141,7 +143,7 @@ def fit_rank(
         folder.last,
         options.monitor,
         options.checkpoint_minutes,
-        _description(settings, data, data.vocabulary.words, fingerprints),
+        _description(settings, data, data.tokenizer.state_dict(), fingerprints),
     )
     callbacks = [progress, *_stopping(options), checkpoints, StopOnTerminate(), *further]
     trainer = build_trainer(settings["trainer"], logger or False, callbacks, process)
@@ -177,7 +179,7 @@ def describe_hardware(trainer: L.Trainer) -> str:
 
 
 def predict(
-    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BatchLoader
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
 ) -> Predictions:
     """The model's word on every row of a part, by all processes."""
     outputs = all_gather_objects(trainer.predict(model, batches))
@@ -185,19 +187,19 @@ def predict(
 
 
 def _said(model: NonNeuralClassifier, data: TextDataModule, part: Part) -> Predictions:
-    rows = np.array(data.data.parts[part])
+    rows = np.array(data.dataset.parts[part])
     return Predictions(rows, data.labels[rows], model.predict(data, part), data.class_names)
 
 
 def _description(
     settings: dict[str, Any],
     data: TextDataModule,
-    words: Sequence[str],
+    tokenizer: dict[str, Any],
     fingerprints: dict[str, Any],
 ) -> dict[str, Any]:
-    cleaning, fingerprint = data.cleaning.settings(), data.data.fingerprint()
-    names, reading = data.class_names, data.reading()
-    description = checkpoint_metadata(settings, words, names, cleaning, fingerprint, reading)
+    cleaning, fingerprint = data.cleaning.settings(), data.dataset.fingerprint()
+    names, reading = data.class_names, data.input_spec()
+    description = checkpoint_metadata(settings, tokenizer, names, cleaning, fingerprint, reading)
     return description | {"fingerprints": fingerprints}
 
 
@@ -233,7 +235,7 @@ def _check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> N
     state = load_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise UserError(f"{path} has no state_dict of tensors.")
-    sizes = len(data.vocabulary.words), len(data.class_names)
+    sizes = len(data.vocabulary.tokens), len(data.class_names)
     try:
         network = build_empty_network(settings["model"], settings["embedding"], *sizes, state)
         fit_tensors(state, network.state_dict(), torch.float32)
@@ -320,10 +322,10 @@ def _check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
             f"trainer.limit_train_batches={limit:g} leaves none of the {count} training batches: "
             f"give a larger share, or a whole number of batches."
         )
-    words = data.batch_size * int(data.data.texts.lengths[data.training_rows].max())
+    words = data.batch_size * int(data.dataset.texts.lengths[data.training_rows].max())
     if words > ENORMOUS:
         log.warning(
             "A training batch may hold %s words, padding included: where memory runs out, lower "
-            "dataset.length or dataset.batch_size.",
+            "tokenizer.max_length or dataset.batch_size.",
             f"{words:,}",
         )

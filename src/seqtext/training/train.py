@@ -96,7 +96,7 @@ def _train_and_test(
     logger = EpochTensorBoardLogger(str(folder.path))
     data = build_datamodule(settings, options, split)
     options.check_for_classes(data.class_names)
-    options.check_for_validation(data.class_names, data.labels[data.data.parts["val"]])
+    options.check_for_validation(data.class_names, data.labels[data.dataset.parts["val"]])
     log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     kind = resolve_target("model", settings["model"]["_target_"])
@@ -132,12 +132,12 @@ def _train_and_test(
         "curves": fitted.curves,
         "warnings": warnings,
     }
-    return write_artifacts(folder, logger, predictions, data.data.rows, settings, facts)
+    return write_artifacts(folder, logger, predictions, data.dataset.rows, settings, facts)
 
 
 def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) -> list[str]:
     """Return what a reader of the scores must know, as sentences."""
-    training_labels = data.labels[data.data.parts["train"]]
+    training_labels = data.labels[data.dataset.parts["train"]]
     found = []
     for part, of_part in predictions.items():
         found += find_warnings(PART_NAMES[part], of_part, training_labels)

@@ -1,0 +1,63 @@
+"""What the log says about a data set once it is prepared."""
+
+import logging
+from typing import Any
+
+from seqtext.data.coverage import describe_coverage
+from seqtext.display import count_noun, name_classes
+
+log = logging.getLogger("seqtext.datasets.base")
+
+MOST_CLASSES = 20  # in a line of the log
+
+
+def log_summary(data: Any) -> None:
+    """Log notes, duplicates, coverage and rows of each class of a `TextDataModule` after `setup`.
+
+    Warnings are also appended to `data.warnings`.
+    """
+
+    def warn(warning: str) -> None:
+        data.warnings.append(warning)
+        log.warning("  %s", warning)
+
+    dataset = data.dataset
+    for note in dataset.rows.notes:
+        log.info("  %s", note)
+    for warning in dataset.rows.warnings:
+        warn(warning)
+    for note in dataset.notes:
+        log.info("  %s", note)
+    duplicates = dataset.duplicate_stats
+    if duplicates.rows or duplicates.cleaned:
+        log.info(
+            "  %s an earlier text as written, %s more after cleaning (duplicates=%s); "
+            "%s unlike labels.",
+            count_noun(duplicates.rows, "row repeats", "rows repeat"),
+            f"{duplicates.cleaned:,}",
+            data.duplicates,
+            count_noun(duplicates.conflicting, "text has", "texts have"),
+        )
+    if found := describe_coverage(dataset.coverage, data.cleaning.steps):
+        level, sentence = found
+        if level == logging.WARNING:
+            warn(sentence)
+        else:
+            log.info("  %s", sentence)
+    if duplicates.in_test:
+        rows = count_noun(duplicates.in_test, "test row has", "test rows have")
+        warn(f"{rows} a text that was trained or chosen with.")
+    if len(data.training_rows) != len(dataset.parts["train"]):
+        log.info(
+            "  sampling=%s trains on %s.",
+            data.sampling,
+            count_noun(len(data.training_rows), "row"),
+        )
+    for part, counts in data.rows().items():
+        names = [name if any(map(str.isalpha, name)) else f"'{name}'" for name in counts]
+        named = zip(name_classes(names), counts.values(), strict=True)
+        shown = [f"{count} {name}" for name, count in named][:MOST_CLASSES]
+        shown += ["…"] * (len(counts) > MOST_CLASSES)
+        total = sum(counts.values())
+        noun = "row: " if total == 1 else "rows:"
+        log.info("  %-5s %6d %s %s", part, total, noun, ", ".join(shown))

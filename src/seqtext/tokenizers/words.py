@@ -1,0 +1,69 @@
+"""Words between white space as tokens."""
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from seqtext.data.tokenized import TokenizedCorpus, split_words
+from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
+from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.validation import PositiveInt, validate_args
+
+AUTO = "auto"
+DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows": None})
+
+
+class WordTokenizer(Tokenizer):
+    """Splits cleaned texts at white space and knows the most frequent words.
+
+    With "auto" an option is the data set's own (`TextDataModule.default_tokenizer`), or else the
+    one in `DEFAULTS`.
+
+    Args:
+        max_length: words of a text that are used; "longest": as many as the longest training text
+            has; None: all
+        truncation_side: the end of a longer text that is cut
+        vocab_size: known words, the most frequent ones of the training texts, without the two
+            special tokens; None: all
+        fit_rows: count words in this many training texts only, the first ones; None: in all
+    """
+
+    @validate_args
+    def __init__(
+        self,
+        max_length: PositiveInt | Literal["auto", "longest"] | None = AUTO,
+        truncation_side: TruncationSide = "left",
+        vocab_size: PositiveInt | Literal["auto"] | None = AUTO,
+        fit_rows: PositiveInt | Literal["auto"] | None = AUTO,
+    ):
+        super().__init__(max_length, truncation_side)
+        self.vocab_size, self.fit_rows = vocab_size, fit_rows
+
+    def set_defaults(self, defaults: Mapping[str, Any]) -> None:
+        """See `Tokenizer.set_defaults`."""
+        for name, value in {**DEFAULTS, **defaults}.items():
+            if getattr(self, name) == AUTO:
+                setattr(self, name, value)
+
+    def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
+        """See `Tokenizer.fit`."""
+        self.set_defaults({})
+        if self.max_length == "longest":
+            self.max_length = max(1, int(np.diff(corpus.offsets)[rows].max()))
+        self.vocabulary = Vocabulary.from_corpus(corpus, rows[: self.fit_rows], self.vocab_size)
+
+    def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """See `Tokenizer.encode`."""
+        lengths, words = split_words(texts)
+        ids = self.vocabulary.encode(words.dictionary)[words.indices.to_numpy()]
+        return truncate(ids, lengths, self.max_length, self.truncation_side)
+
+    def encode_corpus(self, corpus: TokenizedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """See `Tokenizer.encode_corpus`; each distinct word is looked up once."""
+        id_of_code = self.vocabulary.encode(corpus.dictionary).astype(self.vocabulary.dtype)
+        for start, stop, codes in corpus.blocks():
+            lengths = np.diff(corpus.offsets[start : stop + 1])
+            yield truncate(id_of_code[codes], lengths, self.max_length, self.truncation_side)

@@ -35,10 +35,10 @@ def test_every_group_and_choice_is_listed(train, tmp_path):
         assert re.findall(r"[\w/]+", listed) == sorted(names)
 
 
-def test_the_defaults_are_these():
+def test_the_defaults_in_brackets_are_those_of_conf():
     config = OmegaConf.create(settings_of())
     assert len(DEFAULTS) == 12
-    for option, told in DEFAULTS:
+    for option, shown in DEFAULTS:
         known = OmegaConf.select(config, option)
-        wanted = {"all": None, "3e-3": 0.003}.get(told, yaml.safe_load(told))
+        wanted = {"all": None, "3e-3": 0.003}.get(shown, yaml.safe_load(shown))
         assert known == wanted, option

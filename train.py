@@ -26,10 +26,10 @@ def start() -> None:
     import hydra
 
     from seqtext.sweeps import register
-    from seqtext.sweeps.implied_overrides import completed
+    from seqtext.sweeps.implied_overrides import add_implied_overrides
 
     register()
-    sys.argv[1:] = completed(sys.argv[1:], CONF)
+    sys.argv[1:] = add_implied_overrides(sys.argv[1:], CONF)
     decorate = hydra.main(
         config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING
     )

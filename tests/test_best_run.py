@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqtext.best_run import winner
+from seqtext.best_run import read_best_run
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 
@@ -21,7 +21,7 @@ def write_run(folder: Path, score: float, monitor: str = "val/f1", **settings: o
 def test_direction(tmp_path, monitor, best):
     for number, score in enumerate([0.1, 0.5, 0.9]):
         write_run(tmp_path / str(number), score, monitor, seed=number)
-    assert winner(str(tmp_path)).settings["seed"] == best
+    assert read_best_run(str(tmp_path)).settings["seed"] == best
 
 
 def test_equal_scores_are_told_apart_by_the_validation_loss(tmp_path):
@@ -29,7 +29,7 @@ def test_equal_scores_are_told_apart_by_the_validation_loss(tmp_path):
         write_run(tmp_path / str(number), 0.9, seed=number)
         file = tmp_path / str(number) / "metrics.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"val": {"loss": loss}}))
-    assert winner(str(tmp_path)).settings["seed"] == 1
+    assert read_best_run(str(tmp_path)).settings["seed"] == 1
 
 
 def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
@@ -37,7 +37,7 @@ def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
         for fold, score in enumerate(scores):
             split = {"folds": 2, "fold": fold}
             write_run(tmp_path / name / f"fold-{fold}", score, model=name, split=split)
-    settings = winner(str(tmp_path)).settings
+    settings = read_best_run(str(tmp_path)).settings
     assert settings["model"] == "steady"
     assert settings["split"] == {"folds": None, "fold": 0}
 
@@ -48,18 +48,18 @@ def test_a_repeated_run_and_one_without_a_score(tmp_path):
     write_run(tmp_path / "b", 0.9, seed=1)
     write_run(tmp_path / "c", 0.9, seed=1)
     write_run(tmp_path / "d", 0.5, seed=2)
-    assert winner(str(tmp_path)).settings["seed"] == 1
+    assert read_best_run(str(tmp_path)).settings["seed"] == 1
 
 
 def test_there_must_be_one(tmp_path):
     with pytest.raises(UserError, match="no such folder"):
-        winner(str(tmp_path / "none"))
+        read_best_run(str(tmp_path / "none"))
     with pytest.raises(UserError, match="no run in this folder has finished"):
-        winner(str(tmp_path))
+        read_best_run(str(tmp_path))
     write_run(tmp_path / "a", 1.0)
     write_run(tmp_path / "b", 1.0, "val/loss")
     with pytest.raises(UserError, match="cannot be compared"):
-        winner(str(tmp_path))
+        read_best_run(str(tmp_path))
 
 
 def test_a_winner_is_trained_anew(train, small, tmp_path):

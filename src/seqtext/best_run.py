@@ -22,7 +22,7 @@ NEEDED = ("score", "monitor", "settings")
 Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only
 
 
-class Winner(NamedTuple):
+class BestRun(NamedTuple):
     """The best of a folder's finished runs.
 
     choices: of the configuration's groups
@@ -32,10 +32,10 @@ class Winner(NamedTuple):
     choices: dict[str, str]
 
 
-def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
+def compose_run_config(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
     """The settings of a run: those composed, or with ``from_best=`` a winner's, changed."""
     if config.from_best is not None:
-        best = winner(config.from_best)
+        best = read_best_run(config.from_best)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
         replace_foreign_folders(best.settings, config)
         changes = [override for override in overrides if override not in kept]
@@ -43,7 +43,7 @@ def settings_of_job(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
     return to_run_config(config)
 
 
-def winner(folder: str) -> Winner:
+def read_best_run(folder: str) -> BestRun:
     """The settings of the best run below a folder.
 
     Raises:
@@ -58,7 +58,7 @@ def winner(folder: str) -> Winner:
     # The folds were there to choose by.
     settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
     choices = read_choices(path)
-    return Winner(settings, {group: choices[group] for group in GROUPS if choices.get(group)})
+    return BestRun(settings, {group: choices[group] for group in GROUPS if choices.get(group)})
 
 
 def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:

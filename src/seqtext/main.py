@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.best_run import settings_of_job
+from seqtext.best_run import compose_run_config
 from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
 from seqtext.config.resolve import to_run_config
 from seqtext.config.stored import (
@@ -27,16 +27,16 @@ from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
 from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
-from seqtext.sweeps.job import Outcome
-from seqtext.sweeps.optuna_pruning import Pruned, pruning
-from seqtext.sweeps.sweep import reason_of
+from seqtext.sweeps.job import JobResult
+from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
+from seqtext.sweeps.sweep import error_reason
 from seqtext.training.train import describe, train_and_evaluate
 
 MODES = ("train", "describe")
 MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
 
 
-def launch(config: DictConfig) -> float | Outcome | None:
+def launch(config: DictConfig) -> float | JobResult | None:
     """`run` what the command line says; the best validation score. Or `describe` the data.
 
     Raises:
@@ -46,7 +46,7 @@ def launch(config: DictConfig) -> float | Outcome | None:
         return _launch(config)
 
 
-def _launch(config: DictConfig) -> float | Outcome | None:
+def _launch(config: DictConfig) -> float | JobResult | None:
     silence_lightning()
     hydra = HydraConfig.get()
     is_resumed = config.resume is not None
@@ -59,7 +59,7 @@ def _launch(config: DictConfig) -> float | Outcome | None:
         if is_resumed:
             settings = load_resume_config(folder, list(hydra.overrides.task), config)
         else:
-            settings = settings_of_job(config, list(hydra.overrides.task))
+            settings = compose_run_config(config, list(hydra.overrides.task))
         if config.mode == "describe":
             return describe(settings, folder)
         _remember(config, settings, folder)
@@ -72,7 +72,7 @@ def _launch(config: DictConfig) -> float | Outcome | None:
         raise
 
 
-def run_job(config: DictConfig, folder: RunDir) -> float | Outcome:
+def run_job(config: DictConfig, folder: RunDir) -> float | JobResult:
     """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
 
     Returns:
@@ -85,19 +85,23 @@ def run_job(config: DictConfig, folder: RunDir) -> float | Outcome:
     logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
     began = time.perf_counter()
     try:
-        settings = settings_of_job(config, list(HydraConfig.get().overrides.task))
+        settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
         _remember(config, settings, folder)
-        return train_and_evaluate(settings, folder, resume=True, callbacks=pruning(config.monitor))
+        return train_and_evaluate(
+            settings, folder, resume=True, callbacks=pruning_callbacks(config.monitor)
+        )
     except RunDirInUse as error:
-        return Outcome("failed", reason=str(error))
+        return JobResult("failed", reason=str(error))
     except Pruned as pruned:
         seconds = time.perf_counter() - began
-        outcome = Outcome("pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints)
-        outcome.write(folder.path)
+        result = JobResult(
+            "pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints
+        )
+        result.write(folder.path)
         return pruned.score
     except Exception as error:
         seconds = time.perf_counter() - began
-        Outcome("failed", reason=reason_of(error), seconds=seconds).write(folder.path)
+        JobResult("failed", reason=error_reason(error), seconds=seconds).write(folder.path)
         raise
     finally:
         gc.collect()  # a Trainer and its model refer to each other

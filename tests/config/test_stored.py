@@ -8,7 +8,7 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from seqtext.best_run import winner
+from seqtext.best_run import read_best_run
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
 from seqtext.config.stored import (
     check_stored_settings,
@@ -118,14 +118,14 @@ def test_a_strangers_sweep(tmp_path, text):
     metrics = {"score": 1.0, "monitor": "val/f1", "settings": settings}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     with pytest.raises(UserError, match="refers to something else"):
-        winner(str(tmp_path))
+        read_best_run(str(tmp_path))
     settings["dataset"]["dir"] = None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
     (tmp_path / ".hydra").mkdir()
     choices = {"hydra": {"runtime": {"choices": {"model": text}}}}
     (tmp_path / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(choices))
     with pytest.raises(UserError, match=r"hydra\.yaml is damaged"):  # no choice is called that
-        winner(str(tmp_path))
+        read_best_run(str(tmp_path))
 
 
 def test_own_references_are_stored_as_their_values(train, small, tmp_path, monkeypatch):

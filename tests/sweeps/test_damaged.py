@@ -9,14 +9,14 @@ import pytest
 import yaml
 from omegaconf import OmegaConf
 
-from seqtext.best_run import winner
+from seqtext.best_run import read_best_run
 from seqtext.callbacks.progress_bar import print_summary
 from seqtext.errors import UserError
 from seqtext.files import write_json
 from seqtext.main import load_resume_config
 from seqtext.metrics_file import SHOWN
 from seqtext.run_dir import RunDir
-from seqtext.sweeps.job import Job, Outcome, another_run, outcome_in
+from seqtext.sweeps.job import Job, JobResult, read_result, settings_conflict
 from seqtext.sweeps.progress import Progress
 from tests.conftest import settings_of
 from tests.reporting.invented import write_run
@@ -52,7 +52,7 @@ def sweep(tmp_path) -> Path:
 
 def read_as_a_sweep(sweep: Path) -> None:
     folder = sweep / "run"
-    another_run(folder, JOB, outcome_in(folder), lambda: FINGERPRINTS)
+    settings_conflict(folder, JOB, read_result(folder), lambda: FINGERPRINTS)
 
 
 def read_as_a_finished_run(sweep: Path) -> None:
@@ -64,9 +64,9 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     "run/metrics.json": [
         read_as_a_sweep,
         read_as_a_finished_run,
-        lambda sweep: winner(str(sweep)),
+        lambda sweep: read_best_run(str(sweep)),
     ],
-    "run/.hydra/hydra.yaml": [lambda sweep: winner(str(sweep))],
+    "run/.hydra/hydra.yaml": [lambda sweep: read_best_run(str(sweep))],
     "run/.hydra/config.yaml": [
         lambda sweep: load_resume_config(RunDir(sweep / "run"), [], OmegaConf.create(CONFIG))
     ],
@@ -128,12 +128,12 @@ def test_entries_that_are_missing(sweep):
 def test_an_outcome_that_is_damaged_is_none(tmp_path, content):
     """Its job runs again."""
     (tmp_path / "outcome.json").write_bytes(content)
-    assert outcome_in(tmp_path) is None
-    Outcome("pruned", 0.5, fingerprints=FINGERPRINTS).write(tmp_path)
-    assert outcome_in(tmp_path) == Outcome("pruned", 0.5, fingerprints=FINGERPRINTS)
+    assert read_result(tmp_path) is None
+    JobResult("pruned", 0.5, fingerprints=FINGERPRINTS).write(tmp_path)
+    assert read_result(tmp_path) == JobResult("pruned", 0.5, fingerprints=FINGERPRINTS)
     for value in VALUES[1:]:
         write_json(tmp_path / "outcome.json", {"status": "failed", "reason": [value], "x": value})
-        assert outcome_in(tmp_path) is None
+        assert read_result(tmp_path) is None
 
 
 def test_a_choice_that_is_none_of_a_configuration(sweep):
@@ -141,7 +141,7 @@ def test_a_choice_that_is_none_of_a_configuration(sweep):
     content = {"hydra": {"runtime": {"choices": choices}}}
     (sweep / "run" / ".hydra" / "hydra.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(UserError, match=r"hydra\.yaml is damaged"):
-        winner(str(sweep))
+        read_best_run(str(sweep))
 
 
 def test_a_journal_that_is_damaged(tmp_path):

@@ -2,11 +2,11 @@
 
 from hydra.core.plugins import Plugins
 
-from seqtext.sweeps.grid import Grid
-from seqtext.sweeps.optuna_sweeper import Search
+from seqtext.sweeps.grid import GridSweeper
+from seqtext.sweeps.optuna_sweeper import OptunaSweeper
 
 
 def register() -> None:
     """Let Hydra know the sweepers of conf/hydra/sweeper."""
-    for plugin in (Grid, Search):
+    for plugin in (GridSweeper, OptunaSweeper):
         Plugins.instance().register(plugin)

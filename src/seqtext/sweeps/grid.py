@@ -12,7 +12,7 @@ from seqtext.sweeps.sweep import Sweep
 from seqtext.validation import PositiveInt, type_error
 
 
-class Grid(BasicSweeper):
+class GridSweeper(BasicSweeper):
     """Runs what has not finished yet; a failed job stops no other.
 
     Args:
@@ -51,13 +51,13 @@ class Grid(BasicSweeper):
         (combinations,) = self.split_arguments(overrides, None)
         unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
         sweep = Sweep(self.config, self.hydra_context, self.launcher)
-        jobs = [sweep.job(each, swept) for each in unique]
-        sweep.refuse_hopeless(jobs)
+        jobs = [sweep.build_job(each, swept) for each in unique]
+        sweep.raise_common_error(jobs)
         with sweep:
             sweep.progress.total = len(jobs)
-            sweep.progress.say(f"{count_noun(len(jobs), 'job')} in {sweep.folder}")
+            sweep.progress.print(f"{count_noun(len(jobs), 'job')} in {sweep.folder}")
             if repeated := len(combinations) - len(jobs):
-                sweep.progress.say(f"{repeated} more repeat one of these, and are not run.")
+                sweep.progress.print(f"{repeated} more repeat one of these, and are not run.")
             for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
                 sweep.run(batch)
             sweep.finish()

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from seqtext.best_run import winner
+from seqtext.best_run import read_best_run
 from seqtext.config.choices import (
     describe_missing_choice,
     is_base,
@@ -18,7 +18,7 @@ from seqtext.config.overrides import MULTIRUN, plain_values, quote_values
 from seqtext.errors import UserError
 
 
-def completed(arguments: list[str], conf: Path) -> list[str]:
+def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     """The arguments, and those that follow from them.
 
     An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
@@ -50,7 +50,7 @@ def completed(arguments: list[str], conf: Path) -> list[str]:
                 "from_best= and experiment= cannot go together: both name all settings."
             )
         default = _choices(_read(conf / "config.yaml"))
-        chosen = winner(folder).choices
+        chosen = read_best_run(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in said and default.get(g) != c]
     return quote_values([*arguments, *added])
 

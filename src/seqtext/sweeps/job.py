@@ -14,12 +14,12 @@ from seqtext.identity import CONTENT, find_changed_content, first_mismatch, is_c
 from seqtext.run_dir import RunDir
 from seqtext.validation import type_error
 
-OUTCOME = "outcome.json"  # of a job that did not finish
+RESULT_FILE = "outcome.json"  # of a job that did not finish
 ANOTHER_NAME = "give the sweep another name=, or delete the folder"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobResult:
     """How a job ended.
 
     Attributes:
@@ -39,26 +39,26 @@ class Outcome:
 
     def write(self, folder: Path) -> None:
         """Leave word in a run folder that will have no metrics.json."""
-        write_json(folder / OUTCOME, asdict(self))
+        write_json(folder / RESULT_FILE, asdict(self))
 
     @classmethod
-    def read(cls, folder: Path) -> "Outcome | None":
+    def read(cls, folder: Path) -> "JobResult | None":
         """Read what `write` wrote; None if there is no such file, or it is damaged.
 
         Such a job runs again, as one does that was killed before it could write anything.
         """
         try:
-            entries = read_json(folder / OUTCOME)
+            entries = read_json(folder / RESULT_FILE)
         except (OSError, UserError):
             return None
-        hints = OUTCOME_HINTS
+        hints = RESULT_TYPES
         is_whole = "status" in entries and entries.keys() <= hints.keys()
         if is_whole and not any(type_error(value, hints[name]) for name, value in entries.items()):
             return cls(**entries)
         return None
 
 
-OUTCOME_HINTS = {
+RESULT_TYPES = {
     "status": Literal["failed", "pruned"],
     "score": float | None,
     "reason": str | None,
@@ -77,23 +77,23 @@ class Job:
         folder: its run folder, within the sweep's
         label: what tells it from the others, for people
         settings: that it will have
-        wrong: why it can have none
-        blocked: why it could not run now: an option that is not possible, a missing file
+        error: why it can have none
+        blocked_by: why it could not run now: an option that is not possible, a missing file
         files: digests of the files that it would read; None where they are not known
-        handed: further overrides, for Hydra
+        hydra_overrides: further overrides, for Hydra
     """
 
     overrides: Sequence[str]
     folder: str
     label: str
     settings: dict[str, Any] = field(default_factory=dict)
-    wrong: Exception | None = None
-    blocked: UserError | None = None
+    error: Exception | None = None
+    blocked_by: UserError | None = None
     files: Mapping[str, str | None] | None = None
-    handed: Sequence[str] = ()
+    hydra_overrides: Sequence[str] = ()
 
 
-def outcome_in(folder: Path) -> Outcome | None:
+def read_result(folder: Path) -> JobResult | None:
     """How the run in a folder ended; None where none did.
 
     Raises:
@@ -104,17 +104,17 @@ def outcome_in(folder: Path) -> Outcome | None:
         loss = metrics.get("val", {}).get("loss")
         known = score if score is not None and not math.isnan(score) else None
         fingerprints = metrics.get("fingerprints")
-        return Outcome("finished", known, seconds=seconds, loss=loss, fingerprints=fingerprints)
-    return Outcome.read(folder)
+        return JobResult("finished", known, seconds=seconds, loss=loss, fingerprints=fingerprints)
+    return JobResult.read(folder)
 
 
-def forget_outcome(folder: Path) -> None:
+def clear_result(folder: Path) -> None:
     """Before another attempt."""
-    (folder / OUTCOME).unlink(missing_ok=True)
+    (folder / RESULT_FILE).unlink(missing_ok=True)
 
 
-def another_run(
-    folder: Path, job: Job, outcome: Outcome | None, read: Callable[[], Mapping[str, Any]]
+def settings_conflict(
+    folder: Path, job: Job, result: JobResult | None, read: Callable[[], Mapping[str, Any]]
 ) -> str | None:
     """Return why a folder's run is not this job, in one sentence.
 
@@ -123,34 +123,34 @@ def another_run(
     Args:
         folder: of the run
         job: that would be made there
-        outcome: of the run
+        result: of the run
         read: reads the job's files and returns their fingerprints; called only if need be
     """
-    stored = _stored_settings(RunDir(folder), outcome)
+    stored = _stored_settings(RunDir(folder), result)
     if stored is None:
         return None
     if found := first_mismatch(stored, job.settings):
         option, was, now = found
         return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
-    if outcome is None or job.files is None or not is_complete(outcome.fingerprints):
+    if result is None or job.files is None or not is_complete(result.fingerprints):
         return None  # a run that goes on compares its data by itself
-    if other := find_changed_content(outcome.fingerprints, job.files, read):
+    if other := find_changed_content(result.fingerprints, job.files, read):
         return f"was made with other {other} than there are now: {ANOTHER_NAME}."
     return None
 
 
-def changed_files(job: Job, outcome: Outcome) -> str | None:
+def find_changed_files(job: Job, result: JobResult) -> str | None:
     """Return what files changed between the start of a sweep and a job's end: "data" or so."""
-    if job.files is None or not is_complete(outcome.fingerprints):
+    if job.files is None or not is_complete(result.fingerprints):
         return None
-    files = outcome.fingerprints["files"]
+    files = result.fingerprints["files"]
     return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)
 
 
-def _stored_settings(folder: RunDir, outcome: Outcome | None) -> dict[str, Any] | None:
+def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any] | None:
     if metrics := folder.read_metrics(required=("settings",)):
         return metrics["settings"]
-    is_pruned = outcome is not None and outcome.status == "pruned"
+    is_pruned = result is not None and result.status == "pruned"
     if not is_pruned and not folder.last.exists():
         return None
     try:

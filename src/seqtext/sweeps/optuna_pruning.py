@@ -24,7 +24,7 @@ class Pruned(Exception):
         self.score, self.epoch, self.fingerprints = score, epoch, fingerprints
 
 
-class Pruning(Callback):
+class PruningCallback(Callback):
     """Reports each epoch's monitored score; stops the run where the trial's pruner says so."""
 
     def __init__(self, trial: Any, monitor: str):
@@ -43,11 +43,11 @@ class Pruning(Callback):
             raise Pruned(score, epoch, collect_fingerprints(trainer.datamodule, model))
 
 
-def pruning(monitor: str) -> list[Callback]:
+def pruning_callbacks(monitor: str) -> list[Callback]:
     """The callback of this process's job, where it is a trial that may be pruned."""
     hydra = HydraConfig.get()
     if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
         return []
-    from seqtext.sweeps.optuna_storage import trial_of
+    from seqtext.sweeps.optuna_storage import load_trial
 
-    return [Pruning(trial_of(hydra, int(os.environ[TRIAL])), monitor)]
+    return [PruningCallback(load_trial(hydra, int(os.environ[TRIAL])), monitor)]

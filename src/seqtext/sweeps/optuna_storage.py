@@ -20,7 +20,7 @@ PRUNERS = {
 }
 
 
-def storage_of(config: DictConfig) -> BaseStorage:
+def build_storage(config: DictConfig) -> BaseStorage:
     """Where the study is kept: a file beside the runs, which any file system can share."""
     url = config.sweeper.storage
     if url is not None:
@@ -38,7 +38,7 @@ def study_name(config: DictConfig) -> str:
     return config.sweeper.study_name or Path(config.sweep.dir).name
 
 
-def pruner_of(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
+def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
     """Raises:
     UserError: if there is no such pruner.
     """
@@ -63,16 +63,16 @@ def pruner_of(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
     return pruner
 
 
-def trial_of(config: DictConfig, number: int) -> optuna.Trial:
+def load_trial(config: DictConfig, number: int) -> optuna.Trial:
     """A trial that another process asked for."""
-    storage, name = storage_of(config), study_name(config)
-    pruner = pruner_of(config.sweeper.pruner)
+    storage, name = build_storage(config), study_name(config)
+    pruner = build_pruner(config.sweeper.pruner)
     study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
     study_id = storage.get_study_id_from_name(name)
     return optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(study_id, number))
 
 
-def sampler_of(config: Any, earlier: int) -> Any:
+def build_sampler(config: Any, earlier: int) -> Any:
     """A sampler; after earlier trials with another seed, which would repeat them otherwise."""
     if config.get("seed") is not None:
         config = OmegaConf.merge(config, {"seed": config.seed + earlier})

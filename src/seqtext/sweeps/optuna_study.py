@@ -23,12 +23,12 @@ from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.metrics.definitions import metric_mode
 from seqtext.run_dir import RunDir
-from seqtext.sweeps.job import Job, Outcome
+from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.optuna_storage import (
-    pruner_of,
-    sampler_of,
+    build_pruner,
+    build_sampler,
+    build_storage,
     storage_name,
-    storage_of,
     study_name,
 )
 from seqtext.sweeps.space import parse_overrides
@@ -68,10 +68,10 @@ class StudySweeper(OptunaSweeperImpl):
         last = {argument.partition("=")[0]: argument for argument in said}
         overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
         space, fixed, deleted = search_space(overrides)
-        pruner = pruner_of(self.pruner)
+        pruner = build_pruner(self.pruner)
         self._sampler(space, earlier=0)  # refused before anything is on disk
         sweep = Sweep(self.config, self.hydra_context, self.launcher)
-        self._refuse_hopeless(sweep, space, fixed, deleted)
+        self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
             study = self._study(space, pruner)
             self._search(study, sweep, space, fixed, deleted)
@@ -92,19 +92,19 @@ class StudySweeper(OptunaSweeperImpl):
         sweep.progress.total = to_do * (self.folds or 1)
         self._recall(study, sweep)
         trials = count_noun(self.n_trials, "trial")
-        sweep.progress.say(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
+        sweep.progress.print(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
-            with _told("The search cannot go on"):
+            with _explain_errors("The search cannot go on"):
                 trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
                 overrides = self._configure_trials(trials, space, fixed, deleted)
             asked += len(trials)
             failed += self._run(study, sweep, trials, overrides, list(space))
             if asked >= FEW and failed / asked > self.max_failure_rate:
-                sweep.progress.say(f"{failed} of {asked} trials failed: the search ends.", True)
+                sweep.progress.print(f"{failed} of {asked} trials failed: the search ends.", True)
                 break
 
-    def _refuse_hopeless(
+    def _raise_common_error(
         self,
         sweep: Sweep,
         space: dict[str, BaseDistribution],
@@ -120,8 +120,8 @@ class StudySweeper(OptunaSweeperImpl):
             values = {name: _ends(values)[end] for name, values in space.items()} | fixed
             overrides = [*(f"{name}={value}" for name, value in values.items()), *deleted]
             folds = [f"split.folds={self.folds}", "split.fold=0"] if self.folds else []
-            jobs.append(sweep.job([*overrides, *folds], list(space)))
-        sweep.refuse_hopeless(jobs)
+            jobs.append(sweep.build_job([*overrides, *folds], list(space)))
+        sweep.raise_common_error(jobs)
 
     def _study(
         self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
@@ -129,10 +129,10 @@ class StudySweeper(OptunaSweeperImpl):
         config = self.config.hydra
         wanted = self.direction or metric_mode(self.config.monitor)
         towards = "minimize" if "min" in str(wanted) else "maximize"
-        with _told(f"The study in {storage_name(config)} cannot be used"):
+        with _explain_errors(f"The study in {storage_name(config)} cannot be used"):
             study = optuna.create_study(
                 study_name=study_name(config),
-                storage=storage_of(config),
+                storage=build_storage(config),
                 pruner=pruner,
                 direction=towards,
                 load_if_exists=True,
@@ -154,11 +154,11 @@ class StudySweeper(OptunaSweeperImpl):
         return study
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
-        with _told("hydra.sweeper.sampler is not possible"):
+        with _explain_errors("hydra.sweeper.sampler is not possible"):
             return self._made_sampler(space, earlier)
 
     def _made_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
-        sampler = sampler_of(self.sampler, earlier)
+        sampler = build_sampler(self.sampler, earlier)
         if isinstance(sampler, functools.partial):  # of a grid
             choices = {name: self._to_grid_sampler_choices(d) for name, d in space.items()}
             size = functools.reduce(lambda n, values: n * len(values), choices.values(), 1)
@@ -198,10 +198,10 @@ class StudySweeper(OptunaSweeperImpl):
             self._jobs(sweep, trial, one, swept)
             for trial, one in zip(trials, overrides, strict=True)
         ]
-        outcomes = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
+        results = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
         failed = 0
         for trial, of_trial in zip(trials, jobs, strict=True):
-            failed += _tell(study, trial, [next(outcomes) for _ in of_trial])
+            failed += _tell(study, trial, [next(results) for _ in of_trial])
         return failed
 
     def _jobs(
@@ -209,10 +209,10 @@ class StudySweeper(OptunaSweeperImpl):
     ) -> list[Job]:
         number = str(trial.number)
         if not self.folds:
-            jobs = [sweep.job(overrides, swept, trial=number)]
+            jobs = [sweep.build_job(overrides, swept, trial=number)]
         else:
             jobs = [
-                sweep.job(
+                sweep.build_job(
                     (*overrides, f"split.folds={self.folds}", f"split.fold={fold}"),
                     [*swept, "split.fold"],
                     within=f"fold-{fold}",
@@ -233,7 +233,7 @@ class StudySweeper(OptunaSweeperImpl):
             spread = best.user_attrs[STD]
             folder = best.user_attrs[FOLDER]
             folds = count_noun(self.folds, "fold")
-            sweep.progress.say(
+            sweep.progress.print(
                 f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
             )
 
@@ -251,7 +251,7 @@ def search_space(
         if override.is_delete():
             deleted.append(override.input_line)
             continue
-        with _told(f"{override.input_line} cannot be searched"):
+        with _explain_errors(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
             _require_finite_ends(value)
         is_swept = isinstance(value, BaseDistribution)
@@ -260,7 +260,7 @@ def search_space(
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _explain_errors(what: str) -> Iterator[None]:
     """Within, whatever Optuna raises of its options becomes a sentence that starts with `what`."""
     try:
         yield
@@ -292,17 +292,17 @@ def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:
     return type(old) is type(new) and old.log == new.log
 
 
-def _tell(study: optuna.Study, trial: Trial, outcomes: list[Outcome]) -> bool:
+def _tell(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:
     """Tell the study how a trial ended; whether it failed."""
-    failed = [o.reason or "no score" for o in outcomes if o.status == "failed" or o.score is None]
+    failed = [o.reason or "no score" for o in results if o.status == "failed" or o.score is None]
     values, state = None, TrialState.COMPLETE
     if failed:
         trial.set_user_attr(REASON, failed[0])
         state = TrialState.FAIL
-    elif any(outcome.status == "pruned" for outcome in outcomes):
+    elif any(result.status == "pruned" for result in results):
         state = TrialState.PRUNED
     else:
-        scores = [outcome.score for outcome in outcomes]
+        scores = [result.score for result in results]
         values = fmean(scores)
         if len(scores) > 1:
             trial.set_user_attr(STD, stdev(scores))

@@ -26,7 +26,7 @@ HINTS = {
 }
 
 
-class Search(Sweeper):
+class OptunaSweeper(Sweeper):
     """What Hydra makes; Optuna is imported with it, and not before."""
 
     def __init__(self, **options: Any):

@@ -16,7 +16,7 @@ from seqtext.imports import fast_imports
 ELSEWHERE = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
 
 
-class Check:
+class PreflightCheck:
     """Checks settings without training; the same files are read once.
 
     Args:

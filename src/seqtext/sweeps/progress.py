@@ -10,7 +10,7 @@ from pathlib import Path
 from seqtext.display import print_line
 from seqtext.files import damaged_file_error, read_json, write_json
 from seqtext.sweeps.implied_overrides import MULTIRUN
-from seqtext.sweeps.job import Job, Outcome
+from seqtext.sweeps.job import Job, JobResult
 from seqtext.validation import type_error
 
 SWEEP = "sweep.json"
@@ -27,31 +27,31 @@ class Progress:
 
     def __init__(self, folder: Path, total: int, monitor: str):
         self.folder, self.total, self.monitor = folder, total, monitor
-        self.ended: dict[str, Outcome] = {}  # by folder, of this command
+        self.ended: dict[str, JobResult] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
         self._best_loss: float | None = None  # on the validation part, of the same job
         self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
         self._notes: dict[str, int] = {}
         self._seen: set[str | None] = set()  # reasons in lines of jobs
         self._told: set[str | None] = set()  # reasons
-        self._began, self._ran, self._number = time.monotonic(), 0, 0
+        self._began, self._jobs_run, self._number = time.monotonic(), 0, 0
 
-    def known(self, job: Job, outcome: Outcome) -> None:
+    def record_cached(self, job: Job, result: JobResult) -> None:
         """Count and tell a job that ended earlier."""
-        self._count(job, outcome)
-        self._tell(job, outcome, "earlier")
+        self._count(job, result)
+        self._tell(job, result, "earlier")
 
-    def cannot_run(self, jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
+    def record_blocked(self, jobs: Sequence[Job], results: Sequence[JobResult]) -> None:
         """Count jobs that cannot run, and tell each reason once."""
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            self._count(job, outcome)
-        self._tell_reasons([(j.folder, o.reason) for j, o in zip(jobs, outcomes, strict=True)])
+        for job, result in zip(jobs, results, strict=True):
+            self._count(job, result)
+        self._tell_reasons([(j.folder, r.reason) for j, r in zip(jobs, results, strict=True)])
 
-    def ran(self, job: Job, outcome: Outcome) -> None:
+    def record_finished(self, job: Job, result: JobResult) -> None:
         """Count and tell a job that ended now."""
-        self._ran += 1
-        self._count(job, outcome)
-        self._tell(job, outcome, _span(outcome.seconds), self._left())
+        self._jobs_run += 1
+        self._count(job, result)
+        self._tell(job, result, _span(result.seconds), self._left())
         self.write()
 
     def note(self, text: str) -> None:
@@ -67,23 +67,23 @@ class Progress:
         }
         write_json(self.folder / SWEEP, content)
 
-    def say(self, text: str, error: bool = False) -> None:
+    def print(self, text: str, error: bool = False) -> None:
         """A line for people."""
         print_line(text, sys.stderr if error else sys.stdout)
 
-    def sum_up(self) -> None:
+    def print_summary(self) -> None:
         """The end: how many finished, the best, and every failed job with its reason."""
         counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
-        for outcome in self.ended.values():
-            counts[outcome.status] += 1
+        for result in self.ended.values():
+            counts[result.status] += 1
         told = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
-        self.say(f"{', '.join(told)}, in {_span(time.monotonic() - self._began)}.")
+        self.print(f"{', '.join(told)}, in {_span(time.monotonic() - self._began)}.")
         if self.best:
             score, name = self.best
-            self.say(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
+            self.print(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
         for text, count in self._notes.items():
-            self.say(f"{count} earlier results were {text}", error=True)
-        failed = [(f, o.reason) for f, o in self.ended.items() if o.status == "failed"]
+            self.print(f"{count} earlier results were {text}", error=True)
+        failed = [(f, r.reason) for f, r in self.ended.items() if r.status == "failed"]
         self._tell_reasons([(f, reason) for f, reason in failed if reason not in self._told])
 
     def _tell_reasons(self, failed: Sequence[tuple[str, str | None]]) -> None:
@@ -98,40 +98,40 @@ class Progress:
         for reason, hit in folders.items():
             self._told.add(reason)
             who = hit[0] if len(hit) == 1 else f"{len(hit)} jobs"
-            self.say(f"failed: {who}: {reason}", error=True)
+            self.print(f"failed: {who}: {reason}", error=True)
 
-    def _count(self, job: Job, outcome: Outcome) -> None:
+    def _count(self, job: Job, result: JobResult) -> None:
         from seqtext.metrics.definitions import is_better  # imports numpy; `--help` needs none
 
         self._number += 1
-        self.ended[job.folder] = outcome
+        self.ended[job.folder] = result
         self._entries[job.folder] = {
             "folder": job.folder,
             "overrides": list(job.overrides),
-            **{name: v for name, v in asdict(outcome).items() if name != "fingerprints"},
+            **{name: v for name, v in asdict(result).items() if name != "fingerprints"},
         }
-        if outcome.status == "finished" and outcome.score is not None:
+        if result.status == "finished" and result.score is not None:
             best = self.best and self.best[0]
-            if is_better(outcome.score, best, self.monitor, outcome.loss, self._best_loss):
-                self.best, self._best_loss = (outcome.score, job.folder), outcome.loss
+            if is_better(result.score, best, self.monitor, result.loss, self._best_loss):
+                self.best, self._best_loss = (result.score, job.folder), result.loss
 
-    def _tell(self, job: Job, outcome: Outcome, *times: str) -> None:
+    def _tell(self, job: Job, result: JobResult, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"
-        parts = [number, job.label, *self._said(outcome), *times]
-        self.say("  ".join(part for part in parts if part))
+        parts = [number, job.label, *self._said(result), *times]
+        self.print("  ".join(part for part in parts if part))
 
     def _left(self) -> str:
-        left = (time.monotonic() - self._began) / self._ran * (self.total - self._number)
+        left = (time.monotonic() - self._began) / self._jobs_run * (self.total - self._number)
         return f"left {_span(left)}" if self._number < self.total else ""
 
-    def _said(self, outcome: Outcome) -> list[str]:
-        if outcome.status == "failed":
-            is_new = outcome.reason not in self._seen
-            self._seen.add(outcome.reason)
-            return [f"failed: {outcome.reason}" if is_new else "failed for a reason told above"]
-        score = "" if outcome.score is None else f"{self.monitor} {outcome.score:.4f}"
+    def _said(self, result: JobResult) -> list[str]:
+        if result.status == "failed":
+            is_new = result.reason not in self._seen
+            self._seen.add(result.reason)
+            return [f"failed: {result.reason}" if is_new else "failed for a reason told above"]
+        score = "" if result.score is None else f"{self.monitor} {result.score:.4f}"
         best = [f"best {self.best[0]:.4f}"] if self.best else []
-        return [f"pruned at {score}" if outcome.status == "pruned" else score, *best]
+        return [f"pruned at {score}" if result.status == "pruned" else score, *best]
 
 
 def _earlier(folder: Path) -> list[dict]:

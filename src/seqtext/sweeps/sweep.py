@@ -13,20 +13,20 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.best_run import settings_of_job
+from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS, format_error
 from seqtext.errors import SweepFailed, UserError
 from seqtext.run_dir import RunDir
 from seqtext.run_names import OUTPUTS, name_with_hash, override_slug, run_name
 from seqtext.sweeps.job import (
     Job,
-    Outcome,
-    another_run,
-    changed_files,
-    forget_outcome,
-    outcome_in,
+    JobResult,
+    clear_result,
+    find_changed_files,
+    read_result,
+    settings_conflict,
 )
-from seqtext.sweeps.preflight import Check
+from seqtext.sweeps.preflight import PreflightCheck
 from seqtext.sweeps.progress import Progress
 
 POLL = 0.3  # seconds between two looks for jobs that ended
@@ -56,7 +56,7 @@ class Sweep:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.progress: Progress  # while it runs
         self._experiment = config.hydra.runtime.choices.get("experiment")
-        self._check = Check(config)
+        self._check = PreflightCheck(config)
         self._lock = FileLock(self.folder / ".lock")
         self._names: dict[str, tuple[str, ...]] = {}  # overrides by folder
         self._launched = 0
@@ -81,7 +81,7 @@ class Sweep:
     def __exit__(self, *error: object) -> None:
         self._lock.release()
 
-    def job(
+    def build_job(
         self, overrides: Sequence[str], swept: Collection[str], within: str = "", trial: str = ""
     ) -> Job:
         """The job that these overrides make.
@@ -99,56 +99,56 @@ class Sweep:
             if composed.resume is not None:
                 raise UserError(NO_RESUME)
             task = list(composed.hydra.overrides.task)
-            settings = settings_of_job(composed, task)
+            settings = compose_run_config(composed, task)
         except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
             chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
             name = run_name(overrides, *chosen or ["job"], swept=swept)
-            return Job(overrides, name, label or name, wrong=self._in_words(overrides, error))
+            return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
         choices = composed.hydra.runtime.choices
         if self._experiment:  # all jobs have the same
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
-        name = self._own_name(
+        name = self._unique_name(
             run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
             tuple(unfolded),
         )
         folder = f"{name}/{within}" if within else name
-        handed = self._handed(folder, composed, trial)
-        job = Job(overrides, folder, label or name, settings, handed=handed)
+        hydra_overrides = self._hydra_overrides(folder, composed, trial)
+        job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
         try:
             return replace(job, files=self._check(settings))
         except UserError as error:
-            return replace(job, blocked=error)
+            return replace(job, blocked_by=error)
 
-    def refuse_hopeless(self, jobs: Sequence[Job]) -> None:
+    def raise_common_error(self, jobs: Sequence[Job]) -> None:
         """Refuse a sweep of which no job can run, or has run, for one and the same reason.
 
         Raises:
             Exception: that reason.
         """
-        errors = [job.wrong or job.blocked for job in jobs]
+        errors = [job.error or job.blocked_by for job in jobs]
         if None in errors or len({_reason(error) for error in errors}) > 1:
             return
-        if not any(job.wrong is None and self._has_ended(job) for job in jobs):
+        if not any(job.error is None and self._has_ended(job) for job in jobs):
             raise errors[0]
 
-    def run(self, jobs: Sequence[Job]) -> list[Outcome]:
+    def run(self, jobs: Sequence[Job]) -> list[JobResult]:
         """How each of the jobs ended, after those were run that had not finished."""
-        ended: dict[str, Outcome] = {}
+        ended: dict[str, JobResult] = {}
         to_do: dict[str, Job] = {}
         unable: dict[str, Job] = {}
         for job in {job.folder: job for job in jobs}.values():
-            outcome = self._known_outcome(job)
-            if outcome is None:
+            result = self._cached_result(job)
+            if result is None:
                 to_do[job.folder] = job
                 continue
-            ended[job.folder] = outcome
-            if outcome.status == "failed":
+            ended[job.folder] = result
+            if result.status == "failed":
                 unable[job.folder] = job
             else:
-                self.progress.known(job, outcome)
+                self.progress.record_cached(job, result)
         if unable:
-            self.progress.cannot_run([*unable.values()], [ended[folder] for folder in unable])
+            self.progress.record_blocked([*unable.values()], [ended[folder] for folder in unable])
         if to_do:
             ended |= self._launch(to_do)
         self.progress.write()
@@ -160,8 +160,8 @@ class Sweep:
         Raises:
             SweepFailed: if a job failed.
         """
-        self.progress.sum_up()
-        if any(outcome.status == "failed" for outcome in self.progress.ended.values()):
+        self.progress.print_summary()
+        if any(result.status == "failed" for result in self.progress.ended.values()):
             raise SweepFailed
 
     def same_command(self) -> str:
@@ -178,13 +178,13 @@ class Sweep:
             return f"the same command with name={self.folder.name}"
         return f"the same command with hydra.sweep.dir={_quoted(str(self.folder))}"
 
-    def _own_name(self, name: str, overrides: tuple[str, ...]) -> str:
+    def _unique_name(self, name: str, overrides: tuple[str, ...]) -> str:
         """`name`, unless it is another job's on any file system; then one with a hash."""
         if self._names.setdefault(name.casefold(), overrides) == overrides:
             return name
         return name_with_hash(name, overrides)
 
-    def _in_words(self, overrides: Sequence[str], error: Exception) -> Exception:
+    def _to_user_error(self, overrides: Sequence[str], error: Exception) -> Exception:
         """What Hydra has no or other words for: an experiment that is a sweep, a group of null."""
         if "must be configured before the sweep starts" in str(error):
             return UserError("this experiment is a sweep itself: start it alone, and without -m.")
@@ -195,88 +195,90 @@ class Sweep:
             if value == "null" and (known := self.context.config_loader.get_group_options(key)):
                 choices = ", ".join(known)
                 return UserError(f"{override} is not possible: it must be one of {choices}.")
-        return UserError(reason_of(error))
+        return UserError(error_reason(error))
 
     def _has_ended(self, job: Job) -> bool:
         try:
-            return outcome_in(self.folder / job.folder) is not None
+            return read_result(self.folder / job.folder) is not None
         except UserError:
             return True
 
-    def _known_outcome(self, job: Job) -> Outcome | None:
+    def _cached_result(self, job: Job) -> JobResult | None:
         """How a job ended earlier, or why it cannot run; None if it is still to do."""
-        if job.wrong:
-            return Outcome("failed", reason=reason_of(job.wrong))
+        if job.error:
+            return JobResult("failed", reason=error_reason(job.error))
         try:
-            outcome = self._earlier_outcome(job)
+            result = self._earlier_result(job)
         except USER_ERRORS as error:  # another run's folder, or a damaged one
-            return Outcome("failed", reason=reason_of(error))
-        if outcome is None and job.blocked:
-            return Outcome("failed", reason=reason_of(job.blocked))
+            return JobResult("failed", reason=error_reason(error))
+        if result is None and job.blocked_by:
+            return JobResult("failed", reason=error_reason(job.blocked_by))
         folder = self.folder / job.folder
-        if outcome is None and RunDir(folder).is_locked():  # its job would write a log there
-            return Outcome("failed", reason=f"{folder} is in use by another process: wait for it.")
-        return outcome
+        if result is None and RunDir(folder).is_locked():  # its job would write a log there
+            return JobResult(
+                "failed", reason=f"{folder} is in use by another process: wait for it."
+            )
+        return result
 
-    def _earlier_outcome(self, job: Job) -> Outcome | None:
+    def _earlier_result(self, job: Job) -> JobResult | None:
         """How a job ended earlier; None if it did not, or failed.
 
         Raises:
             UserError: if its folder holds another run, or is damaged.
         """
         folder = self.folder / job.folder
-        outcome = outcome_in(folder)
-        reason = another_run(
-            folder, job, outcome, lambda: self._check.read_fingerprints(job.settings)
+        result = read_result(folder)
+        reason = settings_conflict(
+            folder, job, result, lambda: self._check.read_fingerprints(job.settings)
         )
         if reason:
             raise UserError(reason)
-        if outcome is None or outcome.status == "failed":
+        if result is None or result.status == "failed":
             return None
-        if job.blocked:
+        if job.blocked_by:
             self.progress.note(f"not compared with the data of today: {job.blocked}")
-        return outcome
+        return result
 
-    def _launch(self, jobs: dict[str, Job]) -> dict[str, Outcome]:
+    def _launch(self, jobs: dict[str, Job]) -> dict[str, JobResult]:
         for name in jobs:
-            forget_outcome(self.folder / name)
+            clear_result(self.folder / name)
         returns, broken = [], None
-        calls = [[*job.overrides, *job.handed] for job in jobs.values()]
-        with _Watch(self.folder, jobs, self.progress.ran) as watch:
+        calls = [[*job.overrides, *job.hydra_overrides] for job in jobs.values()]
+        with JobWatcher(self.folder, jobs, self.progress.record_finished) as watch:
             try:
                 returns = self.launcher.launch(calls, initial_job_idx=self._launched)
             except KeyboardInterrupt:
-                self.progress.say(f"Interrupted: {self.same_command()} goes on.")
+                self.progress.print(f"Interrupted: {self.same_command()} goes on.")
                 raise
             except Exception as error:  # of the launcher: a worker died, a cluster is gone
                 broken = error
         self._launched += len(jobs)
         for number, job in enumerate(jobs.values()):
             if job.folder not in watch.ended:
-                result = returns[number] if number < len(returns) else broken
-                outcome = watch.ended[job.folder] = self._outcome_of(result)
-                self.progress.ran(job, outcome)
+                returned = returns[number] if number < len(returns) else broken
+                result = watch.ended[job.folder] = self._result_of_return(returned)
+                self.progress.record_finished(job, result)
         return watch.ended
 
-    def _outcome_of(self, result: JobReturn | Exception | None) -> Outcome:
+    def _result_of_return(self, returned: JobReturn | Exception | None) -> JobResult:
         """Of a job whose folder tells nothing."""
-        if isinstance(result, JobReturn):
+        if isinstance(returned, JobReturn):
             try:
                 with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
-                    value = result.return_value
+                    value = returned.return_value
             except Exception as error:
-                return Outcome("failed", reason=reason_of(error))
-            return value if isinstance(value, Outcome) else Outcome("finished", value)
-        why = f" ({reason_of(result)})" if result else ""
+                return JobResult("failed", reason=error_reason(error))
+            return value if isinstance(value, JobResult) else JobResult("finished", value)
+        why = f" ({error_reason(returned)})" if returned else ""
         again = f"{self.same_command()} runs it again."
-        return Outcome("failed", reason=f"Its process died{why}: {again}")
+        return JobResult("failed", reason=f"Its process died{why}: {again}")
 
-    def _handed(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
+    def _hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
         """What a job need not work out by itself: a worker may not know this program's resolvers.
 
         Its log lines go to its file; the terminal belongs to the sweep.
         """
-        handed = [
+        hydra_overrides = [
             f"hydra.sweep.dir={_quoted(str(self.folder))}",
             f"hydra.sweep.subdir={_quoted(folder)}",
             "hydra.output_subdir=.hydra",
@@ -284,23 +286,23 @@ class Sweep:
         handlers = OmegaConf.select(composed, "hydra.job_logging.root.handlers") or []
         if "console" in handlers:
             kept = ",".join(handler for handler in handlers if handler != "console")
-            handed.append(f"hydra.job_logging.root.handlers=[{kept}]")
+            hydra_overrides.append(f"hydra.job_logging.root.handlers=[{kept}]")
         if trial:
-            handed.append(f"+hydra.job.env_set.{TRIAL}={_quoted(trial)}")
-        return handed
+            hydra_overrides.append(f"+hydra.job.env_set.{TRIAL}={_quoted(trial)}")
+        return hydra_overrides
 
 
-class _Watch(threading.Thread):
+class JobWatcher(threading.Thread):
     """Looks at folders while a launcher is busy: the one way to hear of jobs that all share."""
 
-    def __init__(self, folder: Path, jobs: dict[str, Job], tell: Callable[[Job, Outcome], None]):
+    def __init__(self, folder: Path, jobs: dict[str, Job], tell: Callable[[Job, JobResult], None]):
         super().__init__(daemon=True)
-        self.ended: dict[str, Outcome] = {}
+        self.ended: dict[str, JobResult] = {}
         self._folder, self._jobs, self._tell = folder, jobs, tell
         self._over = threading.Event()
         self._error: Exception | None = None
 
-    def __enter__(self) -> "_Watch":
+    def __enter__(self) -> "JobWatcher":
         self.start()
         return self
 
@@ -321,25 +323,25 @@ class _Watch(threading.Thread):
 
     def _look(self) -> None:
         for name in self._jobs.keys() - self.ended.keys():
-            if outcome := self._outcome(self._jobs[name]):
-                self.ended[name] = outcome
-                self._tell(self._jobs[name], outcome)
+            if result := self._result(self._jobs[name]):
+                self.ended[name] = result
+                self._tell(self._jobs[name], result)
 
-    def _outcome(self, job: Job) -> Outcome | None:
+    def _result(self, job: Job) -> JobResult | None:
         try:
-            outcome = outcome_in(self._folder / job.folder)
+            result = read_result(self._folder / job.folder)
         except UserError as error:
-            return Outcome("failed", reason=str(error))
-        if outcome and outcome.status != "failed" and (changed := changed_files(job, outcome)):
+            return JobResult("failed", reason=str(error))
+        if result and result.status != "failed" and (changed := find_changed_files(job, result)):
             reason = (
                 f"its {changed} changed while the sweep ran: give the sweep another name=, and all "
                 f"jobs run on the same."
             )
-            return replace(outcome, status="failed", reason=reason)
-        return outcome
+            return replace(result, status="failed", reason=reason)
+        return result
 
 
-def reason_of(error: BaseException) -> str:
+def error_reason(error: BaseException) -> str:
     """Why a job failed, in one line."""
     if isinstance(error, USER_ERRORS):
         return format_error(error)
@@ -347,7 +349,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def _reason(error: BaseException | None) -> str | None:
-    return error and reason_of(error)
+    return error and error_reason(error)
 
 
 def _with_keys(overrides: Sequence[str], keys: Collection[str]) -> list[str]:

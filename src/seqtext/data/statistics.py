@@ -202,7 +202,7 @@ def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
     return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
 
 
-def largest(counts: Sequence[int], most: int) -> np.ndarray:
+def largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
     """The positions of the `most` greatest counts, in ascending order; of equal ones the first."""
     return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:most])
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -33,7 +35,8 @@ PANELS = 6  # classes in a figure with panels for each
 WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, of one in a list, of an example
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
-MEAN, QUARTILE = {"color": "black"}, {"color": "black", "linestyle": ":"}
+MEAN: dict[str, Any] = {"color": "black"}
+QUARTILE: dict[str, Any] = {"color": "black", "linestyle": ":"}
 STAGES = {"before": "as written", "after": "as a model reads it"}
 STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
 
@@ -85,6 +88,7 @@ def plot_class_shares(description: Description) -> Figure:
         size = (7 + room, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7))
         figure = Figure(size, layout="constrained")
         axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
+        longest = 0.0
         for place, (part, shares) in enumerate(description.shares().items()):
             chosen = [shares[one.number] for one in classes]
             counts = [description.rows[part][one.number] for one in classes]
@@ -92,12 +96,13 @@ def plot_class_shares(description: Description) -> Figure:
             where = [row + offset for row in range(len(classes))]
             name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
             shade = SHADES[place % len(SHADES)]
+            longest = max(longest, *chosen)
             bars = axes.barh(where, chosen, thickness, label=name, color=shade)
             labels = [f"{s:.1%} ({n:,})" for s, n in zip(chosen, counts, strict=True)]
             axes.bar_label(bars, labels, padding=3, fontsize=8)
         axes.set_yticks(range(len(classes)), [names[one.number] for one in classes])
         axes.set_ylim(len(classes) - 0.4, -0.6)  # the first class on top
-        axes.set_xlim(0, 1.3 * max(bar.get_width() for bar in axes.patches))  # room for the labels
+        axes.set_xlim(0, 1.3 * longest)  # room for the labels
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
         figure.legend(loc="outside lower center", ncols=len(parts))
         _add_note(figure, _describe_omission(description, len(classes)))
@@ -118,7 +123,9 @@ def plot_text_lengths(description: Description) -> Figure:
         for axes in panels[-1]:
             axes.set_xlabel("words in a training text")
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        key = [Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES]
+        key: list[Artist] = [
+            Patch(color=STAGE_SHADES[stage], label=STAGES[stage], alpha=0.5) for stage in STAGES
+        ]
         key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
         figure.legend(handles=key, loc="outside lower center", ncols=4)
         _add_note(figure, _describe_omission(description, len(classes)))
@@ -175,7 +182,7 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
     shares = [count / lengths.rows for count in lengths.counts[:bins]]
     axes.stairs(shares, edges[: bins + 1], fill=True, color=colour, alpha=0.5)
     axes.axvline(lengths.mean, **MEAN)
-    for quartile in lengths.quartiles:
+    for quartile in lengths.quartiles or ():
         axes.axvline(quartile, **QUARTILE)
     numbers = f"mean {lengths.mean:,.1f}, longest {lengths.longest:,}"
     axes.set_title(numbers, loc="right", fontsize=8)
@@ -228,25 +235,30 @@ def _build_class_rows(description: Description) -> Iterator[list[str]]:
 def _build_length_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
     names = name_classes(description.class_names)
-    for one in [*description.classes, description]:
-        name = names[one.number] if one is not description else "all"
+    described: list[tuple[str, ClassTexts | Description]] = [
+        *((names[one.number], one) for one in description.classes),
+        ("all", description),
+    ]
+    for name, one in described:
+        cell = name
         for stage, meaning in STAGES.items():
             lengths: Lengths = getattr(one, stage)
             numbers = ["-"] * 5
             if lengths.rows:
-                numbers = [f"{lengths.mean:,.1f}", *(f"{q:,.0f}" for q in lengths.quartiles)]
+                numbers = [f"{lengths.mean:,.1f}", *(f"{q:,.0f}" for q in lengths.quartiles or ())]
                 numbers.append(f"{lengths.longest:,}")
-            yield [name, meaning, *numbers]
-            name = ""
+            yield [cell, meaning, *numbers]
+            cell = ""
 
 
 def _build_word_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "most frequent", "most telling"]
     names = name_classes(description.class_names)
     for one in description.classes:
-        telling = _take_first(one.telling)
         frequent = ", ".join(shorten(word, LISTED_WORD) for word in _take_first(one.frequent))
-        telling = ", ".join(f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in telling.items())
+        telling = ", ".join(
+            f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in _take_first(one.telling).items()
+        )
         yield [names[one.number], frequent, telling]
 
 
@@ -256,8 +268,8 @@ def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> Non
     table = Table(title=make_printable(title), title_justify="left")
     table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII
     for name, cell in zip(head, body[0], strict=True):
-        justify = "right" if cell[:1].isdigit() and name != "class" else "left"
-        table.add_column(name, overflow="fold", justify=justify)
+        is_number = cell[:1].isdigit() and name != "class"
+        table.add_column(name, overflow="fold", justify="right" if is_number else "left")
     for row in body:
         table.add_row(*row)
     console.print(table)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context, rcParams
@@ -51,7 +52,7 @@ def draw_text_literally(*texts: str) -> Iterator[None]:
     """
     found = _find_fonts(_find_missing(_find_default_font(), "".join(texts))).values()
     families = [*rcParams["font.family"], *dict.fromkeys(family for family in found if family)]
-    options = {"text.parse_math": False, "text.usetex": False, "font.family": families}
+    options: Any = {"text.parse_math": False, "text.usetex": False, "font.family": families}
     with rc_context(options):
         yield
 

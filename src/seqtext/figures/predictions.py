@@ -63,12 +63,14 @@ def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
         image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
         axes.set_xticks(range(len(names)), names, rotation=0 if is_level else 90)
         axes.set_yticks(range(len(names)), names)
+        fontsize = 10 if len(names) < 6 else 6
         if is_counted:
             for row, column in np.ndindex(counts.shape):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 text = f"{counts[row, column]:,}\n{shares[row, column]:.1%}"
-                size = 10 if len(names) < 6 else 6
-                axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=size)
+                axes.text(
+                    column, row, text, ha="center", va="center", color=colour, fontsize=fontsize
+                )
         figure.colorbar(image, label="share of the true class")
         _set_title(axes, title, describe_omission(MATRIX, len(predictions.class_names)))
     return figure

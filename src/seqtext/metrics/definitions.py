@@ -12,6 +12,7 @@ are scikit-learn's; where a metric does not exist they are NaN:
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -25,12 +26,12 @@ CountMetric = Callable[[np.ndarray], np.ndarray]
 
 def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
     """Return the metrics of confusion counts [B, true class, predicted class] → [B]."""
-    shared = {
+    shared: dict[str, CountMetric] = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
         "balanced_accuracy": lambda c: _nanmean(_compute_recalls(c)),
     }
     if len(class_names) == 2:
-        own = {
+        own: dict[str, CountMetric] = {
             "precision": lambda c: np.where(
                 c[:, 1].sum(1) > 0, _compute_precisions(c)[:, 1], np.nan
             ),
@@ -45,8 +46,8 @@ def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
             "macro_f1": lambda c: _nanmean(_compute_f1_scores(c)),
             "weighted_f1": _compute_weighted_f1,
             **{
-                format_recall_name(name): lambda c, k=k: _compute_recalls(c)[:, k]
-                for k, name in enumerate(class_names)
+                format_recall_name(name): partial(_compute_class_recall, number=number)
+                for number, name in enumerate(class_names)
             },
         }
     return shared | own | {"mcc": _compute_mcc}
@@ -139,6 +140,10 @@ def _count_hits(counts: np.ndarray) -> np.ndarray:
 def _compute_recalls(counts: np.ndarray) -> np.ndarray:
     """Return recalls [B, C]; NaN for a class without rows."""
     return _divide(_count_hits(counts), counts.sum(2))
+
+
+def _compute_class_recall(counts: np.ndarray, number: int) -> np.ndarray:
+    return _compute_recalls(counts)[:, number]
 
 
 def _compute_precisions(counts: np.ndarray) -> np.ndarray:

@@ -46,8 +46,8 @@ class Predictions:
         """Build from batches of (rows, logits), in any order, and the labels of all rows."""
         rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
         order = rows.argsort()
-        rows = rows[order].numpy()
-        return cls(rows, labels[rows], logits[order].float(), class_names)
+        sorted_rows = rows[order].numpy()
+        return cls(sorted_rows, labels[sorted_rows], logits[order].float(), class_names)
 
     @cached_property
     def probabilities(self) -> np.ndarray:

@@ -4,13 +4,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, isnan
+from math import inf, isfinite
 from statistics import fmean, stdev
 from typing import Any
 
 from seqtext.config.resolve import flatten_options
 from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
 from seqtext.metrics.definitions import metric_mode
+from seqtext.reporting.run_files import StoredPredictions
 from seqtext.reporting.runs import Run
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
@@ -37,6 +38,12 @@ class Group:
     def is_reference(self) -> bool:
         """Tell whether this is the baseline that every table shows."""
         return self.model == REFERENCE
+
+    @property
+    def predictions(self) -> list[StoredPredictions]:
+        """Return the test predictions of every run; an empty list if any run has none."""
+        known = [run.predictions for run in self.runs if run.predictions is not None]
+        return known if len(known) == len(self.runs) else []
 
     def values(self, *keys: str) -> list[float]:
         """Return an entry of every run's metrics.json that has it: ``values("test", "f1")``.
@@ -86,7 +93,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
             run.seed, run.split
         ] = run
     members = [tuple(group.values()) for group in found.values()]
-    labelled = []
+    labelled: list[Group] = []
     for reference in (False, True):  # apart: most options say nothing to the reference
         own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
         distinguishing = _find_distinguishing_settings([group[0] for group in own])
@@ -104,9 +111,9 @@ def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
 
     def place(group: Group) -> tuple[bool, float, float]:
         score = group.mean("val", metric)
-        unknown = score is None or isnan(score)
         loss = group.mean("val", "loss")  # breaks ties, as `is_better` does
-        return unknown, 0.0 if unknown else sign * score, inf if loss is None else loss
+        is_unknown = score is None
+        return is_unknown, sign * (score or 0.0), inf if loss is None else loss
 
     return sorted(groups, key=place)
 

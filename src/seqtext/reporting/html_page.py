@@ -186,6 +186,6 @@ def _build_matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def _build_matrix(group: Group) -> dict[str, Any]:
     counts = prediction_plots.count_confusions(group) / len(group.runs)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1 / len(group.runs))
-    names = group.runs[0].predictions.class_names
+    names = group.predictions[0].class_names
     rows = list(zip(names, shares.tolist(), counts.tolist(), strict=True))
     return {"label": group.label, "names": names, "rows": rows}

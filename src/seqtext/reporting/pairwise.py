@@ -110,14 +110,12 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
     probabilities would be an ensemble, another and better model; the first seed alone would throw
     the others away.) McNemar's test needs one decision per row, and takes the first run's.
     """
-    excluded_no_predictions = [
-        n for n, group in enumerate(groups) if any(r.predictions is None for r in group.runs)
-    ]
-    with_predictions = [n for n in range(len(groups)) if n not in excluded_no_predictions]
+    with_predictions = [n for n, group in enumerate(groups) if group.predictions]
+    excluded_no_predictions = [n for n in range(len(groups)) if n not in with_predictions]
     excluded_no_metric = [
         n
         for n in with_predictions
-        if not all(has_score(run.predictions, metric) for run in groups[n].runs)
+        if not all(has_score(each, metric) for each in groups[n].predictions)
     ]
     parts = {n: _hash_test_rows(groups[n]) for n in with_predictions if n not in excluded_no_metric}
     same = max(parts.values(), key=list(parts.values()).count, default=frozenset())
@@ -134,7 +132,7 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
             excluded_no_metric,
             0,
         )
-    predictions = [run.predictions for n in compared for run in groups[n].runs]
+    predictions = [each for n in compared for each in groups[n].predictions]
     rows = np.unique(np.concatenate([one.rows for one in predictions]))
     resampled, scores = _resample_scores([groups[n] for n in compared], metric, rows)
     pairs = [
@@ -156,14 +154,8 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
 def _hash_test_rows(group: Group) -> frozenset[int]:
     """Return a hash of the test rows and labels of each of the group's splits."""
     return frozenset(
-        hash(
-            (
-                run.predictions.rows.tobytes(),
-                run.predictions.labels.tobytes(),
-                run.predictions.class_names,
-            )
-        )
-        for run in group.runs
+        hash((each.rows.tobytes(), each.labels.tobytes(), each.class_names))
+        for each in group.predictions
     )
 
 
@@ -175,7 +167,7 @@ def _resample_scores(
     Args:
         rows: [N] all numbers of test rows of these groups' runs
     """
-    predictions = [[run.predictions for run in group.runs] for group in groups]
+    predictions = [group.predictions for group in groups]
     scorers = [[build_scorer(one, metric) for one in runs] for runs in predictions]
     places = [[np.searchsorted(rows, one.rows) for one in runs] for runs in predictions]
     everything = np.ones((1, len(rows)), np.float32)
@@ -213,7 +205,7 @@ def _compare_pair(
     low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (difference, difference)
     over_rows = float(np.var(known)) if len(known) else 0.0
     margin = compute_margin(over_rows, over_runs, 1 - LEVEL)
-    first, second = one.runs[0].predictions, other.runs[0].predictions
+    first, second = one.predictions[0], other.predictions[0]
     right, also = first.predicted == first.labels, second.predicted == second.labels
     p_mcnemar = (
         mcnemar_test(int((right & ~also).sum()), int((also & ~right).sum()))
@@ -257,6 +249,6 @@ def _correct_p_values(pairs: Sequence[Pair]) -> list[Pair]:
     names = [name for name in Pair._fields if name.startswith("p")]
     columns = {name: correct_holm([getattr(pair, name) for pair in pairs]) for name in names}
     return [
-        pair._replace(**{name: column[n] for name, column in columns.items()})
+        Pair(**(pair._asdict() | {name: column[n] for name, column in columns.items()}))
         for n, pair in enumerate(pairs)
     ]

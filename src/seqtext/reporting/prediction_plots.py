@@ -40,8 +40,8 @@ def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
         showlegend=False,
     )
     for place, (group, style) in enumerate(zip(groups, assign_styles(groups), strict=True)):
-        predictions = [run.predictions for run in group.runs]
-        if None in predictions:
+        predictions = group.predictions
+        if not predictions:
             continue
         confidence = np.concatenate([one.probabilities.max(axis=1) for one in predictions])
         right = np.concatenate(
@@ -89,8 +89,8 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
     known = select_groups_with_predictions(groups)[:MAX_GROUPS]
     if not known:
         return None
-    names = known[0].runs[0].predictions.class_names
-    known = [g for g in known if g.runs[0].predictions.class_names == names]
+    names = known[0].predictions[0].class_names
+    known = [g for g in known if g.predictions[0].class_names == names]
     labels = [format_group_name(group) for group in known]
     columns = min(len(names), 3)
     rows = ceil(len(names) / columns)
@@ -130,20 +130,15 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
 
 def select_groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
     """Return the groups whose runs all have predictions of the same classes."""
-    return [
-        group
-        for group in groups
-        if all(run.predictions for run in group.runs)
-        and len({run.predictions.class_names for run in group.runs}) == 1
-    ]
+    return [group for group in groups if len({each.class_names for each in group.predictions}) == 1]
 
 
 def count_confusions(group: Group) -> np.ndarray:
     """Return the confusion matrix [C, C] (true, predicted), summed over the group's runs."""
-    classes = len(group.runs[0].predictions.class_names)
+    classes = len(group.predictions[0].class_names)
     total = np.zeros((classes, classes), int)
-    for run in group.runs:
-        np.add.at(total, (run.predictions.labels, run.predictions.predicted), 1)
+    for each in group.predictions:
+        np.add.at(total, (each.labels, each.predicted), 1)
     return total
 
 

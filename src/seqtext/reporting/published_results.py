@@ -61,7 +61,10 @@ def load_published_results(dataset: str) -> list[Reference]:
         table = pd.read_csv(stream, keep_default_na=False)
     own = table[table["dataset"] == dataset]
     return [
-        Reference(*key, dict(zip(rows["part"] + "/" + rows["metric"], rows["value"], strict=True)))
+        Reference(
+            **dict(zip(KEYS, key, strict=True)),
+            scores=dict(zip(rows["part"] + "/" + rows["metric"], rows["value"], strict=True)),
+        )
         for key, rows in own.groupby(KEYS, sort=False)
     ]
 

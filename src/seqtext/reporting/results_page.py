@@ -43,7 +43,7 @@ def write_results(path: Path, report: Report) -> Path:
             f"results={path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
             "with all of its rows."
         )
-    known.sort(key=lambda section: STUDIES[section.study])
+    known.sort(key=_get_study_number)
     parts = [HEAD, *map(_format_study, known)]
     if left_out := format_omissions(report):
         parts.append("\n".join(left_out))
@@ -51,10 +51,14 @@ def write_results(path: Path, report: Report) -> Path:
     return path
 
 
+def _get_study_number(section: Section) -> int:
+    return STUDIES[section.study or ""]
+
+
 def _format_study(section: Section) -> str:
     return "\n".join(
         [
-            f"## Study {STUDIES[section.study]}: {escape_markdown(section.dataset)}",
+            f"## Study {_get_study_number(section)}: {escape_markdown(section.dataset)}",
             "",
             escape_markdown(section.describe()),
             "",

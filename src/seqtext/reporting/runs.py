@@ -152,7 +152,8 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
         UserError: if its metrics.json is damaged, or another program's.
     """
     metrics = read_metrics(folder / "metrics.json")
-    choices, overrides = {}, ()
+    choices: dict[str, str] = {}
+    overrides: tuple[str, ...] = ()
     path = folder / ".hydra" / "hydra.yaml"
     if path.exists():
         try:

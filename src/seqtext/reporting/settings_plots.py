@@ -134,7 +134,7 @@ def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
         shared_yaxes=True,
         horizontal_spacing=0.03,
     )
-    names = {
+    ticks = {
         axis: [_format_tick(value) for value in values[option]]
         for axis, option in (("x", across), ("y", down))
     }
@@ -145,8 +145,8 @@ def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
         text = [["" if np.isnan(v) else f"{v:.3f}" for v in row] for row in z]
         figure.add_heatmap(
             z=z,
-            x=names["x"],
-            y=names["y"],
+            x=ticks["x"],
+            y=ticks["y"],
             text=text,
             texttemplate="%{text}",
             coloraxis="coloraxis",
@@ -157,8 +157,8 @@ def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
             row=1,
             col=column,
         )
-    show_category(figure, "x", names["x"])
-    show_category(figure, "y", names["y"])
+    show_category(figure, "x", ticks["x"])
+    show_category(figure, "y", ticks["y"])
     figure.update_xaxes(title=words[across])
     figure.update_yaxes(showgrid=False)
     figure.update_yaxes(title=words[down], col=1)

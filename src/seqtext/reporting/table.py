@@ -52,13 +52,13 @@ def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: st
         _build_time_cells(groups),
         _build_size_cells(groups),
     ]
-    cells = zip(*columns[:2], *facts, *columns[2:], strict=True)
-    rows = [Row(g.label, _get_kind(g), list(each)) for g, each in zip(groups, cells, strict=True)]
+    lines = zip(*columns[:2], *facts, *columns[2:], strict=True)
+    rows = [Row(g.label, _get_kind(g), list(each)) for g, each in zip(groups, lines, strict=True)]
     for other in others:
         known = [other.scores.get(f"{part}/{name}") for part, name in scores]
         texts = [UNKNOWN if value is None else f"{value:.3f}" for value in known]
-        facts = [UNKNOWN if other.study == "published" else "1", UNKNOWN, UNKNOWN]
-        cells = [Cell(text) for text in (*texts[:2], *facts, *texts[2:])]
+        runs = UNKNOWN if other.study == "published" else "1"
+        cells = [Cell(text) for text in (*texts[:2], runs, UNKNOWN, UNKNOWN, *texts[2:])]
         rows.append(Row(other.label, REPORTED, cells, other.note))
     titles = [f"{part} {ABBREVIATIONS.get(name, name)}" for part, name in scores]
     return Table([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
@@ -77,10 +77,15 @@ def choose_score_columns(
         for name in run.metrics[part]
     }
     usual = TWO_CLASSES if ("test", "specificity") in known else MANY_CLASSES
-    reported = [tuple(name.split("/")) for other in others for name in other.scores]
+    reported = [_split_part(name) for other in others for name in other.scores]
     wanted = [("val", metric), ("test", metric), *(("test", name) for name in usual), *reported]
     deciding = wanted[:2]  # the first two columns, known or not
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
+
+
+def _split_part(name: str) -> tuple[str, str]:
+    part, _, metric = name.partition("/")
+    return part, metric
 
 
 def format_mean_std(mean: float | None, std: float | None) -> str:

@@ -121,7 +121,7 @@ def _place_labels(timed: dict[int, float], is_log: bool) -> dict[int, str]:
     at = {place: np.log(max(time, 1e-9)) if is_log else time for place, time in timed.items()}
     low, high = min(at.values()), max(at.values())
     sides = {}
-    for turn, place in enumerate(sorted(at, key=at.get)):
+    for turn, place in enumerate(sorted(at, key=lambda place: at[place])):
         share = (at[place] - low) / (high - low) if high > low else 0.5
         side = "right" if share < 1 / 4 else "left" if share > 3 / 4 else "center"
         sides[place] = f"{('top', 'bottom')[turn % 2]} {side}"
@@ -137,8 +137,11 @@ def _build_log_axis(values: Iterable[float]) -> dict[str, Any]:
 
 def plot_training_times(groups: Sequence[Group]) -> go.Figure | None:
     """Plot training times: a bar per group, in the order of the table."""
-    means = {place: group.mean("seconds", "training") for place, group in enumerate(groups)}
-    means = {place: mean for place, mean in means.items() if mean is not None}
+    means = {
+        place: mean
+        for place, group in enumerate(groups)
+        if (mean := group.mean("seconds", "training")) is not None
+    }
     if not means:
         return None
     few = list(means)[:MAX_GROUPS]

@@ -1,7 +1,9 @@
 """Train one model on one data set, or sweep over many (-m); `python train.py --help` says how."""
 
+import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +35,25 @@ def start() -> None:
     decorate = hydra.main(
         config_path="conf", config_name="config", execution_whitelist=NAMED_IN_LOGGING
     )
-    decorate(main)()
+    run = decorate(main)
+    if "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
+        run_among_others(run)
+    else:
+        run()
+
+
+def run_among_others(run: Callable[[], None]) -> None:
+    """Call `run`, or its part in one of the other processes that torchrun or srun has started."""
+    from seqtext.imports import fast_imports
+
+    with fast_imports():
+        from seqtext.distributed import find_launched_process
+        from seqtext.training.ddp import run_launched_process
+    process = find_launched_process()
+    if process is None:
+        run()
+    else:
+        run_launched_process(process, run)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,15 @@ import signal
 import subprocess
 import sys
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from lightning.fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from seqtext.config.instantiate import build_trainer
 from seqtext.data.loaders import (
@@ -16,13 +21,14 @@ from seqtext.data.loaders import (
     EncodedDataset,
     LengthSortedBatchSampler,
 )
-from seqtext.distributed import ProcessInfo, _failed, launch_workers
+from seqtext.distributed import ProcessInfo, launch_workers
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
+from seqtext.training.ddp import _find_failure, launch_workers
 from seqtext.training.train import train_and_evaluate
-from tests.conftest import files_of_a_run, settings_of
+from tests.conftest import ROOT, files_of_a_run, settings_of
 
 ROWS, COUNT = 61, 4
 
@@ -140,6 +146,70 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
     assert_same(folder, alone)
 
 
+@pytest.mark.slow
+def test_torchrun_on_two_devices(small, tmp_path):
+    """Two processes of torchrun, connected by gloo: the scores of one process."""
+    options = (*small, "dataset.batch_size=19", "monitor=val/loss")
+    alone, folder = RunDir(tmp_path / "alone"), RunDir(tmp_path / "run")
+    train_and_evaluate(settings_of(*options), alone)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
+    command += [str(ROOT / "train.py"), *options, "trainer.accelerator=cpu", "trainer.devices=2"]
+    subprocess.run([*command, f"hydra.run.dir={folder.path}"], cwd=tmp_path, check=True)
+    assert_same(folder, alone)
+    assert len({len(list(f.path.glob("events.out.*"))) for f in (folder, alone)}) == 1
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("started", "options", "words"),
+    [
+        (2, {"devices": 1}, "trainer.devices=1 is not possible: it must be 2"),
+        (8, {"devices": 2, "num_nodes": 2}, "it must be 4: so many"),
+        (1, {"devices": 1, "num_nodes": 2}, "trainer.num_nodes=2"),
+    ],
+)
+def test_devices_must_be_the_processes_that_were_started(monkeypatch, started, options, words):
+    launched = ProcessInfo(0, started) if started > 1 else None
+    monkeypatch.setattr("seqtext.config.instantiate.find_launched_process", lambda: launched)
+    with pytest.raises(UserError, match=words):
+        trainer_of({"accelerator": "cpu", **options})
+
+
+@pytest.mark.parametrize(
+    ("variables", "process"),
+    [
+        ({}, None),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "job"}, None),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_JOB_NAME": "job"}, (3, 4)),
+        ({"TORCHELASTIC_RUN_ID": "a", "RANK": "1", "WORLD_SIZE": "2"}, (1, 2)),
+    ],
+)
+def test_processes_of_torchrun_and_slurm_are_found(monkeypatch, variables, process):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert find_launched_process() == process
+
+
+def test_lightnings_launcher_of_scripts_starts_the_whole_sweep_again(monkeypatch):
+    """Why workers are launched here: a worker of one job would run the sweep."""
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "model=gru,lstm"])
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+        config = compose("config", ["hydra.run.dir=run"], return_hydra_config=True)
+    config.hydra.runtime.cwd = "."
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", config)
+    command, _ = _hydra_subprocess_cmd(local_rank=1)
+    assert command[2:4] == ["-m", "model=gru,lstm"]
+
+
+def test_lightnings_launcher_of_functions_returns_no_predictions():
+    """Why workers are launched here: test scores need every row's outputs."""
+    trainer = L.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp_spawn", logger=False, barebones=True
+    )
+    with pytest.raises(MisconfigurationException, match="return_predictions"):
+        trainer.predict_loop.return_predictions = True
+
+
 def test_a_process_that_does_not_start_is_told(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with (
@@ -157,7 +227,7 @@ def test_how_a_process_ended(status, words):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     process.returncode = status
-    assert words in _failed([process])
+    assert words in _find_failure([process])
 
 
 @pytest.mark.parametrize("devices", [0, [], [-1], "two", 1.5])

@@ -23,7 +23,11 @@ from torch.optim import Optimizer
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.choices import find_nearest_options
-from seqtext.distributed import ExternalProcessEnvironment, ProcessInfo
+from seqtext.distributed import (
+    ExternalProcessEnvironment,
+    ProcessInfo,
+    find_launched_process,
+)
 from seqtext.errors import OptionError, UserError, unknown_option
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
@@ -167,13 +171,21 @@ def create_trainer(
     """Lightning's Trainer, with those of its options that leave a run's results whole."""
     if num_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
+    launched = find_launched_process()  # by torchrun or Slurm: Lightning finds them by itself
+    if launched is None and num_nodes > 1:
+        raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
+    if launched and number_of(devices) * num_nodes != launched.world_size:
+        expected = f"{launched.world_size / num_nodes:g}: so many processes were started"
+        raise OptionError("devices", devices, expected)
+    environments = [] if launched else [ExternalProcessEnvironment(process)]
     trainer = Trainer(
         logger=logger,
         callbacks=callbacks,
         accelerator=accelerator,
         devices=devices,
-        strategy=_strategy(devices),
-        plugins=[ExternalProcessEnvironment(process), AtomicCheckpointIO()],
+        num_nodes=num_nodes,
+        strategy=_build_strategy(strategy, number_of(devices) * num_nodes),
+        plugins=[*environments, AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the loaders share out the rows
         precision=precision,
         max_epochs=max_epochs,

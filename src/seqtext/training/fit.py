@@ -27,7 +27,7 @@ from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
-from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, launch_workers
+from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects
 from seqtext.errors import UserError
 from seqtext.identity import first_mismatch
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves
@@ -35,6 +35,7 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
+from seqtext.training.ddp import launch_workers
 from seqtext.training.model_summary import format_model_summary
 
 log = logging.getLogger(__name__)

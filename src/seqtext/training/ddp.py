@@ -1,0 +1,233 @@
+"""The processes of a run on several devices: launched here, or by torchrun or Slurm.
+
+Processes that torchrun or srun starts are taken as they are: Lightning's cluster environments give
+rank and address, and rank 0 sends the others the run's configuration (`run_launched_process`).
+
+Without them, a run launches its own workers, since Lightning's two launchers cannot serve a job of
+a sweep (tests/test_distributed.py shows both): the one for scripts starts ``sys.argv`` again, which
+is the whole sweep, and kills the sweep where one worker fails; the one for functions (spawn, fork)
+trains in children only and returns no predictions, no exceptions of their types (a search's pruning
+is one) and nothing to the job's log.
+"""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from torch import distributed
+
+from seqtext.config.run_config import checked_options, data_of
+from seqtext.distributed import (
+    ProcessInfo,
+    broadcast_object,
+    destroy_process_group,
+    init_process_group,
+)
+from seqtext.errors import UserError
+from seqtext.run_dir import RunDir
+
+HOST = "127.0.0.1"
+WORKER = """from seqtext.imports import fast_imports
+with fast_imports():
+    from seqtext.training.ddp import run_worker
+run_worker()"""
+IGNORED_WARNINGS = (
+    ".*broadcast_buffers",  # its successor is not in all versions of torch
+    ".*sync_dist=True",  # what is logged is the same on all processes
+)
+PATIENCE = 5  # seconds in which a process that broke the connection ends
+
+
+@contextmanager
+def launch_workers(world_size: int, settings: dict[str, Any], folder: str) -> Iterator[ProcessInfo]:
+    """Launch the `world_size` - 1 workers of a run and connect to them; end them on exit.
+
+    Where torchrun or Slurm has started them, send them what to run instead.
+
+    Args:
+        settings: of the run, plain values
+        folder: of the run
+
+    Raises:
+        UserError: if a worker fails, which prints the reason on the terminal, or is killed.
+    """
+    if distributed.is_initialized():
+        broadcast_object((settings, folder))
+        yield ProcessInfo(0, distributed.get_world_size())
+        return
+    if world_size == 1:
+        yield ProcessInfo()
+        return
+    store = _create_store(world_size)
+    store.set("settings", json.dumps(settings))
+    with _split_threads(world_size), warnings.catch_warnings():
+        for message in IGNORED_WARNINGS:
+            warnings.filterwarnings("ignore", message=message)
+        processes = [ProcessInfo(rank, world_size) for rank in range(1, world_size)]
+        workers = [_start_worker(process, store.port, folder) for process in processes]
+        try:
+            _wait_until_ready(workers, store)
+            init_process_group(ProcessInfo(0, world_size), store)
+            yield ProcessInfo(0, world_size)
+        except RuntimeError as error:  # as torch says that a connection is lost
+            if failure := _find_failure(workers, PATIENCE):
+                raise UserError(failure) from error
+            raise
+        finally:
+            destroy_process_group()
+            for worker in workers:
+                _kill(worker)
+
+
+def run_worker() -> None:
+    """Train and predict as a worker that `launch_workers` has launched; it prints errors alone.
+
+    The arguments of the process are rank, world size, port and run folder. It ends with its
+    standard input, which the first process closes.
+    """
+    rank, world_size, port, folder = sys.argv[1:]
+    process = ProcessInfo(int(rank), int(world_size))
+    threading.Thread(target=_exit_with_stdin, daemon=True).start()
+    store = distributed.TCPStore(HOST, int(port), process.world_size)
+
+    def connect() -> None:
+        store.set(f"ready/{process.rank}", "")
+        init_process_group(process, store)
+
+    try:
+        _run_rank(process, json.loads(store.get("settings")), folder, connect)
+    except UserError:
+        sys.exit(2)
+    signal.pause()  # until the first process has what it needs
+
+
+def run_launched_process(process: ProcessInfo, run_first: Callable[[], object]) -> None:
+    """Run a process that torchrun or srun has started: the first one calls `run_first`.
+
+    The others wait until it sends them a configuration (see `launch_workers`), and run their part.
+
+    Raises:
+        UserError: in all processes, for a sweep: its jobs would need processes of their own.
+    """
+    if {"-m", "--multirun"} & set(sys.argv[1:]):
+        raise UserError("A sweep starts its own processes: leave out torchrun or srun, or -m.")
+    init_process_group(process)
+    if process.rank == 0:
+        run_first()  # where it fails, torchrun or srun ends the others
+        broadcast_object()  # None: there is nothing more to run
+    else:
+        while job := broadcast_object():
+            _run_rank(process, *job)
+    destroy_process_group()
+
+
+def _run_rank(
+    process: ProcessInfo,
+    settings: dict[str, Any],
+    folder: str,
+    connect: Callable[[], None] = lambda: None,
+) -> None:
+    """Train and predict with the other processes; the folder is read, never written."""
+    from seqtext.training.fit import fit_rank
+
+    logging.disable(logging.WARNING)  # the first process logs the same
+    warnings.simplefilter("ignore")
+    options, split = checked_options(settings)
+    data = data_of(settings, options, split)
+    L.seed_everything(options.seed, verbose=False)
+    connect()
+    fit_rank(settings, options, data, RunDir(Path(folder)), None, process)
+
+
+def _exit_with_stdin() -> None:
+    os.read(0, 1)  # standard input ends when the first process closes it, or is gone
+    os._exit(0)
+
+
+def _create_store(world_size: int) -> distributed.TCPStore:
+    """Return a store at a free port that this machine alone can reach."""
+    server = socket.create_server((HOST, 0))
+    port, listening = server.getsockname()[1], server.detach()
+    return distributed.TCPStore(
+        HOST, port, world_size, is_master=True, wait_for_workers=False, master_listen_fd=listening
+    )
+
+
+def _start_worker(process: ProcessInfo, port: int, folder: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", WORKER, *map(str, (*process, port)), folder]
+    paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": paths},
+        start_new_session=True,  # Ctrl-C is for the first process, which ends the others
+    )
+
+
+def _wait_until_ready(workers: Sequence[subprocess.Popen], store: distributed.TCPStore) -> None:
+    """Wait until all workers are ready, or one is gone: to connect would wait for half an hour."""
+    for rank in range(1, len(workers) + 1):
+        while not store.check([f"ready/{rank}"]):
+            if _find_failure(workers):
+                raise RuntimeError("a process is missing")
+            time.sleep(0.05)
+
+
+def _find_failure(workers: Sequence[subprocess.Popen], patience: float = 0.0) -> str:
+    """Describe the first worker that ended with an error; an empty text if there is none."""
+    deadline = time.monotonic() + patience
+    while True:
+        for number, worker in enumerate(workers, 2):
+            if worker.poll():
+                return f"Process {number} of {len(workers) + 1} {_describe_end(worker)}"
+        if time.monotonic() >= deadline:
+            return ""
+        time.sleep(0.05)
+
+
+def _describe_end(worker: subprocess.Popen) -> str:
+    if worker.returncode > 0:
+        return f"ended with status {worker.returncode}; the terminal shows its reason."
+    try:
+        name = signal.Signals(-worker.returncode).name
+    except ValueError:
+        name = f"signal {-worker.returncode}"
+    hint = " (often for want of memory)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}: run it again, or with fewer trainer.devices."
+
+
+def _kill(worker: subprocess.Popen) -> None:
+    """Kill a worker: it writes no files, and a clean shutdown of torch can take a minute."""
+    worker.kill()
+    worker.stdin.close()
+    worker.wait()
+
+
+@contextmanager
+def _split_threads(world_size: int) -> Iterator[None]:
+    """Share this process's threads among `world_size` processes."""
+    threads, before = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    share = max(1, threads // world_size)
+    os.environ["OMP_NUM_THREADS"] = str(share)  # of those that are started now
+    torch.set_num_threads(share)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before

@@ -172,7 +172,7 @@ def test_devices_must_be_the_processes_that_were_started(monkeypatch, started, o
     launched = ProcessInfo(0, started) if started > 1 else None
     monkeypatch.setattr("seqtext.config.instantiate.find_launched_process", lambda: launched)
     with pytest.raises(UserError, match=words):
-        trainer_of({"accelerator": "cpu", **options})
+        build_trainer({"accelerator": "cpu", **options})
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,8 @@ def create_trainer(
     process: ProcessInfo,
     accelerator: str = "auto",
     devices: PositiveInt | list[NonNegativeInt] = 1,
+    num_nodes: PositiveInt = 1,
+    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto",
     precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
     max_epochs: PositiveInt = 5,
     gradient_clip_val: PositiveFloat | None = None,
@@ -174,7 +176,7 @@ def create_trainer(
     launched = find_launched_process()  # by torchrun or Slurm: Lightning finds them by itself
     if launched is None and num_nodes > 1:
         raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
-    if launched and number_of(devices) * num_nodes != launched.world_size:
+    if launched and num_devices(devices) * num_nodes != launched.world_size:
         expected = f"{launched.world_size / num_nodes:g}: so many processes were started"
         raise OptionError("devices", devices, expected)
     environments = [] if launched else [ExternalProcessEnvironment(process)]
@@ -184,7 +186,7 @@ def create_trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=num_nodes,
-        strategy=_build_strategy(strategy, number_of(devices) * num_nodes),
+        strategy=_build_strategy(strategy, num_devices(devices) * num_nodes),
         plugins=[*environments, AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the loaders share out the rows
         precision=precision,
@@ -237,10 +239,10 @@ def build_trainer(
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
 
 
-def _strategy(devices: int | Sequence[int]) -> DDPStrategy | str:
-    if num_devices(devices) == 1:
-        return "auto"
-    return DDPStrategy(broadcast_buffers=False)  # all have the same: see `moments`
+def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
+    if name != "auto" or world_size == 1:
+        return name
+    return DDPStrategy(broadcast_buffers=False)  # all processes have the same: see `all_reduce_sum`
 
 
 def _check(

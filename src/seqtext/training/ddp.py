@@ -29,7 +29,7 @@ import lightning as L
 import torch
 from torch import distributed
 
-from seqtext.config.run_config import checked_options, data_of
+from seqtext.config.run_config import build_datamodule, validate_config
 from seqtext.distributed import (
     ProcessInfo,
     broadcast_object,
@@ -145,8 +145,8 @@ def _run_rank(
 
     logging.disable(logging.WARNING)  # the first process logs the same
     warnings.simplefilter("ignore")
-    options, split = checked_options(settings)
-    data = data_of(settings, options, split)
+    options, split = validate_config(settings)
+    data = build_datamodule(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     connect()
     fit_rank(settings, options, data, RunDir(Path(folder)), None, process)

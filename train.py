@@ -49,11 +49,12 @@ def run_among_others(run: Callable[[], None]) -> None:
     with fast_imports():
         from seqtext.distributed import find_launched_process
         from seqtext.training.ddp import run_launched_process
+        from seqtext.training.fit import fit_rank
     process = find_launched_process()
     if process is None:
         run()
     else:
-        run_launched_process(process, run)
+        run_launched_process(process, run, fit_rank)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,8 @@ HOST = "127.0.0.1"
 WORKER = """from seqtext.imports import fast_imports
 with fast_imports():
     from seqtext.training.ddp import run_worker
-run_worker()"""
+    from seqtext.training.fit import fit_rank
+run_worker(fit_rank)"""
 IGNORED_WARNINGS = (
     ".*broadcast_buffers",  # its successor is not in all versions of torch
     ".*sync_dist=True",  # what is logged is the same on all processes
@@ -92,11 +93,14 @@ def launch_workers(world_size: int, settings: dict[str, Any], folder: str) -> It
                 _kill(worker)
 
 
-def run_worker() -> None:
+def run_worker(fit_rank: Callable[..., object]) -> None:
     """Train and predict as a worker that `launch_workers` has launched; it prints errors alone.
 
     The arguments of the process are rank, world size, port and run folder. It ends with its
     standard input, which the first process closes.
+
+    Args:
+        fit_rank: see `seqtext.training.fit`
     """
     rank, world_size, port, folder = sys.argv[1:]
     process = ProcessInfo(int(rank), int(world_size))
@@ -108,13 +112,15 @@ def run_worker() -> None:
         init_process_group(process, store)
 
     try:
-        _run_rank(process, json.loads(store.get("settings")), folder, connect)
+        _run_rank(fit_rank, process, json.loads(store.get("settings")), folder, connect)
     except UserError:
         sys.exit(2)
     signal.pause()  # until the first process has what it needs
 
 
-def run_launched_process(process: ProcessInfo, run_first: Callable[[], object]) -> None:
+def run_launched_process(
+    process: ProcessInfo, run_first: Callable[[], object], fit_rank: Callable[..., object]
+) -> None:
     """Run a process that torchrun or srun has started: the first one calls `run_first`.
 
     The others wait until it sends them a configuration (see `launch_workers`), and run their part.
@@ -130,19 +136,18 @@ def run_launched_process(process: ProcessInfo, run_first: Callable[[], object]) 
         broadcast_object()  # None: there is nothing more to run
     else:
         while job := broadcast_object():
-            _run_rank(process, *job)
+            _run_rank(fit_rank, process, *job)
     destroy_process_group()
 
 
 def _run_rank(
+    fit_rank: Callable[..., object],
     process: ProcessInfo,
     settings: dict[str, Any],
     folder: str,
     connect: Callable[[], None] = lambda: None,
 ) -> None:
     """Train and predict with the other processes; the folder is read, never written."""
-    from seqtext.training.fit import fit_rank
-
     logging.disable(logging.WARNING)  # the first process logs the same
     warnings.simplefilter("ignore")
     options, split = validate_config(settings)

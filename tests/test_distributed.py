@@ -21,7 +21,7 @@ from seqtext.data.loaders import (
     EncodedDataset,
     LengthSortedBatchSampler,
 )
-from seqtext.distributed import ProcessInfo, launch_workers
+from seqtext.distributed import ProcessInfo, find_launched_process
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier

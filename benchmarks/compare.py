@@ -83,15 +83,15 @@ def clothing(name: str, *options: str) -> Row:
 
 def dropouts(before: float, after: float) -> tuple[str, ...]:
     return (
-        f"model.input_dropout={before}",
-        "model.between_dropout=0",
-        f"model.output_dropout={after}",
+        f"model.embedding_dropout={before}",
+        "model.inter_layer_dropout=0",
+        f"model.head_dropout={after}",
     )
 
 
 DENSE_256 = (
-    *("embedding.dim=50", "model.units=64", "model.output_dropout=0"),
-    *("model.dense=256", "model.dense_batch_norm=false", "model.dense_dropout=0.5"),
+    *("embedding.dim=50", "model.units=64", "model.head_dropout=0"),
+    *("model.head_units=256", "model.head_batch_norm=false", "model.head_units_dropout=0.5"),
 )
 ROWS = [
     spam("SimpleRNN 100, dropouts", "experiment=spam/regimes", "model=rnn"),

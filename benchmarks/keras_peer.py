@@ -34,10 +34,12 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
     trained = not embedding.get("frozen", False)
     vectors = layers.Embedding(vocabulary, embedding["dim"], trainable=trained)(ids)
     kind = model["_target_"].rpartition(".")[2]
-    if kind in ("SimpleRNN", "LSTM", "GRU"):
+    if model.get("pooling") == "attention_per_feature":
+        features = attention(model, vectors)
+    elif kind in ("SimpleRNN", "LSTM", "GRU"):
         features = recurrent(CELLS[kind], model, vectors)
     else:
-        features = {"DualRNN": two_chains, "CNN": cnn, "Attention": attention}[kind](model, vectors)
+        features = {"DualRNN": two_chains, "CNN": cnn}[kind](model, vectors)
     features = head(model, features)
     if classes == 2:
         output = layers.Dense(1, activation="sigmoid")(features)
@@ -48,7 +50,7 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
 
 def recurrent(cell: type, model: dict, states):
     """Layers one above the other; the last state, or the maximum over time."""
-    states = layers.Dropout(model["input_dropout"])(states)
+    states = layers.Dropout(model["embedding_dropout"])(states)
     widths = model["units"]
     widths = widths if isinstance(widths, list) else [widths] * model["layers"]
     for n, units in enumerate(widths):
@@ -56,7 +58,7 @@ def recurrent(cell: type, model: dict, states):
         layer = cell(
             units,
             activation=model["activation"],
-            dropout=of_layer(model["dropout"], n),
+            dropout=of_layer(model["variational_dropout"], n),
             recurrent_dropout=of_layer(model["recurrent_dropout"], n),
             return_sequences=not last or model["pooling"] == "max",
         )
@@ -64,13 +66,14 @@ def recurrent(cell: type, model: dict, states):
         if model["batch_norm"]:
             states = layers.BatchNormalization()(states)
         if not last:
-            states = layers.Dropout(of_layer(model["between_dropout"], n))(states)
+            states = layers.Dropout(of_layer(model["inter_layer_dropout"], n))(states)
     return layers.GlobalMaxPooling1D()(states) if model["pooling"] == "max" else states
 
 
 def two_chains(model: dict, vectors):
     """Study 1's."""
-    options = {name: model[name] for name in ("units", "dropout", "recurrent_dropout")}
+    options = {name: model[name] for name in ("units", "recurrent_dropout")}
+    options["variational_dropout"] = model["variational_dropout"]
     first, second = (CELLS[model["cell"]](**options)(vectors) for _ in range(2))
     return layers.Concatenate()([layers.Dense(1, activation="sigmoid")(first), second])
 
@@ -94,15 +97,15 @@ def attention(model: dict, vectors):
 
 def head(model: dict, features):
     """What stands before the output layer."""
-    features = layers.Dropout(model["output_dropout"])(features)
-    widths = model["dense"] or []
+    features = layers.Dropout(model["head_dropout"])(features)
+    widths = model["head_units"] or []
     for n, width in enumerate(widths if isinstance(widths, list) else [widths]):
-        activation, l2 = of_layer(model["dense_activation"], n), of_layer(model["dense_l2"], n)
+        activation, l2 = of_layer(model["head_activation"], n), of_layer(model["head_l2"], n)
         penalty = keras.regularizers.L2(l2) if l2 else None
         features = layers.Dense(width, activation=activation, kernel_regularizer=penalty)(features)
-        if of_layer(model["dense_batch_norm"], n):
+        if of_layer(model["head_batch_norm"], n):
             features = layers.BatchNormalization()(features)
-        features = layers.Dropout(of_layer(model["dense_dropout"], n))(features)
+        features = layers.Dropout(of_layer(model["head_units_dropout"], n))(features)
     return features
 
 

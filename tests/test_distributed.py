@@ -100,7 +100,12 @@ def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
 
     Not with Adam: where a gradient is zero but for rounding, it makes whole steps of the rounding.
     """
-    options = ["model.dense=8", "model.dense_batch_norm=true", "optimizer=sgd", "monitor=val/loss"]
+    options = [
+        "model.head_units=8",
+        "model.head_batch_norm=true",
+        "optimizer=sgd",
+        "monitor=val/loss",
+    ]
     options += ["sampling=class_weights", "class_weights=[1,3]", "dataset.batch_size=18"]
     alone = RunDir(tmp_path / "alone")
     train_and_evaluate(settings_of(*small, *options), alone)

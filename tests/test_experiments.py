@@ -147,7 +147,7 @@ def test_commands_have_as_many_jobs_as_the_studies():
 def test_networks_do_without_what_the_studies_had_not(command):
     for settings in compose_jobs(command):
         assert settings["model"]["word_dropout"] == 0
-        assert settings["model"]["dropout"] < 0.5
+        assert settings["model"]["variational_dropout"] < 0.5
         assert settings["schedule"] == "none"
         assert bool(settings["trainer"]["gradient_clip_val"]) == ("spam/" in command)
 
@@ -195,7 +195,7 @@ def test_searches_are_random_in_the_studies_spaces(name, count):
         ("experiment=spam/regimes name=spam-lstm_batch8", 1e-4, 5e-5, 8, 8, None),
         ("experiment=spam/regimes name=spam-folds", 1e-4, 5e-5, 32, 8, None),
         ("experiment=spam/tuned", 1e-3, 1e-7, 64, 8, None),
-        ("experiment=spam/tuned model.dropout=0.4", 1e-3, 1e-6, 64, 8, None),
+        ("experiment=spam/tuned model.variational_dropout=0.4", 1e-3, 1e-6, 64, 8, None),
         ("experiment=spam/chains", 1e-4, 5e-5, 32, 8, None),
         ("experiment=amazon/cnn", 1e-3, 1e-7, 16, 10, None),
         ("experiment=amazon/rnn", 1e-3, 1e-7, 64, 10, None),
@@ -257,19 +257,27 @@ def test_two_chains_end_in_a_verdict_and_a_state():
     assert count_trained(*parts) == [45_600, 45_600, 101, 102]
 
 
-RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropout")
+RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dropout")
 
 
 @pytest.mark.parametrize(
     ("beginning", "job", "values"),
     [
         ("experiment=spam/regimes name=spam-folds", -1, {"split.folds": 5, "split.fold": 4}),
-        ("experiment=spam/tuned", 0, {"model.dropout": 0.3, "model.recurrent_dropout": 0.3}),
-        ("experiment=spam/tuned model", 0, {"model.dropout": 0.4, "model.recurrent_dropout": 0.4}),
+        (
+            "experiment=spam/tuned",
+            0,
+            {"model.variational_dropout": 0.3, "model.recurrent_dropout": 0.3},
+        ),
+        (
+            "experiment=spam/tuned model",
+            0,
+            {"model.variational_dropout": 0.4, "model.recurrent_dropout": 0.4},
+        ),
         ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.frozen": True}),
         ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.frozen": True}),
         ("experiment=amazon/rnn dataset", 0, {"tokenizer.max_length": 50, "model.units": [64, 32]}),
-        ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.dense": 256}),
+        ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.head_units": 256}),
         ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),
         ("experiment=tweets/regularised -m name=tweets-width", 2, {"model.units": 1024}),
         (
@@ -283,9 +291,13 @@ RELU, DROPOUTS = "model.activation", ("model.input_dropout", "model.output_dropo
             1,
             {"tokenizer.vocab_size": 50000},
         ),
-        ("experiment=imdb/grid", -1, {RELU: "tanh", "model.units": 128, "model.dense": 128}),
+        ("experiment=imdb/grid", -1, {RELU: "tanh", "model.units": 128, "model.head_units": 128}),
         ("experiment=imdb/grid name=imdb-grid_relu", 0, {RELU: "relu", "embedding.dim": 100}),
-        (WINNER, 0, dict(zip(DROPOUTS, (0.1, 0.1), strict=True)) | {"model.between_dropout": 0.3}),
+        (
+            WINNER,
+            0,
+            dict(zip(DROPOUTS, (0.1, 0.1), strict=True)) | {"model.inter_layer_dropout": 0.3},
+        ),
         (f"{WINNER} model=gru model.units=256", 0, dict(zip(DROPOUTS, (0.3, 0), strict=True))),
         (
             f"{WINNER} model=gru 'model.units=[8,16]'",
@@ -349,7 +361,7 @@ def write_dataset(name: str, folder: Path) -> None:
         ),
         (
             *("tweets", "experiment=tweets/regularised -m name=tweets-depth", -1),
-            ["model.units=[4,3,2]", "model.dense=[4,3]"],
+            ["model.units=[4,3,2]", "model.head_units=[4,3]"],
         ),
         (
             *("imdb", "experiment=imdb/grid name=imdb-grid_relu", -1),

@@ -20,9 +20,9 @@ from tests.conftest import ROOT, csv_of, invented_reviews, settings_of
 OPTIONS = (
     "trainer.max_epochs=4",
     "model.layers=2",
-    "model.dropout=0.3",
+    "model.variational_dropout=0.3",
     "model.word_dropout=0.2",
-    "model.output_dropout=0.4",
+    "model.head_dropout=0.4",
 )
 
 
@@ -139,7 +139,7 @@ def test_killed_before_the_first_checkpoint(train, small, tmp_path, unbroken, mo
     assert_same(RunDir(tmp_path / "broken"), unbroken)
 
 
-LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.dropout=0.3")
+LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.variational_dropout=0.3")
 
 
 @pytest.fixture

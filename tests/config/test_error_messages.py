@@ -26,7 +26,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("model.units=-3", ["model.units=-3", "at least 1"]),
         ("model.units=2.5", ["model.units=2.5", "whole number"]),
         ("model.units=many", ["model.units=many", "whole number"]),
-        ("model.dropout=2", ["model.dropout=2", "less than 1"]),
+        ("model.variational_dropout=2", ["model.variational_dropout=2", "less than 1"]),
         ("model.pooling=sum", ["model.pooling=sum", "last, max, mean"]),
         ("model.bidirectional=7", ["model.bidirectional=7", "true or false"]),
         ("model.unitz=3", ["model.unitz", "did you mean model.units"]),

@@ -14,10 +14,9 @@ from seqtext.inference import attribution as explaining
 from seqtext.inference.attribution import explain, integrated_gradients, target_logit
 from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
-from seqtext.models.attention import Attention
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import FastText
-from seqtext.models.rnn import GRU
+from seqtext.models.rnn import GRU, LSTM
 from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.words import WordTokenizer
 from tests.models import test_common as common
@@ -74,7 +73,7 @@ def test_more_steps_where_they_are_needed(monkeypatch):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_planted_word(classes):
     """It speaks for a class and against the others, and its share is what its weights say."""
-    model = FastText(common.LearnedEmbedding(50, 3), classes, pairs=False)
+    model = FastText(common.LearnedEmbedding(50, 3), classes, bigrams=False)
     for parameter in model.requires_grad_(False).parameters():
         torch.nn.init.zeros_(parameter)
     model.embedding.weight[7, 0] = 3.0
@@ -103,8 +102,8 @@ def test_a_threshold_decides_what_is_explained():
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        (Attention, {"attention": "word"}),
-        (Attention, {"attention": "feature"}),
+        (LSTM, {"pooling": "attention", "bidirectional": True}),
+        (LSTM, {"pooling": "attention_per_feature"}),
         (GRU, {"pooling": "attention", "layers": 2, "bidirectional": True}),
     ],
     ids=str,
@@ -126,8 +125,8 @@ def test_attention_is_the_models_own(kind, options, monkeypatch):
 
 
 def test_a_linear_model():
-    model = TfIdf(2, sublinear=False, pairs=False)
-    state = {"pairs": np.zeros((0, 2), np.int32), "idf": np.ones(48, np.float32)}
+    model = TfIdf(2, sublinear=False, bigrams=False)
+    state = {"bigrams": np.zeros((0, 2), np.int32), "idf": np.ones(48, np.float32)}
     state |= {"weights": np.arange(48, dtype=np.float32)[None], "bias": np.full(1, -9, np.float32)}
     model.load_state_dict(WORDS, {name: torch.from_numpy(array) for name, array in state.items()})
     found = explain(predictor_of(model, length=1), pa.array(["w5 zzz w6", "", "w2"]))

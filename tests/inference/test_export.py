@@ -44,20 +44,20 @@ TEXTS = [
 LENGTHS = ([1], [1, 1], [2, 1], [3, 9, 1, 4], [40])  # the example of the export has others
 
 ONE = {  # of each file in conf/model, what a whole export is tried with
-    "rnn": {"bidirectional": True, "layers": 2, "pooling": "last", "dense": 4},
+    "rnn": {"bidirectional": True, "layers": 2, "pooling": "last", "head_units": 4},
     "lstm": {"batch_norm": True, "pooling": "max_mean", "recurrent_activation": "hard_sigmoid"},
     "gru": {"units": [4, 3], "bidirectional": True, "pooling": "attention", "batch_norm": True},
     "cnn": {"filters": [4, 5], "widths": [3, 2], "pool": 3},
-    "kim_cnn": {"filters": 4, "dense": [4, 3], "dense_batch_norm": True},
-    "attention": {"attention": "feature"},
+    "kim_cnn": {"filters": 4, "head_units": [4, 3], "head_batch_norm": True},
+    "attention": {"pooling": "attention_per_feature"},
     "wide": {"buckets": 500},
     "bag": {"buckets": 500},
 }
 OTHERS = [  # further corners of the options, and numbers of classes
-    ("gru", 2, {"pooling": "last", "dense": [4, 3], "dense_activation": ["tanh", "softmax"]}),
+    ("gru", 2, {"pooling": "last", "head_units": [4, 3], "head_activation": ["tanh", "softmax"]}),
     ("two_chains", 2, {"cell": "lstm"}),
     ("wide", 3, {"cell": None, "buckets": 500}),
-    ("bag", 2, {"pairs": False, "dense": 3, "dense_activation": "selu"}),
+    ("bag", 2, {"bigrams": False, "head_units": 3, "head_activation": "selu"}),
 ]
 
 
@@ -83,12 +83,12 @@ def tfidf_of(classes: int, **options: Any) -> TfIdf:
     terms, outputs = len(WORDS) + len(pairs), 1 if classes == 2 else classes
     model = TfIdf(classes, **options)
     arrays = {
-        "pairs": np.stack(np.divmod(pairs, len(WORDS)), axis=1).astype(np.int32),
+        "bigrams": np.stack(np.divmod(pairs, len(WORDS)), axis=1).astype(np.int32),
         "idf": random.uniform(1, 5, terms).astype(np.float32),
         "weights": random.normal(0, 4, (outputs, terms)).astype(np.float32),
         "bias": random.normal(size=outputs).astype(np.float32),
     }
-    arrays["pairs"] = arrays["pairs"] if model.pairs else arrays["pairs"][:0]
+    arrays["pairs"] = arrays["pairs"] if model.bigram_embedding else arrays["pairs"][:0]
     kept = len(WORDS) + len(arrays["pairs"])
     arrays |= {"idf": arrays["idf"][:kept], "weights": arrays["weights"][:, :kept]}
     model.load_state_dict(WORDS, {n: torch.from_numpy(a.copy()) for n, a in arrays.items()})
@@ -135,7 +135,7 @@ def test_every_network(name, tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("options", [{}, {"sublinear": False}, {"pairs": False}])
+@pytest.mark.parametrize("options", [{}, {"sublinear": False}, {"bigrams": False}])
 def test_tfidf(classes, options, tmp_path):
     saved = loaded_model_of(tfidf_of(classes, **options), classes, length=3)  # it takes whole texts
     export(saved, tmp_path / "out")

@@ -82,7 +82,7 @@ WRONG = {
         ("os.system", "not allowed"),
         ("seqtext.models.gru.Nothing", "cannot be found"),
         ("seqtext.models.base.TextClassifier", "no option"),
-        ("seqtext.layers.dense.Dense", "not allowed"),
+        ("seqtext.layers.dense.DenseBlock", "not allowed"),
         ("seqtext.models.rnn.nn", "not allowed"),
         ("seqtext.datasets.imdb.IMDB", "not allowed"),
         ("torch.nn.GRU", "not allowed"),

@@ -63,7 +63,7 @@ def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
     assert model.predict(texts).tolist() == said["prediction"].tolist()
 
 
-DENSE = "gru model.layers=2 model.batch_norm=true model.dense=[3,4] model.dense_batch_norm=true"
+DENSE = "gru model.layers=2 model.batch_norm=true model.head_units=[3,4] model.head_batch_norm=true"
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -7,19 +7,29 @@ from torch import Tensor, nn
 
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.models.base import TextClassifier
+from seqtext.validation import get_option_hints
 
 WORDS, DIM = 50, 6
 LENGTHS = [3, 1, 7, 2, 12]
 
 
 def model_of(kind: type, classes: int = 2, **options) -> TextClassifier:
-    """Always the same one, in evaluation, with weights that are large enough to matter."""
+    """Always the same one, in evaluation, with weights that are large enough to matter.
+
+    Without dropout, where `options` do not say otherwise.
+    """
     torch.manual_seed(0)
-    model = kind(LearnedEmbedding(WORDS, DIM), classes, **options)
+    model = kind(LearnedEmbedding(WORDS, DIM), classes, **(without_dropout(kind) | options))
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.5)
     return model.eval()
+
+
+def without_dropout(kind: type) -> dict[str, float]:
+    """Return the options of a model that turn off what training drops at random."""
+    names = get_option_hints(kind)
+    return {name: 0.0 for name in names if name.endswith("dropout")}
 
 
 def texts(lengths: list[int], padding: int = 0) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from seqtext.datasets.imdb import IMDB
 from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.models.rnn import GRU, LSTM
 from seqtext.optim import one_cycle
+from tests.models.invariance import without_dropout
 
 
 @pytest.fixture
@@ -84,13 +85,20 @@ def test_optimizer_gets_what_is_trainable():
 
 def test_penalty_counts_in_training_only(data):
     plain, punished = (
-        GRU(LearnedEmbedding(len(data.vocabulary)), units=4, dense=[3, 2], dense_l2=l2)
+        GRU(
+            LearnedEmbedding(len(data.vocabulary)),
+            units=4,
+            head_units=[3, 2],
+            head_l2=l2,
+            **without_dropout(GRU),
+        )
         for l2 in (0, [0.5, 0.25])
     )
     punished.load_state_dict(plain.state_dict())
     batch = next(iter(data.train_dataloader()))
     penalty = sum(
-        l2 * (d.linear.weight**2).sum() for l2, d in zip((0.5, 0.25), plain.dense, strict=True)
+        l2 * (d.linear.weight**2).sum()
+        for l2, d in zip((0.5, 0.25), plain.head_layers, strict=True)
     )
     difference = punished.training_step(batch, 0) - plain.training_step(batch, 0)
     torch.testing.assert_close(difference, penalty)

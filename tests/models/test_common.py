@@ -20,23 +20,24 @@ from tests.conftest import ROOT, settings_of
 DIRECT = ("tfidf",)  # fitted at once: no TextClassifier
 NAMES = sorted({path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {*DIRECT})
 DROPPING = {
-    "dropout": 0.2,
+    "variational_dropout": 0.2,
     "recurrent_dropout": 0.2,
-    "input_dropout": 0.1,
-    "between_dropout": 0.1,
+    "embedding_dropout": 0.1,
+    "inter_layer_dropout": 0.1,
     "word_dropout": 0.2,
-    "output_dropout": 0.2,
-    "dense": 7,
-    "dense_dropout": 0.2,
+    "head_dropout": 0.2,
+    "head_units": 7,
+    "head_units_dropout": 0.2,
 }
 CORNERS = [  # those of its options that a model does not have are left out
     {},
-    {"dense": [7, 5], "dense_activation": ["tanh", "softmax"], "dense_l2": [0.01, 0]},
-    {"dense": 4, "dense_batch_norm": True, "init": "he_normal"},
+    {"head_units": [7, 5], "head_activation": ["tanh", "softmax"], "head_l2": [0.01, 0]},
+    {"head_units": 4, "head_batch_norm": True, "init": "he_normal"},
     {"init": "torch"},
     {"bidirectional": True, "pooling": "last", "layers": 2},
     {"units": [5, 3, 4], "bidirectional": True, "batch_norm": True, "pooling": "max_mean"},
-    {"units": [4, 6], "activation": "relu", "pooling": "attention", "dense": 3},
+    {"units": [4, 6], "activation": "relu", "pooling": "attention", "head_units": 3},
+    {"pooling": "attention_per_feature"},
     {"activation": "softsign", "recurrent_activation": "hard_sigmoid", "pooling": "mean"},
     DROPPING,
     {**DROPPING, "units": [4, 3], "bidirectional": True, "batch_norm": True},
@@ -79,7 +80,7 @@ def config(request) -> dict[str, Any]:
 
 @pytest.fixture(params=NAMES)
 def plain(request) -> dict[str, Any]:
-    return config_of(request.param, dense=6)
+    return config_of(request.param, head_units=6)
 
 
 def model_of(config: dict[str, Any], classes: int = 2) -> TextClassifier:

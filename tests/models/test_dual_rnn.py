@@ -65,7 +65,7 @@ def test_parameters_equal_the_study(cell, classes, parameters):
 
 def test_dropout_differs_between_the_chains(monkeypatch):
     torch.manual_seed(0)
-    model = DualRNN(LearnedEmbedding(50, 40), units=4, dropout=0.5).train()
+    model = DualRNN(LearnedEmbedding(50, 40), units=4, variational_dropout=0.5).train()
     seen = []
 
     def watched(cell, inputs, *options, **named):
@@ -78,7 +78,7 @@ def test_dropout_differs_between_the_chains(monkeypatch):
     assert (seen[0] != seen[1]).any()
 
 
-@pytest.mark.parametrize("wrong", [{"cell": "elman"}, {"units": 0}, {"dropout": 1.0}])
+@pytest.mark.parametrize("wrong", [{"cell": "elman"}, {"units": 0}, {"variational_dropout": 1.0}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         DualRNN(LearnedEmbedding(10), **wrong)

@@ -14,7 +14,7 @@ from tests.models.invariance import (
     trainable,
 )
 
-CORNERS = [{"pairs": False}, {"buckets": 1}, {"buckets": 7}, {"buckets": 1000}]
+CORNERS = [{"bigrams": False}, {"buckets": 1}, {"buckets": 7}, {"buckets": 1000}]
 
 
 @pytest.fixture(params=CORNERS, ids=str)
@@ -31,9 +31,9 @@ def test_shapes(options, classes):
 
 def test_padding_changes_nothing(options):
     model = model_of(FastText, **options)
-    if model.pairs:
+    if model.bigram_embedding:
         with torch.no_grad():
-            model.pairs.weight[0] = 1e3  # never counts
+            model.bigram_embedding.weight[0] = 1e3  # never counts
     assert_padding_changes_nothing(model)
 
 
@@ -44,7 +44,7 @@ def test_padding_changes_no_gradient(options):
 def test_equals_a_mean_by_hand():
     model = model_of(FastText, buckets=1000)
     ids = torch.tensor([[5, 6, 1, 6, 5, 7, 0, 0]])
-    words, pairs = model.embedding.weight, model.pairs.weight
+    words, pairs = model.embedding.weight, model.bigram_embedding.weight
     rows = model.bigram_ids(ids)[0]
     assert rows[1] == rows[2] == 0, "pairs with an unknown word"
     assert not rows[5:].any(), "pairs with padding"
@@ -58,7 +58,7 @@ def test_order_counts_in_pairs_only():
     one, other = torch.tensor([[5, 6, 7]]), torch.tensor([[7, 6, 5]])
     length = torch.tensor([3])
     assert (model_of(FastText)(one, length) - model_of(FastText)(other, length)).abs() > 0.01
-    alone = model_of(FastText, pairs=False)
+    alone = model_of(FastText, bigrams=False)
     torch.testing.assert_close(alone(one, length), alone(other, length))
 
 
@@ -74,7 +74,7 @@ def test_pairs_are_spread_over_the_buckets():
 def test_word_dropout_takes_pairs_too():
     model = model_of(FastText, buckets=1000, word_dropout=0.5).train()
     seen = []
-    model.pairs.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    model.bigram_embedding.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
     model(*texts([400]))
     assert 0.4 < (seen[0] == 0).float().mean() < 0.6
 
@@ -82,10 +82,10 @@ def test_word_dropout_takes_pairs_too():
 def test_parameters_by_hand():
     embedding = LearnedEmbedding(10, 50)
     assert trainable(FastText(embedding, buckets=100)) == 101 * 50 + 51
-    assert trainable(FastText(embedding, 5, pairs=False)) == 51 * 5
+    assert trainable(FastText(embedding, 5, bigrams=False)) == 51 * 5
 
 
-@pytest.mark.parametrize("wrong", [{"buckets": 0}, {"pairs": 2}])
+@pytest.mark.parametrize("wrong", [{"buckets": 0}, {"bigrams": 2}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         FastText(LearnedEmbedding(10), **wrong)
@@ -98,7 +98,7 @@ def test_half_of_a_pair_is_each_of_its_words():
     with model.word_scaling(presence):
         (shares,) = torch.autograd.grad(model(ids, lengths).sum(), presence)
     words, weight = model.embedding.weight @ model.output.weight[0], model.output.weight[0]
-    pair = model.pairs(model.bigram_ids(ids)[:, :1])[0] @ weight
+    pair = model.bigram_embedding(model.bigram_ids(ids)[:, :1])[0] @ weight
     one, other, unknown, alone = (words[ids[0, :4]] - words[1]) / 5
     expected = torch.stack([one + pair / 10, other + pair / 10, unknown, alone, 0 * alone])
     torch.testing.assert_close(shares[0], expected)

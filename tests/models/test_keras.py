@@ -10,6 +10,7 @@ from seqtext.layers.normalization import BatchNorm
 from seqtext.layers.rnn import rnn_forward
 from seqtext.models.base import TextClassifier
 from seqtext.models.rnn import GRU, LSTM, RNNClassifier, SimpleRNN
+from tests.models.invariance import without_dropout
 from tests.models.with_keras import keras
 
 dtypes = keras.src.backend.common.dtypes
@@ -67,7 +68,7 @@ def keras_stack(model: RNNClassifier, all_states: bool, dtype: str) -> list:
 def model_of(kind: type, dtype: str, **options) -> RNNClassifier:
     """With weights at random, biases too."""
     torch.manual_seed(0)
-    model = kind(LearnedEmbedding(9, dim=5), pooling="last", **options)
+    model = kind(LearnedEmbedding(9, dim=5), pooling="last", **(without_dropout(kind) | options))
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.4)
@@ -144,8 +145,13 @@ class Headless(TextClassifier):
 
 def test_dense_head(dtype):
     torch.manual_seed(0)
-    options = {"dense": [7, 6], "dense_activation": ["tanh", "relu"], "dense_batch_norm": True}
-    ours = Headless(LearnedEmbedding(9), classes=3, features=5, dense_l2=[0.02, 0.01], **options)
+    options = {
+        "head_dropout": 0.0,
+        "head_units": [7, 6],
+        "head_activation": ["tanh", "relu"],
+        "head_batch_norm": True,
+    }
+    ours = Headless(LearnedEmbedding(9), classes=3, features=5, head_l2=[0.02, 0.01], **options)
     ours = ours.to(getattr(torch, dtype))
     layers = keras.layers
     theirs = keras.Sequential([
@@ -156,7 +162,9 @@ def test_dense_head(dtype):
         layers.Dense(3, dtype=dtype),
     ])  # fmt: skip
     theirs.build((None, 5))
-    pairs = [*zip([*(d.linear for d in ours.dense), ours.output], theirs.layers[::2], strict=True)]
+    pairs = [
+        *zip([*(d.linear for d in ours.head_layers), ours.output], theirs.layers[::2], strict=True)
+    ]
     for linear, dense in pairs:
         dense.set_weights([linear.weight.detach().T, linear.bias.detach()])
     x = vectors(dtype).detach()[:, 0]
@@ -164,7 +172,7 @@ def test_dense_head(dtype):
     for _ in range(3):  # the running statistics move
         one, other = ours.classify(x), theirs(x, training=True)
         equal(one, other, numbers)
-    penalty = sum(layer.penalty() for layer in ours.dense)
+    penalty = sum(layer.penalty() for layer in ours.head_layers)
     equal(penalty, sum(theirs.losses), numbers)
     (one.square().sum() + penalty).backward()
     (other.square().sum() + sum(theirs.losses)).backward()
@@ -206,9 +214,13 @@ def test_starting_values(init):
     """Spread and bounds of those that Keras draws."""
     torch.manual_seed(0)
     keras.utils.set_random_seed(0)
-    model = SimpleRNN(LearnedEmbedding(9, dim=300), classes=5, units=200, dense=100, init=init)
+    model = SimpleRNN(LearnedEmbedding(9, dim=300), classes=5, units=200, head_units=100, init=init)
     own, output = ("he_normal", "glorot_normal") if init == "he_normal" else ["glorot_uniform"] * 2
-    weights = [model.layers[0][0].weight_ih_l0, model.dense[0].linear.weight, model.output.weight]
+    weights = [
+        model.layers[0][0].weight_ih_l0,
+        model.head_layers[0].linear.weight,
+        model.output.weight,
+    ]
     for weight, name in zip(weights, [own, own, output], strict=True):
         theirs = keras.initializers.get(name)(weight.T.shape)
         bound = 0.1 if weight is model.output.weight else 0.02  # as many numbers as there are

@@ -8,6 +8,7 @@ from seqtext.embeddings.modules import LearnedEmbedding
 from seqtext.errors import OptionError, UserError
 from seqtext.layers.rnn import CELLS, variational_dropout
 from seqtext.models.rnn import GRU, LSTM, SimpleRNN
+from tests.models.invariance import without_dropout
 
 MODELS = {"rnn": SimpleRNN, "lstm": LSTM, "gru": GRU}
 
@@ -19,7 +20,8 @@ def kind(request) -> type:
 
 def model_of(kind: type, classes: int = 2, **options) -> nn.Module:
     torch.manual_seed(0)
-    model = kind(LearnedEmbedding(50, dim=6), classes, units=5, **options)
+    options = without_dropout(kind) | {"units": 5} | options
+    model = kind(LearnedEmbedding(50, dim=6), classes, **options)
     nn.init.normal_(model.embedding.weight)  # larger than at the start: differences show
     return model.eval()
 
@@ -81,24 +83,24 @@ def test_trainable_parameters_equal_the_studies(kind, inputs, units, parameters)
         (GRU, 100, {"units": 256, "classes": 5}, [274_944, 1_285]),
         (GRU, 100, {"units": [8, 16], "classes": 5}, [2_640, 1_248, 85]),
         (GRU, 100, {"units": [8, 32, 32, 32], "classes": 5}, [2_640, 4_032, 6_336, 6_336, 165]),
-        (LSTM, 50, {"units": 64, "dense": 256}, [29_440, 16_640, 257]),
+        (LSTM, 50, {"units": 64, "head_units": 256}, [29_440, 16_640, 257]),
         (
             LSTM,  # with batch norm: twice the widths (study 2)
             128,
-            {"units": 64, "layers": 2, "dense": [64, 16], "dense_batch_norm": [True, False]},
+            {"units": 64, "layers": 2, "head_units": [64, 16], "head_batch_norm": [True, False]},
             [49_408, 33_024, 4_160 + 128, 1_040, 17],
         ),
         (
             LSTM,  # study 3
             88,
-            {"units": 512, "layers": 2, "bidirectional": True, "dense": [512, 128]},
+            {"units": 512, "layers": 2, "bidirectional": True, "head_units": [512, 128]},
             [2 * 1_230_848, 2 * 3_147_776, 524_800, 65_664, 129],
         ),
     ],
 )
 def test_trainable_parameters_of_stacks(kind, inputs, options, parameters):
     model = kind(LearnedEmbedding(10, dim=inputs), **options)
-    rows = [*model.layers, *model.dense, model.output]
+    rows = [*model.layers, *model.head_layers, model.output]
     counts = [sum(p.numel() for p in row.parameters() if p.requires_grad) for row in rows]
     assert counts == parameters
 
@@ -146,7 +148,7 @@ def test_dropout_mask_is_one_per_text():
 
 def test_each_direction_has_its_own_mask():
     """As Keras' two layers do; the same numbers in, the same weights, other numbers out."""
-    model = model_of(GRU, bidirectional=True, dropout=0.5, pooling="last").train()
+    model = model_of(GRU, bidirectional=True, variational_dropout=0.5, pooling="last").train()
     forward, backward = model.layers[0]
     backward.load_state_dict(forward.state_dict())
     states = model.layers[0](torch.ones(8, 1, 6), torch.ones(8, dtype=torch.long))
@@ -162,7 +164,7 @@ def test_recurrent_dropout_only_trains():
     assert torch.allclose(model(*first), model.eval()(*first))
 
 
-@pytest.mark.parametrize("option", ["input_dropout", "between_dropout"])
+@pytest.mark.parametrize("option", ["embedding_dropout", "inter_layer_dropout"])
 def test_plain_dropout_is_of_each_number_alone(option, monkeypatch):
     rates = []
 
@@ -173,15 +175,15 @@ def test_plain_dropout_is_of_each_number_alone(option, monkeypatch):
     model = model_of(GRU, layers=2, **{option: 0.4}).train()
     monkeypatch.setattr("seqtext.models.rnn.F.dropout", dropout)
     model(*texts([3, 2]))
-    assert rates[:2] == ([0.4, 0] if option == "input_dropout" else [0, 0.4])
+    assert rates[:2] == ([0.4, 0] if option == "embedding_dropout" else [0, 0.4])
 
 
 def test_dropouts_of_layers():
-    rates = {"dropout": [0.1, 0.2, 0.3], "recurrent_dropout": [0.4, 0, 0.5]}
-    model = model_of(LSTM, layers=3, between_dropout=[0.6, 0.7], **rates)
-    assert [layer.variational_dropout for layer in model.layers] == rates["dropout"]
+    rates = {"variational_dropout": [0.1, 0.2, 0.3], "recurrent_dropout": [0.4, 0, 0.5]}
+    model = model_of(LSTM, layers=3, inter_layer_dropout=[0.6, 0.7], **rates)
+    assert [layer.variational_dropout for layer in model.layers] == rates["variational_dropout"]
     assert [layer.recurrent_dropout for layer in model.layers] == rates["recurrent_dropout"]
-    assert model.between_dropout == [0.6, 0.7]
+    assert model.inter_layer_dropout == [0.6, 0.7]
 
 
 def test_batch_norm_between_layers_leaves_padding_out():
@@ -221,11 +223,17 @@ def test_word_dropout_spares_padding():
     [
         ({"units": [3, 4], "layers": 3}, "model.units=.3, 4. and model.layers=3 contradict"),
         ({"units": []}, "as many units"),
-        ({"units": [3, 4], "dropout": [0.1]}, "model.dropout=.0.1. .* list of 2, one per layer"),
+        (
+            {"units": [3, 4], "variational_dropout": [0.1]},
+            "model.variational_dropout=.0.1. .* list of 2, one per layer",
+        ),
         ({"recurrent_dropout": [0.1, 0.2]}, "list of 1, one per layer"),
-        ({"layers": 3, "between_dropout": [0.1]}, "list of 2, one per gap"),
-        ({"dense": [3, 4], "dense_l2": [0.1]}, "model.dense_l2=.0.1. .* of 2, one per dense layer"),
-        ({"dense": 3, "dense_activation": "swoosh"}, "dense_activation=swoosh"),
+        ({"layers": 3, "inter_layer_dropout": [0.1]}, "list of 2, one per gap"),
+        (
+            {"head_units": [3, 4], "head_l2": [0.1]},
+            "model.head_l2=.0.1. .* of 2, one per head layer",
+        ),
+        ({"head_units": 3, "head_activation": "swoosh"}, "head_activation=swoosh"),
         ({"activation": "swoosh"}, "activation=swoosh"),
         ({"init": "zeros"}, "keras, torch, he_normal"),
     ],
@@ -236,7 +244,7 @@ def test_what_contradicts_is_refused(options, words):
         GRU(LearnedEmbedding(10), **options)
 
 
-@pytest.mark.parametrize("wrong", [{"units": 0}, {"dropout": 1.0}, {"pooling": "sum"}])
+@pytest.mark.parametrize("wrong", [{"units": 0}, {"variational_dropout": 1.0}, {"pooling": "sum"}])
 def test_wrong_options_are_refused_without_hydra(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         GRU(LearnedEmbedding(10), **wrong)

@@ -35,7 +35,7 @@ def test_each_word_and_pair_once():
 def test_start_is_naive_bayes(classes):
     labels = [0, 1, 1] if classes == 2 else [0, 1, 2]
     ids = torch.cat([IDS, torch.tensor([[7, 8, 0, 0, 0, 0, 0, 0]])])
-    layer = HashedNgramLinear(1 if classes == 2 else classes, 1000, 0.0, prior=0.5)
+    layer = HashedNgramLinear(1 if classes == 2 else classes, 1000, 0.0, nb_prior=0.5)
     layer.initialize_from_data([batch(ids[:2], labels[:2]), batch(ids[2:], labels[2:])], classes)
     term = layer.terms(torch.tensor([[7]]))[0].max()
     table = {}

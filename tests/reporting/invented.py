@@ -102,7 +102,7 @@ def _settings(options: dict[str, Any], seed: int, dataset: str) -> dict[str, Any
         "seed": seed,
         "cache": ".cache",
         "dataset": {"_target_": _target(dataset), "dir": None, "batch_size": 32},
-        "model": {"_target_": "y", "dropout": 0.5},
+        "model": {"_target_": "y", "variational_dropout": 0.5},
         "split": {"seed": 42, "folds": None, "fold": 0},
     }
     for name, value in options.items():

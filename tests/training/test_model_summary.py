@@ -12,16 +12,16 @@ from tests.conftest import settings_of
 
 
 def test_table():
-    model = GRU(LearnedEmbedding(11, dim=100), 5, units=[8, 16], dense=32, bidirectional=True)
+    model = GRU(LearnedEmbedding(11, dim=100), 5, units=[8, 16], head_units=32, bidirectional=True)
     model.embedding.requires_grad_(False)
     assert format_model_summary(model).splitlines() == [
-        "layer      shape        trainable",
-        "embedding  B × T × 100          0",
-        "layers.0   B × T × 16       5,280",
-        "layers.1   B × T × 32       3,264",
-        "dense.0    B × 32           1,056",
-        "output     B × 5              165",
-        "together                    9,765",
+        "layer          shape        trainable",
+        "embedding      B × T × 100          0",
+        "layers.0       B × T × 16       5,280",
+        "layers.1       B × T × 32       3,264",
+        "head_layers.0  B × 32           1,056",
+        "output         B × 5              165",
+        "together                        9,765",
     ]
 
 
@@ -54,9 +54,9 @@ def test_in_a_run(small, tmp_path, caplog):
     caplog.set_level("INFO")
     options = [
         "units=[8,6]",
-        "dense=[5]",
-        "dense_l2=1e-4",
-        "dense_batch_norm=true",
+        "head_units=[5]",
+        "head_l2=1e-4",
+        "head_batch_norm=true",
         "init=he_normal",
     ]
     options += ["activation=relu", "recurrent_dropout=[0.1,0]", "batch_norm=true"]
@@ -64,6 +64,6 @@ def test_in_a_run(small, tmp_path, caplog):
     train_and_evaluate(settings_of(*small, *(f"model.{option}" for option in options)), folder)
     metrics = folder.read_metrics()
     (table,) = (m for m in caplog.messages if m.startswith("layer"))
-    assert "\nlayers.1   B × T × 6" in table
+    assert "\nlayers.1       B × T × 6" in table
     assert table.split()[-1] == f"{metrics['parameters']:,}"
     assert metrics["test"]["auroc"] > 0.9

@@ -11,7 +11,7 @@ from seqtext.layers.initializers import Init, init_linear_
 from seqtext.token_ids import PAD
 
 AttentionPer = Literal["word", "feature"]
-Pooling = Literal["last", "max", "mean", "max_mean", "attention"]
+Pooling = Literal["last", "max", "mean", "max_mean", "attention", "attention_per_feature"]
 
 
 def padding_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -80,7 +80,6 @@ class AdditiveAttention(nn.Module):
         init: starting values
         per: "word" gives one weight to each word, from v · tanh(W h + b) (Bahdanau et al., 2015;
             Yang et al., 2016); "feature" one to each feature of each word, from tanh(W h + b)
-            (study 2)
     """
 
     def __init__(self, features: int, init: Init, per: AttentionPer = "word"):

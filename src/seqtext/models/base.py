@@ -47,19 +47,19 @@ class TextClassifier(L.LightningModule):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        features: F, width of the text's vector that the subclass hands to `logits`
+        features: F, width of the text's vector that the subclass hands to `classify`
         word_dropout: share of the words that training replaces by the unknown word (Iyyer et
             al., 2015)
-        output_dropout: share of the text's vector that training drops
-        dense: widths of dense layers between the text's vector and the output layer
-        dense_activation: of the dense layers; here and below, one for all or a list
-        dense_dropout: share of a dense layer's outputs that training drops
-        dense_batch_norm: after a dense layer's activation
-        dense_l2: times the sum of a dense layer's squared weights, part of the training loss
+        head_dropout: share of the text's vector that training drops
+        head_units: widths of dense layers between the text's vector and the output layer
+        head_activation: of the dense layers; here and below, one for all or a list
+        head_units_dropout: share of a dense layer's outputs that training drops
+        head_batch_norm: after a dense layer's activation
+        head_l2: times the sum of a dense layer's squared weights, part of the training loss
         init: starting values (see `Init`)
 
     Raises:
-        UserError: if a list has another length than `dense`.
+        UserError: if a list has another length than `head_units`.
     """
 
     name = ""  # in tables; a subclass gives its own
@@ -71,36 +71,33 @@ class TextClassifier(L.LightningModule):
         embedding: nn.Module,
         classes: int,
         features: int,
-        word_dropout: DropoutRate = 0.0,
-        output_dropout: DropoutRate = 0.0,
-        dense: PositiveInt | list[PositiveInt] | None = None,
-        dense_activation: Activation | list[Activation] = "relu",
-        dense_dropout: DropoutRate | list[DropoutRate] = 0.0,
-        dense_batch_norm: bool | list[bool] = False,
-        dense_l2: NonNegativeFloat | list[NonNegativeFloat] = 0.0,
+        word_dropout: DropoutRate = 0.2,
+        head_dropout: DropoutRate = 0.5,
+        head_units: PositiveInt | list[PositiveInt] | None = None,
+        head_activation: Activation | list[Activation] = "relu",
+        head_units_dropout: DropoutRate | list[DropoutRate] = 0.0,
+        head_batch_norm: bool | list[bool] = False,
+        head_l2: NonNegativeFloat | list[NonNegativeFloat] = 0.0,
         init: Init = "keras",
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
         self.token_scale: Tensor | None = None  # see `word_scaling`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
-        self.word_dropout, self.output_dropout = word_dropout, output_dropout
+        self.word_dropout, self.head_dropout = word_dropout, head_dropout
         self.init = init
-        widths = [dense] if isinstance(dense, int) else list(dense or [])
-        each = {
-            "activation": dense_activation,
-            "dropout": dense_dropout,
-            "batch_norm": dense_batch_norm,
-            "l2": dense_l2,
+        widths = [head_units] if isinstance(head_units, int) else list(head_units or [])
+        options = {
+            "head_activation": head_activation,
+            "head_units_dropout": head_units_dropout,
+            "head_batch_norm": head_batch_norm,
+            "head_l2": head_l2,
         }
-        each = {
-            k: broadcast_to_layers(f"dense_{k}", v, len(widths), "dense layer")
-            for k, v in each.items()
-        }
+        each = [broadcast_to_layers(k, v, len(widths), "head layer") for k, v in options.items()]
         inputs = [features, *widths]
-        self.dense = nn.ModuleList(
-            DenseBlock(inputs[n], width, init=init, **{k: values[n] for k, values in each.items()})
-            for n, width in enumerate(widths)
+        self.head_layers = nn.ModuleList(
+            DenseBlock(*sizes_and_options, init=init)
+            for sizes_and_options in zip(inputs[:-1], widths, *each, strict=True)
         )
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
         init_linear_(self.output, init, output=True)
@@ -203,8 +200,8 @@ class TextClassifier(L.LightningModule):
 
     def classify(self, features: Tensor) -> Tensor:
         """[B, F] → [B] for two classes, [B, C] for more."""
-        features = F.dropout(features, self.output_dropout, self.training)
-        for layer in self.dense:
+        features = F.dropout(features, self.head_dropout, self.training)
+        for layer in self.head_layers:
             features = layer(features)
         logits = self.output(features)
         return logits.squeeze(1) if self.classes == 2 else logits
@@ -214,7 +211,7 @@ class TextClassifier(L.LightningModule):
         logits, loss = self.compute_loss(batch)
         if batch.weight:
             self._epoch_outputs["train"].append((logits.detach(), batch.labels))
-        return batch.weight * loss + sum(layer.penalty() for layer in self.dense if layer.l2)
+        return batch.weight * loss + sum(layer.penalty() for layer in self.head_layers if layer.l2)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Of a training batch."""

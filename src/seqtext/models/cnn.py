@@ -22,7 +22,7 @@ class CNN(TextClassifier):
         pool: neighbours of which each block keeps the largest, the last one of a whole text; a rest
             at the end is a group too
         batch_norm: normalise after each convolution, by the words of the batch
-        dropout: on the inputs of each block, one mask per text for all its words
+        variational_dropout: on the inputs of each block, one mask per text for all its words
         head: see `TextClassifier`
 
     Raises:
@@ -40,7 +40,7 @@ class CNN(TextClassifier):
         widths: list[PositiveInt] = (5, 5, 3),
         pool: PositiveInt = 2,
         batch_norm: bool = True,
-        dropout: DropoutRate = 0.0,
+        variational_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         if not filters or len(filters) != len(widths):
@@ -55,12 +55,12 @@ class CNN(TextClassifier):
             ConvBlock(*sizes, batch_norm, self.init)
             for sizes in zip(inputs[:-1], filters, widths, pools, strict=True)
         )
-        self.dropout = dropout
+        self.variational_dropout = variational_dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         states = self.embed(ids)  # [B, T, E]
         for block in self.blocks:
-            states = variational_dropout(states, self.dropout, self.training)
+            states = variational_dropout(states, self.variational_dropout, self.training)
             states, lengths = block(states, lengths), block.pooled_lengths(lengths)
         return self.classify(states.squeeze(1))

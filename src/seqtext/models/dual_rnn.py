@@ -22,9 +22,9 @@ class DualRNN(TextClassifier):
         classes: C
         cell: kind of both recurrences
         units: U, of each
-        dropout, recurrent_dropout: of the inputs and of the previous state of each, one mask per
-            text for all its words
-        head: see `TextClassifier`
+        variational_dropout, recurrent_dropout: of the inputs and of the previous state of each, one
+            mask per text for all its words
+        head_dropout, head: see `TextClassifier`
     """
 
     name = "two_chains"
@@ -36,18 +36,19 @@ class DualRNN(TextClassifier):
         classes: int = 2,
         cell: CellName = "gru",
         units: PositiveInt = 100,
-        dropout: DropoutRate = 0.0,
+        variational_dropout: DropoutRate = 0.2,
         recurrent_dropout: DropoutRate = 0.0,
+        head_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         outputs = 1 if classes == 2 else classes
-        super().__init__(embedding, classes, features=outputs + units, **head)
+        super().__init__(embedding, classes, outputs + units, head_dropout=head_dropout, **head)
         self.chains = nn.ModuleList(
             RNNLayer(
                 cell,
                 embedding.embedding_dim,
                 units,
-                variational_dropout=dropout,
+                variational_dropout=variational_dropout,
                 recurrent_dropout=recurrent_dropout,
                 init=self.init,
             )

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from seqtext.layers.pooling import masked_embedding_bag, padding_mask
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.validation import PositiveInt, validate_args
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 MULTIPLIER = 116_049_371  # fastText's
 
@@ -23,10 +23,10 @@ class FastText(TextClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        pairs: use pairs, not words alone
+        bigrams: use pairs of neighbouring tokens, not single ones alone
         buckets: how many vectors [E] the pairs share; Adam moves all of them at every step:
             200,000 take three times as long as 65,536
-        head: see `TextClassifier`
+        head_dropout, head: see `TextClassifier`
     """
 
     name = "bag"
@@ -36,30 +36,33 @@ class FastText(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        pairs: bool = True,
+        bigrams: bool = True,
         buckets: PositiveInt = 2**16,
+        head_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
         dim = embedding.embedding_dim
-        super().__init__(embedding, classes, features=dim, **head)
-        self.pairs = None
-        if pairs:
-            self.pairs = BigramEmbeddingBag(1 + buckets, dim, mode="sum", padding_idx=PAD)
-            nn.init.uniform_(self.pairs.weight, -0.05, 0.05)
+        super().__init__(embedding, classes, dim, head_dropout=head_dropout, **head)
+        self.bigram_embedding = None
+        if bigrams:
+            self.bigram_embedding = BigramEmbeddingBag(
+                1 + buckets, dim, mode="sum", padding_idx=PAD
+            )
+            nn.init.uniform_(self.bigram_embedding.weight, -0.05, 0.05)
             with torch.no_grad():
-                self.pairs.weight[PAD] = 0
+                self.bigram_embedding.weight[PAD] = 0
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
         mask = padding_mask(lengths, ids.shape[1])
         total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
-        if self.pairs:
+        if self.bigram_embedding:
             pairs = self.bigram_ids(F.pad(ids, (0, 1)))  # of a single word, a pair that is none
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + self.pairs(pairs, per_sample_weights=self._bigram_scale())
+            total = total + self.bigram_embedding(pairs, per_sample_weights=self._bigram_scale())
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
         return self.classify(total / count)
 
@@ -70,7 +73,7 @@ class FastText(TextClassifier):
     def bigram_ids(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
         pairs, are_known = bigrams(ids)
-        hashed = 1 + pairs % (self.pairs.num_embeddings - 1)
+        hashed = 1 + pairs % (self.bigram_embedding.num_embeddings - 1)
         return hashed.masked_fill(~are_known, PAD)
 
 

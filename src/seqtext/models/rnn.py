@@ -11,6 +11,7 @@ from seqtext.layers.activations import Activation
 from seqtext.layers.normalization import BatchNorm
 from seqtext.layers.pooling import (
     AdditiveAttention,
+    AttentionPer,
     Pooling,
     gather_step,
     max_over_time,
@@ -19,6 +20,8 @@ from seqtext.layers.pooling import (
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
+
+ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}
 
 
 class RNNClassifier(TextClassifier):
@@ -32,16 +35,17 @@ class RNNClassifier(TextClassifier):
         bidirectional: read from both ends; the two states are concatenated
         activation: of the candidate, and of an LSTM's output
         recurrent_activation: of the gates
-        dropout: on the inputs of each layer and direction, one mask per text for all its words
-            (Gal and Ghahramani, 2016); here and below, one rate or a list
+        variational_dropout: on the inputs of each layer and direction, one mask per text for all
+            its words (Gal and Ghahramani, 2016); here and below, one rate or a list
         recurrent_dropout: on the previous state of each layer and direction, one mask per text
-            and gate for all its words; with it, `dropout` has a mask for each gate as well
-        input_dropout: share of the numbers of the words' vectors that training drops, each alone
-        between_dropout: the same, between layers
+            and gate for all its words; with it, `variational_dropout` has a mask per gate too
+        embedding_dropout: elementwise, on the words' vectors
+        inter_layer_dropout: elementwise, between layers
         batch_norm: after each layer: between layers over all words, padding left out; after the
             last one over the texts' vectors
         pooling: which states make the text's vector: the last one of each direction, or over all
-            words the maximum, the mean, both, or a weighted mean (see `AdditiveAttention`)
+            words the maximum, the mean, both, or a weighted mean, with a weight for each word or
+            for each feature of each word (see `AdditiveAttention`)
         head: see `TextClassifier`
 
     Raises:
@@ -56,15 +60,15 @@ class RNNClassifier(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        units: PositiveInt | list[PositiveInt] = 64,
+        units: PositiveInt | list[PositiveInt] = 100,
         layers: PositiveInt = 1,
         bidirectional: bool = False,
         activation: Activation = "tanh",
         recurrent_activation: Activation = "sigmoid",
-        dropout: DropoutRate | list[DropoutRate] = 0.0,
+        variational_dropout: DropoutRate | list[DropoutRate] = 0.5,
         recurrent_dropout: DropoutRate | list[DropoutRate] = 0.0,
-        input_dropout: DropoutRate = 0.0,
-        between_dropout: DropoutRate | list[DropoutRate] = 0.0,
+        embedding_dropout: DropoutRate = 0.0,
+        inter_layer_dropout: DropoutRate | list[DropoutRate] = 0.0,
         batch_norm: bool = False,
         pooling: Pooling = "max",
         **head: Any,
@@ -78,13 +82,15 @@ class RNNClassifier(TextClassifier):
         outputs = [(2 if bidirectional else 1) * width for width in units]
         features = outputs[-1] * (2 if pooling == "max_mean" else 1)
         super().__init__(embedding, classes, features, **head)
-        dropout = broadcast_to_layers("dropout", dropout, len(units), "layer")
+        variational_dropout = broadcast_to_layers(
+            "variational_dropout", variational_dropout, len(units), "layer"
+        )
         recurrent_dropout = broadcast_to_layers(
             "recurrent_dropout", recurrent_dropout, len(units), "layer"
         )
-        self.input_dropout, self.pooling = input_dropout, pooling
-        self.between_dropout = broadcast_to_layers(
-            "between_dropout", between_dropout, len(units) - 1, "gap between layers"
+        self.embedding_dropout, self.pooling = embedding_dropout, pooling
+        self.inter_layer_dropout = broadcast_to_layers(
+            "inter_layer_dropout", inter_layer_dropout, len(units) - 1, "gap between layers"
         )
         inputs = [embedding.embedding_dim, *outputs[:-1]]
         self.layers = nn.ModuleList(
@@ -95,7 +101,7 @@ class RNNClassifier(TextClassifier):
                 bidirectional,
                 activation,
                 recurrent_activation,
-                dropout[n],
+                variational_dropout[n],
                 recurrent_dropout[n],
                 self.init,
             )
@@ -103,8 +109,8 @@ class RNNClassifier(TextClassifier):
         )
         norms = [*outputs[:-1], features] if batch_norm else []
         self.norms = nn.ModuleList(BatchNorm(width) for width in norms)
-        if pooling == "attention":
-            self.attention = AdditiveAttention(features, self.init)
+        if pooling in ATTENTION:
+            self.attention = AdditiveAttention(features, self.init, ATTENTION[pooling])
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
@@ -113,18 +119,18 @@ class RNNClassifier(TextClassifier):
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """See `TextClassifier.attention_weights`."""
-        if self.pooling != "attention":
+        if self.pooling not in ATTENTION:
             return None
         return self.attention.weights(self._states(ids, lengths), lengths)
 
     def _states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, U × directions]"""
-        states = F.dropout(self.embed(ids), self.input_dropout, self.training)  # [B, T, E]
+        states = F.dropout(self.embed(ids), self.embedding_dropout, self.training)  # [B, T, E]
         for number, layer in enumerate(self.layers):
             if number and self.norms:
                 states = self.norms[number - 1].forward_masked(states, lengths)
             if number:
-                states = F.dropout(states, self.between_dropout[number - 1], self.training)
+                states = F.dropout(states, self.inter_layer_dropout[number - 1], self.training)
             states = layer(states, lengths)
         return states
 
@@ -136,7 +142,7 @@ class RNNClassifier(TextClassifier):
         if self.pooling == "max_mean":
             pooled = max_over_time(states, lengths), mean_over_time(states, lengths)
             return torch.cat(pooled, dim=1)
-        if self.pooling == "attention":
+        if self.pooling in ATTENTION:
             return self.attention(states, lengths)
         units = self.layers[-1].units
         last = gather_step(states[..., :units], lengths - 1)

@@ -20,7 +20,7 @@ class TextCNN(TextClassifier):
         classes: C
         filters: of each width
         widths: words that the filters read
-        dropout: on the word vectors, one mask per text for all its words
+        variational_dropout: on the word vectors, one mask per text for all its words
         head: see `TextClassifier`
 
     Raises:
@@ -36,7 +36,7 @@ class TextCNN(TextClassifier):
         classes: int = 2,
         filters: PositiveInt = 100,
         widths: list[PositiveInt] = (3, 4, 5),
-        dropout: DropoutRate = 0.0,
+        variational_dropout: DropoutRate = 0.2,
         **head: Any,
     ):
         if not widths:
@@ -46,10 +46,12 @@ class TextCNN(TextClassifier):
         self.blocks = nn.ModuleList(
             ConvBlock(dim, filters, width, None, False, self.init) for width in widths
         )
-        self.dropout = dropout
+        self.variational_dropout = variational_dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        vectors = variational_dropout(self.embed(ids), self.dropout, self.training)  # [B, T, E]
+        vectors = variational_dropout(
+            self.embed(ids), self.variational_dropout, self.training
+        )  # [B, T, E]
         features = [block(vectors, lengths).squeeze(1) for block in self.blocks]
         return self.classify(torch.cat(features, dim=1))

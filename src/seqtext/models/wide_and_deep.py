@@ -29,12 +29,12 @@ class HashedNgramLinear(nn.Module):
         outputs: K, 1 for two classes, else one for each class
         buckets: how many weights there are for words and pairs, for each output
         dropout: share of a text's terms that training leaves out
-        prior: share of naive Bayes' log-ratios that the weights start at
+        nb_prior: share of naive Bayes' log-ratios that the weights start at
     """
 
-    def __init__(self, outputs: int, buckets: int, dropout: float, prior: float):
+    def __init__(self, outputs: int, buckets: int, dropout: float, nb_prior: float):
         super().__init__()
-        self.prior = prior
+        self.nb_prior = nb_prior
         self.weight = nn.Parameter(torch.empty(1 + buckets, outputs).uniform_(-0.05, 0.05))
         self.scale = nn.Parameter(torch.ones(1))
         self.dropout = dropout
@@ -80,7 +80,7 @@ class HashedNgramLinear(nn.Module):
 
     @torch.no_grad()
     def initialize_from_data(self, batches: Iterable[Batch], classes: int) -> None:
-        """Count the terms of each class in the training part, and take up their log-ratios."""
+        """PositiveInt the terms of each class in the training part, and take up their log-ratios."""
         counts = torch.ones(classes, len(self.weight))
         for batch in batches:
             terms = self.terms(batch.ids)
@@ -92,7 +92,7 @@ class HashedNgramLinear(nn.Module):
         others = counts.sum(dim=0) - counts
         ratios = (own / (others / others.sum(dim=1, keepdim=True))).log()
         ratios = ratios[1:] if classes == 2 else ratios
-        self.weight.copy_(self.prior * ratios.T)
+        self.weight.copy_(self.nb_prior * ratios.T)
         self.weight[PAD] = 0
 
 
@@ -107,10 +107,10 @@ class WideAndDeep(TextClassifier):
         cell: kind of recurrence; None: the words' vectors are pooled as they are
         units: U, of each direction
         bidirectional: read from both ends
-        dropout: of the inputs of the recurrence, one mask per text for all its words
+        variational_dropout: of the inputs of the recurrence, one mask per text for all its words
         buckets: weights that words and pairs share, for each output
         term_dropout: share of a text's words and pairs that training leaves out
-        prior: share of naive Bayes' log-ratios that these weights start at
+        nb_prior: share of naive Bayes' log-ratios that these weights start at
         head: see `TextClassifier`
     """
 
@@ -124,15 +124,17 @@ class WideAndDeep(TextClassifier):
         cell: CellName | None = "lstm",
         units: PositiveInt = 64,
         bidirectional: bool = True,
-        dropout: DropoutRate = 0.0,
+        variational_dropout: DropoutRate = 0.5,
         buckets: PositiveInt = 2**20,
         term_dropout: DropoutRate = 0.5,
-        prior: NonNegativeFloat = 0.3,
+        nb_prior: NonNegativeFloat = 0.3,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else embedding.embedding_dim
         super().__init__(embedding, classes, features=2 * width, **head)
-        self.terms = HashedNgramLinear(1 if classes == 2 else classes, buckets, term_dropout, prior)
+        self.terms = HashedNgramLinear(
+            1 if classes == 2 else classes, buckets, term_dropout, nb_prior
+        )
         self.recurrence = None
         if cell:
             self.recurrence = RNNLayer(
@@ -140,7 +142,7 @@ class WideAndDeep(TextClassifier):
                 embedding.embedding_dim,
                 units,
                 bidirectional,
-                variational_dropout=dropout,
+                variational_dropout=variational_dropout,
                 init=self.init,
             )
 

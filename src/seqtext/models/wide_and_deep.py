@@ -80,7 +80,7 @@ class HashedNgramLinear(nn.Module):
 
     @torch.no_grad()
     def initialize_from_data(self, batches: Iterable[Batch], classes: int) -> None:
-        """PositiveInt the terms of each class in the training part, and take up their log-ratios."""
+        """Start the weights at the log-ratios of each class's term counts in the training part."""
         counts = torch.ones(classes, len(self.weight))
         for batch in batches:
             terms = self.terms(batch.ids)

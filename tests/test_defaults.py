@@ -1,0 +1,54 @@
+"""What a class builds without options in a notebook is what its group's file in conf builds."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from seqtext.config.instantiate import resolve_target
+from tests.conftest import ROOT, settings_of
+
+PRESETS = {"attention": {"units", "bidirectional", "pooling"}}  # of a class with its own file
+NOT_OPTIONS = {"self", "embedding", "classes", "features", "vocabulary_size", "vocabulary"}
+
+
+def constructor_defaults(kind: type) -> dict[str, Any]:
+    """Return the defaults of all options, where constructors hand `**options` on to their base."""
+    defaults: dict[str, Any] = {}
+    for base in kind.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+        named = {p.name: p.default for p in parameters if p.default is not p.empty}
+        defaults = named | defaults
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            break
+    return {name: value for name, value in defaults.items() if name not in NOT_OPTIONS}
+
+
+def list_files(group: str) -> list[str]:
+    files = (ROOT / "conf" / group).glob("*.yaml")
+    return sorted(path.stem for path in files if not path.stem.startswith("_"))
+
+
+def as_list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("name", list_files("model"))
+def test_models(name):
+    config = settings_of(f"model={name}")["model"]
+    kind = resolve_target("model", config.pop("_target_"))
+    defaults = constructor_defaults(kind)
+    own = {option for option in config if option not in PRESETS.get(name, ())}
+    assert {o: config[o] for o in own} == {o: as_list(defaults[o]) for o in own}
+    unlisted = set(defaults) - set(config)
+    has_no_gates = getattr(kind, "cell", None) == "rnn"
+    assert unlisted == ({"recurrent_activation"} if has_no_gates else set())
+
+
+@pytest.mark.parametrize("name", list_files("embedding"))
+def test_embeddings(name):
+    config = settings_of(f"embedding={name}")["embedding"]
+    defaults = constructor_defaults(resolve_target("embedding", config.pop("_target_")))
+    assert config == {option: as_list(defaults[option]) for option in config}

@@ -1,6 +1,6 @@
 """Words as vectors."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -94,6 +94,10 @@ class GloVe(PretrainedEmbedding):
     """Pennington et al., 2014, "GloVe: Global Vectors for Word Representation"."""
 
     source = GLOVE
+
+    @validate_args
+    def __init__(self, vocabulary_size: int, dim: PositiveInt = 100, **options: Any):
+        super().__init__(vocabulary_size, dim, **options)
 
 
 class Numberbatch(PretrainedEmbedding):

@@ -276,7 +276,7 @@ RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dro
         ),
         ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.frozen": True}),
         ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.frozen": True}),
-        ("experiment=amazon/rnn dataset", 0, {"tokenizer.max_length": 50, "model.units": [64, 32]}),
+        ("experiment=amazon/rnn tokenizer", 0, {"tokenizer.max_length": 50}),
         ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.head_units": 256}),
         ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),
         ("experiment=tweets/regularised -m name=tweets-width", 2, {"model.units": 1024}),

@@ -88,8 +88,8 @@ def tfidf_of(classes: int, **options: Any) -> TfIdf:
         "weights": random.normal(0, 4, (outputs, terms)).astype(np.float32),
         "bias": random.normal(size=outputs).astype(np.float32),
     }
-    arrays["pairs"] = arrays["pairs"] if model.bigram_embedding else arrays["pairs"][:0]
-    kept = len(WORDS) + len(arrays["pairs"])
+    arrays["bigrams"] = arrays["bigrams"] if model.use_bigrams else arrays["bigrams"][:0]
+    kept = len(WORDS) + len(arrays["bigrams"])
     arrays |= {"idf": arrays["idf"][:kept], "weights": arrays["weights"][:, :kept]}
     model.load_state_dict(WORDS, {n: torch.from_numpy(a.copy()) for n, a in arrays.items()})
     return model
@@ -135,7 +135,7 @@ def test_every_network(name, tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("options", [{}, {"sublinear": False}, {"bigrams": False}])
+@pytest.mark.parametrize("options", [{}, {"sublinear_tf": False}, {"bigrams": False}])
 def test_tfidf(classes, options, tmp_path):
     saved = loaded_model_of(tfidf_of(classes, **options), classes, length=3)  # it takes whole texts
     export(saved, tmp_path / "out")

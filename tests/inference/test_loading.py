@@ -204,7 +204,7 @@ def test_tfidf(tmp_path):
             "threshold": 0.5,
         },
         "state_dict": {
-            "pairs": torch.tensor([[0, 1]], dtype=torch.int32),
+            "bigrams": torch.tensor([[0, 1]], dtype=torch.int32),
             "idf": torch.ones(3),
             "weights": torch.ones(1, 3),
             "bias": torch.ones(1),
@@ -213,8 +213,8 @@ def test_tfidf(tmp_path):
     save_checkpoint(tmp_path / "right.ckpt", content)
     assert load_model(tmp_path / "right.ckpt").tokenizer.vocabulary.tokens == ["a", "b"]
     for name, value, words in (
-        ("pairs", torch.tensor([[0, 2]], dtype=torch.int32), "of its words"),
-        ("pairs", torch.tensor(3), "pairs"),
+        ("bigrams", torch.tensor([[0, 2]], dtype=torch.int32), "of its words"),
+        ("bigrams", torch.tensor(3), "bigrams"),
         ("idf", torch.ones(2), "idf"),
         ("weights", torch.ones(2, 3), "weights"),
         ("weights", torch.ones(1, 3, dtype=torch.int64), "weights"),

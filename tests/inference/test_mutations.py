@@ -42,7 +42,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
     if model == "tfidf":
         outputs = 1 if classes == 2 else classes
         state = {
-            "pairs": torch.tensor([[0, 1]], dtype=torch.int32),
+            "bigrams": torch.tensor([[0, 1]], dtype=torch.int32),
             "idf": torch.ones(13),
             "weights": torch.ones(outputs, 13),
             "bias": torch.ones(outputs),

@@ -22,17 +22,21 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.table import Table
 from seqtext.errors import OptionError, UserError
+from seqtext.models import tfidf
+from seqtext.models.non_neural import TokenizedTexts
 from seqtext.models.tfidf import TfIdf
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.words import WordTokenizer
+from seqtext.training import baseline
+from seqtext.training.baseline import fit_model, predict_logits
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
 OPTIONS = [
     {},
-    {"pairs": False},
-    {"sublinear": False, "min_count": 1},
-    {"min_count": 5, "c": 0.3},
+    {"bigrams": False},
+    {"sublinear_tf": False, "min_df": 1},
+    {"min_df": 5, "C": 0.3},
 ]
 
 
@@ -71,19 +75,19 @@ def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
 
 def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> dict:
     """What scikit-learn makes of the same words: [rows, C] probabilities of each part, terms."""
-    options = {"pairs": True, "min_count": 2, "sublinear": True, "c": 10.0, **options}
+    options = {"bigrams": True, "min_df": 2, "sublinear_tf": True, "C": 10.0, **options}
     vectorizer = TfidfVectorizer(
         tokenizer=str.split,
         token_pattern=None,
         lowercase=False,
-        ngram_range=(1, 2 if options["pairs"] else 1),
-        min_df=options["min_count"],
-        sublinear_tf=options["sublinear"],
+        ngram_range=(1, 2 if options["bigrams"] else 1),
+        min_df=options["min_df"],
+        sublinear_tf=options["sublinear_tf"],
     )
     parts = data.dataset.parts
     features = vectorizer.fit_transform(cleaned(data, parts["train"]))
     fit = LogisticRegression(
-        C=options["c"], class_weight=weights, solver="newton-cg", max_iter=1000
+        C=options["C"], class_weight=weights, solver="newton-cg", max_iter=1000
     )
     fit.fit(features, data.labels[parts["train"]])
     said = {
@@ -94,14 +98,14 @@ def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> di
 
 
 def probabilities(model: TfIdf, data: TextDataModule, part: str) -> np.ndarray:
-    logits = model.predict(data, part).double()
+    logits = predict_logits(model, data, part).double()
     if logits.ndim == 1:
         logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
     return logits.softmax(dim=1).numpy()
 
 
 def terms(model: TfIdf) -> list[str]:
-    pairs = [f"{model.words[left]} {model.words[right]}" for left, right in model.pair_words]
+    pairs = [f"{model.words[left]} {model.words[right]}" for left, right in model.bigrams]
     return model.words + pairs
 
 
@@ -110,8 +114,9 @@ def terms(model: TfIdf) -> list[str]:
 def test_equals_scikit_learn(data, options, block, monkeypatch):
     """In one block of texts, and in many."""
     monkeypatch.setattr(tokens, "READ_ROWS", block)
+    monkeypatch.setattr(tfidf, "BLOCK_TEXTS", block)
     model, expected = TfIdf(**options), sklearns(data, **options)
-    model.fit(data)
+    fit_model(model, data)
     assert sorted(terms(model)) == sorted(expected["terms"])
     for part in ("train", "val", "test"):
         np.testing.assert_allclose(probabilities(model, data, part), expected[part], atol=1e-5)
@@ -119,7 +124,7 @@ def test_equals_scikit_learn(data, options, block, monkeypatch):
 
 def test_equals_scikit_learn_with_more_classes(stars):
     model, expected = TfIdf(classes=3), sklearns(stars)
-    model.fit(stars)
+    fit_model(model, stars)
     assert set(terms(model)) == expected["terms"]
     for part in ("train", "val", "test"):
         np.testing.assert_allclose(probabilities(model, stars, part), expected[part], atol=1e-5)
@@ -130,10 +135,10 @@ def test_class_weights(stars, weighting):
     stars.sampling, stars.weighting = "class_weights", weighting
     weights = stars.class_weights()
     model, expected = TfIdf(classes=3), sklearns(stars, dict(enumerate(weights)))
-    model.fit(stars)
+    fit_model(model, stars)
     np.testing.assert_allclose(probabilities(model, stars, "test"), expected["test"], atol=1e-5)
     plain, stars.sampling = TfIdf(classes=3), "none"
-    plain.fit(stars)
+    fit_model(plain, stars)
     rare = [probabilities(m, stars, "test")[:, 2].mean() for m in (model, plain)]
     assert rare[0] > rare[1] + 0.001
 
@@ -148,14 +153,14 @@ def test_resampled_rows_are_what_it_learns_from(kaggle_dir, tmp_path, sampling):
         data = IMDB(sampling=each, **options)
         data.setup()
         model = TfIdf()
-        model.fit(data)
+        fit_model(model, data)
         biases.append(float(model.bias[0]))
     assert biases[1] < biases[0], "the rarer class, negative, has gained"
 
 
 def test_terms_come_from_the_training_part_alone(data):
-    model = TfIdf(min_count=1)
-    model.fit(data)
+    model = TfIdf(min_df=1)
+    fit_model(model, data)
     of_part = {part: set(" ".join(cleaned(data, rows)).split()) for part, rows in
                data.dataset.parts.items()}  # fmt: skip
     assert set(model.words) == of_part["train"]
@@ -176,8 +181,8 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
         split = Split(stratify=False)
         data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / name), split=split)
         data.setup()
-        model = TfIdf(min_count=1)
-        model.fit(data)
+        model = TfIdf(min_df=1)
+        fit_model(model, data)
         learned.append((model.words, model.state_dict()))
         for part in ("val", "test"):
             for row in data.dataset.parts[part][1:]:
@@ -192,7 +197,7 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
 def test_whole_texts_count(data):
     """Not only the words that fit into tokenizer.max_length and tokenizer.vocab_size."""
     model = TfIdf()
-    model.fit(data)
+    fit_model(model, data)
     assert len(data.vocabulary.tokens) == 2
     assert {"wonderful", "dreadful", "the film"} <= set(terms(model))
     assert data.dataset.texts.lengths.max() == 3
@@ -201,25 +206,29 @@ def test_whole_texts_count(data):
 @pytest.mark.parametrize("most", [1, 5, 40, 10_000])
 def test_max_features(data, most):
     model, everything = TfIdf(max_features=most), TfIdf()
-    model.fit(data)
-    everything.fit(data)
+    fit_model(model, data)
+    fit_model(everything, data)
     assert len(terms(model)) == len(model.idf) == min(most, len(terms(everything)))
     texts = " ".join(cleaned(data, data.dataset.parts["train"])).split()
     counts = pd.Series(texts).value_counts()
     if most == 5:
         assert set(model.words) <= set(counts.index[:8])
     assert set(terms(model)) <= set(terms(everything))
-    assert model.pair_words.min(initial=0) >= 0
+    assert model.bigrams.min(initial=0) >= 0
 
 
 def test_unknown_and_empty_texts(data):
     model = TfIdf()
-    model.fit(data)
+    fit_model(model, data)
     words = pa.array(["unheard", "wonderful"]).dictionary_encode()
-    logits = model.logits(np.array([0, 1, 1]), np.array([0, 1]), words.dictionary)
+    logits = model.predict_logits(
+        TokenizedTexts(np.array([0, 1, 1]), np.array([0, 1]), words.dictionary)
+    )
     assert logits[0] == logits[1] == pytest.approx(float(model.bias[0]))
     assert logits[2] > logits[0]
-    assert model.logits(np.array([0]), np.zeros(0, int), words.dictionary).shape == (1,)
+    assert model.predict_logits(
+        TokenizedTexts(np.array([0]), np.zeros(0, int), words.dictionary)
+    ).shape == (1,)
 
 
 def test_a_class_without_rows(tmp_path):
@@ -235,15 +244,15 @@ def test_a_class_without_rows(tmp_path):
     )
     data.setup()
     model = TfIdf(classes=3)
-    model.fit(data)
+    fit_model(model, data)
     said = probabilities(model, data, "test")
     assert said[:, 0].max() < 1e-6
     assert (said.argmax(axis=1) == data.labels[data.dataset.parts["test"]]).all()
 
 
 def test_nothing_frequent_enough(data):
-    with pytest.raises(UserError, match=r"model\.min_count=1000 leaves no word"):
-        TfIdf(min_count=1000).fit(data)
+    with pytest.raises(UserError, match=r"model\.min_df=1000 leaves no word"):
+        fit_model(TfIdf(min_df=1000), data)
 
 
 def test_no_word_left_after_cleaning(kaggle_dir, tmp_path, reviews):
@@ -252,13 +261,13 @@ def test_no_word_left_after_cleaning(kaggle_dir, tmp_path, reviews):
     data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"))
     data.setup()
     with pytest.raises(UserError, match=r"None of the 172 training texts has a word left"):
-        TfIdf(min_count=1).fit(data)
+        fit_model(TfIdf(min_df=1), data)
 
 
 def test_balanced_batches_are_refused(data):
     data.sampling = "balanced_batches"
     with pytest.raises(UserError, match="class_weights"):
-        TfIdf().fit(data)
+        fit_model(TfIdf(), data)
 
 
 RUN = ("model=tfidf", "trainer=cpu", "monitor=val/auroc")
@@ -306,7 +315,7 @@ def test_tensorboard(finished):
     assert "test/confusion_matrix" in events.Tags()["images"]
     assert any("mistakes" in tag for tag in events.summary_metadata)
     hparams = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    assert b"model.min_count" in hparams
+    assert b"model.min_df" in hparams
 
 
 def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
@@ -315,17 +324,19 @@ def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
     checkpoint = load_checkpoint(folder.best)
     content = checkpoint["seqtext"]
     model = build("model", content["config"]["model"], classes=len(content["class_names"]))
-    model.load_state_dict(content["vocabulary"], checkpoint["state_dict"])
+    model.load_state_dict(content["tokenizer"]["tokens"], checkpoint["state_dict"])
     saved = pd.read_parquet(folder.predictions("test"))
     from seqtext.data.cleaning import TextCleaner
 
     cleaning = TextCleaner(content["cleaning"]["steps"], content["cleaning"]["stopwords"])
     texts = pa.array([reviews[row][0] for row in saved["row"]])
     lengths, words = split_words(cleaning(texts))
-    logits = model.logits(lengths, words.indices.to_numpy(), words.dictionary)
+    logits = model.predict_logits(
+        TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
+    )
     said = logits.double().sigmoid().numpy()
     np.testing.assert_allclose(said, saved["probability_positive"], atol=1e-6)
-    assert model.parameters == folder.read_metrics()["parameters"] == len(terms(model)) + 1
+    assert model.num_parameters == folder.read_metrics()["parameters"] == len(terms(model)) + 1
 
 
 def test_same_numbers_again(start, tmp_path):
@@ -337,14 +348,13 @@ def test_same_numbers_again(start, tmp_path):
 
 
 def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
-    calls = []
-    fit, predict = TfIdf.fit, TfIdf.predict
-    monkeypatch.setattr(TfIdf, "fit", lambda self, data: calls.append("fit") or fit(self, data))
+    parts_read = []
+    read = baseline.read_texts
     monkeypatch.setattr(
-        TfIdf, "predict", lambda self, data, part: calls.append(part) or predict(self, data, part)
+        baseline, "read_texts", lambda data, part: parts_read.append(part) or read(data, part)
     )
     train_and_evaluate(settings_of(*start), RunDir(tmp_path / "run"))
-    assert calls == ["fit", "train", "val", "test"]
+    assert parts_read == ["train", "train", "val", "test"]
 
 
 def test_finished_run_is_shown_again(train, finished, monkeypatch):
@@ -368,9 +378,9 @@ def test_unfinished_run_starts_over(train, finished):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("model.c=0", ["model.c=0", "more than 0"]),
-        ("model.min_count=0", ["model.min_count=0", "at least 1"]),
-        ("model.min_count=900", ["model.min_count=900", "lower it"]),
+        ("model.C=0", ["model.C=0", "more than 0"]),
+        ("model.min_df=0", ["model.min_df=0", "at least 1"]),
+        ("model.min_df=900", ["model.min_df=900", "lower it"]),
         ("+model.units=3", ["no option model.units"]),
         ("+model.words=3", ["no option model.words"]),
         ("monitor=val/f2", ["monitor=val/f2", "val/f1"]),
@@ -386,8 +396,8 @@ def test_what_cannot_be_is_said(train, start, override, words, tmp_path):
 
 
 def test_allow_list():
-    validate_group("model", {"_target_": "seqtext.models.tfidf.TfIdf", "c": 3})
-    for target in ("seqtext.models.tfidf.Terms", "seqtext.models.tfidf.torch.load"):
+    validate_group("model", {"_target_": "seqtext.models.tfidf.TfIdf", "C": 3})
+    for target in ("seqtext.models.tfidf.TokenizedTexts", "seqtext.models.tfidf.torch.load"):
         with pytest.raises(UserError, match="NonNeuralClassifier"):
             build("model", {"_target_": target})
     with pytest.raises(OptionError, match="max_features"):
@@ -399,11 +409,11 @@ def test_allow_list():
 def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
     data = request.getfixturevalue(fixture)
     model = TfIdf(len(data.class_names), **options)
-    model.fit(data)
+    fit_model(model, data)
     texts = ["", "wonderful film film, wonderful", "zzz", "cw1 cw2 cw1 cw2", "aw1"]
     lengths, words = split_words(data.cleaning(pa.array(texts)))
-    read = lengths, words.indices.to_numpy(), words.dictionary
-    added, logits = model.word_attributions(*read), model.logits(*read)
+    read = TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
+    added, logits = model.word_attributions(read), model.predict_logits(read)
     assert added.shape == (sum(lengths), len(model.bias))
     ends = np.cumsum(lengths)
     sums = [model.bias + added[a:b].sum(axis=0) for a, b in zip(ends - lengths, ends, strict=True)]
@@ -412,13 +422,15 @@ def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
 
 def test_contributions_by_hand():
     """Words 1 and 2, the pair 0-1 with 4: half of it to each, at each of its places."""
-    model = TfIdf(2, sublinear=False)
-    state = {"pairs": [[0, 1]], "idf": [1, 1, 1], "weights": [[1, 2, 4]], "bias": [7]}
-    kinds = {"pairs": torch.int32}
+    model = TfIdf(2, sublinear_tf=False)
+    state = {"bigrams": [[0, 1]], "idf": [1, 1, 1], "weights": [[1, 2, 4]], "bias": [7]}
+    kinds = {"bigrams": torch.int32}
     tensors = {n: torch.tensor(v, dtype=kinds.get(n, torch.float32)) for n, v in state.items()}
     model.load_state_dict(["not", "good"], tensors)
     words = pa.array(["good", "zzz", "not"])
-    added = model.word_attributions(np.array([6]), np.array([2, 0, 1, 2, 0, 0]), words)
+    added = model.word_attributions(
+        TokenizedTexts(np.array([6]), np.array([2, 0, 1, 2, 0, 0]), words)
+    )
     norm = math.sqrt(2**2 + 3**2 + 2**2)  # how often each stands
     expected = np.array([1 + 2, 2 + 2, 0, 1 + 2, 2 + 2, 2]) / norm
     np.testing.assert_allclose(added[:, 0], expected, rtol=1e-6)

@@ -13,7 +13,7 @@ from seqtext.sweeps.sweep import Sweep
 from tests.conftest import csv_of, invented_reviews
 from tests.sweeps.test_grid import inodes, sweep_of
 
-FAST = ("model=tfidf", "model.min_count=1", "split.stratify=false")
+FAST = ("model=tfidf", "model.min_df=1", "split.stratify=false")
 
 
 def rows_of(seed: int) -> str:

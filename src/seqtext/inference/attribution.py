@@ -21,7 +21,7 @@ from seqtext.errors import UserError
 from seqtext.inference.loading import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import NonNeuralClassifier
+from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
 
@@ -65,22 +65,6 @@ def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     return [explanation for block in blocks for explanation in block]
 
 
-class Read(NamedTuple):
-    """N texts as the model reads them.
-
-    lengths: [N] words in each text, maybe none
-    codes: [sum of lengths] their words, as indices into `dictionary`
-    """
-
-    lengths: np.ndarray
-    codes: np.ndarray
-    dictionary: pa.Array
-
-    def split(self, of_words: np.ndarray) -> list[np.ndarray]:
-        """[sum of lengths] → one [W] for each text."""
-        return np.split(of_words, np.cumsum(self.lengths)[:-1])
-
-
 def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     saved, logits = predictor.saved, predictor.logits(texts)
     shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
@@ -101,7 +85,7 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     ]
 
 
-def _read(saved: LoadedModel, texts: pa.Array) -> Read:
+def _read(saved: LoadedModel, texts: pa.Array) -> TokenizedTexts:
     lengths, words = split_words(saved.cleaning(texts))
     codes = words.indices.to_numpy()
     if not isinstance(saved.model, NonNeuralClassifier):  # which reads whole texts
@@ -109,14 +93,16 @@ def _read(saved: LoadedModel, texts: pa.Array) -> Read:
         tokenizer = saved.tokenizer
         codes, kept = truncate(codes, lengths, tokenizer.max_length, tokenizer.truncation_side)
         codes, lengths = codes[np.repeat(is_filled, kept)], np.where(is_filled, kept, 0)
-    return Read(lengths, codes, words.dictionary)
+    return TokenizedTexts(lengths, codes, words.dictionary)
 
 
-def _weights(predictor: Predictor, read: Read, classes: np.ndarray) -> tuple[str, list[np.ndarray]]:
+def _weights(
+    predictor: Predictor, read: TokenizedTexts, classes: np.ndarray
+) -> tuple[str, list[np.ndarray]]:
     """The method, and [W] of each text, for its class of `classes` [N]."""
     model, lengths = predictor.saved.model, read.lengths
     if isinstance(model, NonNeuralClassifier):
-        outputs = torch.from_numpy(model.word_attributions(*read))  # [sum of lengths, 1 or C]
+        outputs = torch.from_numpy(model.word_attributions(read))  # [sum of lengths, 1 or C]
         of_words = torch.from_numpy(np.repeat(classes, lengths))
         return LINEAR, read.split(target_logit(outputs, of_words).numpy())
     ids = predictor.saved.tokenizer.vocabulary.encode(read.dictionary)[read.codes]

@@ -1,4 +1,9 @@
-"""`TfIdf` as an ONNX graph: its terms are what ONNX' TfIdfVectorizer counts in the words' ids."""
+"""Export `TfIdf` as an ONNX graph: its terms are what ONNX' TfIdfVectorizer counts in the ids.
+
+skl2onnx 1.20 cannot make this graph: of a TfidfVectorizer it makes one that takes strings and
+splits them by com.microsoft's Tokenizer, which only onnxruntime has, and it ignores an analyzer of
+one's own. Here the inputs are ids and lengths, as of every other exported model.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +57,7 @@ def graph(model: "TfIdf") -> "onnx.ModelProto":
     from onnx import numpy_helper, parser
 
     text = GRAPH.format(
-        classes=model.classes, weighted=SUBLINEAR if model.sublinear else AS_COUNTED
+        classes=model.classes, weighted=SUBLINEAR if model.sublinear_tf else AS_COUNTED
     )
     made = parser.parse_model(text)
     arrays = _constants() | _learned(model)
@@ -81,7 +86,7 @@ def _terms(model: "TfIdf") -> list[Any]:
     """The words' ids, then those of each pair; each term has its own place."""
     from onnx.helper import make_attribute
 
-    first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.pair_words
+    first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.bigrams
     attributes = {
         "mode": "TF",
         "min_gram_length": 1,

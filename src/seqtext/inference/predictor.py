@@ -15,7 +15,7 @@ from seqtext.data.loaders import EncodedDataset, batches_by_length
 from seqtext.data.tokenized import BLOCK_ROWS, split_words
 from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
-from seqtext.models.non_neural import NonNeuralClassifier
+from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
 
@@ -113,7 +113,8 @@ def _of_terms(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     codes = words.indices.to_numpy()
     ids = saved.tokenizer.vocabulary.encode(words.dictionary)[codes]
     unknown = _count_unknown(*truncate(ids, lengths, None))
-    return saved.model.logits(lengths, codes, words.dictionary), unknown
+    loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
+    return saved.model.predict_logits(loaded_texts), unknown
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:

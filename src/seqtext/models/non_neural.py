@@ -1,54 +1,87 @@
-"""Models that are fitted to the whole training part at once: no batches, epochs or gradients."""
+"""Base of the models that one call fits to the whole training part: no batches, no gradients."""
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from seqtext.data.split import Part
-from seqtext.datasets.base import TextDataModule
+
+class TokenizedTexts(NamedTuple):
+    """N texts as tokens, after cleaning.
+
+    lengths: [N] tokens of each text, 0 for an empty one
+    codes: [sum of lengths] the tokens, as indices into `dictionary`
+    dictionary: the distinct tokens
+    """
+
+    lengths: np.ndarray
+    codes: np.ndarray
+    dictionary: pa.Array | pa.ChunkedArray
+
+    def get_text_numbers(self) -> np.ndarray:
+        """Return the text, from 0, that each token is in: [sum of lengths]."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    def split(self, per_token: np.ndarray) -> list[np.ndarray]:
+        """Split [sum of lengths, …] into one array for each text."""
+        return np.split(per_token, np.cumsum(self.lengths)[:-1])
+
+    def iterate_blocks(self, size: int) -> Iterator["TokenizedTexts"]:
+        """Yield the texts in blocks of at most `size`; at least one block."""
+        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        for start in range(0, max(len(self.lengths), 1), size):
+            lengths = self.lengths[start : start + size]
+            codes = self.codes[offsets[start] : offsets[start + len(lengths)]]
+            yield TokenizedTexts(lengths, codes, self.dictionary)
 
 
 class NonNeuralClassifier:
-    """Base of such models: the other way to become a classifier, beside `TextClassifier`.
+    """Base class of models trained by a single `fit` call, such as TF-IDF and logistic regression.
 
-    A subclass takes `classes` and its options, and has what is below. Options of a run that are
-    about training in batches (embedding, optimizer, schedule, trainer, patience) mean nothing
-    to it.
+    A subclass takes `classes` and its options, and defines the methods below. Options of a run
+    that are about training in batches (embedding, optimizer, scheduler, trainer, patience) are
+    ignored.
     """
 
-    name = ""  # in tables; a subclass gives its own
-    words: list[str]  # that it knows, once it is fitted
+    name = ""  # in tables; a subclass sets its own
+    words: list[str]  # that the fitted model knows
 
-    def fit(self, data: TextDataModule) -> None:
-        """Learn from the training part, and from nothing else."""
-        raise NotImplementedError
-
-    def predict(self, data: TextDataModule, part: Part) -> Tensor:
-        """Logits of the rows of a part in their order: [N] for two classes, [N, C] for more."""
-        raise NotImplementedError
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """What was learned, beside `words`."""
-        raise NotImplementedError
-
-    def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:
-        """Be what `state_dict` was taken of."""
-        raise NotImplementedError
-
-    def word_attributions(
-        self, lengths: np.ndarray, codes: np.ndarray, dictionary: pa.Array
-    ) -> np.ndarray:
-        """What each word of N texts adds to the logits: [sum of lengths, 1 or C].
+    def fit(
+        self,
+        texts: TokenizedTexts,
+        labels: np.ndarray,
+        class_weights: list[float] | None = None,
+        rows: np.ndarray | None = None,
+    ) -> None:
+        """Fit the model to the training part.
 
         Args:
-            lengths: [N] words in each text
-            codes: [sum of lengths] their words, as indices into `dictionary`
+            texts: N training texts, from which the vocabulary is taken
+            labels: [N] class numbers
+            class_weights: [C] weights of the loss; None: all 1
+            rows: indices of the texts to learn weights from, after resampling; None: all
         """
         raise NotImplementedError
 
+    def predict_logits(self, texts: TokenizedTexts) -> Tensor:
+        """Return logits: [N] for two classes, [N, C] for more."""
+        raise NotImplementedError
+
+    def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
+        """Return what each token adds to the logits: [sum of lengths, 1 or C]."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what was learned, without `words`."""
+        raise NotImplementedError
+
+    def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:
+        """Restore the state returned by `state_dict`."""
+        raise NotImplementedError
+
     @property
-    def parameters(self) -> int:
-        """How many numbers were learned."""
+    def num_parameters(self) -> int:
+        """Return the number of trained parameters."""
         raise NotImplementedError

@@ -35,6 +35,7 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
+from seqtext.training.baseline import fit_model, predict_logits
 from seqtext.training.ddp import launch_workers
 from seqtext.training.model_summary import format_model_summary
 
@@ -77,7 +78,7 @@ def fit_baseline(
     """A model that needs no epochs; it starts over where it was interrupted."""
     model = build("model", settings["model"], classes=len(data.class_names))
     began = time.perf_counter()
-    model.fit(data)
+    fit_model(model, data)
     seconds = time.perf_counter() - began
     fingerprints = collect_fingerprints(data)
     description = _description(
@@ -94,7 +95,7 @@ def fit_baseline(
     return TrainResult(
         predictions,
         logged[options.monitor],
-        model.parameters,
+        model.num_parameters,
         began,
         seconds,
         curves=curves,
@@ -189,7 +190,7 @@ def predict(
 
 def _said(model: NonNeuralClassifier, data: TextDataModule, part: Part) -> Predictions:
     rows = np.array(data.dataset.parts[part])
-    return Predictions(rows, data.labels[rows], model.predict(data, part), data.class_names)
+    return Predictions(rows, data.labels[rows], predict_logits(model, data, part), data.class_names)
 
 
 def _description(

@@ -13,7 +13,9 @@ SOURCES = ROOT / "src"
 
 
 def read_prose(file: Path) -> str:
-    """Return the comments and the strings of a source file."""
+    """Return the comments and, of Python, the strings of a source file."""
+    if file.suffix != ".py":
+        return "\n".join(re.findall(r"//.*", file.read_text()))
     with tokenize.open(file) as lines:
         tokens = list(tokenize.generate_tokens(lines.readline))
     kinds = (tokenize.COMMENT, tokenize.STRING)
@@ -37,7 +39,8 @@ def test_letters_are_found():
 def test_letters_are_those_of_the_page():
     unknown = {
         str(file.relative_to(SOURCES)): letters
-        for file in SOURCES.rglob("*.py")
-        if (letters := find_letters(read_prose(file)) - LETTERS)
+        for file in SOURCES.rglob("*")
+        if file.suffix in (".py", ".cpp", ".h")
+        and (letters := find_letters(read_prose(file)) - LETTERS)
     }
     assert unknown == {}

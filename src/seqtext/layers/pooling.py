@@ -62,10 +62,10 @@ def gather_step(states: Tensor, positions: Tensor) -> Tensor:
 
 
 def masked_embedding_bag(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
-    """[R, D] and numbers of its rows [B, N] → [B, D]; row 0 counts for nothing.
+    """Sum rows of a table: [V, D] and row numbers [B, M] → [B, D]; row 0 counts for nothing.
 
     Args:
-        factors: [B, N] of the rows
+        factors: [B, M], of the rows
     """
     if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
         return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)

@@ -25,7 +25,7 @@ CountMetric = Callable[[np.ndarray], np.ndarray]
 
 
 def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
-    """Return the metrics of confusion counts [B, true class, predicted class] → [B]."""
+    """Return the metrics of confusion counts [R, true class, predicted class] → [R]."""
     shared: dict[str, CountMetric] = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
         "balanced_accuracy": lambda c: _nanmean(_compute_recalls(c)),
@@ -78,7 +78,7 @@ class RankingScorer:
             self._ordered.append((order, (labels == number)[order], first_of_ties))
 
     def score(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """Return the metric [B] under weights [B, N]; one of `RANKING`."""
+        """Return the metric [R] under weights [R, N]; one of `RANKING`."""
         areas = (_compute_auroc, _compute_average_precision, _compute_recall_at_precision_98)
         area = dict(zip(RANKING, areas, strict=True))[metric]
         by_row = np.ascontiguousarray(weights.T)  # whole rows are gathered several times faster
@@ -128,7 +128,7 @@ def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
-    """Return means [B] of values [B, C] without NaN; NaN where all are, without a warning."""
+    """Return means [R] of values [R, C] without NaN; NaN where all are, without a warning."""
     is_known = ~np.isnan(values)
     return _divide(np.where(is_known, values, 0).sum(1), is_known.sum(1))
 
@@ -138,7 +138,7 @@ def _count_hits(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_recalls(counts: np.ndarray) -> np.ndarray:
-    """Return recalls [B, C]; NaN for a class without rows."""
+    """Return recalls [R, C]; NaN for a class without rows."""
     return _divide(_count_hits(counts), counts.sum(2))
 
 
@@ -147,13 +147,13 @@ def _compute_class_recall(counts: np.ndarray, number: int) -> np.ndarray:
 
 
 def _compute_precisions(counts: np.ndarray) -> np.ndarray:
-    """Return precisions [B, C]: 0 for a class that is never predicted; NaN without rows too."""
+    """Return precisions [R, C]: 0 for a class that is never predicted; NaN without rows too."""
     precisions = np.nan_to_num(_divide(_count_hits(counts), counts.sum(1)))
     return np.where(counts.sum(1) + counts.sum(2) > 0, precisions, np.nan)
 
 
 def _compute_f1_scores(counts: np.ndarray) -> np.ndarray:
-    """Return F1 scores [B, C]; NaN for a class that neither occurs nor is predicted."""
+    """Return F1 scores [R, C]; NaN for a class that neither occurs nor is predicted."""
     return _divide(2 * _count_hits(counts), counts.sum(1) + counts.sum(2))
 
 

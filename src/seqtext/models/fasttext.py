@@ -81,7 +81,7 @@ class BigramEmbeddingBag(nn.EmbeddingBag):
     """A table that sums rows without a vector for each pair in memory."""
 
     def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
-        """[B, N], and [B, N] factors of the rows → [B, E]"""
+        """Sum rows [B, M], times factors [B, M] if given → [B, E]."""
         return masked_embedding_bag(self.weight, rows, per_sample_weights)
 
 

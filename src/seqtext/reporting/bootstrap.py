@@ -31,7 +31,7 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 
 
 def build_scorer(predictions: StoredPredictions, metric: str) -> Scorer:
-    """Build a function from weights [B, N] to this run's scores [B].
+    """Build a function from weights [R, N] to the scores [R] of this run.
 
     A score is NaN where the metric does not exist: such as the recall of a class that the rows of a
     resample lack.

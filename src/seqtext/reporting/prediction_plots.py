@@ -104,7 +104,7 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
         horizontal_spacing=0.03,
         vertical_spacing=60 / (rows * height),
     )
-    scores = np.stack([_compute_class_scores(count_confusions(g)) for g in known])  # [G, 3, C]
+    scores = np.stack([_compute_class_scores(count_confusions(g)) for g in known])  # [groups, 3, C]
     marks = (("precision", "triangle-right-open"), ("recall", "circle-open"), ("F1", "circle"))
     for number in range(len(names)):
         for kind, (word, symbol) in enumerate(marks):

@@ -27,9 +27,8 @@ from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
 from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
-from seqtext.sweeps.job import JobResult
+from seqtext.sweeps.job import JobResult, error_reason
 from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
-from seqtext.sweeps.sweep import error_reason
 from seqtext.training.train import describe, train_and_evaluate
 
 MODES = ("train", "describe")

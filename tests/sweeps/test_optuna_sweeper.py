@@ -140,7 +140,7 @@ def test_bad_trials_are_pruned(train, small, tmp_path):
 
 @pytest.mark.parametrize("pruner", ["median", "asha", "hyperband"])
 def test_pruners_by_name(pruner):
-    from seqtext.sweeps.optuna_storage import build_pruner
+    from seqtext.sweeps.optuna_components import build_pruner
 
     study = optuna.create_study(pruner=build_pruner(pruner), direction="maximize")
     scores = [0.9, 0.8, 0.7, 0.95, 0.85, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]

@@ -1,4 +1,4 @@
-"""The one process where configuration becomes objects.
+"""Build objects from the configuration.
 
 A configuration may come from a stranger's run folder, so it can only name classes of this
 package's data sets, models and embeddings, and torch's optimizers.

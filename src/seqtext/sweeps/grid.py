@@ -51,7 +51,7 @@ class GridSweeper(BasicSweeper):
         (combinations,) = self.split_arguments(overrides, None)
         unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
         sweep = Sweep(self.config, self.hydra_context, self.launcher)
-        jobs = [sweep.build_job(each, swept) for each in unique]
+        jobs = [sweep.job_builder.build(each, swept) for each in unique]
         sweep.raise_common_error(jobs)
         with sweep:
             sweep.progress.total = len(jobs)

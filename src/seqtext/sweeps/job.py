@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from seqtext.config.error_messages import USER_ERRORS, format_error
 from seqtext.config.resolve import to_run_config
 from seqtext.config.stored import read_stored_settings
 from seqtext.errors import UserError
@@ -157,3 +158,10 @@ def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any]
         return to_run_config(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
     except (OSError, UserError):
         return None  # training compares with the checkpoint's own
+
+
+def error_reason(error: BaseException) -> str:
+    """Return why a job failed, in one line."""
+    if isinstance(error, USER_ERRORS):
+        return format_error(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'without a word'}"

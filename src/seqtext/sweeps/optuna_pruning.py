@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 
 from seqtext.config.run_config import collect_fingerprints
-from seqtext.sweeps.sweep import TRIAL
+from seqtext.sweeps.job_builder import TRIAL
 
 
 class Pruned(Exception):
@@ -48,6 +48,6 @@ def pruning_callbacks(monitor: str) -> list[Callback]:
     hydra = HydraConfig.get()
     if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
         return []
-    from seqtext.sweeps.optuna_storage import load_trial
+    from seqtext.sweeps.optuna_components import load_trial
 
     return [PruningCallback(load_trial(hydra, int(os.environ[TRIAL])), monitor)]

@@ -1,22 +1,17 @@
-"""A search: an Optuna study asks, the sweep runs, and the study is told."""
+"""Search with Optuna: the study proposes trials, the sweep runs them and reports their scores."""
 
 import functools
-import math
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from statistics import fmean, stdev
 from typing import Any
 
 import optuna
-from hydra.core.override_parser.types import Override
-from hydra.errors import InstantiationException
 from hydra_plugins.hydra_optuna_sweeper._impl import (
     OptunaSweeperImpl,
-    create_optuna_distribution_from_override,
 )
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtext.display import count_noun
@@ -24,10 +19,14 @@ from seqtext.errors import UserError
 from seqtext.metrics.definitions import metric_mode
 from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, JobResult
-from seqtext.sweeps.optuna_storage import (
+from seqtext.sweeps.optuna_components import (
     build_pruner,
     build_sampler,
+    build_search_space,
     build_storage,
+    ends,
+    explain_errors,
+    fits,
     storage_name,
     study_name,
 )
@@ -67,7 +66,7 @@ class StudySweeper(OptunaSweeperImpl):
         said = [*self._parse_sweeper_params_config(), *arguments]
         last = {argument.partition("=")[0]: argument for argument in said}
         overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
-        space, fixed, deleted = search_space(overrides)
+        space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
         self._sampler(space, earlier=0)  # refused before anything is on disk
         sweep = Sweep(self.config, self.hydra_context, self.launcher)
@@ -95,7 +94,7 @@ class StudySweeper(OptunaSweeperImpl):
         sweep.progress.print(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
-            with _explain_errors("The search cannot go on"):
+            with explain_errors("The search cannot go on"):
                 trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
                 overrides = self._configure_trials(trials, space, fixed, deleted)
             asked += len(trials)
@@ -117,10 +116,10 @@ class StudySweeper(OptunaSweeperImpl):
         """
         jobs = []
         for end in (0, -1):
-            values = {name: _ends(values)[end] for name, values in space.items()} | fixed
+            values = {name: ends(values)[end] for name, values in space.items()} | fixed
             overrides = [*(f"{name}={value}" for name, value in values.items()), *deleted]
             folds = [f"split.folds={self.folds}", "split.fold=0"] if self.folds else []
-            jobs.append(sweep.build_job([*overrides, *folds], list(space)))
+            jobs.append(sweep.job_builder.build([*overrides, *folds], list(space)))
         sweep.raise_common_error(jobs)
 
     def _study(
@@ -129,7 +128,7 @@ class StudySweeper(OptunaSweeperImpl):
         config = self.config.hydra
         wanted = self.direction or metric_mode(self.config.monitor)
         towards = "minimize" if "min" in str(wanted) else "maximize"
-        with _explain_errors(f"The study in {storage_name(config)} cannot be used"):
+        with explain_errors(f"The study in {storage_name(config)} cannot be used"):
             study = optuna.create_study(
                 study_name=study_name(config),
                 storage=build_storage(config),
@@ -145,7 +144,7 @@ class StudySweeper(OptunaSweeperImpl):
             )
         earlier = study.get_trials(deepcopy=False)
         for name, values in space.items():
-            if not all(_fits(t.distributions.get(name, values), values) for t in earlier):
+            if not all(fits(t.distributions.get(name, values), values) for t in earlier):
                 raise UserError(
                     f"{name} is swept over other values than {study.study_name} was begun with: "
                     f"give the sweep another name=."
@@ -154,7 +153,7 @@ class StudySweeper(OptunaSweeperImpl):
         return study
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
-        with _explain_errors("hydra.sweeper.sampler is not possible"):
+        with explain_errors("hydra.sweeper.sampler is not possible"):
             return self._made_sampler(space, earlier)
 
     def _made_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
@@ -209,10 +208,10 @@ class StudySweeper(OptunaSweeperImpl):
     ) -> list[Job]:
         number = str(trial.number)
         if not self.folds:
-            jobs = [sweep.build_job(overrides, swept, trial=number)]
+            jobs = [sweep.job_builder.build(overrides, swept, trial=number)]
         else:
             jobs = [
-                sweep.build_job(
+                sweep.job_builder.build(
                     (*overrides, f"split.folds={self.folds}", f"split.fold={fold}"),
                     [*swept, "split.fold"],
                     within=f"fold-{fold}",
@@ -236,60 +235,6 @@ class StudySweeper(OptunaSweeperImpl):
             sweep.progress.print(
                 f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
             )
-
-
-def search_space(
-    overrides: Sequence[Override],
-) -> tuple[dict[str, BaseDistribution], dict[str, str], list[str]]:
-    """Return what is swept as Optuna's distributions, what is not, and what is deleted.
-
-    Raises:
-        UserError: if no value can be drawn for an override.
-    """
-    space, fixed, deleted = {}, {}, []
-    for override in overrides:
-        if override.is_delete():
-            deleted.append(override.input_line)
-            continue
-        with _explain_errors(f"{override.input_line} cannot be searched"):
-            value = create_optuna_distribution_from_override(override)
-            _require_finite_ends(value)
-        is_swept = isinstance(value, BaseDistribution)
-        (space if is_swept else fixed)[override.get_key_element()] = value
-    return space, fixed, deleted
-
-
-@contextmanager
-def _explain_errors(what: str) -> Iterator[None]:
-    """Within, whatever Optuna raises of its options becomes a sentence that starts with `what`."""
-    try:
-        yield
-    except (UserError, OSError):
-        raise
-    except Exception as error:
-        while isinstance(error, InstantiationException) and error.__cause__:
-            error = error.__cause__
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{what}: {reason}") from error
-
-
-def _require_finite_ends(value: Any) -> None:
-    if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
-        raise ValueError("its two ends must be finite")
-
-
-def _ends(distribution: BaseDistribution) -> tuple[Any, Any]:
-    """The first and the last value of a distribution."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[0], distribution.choices[-1]
-    return distribution.low, distribution.high
-
-
-def _fits(old: BaseDistribution, new: BaseDistribution) -> bool:
-    """Whether one study can hold both: the bounds of a range may move."""
-    if CategoricalDistribution in (type(old), type(new)):
-        return old == new
-    return type(old) is type(new) and old.log == new.log
 
 
 def _tell(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:

@@ -1,0 +1,133 @@
+"""Build the jobs of a sweep from their overrides: settings, folder, label, files."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.best_run import compose_run_config
+from seqtext.config.error_messages import USER_ERRORS
+from seqtext.errors import UserError
+from seqtext.run_names import name_with_hash, override_slug, run_name
+from seqtext.sweeps.job import Job, error_reason
+from seqtext.sweeps.preflight import PreflightCheck
+
+TRIAL = "SEQTEXT_TRIAL"
+NO_RESUME = "resume= goes on with one run, and is no part of a sweep: leave out -m."
+LONGEST_VALUE = 40  # characters of a path in a job's label
+
+
+class JobBuilder:
+    """Builds jobs, each with a folder of its own.
+
+    Args:
+        config: of the sweep
+        loader: Hydra's
+        folder: of the sweep
+        preflight: checks what can be known of a job before it runs
+    """
+
+    def __init__(
+        self, config: DictConfig, loader: ConfigLoader, folder: Path, preflight: PreflightCheck
+    ):
+        self._config, self._loader, self._folder = config, loader, folder
+        self._preflight = preflight
+        self._experiment = config.hydra.runtime.choices.get("experiment")
+        self._names: dict[str, tuple[str, ...]] = {}  # overrides by folder
+
+    def build(
+        self, overrides: Sequence[str], swept: Collection[str], within: str = "", trial: str = ""
+    ) -> Job:
+        """Build the job that these overrides describe.
+
+        Args:
+            overrides: of the command line, one value each
+            swept: keys of those that differ from job to job
+            within: name below its folder, where several runs make one trial
+            trial: number in an Optuna study
+        """
+        swept = {key.lstrip("+~") for key in swept}
+        label = "  ".join(map(_short, _with_keys(overrides, swept)))
+        try:
+            composed = self._loader.load_sweep_config(self._config, list(overrides))
+            if composed.resume is not None:
+                raise UserError(NO_RESUME)
+            task = list(composed.hydra.overrides.task)
+            settings = compose_run_config(composed, task)
+        except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
+            chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
+            name = run_name(overrides, *chosen or ["job"], swept=swept)
+            return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
+        choices = composed.hydra.runtime.choices
+        if self._experiment:  # all jobs have the same
+            task = [o for o in task if not o.startswith("experiment=")]
+        unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
+        name = self._unique_name(
+            run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
+            tuple(unfolded),
+        )
+        folder = f"{name}/{within}" if within else name
+        hydra_overrides = self._hydra_overrides(folder, composed, trial)
+        job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
+        try:
+            return replace(job, files=self._preflight(settings))
+        except UserError as error:
+            return replace(job, blocked_by=error)
+
+    def _unique_name(self, name: str, overrides: tuple[str, ...]) -> str:
+        """Return `name`, with a hash if another job has it, in whatever case of letters."""
+        if self._names.setdefault(name.casefold(), overrides) == overrides:
+            return name
+        return name_with_hash(name, overrides)
+
+    def _to_user_error(self, overrides: Sequence[str], error: Exception) -> Exception:
+        """Explain errors that Hydra words badly: an experiment that is a sweep, a group of null."""
+        if "must be configured before the sweep starts" in str(error):
+            return UserError("this experiment is a sweep itself: start it alone, and without -m.")
+        if isinstance(error, USER_ERRORS):
+            return error
+        for override in overrides:
+            key, _, value = override.partition("=")
+            if value == "null" and (known := self._loader.get_group_options(key)):
+                choices = ", ".join(known)
+                return UserError(f"{override} is not possible: it must be one of {choices}.")
+        return UserError(error_reason(error))
+
+    def _hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
+        """List overrides that a worker, which may not know this program's resolvers, cannot derive.
+
+        Its log lines go to its file; the terminal belongs to the sweep.
+        """
+        hydra_overrides = [
+            f"hydra.sweep.dir={quote_override(str(self._folder))}",
+            f"hydra.sweep.subdir={quote_override(folder)}",
+            "hydra.output_subdir=.hydra",
+        ]
+        handlers = OmegaConf.select(composed, "hydra.job_logging.root.handlers") or []
+        if "console" in handlers:
+            kept = ",".join(handler for handler in handlers if handler != "console")
+            hydra_overrides.append(f"hydra.job_logging.root.handlers=[{kept}]")
+        if trial:
+            hydra_overrides.append(f"+hydra.job.env_set.{TRIAL}={quote_override(trial)}")
+        return hydra_overrides
+
+
+def quote_override(value: str) -> str:
+    """Quote a value for Hydra's grammar."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _with_keys(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
+    return [o for o in overrides if o.partition("=")[0].lstrip("+~") in keys]
+
+
+def _short(override: str) -> str:
+    key, _, value = override.partition("=")
+    if key in ("dataset", "model"):
+        return value
+    if "/" in value and len(value) <= LONGEST_VALUE:
+        return f"{key.rpartition('.')[2]}={value}"
+    return override_slug(override)

@@ -1,0 +1,68 @@
+"""Report each job of a sweep as soon as its run folder holds a result."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from seqtext.errors import UserError
+from seqtext.sweeps.job import Job, JobResult, find_changed_files, read_result
+
+POLL = 0.3  # seconds between two looks for jobs that ended
+
+
+class JobWatcher(threading.Thread):
+    """Reads run folders while a launcher is busy, which every launcher makes possible.
+
+    Args:
+        folder: of the sweep
+        jobs: those that run, by folder
+        report: is called with each job that ended, and its result
+    """
+
+    def __init__(
+        self, folder: Path, jobs: dict[str, Job], report: Callable[[Job, JobResult], None]
+    ):
+        super().__init__(daemon=True)
+        self.ended: dict[str, JobResult] = {}
+        self._folder, self._jobs, self._report = folder, jobs, report
+        self._over = threading.Event()
+        self._error: Exception | None = None
+
+    def __enter__(self) -> "JobWatcher":
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self.join()
+        if self._error is None:
+            self._look()
+        elif error == (None, None, None):  # the launcher is through
+            raise self._error
+
+    def run(self) -> None:
+        try:
+            while not self._over.wait(POLL):
+                self._look()
+        except Exception as error:  # such as a full disk
+            self._error = error
+
+    def _look(self) -> None:
+        for name in self._jobs.keys() - self.ended.keys():
+            if result := self._result(self._jobs[name]):
+                self.ended[name] = result
+                self._report(self._jobs[name], result)
+
+    def _result(self, job: Job) -> JobResult | None:
+        try:
+            result = read_result(self._folder / job.folder)
+        except UserError as error:
+            return JobResult("failed", reason=str(error))
+        if result and result.status != "failed" and (changed := find_changed_files(job, result)):
+            reason = (
+                f"its {changed} changed while the sweep ran: give the sweep another name=, and all "
+                f"jobs run on the same."
+            )
+            return replace(result, status="failed", reason=reason)
+        return result

@@ -1,0 +1,142 @@
+"""Build Optuna's storages, pruners, samplers, trials and search spaces from the configuration."""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import instantiate
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from seqtext.errors import UserError
+
+STUDY = "study.journal"
+PRUNERS = {
+    "median": {"_target_": "optuna.pruners.MedianPruner"},
+    "asha": {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "reduction_factor": 3},
+    "hyperband": {"_target_": "optuna.pruners.HyperbandPruner"},
+}
+
+
+def build_storage(config: DictConfig) -> BaseStorage:
+    """Build the storage of the study: a file beside the runs, which any file system can share."""
+    url = config.sweeper.storage
+    if url is not None:
+        return RDBStorage(url)
+    return JournalStorage(JournalFileBackend(str(Path(config.sweep.dir).absolute() / STUDY)))
+
+
+def storage_name(config: DictConfig) -> str:
+    """Return the address of the study's storage, for messages."""
+    return config.sweeper.storage or str(Path(config.sweep.dir) / STUDY)
+
+
+def study_name(config: DictConfig) -> str:
+    """Return the name of the study: the sweep's, unless it has one of its own."""
+    return config.sweeper.study_name or Path(config.sweep.dir).name
+
+
+def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
+    """Build a pruner from its name or configuration.
+
+    Raises:
+        UserError: if there is no such pruner.
+    """
+    if chosen is None:
+        return optuna.pruners.NopPruner()
+    if isinstance(chosen, str):
+        if chosen not in PRUNERS:
+            known = ", ".join(PRUNERS)
+            raise UserError(f"hydra.sweeper.pruner={chosen} is not possible: known are {known}.")
+        chosen = OmegaConf.create(PRUNERS[chosen])
+    try:
+        pruner = instantiate(chosen, _execution_whitelist_=("optuna.pruners.*",))
+    except HydraException as error:
+        cause = error.__cause__ or error
+        reason = " ".join(str(cause).split())
+        raise UserError(f"hydra.sweeper.pruner is not possible: {reason}") from error
+    if not isinstance(pruner, optuna.pruners.BasePruner):
+        raise UserError(
+            f"hydra.sweeper.pruner is not possible: it must be one of {', '.join(PRUNERS)}, or "
+            f"name a class in optuna.pruners by _target_."
+        )
+    return pruner
+
+
+def load_trial(config: DictConfig, number: int) -> optuna.Trial:
+    """Load a trial that another process asked for."""
+    storage, name = build_storage(config), study_name(config)
+    pruner = build_pruner(config.sweeper.pruner)
+    study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+    study_id = storage.get_study_id_from_name(name)
+    return optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(study_id, number))
+
+
+def build_sampler(config: Any, earlier: int) -> Any:
+    """Build a sampler; after earlier trials with another seed, or it would repeat them."""
+    if config.get("seed") is not None:
+        config = OmegaConf.merge(config, {"seed": config.seed + earlier})
+    allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
+    return instantiate(config, _execution_whitelist_=allowed)
+
+
+def build_search_space(
+    overrides: Sequence[Override],
+) -> tuple[dict[str, BaseDistribution], dict[str, str], list[str]]:
+    """Return the swept options as Optuna's distributions, the fixed ones, and the deleted ones.
+
+    Raises:
+        UserError: if no value can be drawn for an override.
+    """
+    space, fixed, deleted = {}, {}, []
+    for override in overrides:
+        if override.is_delete():
+            deleted.append(override.input_line)
+            continue
+        with explain_errors(f"{override.input_line} cannot be searched"):
+            value = create_optuna_distribution_from_override(override)
+            _require_finiteends(value)
+        is_swept = isinstance(value, BaseDistribution)
+        (space if is_swept else fixed)[override.get_key_element()] = value
+    return space, fixed, deleted
+
+
+@contextmanager
+def explain_errors(what: str) -> Iterator[None]:
+    """Turn whatever Optuna raises within into a sentence that starts with `what`."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        while isinstance(error, InstantiationException) and error.__cause__:
+            error = error.__cause__
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{what}: {reason}") from error
+
+
+def _require_finiteends(value: Any) -> None:
+    if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
+        raise ValueError("its two ends must be finite")
+
+
+def ends(distribution: BaseDistribution) -> tuple[Any, Any]:
+    """Return the first and the last value of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[0], distribution.choices[-1]
+    return distribution.low, distribution.high
+
+
+def fits(old: BaseDistribution, new: BaseDistribution) -> bool:
+    """Return whether one study can hold both: the bounds of a range may move."""
+    if CategoricalDistribution in (type(old), type(new)):
+        return old == new
+    return type(old) is type(new) and old.log == new.log

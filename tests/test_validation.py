@@ -3,13 +3,13 @@
 from typing import Annotated, Literal
 
 import pytest
+from annotated_types import Interval
 
 from seqtext.errors import OptionError, unknown_option
 from seqtext.models.rnn import GRU
 from seqtext.validation import (
     DropoutRate,
     PositiveInt,
-    Range,
     get_option_hints,
     type_error,
     validate_args,
@@ -29,7 +29,7 @@ from seqtext.validation import (
         (Literal["a", "b"], ["a", "b"], ["c", None]),
         (list[str], [[], ["a"]], ["a", [1], None]),
         (list[PositiveInt] | PositiveInt, [3, [1, 2]], [0, [1, 0]]),
-        (Annotated[float, Range(above=0, high=1)], [1, 0.1], [0, 1.01]),
+        (Annotated[float, Interval(gt=0, le=1)], [1, 0.1], [0, 1.01]),
     ],
 )
 def test_fits(hint, good, bad):

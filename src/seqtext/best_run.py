@@ -1,4 +1,4 @@
-"""The best run of a sweep, and new runs with its settings."""
+"""Find the best run of a sweep, and compose new runs from its settings."""
 
 import json
 import math
@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from omegaconf import DictConfig
 
+from seqtext.config.groups import WITH_CHOICES
 from seqtext.config.resolve import apply_overrides, read_choices, to_run_config
 from seqtext.config.stored import check_stored_settings, replace_foreign_folders
 from seqtext.errors import UserError
 from seqtext.identity import identity
 from seqtext.metrics_file import NAME, read_metrics
 
-GROUPS = ("dataset", "tokenizer", "embedding", "model", "optimizer", "trainer")
 NEEDED = ("score", "monitor", "settings")
 
 Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only
@@ -33,7 +33,7 @@ class BestRun(NamedTuple):
 
 
 def compose_run_config(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
-    """The settings of a run: those composed, or with ``from_best=`` a winner's, changed."""
+    """Compose the settings of a run: those composed, or with ``from_best=`` a winner's, changed."""
     if config.from_best is not None:
         best = read_best_run(config.from_best)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
@@ -44,12 +44,12 @@ def compose_run_config(config: DictConfig, overrides: list[str]) -> dict[str, An
 
 
 def read_best_run(folder: str) -> BestRun:
-    """The settings of the best run below a folder.
+    """Read the settings of the best run below a folder.
 
     Raises:
-        UserError: as `best_run`.
+        UserError: as `find_best_run`.
     """
-    path, metrics = best_run(folder, "from_best")
+    path, metrics = find_best_run(folder, "from_best")
     settings = metrics["settings"]
     try:
         check_stored_settings(settings)
@@ -58,11 +58,13 @@ def read_best_run(folder: str) -> BestRun:
     # The folds were there to choose by.
     settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
     choices = read_choices(path)
-    return BestRun(settings, {group: choices[group] for group in GROUPS if choices.get(group)})
+    return BestRun(
+        settings, {group: choices[group] for group in WITH_CHOICES if choices.get(group)}
+    )
 
 
-def best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
-    """The best run below a folder, by validation score, and its metrics.json.
+def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
+    """Find the best run below a folder, by validation score, and read its metrics.json.
 
     Of folds the mean decides, and the first one is returned.
 
@@ -93,7 +95,7 @@ def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
-    """The first run of the best candidate; one with all of its folds goes before all others."""
+    """Return the first run of the best candidate; those with all of their folds go first."""
     from seqtext.metrics.definitions import is_better  # imports numpy, which `--help` does not need
 
     candidates = list(_candidates(runs))
@@ -107,7 +109,7 @@ def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _candidates(runs: Candidate) -> Iterator[Candidate]:
-    """Runs of the same identity but for their fold; of a run that was repeated, the last."""
+    """Yield runs of the same identity but for their fold; of a repeated run, the last."""
     members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
     for path, metrics in runs:
         what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
@@ -118,13 +120,13 @@ def _candidates(runs: Candidate) -> Iterator[Candidate]:
 
 
 def _mean_loss(candidate: Candidate) -> float | None:
-    """On the validation part; None where a run does not have it."""
+    """Return the mean validation loss; None where a run does not have it."""
     losses = [metrics.get("val", {}).get("loss") for _, metrics in candidate]
     return None if None in losses else fmean(losses)
 
 
 def _mean_score(candidate: Candidate) -> float:
-    """NaN if a run has none."""
+    """Return the mean score; NaN if a run has none."""
     scores = [metrics["score"] for _, metrics in candidate]
     return math.nan if None in scores else fmean(scores)
 

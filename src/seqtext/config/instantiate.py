@@ -9,29 +9,27 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib import import_module
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning import LightningDataModule, LightningModule, Trainer
+from lightning import Trainer
 from lightning.pytorch.profilers import PassThroughProfiler
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
-from torch.optim import Optimizer
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.choices import find_nearest_options
+from seqtext.config.groups import GROUPS
 from seqtext.distributed import (
     ExternalProcessEnvironment,
     ProcessInfo,
     find_launched_process,
 )
 from seqtext.errors import OptionError, UserError, unknown_option
-from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.optim import Clipping, OptimizerFactory
-from seqtext.tokenizers.base import Tokenizer
 from seqtext.validation import (
     Fraction,
     NonNegativeInt,
@@ -41,21 +39,6 @@ from seqtext.validation import (
     validate,
 )
 
-GROUPS = {
-    "dataset": ("seqtext.datasets", LightningDataModule),
-    "tokenizer": ("seqtext.tokenizers", Tokenizer),
-    "embedding": ("seqtext.embeddings", nn.Module),
-    "model": ("seqtext.models", LightningModule | NonNeuralClassifier),
-    "optimizer": ("torch.optim", Optimizer),
-}
-RUNTIME_ARGS = {  # arguments that a run gives: no options
-    "dataset": ("tokenizer", "split", "sampling", "class_weights", "seed", "cache"),
-    "tokenizer": (),
-    "embedding": ("vocabulary_size",),
-    "model": ("embedding", "classes", "features"),
-    "optimizer": ("params",),
-}
-
 
 class NoProfiler(PassThroughProfiler):
     """Measures nothing, faster: Lightning opens a context around some 40 calls in each step."""
@@ -63,7 +46,7 @@ class NoProfiler(PassThroughProfiler):
     _context = nullcontext()
 
     def profile(self, action_name: str) -> nullcontext:
-        """The same empty context for every action."""
+        """Return the same empty context for every action."""
         return self._context
 
 
@@ -77,22 +60,22 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
     for name, value in config.items():  # Hydra knows more of them, such as _args_
         if name.startswith("_") and (name, value) not in (
             ("_target_", config["_target_"]),
-            ("_partial_", group == "optimizer"),
+            ("_partial_", GROUPS[group].is_partial),
         ):
             raise UserError(f"{group}.{name}={value} is not possible: leave it as it is in conf/.")
-    if group == "optimizer" and "_partial_" not in config:
-        raise UserError("optimizer._partial_=true is missing.")
+    if GROUPS[group].is_partial and "_partial_" not in config:
+        raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, get_option_hints(kind), options, facts=RUNTIME_ARGS[group])
+    _check(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
 
 
-def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
-    """Make what a configuration group describes.
+def build(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
+    """Build the object that a configuration group describes.
 
     Args:
         group: a key of `GROUPS`, as on the command line
         config: `_target_` and options
-        facts: further arguments that are known only now, such as the vocabulary's size
+        runtime_args: further arguments that are known only now, such as the vocabulary's size
 
     Raises:
         UserError: as `validate_group`, or what the constructor raises.
@@ -100,7 +83,7 @@ def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
     validate_group(group, config)
     target = config["_target_"]
     try:
-        return instantiate(config, **facts, _convert_="all", _execution_whitelist_=target)
+        return instantiate(config, **runtime_args, _convert_="all", _execution_whitelist_=target)
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
@@ -109,7 +92,7 @@ def build(group: str, config: dict[str, Any], **facts: Any) -> Any:
 
 
 def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
-    """What makes an optimizer for parameters; tried once, since torch checks values only then.
+    """Build a factory of optimizers; it is tried once, since torch checks values only then.
 
     Raises:
         UserError: as `build`, or what torch refuses.
@@ -123,7 +106,7 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
 
 
 def build_from_signature(group: str, kind: type, config: dict[str, Any]) -> Any:
-    """Make a `kind` from a group that has no target, such as `split`."""
+    """Build a `kind` from a group that has no target, such as `split`."""
     _check(group, get_option_hints(kind), config)
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in config:
@@ -132,21 +115,21 @@ def build_from_signature(group: str, kind: type, config: dict[str, Any]) -> Any:
 
 
 def resolve_target(group: str, target: str) -> type:
-    """The class that `target` names.
+    """Import the class that `target` names.
 
     Raises:
         UserError: if it is none that this group may build.
     """
-    package, base = GROUPS[group]
+    package, bases = GROUPS[group].package, GROUPS[group].load_bases()
     if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Z]\w*", target):
         module, name = target.rsplit(".", 1)
         try:
             found = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
             raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
-        if isinstance(found, type) and issubclass(found, base):
+        if isinstance(found, type) and issubclass(found, bases):
             return found
-    kinds = " or ".join(kind.__name__ for kind in get_args(base) or [base])
+    kinds = " or ".join(kind.__name__ for kind in bases)
     raise UserError(
         f"{group}._target_={target} is not allowed: it must name a {kinds} in {package}."
     )
@@ -170,7 +153,7 @@ def create_trainer(
     detect_anomaly: bool = False,
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
-    """Lightning's Trainer, with those of its options that leave a run's results whole."""
+    """Create Lightning's Trainer from those of its options that leave a run's results whole."""
     if num_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
     launched = find_launched_process()  # by torchrun or Slurm: Lightning finds them by itself
@@ -207,7 +190,7 @@ def create_trainer(
 
 
 def num_devices(devices: int | Sequence[int]) -> int:
-    """How many devices the option `devices` means."""
+    """Return the number of devices that the option `devices` means."""
     return devices if isinstance(devices, int) else len(devices)
 
 
@@ -217,7 +200,7 @@ def build_trainer(
     callbacks: Sequence = (),
     process: ProcessInfo = ProcessInfo(),  # noqa: B008  an immutable value
 ) -> Trainer:
-    """The Trainer that the group `trainer` describes.
+    """Build the Trainer that the group `trainer` describes.
 
     Args:
         process: of this process among those of the run
@@ -229,7 +212,7 @@ def build_trainer(
         "trainer",
         get_option_hints(create_trainer),
         config,
-        facts=("logger", "callbacks", "process"),
+        runtime_args=("logger", "callbacks", "process"),
     )
     try:
         return create_trainer(logger=logger, callbacks=list(callbacks), process=process, **config)
@@ -246,10 +229,13 @@ def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
 
 
 def _check(
-    group: str, hints: Mapping[str, Any], options: Mapping[str, Any], facts: Sequence[str] = ()
+    group: str,
+    hints: Mapping[str, Any],
+    options: Mapping[str, Any],
+    runtime_args: Sequence[str] = (),
 ) -> None:
     """Refuse options that are none, or that do not fit their type hints."""
-    known = [name for name in hints if name not in facts]
+    known = [name for name in hints if name not in runtime_args]
     for option in options:
         if option not in known:
             elsewhere = find_nearest_options(f"{group}.{option}" if group else option)

@@ -1,4 +1,4 @@
-"""The settings of a run, checked, and what is built from them."""
+"""Check the settings of a run, and build its data, embedding and model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from seqtext.config.groups import GROUPS, UNTARGETED
 from seqtext.config.instantiate import (
-    GROUPS,
     build,
     build_from_signature,
     build_optimizer_factory,
@@ -52,8 +52,10 @@ class RunConfig:
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
     def check_for_classes(self, class_names: Sequence[str]) -> None:
-        """Raises:
-        UserError: if the monitored metric or the threshold is not possible for these classes.
+        """Check what depends on the classes.
+
+        Raises:
+            UserError: if the monitored metric or the threshold is not possible for these classes.
         """
         known = [f"val/{name}" for name in list_metrics(class_names)]
         if self.monitor not in known:
@@ -82,8 +84,12 @@ class RunConfig:
 
 
 def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
-    """Refuse what cannot be, before anything is loaded."""
-    groups = (*GROUPS, "trainer", "split")
+    """Check all options before anything is loaded.
+
+    Raises:
+        UserError: if one does not exist or is not possible.
+    """
+    groups = (*GROUPS, *UNTARGETED)
     for group in groups:
         if not isinstance(settings.get(group), dict):
             raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
@@ -98,7 +104,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 
 
 def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
-    """The data set of `settings`, prepared."""
+    """Build the data module of `settings`, and prepare its data."""
     data = _unprepared_data(settings, options, split)
     data.setup()
     return data
@@ -118,7 +124,7 @@ def _unprepared_data(settings: dict[str, Any], options: RunConfig, split: Split)
 
 
 def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
-    """The embedding of `settings` for this data, with starting values."""
+    """Build the embedding of `settings` for this data, with initial values."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
     if isinstance(embedding, PretrainedEmbedding):
         vectors = read_vectors(
@@ -172,7 +178,7 @@ def digest_files(
 
 
 def _vector_files(settings: dict[str, Any]) -> list[Path]:
-    """The files of the word vectors that a run of these settings reads; none if it reads none."""
+    """List the files of word vectors that a run of these settings reads."""
     is_direct = issubclass(
         resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
@@ -212,7 +218,7 @@ def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
 def build_model(
     settings: dict[str, Any], options: RunConfig, data: TextDataModule
 ) -> TextClassifier:
-    """The model of `settings` for this data, with starting values."""
+    """Build the model of `settings` for this data, with initial values."""
     embedding = build_embedding(settings, data)
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)

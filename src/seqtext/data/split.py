@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Ge
 
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
-from seqtext.validation import Fraction, PositiveInt, Range, Seed, validate_args
+from seqtext.validation import Fraction, NonNegativeInt, PositiveInt, Seed, validate_args
 
 Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -39,8 +40,8 @@ class Split:
         stratify: bool = True,
         seed: Seed = 42,
         use_official_split: bool | None = None,
-        folds: Annotated[int, Range(low=2)] | None = None,
-        fold: Annotated[int, Range(low=0)] = 0,
+        folds: Annotated[int, Ge(2)] | None = None,
+        fold: NonNegativeInt = 0,
         max_train_examples: Fraction | PositiveInt | None = None,
     ):
         if folds is not None and use_official_split:

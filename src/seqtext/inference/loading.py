@@ -10,7 +10,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from seqtext.best_run import best_run
+from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import DESCRIPTION, FORMAT, load_checkpoint
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.rebuild import build_empty_network, fit_tensors
@@ -22,7 +22,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.base import Tokenizer
-from seqtext.validation import Range, type_error
+from seqtext.validation import type_error
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ INPUT_SPEC_HINTS = {
     "columns": list[str],
     "drop_labels": list[str],
 }
-SHARE = Range(low=0, high=1)
 MOST_STEPS = 1000  # of cleaning
 LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
 
@@ -84,7 +83,7 @@ def find_checkpoint(run: str | Path) -> Path:
         if not RunDir(path).metrics.exists():
             log.warning("%s has not finished: its best epoch so far is used.", path)
         return RunDir(path).best
-    return RunDir(best_run(str(path), "run")[0]).best
+    return RunDir(find_best_run(str(path), "run")[0]).best
 
 
 def load_model(path: Path) -> LoadedModel:
@@ -112,7 +111,7 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedMod
     if len(set(names)) != len(names) or len(names) < 2:
         raise UserError("class_names must be two or more different names.")
     _check_encodable("class_names", names)
-    if description["threshold"] not in SHARE:
+    if not 0 <= description["threshold"] <= 1:
         raise UserError("threshold must be between 0 and 1.")
     state = checkpoint.get("state_dict")
     if not isinstance(state, Mapping):

@@ -13,7 +13,8 @@ import pyarrow as pa
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from seqtext.checkpoints.files import set_threshold
-from seqtext.config.instantiate import RUNTIME_ARGS, build, resolve_target
+from seqtext.config.groups import GROUPS
+from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.run_config import validate_config
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
@@ -122,7 +123,7 @@ def _train(
         name: value
         for name, value in settings["dataset"].items()
         if name in get_option_hints(TextDataModule)
-        and name not in (*RUNTIME_ARGS["dataset"], *OF_FILES)
+        and name not in (*GROUPS["dataset"].runtime_args, *OF_FILES)
     }
     tokenizer = build("tokenizer", settings["tokenizer"])
     dataset_class = resolve_target("dataset", settings["dataset"]["_target_"])

@@ -3,19 +3,20 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Interval
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from seqtext.errors import OptionError, unknown_option
-from seqtext.validation import PositiveInt, Range, validate
+from seqtext.validation import PositiveInt, validate
 
 GROUP = "hydra.sweeper"
 HINTS = {
     "n_trials": PositiveInt,
     "n_jobs": PositiveInt | None,
-    "folds": Annotated[int, Range(low=2)] | None,
-    "max_failure_rate": Annotated[float, Range(low=0, high=1)],
+    "folds": Annotated[int, Ge(2)] | None,
+    "max_failure_rate": Annotated[float, Interval(ge=0, le=1)],
     "study_name": str | None,
     "storage": str | None,
     "custom_search_space": str | None,

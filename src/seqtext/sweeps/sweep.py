@@ -171,7 +171,7 @@ class Sweep:
         if result is None or result.status == "failed":
             return None
         if job.blocked_by:
-            self.progress.note(f"not compared with the data of today: {job.blocked}")
+            self.progress.note(f"not compared with the data of today: {job.blocked_by}")
         return result
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, JobResult]:

@@ -1,4 +1,4 @@
-"""The errors of this package, which a user can mend, and the sentences they are told in."""
+"""Define the errors that a user can correct, and format the values in their messages."""
 
 import difflib
 import json
@@ -20,7 +20,7 @@ class OptionError(UserError):
         self.option, self.value, self.expected = option, value, expected
 
     def within(self, group: str) -> "OptionError":
-        """The same error, naming the option as it stands on the command line."""
+        """Return the same error, with the option's name on the command line."""
         option = f"{group}.{self.option}" if group else self.option
         return OptionError(option, self.value, self.expected)
 

@@ -1,4 +1,4 @@
-"""What makes two runs the same: the options that can change a result, and the content they read.
+"""Compare runs by the options that can change a result, and by the content that they read.
 
 A run's settings say which files it reads; two paths may lead to the same content, and one path to
 another content tomorrow. So options that name files are not compared: digests of the content are.

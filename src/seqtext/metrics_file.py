@@ -1,4 +1,4 @@
-"""Reading metrics.json, whoever wrote it or damaged it: what is used of it is what it should be."""
+"""Read metrics.json and check every entry that is used, whoever wrote or damaged the file."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence

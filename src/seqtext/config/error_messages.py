@@ -1,4 +1,4 @@
-"""Mistakes of users, and what the system refuses, in one sentence each."""
+"""Format errors of users, of Hydra and of the operating system as one sentence each."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def format_error(error: BaseException) -> str:
-    """Say one of `USER_ERRORS` in one line, with what to do about it."""
+    """Format one of `USER_ERRORS` as one line, with what to do about it."""
     if isinstance(error, UserError):
         return str(error)
     if found := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
@@ -40,7 +40,7 @@ def _describe_unreadable(override: str) -> str:
 
 
 def _describe_composition_error(error: BaseException) -> str:
-    """Say what Hydra or OmegaConf found wrong when it put the configuration together."""
+    """Describe what Hydra or OmegaConf refused when it composed the configuration."""
     text, cause = str(error), str(error.__cause__ or "")
     if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         option, value = found.groups()

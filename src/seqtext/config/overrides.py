@@ -1,4 +1,4 @@
-"""Command line words as people type them, for Hydra's grammar, which knows ASCII only."""
+"""Quote command line overrides for Hydra's grammar, which knows ASCII only."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ PATHS = (
 )
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *PATHS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # a whole number names one too
-MULTIRUN = "hydra.mode=MULTIRUN"  # what Hydra must hear of a sweep by name
+MULTIRUN = "hydra.mode=MULTIRUN"
 MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
 OVERRIDE = re.compile(r"([~+]*[^=\s]+)=(.*)", re.DOTALL)
 STRUCTURED = re.compile(r"[\[{'\"]")  # how lists, dictionaries and quoted texts begin
@@ -69,12 +69,12 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
 
 def plain_values(arguments: Sequence[str]) -> dict[str, str]:
     """Map each option of the command line to its value, as typed but without quotes."""
-    said = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    return {key: _inner(value) if _is_quoted(value) else value for key, value in said.items()}
+    values = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
+    return {key: _inner(value) if _is_quoted(value) else value for key, value in values.items()}
 
 
 def explain_unreadable(argument: str) -> str:
-    """Say in one sentence how an override that Hydra cannot read is typed."""
+    """Return a sentence on how to type an override that Hydra cannot read."""
     found = OVERRIDE.fullmatch(argument)
     if not found:
         return f"{argument!r} is no option: each one is <word>=<value>, as in dataset=imdb."
@@ -95,7 +95,7 @@ def explain_unreadable(argument: str) -> str:
 
 
 def _is_meant_as_text(option: str, value: str, override: Override, is_multirun: bool) -> bool:
-    """Whether Hydra reads the value, but as something that this option can never be."""
+    """Return whether Hydra reads the value, but as something that this option can never be."""
     if option == "dataset.separator" and value and value.isspace():
         return True  # Hydra would read nothing
     read = None if override.is_sweep_override() else override.value()
@@ -128,7 +128,7 @@ def _quote_items(items: str) -> str | None:
 
     None if that is not possible. Commas within quotes, brackets and parentheses do not divide.
     """
-    quoted = [_quote_item(item.strip()) for item in _divided(items)]
+    quoted = [_quote_item(item.strip()) for item in _split_at_commas(items)]
     return None if None in quoted else ",".join(quoted)
 
 
@@ -145,20 +145,20 @@ def _quote_item(item: str) -> str | None:
     return None if not item or STRUCTURED.match(item) else _quoted(item)
 
 
-def _divided(items: str) -> Iterator[str]:
+def _split_at_commas(items: str) -> Iterator[str]:
     depth, quote, begin = 0, "", 0
-    for place, character in enumerate(items):
+    for position, character in enumerate(items):
         if quote:
-            quote = "" if character == quote and items[place - 1] != "\\" else quote
-        elif character in QUOTES and not items[begin:place].strip():
+            quote = "" if character == quote and items[position - 1] != "\\" else quote
+        elif character in QUOTES and not items[begin:position].strip():
             quote = character
         elif character in "([{":
             depth += 1
         elif character in ")]}":
             depth -= 1
         elif character == "," and depth <= 0:
-            yield items[begin:place]
-            begin = place + 1
+            yield items[begin:position]
+            begin = position + 1
     yield items[begin:]
 
 

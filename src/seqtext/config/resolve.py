@@ -1,4 +1,4 @@
-"""What of the composed configuration are a run's settings."""
+"""Derive the settings of a run from Hydra's composed configuration."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ MACHINE_KEYS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download"
 
 
 def to_run_config(config: DictConfig) -> dict[str, Any]:
-    """The settings of a run, as plain values."""
+    """Return the settings of a run as plain values, without Hydra's and the control keys."""
     own = [name for name in config if name not in (*CONTROL_KEYS, "hydra")]
     return OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
 
@@ -41,7 +41,9 @@ def read_choices(run: Path) -> dict[str, str]:
 
 
 def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str, Any]) -> dict:
-    """`settings` with what the overrides say, as `config`, composed with them, has it.
+    """Apply overrides to the settings of another run.
+
+    Their values are those that `config` has, which was composed with them.
 
     Args:
         overrides: of options and groups; those in `CONTROL_KEYS` change nothing
@@ -57,7 +59,7 @@ def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str
 
 
 def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
-    """Nested settings as ``group.option``, without some of them and what names classes."""
+    """Flatten nested settings to ``group.option``, without some of them and ``_target_``."""
     return {
         option: value
         for option, value in flatten(settings)

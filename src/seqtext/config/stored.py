@@ -1,4 +1,4 @@
-"""Settings that a run has stored: plain values, whoever wrote them, that refer to nothing."""
+"""Read the settings that a run has stored, and refuse anything but plain values in them."""
 
 import io
 import logging
@@ -65,7 +65,7 @@ def read_stored_settings(path: Path) -> DictConfig:
 
 
 def replace_foreign_folders(settings: dict[str, Any], config: DictConfig) -> None:
-    """Let stored settings, which may be a stranger's, make no folders of their choice.
+    """Keep stored settings, which may be a stranger's, from creating folders of their choice.
 
     Their cache stays if it is one already, with prepared data in it. Nothing is downloaded into a
     folder that is not there.

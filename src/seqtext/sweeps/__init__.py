@@ -1,4 +1,4 @@
-"""Many runs under one name: which there are, which are still to do, how each of them ended."""
+"""Run many jobs under one name: grids and searches that can be continued."""
 
 from hydra.core.plugins import Plugins
 
@@ -7,6 +7,6 @@ from seqtext.sweeps.optuna_sweeper import OptunaSweeper
 
 
 def register() -> None:
-    """Let Hydra know the sweepers of conf/hydra/sweeper."""
+    """Register the sweepers of conf/hydra/sweeper with Hydra."""
     for plugin in (GridSweeper, OptunaSweeper):
         Plugins.instance().register(plugin)

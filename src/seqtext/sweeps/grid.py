@@ -1,4 +1,4 @@
-"""Every combination of the swept values: Hydra's basic sweeper, for jobs that may fail."""
+"""Run every combination of the swept values: Hydra's basic sweeper, for jobs that may fail."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a command line leaves unsaid, and Hydra must hear before it composes anything."""
+"""Add the overrides that Hydra needs before it composes: sweep mode, groups of the best run."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from seqtext.errors import UserError
 
 
 def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
-    """The arguments, and those that follow from them.
+    """Return the arguments and the overrides that follow from them.
 
     An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
     With ``from_best=``, the winner's groups are chosen, so that its options can be overridden.

@@ -1,4 +1,4 @@
-"""A job of a sweep, and how it ended, as its run folder tells."""
+"""Describe a job of a sweep, and read how it ended from its run folder."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ class JobResult:
     fingerprints: dict[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
-        """Leave word in a run folder that will have no metrics.json."""
+        """Write the result into a run folder that will have no metrics.json."""
         write_json(folder / RESULT_FILE, asdict(self))
 
     @classmethod
@@ -95,7 +95,7 @@ class Job:
 
 
 def read_result(folder: Path) -> JobResult | None:
-    """How the run in a folder ended; None where none did.
+    """Read how the run in a folder ended; None where none did.
 
     Raises:
         UserError: if metrics.json is damaged.
@@ -110,7 +110,7 @@ def read_result(folder: Path) -> JobResult | None:
 
 
 def clear_result(folder: Path) -> None:
-    """Before another attempt."""
+    """Delete the result of an earlier attempt."""
     (folder / RESULT_FILE).unlink(missing_ok=True)
 
 

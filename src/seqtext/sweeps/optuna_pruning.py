@@ -1,4 +1,4 @@
-"""A trial of a search, from within its run: each epoch's score to the study, and its word back."""
+"""Report each epoch's score of a trial to Optuna, and stop the run where the pruner says so."""
 
 import os
 from typing import Any
@@ -12,7 +12,7 @@ from seqtext.sweeps.job_builder import TRIAL
 
 
 class Pruned(Exception):
-    """The study has seen enough of this trial.
+    """Raised when Optuna prunes a trial.
 
     Attributes:
         score: the last that it reported
@@ -44,7 +44,7 @@ class PruningCallback(Callback):
 
 
 def pruning_callbacks(monitor: str) -> list[Callback]:
-    """The callback of this process's job, where it is a trial that may be pruned."""
+    """Build the pruning callback, where this process runs a trial that may be pruned."""
     hydra = HydraConfig.get()
     if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
         return []

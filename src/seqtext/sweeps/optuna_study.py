@@ -39,7 +39,7 @@ FEW = 5  # trials, of which no failure rate is taken
 
 
 class StudySweeper(OptunaSweeperImpl):
-    """The plugin's sweeper, whose searches go on under the same name.
+    """Extends the plugin's sweeper: a search continues under the same name.
 
     Args:
         sampler: its configuration
@@ -53,7 +53,7 @@ class StudySweeper(OptunaSweeperImpl):
         self.folds, self.pruner = folds, pruner
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ask for trials and run them, until there are `n_trials`.
+        """Run trials until there are `n_trials`.
 
         Raises:
             SweepFailed: if one failed.
@@ -63,8 +63,8 @@ class StudySweeper(OptunaSweeperImpl):
             raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._process_searchspace_config()
-        said = [*self._parse_sweeper_params_config(), *arguments]
-        last = {argument.partition("=")[0]: argument for argument in said}
+        given = [*self._parse_sweeper_params_config(), *arguments]
+        last = {argument.partition("=")[0]: argument for argument in given}
         overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
@@ -85,17 +85,19 @@ class StudySweeper(OptunaSweeperImpl):
         fixed: dict[str, str],
         deleted: list[str],
     ) -> None:
-        """Run what is left of `n_trials`."""
+        """Run the trials that are left of `n_trials`."""
         done = len(study.get_trials(deepcopy=False, states=DONE))
         to_do = max(0, self.n_trials - done)
         sweep.progress.total = to_do * (self.folds or 1)
-        self._recall(study, sweep)
+        self._requeue_abandoned(study, sweep)
         trials = count_noun(self.n_trials, "trial")
         sweep.progress.print(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
             with explain_errors("The search cannot go on"):
-                trials = [study.ask() for _ in range(min(self._at_once(), to_do - asked))]
+                trials = [
+                    study.ask() for _ in range(min(self._count_parallel_trials(), to_do - asked))
+                ]
                 overrides = self._configure_trials(trials, space, fixed, deleted)
             asked += len(trials)
             failed += self._run(study, sweep, trials, overrides, list(space))
@@ -110,9 +112,10 @@ class StudySweeper(OptunaSweeperImpl):
         fixed: dict[str, str],
         deleted: list[str],
     ) -> None:
-        """Raises:
-        Exception: why no trial can run, if those at both ends of the space cannot, and all for
-            the same reason.
+        """Refuse a search of which no trial can run.
+
+        Raises:
+            Exception: the reason, if the trials at both ends of the space have the same one.
         """
         jobs = []
         for end in (0, -1):
@@ -154,9 +157,9 @@ class StudySweeper(OptunaSweeperImpl):
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
         with explain_errors("hydra.sweeper.sampler is not possible"):
-            return self._made_sampler(space, earlier)
+            return self._create_sampler(space, earlier)
 
-    def _made_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
+    def _create_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
         sampler = build_sampler(self.sampler, earlier)
         if isinstance(sampler, functools.partial):  # of a grid
             choices = {name: self._to_grid_sampler_choices(d) for name, d in space.items()}
@@ -165,8 +168,8 @@ class StudySweeper(OptunaSweeperImpl):
             return sampler(choices)
         return sampler
 
-    def _recall(self, study: optuna.Study, sweep: Sweep) -> None:
-        """Trials that a killed process left are asked for again: their runs can go on."""
+    def _requeue_abandoned(self, study: optuna.Study, sweep: Sweep) -> None:
+        """Queue the trials that a killed process left: their runs can be continued."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self._is_running(trial, sweep):
                 with suppress(ValueError, RuntimeError):  # another process was faster
@@ -180,7 +183,7 @@ class StudySweeper(OptunaSweeperImpl):
         runs = [folder, *(f"{folder}/fold-{fold}" for fold in range(self.folds or 0))]
         return any(RunDir(sweep.folder / run).is_locked() for run in runs)
 
-    def _at_once(self) -> int:
+    def _count_parallel_trials(self) -> int:
         processes = self.config.hydra.launcher.get("n_jobs") or 1
         return self.n_jobs or (processes if processes > 0 else os.cpu_count() or 1)
 
@@ -192,7 +195,7 @@ class StudySweeper(OptunaSweeperImpl):
         overrides: list[tuple[str, ...]],
         swept: list[str],
     ) -> int:
-        """Run trials at once and tell the study; the number that failed."""
+        """Run trials at once, report them to the study, and return how many failed."""
         jobs = [
             self._jobs(sweep, trial, one, swept)
             for trial, one in zip(trials, overrides, strict=True)
@@ -200,7 +203,7 @@ class StudySweeper(OptunaSweeperImpl):
         results = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
         failed = 0
         for trial, of_trial in zip(trials, jobs, strict=True):
-            failed += _tell(study, trial, [next(results) for _ in of_trial])
+            failed += _report_trial(study, trial, [next(results) for _ in of_trial])
         return failed
 
     def _jobs(
@@ -237,8 +240,8 @@ class StudySweeper(OptunaSweeperImpl):
             )
 
 
-def _tell(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:
-    """Tell the study how a trial ended; whether it failed."""
+def _report_trial(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:
+    """Report to the study how a trial ended, and return whether it failed."""
     failed = [o.reason or "no score" for o in results if o.status == "failed" or o.score is None]
     values, state = None, TrialState.COMPLETE
     if failed:

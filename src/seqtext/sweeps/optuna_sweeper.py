@@ -1,4 +1,4 @@
-"""Hydra's Optuna sweeper, that can go on, prune and cross-validate; see conf/hydra/sweeper."""
+"""Extend Hydra's Optuna sweeper: it continues, prunes and cross-validates."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -28,7 +28,7 @@ HINTS = {
 
 
 class OptunaSweeper(Sweeper):
-    """What Hydra makes; Optuna is imported with it, and not before."""
+    """The sweeper that Hydra instantiates; it imports Optuna only when it is set up."""
 
     def __init__(self, **options: Any):
         self.options = options

@@ -1,4 +1,4 @@
-"""What can be known of a job before it starts: whether it can run, and from which files."""
+"""Check before a job starts whether it can run, and find the files that it reads."""
 
 import logging
 import warnings
@@ -58,7 +58,7 @@ class PreflightCheck:
 
 @contextmanager
 def _quiet_imports() -> Iterator[None]:
-    """Import torch within, and say nothing: an earlier job's log may still be open."""
+    """Import torch within without messages: an earlier job's log may still be open."""
     logging.disable(logging.WARNING)
     try:
         with fast_imports(), warnings.catch_warnings(action="ignore"):

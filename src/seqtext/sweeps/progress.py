@@ -1,4 +1,4 @@
-"""What people see of a sweep: a line per job; what programs see: sweep.json."""
+"""Report a sweep's progress: a printed line per job, and sweep.json for programs."""
 
 import shlex
 import sys
@@ -30,32 +30,32 @@ class Progress:
         self.ended: dict[str, JobResult] = {}  # by folder, of this command
         self.best: tuple[float, str] | None = None  # score and folder
         self._best_loss: float | None = None  # on the validation part, of the same job
-        self._entries = {entry["folder"]: entry for entry in _earlier(folder)}
+        self._entries = {entry["folder"]: entry for entry in _read_jobs(folder)}
         self._notes: dict[str, int] = {}
-        self._seen: set[str | None] = set()  # reasons in lines of jobs
-        self._told: set[str | None] = set()  # reasons
-        self._began, self._jobs_run, self._number = time.monotonic(), 0, 0
+        self._job_reasons: set[str | None] = set()  # reasons in lines of jobs
+        self._printed_reasons: set[str | None] = set()  # reasons
+        self._start_time, self._jobs_run, self._number = time.monotonic(), 0, 0
 
     def record_cached(self, job: Job, result: JobResult) -> None:
-        """Count and tell a job that ended earlier."""
+        """Count a job that ended earlier, and print its line."""
         self._count(job, result)
-        self._tell(job, result, "earlier")
+        self._print_job(job, result, "earlier")
 
     def record_blocked(self, jobs: Sequence[Job], results: Sequence[JobResult]) -> None:
-        """Count jobs that cannot run, and tell each reason once."""
+        """Count jobs that cannot run, and print each reason once."""
         for job, result in zip(jobs, results, strict=True):
             self._count(job, result)
-        self._tell_reasons([(j.folder, r.reason) for j, r in zip(jobs, results, strict=True)])
+        self._print_reasons([(j.folder, r.reason) for j, r in zip(jobs, results, strict=True)])
 
     def record_finished(self, job: Job, result: JobResult) -> None:
-        """Count and tell a job that ended now."""
+        """Count a job that ended now, and print its line."""
         self._jobs_run += 1
         self._count(job, result)
-        self._tell(job, result, _span(result.seconds), self._left())
+        self._print_job(job, result, _format_duration(result.seconds), self._format_time_left())
         self.write()
 
     def note(self, text: str) -> None:
-        """Remember what is to be said at the end of several jobs, once."""
+        """Count a note, which the summary prints once."""
         self._notes[text] = self._notes.get(text, 0) + 1
 
     def write(self) -> None:
@@ -68,26 +68,30 @@ class Progress:
         write_json(self.folder / SWEEP, content)
 
     def print(self, text: str, error: bool = False) -> None:
-        """A line for people."""
+        """Print a line."""
         print_line(text, sys.stderr if error else sys.stdout)
 
     def print_summary(self) -> None:
-        """The end: how many finished, the best, and every failed job with its reason."""
+        """Print how many jobs finished, the best one, and every failed one with its reason."""
         counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
         for result in self.ended.values():
             counts[result.status] += 1
-        told = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
-        self.print(f"{', '.join(told)}, in {_span(time.monotonic() - self._began)}.")
+        parts = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
+        self.print(
+            f"{', '.join(parts)}, in {_format_duration(time.monotonic() - self._start_time)}."
+        )
         if self.best:
             score, name = self.best
             self.print(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
         for text, count in self._notes.items():
             self.print(f"{count} earlier results were {text}", error=True)
         failed = [(f, r.reason) for f, r in self.ended.items() if r.status == "failed"]
-        self._tell_reasons([(f, reason) for f, reason in failed if reason not in self._told])
+        self._print_reasons(
+            [(f, reason) for f, reason in failed if reason not in self._printed_reasons]
+        )
 
-    def _tell_reasons(self, failed: Sequence[tuple[str, str | None]]) -> None:
-        """Tell each reason once, with the number of jobs that it hit.
+    def _print_reasons(self, failed: Sequence[tuple[str, str | None]]) -> None:
+        """Print each reason once, with the number of jobs that failed for it.
 
         Args:
             failed: folder and reason of each job
@@ -96,7 +100,7 @@ class Progress:
         for folder, reason in failed:
             folders.setdefault(reason, []).append(folder)
         for reason, hit in folders.items():
-            self._told.add(reason)
+            self._printed_reasons.add(reason)
             who = hit[0] if len(hit) == 1 else f"{len(hit)} jobs"
             self.print(f"failed: {who}: {reason}", error=True)
 
@@ -115,26 +119,26 @@ class Progress:
             if is_better(result.score, best, self.monitor, result.loss, self._best_loss):
                 self.best, self._best_loss = (result.score, job.folder), result.loss
 
-    def _tell(self, job: Job, result: JobResult, *times: str) -> None:
+    def _print_job(self, job: Job, result: JobResult, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"
-        parts = [number, job.label, *self._said(result), *times]
+        parts = [number, job.label, *self._format_result(result), *times]
         self.print("  ".join(part for part in parts if part))
 
-    def _left(self) -> str:
-        left = (time.monotonic() - self._began) / self._jobs_run * (self.total - self._number)
-        return f"left {_span(left)}" if self._number < self.total else ""
+    def _format_time_left(self) -> str:
+        left = (time.monotonic() - self._start_time) / self._jobs_run * (self.total - self._number)
+        return f"left {_format_duration(left)}" if self._number < self.total else ""
 
-    def _said(self, result: JobResult) -> list[str]:
+    def _format_result(self, result: JobResult) -> list[str]:
         if result.status == "failed":
-            is_new = result.reason not in self._seen
-            self._seen.add(result.reason)
+            is_new = result.reason not in self._job_reasons
+            self._job_reasons.add(result.reason)
             return [f"failed: {result.reason}" if is_new else "failed for a reason told above"]
         score = "" if result.score is None else f"{self.monitor} {result.score:.4f}"
         best = [f"best {self.best[0]:.4f}"] if self.best else []
         return [f"pruned at {score}" if result.status == "pruned" else score, *best]
 
 
-def _earlier(folder: Path) -> list[dict]:
+def _read_jobs(folder: Path) -> list[dict]:
     file = folder / SWEEP
     jobs = read_json(file).get("jobs") if file.exists() else []
     if type_error(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
@@ -142,7 +146,7 @@ def _earlier(folder: Path) -> list[dict]:
     return jobs
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

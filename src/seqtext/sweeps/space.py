@@ -1,4 +1,4 @@
-"""What a sweep's command line says of its values: lists, ranges, patterns of names."""
+"""Parse the swept values of a command line: lists, ranges, patterns of names."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -35,7 +35,7 @@ def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Over
 
 
 def _choices(override: Override, loader: ConfigLoader) -> list[str]:
-    """The choices of a group that a ``glob()`` matches.
+    """List the choices of a group that a ``glob()`` matches.
 
     Raises:
         UserError: if there is none.
@@ -56,14 +56,14 @@ def _choices(override: Override, loader: ConfigLoader) -> list[str]:
 
 
 def _names_below(group: str, loader: ConfigLoader) -> Iterator[str]:
-    """Names of a group's files, those in its folders as ``folder/name``."""
+    """Yield the names of a group's files, those in its folders as ``folder/name``."""
     yield from (name for name in loader.get_group_options(group) if not is_base(name))
     for folder in loader.get_group_options(group, ObjectType.GROUP):
         yield from (f"{folder}/{name}" for name in _names_below(f"{group}/{folder}", loader))
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
-    """As in a shell, ``*`` stays within a folder."""
+    """Match a name with patterns; as in a shell, ``*`` stays within a folder."""
     steps = name.split("/")
     return any(
         len(steps) == len(parts) and all(map(fnmatchcase, steps, parts))

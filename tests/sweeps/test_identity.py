@@ -118,7 +118,7 @@ def test_a_job_that_finds_its_folder_in_use_writes_nothing_there(
     (rnn,) = (tmp_path / "outputs" / "late").glob("imdb-rnn*")
     (rnn / "metrics.json").unlink()
     log = (rnn / "train.log").read_text()
-    monkeypatch.setattr(RunDir, "in_use", lambda _: False)  # it was not, a moment ago
+    monkeypatch.setattr(RunDir, "is_locked", lambda _: False)  # it was not, a moment ago
     with FileLock(rnn / ".lock"):
         status, _, error = train(*command)
     assert status == 1

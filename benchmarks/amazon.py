@@ -50,14 +50,14 @@ def prepare(folder: str, cache: str) -> dict:
     import torch
 
     from seqtext.datasets.amazon import Amazon
-    from seqtext.embeddings.modules import LearnedEmbedding
+    from seqtext.embeddings.random import RandomEmbedding
     from seqtext.models.rnn import GRU
 
     imported = time.time()
     data = Amazon(dir=folder, cache=cache)
     data.setup()
     prepared = time.time()
-    model = GRU(LearnedEmbedding(len(data.vocabulary), dim=50), units=64)
+    model = GRU(RandomEmbedding(len(data.vocabulary), dim=50), units=64)
     batch = next(iter(data.train_dataloader()))
     loss = torch.nn.functional.binary_cross_entropy_with_logits(
         model(batch.ids, batch.lengths), batch.labels.float()

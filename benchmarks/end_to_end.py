@@ -26,8 +26,8 @@ from compare import KERAS, ROOT, settings_of
 STUDIES = {  # options of train.py
     "imdb": (
         "GRU 64, vectors of its own",
-        "experiment=imdb/grid model=gru model.units=64 dataset.batch_size=64 embedding=learned "
-        "~embedding.frozen ~embedding.missing",
+        "experiment=imdb/grid model=gru model.units=64 dataset.batch_size=64 embedding=random "
+        "~embedding.freeze ~embedding.oov_init",
     ),
     "amazon": ("LSTM 64, 64", "experiment=amazon/lstm"),
     "tweets": ("2 × BiLSTM 64", "experiment=tweets/lstm model.units=64"),

@@ -31,7 +31,7 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
     """Ids [B, T] → a probability [B, 1] for two classes, [B, C] for more."""
     model, embedding = settings["model"], settings["embedding"]
     ids = layers.Input((words,), dtype="int32")
-    trained = not embedding.get("frozen", False)
+    trained = not embedding.get("freeze", False)
     vectors = layers.Embedding(vocabulary, embedding["dim"], trainable=trained)(ids)
     kind = model["_target_"].rpartition(".")[2]
     if model.get("pooling") == "attention_per_feature":

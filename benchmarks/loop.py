@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from training import epoch_seconds, random_texts
 
 from seqtext.datasets.base import TextDataModule
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.losses import cross_entropy
 from seqtext.main import silence_lightning
 from seqtext.models.rnn import LSTM
@@ -27,7 +27,7 @@ SIZES = (32, 50, 40), (64, 100, 100)  # units, numbers per word, words per text
 
 def model(units: int, dim: int) -> LSTM:
     torch.manual_seed(0)
-    return LSTM(LearnedEmbedding(WORDS, dim=dim), units=units)
+    return LSTM(RandomEmbedding(WORDS, dim=dim), units=units)
 
 
 def optimizer(parameters) -> torch.optim.Optimizer:

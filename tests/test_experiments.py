@@ -19,7 +19,7 @@ from torch import nn
 
 from seqtext.config.instantiate import build
 from seqtext.config.run_config import validate_config
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of, write_vectors
@@ -225,7 +225,7 @@ def count_trained(*modules: nn.Module) -> list[int]:
 
 def build_network(beginning: str, job: int = 0) -> nn.Module:
     settings = compose_jobs(find_command(beginning))[job]
-    embedding = LearnedEmbedding(9, settings["embedding"]["dim"])
+    embedding = RandomEmbedding(9, settings["embedding"]["dim"])
     return build("model", settings["model"], embedding=embedding, classes=count_classes(settings))
 
 
@@ -274,8 +274,8 @@ RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dro
             0,
             {"model.variational_dropout": 0.4, "model.recurrent_dropout": 0.4},
         ),
-        ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.frozen": True}),
-        ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.frozen": True}),
+        ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.freeze": True}),
+        ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.freeze": True}),
         ("experiment=amazon/rnn tokenizer", 0, {"tokenizer.max_length": 50}),
         ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.head_units": 256}),
         ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU
 from seqtext.optim import clip, cosine, parameter_groups, scheduled
 from seqtext.run_dir import RunDir
@@ -69,7 +69,7 @@ def test_cosine_over_the_steps():
 
 
 def test_weight_decay_spares_word_vectors_and_biases():
-    model = GRU(LearnedEmbedding(10, dim=3), units=4)
+    model = GRU(RandomEmbedding(10, dim=3), units=4)
     model.configure_training(
         lambda parameters: torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.5)
     )

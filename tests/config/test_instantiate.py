@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seqtext.config.instantiate import build, build_optimizer_factory, validate_group
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 
 
@@ -39,7 +39,7 @@ def test_other_targets_are_refused(group, target):
 def test_a_target_hidden_in_an_option_is_refused():
     config = {"_target_": "seqtext.models.rnn.GRU", "units": {"_target_": "os.getcwd"}}
     with pytest.raises(UserError):
-        build("model", config, embedding=LearnedEmbedding(5))
+        build("model", config, embedding=RandomEmbedding(5))
     optimizer = {"_target_": "torch.optim.Adam", "lr": {"_target_": "os.getcwd"}, "_partial_": True}
     with pytest.raises(UserError):
         build("optimizer", optimizer)
@@ -48,7 +48,7 @@ def test_a_target_hidden_in_an_option_is_refused():
 def test_allowed_targets():
     embedding = build(
         "embedding",
-        {"_target_": "seqtext.embeddings.modules.LearnedEmbedding", "dim": 4},
+        {"_target_": "seqtext.embeddings.random.RandomEmbedding", "dim": 4},
         vocabulary_size=9,
     )
     model = build("model", {"_target_": "seqtext.models.rnn.GRU", "units": 3}, embedding=embedding)

@@ -73,7 +73,7 @@ def test_more_steps_where_they_are_needed(monkeypatch):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_planted_word(classes):
     """It speaks for a class and against the others, and its share is what its weights say."""
-    model = FastText(common.LearnedEmbedding(50, 3), classes, bigrams=False)
+    model = FastText(common.RandomEmbedding(50, 3), classes, bigrams=False)
     for parameter in model.requires_grad_(False).parameters():
         torch.nn.init.zeros_(parameter)
     model.embedding.weight[7, 0] = 3.0
@@ -110,7 +110,7 @@ def test_a_threshold_decides_what_is_explained():
 )
 def test_attention_is_the_models_own(kind, options, monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)  # it is not needed
-    model = kind(common.LearnedEmbedding(50, 6), units=4, **options)
+    model = kind(common.RandomEmbedding(50, 6), units=4, **options)
     torch.nn.init.normal_(model.embedding.weight)
     texts = pa.array(["w5 w6 w7", "w9", "w4 w5 zzz w5 w6"])
     found = explain(predictor_of(model), texts)

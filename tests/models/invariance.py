@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.base import TextClassifier
 from seqtext.validation import get_option_hints
 
@@ -19,7 +19,7 @@ def model_of(kind: type, classes: int = 2, **options) -> TextClassifier:
     Without dropout, where `options` do not say otherwise.
     """
     torch.manual_seed(0)
-    model = kind(LearnedEmbedding(WORDS, DIM), classes, **(without_dropout(kind) | options))
+    model = kind(RandomEmbedding(WORDS, DIM), classes, **(without_dropout(kind) | options))
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.5)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU, LSTM, SimpleRNN
 from tests.models.invariance import (
     LENGTHS,
@@ -81,5 +81,5 @@ def test_equals_the_formula(pooling):
 
 @pytest.mark.parametrize(("pooling", "more"), [("attention_per_feature", 0), ("attention", 128)])
 def test_parameters_by_hand(pooling, more):
-    model = LSTM(LearnedEmbedding(10, 100), units=64, bidirectional=True, pooling=pooling)
+    model = LSTM(RandomEmbedding(10, 100), units=64, bidirectional=True, pooling=pooling)
     assert trainable(model) == 2 * 42_240 + (128 * 128 + 128) + more + 129

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seqtext.datasets.imdb import IMDB
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU, LSTM
 from seqtext.optim import one_cycle
 from tests.models.invariance import without_dropout
@@ -33,7 +33,7 @@ class LearningRates(L.Callback):
 
 def test_without_hydra(data):
     torch.manual_seed(0)
-    model = GRU(LearnedEmbedding(len(data.vocabulary), dim=8), units=8)
+    model = GRU(RandomEmbedding(len(data.vocabulary), dim=8), units=8)
     model.configure_training(lambda parameters: torch.optim.Adam(parameters, lr=0.05))
     fit = trainer(max_epochs=3)
     fit.fit(model, data)
@@ -49,7 +49,7 @@ def test_without_hydra(data):
     ],
 )
 def test_one_cycle_spans_the_run(data, options, steps):
-    model = GRU(LearnedEmbedding(len(data.vocabulary), dim=4), units=4)
+    model = GRU(RandomEmbedding(len(data.vocabulary), dim=4), units=4)
     model.configure_training(lambda parameters: torch.optim.SGD(parameters, lr=0.5), "one_cycle")
     rates = LearningRates()
     trainer(callbacks=[rates], **options).fit(model, data)
@@ -69,7 +69,7 @@ def test_one_cycle_shape():
 
 
 def test_optimizer_gets_what_is_trainable():
-    model = LSTM(LearnedEmbedding(10), units=4)
+    model = LSTM(RandomEmbedding(10), units=4)
     model.embedding.requires_grad_(False)
     (group,) = model.configure_optimizers()["optimizer"].param_groups
     trained = {id(p) for p in group["params"]}
@@ -86,7 +86,7 @@ def test_optimizer_gets_what_is_trainable():
 def test_penalty_counts_in_training_only(data):
     plain, punished = (
         GRU(
-            LearnedEmbedding(len(data.vocabulary)),
+            RandomEmbedding(len(data.vocabulary)),
             units=4,
             head_units=[3, 2],
             head_l2=l2,

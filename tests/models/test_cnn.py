@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import OptionError, UserError
 from seqtext.layers.conv import max_pool_1d
 from seqtext.layers.normalization import BatchNorm
@@ -94,7 +94,7 @@ def test_filters_start_as_asked(kind):
     spreads = {}
     for init in ("keras", "he_normal", "torch"):
         torch.manual_seed(0)
-        layer = kind(LearnedEmbedding(10, 50), init=init).blocks[0].convolution
+        layer = kind(RandomEmbedding(10, 50), init=init).blocks[0].convolution
         out, *window = layer.weight.shape
         inputs = window[0] * window[1]
         spreads[init] = layer.weight.std().item() / (2 / inputs) ** 0.5
@@ -105,7 +105,7 @@ def test_filters_start_as_asked(kind):
 
 
 def test_parameters_by_hand():
-    embedding = LearnedEmbedding(10, 50)
+    embedding = RandomEmbedding(10, 50)
     convolutions = (5 * 50 + 1) * 64 + (5 * 64 + 1) * 128 + (3 * 128 + 1) * 256
     assert trainable(CNN(embedding)) == convolutions + 2 * (64 + 128 + 256) + 257
     assert trainable(CNN(embedding, 5, batch_norm=False)) == convolutions + 257 * 5
@@ -177,7 +177,7 @@ def test_dropout_takes_whole_features():
 )
 def test_wrong_lists_are_refused(kind, wrong, words):
     with pytest.raises(UserError, match=words):
-        kind(LearnedEmbedding(10), **wrong)
+        kind(RandomEmbedding(10), **wrong)
 
 
 @pytest.mark.parametrize(
@@ -186,4 +186,4 @@ def test_wrong_lists_are_refused(kind, wrong, words):
 )
 def test_wrong_options_are_refused(kind, wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
-        kind(LearnedEmbedding(10), **wrong)
+        kind(RandomEmbedding(10), **wrong)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import OptionError
 from seqtext.layers.rnn import rnn_forward
 from seqtext.models.dual_rnn import DualRNN
@@ -60,12 +60,12 @@ def test_equals_its_drawing(classes):
     ],
 )
 def test_parameters_equal_the_study(cell, classes, parameters):
-    assert trainable(DualRNN(LearnedEmbedding(10, 50), classes, cell=cell)) == parameters
+    assert trainable(DualRNN(RandomEmbedding(10, 50), classes, cell=cell)) == parameters
 
 
 def test_dropout_differs_between_the_chains(monkeypatch):
     torch.manual_seed(0)
-    model = DualRNN(LearnedEmbedding(50, 40), units=4, variational_dropout=0.5).train()
+    model = DualRNN(RandomEmbedding(50, 40), units=4, variational_dropout=0.5).train()
     seen = []
 
     def watched(cell, inputs, *options, **named):
@@ -81,4 +81,4 @@ def test_dropout_differs_between_the_chains(monkeypatch):
 @pytest.mark.parametrize("wrong", [{"cell": "elman"}, {"units": 0}, {"variational_dropout": 1.0}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
-        DualRNN(LearnedEmbedding(10), **wrong)
+        DualRNN(RandomEmbedding(10), **wrong)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import OptionError
 from seqtext.models.fasttext import FastText
 from tests.models.invariance import (
@@ -65,7 +65,7 @@ def test_order_counts_in_pairs_only():
 def test_pairs_are_spread_over_the_buckets():
     words = torch.arange(2, 302)
     ids = torch.cartesian_prod(words, words)  # 90,000 texts of two words
-    rows = FastText(LearnedEmbedding(302), buckets=10_000).bigram_ids(ids)
+    rows = FastText(RandomEmbedding(302), buckets=10_000).bigram_ids(ids)
     counts = torch.bincount(rows[:, 0], minlength=10_001)
     assert counts[0] == 0
     assert counts[1:].max() < 40  # 9 on average
@@ -80,7 +80,7 @@ def test_word_dropout_takes_pairs_too():
 
 
 def test_parameters_by_hand():
-    embedding = LearnedEmbedding(10, 50)
+    embedding = RandomEmbedding(10, 50)
     assert trainable(FastText(embedding, buckets=100)) == 101 * 50 + 51
     assert trainable(FastText(embedding, 5, bigrams=False)) == 51 * 5
 
@@ -88,7 +88,7 @@ def test_parameters_by_hand():
 @pytest.mark.parametrize("wrong", [{"buckets": 0}, {"bigrams": 2}])
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
-        FastText(LearnedEmbedding(10), **wrong)
+        FastText(RandomEmbedding(10), **wrong)
 
 
 def test_half_of_a_pair_is_each_of_its_words():

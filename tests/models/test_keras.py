@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.normalization import BatchNorm
 from seqtext.layers.rnn import rnn_forward
@@ -68,7 +68,7 @@ def keras_stack(model: RNNClassifier, all_states: bool, dtype: str) -> list:
 def model_of(kind: type, dtype: str, **options) -> RNNClassifier:
     """With weights at random, biases too."""
     torch.manual_seed(0)
-    model = kind(LearnedEmbedding(9, dim=5), pooling="last", **(without_dropout(kind) | options))
+    model = kind(RandomEmbedding(9, dim=5), pooling="last", **(without_dropout(kind) | options))
     for parameter in model.parameters():
         if parameter.requires_grad:
             nn.init.normal_(parameter, std=0.4)
@@ -151,7 +151,7 @@ def test_dense_head(dtype):
         "head_activation": ["tanh", "relu"],
         "head_batch_norm": True,
     }
-    ours = Headless(LearnedEmbedding(9), classes=3, features=5, head_l2=[0.02, 0.01], **options)
+    ours = Headless(RandomEmbedding(9), classes=3, features=5, head_l2=[0.02, 0.01], **options)
     ours = ours.to(getattr(torch, dtype))
     layers = keras.layers
     theirs = keras.Sequential([
@@ -214,7 +214,7 @@ def test_starting_values(init):
     """Spread and bounds of those that Keras draws."""
     torch.manual_seed(0)
     keras.utils.set_random_seed(0)
-    model = SimpleRNN(LearnedEmbedding(9, dim=300), classes=5, units=200, head_units=100, init=init)
+    model = SimpleRNN(RandomEmbedding(9, dim=300), classes=5, units=200, head_units=100, init=init)
     own, output = ("he_normal", "glorot_normal") if init == "he_normal" else ["glorot_uniform"] * 2
     weights = [
         model.layers[0][0].weight_ih_l0,

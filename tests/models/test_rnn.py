@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import OptionError, UserError
 from seqtext.layers.rnn import CELLS, variational_dropout
 from seqtext.models.rnn import GRU, LSTM, SimpleRNN
@@ -21,7 +21,7 @@ def kind(request) -> type:
 def model_of(kind: type, classes: int = 2, **options) -> nn.Module:
     torch.manual_seed(0)
     options = without_dropout(kind) | {"units": 5} | options
-    model = kind(LearnedEmbedding(50, dim=6), classes, **options)
+    model = kind(RandomEmbedding(50, dim=6), classes, **options)
     nn.init.normal_(model.embedding.weight)  # larger than at the start: differences show
     return model.eval()
 
@@ -72,7 +72,7 @@ def test_equals_torch_on_packed_sequences(cell, layers):
     ],
 )
 def test_trainable_parameters_equal_the_studies(kind, inputs, units, parameters):
-    model = kind(LearnedEmbedding(10, dim=inputs), units=units)
+    model = kind(RandomEmbedding(10, dim=inputs), units=units)
     assert sum(p.numel() for p in model.layers.parameters() if p.requires_grad) == parameters
 
 
@@ -99,7 +99,7 @@ def test_trainable_parameters_equal_the_studies(kind, inputs, units, parameters)
     ],
 )
 def test_trainable_parameters_of_stacks(kind, inputs, options, parameters):
-    model = kind(LearnedEmbedding(10, dim=inputs), **options)
+    model = kind(RandomEmbedding(10, dim=inputs), **options)
     rows = [*model.layers, *model.head_layers, model.output]
     counts = [sum(p.numel() for p in row.parameters() if p.requires_grad) for row in rows]
     assert counts == parameters
@@ -109,12 +109,12 @@ def test_trainable_parameters_of_stacks(kind, inputs, options, parameters):
     ("features", "parameters"), [(128, 645), (256, 1_285), (16, 85), (32, 165)]
 )
 def test_output_layer_parameters_equal_the_studies(features, parameters):
-    model = GRU(LearnedEmbedding(10), classes=5, units=features)
+    model = GRU(RandomEmbedding(10), classes=5, units=features)
     assert sum(p.numel() for p in model.output.parameters()) == parameters
 
 
 def test_starting_values_are_those_of_keras(kind):
-    model = kind(LearnedEmbedding(100, dim=30), units=20)
+    model = kind(RandomEmbedding(100, dim=30), units=20)
     (layer,) = model.layers[0]
     gates = layer.weight_hh_l0.shape[0]
     torch.testing.assert_close(layer.weight_hh_l0.T @ layer.weight_hh_l0, torch.eye(20))
@@ -241,10 +241,10 @@ def test_word_dropout_spares_padding():
 )
 def test_what_contradicts_is_refused(options, words):
     with pytest.raises(UserError, match=words):
-        GRU(LearnedEmbedding(10), **options)
+        GRU(RandomEmbedding(10), **options)
 
 
 @pytest.mark.parametrize("wrong", [{"units": 0}, {"variational_dropout": 1.0}, {"pooling": "sum"}])
 def test_wrong_options_are_refused_without_hydra(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
-        GRU(LearnedEmbedding(10), **wrong)
+        GRU(RandomEmbedding(10), **wrong)

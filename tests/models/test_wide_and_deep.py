@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqtext.data.loaders import Batch
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.losses import cross_entropy
 from seqtext.models.wide_and_deep import HashedNgramLinear, WideAndDeep
 from tests.models.invariance import assert_padding_changes_nothing, model_of, texts
@@ -90,7 +90,7 @@ def test_dropout_only_while_training():
 
 
 def test_terms_do_not_read_the_embedding():
-    model = WideAndDeep(LearnedEmbedding(50, 4), units=3, buckets=100).eval()
+    model = WideAndDeep(RandomEmbedding(50, 4), units=3, buckets=100).eval()
     before = model.terms(texts([4])[0])
     torch.nn.init.ones_(model.embedding.weight)
     assert (model.terms(texts([4])[0]) == before).all()

@@ -2,7 +2,7 @@
 
 import torch
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.cnn import CNN
 from seqtext.models.rnn import GRU
 from seqtext.run_dir import RunDir
@@ -12,7 +12,7 @@ from tests.conftest import settings_of
 
 
 def test_table():
-    model = GRU(LearnedEmbedding(11, dim=100), 5, units=[8, 16], head_units=32, bidirectional=True)
+    model = GRU(RandomEmbedding(11, dim=100), 5, units=[8, 16], head_units=32, bidirectional=True)
     model.embedding.requires_grad_(False)
     assert format_model_summary(model).splitlines() == [
         "layer          shape        trainable",
@@ -26,7 +26,7 @@ def test_table():
 
 
 def test_table_of_blocks_that_pool():
-    model = CNN(LearnedEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
+    model = CNN(RandomEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
     assert format_model_summary(model).splitlines() == [
         "layer      shape        trainable",
         "embedding  B × T × 8           88",
@@ -39,7 +39,7 @@ def test_table_of_blocks_that_pool():
 
 
 def test_it_leaves_no_trace():
-    model = GRU(LearnedEmbedding(11), units=4, batch_norm=True, layers=2).train()
+    model = GRU(RandomEmbedding(11), units=4, batch_norm=True, layers=2).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     state = torch.get_rng_state()
     format_model_summary(model)

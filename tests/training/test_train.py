@@ -143,13 +143,13 @@ def test_checkpoints_are_plain_and_complete(finished):
 
 def test_best_checkpoint_gives_the_saved_predictions(finished, small):
     """Rebuilt from the checkpoint alone, the model says what the run said."""
-    from seqtext.embeddings.modules import LearnedEmbedding
+    from seqtext.embeddings.random import RandomEmbedding
     from seqtext.models.rnn import GRU
 
     checkpoint = load_checkpoint(finished[0].best)
     content = checkpoint["seqtext"]
     options = {k: v for k, v in content["config"]["model"].items() if k != "_target_"}
-    model = GRU(LearnedEmbedding(len(content["vocabulary"]) + 2, dim=8), **options)
+    model = GRU(RandomEmbedding(len(content["vocabulary"]) + 2, dim=8), **options)
     model.load_state_dict(checkpoint["state_dict"])
     data = _data(settings_of(*small))
     with torch.inference_mode():

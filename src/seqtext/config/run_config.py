@@ -19,8 +19,8 @@ from seqtext.config.instantiate import (
 from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.embeddings.modules import PretrainedEmbedding
-from seqtext.embeddings.vectors import find, read_vectors
+from seqtext.embeddings.pretrained import PretrainedEmbedding
+from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
@@ -187,7 +187,7 @@ def _vector_files(settings: dict[str, Any]) -> list[Path]:
         return []
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS))
     dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
-    return find(embedding.source, dim, path, download)[1]
+    return locate_vectors(embedding.source, dim, path, download)[1]
 
 
 def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:

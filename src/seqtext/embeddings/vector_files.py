@@ -50,7 +50,7 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
             another format.
     """
     row_of = {word.encode(): row for row, word in enumerate(words)}
-    with open_file(path, lambda names: _choose_member(names, path, dim)) as file:
+    with open_file(path, lambda names: _select_member(names, path, dim)) as file:
         stream, name = io.BufferedReader(file, BUFFER), str(path)
         first = stream.readline(LONGEST_LINE).removeprefix(b"\xef\xbb\xbf")
         refuse_other_formats(first, name)
@@ -90,7 +90,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
     return VectorRows(vectors, known, there[:SAMPLE].to_pylist())
 
 
-def _choose_member(names: list[str], path: Path, dim: int) -> str:
+def _select_member(names: list[str], path: Path, dim: int) -> str:
     """The file with vectors of this width, or the only one that may hold vectors."""
     possible = [name for name in names if name.endswith(MEMBERS)]
     fitting = [name for name in possible if name.endswith(f".{dim}d.txt")] or possible

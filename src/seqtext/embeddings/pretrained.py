@@ -1,4 +1,4 @@
-"""Words as vectors."""
+"""Pretrained word vectors as an embedding."""
 
 from typing import Any, Literal
 
@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, Source
+from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, EmbeddingSource
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
@@ -14,41 +14,23 @@ from seqtext.validation import PositiveInt, validate_args
 STD = 0.05  # of words without a vector, where no word has one
 
 
-class LearnedEmbedding(nn.Embedding):
-    """A table of word vectors learned with the model, started as Keras does (uniform, ±0.05).
-
-    Args:
-        vocabulary_size: V, the two special words included; known once the data is prepared
-        dim: E, numbers per word
-    """
-
-    @validate_args
-    def __init__(self, vocabulary_size: int, dim: PositiveInt = 50):
-        super().__init__(vocabulary_size, dim, padding_idx=PAD)
-
-    def reset_parameters(self) -> None:
-        """Uniform within ±0.05; the padding row is zero and stays so."""
-        nn.init.uniform_(self.weight, -0.05, 0.05)
-        with torch.no_grad():
-            self.weight[PAD] = 0
-
-
 class PretrainedEmbedding(nn.Embedding):
-    """A table of word vectors from a public file, zeros until they are filled in.
+    """Base class of embeddings with vectors from a public file; zeros until `fill` is called.
 
-    It reads no file itself: rebuilt from a checkpoint it needs none. A subclass names its source.
+    It reads no file itself, so that a model is rebuilt from a checkpoint alone. A subclass sets
+    `source`.
 
     Args:
         vocabulary_size: V, the two special words included; known once the data is prepared
         dim: E, numbers per word
         path: file of the vectors, or its folder; None: data/<source>
         download: fetch the file where there is none
-        frozen: training leaves the vectors as they are
-        missing: start of words without a vector: zeros, or drawn from a normal distribution with
-            mean and standard deviation of the others, number by number
+        freeze: do not train the vectors
+        oov_init: initial vectors of words that the file lacks: "zeros", or "random": drawn from a
+            normal distribution with the mean and standard deviation of the others, per dimension
     """
 
-    source: Source
+    source: EmbeddingSource
     fingerprint: str | None = None  # of the vectors that were filled in: see `WordVectors`
     files_digest: str | None = None
 
@@ -59,20 +41,20 @@ class PretrainedEmbedding(nn.Embedding):
         dim: PositiveInt = 300,
         path: str | None = None,
         download: bool = False,
-        frozen: bool = True,
-        missing: Literal["zeros", "random"] = "zeros",
+        freeze: bool = True,
+        oov_init: Literal["zeros", "random"] = "zeros",
     ):
         super().__init__(vocabulary_size, dim, padding_idx=PAD)
-        self.weight.requires_grad_(not frozen)
-        self.path, self.download, self.missing = path, download, missing
+        self.weight.requires_grad_(not freeze)
+        self.path, self.download, self.oov_init = path, download, oov_init
 
     def reset_parameters(self) -> None:
-        """All zeros."""
+        """Set all vectors to zero."""
         nn.init.zeros_(self.weight)
 
     @torch.no_grad()
     def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
-        """Put in the vectors; the unknown word gets their mean, padding stays zero.
+        """Copy vectors into the table; the unknown word gets their mean, padding stays zero.
 
         Args:
             vectors: [found, E]
@@ -86,7 +68,7 @@ class PretrainedEmbedding(nn.Embedding):
         self.weight[UNKNOWN] = mean
         words = self.weight[len(SPECIAL_TOKENS) :]
         words[at] = found
-        if self.missing == "random":
+        if self.oov_init == "random":
             words[~at] = mean + std * torch.randn(int((~at).sum()), self.embedding_dim)
 
 

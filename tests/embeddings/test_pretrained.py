@@ -8,7 +8,7 @@ import torch
 
 from seqtext.checkpoints.files import load_checkpoint
 from seqtext.embeddings import vectors
-from seqtext.embeddings.modules import GloVe, Numberbatch, PretrainedEmbedding
+from seqtext.embeddings.pretrained import GloVe, Numberbatch, PretrainedEmbedding
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
@@ -24,13 +24,13 @@ def filled(known=KNOWN, found=FOUND, **options) -> PretrainedEmbedding:
     return embedding
 
 
-@pytest.mark.parametrize("missing", ["zeros", "random"])
-def test_rows(missing):
-    table = filled(missing=missing).weight
+@pytest.mark.parametrize("oov_init", ["zeros", "random"])
+def test_rows(oov_init):
+    table = filled(oov_init=oov_init).weight
     assert table[[3, 4, 6]].tolist() == FOUND.tolist()
     assert table[1].tolist() == [2, 1, 4.25]  # unknown: the mean
     assert table[0].tolist() == [0, 0, 0]  # padding
-    assert table[[2, 5]].count_nonzero() == (0 if missing == "zeros" else 6)
+    assert table[[2, 5]].count_nonzero() == (0 if oov_init == "zeros" else 6)
 
 
 def test_random_start_of_missing_words():
@@ -41,7 +41,7 @@ def test_random_start_of_missing_words():
     tables = []
     for seed in (7, 7, 8):
         torch.manual_seed(seed)
-        tables.append(filled(known, found.numpy(), missing="random").weight)
+        tables.append(filled(known, found.numpy(), oov_init="random").weight)
     drawn = tables[0][1_002:]
     assert torch.equal(tables[0], tables[1])
     assert not torch.equal(drawn, tables[2][1_002:])
@@ -49,39 +49,39 @@ def test_random_start_of_missing_words():
     torch.testing.assert_close(drawn.std(dim=0), found.std(dim=0), atol=0, rtol=0.05)
 
 
-@pytest.mark.parametrize("missing", ["zeros", "random"])
-def test_no_vector_at_all(missing):
+@pytest.mark.parametrize("oov_init", ["zeros", "random"])
+def test_no_vector_at_all(oov_init):
     torch.manual_seed(0)
-    table = filled(np.zeros(500, bool), np.empty((0, 4), np.float32), missing=missing).weight
+    table = filled(np.zeros(500, bool), np.empty((0, 4), np.float32), oov_init=oov_init).weight
     assert not table[:2].any()
-    if missing == "zeros":
+    if oov_init == "zeros":
         assert not table.any()
     else:
         assert 0.04 < table[2:].std() < 0.06
 
 
 def test_one_vector_alone():
-    table = filled(np.array([True, False]), FOUND[:1], missing="random").weight
+    table = filled(np.array([True, False]), FOUND[:1], oov_init="random").weight
     assert table[1:].tolist() == [FOUND[0].tolist()] * 3
 
 
-@pytest.mark.parametrize("frozen", [True, False])
-def test_it_is_made_without_a_file(frozen):
+@pytest.mark.parametrize("freeze", [True, False])
+def test_it_is_made_without_a_file(freeze):
     """As from a checkpoint; the path is not even looked at."""
-    embedding = Numberbatch(9, dim=4, path="/no/such/file", frozen=frozen)
+    embedding = Numberbatch(9, dim=4, path="/no/such/file", freeze=freeze)
     assert embedding.weight.shape == (9, 4)
     assert not embedding.weight.any()
-    assert embedding.weight.requires_grad is not frozen
+    assert embedding.weight.requires_grad is not freeze
     assert embedding.padding_idx == 0
 
 
 def test_filling_leaves_what_is_trained():
-    for frozen in (True, False):
-        assert filled(frozen=frozen).weight.requires_grad is not frozen
+    for freeze in (True, False):
+        assert filled(freeze=freeze).weight.requires_grad is not freeze
 
 
 def test_padding_is_not_trained():
-    embedding = filled(frozen=False)
+    embedding = filled(freeze=False)
     embedding(torch.tensor([0, 3])).sum().backward()
     assert not embedding.weight.grad[0].any()
     assert embedding.weight.grad[3].all()
@@ -145,7 +145,7 @@ def test_frozen_in_a_run(small, file, tmp_path, name, caplog):
 
 def test_trained_in_a_run(small, file, tmp_path):
     """With a learning rate of almost nothing they stay near the file's; with a usual one not."""
-    options = ("embedding=glove", "embedding.frozen=false", "trainer.max_epochs=1")
+    options = ("embedding=glove", "embedding.freeze=false", "trainer.max_epochs=1")
     table, words, _ = trained(small, file, tmp_path / "a", *options, "optimizer.lr=1e-6")
     rows = [number for number, word in enumerate(words) if word in file[1]]
     wanted = np.array([file[1][words[row]] for row in rows])
@@ -157,7 +157,7 @@ def test_trained_in_a_run(small, file, tmp_path):
 
 
 def test_random_start_in_a_run(small, file, tmp_path):
-    options = ("embedding=glove", "embedding.missing=random", "trainer.max_epochs=1")
+    options = ("embedding=glove", "embedding.oov_init=random", "trainer.max_epochs=1")
     table, words, _ = trained(small, file, tmp_path, *options)
     for word in WITHOUT:
         assert table[words.index(word)].all()
@@ -180,8 +180,8 @@ def test_name_of_the_run_folder_leaves_out_the_path(train, small, file, tmp_path
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["embedding.missing=ones"], ["embedding.missing=ones", "zeros, random"]),
-        (["embedding.frozen=3"], ["embedding.frozen=3", "true or false"]),
+        (["embedding.oov_init=ones"], ["embedding.oov_init=ones", "zeros, random"]),
+        (["embedding.freeze=3"], ["embedding.freeze=3", "true or false"]),
         (["embedding.dim=0"], ["embedding.dim=0", "at least 1"]),
         (["embedding.path=/no/such"], ["embedding.path=/no/such", "no such file or folder"]),
         (["embedding.dim=5"], ["8 numbers per word", "set embedding.dim=8"]),

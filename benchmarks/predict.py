@@ -95,7 +95,7 @@ def with_keras(scratch: Path, source: str) -> None:
     import torch
 
     content = torch.load(scratch / "run" / "checkpoints" / "best.ckpt", weights_only=True)
-    ids = {word: i for i, word in enumerate(content["seqtext"]["vocabulary"], start=2)}
+    ids = {word: i for i, word in enumerate(content["seqtext"]["tokenizer"]["tokens"], start=2)}
     model = keras.Sequential(
         [
             keras.layers.Input((LENGTH,)),

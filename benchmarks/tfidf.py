@@ -35,7 +35,7 @@ def read_imdb(folder: str) -> tuple[TokenizedTexts, np.ndarray]:
         data.setup()
         texts = read_texts(data, "train")
         dictionary = pa.array(texts.dictionary.to_pylist())  # the file goes
-        labels = data.labels[data.data.parts["train"]]
+        labels = data.labels[data.dataset.parts["train"]]
         return TokenizedTexts(texts.lengths, texts.codes, dictionary), labels
 
 

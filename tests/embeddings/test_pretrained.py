@@ -113,7 +113,7 @@ def trained(small, file, tmp_path, *options: str) -> tuple[torch.Tensor, list[st
     folder = RunDir(tmp_path / "run")
     train_and_evaluate(settings_of(*small, f"embedding.path={file[0]}", *options), folder)
     checkpoint = load_checkpoint(folder.best)
-    words = ["<pad>", "<unk>", *checkpoint["seqtext"]["vocabulary"]]
+    words = ["<pad>", "<unk>", *checkpoint["seqtext"]["tokenizer"]["tokens"]]
     return checkpoint["state_dict"]["embedding.weight"], words, folder
 
 

@@ -137,7 +137,7 @@ def test_checkpoints_are_plain_and_complete(finished):
         assert content["class_names"] == ["negative", "positive"]
         steps = ["strip_html", "keep_letters", "drop_single_letters", "lower"]
         assert content["cleaning"] == {"steps": steps, "stopwords": None}
-        assert {"wonderful", "dreadful"} < set(content["vocabulary"])
+        assert {"wonderful", "dreadful"} < set(content["tokenizer"]["tokens"])
         assert content["config"]["model"]["units"] == 8
 
 
@@ -149,7 +149,7 @@ def test_best_checkpoint_gives_the_saved_predictions(finished, small):
     checkpoint = load_checkpoint(finished[0].best)
     content = checkpoint["seqtext"]
     options = {k: v for k, v in content["config"]["model"].items() if k != "_target_"}
-    model = GRU(RandomEmbedding(len(content["vocabulary"]) + 2, dim=8), **options)
+    model = GRU(RandomEmbedding(len(content["tokenizer"]["tokens"]) + 2, dim=8), **options)
     model.load_state_dict(checkpoint["state_dict"])
     data = _data(settings_of(*small))
     with torch.inference_mode():

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from seqtext.speedups import pause_garbage_collection
+
 
 @contextmanager
 def hide_modules(*modules: str) -> Iterator[None]:
@@ -22,21 +24,12 @@ def hide_modules(*modules: str) -> Iterator[None]:
 
 @contextmanager
 def fast_imports() -> Iterator[None]:
-    """Within, import what takes seconds; the first time without the garbage collector.
-
-    It would look through all of it, time and again while it comes: a quarter of the time that
-    torch and lightning take. Nor does it later, nor at the end: they are told to stay.
-    """
+    """Within, import what takes seconds; the first time without the garbage collector."""
     if gc.get_freeze_count():
         yield
         return
-    gc.disable()
-    try:
-        with _dying_of_interrupts():
-            yield
-    finally:
-        gc.freeze()
-        gc.enable()
+    with pause_garbage_collection(), _dying_of_interrupts():
+        yield
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
 from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
+from seqtext.speedups import freeze_garbage
 from seqtext.sweeps.job import JobResult, error_reason
 from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
 from seqtext.training.train import describe, train_and_evaluate
@@ -104,7 +105,7 @@ def run_job(config: DictConfig, folder: RunDir) -> float | JobResult:
         raise
     finally:
         gc.collect()  # a Trainer and its model refer to each other
-        gc.freeze()  # what is left stays: the next job need not look through it again
+        freeze_garbage()
 
 
 def _remember(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> None:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 # keras: Glorot-uniform, recurrent weights orthogonal, biases zero but an LSTM's forget bias 1;
 # torch: torch's own; he_normal: as keras, but all other weights He-normal, the output layer's
-# Glorot-normal (study 4)
+# Glorot-normal
 Init = Literal["keras", "torch", "he_normal"]
 
 TRUNC_NORMAL_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2

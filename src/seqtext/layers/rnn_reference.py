@@ -1,6 +1,7 @@
-"""SimpleRNN, LSTM and GRU step by step, for what the faster forms cannot: a softmax over the units.
+"""SimpleRNN, LSTM and GRU step by step: the definition that tests compare the other forms with.
 
-There each unit's activation depends on all units, so that its slope is no factor of its own.
+It also runs the one activation that mixes units, a softmax over them: its derivative is a matrix,
+which the faster forms have no room for.
 """
 
 import torch

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext import speedups
 from seqtext.data.loaders import Batch
 from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
@@ -106,10 +107,7 @@ class TextClassifier(L.LightningModule):
         self._epoch_outputs: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Lightning writes this one some 40 times a step, and a module's own way is slow.
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
+        if not speedups.set_hook_name(self, name, value):
             super().__setattr__(name, value)
 
     def configure_training(

@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from seqtext.cache import Cache, fingerprint
+from seqtext.speedups import tune_malloc
 
 log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
-MEMORY = {-1: 2**31 - 1, -3: 2**30}  # of malloc.h: M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, in bytes
 TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
 KIND, LIBRARY = "compiled", "native.so"
 LONGEST = 300  # seconds that a compiler may take
@@ -115,17 +115,6 @@ class KernelArgs(ctypes.Structure):
                 f"{cls.__name__} has {ctypes.sizeof(cls)}: the two must list the same fields."
             )
         return getattr(library, f"{cls.function}_{TYPES[dtype]}")
-
-
-def tune_malloc() -> None:
-    """Let each step take the memory that the last one freed, where the C library is glibc.
-
-    Otherwise the system hands it out anew, page by page and filled with zeros: of a step of two
-    bidirectional LSTMs of 256 units that is a sixth. The process keeps what it needed most.
-    """
-    with contextlib.suppress(AttributeError):
-        for option, size in MEMORY.items():
-            ctypes.CDLL(None).mallopt(option, size)
 
 
 def _cache() -> Cache:

@@ -1,0 +1,80 @@
+"""The contract of tokenizers, for words and for one that a user wrote."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.datasets.imdb import IMDB
+from seqtext.datasets.spam import Spam
+from seqtext.errors import OptionError, UserError
+from seqtext.tokenizers.base import Tokenizer, truncate
+from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.tokenizers.words import WordTokenizer
+
+
+class Characters(Tokenizer):
+    """Each character is a token."""
+
+    def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
+        words = {code for _, codes in corpus.iter_rows(rows) for code in codes.tolist()}
+        texts = corpus.dictionary.take(pa.array(sorted(words))).to_pylist()
+        self.vocabulary = Vocabulary(sorted({" ", *"".join(texts)}))
+
+    def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        lengths = np.array([len(text) for text in texts.to_pylist()], np.int64)
+        ids = self.vocabulary.encode(pa.array(list("".join(texts.to_pylist())), pa.string()))
+        return truncate(ids, lengths, self.max_length, self.truncation_side)
+
+
+@pytest.mark.parametrize("tokenizer", [WordTokenizer(7, "right"), Characters(30)], ids=repr)
+def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_path):
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=tokenizer)
+    data.setup()
+    assert not hasattr(tokenizer, "vocabulary"), "the data set fits a copy"
+    cleaned = [" ".join(text.split()) for text in data.cleaning(data.texts).to_pylist()]
+    ids, lengths = data.tokenizer.encode(pa.array(cleaned))
+    encoded = data.dataset.texts
+    assert lengths.tolist() == encoded.lengths.tolist()
+    assert lengths.max() == tokenizer.max_length
+    assert ids.tolist() == encoded.ids.tolist()
+    first = data.tokenizer.decode(ids[: lengths[0]])
+    between = " " if isinstance(tokenizer, WordTokenizer) else ""
+    assert between.join(first) in cleaned[0]
+
+
+def test_a_restored_tokenizer_encodes_alike(kaggle_dir, tmp_path):
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=WordTokenizer("longest"))
+    data.setup()
+    restored = WordTokenizer("longest")
+    restored.load_state_dict(data.tokenizer.state_dict())
+    texts = pa.array(["wonderful zzz film", ""])
+    for ours, theirs in zip(restored.encode(texts), data.tokenizer.encode(texts), strict=True):
+        assert ours.tolist() == theirs.tolist()
+
+
+def test_options_left_at_auto_are_the_data_sets():
+    assert Spam().tokenizer.max_length == 250
+    assert Spam().tokenizer.vocab_size is None
+    assert Spam(tokenizer=WordTokenizer(20)).tokenizer.max_length == 20
+    assert IMDB().tokenizer.vocab_size == 20_000
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"tokens": ["a", "a"], "max_length": None},
+        {"tokens": ["a"], "max_length": 0},
+        {"tokens": ["\ud800"], "max_length": None},
+    ],
+)
+def test_a_damaged_state_is_refused(state):
+    with pytest.raises(UserError, match=r"tokenizer\."):
+        WordTokenizer().load_state_dict(state)
+
+
+def test_wrong_options_are_refused():
+    for options in ({"max_length": 0}, {"truncation_side": "head"}, {"vocab_size": "many"}):
+        with pytest.raises(OptionError, match=next(iter(options))):
+            WordTokenizer(**options)

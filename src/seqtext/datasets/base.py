@@ -16,7 +16,6 @@ from seqtext.cache import Cache, digest
 from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resample
 from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import code_fingerprint
-from seqtext.data.download import Download, fetch
 from seqtext.data.labels import DroppedLabels, normalize_label
 from seqtext.data.loaders import (
     EVALUATION_TEXTS,
@@ -34,6 +33,7 @@ from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, pre
 from seqtext.data.raw_dataset import write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.datasets.source_files import SourceFiles
 from seqtext.datasets.summary import log_summary
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
@@ -45,7 +45,7 @@ from seqtext.validation import PositiveInt, Seed, validate_args
 log = logging.getLogger(__name__)
 
 
-class TextDataModule(L.LightningDataModule):
+class TextDataModule(SourceFiles, L.LightningDataModule):
     """A data set, from its files to batches of token ids.
 
     A subclass sets `name`, `class_names`, `filenames` and `homepage`, perhaps the defaults of
@@ -72,10 +72,6 @@ class TextDataModule(L.LightningDataModule):
         cache: folder of prepared data, which any number of processes may share
     """
 
-    name: str
-    filenames: tuple[str, ...]  # the first of these in `dir` is read
-    homepage: str  # where a person gets the files
-    download_source: Download | None = None  # where the program does; None: it needs an account
     class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
     default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
     default_tokenizer: Mapping[str, Any] = MappingProxyType({})  # for options left at "auto"
@@ -125,49 +121,6 @@ class TextDataModule(L.LightningDataModule):
         self.dataset: PreparedDataset | None = None  # after `setup`
         self.process = ProcessInfo()  # of this process, among those that share the rows
         self._on_device: EncodedDataset | DeviceDataset | None = None
-
-    def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """Return a description of the source and its files or folders; download them if asked to.
-
-        Raises:
-            UserError: naming the missing file, where to put it and where to get it.
-        """
-        folder = self.folder()
-        if path := self.first_existing(folder):
-            return str(path), [path]
-        if self.download and self.download_source:
-            path = fetch(self.download_source, folder)
-            return f"{path} (downloaded)", [path]
-        raise UserError(self.missing_message(self.filenames, folder))
-
-    def first_existing(self, folder: Path) -> Path | None:
-        """Return the first of `filenames` in `folder`; names that end in / are folders."""
-        for name in self.filenames:
-            path = folder / name
-            if path.is_dir() if name.endswith("/") else path.is_file():
-                return path
-        return None
-
-    def missing_message(self, filenames: Sequence[str], folder: Path) -> str:
-        """Build the error message for a folder that holds none of these files."""
-        names = " or ".join(repr(name) for name in filenames)
-        message = (
-            f"{folder} does not hold {names}: get the file from {self.homepage} and put it there"
-        )
-        if self.download_source:
-            return f"{message}, or set dataset.download=true."
-        return f"{message} (there is no download without an account)."
-
-    def folder(self) -> Path:
-        """Return the folder of the raw files.
-
-        Raises:
-            UserError: if `dir` does not exist (and nothing is to be downloaded into it).
-        """
-        folder = Path(self.dir or f"data/{self.name}").expanduser()
-        if self.dir and not self.download and not folder.is_dir():
-            raise UserError(f"dataset.dir={self.dir}: there is no such folder.")
-        return folder
 
     def read_tables(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
         """Read the rows of the source, at once or in blocks: columns `text` (string) and `label`.

@@ -1,0 +1,70 @@
+"""Where the files of a data set are, and how a person or the program gets them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqtext.data.download import Download, fetch
+from seqtext.errors import UserError
+
+
+class SourceFiles:
+    """Part of `TextDataModule` that locates and downloads the raw files.
+
+    Attributes:
+        name: of the data set, and of the default folder data/<name>
+        filenames: the first of these in the folder is read
+        homepage: where a person gets the files
+        download_source: where the program gets them; None: that needs an account
+        dir: folder of the raw files; None: the default one
+        download: download missing files
+    """
+
+    name: str
+    filenames: tuple[str, ...]
+    homepage: str
+    download_source: Download | None = None
+    dir: str | None
+    download: bool
+
+    def locate_files(self) -> tuple[str, Sequence[Path]]:
+        """Return a description of the source and its files or folders; download them if asked to.
+
+        Raises:
+            UserError: naming the missing file, where to put it and where to get it.
+        """
+        folder = self.folder()
+        if path := self.first_existing(folder):
+            return str(path), [path]
+        if self.download and self.download_source:
+            path = fetch(self.download_source, folder)
+            return f"{path} (downloaded)", [path]
+        raise UserError(self.missing_message(self.filenames, folder))
+
+    def first_existing(self, folder: Path) -> Path | None:
+        """Return the first of `filenames` in `folder`; names that end in / are folders."""
+        for name in self.filenames:
+            path = folder / name
+            if path.is_dir() if name.endswith("/") else path.is_file():
+                return path
+        return None
+
+    def missing_message(self, filenames: Sequence[str], folder: Path) -> str:
+        """Build the error message for a folder that holds none of these files."""
+        names = " or ".join(repr(name) for name in filenames)
+        message = (
+            f"{folder} does not hold {names}: get the file from {self.homepage} and put it there"
+        )
+        if self.download_source:
+            return f"{message}, or set dataset.download=true."
+        return f"{message} (there is no download without an account)."
+
+    def folder(self) -> Path:
+        """Return the folder of the raw files.
+
+        Raises:
+            UserError: if `dir` does not exist (and nothing is to be downloaded into it).
+        """
+        folder = Path(self.dir or f"data/{self.name}").expanduser()
+        if self.dir and not self.download and not folder.is_dir():
+            raise UserError(f"dataset.dir={self.dir}: there is no such folder.")
+        return folder

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seqtext import speedups
-from seqtext.embeddings.modules import LearnedEmbedding
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.layers.pooling import amax_with_ties
 from seqtext.models.rnn import GRU
 
@@ -21,7 +21,7 @@ def turned_off(monkeypatch):
 def test_all_are_off():
     assert not speedups.is_enabled()
     assert speedups.build_null_profiler() is None
-    model = GRU(LearnedEmbedding(10), units=2)
+    model = GRU(RandomEmbedding(10), units=2)
     assert not speedups.set_hook_name(model, "_current_fx_name", "x")
     model._current_fx_name = "training_step"
     assert model._current_fx_name == "training_step"
@@ -44,7 +44,7 @@ def test_memory_is_left_alone():
 
 
 def test_the_hook_name_is_set():
-    model = GRU(LearnedEmbedding(10), units=2)
+    model = GRU(RandomEmbedding(10), units=2)
     model._current_fx_name = "training_step"
     assert model._current_fx_name == "training_step"
     assert "units" not in vars(model)

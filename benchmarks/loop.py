@@ -19,7 +19,7 @@ from seqtext.embeddings.random import RandomEmbedding
 from seqtext.losses import cross_entropy
 from seqtext.main import silence_lightning
 from seqtext.models.rnn import LSTM
-from seqtext.optim import one_cycle
+from seqtext.optim import OneCycle, one_cycle
 
 BATCH, STEPS, ROUNDS, WORDS = 32, 200, 21, 5_000
 SIZES = (32, 50, 40), (64, 100, 100)  # units, numbers per word, words per text
@@ -51,7 +51,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
 
 def in_lightning(network: LSTM, data: TextDataModule) -> float:
     """Milliseconds per step."""
-    network.configure_training(optimizer, "one_cycle")
+    network.configure_training(optimizer, OneCycle())
     return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 
 

@@ -148,7 +148,7 @@ def test_networks_do_without_what_the_studies_had_not(command):
     for settings in compose_jobs(command):
         assert settings["model"]["word_dropout"] == 0
         assert settings["model"]["variational_dropout"] < 0.5
-        assert settings["schedule"] == "none"
+        assert settings["scheduler"]["_target_"] == "seqtext.optim.Constant"
         assert bool(settings["trainer"]["gradient_clip_val"]) == ("spam/" in command)
 
 

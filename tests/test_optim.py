@@ -6,7 +6,7 @@ from torch import nn
 
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU
-from seqtext.optim import clip, cosine, parameter_groups, scheduled
+from seqtext.optim import Cosine, Plateau, Scheduler, clip, cosine, parameter_groups
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, settings_of
@@ -46,26 +46,25 @@ def test_cosine():
     assert [cosine(share) for share in (0, 0.5, 1, 1.5)] == pytest.approx([1, 0.5, 0, 0])
 
 
-def rates(schedule: str, scores: list[float], mode: str = "max") -> list[float]:
+def rates(maker: Scheduler, scores: list[float], mode: str = "max") -> list[float]:
     """The learning rate after each epoch with these scores."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
-    made = scheduled(optimizer, schedule, lambda: 4, "val/f1", mode)
-    scheduler = made["lr_scheduler"]["scheduler"]
+    scheduler = maker.build(optimizer, lambda: 4, "val/f1", mode)["scheduler"]
     seen = []
     for score in scores:
         optimizer.step()
-        scheduler.step(score) if schedule == "plateau" else scheduler.step()
+        scheduler.step(score) if isinstance(maker, Plateau) else scheduler.step()
         seen.append(optimizer.param_groups[0]["lr"])
     return seen
 
 
 def test_plateau_halves():
-    assert rates("plateau", [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, 0.6]) == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
-    assert rates("plateau", [0.5, 0.4, 0.4, 0.45], mode="min") == [1, 1, 1, 0.5]
+    assert rates(Plateau(), [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, 0.6]) == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+    assert rates(Plateau(), [0.5, 0.4, 0.4, 0.45], mode="min") == [1, 1, 1, 0.5]
 
 
 def test_cosine_over_the_steps():
-    assert rates("cosine", [0] * 4) == pytest.approx([cosine(n / 4) for n in (1, 2, 3, 4)])
+    assert rates(Cosine(), [0] * 4) == pytest.approx([cosine(n / 4) for n in (1, 2, 3, 4)])
 
 
 def test_weight_decay_spares_word_vectors_and_biases():
@@ -95,10 +94,12 @@ def test_every_optimizer_learns(small, tmp_path, optimizer):
     assert metrics["settings"]["optimizer"]["_target_"].lower() == f"torch.optim.{optimizer}"
 
 
-@pytest.mark.parametrize("schedule", ["none", "cosine", "plateau"])
-def test_schedules_run_and_resume(small, tmp_path, schedule):
+@pytest.mark.parametrize("scheduler", ["none", "cosine", "plateau"])
+def test_schedulers_run_and_resume(small, tmp_path, scheduler):
     folder = RunDir(tmp_path / "run")
-    train_and_evaluate(settings_of(*small, f"schedule={schedule}", "trainer.max_epochs=2"), folder)
+    train_and_evaluate(
+        settings_of(*small, f"scheduler={scheduler}", "trainer.max_epochs=2"), folder
+    )
     assert folder.read_metrics()["test"]["auroc"] > 0.9
 
 

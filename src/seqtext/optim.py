@@ -8,11 +8,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
-OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
-Schedule = Literal["none", "one_cycle", "cosine", "plateau"]
-Clipping = Literal["norm", "tensor_norm", "value"]
+from seqtext.validation import Fraction, NonNegativeInt
 
-PLATEAU = {"factor": 0.5, "patience": 1}  # halved after two epochs without a better score
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+Clipping = Literal["norm", "tensor_norm", "value"]
 
 
 def one_cycle(progress: float, warm_up: float = 0.3, start: float = 0.04) -> float:
@@ -29,29 +28,73 @@ def cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
-def scheduled(
-    optimizer: Optimizer,
-    schedule: Schedule,
-    training_steps: Callable[[], int],
-    monitor: str,
-    mode: Literal["min", "max"],
-) -> dict[str, Any]:
-    """What `configure_optimizers` returns.
+class Scheduler:
+    """Base class of the choices of ``scheduler=``: how the learning rate changes in training."""
+
+    def build(
+        self,
+        optimizer: Optimizer,
+        training_steps: Callable[[], int],
+        monitor: str,
+        mode: Literal["min", "max"],
+    ) -> dict[str, Any] | None:
+        """Return Lightning's configuration of a scheduler; None: the rate stays as it is.
+
+        Args:
+            training_steps: returns their number
+            monitor, mode: the score to watch, and whether it is to fall ("min") or to rise
+        """
+        return None
+
+
+class Constant(Scheduler):
+    """Leaves the learning rate as it is."""
+
+
+class OneCycle(Scheduler):
+    """Raises the learning rate to that of the optimizer, then lowers it to zero, step by step.
 
     Args:
-        training_steps: gives their number, where it is needed
-        monitor, mode: the score that "plateau" watches, and whether it is to fall or to rise
+        warm_up: share of the steps in which the rate rises
+        start: factor of the optimizer's rate at the first step
     """
-    if schedule == "none":
-        return {"optimizer": optimizer}
-    if schedule == "plateau":
-        scheduler = ReduceLROnPlateau(optimizer, mode, **PLATEAU)
-        watched = {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
-        return {"optimizer": optimizer, "lr_scheduler": watched}
-    steps = training_steps()
-    factor = one_cycle if schedule == "one_cycle" else cosine
-    scheduler = LambdaLR(optimizer, lambda step: factor(step / steps))
-    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def __init__(self, warm_up: Fraction = 0.3, start: Fraction = 0.04):
+        self.warm_up, self.start = warm_up, start
+
+    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+        """Return a scheduler that acts after each step."""
+        steps = training_steps()
+        warm_up, start = self.warm_up, self.start
+        scheduler = LambdaLR(optimizer, lambda step: one_cycle(step / steps, warm_up, start))
+        return {"scheduler": scheduler, "interval": "step"}
+
+
+class Cosine(Scheduler):
+    """Lowers the learning rate from that of the optimizer to zero along a cosine, step by step."""
+
+    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+        """Return a scheduler that acts after each step."""
+        steps = training_steps()
+        scheduler = LambdaLR(optimizer, lambda step: cosine(step / steps))
+        return {"scheduler": scheduler, "interval": "step"}
+
+
+class Plateau(Scheduler):
+    """Lowers the learning rate where the monitored score does not improve.
+
+    Args:
+        factor: of the rate, each time
+        patience: epochs without improvement that are let pass
+    """
+
+    def __init__(self, factor: Fraction = 0.5, patience: NonNegativeInt = 1):
+        self.factor, self.patience = factor, patience
+
+    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+        """Return a scheduler that acts after each epoch."""
+        scheduler = ReduceLROnPlateau(optimizer, mode, factor=self.factor, patience=self.patience)
+        return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
 
 
 def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:

@@ -19,7 +19,9 @@ NOT_IN_NAMES = (
     *("dataset", "model", "name", "resume", "cache", "mode"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
-GROUP = re.compile(r"^(dataset|embedding|model|optimizer|trainer)\.")  # split.seed is not seed
+GROUP = re.compile(
+    r"^(dataset|embedding|model|optimizer|scheduler|trainer)\."
+)  # split.seed is not seed
 PATHS = (*LOCATIONS, "from_best")  # of these a name shows the end
 TELLABLE = re.compile(  # values that no other value shares its part of a name with
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"

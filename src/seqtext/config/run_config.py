@@ -25,7 +25,6 @@ from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.optim import Schedule
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
 
@@ -39,7 +38,6 @@ class RunConfig:
         seed: Seed,
         monitor: str,
         patience: PositiveInt | None,
-        schedule: Schedule,
         sampling: Sampling,
         class_weights: ClassWeights,
         threshold: Fraction | Literal["tuned"],
@@ -47,7 +45,6 @@ class RunConfig:
         cache: str,
     ):
         self.seed, self.monitor, self.patience = seed, monitor, patience
-        self.schedule = schedule
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
@@ -96,6 +93,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     for group in GROUPS:
         validate_group(group, settings[group])
     build_optimizer_factory(settings["optimizer"])
+    build("scheduler", settings["scheduler"])
     build_trainer(settings["trainer"])
     others = {k: v for k, v in settings.items() if k not in groups}
     return build_from_signature("", RunConfig, others), build_from_signature(
@@ -225,5 +223,6 @@ def build_model(
     model.class_names = data.class_names
     model.initialize_from_data(data.train_dataloader())
     optimizer = build_optimizer_factory(settings["optimizer"])
-    model.configure_training(optimizer, options.schedule, data.class_weights(), options.monitor)
+    scheduler = build("scheduler", settings["scheduler"])
+    model.configure_training(optimizer, scheduler, data.class_weights(), options.monitor)
     return model

@@ -22,10 +22,9 @@ from seqtext.metrics.definitions import metric_mode
 from seqtext.metrics.scores import compute_metrics, list_metrics
 from seqtext.optim import (
     OptimizerFactory,
-    Schedule,
+    Scheduler,
     clip,
     parameter_groups,
-    scheduled,
 )
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
@@ -113,7 +112,7 @@ class TextClassifier(L.LightningModule):
     def configure_training(
         self,
         optimizer: OptimizerFactory,
-        schedule: Schedule = "none",
+        scheduler: Scheduler | None = None,
         class_weights: Sequence[float] | None = None,
         monitor: str = "val/loss",
     ) -> None:
@@ -121,12 +120,12 @@ class TextClassifier(L.LightningModule):
 
         Args:
             optimizer: parameters → optimizer
-            schedule: of the learning rate; "one_cycle" rises to the optimizer's and falls to zero,
-                "cosine" falls, "plateau" halves it where `monitor` does not improve
+            scheduler: of the learning rate; None: it stays as it is
             class_weights: [C] of the training loss; None: all classes count alike
             monitor: a logged metric
         """
-        self._make_optimizer, self._schedule, self._monitor = optimizer, schedule, monitor
+        self._make_optimizer, self._monitor = optimizer, monitor
+        self._scheduler = scheduler or Scheduler()
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -134,12 +133,15 @@ class TextClassifier(L.LightningModule):
         """Take starting values from the training part; most models have no such values."""
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Optimizer over every parameter that is to be trained, and the schedule."""
+        """Return the optimizer of the trainable parameters, and the scheduler of its rate."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
             optimizer = self._make_optimizer(parameter_groups(self))
         mode = metric_mode(self._monitor)
-        return scheduled(optimizer, self._schedule, self._training_steps, self._monitor, mode)
+        scheduler = self._scheduler.build(optimizer, self._training_steps, self._monitor, mode)
+        if scheduler is None:
+            return {"optimizer": optimizer}
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _training_steps(self) -> int:
         # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget

@@ -7,7 +7,7 @@ import torch
 from seqtext.datasets.imdb import IMDB
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU, LSTM
-from seqtext.optim import one_cycle
+from seqtext.optim import OneCycle, one_cycle
 from tests.models.invariance import without_dropout
 
 
@@ -50,7 +50,7 @@ def test_without_hydra(data):
 )
 def test_one_cycle_spans_the_run(data, options, steps):
     model = GRU(RandomEmbedding(len(data.vocabulary), dim=4), units=4)
-    model.configure_training(lambda parameters: torch.optim.SGD(parameters, lr=0.5), "one_cycle")
+    model.configure_training(lambda parameters: torch.optim.SGD(parameters, lr=0.5), OneCycle())
     rates = LearningRates()
     trainer(callbacks=[rates], **options).fit(model, data)
     assert rates.seen == pytest.approx([0.5 * one_cycle(step / steps) for step in range(steps)])

@@ -45,6 +45,7 @@ GROUPS = {
     "optimizer": ConfigGroup(
         "torch.optim", ("torch.optim:Optimizer",), ("params",), is_partial=True
     ),
+    "scheduler": ConfigGroup("seqtext.optim", ("seqtext.optim:Scheduler",)),
 }
 UNTARGETED = ("trainer", "split")  # groups of options that always build the same class
 WITH_CHOICES = (*GROUPS, "trainer")  # groups that have a folder in conf/, without experiment

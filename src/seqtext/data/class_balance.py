@@ -40,8 +40,8 @@ def class_weights(
     Args:
         labels: [n] classes of the training rows
         weighting: "balanced": inverse to frequency, 1 on average over the rows (scikit-learn's
-            rule); "inverse_to_largest": the largest class's count divided by the class's own
-            (study 3); or the weights themselves
+            rule); "inverse_to_largest": the largest class's count divided by the class's own;
+            or the weights themselves
 
     Raises:
         UserError: if their number is not that of the classes.

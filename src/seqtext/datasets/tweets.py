@@ -1,4 +1,4 @@
-"""Hateful and other tweets (study 3; Analytics Vidhya's "Twitter Sentiment Analysis")."""
+"""Hateful and other tweets (Analytics Vidhya's "Twitter Sentiment Analysis")."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 
 def linear(x: Tensor) -> Tensor:
-    """x itself."""
+    """Return x."""
     return x
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Over the features, which stand in the last dimension."""
+    """Compute a softmax over the features, the last dimension."""
     return torch.softmax(x, dim=-1)
 
 

@@ -1,4 +1,4 @@
-"""Starting values of layers."""
+"""Initializers of layers."""
 
 from typing import Literal, TypeVar
 
@@ -16,7 +16,7 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
 def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
-    """The layer with new values; an output layer is Glorot-normal where others are He-normal."""
+    """Initialize a layer in place; an output layer is Glorot-normal where others are He-normal."""
     if init == "torch":
         return layer
     if init == "he_normal":
@@ -30,7 +30,7 @@ def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
 
 
 def init_rnn_(cell: nn.RNNBase, init: Init, single_bias: bool) -> nn.RNNBase:
-    """The cell with new values; of `single_bias`, Keras' way, the second is zero and stays so."""
+    """Initialize a cell in place; with `single_bias` the second bias is zero and stays so."""
     if init == "he_normal":
         _trunc_normal_(cell.weight_ih_l0, 2 / cell.input_size)
     elif init == "keras":

@@ -1,4 +1,4 @@
-"""Batch normalization of vectors, and of words in padded texts, over all processes of a run."""
+"""Batch normalization of vectors and of tokens in padded texts, over all processes of a run."""
 
 import torch
 from torch import Tensor, distributed, nn
@@ -29,7 +29,7 @@ class BatchNorm(nn.BatchNorm1d):
         return self._normalize(self.running_mean, self.running_var, rows)
 
     def forward_masked(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, D] → [B, T, D] by the words' means and variances; zeros where there is no word."""
+        """Normalize [B, T, D] with the statistics of all tokens; padding becomes zero."""
         mask = padding_mask(lengths, states.shape[1])
         if not self.training:  # by known moments: no word matters to another
             return self(states).masked_fill(mask[..., None], 0)
@@ -40,11 +40,11 @@ class BatchNorm(nn.BatchNorm1d):
         return nothing.index_copy(0, words, normal).view_as(states)
 
     def is_local(self) -> bool:
-        """Whether no other process has rows that count."""
+        """Return whether the statistics are those of this process alone."""
         return not (self.training and distributed.is_initialized())
 
     def update_running_stats(self, mean: Tensor, variance: Tensor) -> None:
-        """Take up a batch's moments [D]."""
+        """Update the running statistics with those of a batch, [D]."""
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         self.num_batches_tracked += 1

@@ -1,4 +1,4 @@
-"""From one vector per word to one per text. Padding never counts."""
+"""Pooling of padded texts: one vector per token → one vector per text. Padding never counts."""
 
 from typing import Literal
 
@@ -16,12 +16,12 @@ Pooling = Literal["last", "max", "mean", "max_mean", "attention", "attention_per
 
 
 def padding_mask(lengths: Tensor, steps: int) -> Tensor:
-    """[B, T] True where there is no word."""
+    """Return a mask [B, T], True at padding."""
     return torch.arange(steps, device=lengths.device) >= lengths[:, None]
 
 
 def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
-    """[B, T, D] → [B, D], the largest value of each feature."""
+    """Pool the maximum of each feature: [B, T, D] → [B, D]."""
     mask = padding_mask(lengths, states.shape[1])
     return amax_with_ties(states.masked_fill(mask[..., None], -torch.inf), 1)
 
@@ -50,13 +50,13 @@ class _Amax(torch.autograd.Function):
 
 
 def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
-    """[B, T, D] → [B, D], the average over the words."""
+    """Pool the mean over the tokens: [B, T, D] → [B, D]."""
     mask = padding_mask(lengths, states.shape[1])
     return states.masked_fill(mask[..., None], 0).sum(dim=1) / lengths[:, None].to(states.dtype)
 
 
 def gather_step(states: Tensor, positions: Tensor) -> Tensor:
-    """[B, T, D] → [B, D], the state at one position of each text."""
+    """Take the state at one position of each text: [B, T, D], [B] → [B, D]."""
     places = positions[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, places).squeeze(1)
 
@@ -96,7 +96,7 @@ class AdditiveAttention(nn.Module):
         return (weights * states.masked_fill(mask[..., None], 0)).sum(dim=1)
 
     def weights(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """How much each word counts: [B, T], or [B, T, D] of each feature; 1 over T, padding 0."""
+        """Return weights [B, T], or [B, T, D] per feature; they sum to 1 over T, 0 at padding."""
         weights = self._weights(states, lengths)
         return weights.squeeze(2) if self.score else weights
 

@@ -214,7 +214,7 @@ class TextClassifier(L.LightningModule):
         return batch.weight * loss + sum(layer.penalty() for layer in self.head_layers if layer.l2)
 
     def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Of a training batch."""
+        """Compute the logits of a training batch and its mean loss."""
         logits = self(batch.ids, batch.lengths)
         return logits, cross_entropy(logits, batch.labels, self.class_weights)
 
@@ -223,7 +223,7 @@ class TextClassifier(L.LightningModule):
         self._epoch_outputs["val"].append((self(batch.ids, batch.lengths), batch.labels))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Row numbers and logits."""
+        """Return row numbers [B] and logits."""
         return batch.rows, self(batch.ids, batch.lengths)
 
     def on_validation_epoch_end(self) -> None:

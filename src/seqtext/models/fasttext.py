@@ -78,7 +78,7 @@ class FastText(TextClassifier):
 
 
 class BigramEmbeddingBag(nn.EmbeddingBag):
-    """A table that sums rows without a vector for each pair in memory."""
+    """Sums bigram vectors without a vector for each bigram in memory."""
 
     def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
         """Sum rows [B, M], times factors [B, M] if given → [B, E]."""
@@ -86,11 +86,11 @@ class BigramEmbeddingBag(nn.EmbeddingBag):
 
 
 def bigram_scale(token_scale: Tensor) -> Tensor:
-    """[B, T] → [B, T - 1]: half of a pair is each of its words."""
+    """Return the scale of each bigram, the mean of its tokens': [B, T] → [B, T - 1]."""
     return (token_scale[:, :-1] + token_scale[:, 1:]) / 2
 
 
 def bigrams(ids: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, T] → [B, T - 1] a number for each pair of words, and whether both are known."""
+    """Return a number per bigram and whether both tokens are known: [B, T] → 2 × [B, T - 1]."""
     left, right = ids[:, :-1], ids[:, 1:]
     return left * MULTIPLIER + right, (left > UNKNOWN) & (right > UNKNOWN)

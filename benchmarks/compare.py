@@ -30,7 +30,7 @@ from torch import nn
 from training import epoch_seconds, random_texts
 
 from seqtext.config.instantiate import build, build_optimizer_factory
-from seqtext.main import silence_lightning
+from seqtext.lightning_messages import silence_lightning
 from seqtext.models.base import TextClassifier
 
 ROOT = Path(__file__).parent.parent

@@ -16,8 +16,8 @@ from training import epoch_seconds, random_texts
 
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.random import RandomEmbedding
+from seqtext.lightning_messages import silence_lightning
 from seqtext.losses import cross_entropy
-from seqtext.main import silence_lightning
 from seqtext.models.rnn import LSTM
 from seqtext.optim import OneCycle, one_cycle
 

@@ -3,7 +3,6 @@
 import gc
 import logging
 import time
-import warnings
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from seqtext.config.stored import (
 from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
 from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
+from seqtext.lightning_messages import silence_lightning
 from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
 from seqtext.speedups import freeze_garbage
@@ -152,11 +152,6 @@ def load_resume_config(folder: RunDir, overrides: list[str], config: DictConfig)
     return to_run_config(changed)
 
 
-def _is_of_training(record: logging.LogRecord) -> bool:
-    """Whether a profiler's table is that of training, and not of predictions after it."""
-    return not record.getMessage().startswith("PREDICT")
-
-
 def load_stored_config(folder: RunDir) -> dict[str, Any]:
     """Return the settings that a run folder holds, from wherever it comes.
 
@@ -178,20 +173,3 @@ def load_stored_config(folder: RunDir) -> dict[str, Any]:
 def stored_config_path(folder: RunDir) -> Path:
     """Return where Hydra writes the configuration of a run."""
     return folder.path / ".hydra" / "config.yaml"
-
-
-def silence_lightning() -> None:
-    """Its messages for information say nothing about the run, and some advertise."""
-    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.handlers.clear()  # of its own, where it was imported before there was a log
-        logger.propagate = True
-    profiler = logging.getLogger("lightning.pytorch.profilers.profiler")
-    profiler.setLevel(logging.INFO)  # +trainer.profiler= is there for its table
-    profiler.addFilter(_is_of_training)
-    for message in (
-        ".*LeafSpec.*deprecated",  # Lightning's own use of torch
-        ".*log_every_n_steps",  # metrics are logged at the ends of epochs
-    ):
-        warnings.filterwarnings("ignore", message=message)

@@ -9,7 +9,8 @@ import pytest
 
 from seqtext.errors import UserError
 from seqtext.reporting import bootstrap
-from seqtext.reporting.report import build_report, write_report
+from seqtext.reporting.report import build_report
+from seqtext.reporting.report_files import write_report
 from tests.reporting.invented import write_run
 
 FILES = ("metrics.json", ".hydra/hydra.yaml", ".hydra/config.yaml", "predictions/test.parquet")

@@ -10,7 +10,8 @@ from seqtext.metrics import scores as metrics
 from seqtext.reporting import bootstrap
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.pairwise import compare_groups
-from seqtext.reporting.report import build_report, format_markdown, write_report
+from seqtext.reporting.report import build_report, format_markdown
+from seqtext.reporting.report_files import write_report
 from tests.reporting.invented import write_run
 
 

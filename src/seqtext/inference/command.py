@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> None:
         from seqtext.inference.predict_file import predict_file
         from seqtext.inference.predict_texts import export_run, predict_lines, predict_texts
         from seqtext.inference.predictor import Predictor
-        from seqtext.main import silence_lightning
+        from seqtext.lightning_messages import silence_lightning
     silence_lightning()
     if options.export:
         export_run(options.run, options.export)

@@ -19,8 +19,8 @@ from seqtext.config.run_config import validate_config
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.inference.loading import LoadedModel, load_model
+from seqtext.lightning_messages import silence_lightning
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
-from seqtext.main import silence_lightning
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.fit import fit_baseline, fit_lightning

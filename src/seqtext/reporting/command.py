@@ -57,7 +57,8 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse_args(ReportOptions, arguments)
     with fast_imports():
-        from seqtext.reporting.report import build_report, write_report
+        from seqtext.reporting.report import build_report
+        from seqtext.reporting.report_files import write_report
         from seqtext.reporting.results_page import METRICS, write_results
     report = build_report(
         list(options.folders), options.metric, METRICS if options.results else None

@@ -10,11 +10,9 @@ import pandas as pd
 
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.files import write_text
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.datasets import group_by_dataset
 from seqtext.reporting.groups import choose_main_metric, group_runs
-from seqtext.reporting.latex import format_latex_table
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
 from seqtext.reporting.pairwise import Comparison, compare_groups
 from seqtext.reporting.published_results import Reference, has_study_rows, load_published_results
@@ -24,7 +22,6 @@ from seqtext.reporting.table import (
     build_table,
     collect_footnotes,
     format_duration,
-    to_dataframe,
 )
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
@@ -173,26 +170,6 @@ def build_report(
     used = [run for section in sections for run in section.runs]
     damaged = [*damaged, *(run.damage for run in used if run.damage)]
     return Report(format_title(folders), sections, unfinished, damaged)
-
-
-def write_report(output: Path, report: Report) -> list[Path]:
-    """Write report.md, .csv, .tex, .html and differences.csv into a folder; return the paths."""
-    from seqtext.reporting.html_page import render_report
-
-    sections = report.sections
-    numbers = pd.concat([to_dataframe(s.dataset, s.groups, s.references) for s in sections])
-    tables = [format_latex_table(s.table, f"{s.dataset}: {s.describe()}") for s in sections]
-    files = {
-        "report.md": format_markdown(report),
-        "report.csv": numbers.to_csv(index=False),
-        "differences.csv": pd.concat([pairs_to_dataframe(s) for s in sections]).to_csv(index=False),
-        "report.tex": "\n\n".join(tables) + "\n",
-        "report.html": render_report(report),
-    }
-    output.mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        write_text(output / name, text.encode(errors="replace").decode())
-    return [output / name for name in files]
 
 
 def format_markdown(report: Report) -> str:

@@ -28,7 +28,7 @@ LEFTOVER = 86_400  # seconds after which an unfinished entry is that of a killed
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
-    """A digest of the content of files; folders count with every file below them, in order."""
+    """Return a digest of the content of files; of folders, of all files below them, in order."""
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
         for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
@@ -91,7 +91,7 @@ def _stats(paths: Iterable[Path]) -> Stats:
 
 
 def _are_settled(stats: Stats) -> bool:
-    """Whether any later change would show in the files' times."""
+    """Return whether any later change would show in the files' times."""
     return all(time.time() - time_ns / 1e9 > SETTLED for _, _, time_ns in stats)
 
 

@@ -28,7 +28,7 @@ def open_table(path: Path) -> pa.Table:
 
 
 def read_blocks(path: Path, column: str) -> Iterator[pa.Array]:
-    """A column of an Arrow IPC file, block by block; mapped pages would count as memory."""
+    """Yield a column of an Arrow IPC file, block by block; mapped pages would count as memory."""
     with pa.OSFile(str(path)) as source:
         reader = pa.ipc.open_file(source)
         for number in range(reader.num_record_batches):

@@ -1,4 +1,4 @@
-"""Balance for the training part, and for it alone."""
+"""Class balance of the training part, the only one that is resampled."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,7 +14,7 @@ ClassWeights = Literal["balanced", "inverse_to_largest"] | list[PositiveFloat]
 
 
 def resample(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
-    """The rows to train on, every class as often as the rarest or as the largest one.
+    """Return the rows to train on, with each class as often as the rarest or the largest one.
 
     Args:
         rows: [n] row numbers of the training part
@@ -35,7 +35,7 @@ def resample(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int
 def class_weights(
     labels: np.ndarray, class_names: Sequence[str], weighting: ClassWeights
 ) -> list[float]:
-    """[classes] weights of the training loss.
+    """Return [classes] weights of the training loss.
 
     Args:
         labels: [n] classes of the training rows

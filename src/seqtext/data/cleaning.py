@@ -16,7 +16,7 @@ MOST_IN_PATTERN = 500  # a regular expression has a greatest size
 
 @dataclass(frozen=True)
 class RegexReplace:
-    """Other text in the place of all matches of a regular expression.
+    """Replaces all matches of a regular expression.
 
     pattern: for RE2, which pyarrow has
     by: instead; ``\\1`` is the first group
@@ -31,30 +31,30 @@ class RegexReplace:
         return pc.replace_substring_regex(texts, self.pattern, self.by)
 
     def settings(self) -> dict[str, str]:
-        """In words, for other programs."""
+        """Return the operation as plain values, for other programs."""
         pattern = self.python or self.pattern
         return {"operation": "replace", "pattern": pattern, "by": self.by}
 
 
 class Lowercase:
-    """Lower-case, by Unicode's simple case mapping: each character for itself."""
+    """Lowercases each character by itself (Unicode's simple case mapping)."""
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         return pc.utf8_lower(texts)
 
     def settings(self) -> dict[str, str]:
-        """In words, for other programs."""
+        """Return the operation as plain values, for other programs."""
         return {"operation": "lower"}
 
 
 class Strip:
-    """No spaces at the ends."""
+    """Strips spaces at both ends."""
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         return pc.utf8_trim(texts, " ")
 
     def settings(self) -> dict[str, str]:
-        """In words, for other programs."""
+        """Return the operation as plain values, for other programs."""
         return {"operation": "trim", "characters": " "}
 
 
@@ -95,7 +95,7 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
 
 @cache
 def dropping(words: tuple[str, ...]) -> list[Operation]:
-    """These words become spaces where no letter, digit or underscore touches them."""
+    """Build operations that replace whole words by spaces."""
     longest_first = sorted(words, key=len, reverse=True)  # don't before don
     parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
     passes = [[_dropping_once(part)] * 2 for part in parts]
@@ -115,7 +115,7 @@ def _escaped(word: str) -> str:
 
 @cache
 def english_stop_words() -> tuple[str, ...]:
-    """scikit-learn's list, in lower case."""
+    """Return scikit-learn's English stop words, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     return tuple(sorted(ENGLISH_STOP_WORDS))
@@ -125,11 +125,11 @@ DROP_STOPWORDS = "drop_stopwords"
 
 
 class TextCleaner:
-    """Named steps, applied in order.
+    """Cleans texts by named steps, in order.
 
     Args:
         steps: names in `CLEANING_STEPS`, or "drop_stopwords"
-        stopwords: what that one drops; None: scikit-learn's English list
+        stopwords: the words that it removes; None: scikit-learn's English list
 
     Raises:
         UserError: if a name is not that of a cleaning step.
@@ -144,30 +144,30 @@ class TextCleaner:
         self.stopwords = None if stopwords is None else tuple(stopwords)
 
     def __call__(self, texts: pa.Array) -> pa.Array:
-        """A column of texts, cleaned."""
+        """Clean a column of texts."""
         for _, operation in self._operations():
             texts = operation(texts)
         return texts
 
     def spelled_out(self) -> list[dict[str, str]]:
-        """All that is done, in order, for programs without this one; patterns are Python's."""
+        """Return all operations in order, for other programs; patterns are Python's."""
         return [{"step": step, **operation.settings()} for step, operation in self._operations()]
 
     def _operations(self) -> Iterator[tuple[str, Operation]]:
-        """With the name of the step that each belongs to."""
+        """Yield (name of the step, operation)."""
         for step in self.steps:
             words = self.stopwords or english_stop_words() if step == DROP_STOPWORDS else ()
             for operation in CLEANING_STEPS.get(step) or dropping(words):
                 yield step, operation
 
     def settings(self) -> dict[str, list[str] | None]:
-        """The arguments, as plain values."""
+        """Return the arguments as plain values."""
         stopwords = None if self.stopwords is None else list(self.stopwords)
         return {"steps": list(self.steps), "stopwords": stopwords}
 
 
 def read_stopwords(path: str) -> list[str]:
-    """The words of a file, one or more a line.
+    """Read the words of a file, one or more per line.
 
     Raises:
         UserError: if it is missing, empty or not UTF-8.

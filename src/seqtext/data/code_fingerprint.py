@@ -41,7 +41,7 @@ def code_fingerprint(kind: type | Callable) -> str:
 
 
 def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
-    """Name and source of these modules and of all that they import, directly or not."""
+    """Yield name and source of these modules and of all that they import, directly or not."""
     waiting, seen = list(modules), set(modules)
     while waiting:
         name = waiting.pop()
@@ -55,7 +55,7 @@ def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_own(module: str, home: str) -> bool:
-    """Whether a module's code counts for what is written in the module `home`."""
+    """Return whether a module's code counts for what is written in the module `home`."""
     if module == home or module.startswith(PACKAGES):
         return True
     top = module.partition(".")[0]
@@ -70,7 +70,7 @@ def _is_own(module: str, home: str) -> bool:
 
 
 def _imported(source: str, module: str) -> set[str]:
-    """Names of modules that a source may import: `from a import b` gives a and a.b."""
+    """Return the names of modules that a source may import: `from a import b` gives a and a.b."""
     names = set()
     for found in IMPORT.finditer(source):
         if found[3]:
@@ -96,7 +96,7 @@ def _read_module(name: str, home: str) -> str | None:
 
 
 def _find_module_file(name: str, home: str) -> Path | None:
-    """The source file of a module, which may not be loaded; None: there is none, or no module."""
+    """Find a module's source file without loading it; None: there is no such module or file."""
     if name in sys.modules:
         file = getattr(sys.modules[name], "__file__", None)
         return Path(file) if file and file.endswith(".py") else None

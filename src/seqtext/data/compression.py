@@ -53,7 +53,7 @@ def find_compression(path: Path) -> str:
 
 
 def inner_name(path: Path) -> str:
-    """The name of what `open_file` opens, without the suffixes of compression.
+    """Return the name of what `open_file` opens, without the suffixes of compression.
 
     Raises:
         UserError: as `open_file`.
@@ -70,7 +70,7 @@ def inner_name(path: Path) -> str:
 
 
 def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every .txt member of a .tar.gz archive, in the archive's order.
+    """Yield name and content of every .txt member of a .tar.gz archive, in the archive's order.
 
     Raises:
         UserError: if the archive is damaged, or a member points outside of it.
@@ -89,7 +89,7 @@ def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Path below `path`'s parent and content of every .txt file below `path`, sorted."""
+    """Yield path (below `path`'s parent) and content of every .txt file, sorted."""
     for file in sorted(path.rglob("*.txt")):
         yield file.relative_to(path.parent).as_posix(), file.read_bytes()
 

@@ -171,7 +171,7 @@ class _Oddities:
         return regular
 
     def count_spanning(self, rows: list[list[str]], start: int) -> None:
-        """PositiveInt the rows that span lines of the file."""
+        """Count the rows that span lines of the file."""
         spanning = [
             number
             for number, row in enumerate(rows, start + 1)

@@ -82,7 +82,7 @@ def not_decodable(path: Path, encoding: str) -> UserError:
 
 
 def _line_not_decodable(stream: IO[bytes], encoding: str) -> int | None:
-    """PositiveInt the lines up to the first bytes that cannot be decoded."""
+    """Count the lines up to the first bytes that cannot be decoded."""
     decoder, lines, last = codecs.getincrementaldecoder(encoding)(), 1, ""
     while True:
         content = stream.read(CHUNK)

@@ -20,7 +20,7 @@ Column = str | int  # name, or number from 0
 
 
 def file_format(path: Path, separator: str | None = None) -> str:
-    """The suffix that says the format of a file, beneath compression.
+    """Return the suffix that says the format of a file, without that of compression.
 
     Args:
         separator: of a CSV file, whatever its name ends in
@@ -36,7 +36,7 @@ def file_format(path: Path, separator: str | None = None) -> str:
 
 
 def parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Iterator[pa.Table]:
-    """These columns of a Parquet file, or all, as they are; there is at least one block.
+    """Yield some columns of a Parquet file, or all, unconverted; there is at least one block.
 
     Raises:
         UserError: as `read_table`.

@@ -113,7 +113,7 @@ def batches_by_length(
 def to_device_if_it_fits(
     texts: EncodedDataset, device: torch.device
 ) -> EncodedDataset | DeviceDataset:
-    """The texts on a GPU, if they take a small share of its free memory; else as they are."""
+    """Copy the texts to a GPU if they take a small share of its free memory."""
     if device.type != "cuda":
         return texts
     needed = 4 * len(texts.ids) + 24 * len(texts.lengths)  # bytes
@@ -122,7 +122,7 @@ def to_device_if_it_fits(
 
 
 class BucketBatchSampler:
-    """Positions in batches of texts of like length, in an order drawn from seed and epoch."""
+    """Batches of texts of similar length, in an order drawn from seed and epoch."""
 
     def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int):
         self.positions, self.lengths = positions, lengths
@@ -149,7 +149,7 @@ class BucketBatchSampler:
 
 
 class ClassBalancedBatchSampler:
-    """Batches that hold each class as often as any other (±1), of texts of like length.
+    """Batches with equally many texts of each class (±1), of similar length.
 
     An epoch has as many batches as without balance. Texts of a rare class come several times;
     of a frequent one each epoch sees another part, in an order drawn from seed and epoch.
@@ -207,7 +207,7 @@ class ClassBalancedBatchSampler:
 
 
 class LengthSortedBatchSampler:
-    """Positions from short to long, always in the same order: for validation and test.
+    """Batches from short to long texts, always in the same order: for validation and test.
 
     Batches are bounded in words too (see `batches_by_length`): one very long text costs what it
     costs, not as much padding for all others.

@@ -82,7 +82,7 @@ class PreparedDataset:
         return digest.hexdigest()
 
     def class_counts(self, part: Part) -> dict[str, int]:
-        """PositiveInt the rows of each class in a part."""
+        """Count the rows of each class in a part."""
         names = self.rows.class_names
         counts = np.bincount(self.rows.labels[self.parts[part]], minlength=len(names))
         return dict(zip(names, counts.tolist(), strict=True))

@@ -28,7 +28,7 @@ FEW_CLASSES = 50  # may be as many as half the rows: a small file is no column o
 
 @dataclass(frozen=True)
 class RawDataset:
-    """N rows, memory-mapped.
+    """N rows of a source, memory-mapped.
 
     texts: [N] as they are in the source
     labels: [N] int64 class numbers
@@ -210,7 +210,7 @@ class _Columns:
 
 
 def _digests(texts: pa.ChunkedArray) -> np.ndarray:
-    """[rows] uint64, equal where texts are; 4,000,000 unlike ones stay so but once in 10⁶ times."""
+    """Hash texts: [rows] uint64; two of 4,000,000 unlike ones collide once in 10⁶ times."""
     digests = (blake2b(text, digest_size=8).digest() for text in _bytes(texts))
     return np.frombuffer(b"".join(digests), np.uint64)
 

@@ -42,7 +42,7 @@ def read_table(
     escapechar: str | None = None,
     warn: Warn = log.warning,
 ) -> Iterator[pa.Table]:
-    """These columns as strings, and `row`, the number from 0; what a name ends in says the format.
+    """Yield columns as strings, and `row`, the number from 0; the suffix says the format.
 
     Args:
         columns: names or numbers; the block's columns are in this order, and named ``str(column)``
@@ -71,7 +71,7 @@ def read_csv(
     format: CsvFormat = BUILT_IN,
     warn: Warn = lambda sentence: None,
 ) -> Iterator[pa.Table]:
-    """As `read_table`; values in quotes may span lines, missing ones are empty."""
+    """Read CSV as `read_table` does; values in quotes may span lines, missing ones are empty."""
     reader = CsvReader(path, format, warn)
     positions = find_positions(columns, reader.names, path)
     in_data = _find_data_in_header(reader, columns, positions)
@@ -89,7 +89,7 @@ def read_csv(
 
 
 def read_lines(path: Path) -> Iterator[pa.Table]:
-    """The lines of a text file, as `line`, and `row`, the number from 0; empty ones left out.
+    """Yield the lines of a text file as `line`, and `row`, the number from 0; no empty ones.
 
     Raises:
         UserError: if the file is empty, damaged or not UTF-8.
@@ -124,7 +124,7 @@ def encode_labels(
     name: str | None = None,
     ignore_case: bool = False,
 ) -> pa.Array:
-    """The labels in a column as numbers 0, 1, …, in the order of `class_names`.
+    """Encode the labels in a column as numbers 0, 1, …, in the order of `class_names`.
 
     Args:
         name: of the column in the file, for messages; None: the same
@@ -173,7 +173,7 @@ def string_array(values: Sequence[str] | pa.ChunkedArray, path: Path, start: int
 
 
 def to_text(value: Any) -> str:
-    """A JSON value as a column of strings has it."""
+    """Convert a JSON value to a string."""
     if isinstance(value, str):
         return value
     return "" if value is None else json.dumps(value, ensure_ascii=False)
@@ -230,7 +230,7 @@ def _read_json(path: Path, columns: Sequence[Column], encoding: str) -> Iterator
 
 
 def _values_of(record: dict[str, Any], names: Sequence[str], place: str) -> list[str]:
-    """Columns of a JSON object as strings; what is absent or null is empty.
+    """Return columns of a JSON object as strings; what is absent or null is empty.
 
     Raises:
         UserError: if it has none of them.
@@ -250,7 +250,7 @@ def _read_parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
 
 
 def _block(values: Sequence[Any], columns: Sequence[Column], start: int, path: Path) -> pa.Table:
-    """Columns of texts, and the rows' numbers from `start`."""
+    """Build a table of text columns and the rows' numbers from `start`."""
     numbers = pa.array(range(start, start + len(values[0])), pa.int64())
     texts = [string_array(column, path, start) for column in values]
     return pa.table([*texts, numbers], names=[*map(str, columns), "row"])

@@ -16,7 +16,7 @@ Duplicates = Literal["group", "drop", "keep"]
 
 
 class Split:
-    """Cuts the rows into a training, a validation and a test part.
+    """Splits the rows into a training, a validation and a test part.
 
     Args:
         test_size: share of all texts (or their number) for the final test
@@ -167,7 +167,7 @@ class Split:
     def _test_split(
         self, rows: np.ndarray, texts: "Texts", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The rows to train and choose with, and those that judge."""
+        """Return the rows for training and validation, and those of the test part."""
         if test is not None:
             return rows, test
         if self.folds is not None:
@@ -177,7 +177,7 @@ class Split:
     def _holdout(
         self, rows: np.ndarray, texts: "Texts", size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Two sorted arrays of rows: those that stay, and those cut off."""
+        """Return two sorted arrays of rows: the rest, and the held-out part."""
         from sklearn.model_selection import train_test_split
 
         text_of_row, classes = texts.distinct(rows)
@@ -228,7 +228,7 @@ class Split:
 
 
 def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarray]:
-    """The rows of each part that the source names."""
+    """Return the rows of each part that the source names."""
     each = {part: rows[official[rows] == number] for number, part in enumerate(PARTS)}
     return {part: named for part, named in each.items() if len(named) or part == "train"}
 

@@ -68,7 +68,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Description:
-    """What `describe` found.
+    """Statistics of a data set, as `describe` computes them.
 
     rows: part to rows of each class
     edges: [bins + 1] of all histograms of lengths, in words; bin i is edges[i] <= length <
@@ -120,7 +120,9 @@ def describe(
     most_words: int = WORDS,
     seed: int = 0,
 ) -> Description:
-    """Look at a data set. Original texts are sampled, token ids all counted, block by block.
+    """Compute statistics of a data set.
+
+    Original texts are sampled; all token ids are counted, block by block.
 
     Args:
         texts: [rows] as they were before cleaning
@@ -197,18 +199,18 @@ def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float
 
 
 def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First row and row after the last of blocks of about as many words."""
+    """Yield (start, stop) of blocks of rows with about equally many words."""
     cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
     return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
 
 
 def largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
-    """The positions of the `most` greatest counts, in ascending order; of equal ones the first."""
+    """Return the positions of the `most` largest counts, in ascending order."""
     return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:most])
 
 
 def histogram_edges(lengths: np.ndarray) -> np.ndarray:
-    """[bins + 1] `BINS` or fewer equal bins for 99 % of the lengths, one more for the longest."""
+    """Return [bins + 1] edges: `BINS` or fewer equal bins for 99 % of the lengths, one more."""
     top, longest = int(np.quantile(lengths, 0.99)), int(lengths.max())
     edges = np.arange(0, top + 1, top // BINS + 1)
     edges = np.append(edges, edges[-1] + top // BINS + 1)
@@ -216,7 +218,7 @@ def histogram_edges(lengths: np.ndarray) -> np.ndarray:
 
 
 def summary(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
-    """Mean, quartiles, maximum and histogram of [texts] lengths."""
+    """Compute mean, quartiles, maximum and histogram of [texts] lengths."""
     counts = np.histogram(lengths, edges)[0].tolist()
     if not len(lengths):
         return Lengths(0, None, None, None, counts)
@@ -232,7 +234,7 @@ def words_of_classes(
     classes: np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """[classes + 1, size] how often each id stands in these rows; all other classes come last."""
+    """Count each id in some rows: [classes + 1, size]; all other classes come last."""
     group_of_class = np.full(max(labels.max(), classes.max()) + 1, len(classes))
     group_of_class[classes] = np.arange(len(classes))
     group = np.full(len(labels), -1, np.int16)
@@ -248,7 +250,7 @@ def words_of_classes(
 
 
 def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray:
-    """[words] how surely each word is more frequent in some texts than in the rest: z-scores.
+    """Compute [words] z-scores of a word being more frequent in some texts than in the rest.
 
     The log-odds ratio with an informative Dirichlet prior, over its standard deviation (Monroe,
     Colaresi and Quinn, "Fightin' Words", Political Analysis 16, 2008).
@@ -264,13 +266,13 @@ def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray
 
 
 def decode(ids: np.ndarray, words: Sequence[str]) -> str:
-    """Token ids as words between spaces."""
+    """Decode token ids to words between spaces."""
     special = len(SPECIAL_TOKENS)
     return " ".join(SPECIAL_TOKENS[i] if i < special else words[i - special] for i in ids.tolist())
 
 
 def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """[at most `EXAMPLES`] rows of different classes, or as many as there are, by class."""
+    """Choose [at most `EXAMPLES`] rows of different classes, or as many as there are, by class."""
     mixed = rng.permutation(rows)
     _, first = np.unique(labels[mixed], return_index=True)
     others = np.setdiff1d(np.arange(min(len(mixed), 2 * EXAMPLES)), first)
@@ -281,7 +283,7 @@ def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generat
 def _top_words(
     counts: np.ndarray, words: Sequence[str], most: int
 ) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
-    """The most frequent and the most telling words of every class but the last."""
+    """Return the most frequent and the most distinctive words of every class but the last."""
     total = counts.sum(axis=0)
     frequent = [_top(own, words, most) for own in counts[:-1]]
     surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
@@ -290,6 +292,6 @@ def _top_words(
 
 
 def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
-    """The greatest positive values, with their words; of equal ones the more frequent word's."""
+    """Return the largest positive values by word; of equal ones the more frequent word's."""
     best = np.argsort(-values, kind="stable")[:most]
     return {words[number]: values[number].item() for number in best if values[number] > 0}

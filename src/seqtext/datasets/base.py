@@ -220,7 +220,7 @@ class TextDataModule(SourceFiles, L.LightningDataModule):
         )
 
     def rows(self) -> dict[Part, dict[str, int]]:
-        """PositiveInt the rows of each class in each part."""
+        """Count the rows of each class in each part."""
         return {part: self.dataset.class_counts(part) for part in PARTS}
 
     def class_weights(self) -> list[float] | None:

@@ -177,7 +177,7 @@ class Table(TextDataModule):
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The names in a list.
+    """Return the names as a list.
 
     Raises:
         UserError: if one comes twice.

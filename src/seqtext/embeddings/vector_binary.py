@@ -112,5 +112,5 @@ def read_binary_rows(
 
 
 def _is_text(line: bytes) -> bool:
-    """Whether all of a line is printable ASCII: GloVe has words such as PAR1."""
+    """Return whether all of a line is printable ASCII: GloVe has words such as PAR1."""
     return all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in line)

@@ -40,7 +40,7 @@ def explain_coverage(words: Sequence[str], known: np.ndarray, sample: Sequence[s
 
 
 def _find_other_case(missing: Sequence[str], sample: Sequence[str]) -> list[tuple[str, str]]:
-    """Words and the file's spellings that differ from them in nothing but case."""
+    """Pair words with the file's spellings that differ from them in nothing but case."""
     spellings = {word.lower(): word for word in reversed(sample)}
     pairs = [(word, spellings.get(word.lower())) for word in missing]
     return [(ours, theirs) for ours, theirs in pairs if theirs is not None]

@@ -91,7 +91,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
 
 
 def _select_member(names: list[str], path: Path, dim: int) -> str:
-    """The file with vectors of this width, or the only one that may hold vectors."""
+    """Select the member with vectors of this width, or the only one that may hold vectors."""
     possible = [name for name in names if name.endswith(MEMBERS)]
     fitting = [name for name in possible if name.endswith(f".{dim}d.txt")] or possible
     if len(fitting) == 1:
@@ -140,14 +140,14 @@ def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> Vect
 
 
 def _find_separator(line: bytes, dim: int) -> bytes:
-    """What stands between a word and its numbers: a tab or a space."""
+    """Return the separator of a word and its numbers: a tab or a space."""
     stripped = line.rstrip()
     word = stripped.rsplit(None, dim)[0] if stripped else b""
     return b"\t" if stripped[len(word) : len(word) + 1] == b"\t" else b" "
 
 
 def _read_header(first: bytes, name: str, dim: int) -> tuple[int | None, int]:
-    """How many words word2vec's header announces, None without one; how many lines it takes.
+    """Return the number of words in word2vec's header (or None) and its number of lines.
 
     A line of column names is a header that announces nothing.
 
@@ -176,7 +176,7 @@ def _read_header(first: bytes, name: str, dim: int) -> tuple[int | None, int]:
 
 
 def _parse_numbers(line: bytes, name: str, number: int, dim: int) -> np.ndarray | None:
-    """[E] the numbers of a line, or None if its word has spaces.
+    """Parse the [E] numbers of a line; None if its word has spaces.
 
     Raises:
         UserError: if they are too few, no numbers or not finite.

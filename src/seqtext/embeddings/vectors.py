@@ -45,12 +45,12 @@ class WordVectors(NamedTuple):
 
 
 def identity(word: str) -> str:
-    """No other spelling."""
+    """Return a word unchanged."""
     return word
 
 
 def mask_digits(word: str) -> str:
-    """Numberbatch writes every digit as # where two stand side by side: 1990s → ####s."""
+    """Replace digits by # as Numberbatch does where two are adjacent: 1990s → ####s."""
     return re.sub("[0-9]", "#", word) if re.search("[0-9][0-9]", word) else word
 
 
@@ -171,7 +171,7 @@ def read_vectors(
 def locate_vectors(
     source: EmbeddingSource, dim: int, path: str | None, download: bool
 ) -> tuple[str, list[Path]]:
-    """The vectors' origin in words, and its files, fetched first if need be.
+    """Return a description of the vectors' source and its files; download them if asked to.
 
     Raises:
         UserError: as `read_vectors`.
@@ -198,7 +198,7 @@ def locate_vectors(
 
 
 def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
-    """The two files of the package that has vectors of this width, if it is installed."""
+    """Return the two files of the installed package with vectors of this width, if any."""
     package = source.wheels.get(dim, "").replace("-", "_")
     if not package or not (found := find_spec(package)):
         return []

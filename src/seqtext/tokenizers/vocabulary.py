@@ -42,7 +42,7 @@ class Vocabulary:
     def from_corpus(
         cls, corpus: TokenizedCorpus, rows: np.ndarray, vocab_size: int | None
     ) -> "Vocabulary":
-        """PositiveInt the words of some rows; equally frequent words are in alphabetical order.
+        """Count the words of some rows; equally frequent words are in alphabetical order.
 
         Args:
             rows: [n] row numbers of the training texts in `corpus`
@@ -73,7 +73,7 @@ class Vocabulary:
 
 
 def count_words(corpus: TokenizedCorpus, rows: np.ndarray) -> np.ndarray:
-    """PositiveInt how often each distinct word occurs in some rows: [distinct words] int64."""
+    """Count how often each distinct word occurs in some rows: [distinct words] int64."""
     counts = np.zeros(len(corpus.dictionary), np.int64)
     for _, codes in corpus.iter_rows(rows):
         counts += np.bincount(codes, minlength=len(counts))

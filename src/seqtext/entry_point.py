@@ -1,4 +1,4 @@
-"""The frame around every command: streams, signals, and mistakes told in one sentence."""
+"""The frame around every command: streams, signals, and one sentence for a mistake of the user."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""What is imported, and what is not."""
+"""Faster imports: without garbage collection, and without modules that nothing needs."""
 
 import gc
 import signal
@@ -12,7 +12,7 @@ from seqtext.speedups import pause_garbage_collection
 
 @contextmanager
 def hide_modules(*modules: str) -> Iterator[None]:
-    """Within, let modules that are not imported yet look as if they were not installed."""
+    """Hide modules that are not imported yet, within the context, as if they were not installed."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))
     try:
@@ -24,7 +24,7 @@ def hide_modules(*modules: str) -> Iterator[None]:
 
 @contextmanager
 def fast_imports() -> Iterator[None]:
-    """Within, import what takes seconds; the first time without the garbage collector."""
+    """Import within the context without the garbage collector, the first time."""
     if gc.get_freeze_count():
         yield
         return

@@ -1,4 +1,4 @@
-"""From Hydra's configuration to `run`: a new run, one that goes on, or a sweep's job."""
+"""Start what Hydra's configuration asks for: a new run, a resumed one, or a job of a sweep."""
 
 import gc
 import logging
@@ -37,7 +37,7 @@ MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("tr
 
 
 def launch(config: DictConfig) -> float | JobResult | None:
-    """`run` what the command line says; the best validation score. Or `describe` the data.
+    """Train and evaluate, or describe the data; return the best validation score.
 
     Raises:
         UserError: if it cannot be; in a single run as the cause of `UserErrorExit`.
@@ -52,7 +52,7 @@ def _launch(config: DictConfig) -> float | JobResult | None:
     is_resumed = config.resume is not None
     folder = RunDir(validate_resume_dir(config.resume) if is_resumed else hydra.runtime.output_dir)
     if hydra.mode == RunMode.MULTIRUN and config.mode == "train":
-        return run_job(config, folder)
+        return run_sweep_job(config, folder)
     try:
         if config.mode not in MODES:
             raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
@@ -62,7 +62,7 @@ def _launch(config: DictConfig) -> float | JobResult | None:
             settings = compose_run_config(config, list(hydra.overrides.task))
         if config.mode == "describe":
             return describe(settings, folder)
-        _remember(config, settings, folder)
+        _save_effective_config(config, settings, folder)
         return train_and_evaluate(settings, folder, resume=is_resumed)
     except (UserError, OSError) as error:
         if not is_resumed:
@@ -72,8 +72,8 @@ def _launch(config: DictConfig) -> float | JobResult | None:
         raise
 
 
-def run_job(config: DictConfig, folder: RunDir) -> float | JobResult:
-    """`run` a job of a sweep, from where it was killed if it was; its folder tells how it ended.
+def run_sweep_job(config: DictConfig, folder: RunDir) -> float | JobResult:
+    """Run a job of a sweep, resuming one that was killed; write into its folder how it ended.
 
     Returns:
         The best validation score; or, where another process has the folder, a failure that leaves
@@ -86,7 +86,7 @@ def run_job(config: DictConfig, folder: RunDir) -> float | JobResult:
     began = time.perf_counter()
     try:
         settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
-        _remember(config, settings, folder)
+        _save_effective_config(config, settings, folder)
         return train_and_evaluate(
             settings, folder, resume=True, callbacks=pruning_callbacks(config.monitor)
         )
@@ -108,7 +108,7 @@ def run_job(config: DictConfig, folder: RunDir) -> float | JobResult:
         freeze_garbage()
 
 
-def _remember(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> None:
+def _save_effective_config(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> None:
     """Write the settings of a run where Hydra has written what it composed.
 
     That is not what a winner's run is made with, and a reference that it may hold, such as
@@ -119,7 +119,7 @@ def _remember(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> N
 
 
 def load_resume_config(folder: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
-    """The settings that a run was started with.
+    """Load the configuration that a run was started with, changed by `overrides`.
 
     Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
 

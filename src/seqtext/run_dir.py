@@ -35,16 +35,16 @@ class RunDir:
         self._lock = FileLock(self.path / ".lock")
 
     def predictions(self, part: str) -> Path:
-        """The predictions of a part."""
+        """Return the path of the predictions of a split."""
         return self.path / "predictions" / f"{part}.parquet"
 
     @property
     def has_started(self) -> bool:
-        """Whether a run has begun here."""
+        """Return whether a run has begun here."""
         return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
     def lock(self, resume: bool) -> None:
-        """Take the folder for this process, until it ends.
+        """Lock the folder for this process, until it ends.
 
         Raises:
             UserError: if another process has it, or it holds a run that is not to be resumed.
@@ -59,7 +59,7 @@ class RunDir:
             raise already_holds_a_run(self.path)
 
     def is_locked(self) -> bool:
-        """Whether another process works here now."""
+        """Return whether another process works here now."""
         if not self.path.is_dir():
             return False
         try:
@@ -69,12 +69,12 @@ class RunDir:
             return True
 
     def remove_events(self) -> None:
-        """Before a run starts anew where one was killed: its curves would stand beside the new."""
+        """Delete the event files of a killed run, whose curves would stand beside the new ones."""
         for file in self.path.glob("events.out.tfevents*"):
             file.unlink()
 
     def rollback(self) -> None:
-        """Take back what Hydra wrote for a run that was refused before its first checkpoint.
+        """Delete what Hydra wrote for a run that was refused before its first checkpoint.
 
         Nothing happens where the folder is another process's.
         """
@@ -91,15 +91,15 @@ class RunDir:
             self.path.rmdir()
 
     def unlock(self) -> None:
-        """Let others have the folder."""
+        """Let other processes have the folder."""
         self._lock.release()
 
     def read_metrics(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
-        """What `finish` wrote, or None; see `read_metrics`."""
+        """Return the content of metrics.json, or None if the run has not finished."""
         return read_metrics(self.metrics, required) if self.metrics.exists() else None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Write `metrics.json`."""
+        """Write metrics.json, at once."""
         write_json(self.metrics, metrics)
 
 
@@ -124,7 +124,7 @@ def check_links(path: Path) -> None:
 
 
 def already_holds_a_run(path: Path) -> UserError:
-    """The error for a folder that was given to a new run."""
+    """Build the error for a folder that was given to a new run."""
     return UserError(
         f"{path} already holds a run: choose another folder, or go on with it by resume={path}."
     )

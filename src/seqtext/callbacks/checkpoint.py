@@ -42,7 +42,7 @@ class BestAndLastCheckpoint(Checkpoint):
         self.has_finished_epoch = False  # in this process: what was restored has proved good
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Go on with the random numbers where the checkpoint stopped."""
+        """Restore the random states of the checkpoint."""
         for optimizer in trainer.optimizers:
             _check_optimizer(optimizer)
         states, self._random_states = self._random_states, []
@@ -81,7 +81,7 @@ class BestAndLastCheckpoint(Checkpoint):
         self._random_states = checkpoint["random_states"]
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score and its loss, the number of epochs and their scores so far."""
+        """Return the best score and its loss, the number of epochs and their scores so far."""
         return {
             "best_score": self.best_score,
             "best_loss": self.best_loss,
@@ -90,7 +90,7 @@ class BestAndLastCheckpoint(Checkpoint):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `state_dict`."""
+        """Restore the state returned by `state_dict`."""
         self.best_score, self.epochs = state["best_score"], int(state["epochs"])
         self.best_loss = state.get("best_loss")  # a run begun before it was kept has none
         curves = state.get("curves", {})  # a run begun before curves were kept has none

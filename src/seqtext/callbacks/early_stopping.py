@@ -64,12 +64,12 @@ class TieBreakingEarlyStopping(EarlyStopping):
         return super()._evaluate_stopping_criteria(current)
 
     def state_dict(self) -> dict[str, Any]:
-        """What Lightning keeps, the losses, and the last score."""
+        """Return Lightning's state, the losses, and the last score."""
         own = ("best_loss", "best_epoch", "lowest_loss", "last_score")
         return super().state_dict() | {name: getattr(self, name) for name in own}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `state_dict`."""
+        """Restore the state returned by `state_dict`."""
         super().load_state_dict(state)
         self.best_loss, self.best_epoch = state["best_loss"], state["best_epoch"]
         self.lowest_loss, self.last_score = state["lowest_loss"], state["last_score"]

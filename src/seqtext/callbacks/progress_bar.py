@@ -28,7 +28,7 @@ CHECK = 500  # steps between two looks at the loss, where nobody watches
 
 
 def is_quiet() -> bool:
-    """Whether log lines go to files alone: then nothing else belongs on the terminal either."""
+    """Return whether logs go to files alone: then nothing else belongs on the terminal either."""
     handlers = logging.getLogger().handlers
     return bool(handlers) and all(isinstance(h, logging.FileHandler) for h in handlers)
 
@@ -111,7 +111,7 @@ class ProgressBar(LightningProgressBar):
         )
 
     def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Sum up the time."""
+        """Add up the training time."""
         self._count()
 
     def on_exception(self, trainer: L.Trainer, model: L.LightningModule, exception) -> None:
@@ -119,7 +119,7 @@ class ProgressBar(LightningProgressBar):
         self._stop()
 
     def state_dict(self) -> dict[str, Any]:
-        """What is needed after a restart."""
+        """Return the times and sums that a resumed run continues."""
         self._count()
         return {
             "seconds": self.seconds,
@@ -130,7 +130,7 @@ class ProgressBar(LightningProgressBar):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `state_dict`."""
+        """Restore the state returned by `state_dict`."""
         self.seconds = self.earlier_seconds = float(state["seconds"])
         self._best, self._best_loss = state["best"], state.get("best_loss")
         self._loss, self._steps = state["loss"], state["steps"]
@@ -187,7 +187,7 @@ class ProgressBar(LightningProgressBar):
 
 
 def _mean_of_all(value: float) -> float:
-    """Over the processes of a run."""
+    """Average a value over the processes of a run."""
     values = all_gather_objects([value])
     return sum(values) / len(values)
 

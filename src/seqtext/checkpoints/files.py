@@ -49,7 +49,7 @@ def checkpoint_metadata(
     reading: dict[str, Any],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """What it takes to use a model elsewhere, beside its weights.
+    """Collect what it takes to use a model elsewhere, beside its weights.
 
     Args:
         config: the resolved configuration
@@ -73,7 +73,7 @@ def checkpoint_metadata(
 
 
 def set_threshold(path: Path, threshold: float) -> None:
-    """Let a checkpoint remember the threshold that was chosen after its training."""
+    """Store in a checkpoint the threshold that was chosen after its training."""
     checkpoint = load_checkpoint(path)
     checkpoint[DESCRIPTION]["threshold"] = threshold
     save_checkpoint(path, checkpoint)

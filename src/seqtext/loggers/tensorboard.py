@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run."""
+"""Logger for TensorBoard: scalars by epoch, hyperparameters, images, confident errors."""
 
 import re
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def log_hparams(
 
 
 def log_images(logger: EpochTensorBoardLogger, pictures: Mapping[str, bytes]) -> None:
-    """PNG files for the IMAGES tab, as they are."""
+    """Log PNG files to the IMAGES tab, as they are."""
     for name, png in pictures.items():
         image = Summary.Image(encoded_image_string=png)
         summary = Summary(value=[Summary.Value(tag=name, image=image)])
@@ -90,7 +90,7 @@ def log_images(logger: EpochTensorBoardLogger, pictures: Mapping[str, bytes]) ->
 def log_confident_errors(
     logger: EpochTensorBoardLogger, tag: str, predictions: Predictions, rows: RawDataset
 ) -> None:
-    """The TEXT tab: the most confident mistakes, worst first, with their texts."""
+    """Log to the TEXT tab the most confident errors, worst first, with their texts."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))
     paragraphs = []
     for position in predictions.most_confident_errors(MISTAKES):

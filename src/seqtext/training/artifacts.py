@@ -1,4 +1,4 @@
-"""Everything that a finished run leaves behind."""
+"""Writes the artifacts of a finished run."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -47,7 +47,7 @@ MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, Ari
 
 
 class TrainResult(NamedTuple):
-    """What a model that was trained, and its best state chosen, said of "val" and "test".
+    """Result of training: validation and test predictions of the best checkpoint, with timings.
 
     began: when training did, by `time.perf_counter`
     seconds: of training, over all restarts
@@ -75,7 +75,7 @@ def fit_baseline(
     folder: RunDir,
     logger: EpochTensorBoardLogger,
 ) -> TrainResult:
-    """A model that needs no epochs; it starts over where it was interrupted."""
+    """Fit a model that needs no epochs; an interrupted one starts over."""
     model = build("model", settings["model"], classes=len(data.class_names))
     began = time.perf_counter()
     fit_model(model, data)
@@ -111,7 +111,7 @@ def fit_lightning(
     logger: EpochTensorBoardLogger,
     further: Sequence[Callback] = (),
 ) -> TrainResult:
-    """A model that learns in batches, on the devices of the trainer; see `fit_rank`."""
+    """Fit a model in batches, on the devices of the trainer; see `fit_rank`."""
     count = num_devices(settings["trainer"].get("devices", 1))
     with launch_workers(count, settings, str(folder.path)) as process:
         return fit_rank(settings, options, data, folder, logger, process, further)
@@ -126,7 +126,7 @@ def fit_rank(
     process: ProcessInfo,
     further: Sequence[Callback] = (),
 ) -> TrainResult:
-    """One process's part of a training; it goes on from the folder's last checkpoint.
+    """Run one rank's part of a training, from the last checkpoint of the folder if there is one.
 
     Returns:
         What was fitted, with the predictions of all processes.
@@ -174,7 +174,7 @@ def fit_rank(
 
 
 def describe_hardware(trainer: L.Trainer) -> str:
-    """What a training runs on, in words."""
+    """Describe the devices of a training in words."""
     device, count = trainer.strategy.root_device, trainer.world_size
     shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
     return f"{shared}, with {count_noun(torch.get_num_threads(), 'CPU thread')} each"
@@ -183,7 +183,7 @@ def describe_hardware(trainer: L.Trainer) -> str:
 def predict(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
 ) -> Predictions:
-    """The model's word on every row of a part, by all processes."""
+    """Predict a whole split and gather the outputs of all ranks."""
     outputs = all_gather_objects(trainer.predict(model, batches))
     return Predictions.from_batches(outputs, data.labels, data.class_names)
 
@@ -300,7 +300,7 @@ def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
 
 
 def _restore(trainer: L.Trainer, states: dict[str, Any]) -> None:
-    """What the callbacks knew when training ended."""
+    """Restore the states of the callbacks at the end of training."""
     for callback in trainer.callbacks:
         if callback.state_key in states:
             callback.load_state_dict(states[callback.state_key])

@@ -30,17 +30,17 @@ def pin_to_one_gpu() -> None:
 
 
 def visible_gpus(seen: str | None, gpus: int) -> list[str]:
-    """The GPUs that this process may use, as CUDA names them."""
+    """Return the GPUs that this process may use, as CUDA names them."""
     return list(map(str, range(gpus))) if seen is None else [g for g in seen.split(",") if g]
 
 
 def pick_gpu(number: int, gpus: Sequence[str]) -> str:
-    """Processes take turns."""
+    """Pick a GPU by turns."""
     return gpus[number % len(gpus)]
 
 
 def acquire_slot(folder: Path) -> tuple[int, FileLock]:
-    """The lowest number that no living process has, and the lock that keeps it.
+    """Return the lowest number that no living process has, and the lock that keeps it.
 
     Not the number of a job: some end early, and their successors would crowd one GPU.
     """

@@ -41,7 +41,7 @@ def predictor_of(
 @pytest.mark.parametrize("config", common.cases())
 def test_complete(config, monkeypatch):
     """The words' shares add up to what tells the text from one of unknown words."""
-    monkeypatch.setattr(explaining, "EXACT", 1e-4)  # the logits of an untrained model are small
+    monkeypatch.setattr(explaining, "TOLERANCE", 1e-4)  # the logits of an untrained model are small
     model, (ids, lengths) = common.model_of(config, 3), common.texts([3, 1, 7, 2])
     batch = common.batch_of(ids, lengths)._replace(labels=torch.tensor([0, 2, 1, 1]))
     shares = integrated_gradients(model.requires_grad_(False), batch)

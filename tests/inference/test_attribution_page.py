@@ -3,7 +3,7 @@
 import numpy as np
 
 from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
-from seqtext.inference.attribution_page import page
+from seqtext.inference.attribution_page import render_explanations
 from tests.reporting.markup import PAYLOAD, TAG, parse_page
 
 
@@ -15,7 +15,7 @@ def explanation(words: list[str], method: str = LINEAR, name: str = "yes") -> Ex
 
 def test_words_are_never_markup():
     for method in (LINEAR, ATTENTION, PAYLOAD):
-        text = page([explanation([PAYLOAD, "b", "c"], method, PAYLOAD)], PAYLOAD)
+        text = render_explanations([explanation([PAYLOAD, "b", "c"], method, PAYLOAD)], PAYLOAD)
         parsed = parse_page(text)
         assert text.count(f"&lt;{TAG} ") >= 3
         assert "script" not in parsed.tags
@@ -23,7 +23,7 @@ def test_words_are_never_markup():
 
 
 def test_a_word_has_its_colour_and_number():
-    text = page([explanation(["good", "bad", "the"])], "1 text")
+    text = render_explanations([explanation(["good", "bad", "the"])], "1 text")
     assert '<span class="for" style="--s:0.50" title="+0.50">good</span>' in text
     bad = '<span class="against unknown" style="--s:1.00" title="-1.00, unknown to the model">'
     assert f"{bad}bad</span> " in text
@@ -33,4 +33,4 @@ def test_a_word_has_its_colour_and_number():
 
 
 def test_a_text_without_words():
-    assert "(no words)</p>" in page([explanation([])], "1 text")
+    assert "(no words)</p>" in render_explanations([explanation([])], "1 text")

@@ -8,8 +8,14 @@ import pytest
 from rich.console import Console
 
 from seqtext.inference.attribution import Explanation
-from seqtext.inference.attribution_page import page
-from seqtext.inference.attribution_terminal import AGAINST, FOR, Terminal, strengths, strongest
+from seqtext.inference.attribution_page import render_explanations
+from seqtext.inference.attribution_terminal import (
+    AGAINST,
+    FOR,
+    ExplanationPrinter,
+    find_strongest,
+    scale_weights,
+)
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -36,19 +42,22 @@ ONE = explanation(["a", "fine", "zzz", "dull"], [0.0, 2.5, 0.0, -1.0])
 ATTENDED = explanation(["a", "fine", "zzz"], [0.25, 0.5, 0.25], method="attention")
 
 
-def terminal(**options) -> tuple[Terminal, io.StringIO]:
+def terminal(**options) -> tuple[ExplanationPrinter, io.StringIO]:
     stream = io.StringIO()
     usual = {"color_system": "truecolor", "width": 60, "highlight": False}
-    return Terminal(Console(file=stream, **{**usual, **options})), stream
+    return ExplanationPrinter(Console(file=stream, **{**usual, **options})), stream
 
 
 def test_strength_is_beside_the_strongest():
-    assert strengths(ONE).tolist() == [0, 1, 0, 0.4]
-    assert strongest(ONE) == [1, 3]
-    assert strongest(ONE, 1) == [1]
+    assert scale_weights(ONE).tolist() == [0, 1, 0, 0.4]
+    assert find_strongest(ONE) == [1, 3]
+    assert find_strongest(ONE, 1) == [1]
     nothing = explanation(["a"], [0.0])
-    assert (strengths(nothing).tolist(), strongest(nothing)) == ([0], [])
-    assert (strengths(explanation([], [])).tolist(), strongest(explanation([], []))) == ([], [])
+    assert (scale_weights(nothing).tolist(), find_strongest(nothing)) == ([0], [])
+    assert (scale_weights(explanation([], [])).tolist(), find_strongest(explanation([], []))) == (
+        [],
+        [],
+    )
 
 
 def rgb(colour: str) -> str:
@@ -124,20 +133,20 @@ class Parsed(HTMLParser):
 
 
 def test_a_page():
-    parsed = Parsed(page([ONE, explanation([], [])], "two texts"))
+    parsed = Parsed(render_explanations([ONE, explanation([], [])], "two texts"))
     words = dict(parsed.words)
     assert list(words) == ONE.words
     assert words["fine"] == {"class": "for", "style": "--s:1.00", "title": "+2.50"}
     assert words["dull"] == {"class": "against", "style": "--s:0.40", "title": "-1.00"}
     assert words["a"] == {"title": "+0.00"}
     assert words["zzz"] == {"class": "unknown", "title": "+0.00, unknown to the model"}
-    whole = page([ONE, explanation([], [])], "two <texts>")
+    whole = render_explanations([ONE, explanation([], [])], "two <texts>")
     assert all(said in whole for said in ("prefers-color-scheme: dark", "(no words)", "0.7500"))
     assert all(said in whole for said in ("integrated gradients", "against it", "&lt;texts&gt;"))
 
 
 def test_a_page_of_attention():
-    whole = page([ATTENDED], "")
+    whole = render_explanations([ATTENDED], "")
     assert "against it" not in whole
     assert "attention" in whole
     assert Parsed(whole).words[1] == (
@@ -148,7 +157,7 @@ def test_a_page_of_attention():
 
 def test_hostile_words_are_text_on_a_page():
     hostile = explanation(HOSTILE, [1.0] * len(HOSTILE), class_name="<i>")
-    parsed = Parsed(page([hostile], "<b>"))
+    parsed = Parsed(render_explanations([hostile], "<b>"))
     shown = [word for word, _ in parsed.words]
     assert shown[:6] == HOSTILE[:6]
     assert shown[6:] == [f"{MARK}[31mred{MARK}", f"{MARK}esrever", "&amp;", "{self}"]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from seqtext.errors import UserError
-from seqtext.inference.predict_file import text_columns
+from seqtext.inference.predict_file import find_text_columns
 from seqtext.inference.table_io import TableReader, open_writer
 from tests.data.damage import ENCODINGS, SEPARATORS, generate_files
 from tests.data.test_damage import check_refusal
@@ -17,7 +17,7 @@ OUTPUTS = ["b.csv", "b.tsv", "b.jsonl", "b.parquet", "b.CSV.GZ", "b.jsonl.ZIP"]
 def copy_rows(path, target, columns: list[str] | None, options: dict) -> int:
     """Read a file as predict.py does, and write it with a further column; return the rows."""
     source, count = TableReader(path, **options), 0
-    columns = text_columns(columns and ",".join(columns), ["review"], source)
+    columns = find_text_columns(columns and ",".join(columns), ["review"], source)
     label = "predicted_label" if "label" in source.names else "label"
     with open_writer(target) as output:
         for block in source.blocks():

@@ -19,7 +19,7 @@ from seqtext.config.instantiate import build
 from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
-from seqtext.inference.export import Probabilities, build_onnx_program, export
+from seqtext.inference.export import ProbabilityModel, build_onnx_program, export
 from seqtext.inference.loading import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.layers.normalization import BatchNorm
@@ -107,7 +107,7 @@ def check(saved: LoadedModel, folder: Path) -> None:
     """The probabilities of the two files alone are the model's, whatever the padding."""
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
     wanted = Predictor(saved)
-    wanted = wanted.probabilities(wanted.logits(pa.array(TEXTS)))
+    wanted = wanted.probabilities(wanted.predict_logits(pa.array(TEXTS)))
     assert wanted.std(axis=0).max() > 1e-3  # it tells texts apart, by far more than the tolerance
     exported = Exported(folder)
     for padding in (0, 7):
@@ -147,7 +147,7 @@ class Together(nn.Module):
 
     def __init__(self, networks: list[nn.Module]):
         super().__init__()
-        self.networks = nn.ModuleList(map(Probabilities, networks))
+        self.networks = nn.ModuleList(map(ProbabilityModel, networks))
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[B, sum of C]"""
@@ -229,7 +229,11 @@ def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
             raise OSError("disk full")
         source.rename(target)
 
-    for name, failing in (("write_graph", _failing), ("reading", _failing), ("os", replace)):
+    for name, failing in (
+        ("write_graph", _failing),
+        ("describe_preprocessing", _failing),
+        ("os", replace),
+    ):
         with monkeypatch.context() as patch:
             place = (exporting.os, "replace") if name == "os" else (exporting, name)
             patch.setattr(*place, failing)

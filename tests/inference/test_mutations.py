@@ -14,7 +14,7 @@ import torch
 from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
-from seqtext.inference.export import reading
+from seqtext.inference.export import describe_preprocessing
 from seqtext.inference.loading import load_model
 from seqtext.inference.predictor import Predictor
 from tests.conftest import BAD, GOOD, settings_of
@@ -93,8 +93,8 @@ def refusal(path: Path, texts: pa.Array) -> str | None:
     """The sentence; None where the checkpoint can be used."""
     try:
         predictor = Predictor(load_model(path))
-        predictor.decisions(predictor.logits(texts))
-        json.dumps(reading(predictor.saved)).encode()
+        predictor.predict_classes(predictor.predict_logits(texts))
+        json.dumps(describe_preprocessing(predictor.saved)).encode()
     except UserError as error:
         return str(error)
     return None

@@ -174,8 +174,8 @@ def test_a_threshold_decides(finished):
     saved = Predictor.from_run(finished.path).saved
     logits = torch.tensor([-1.0, 0.5, 3.0])
     strict = Predictor(saved._replace(threshold=0.9))
-    assert strict.decisions(logits).tolist() == [0, 0, 1]
-    assert Predictor(saved).decisions(logits).tolist() == [0, 1, 1]
+    assert strict.predict_classes(logits).tolist() == [0, 0, 1]
+    assert Predictor(saved).predict_classes(logits).tolist() == [0, 1, 1]
     assert len(strict.logits(pa.array(["a"]))) == 1
 
 
@@ -214,7 +214,7 @@ def test_texts_without_a_known_word_are_counted(tmp_path, caplog):
         caplog.clear()
         predictor.warn_of_unknown_texts()
         assert not caplog.records
-        predictor.logits(pa.array(["a wonderful film", "这部电影", "", "film"]))
-        predictor.logits(pa.array([], pa.string()))
+        predictor.predict_logits(pa.array(["a wonderful film", "这部电影", "", "film"]))
+        predictor.predict_logits(pa.array([], pa.string()))
         predictor.warn_of_unknown_texts()
         assert "2 of 4 texts (50.0 %) have no word that the model knows" in caplog.text

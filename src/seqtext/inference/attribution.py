@@ -26,14 +26,16 @@ from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
-MOST_TEXTS = 32  # in a batch
-MOST_WORDS = 1 << 14  # whose gradients are in memory together, padding included
+MAX_BATCH_TEXTS = 32  # in a batch
+MAX_BATCH_TOKENS = 1 << 14  # whose gradients are in memory together, padding included
 STEPS = (32, 128, 512)  # on the way; more of them only for texts that are not exact enough yet
-EXACT = 0.01  # error of the sum: share of the logits' difference, or absolute where that is below 1
+TOLERANCE = (
+    0.01  # error of the sum: share of the logits' difference, or absolute where that is below 1
+)
 
 
 class Explanation(NamedTuple):
-    """A text, and how much each of its words counted.
+    """Hold a text and how much each of its words counted.
 
     words: [W] as the model reads them, after cleaning and cutting
     weights: [W] for the class where positive, against it where negative: their sum is the class's
@@ -54,7 +56,7 @@ class Explanation(NamedTuple):
 
 
 def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
-    """[N] strings, null as the empty one → [N] explanations; an empty text's has no words.
+    """Explain [N] strings, null as the empty one: [N] explanations; an empty text has no words.
 
     Raises:
         UserError: if the model needs captum, which is not installed.
@@ -66,10 +68,10 @@ def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
 
 
 def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
-    saved, logits = predictor.saved, predictor.logits(texts)
-    shares, classes = predictor.probabilities(logits), predictor.decisions(logits)
-    read = _read(saved, texts)
-    method, weights = _weights(predictor, read, classes)
+    saved, logits = predictor.saved, predictor.predict_logits(texts)
+    shares, classes = predictor.probabilities(logits), predictor.predict_classes(logits)
+    read = _tokenize_texts(saved, texts)
+    method, weights = _compute_weights(predictor, read, classes)
     words = read.split(read.dictionary.take(pa.array(read.codes)).to_numpy(zero_copy_only=False))
     known = read.split((saved.tokenizer.vocabulary.encode(read.dictionary) > UNKNOWN)[read.codes])
     return [
@@ -85,7 +87,7 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     ]
 
 
-def _read(saved: LoadedModel, texts: pa.Array) -> TokenizedTexts:
+def _tokenize_texts(saved: LoadedModel, texts: pa.Array) -> TokenizedTexts:
     lengths, words = split_words(saved.cleaning(texts))
     codes = words.indices.to_numpy()
     if not isinstance(saved.model, NonNeuralClassifier):  # which reads whole texts
@@ -96,10 +98,10 @@ def _read(saved: LoadedModel, texts: pa.Array) -> TokenizedTexts:
     return TokenizedTexts(lengths, codes, words.dictionary)
 
 
-def _weights(
+def _compute_weights(
     predictor: Predictor, read: TokenizedTexts, classes: np.ndarray
 ) -> tuple[str, list[np.ndarray]]:
-    """The method, and [W] of each text, for its class of `classes` [N]."""
+    """Return the method, and weights [W] of each text for its class in `classes` [N]."""
     model, lengths = predictor.saved.model, read.lengths
     if isinstance(model, NonNeuralClassifier):
         outputs = torch.from_numpy(model.word_attributions(read))  # [sum of lengths, 1 or C]
@@ -109,16 +111,16 @@ def _weights(
     ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
     texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
     method, weights = "", [np.zeros(0)] * len(lengths)
-    for positions in batches_by_length(filled, MOST_TEXTS, MOST_WORDS):
+    for positions in batches_by_length(filled, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
         batch = Batch(*(part.to(predictor.device) for part in texts.batch(positions)[:4]))
-        method, of_batch = _of_network(model, batch)
+        method, of_batch = _attribute_batch(model, batch)
         for position, row in zip(positions, of_batch.double().cpu().numpy(), strict=True):
             weights[position] = row[: lengths[position]]
     return method, weights
 
 
-def _of_network(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
-    """The method, and the words' weights [B, T]."""
+def _attribute_batch(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
+    """Return the method and the words' weights [B, T]."""
     with torch.no_grad():
         attention = model.attention_weights(batch.ids, batch.lengths)
     if attention is None:
@@ -127,12 +129,12 @@ def _of_network(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
 
 
 def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
-    """[B, T] how each word moves the logit towards the class that `labels` names; padding 0.
+    """Return [B, T] how each word moves the logit towards the class that `labels` names; padding 0.
 
     Raises:
         UserError: if captum is not installed.
     """
-    method = _captum().IntegratedGradients(partial(_compute_scaled_logits, model))
+    method = _import_captum().IntegratedGradients(partial(_compute_scaled_logits, model))
     whole = torch.ones(batch.ids.shape, dtype=model.output.weight.dtype, device=batch.ids.device)
     weights, left = torch.zeros_like(whole), torch.arange(len(whole), device=whole.device)
     for steps in STEPS:
@@ -142,10 +144,10 @@ def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
             torch.zeros_like(present),
             additional_forward_args=tuple(part[left] for part in batch[:3]),
             n_steps=steps,
-            internal_batch_size=max(len(left), MOST_WORDS // whole.shape[1]),
+            internal_batch_size=max(len(left), MAX_BATCH_TOKENS // whole.shape[1]),
             return_convergence_delta=True,
         )
-        left = left[error.abs() > EXACT * weights[left].sum(dim=1).abs().clamp(min=1)]
+        left = left[error.abs() > TOLERANCE * weights[left].sum(dim=1).abs().clamp(min=1)]
         if not len(left):
             break
     return weights
@@ -154,21 +156,21 @@ def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
 def _compute_scaled_logits(
     model: TextClassifier, presence: Tensor, ids: Tensor, lengths: Tensor, classes: Tensor
 ) -> Tensor:
-    """[B] the classes' logits."""
+    """Return the classes' logits [B], with each word vector scaled by `presence`."""
     # cuDNN has no gradients of recurrences in eval mode
     with model.word_scaling(presence), torch.backends.cudnn.flags(enabled=False):
         return target_logit(model(ids, lengths), classes)
 
 
 def target_logit(logits: Tensor, classes: Tensor) -> Tensor:
-    """[N, C] logits → [N] those of `classes` [N]; of the one logit [N] or [N, 1], its sign."""
+    """Return the logits of `classes` [N] among [N, C]; of the one logit [N] or [N, 1], its sign."""
     if logits.ndim == 2 and logits.shape[1] > 1:
         return logits.gather(1, classes[:, None]).squeeze(1)
     logits = logits.flatten()
     return torch.where(classes == 1, logits, -logits)
 
 
-def _captum() -> ModuleType:
+def _import_captum() -> ModuleType:
     try:
         from captum import attr
     except ImportError as error:

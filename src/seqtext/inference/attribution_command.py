@@ -12,10 +12,10 @@ from seqtext.display import build_console, print_line
 from seqtext.errors import UserError
 from seqtext.files import write_text
 from seqtext.inference.attribution import Explanation, explain
-from seqtext.inference.attribution_page import page
-from seqtext.inference.attribution_terminal import Terminal
+from seqtext.inference.attribution_page import render_explanations
+from seqtext.inference.attribution_terminal import ExplanationPrinter
 from seqtext.inference.options import PredictOptions
-from seqtext.inference.predict_file import open_input, text_columns
+from seqtext.inference.predict_file import find_text_columns, open_input
 from seqtext.inference.predict_texts import read_lines
 from seqtext.inference.predictor import Predictor
 
@@ -29,7 +29,7 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
     Raises:
         UserError: if it cannot be read, the page not written, or captum is missing.
     """
-    texts, show = _texts(predictor, options), Terminal().show
+    texts, show = _texts(predictor, options), ExplanationPrinter().show
     if not options.input and not options.output:
         for text in texts:  # at once, as they come
             show(*explain(predictor, pa.array([text])))
@@ -49,7 +49,7 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
 def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     if options.input:
         source = open_input(options)
-        columns = text_columns(options.text, predictor.saved.reading.columns, source)
+        columns = find_text_columns(options.text, predictor.saved.reading.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))
     if options.texts:
@@ -63,7 +63,7 @@ def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
 
 
 def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
-    """With a bar on a terminal: a long text takes tens of milliseconds."""
+    """Show a bar on a terminal: a long text takes tens of milliseconds."""
     console = build_console(stderr=True)
     hidden = not console.is_terminal or count <= TOGETHER
     options = {"console": console, "transient": True, "disable": hidden}
@@ -76,5 +76,5 @@ def _write(path: Path, explanations: list[Explanation], options: PredictOptions)
     count = f"{len(explanations):,} text{'s' if len(explanations) > 1 else ''}"
     of_file = f" of {options.input.name}" if options.input else ""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page(explanations, f"{count}{of_file}, run={options.run}"))
+    write_text(path, render_explanations(explanations, f"{count}{of_file}, run={options.run}"))
     print_line(f"Explained in {path}: {count}")

@@ -5,7 +5,7 @@ from typing import Any
 
 from seqtext.html_templates import read_asset, render_page
 from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
-from seqtext.inference.attribution_terminal import number_of, strengths, strongest
+from seqtext.inference.attribution_terminal import find_strongest, format_weight, scale_weights
 
 PACKAGE = "seqtext.inference"
 MOST_NAMED = 6
@@ -26,8 +26,8 @@ SCALE = (
 )
 
 
-def page(explanations: Sequence[Explanation], about: str) -> str:
-    """The whole page.
+def render_explanations(explanations: Sequence[Explanation], about: str) -> str:
+    """Render the whole page.
 
     Args:
         explanations: at least one
@@ -59,15 +59,15 @@ def _legend(method: str) -> list[tuple[str, float, str]]:
 
 
 def _describe(explanation: Explanation) -> dict[str, Any]:
-    """What the template needs of an explanation."""
-    sizes = strengths(explanation)
+    """Return what the template needs of an explanation."""
+    sizes = scale_weights(explanation)
     return {
         "class_name": explanation.class_name,
         "probability": explanation.probability,
         "words": [_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
         "strongest": [  # for those who cannot point at one
-            (explanation.words[n], number_of(explanation, n))
-            for n in strongest(explanation, MOST_NAMED)
+            (explanation.words[n], format_weight(explanation, n))
+            for n in find_strongest(explanation, MOST_NAMED)
         ],
     }
 
@@ -76,7 +76,7 @@ def _word(explanation: Explanation, position: int, strength: float) -> dict[str,
     kinds = []
     if is_coloured := strength >= FAINT:
         kinds.append("for" if explanation.weights[position] > 0 else "against")
-    title = number_of(explanation, position)
+    title = format_weight(explanation, position)
     if not explanation.known[position]:
         kinds.append("unknown")
         title += ", unknown to the model"

@@ -16,24 +16,24 @@ UNKNOWN_WORD = "dim italic"
 MOST_NAMED = 10
 
 
-def strengths(explanation: Explanation) -> np.ndarray:
-    """[W] between 0 and 1: of the text's strongest word, for or against."""
+def scale_weights(explanation: Explanation) -> np.ndarray:
+    """Return [W] absolute weights as fractions of the strongest word's."""
     sizes = np.abs(explanation.weights)
     return sizes / max(sizes.max(initial=0), np.finfo(float).tiny)
 
 
-def strongest(explanation: Explanation, count: int = MOST_NAMED) -> list[int]:
+def find_strongest(explanation: Explanation, count: int = MOST_NAMED) -> list[int]:
     """Positions of the words that counted most; a word without any weight is none of them."""
     order = np.argsort(-np.abs(explanation.weights), kind="stable")[:count]
     return [int(n) for n in order if explanation.weights[n]]
 
 
-def number_of(explanation: Explanation, position: int) -> str:
-    """A word's weight, as people read it."""
+def format_weight(explanation: Explanation, position: int) -> str:
+    """Format the weight of a word."""
     return f"{explanation.weights[position]:{'.3f' if explanation.method == ATTENTION else '+.2f'}}"
 
 
-class Terminal:
+class ExplanationPrinter:
     """Prints explanations: to a terminal in colours, with a legend first; else in plain lines.
 
     Args:
@@ -42,22 +42,22 @@ class Terminal:
 
     def __init__(self, console: Console | None = None):
         self.console = console or build_console()
-        self.coloured = self.console.is_terminal and not self.console.no_color
-        self._needs_legend = self.coloured
+        self.is_coloured = self.console.is_terminal and not self.console.no_color
+        self._needs_legend = self.is_coloured
 
     def show(self, explanation: Explanation) -> None:
-        """One text, at once."""
-        if not self.coloured:
-            print(plain(explanation), file=self.console.file, flush=True)
+        """Print one explanation without buffering."""
+        if not self.is_coloured:
+            print(format_plain(explanation), file=self.console.file, flush=True)
             return
         if self._needs_legend:
-            self.console.print(legend(explanation.method))
+            self.console.print(build_legend(explanation.method))
             self._needs_legend = False
-        self.console.print(coloured(explanation))
+        self.console.print(format_coloured(explanation))
 
 
-def legend(method: str) -> Text:
-    """What the colours mean."""
+def build_legend(method: str) -> Text:
+    """Build the line that says what the colours mean."""
     if method == ATTENTION:
         parts = (" attention ", f"{FOR} bold reverse"), (" a little ", FOR)
         return Text.assemble(*parts, ("unknown word", UNKNOWN_WORD))
@@ -65,11 +65,11 @@ def legend(method: str) -> Text:
     return Text.assemble(*parts, f" ({method}) ", ("unknown word", UNKNOWN_WORD))
 
 
-def coloured(explanation: Explanation) -> Text:
-    """Class and probability, then the words."""
+def format_coloured(explanation: Explanation) -> Text:
+    """Format class and probability, then the coloured words."""
     text = Text(make_printable(explanation.class_name), "bold")
     text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
-    for n, strength in enumerate(strengths(explanation)):
+    for n, strength in enumerate(scale_weights(explanation)):
         text.append(make_printable(explanation.words[n]), _style(explanation, n, strength))
         text.append(" ")
     return text.append("\n" if explanation.words else "(no words)\n")
@@ -84,13 +84,13 @@ def _style(explanation: Explanation, position: int, strength: float) -> str:
     return unknown and UNKNOWN_WORD
 
 
-def plain(explanation: Explanation) -> str:
-    """The line that predict.py prints without explanations, and the strongest words beneath it."""
+def format_plain(explanation: Explanation) -> str:
+    """Format the line of a plain prediction, and the strongest words beneath it."""
     words = " ".join(map(make_printable, explanation.words))
     name = make_printable(explanation.class_name)
     named = [
-        f"{make_printable(explanation.words[n])} {number_of(explanation, n)}"
-        for n in strongest(explanation)
+        f"{make_printable(explanation.words[n])} {format_weight(explanation, n)}"
+        for n in find_strongest(explanation)
     ]
     told = f"{explanation.method}, for (+) and against (-) {name}"
     if explanation.method == ATTENTION:

@@ -64,7 +64,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, texts: Texts) -> np.ndarray:
-        """[N] texts, None as an empty one → [N, C] float64, columns in the order of `classes_`.
+        """Return probabilities [N, C], float64, in the order of `classes_`; None is an empty text.
 
         Raises:
             UserError: if these are no texts.
@@ -72,12 +72,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         return self.predictor_.probabilities(self._logits(texts))
 
     def predict(self, texts: Texts) -> np.ndarray:
-        """[N] texts → [N] names of classes, decided at the run's threshold."""
+        """Return the names of the predicted classes [N], at the run's threshold."""
         logits = self._logits(texts)
-        return self.classes_[self.predictor_.decisions(logits)]
+        return self.classes_[self.predictor_.predict_classes(logits)]
 
     def explain(self, texts: Texts) -> list[Explanation]:
-        """[N] texts → which words decided, for each; see `Explanation`.
+        """Return which words decided, for each of [N] texts; see `Explanation`.
 
         Raises:
             UserError: if these are no texts, or captum is needed and not installed.
@@ -87,7 +87,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
     def _logits(self, texts: Texts) -> Any:
         check_is_fitted(self, "predictor_")
-        return self.predictor_.logits(_strings(texts))
+        return self.predictor_.predict_logits(_strings(texts))
 
 
 def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:

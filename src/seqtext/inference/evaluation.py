@@ -28,7 +28,7 @@ MOST_SHOWN = 20  # classes in a message
 
 
 class LabeledEvaluation:
-    """The labels of a file, and what the model said of its rows.
+    """Collect the labels of a file and the model's logits of its rows.
 
     Labels are names of classes, spelled as in training (1.0 is "1"); case and white space matter
     only where a class has a name that differs in no more. If none of the labels of a file is the
@@ -62,7 +62,7 @@ class LabeledEvaluation:
         self._logits: list[Tensor] = []
 
     def add(self, labels: pa.Array, logits: Tensor) -> None:
-        """Further rows.
+        """Add a block of rows.
 
         Raises:
             UserError: naming the first row whose label is no class.
@@ -84,7 +84,7 @@ class LabeledEvaluation:
         self.missing += len(labels) - len(kept)
 
     def predictions(self, threshold: float) -> Predictions:
-        """Of all rows.
+        """Return the predictions of all rows.
 
         Raises:
             UserError: if there are none, or it is not clear which classes their labels name.
@@ -121,7 +121,7 @@ class LabeledEvaluation:
         return notes
 
     def _number(self, label: str) -> int:
-        """The number of the class that a normalized label names."""
+        """Return the number of the class that a normalized label names."""
         if is_missing_label(label, kept=self._class_of) or label in self.drop_labels:
             return NO_LABEL
         if label in self._numbers and label not in self._class_of:

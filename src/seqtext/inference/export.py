@@ -19,19 +19,23 @@ from torch import Tensor, nn
 
 from seqtext.errors import UserError
 from seqtext.inference.loading import LoadedModel
-from seqtext.inference.onnx_tfidf import graph
+from seqtext.inference.onnx_tfidf import build_graph
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 FORMAT = 1
-GRAPH, READING = "model.onnx", "preprocessing.json"
-FILES = {GRAPH, f"{GRAPH}.data", READING}  # a graph of over 2 GB has its weights in a second file
+GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
+FILES = {
+    GRAPH,
+    f"{GRAPH}.data",
+    PREPROCESSING,
+}  # a graph of over 2 GB has its weights in a second file
 NEEDED = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
 OUTPUT = "probabilities"
-HOW = (
+INSTRUCTIONS = (
     "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
     "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
     "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
@@ -59,21 +63,21 @@ def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
     """
     folder = Path(folder).expanduser()
     _check_packages()
-    _check_place(folder)
-    with _writing(folder.resolve()) as aside:
+    _check_target(folder)
+    with _write_aside(folder.resolve()) as aside:
         write_graph(saved.model, aside / GRAPH)
-        text = json.dumps(reading(saved), indent=1, ensure_ascii=False)
-        (aside / READING).write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(describe_preprocessing(saved), indent=1, ensure_ascii=False)
+        (aside / PREPROCESSING).write_text(text + "\n", encoding="utf-8")
     return sorted(folder.iterdir())
 
 
-def reading(saved: LoadedModel) -> dict[str, Any]:
-    """How a text becomes ids, and what the graph's numbers mean: plain values."""
+def describe_preprocessing(saved: LoadedModel) -> dict[str, Any]:
+    """Return how a text becomes ids and what the graph's numbers mean, as plain values."""
     whole = isinstance(saved.model, NonNeuralClassifier)  # reads texts of any length
     words = enumerate(saved.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
     return {
         "format": FORMAT,
-        "how": HOW,
+        "how": INSTRUCTIONS,
         "graph": GRAPH,
         "inputs": INPUTS,
         "outputs": {OUTPUT: f"float32 [batch, {len(saved.class_names)}]"},
@@ -94,18 +98,18 @@ def reading(saved: LoadedModel) -> dict[str, Any]:
 def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None:
     """ids [batch, words], lengths [batch] → probabilities [batch, C], of any batch and length."""
     if isinstance(model, NonNeuralClassifier):
-        path.write_bytes(graph(model).SerializeToString())
+        path.write_bytes(build_graph(model).SerializeToString())
     else:
         try:
-            program = build_onnx_program(Probabilities(model))
+            program = build_onnx_program(ProbabilityModel(model))
         except Exception as error:  # of many kinds, as many as there are layers in torch's exporter
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
         program.save(path)
 
 
-class Probabilities(nn.Module):
-    """A network, and the softmax of what it says."""
+class ProbabilityModel(nn.Module):
+    """Append a softmax to a network."""
 
     def __init__(self, network: TextClassifier):
         super().__init__()
@@ -120,7 +124,7 @@ class Probabilities(nn.Module):
 
 
 def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
-    """Of a module that makes one tensor of ids [B, T] and lengths [B], for any B and T."""
+    """Export a module that maps ids [B, T] and lengths [B] to one tensor, for any B and T."""
     batch, words = EXAMPLE
     dynamic = torch.export.Dim.DYNAMIC
     with _quiet():
@@ -144,7 +148,7 @@ def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporter logs, warns and prints what it does."""
+    """Silence the exporter, which logs, warns and prints."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -162,7 +166,7 @@ def _check_packages() -> None:
         )
 
 
-def _check_place(folder: Path) -> None:
+def _check_target(folder: Path) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
@@ -174,8 +178,8 @@ def _check_place(folder: Path) -> None:
 
 
 @contextmanager
-def _writing(folder: Path) -> Iterator[Path]:
-    """A folder aside, renamed at the end: it is there whole or not at all."""
+def _write_aside(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder that is renamed at the end: it is there whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     name = secrets.token_hex(8)  # so that nobody has put a link there, or writes there too
     aside, old = (folder.with_name(f".{name}.{what}") for what in ("new", "old"))
@@ -188,7 +192,7 @@ def _writing(folder: Path) -> Iterator[Path]:
 
 
 def _replace(folder: Path, aside: Path, old: Path) -> None:
-    """A full folder cannot be renamed over another: the earlier one steps aside, or back."""
+    """Replace a folder by another, or restore it: a full folder cannot be renamed over another."""
     earlier = folder.exists()
     if earlier:
         os.replace(folder, old)

@@ -50,7 +50,7 @@ class InputSpec(NamedTuple):
 
 
 class LoadedModel(NamedTuple):
-    """A trained model, and all that stands between a text and it.
+    """Hold a trained model and all that turns texts into its inputs.
 
     threshold: of two classes, the probability of class 1 from which on it is predicted
     config: the settings that it was trained with; plain values, not looked at otherwise
@@ -66,7 +66,7 @@ class LoadedModel(NamedTuple):
 
 
 def find_checkpoint(run: str | Path) -> Path:
-    """The checkpoint that ``run=`` means; a warning if it is that of an unfinished run.
+    """Return the checkpoint that ``run=`` names; warn if its run is unfinished.
 
     Args:
         run: a run folder, a folder of runs (the best one, by validation score), or a checkpoint
@@ -87,14 +87,14 @@ def find_checkpoint(run: str | Path) -> Path:
 
 
 def load_model(path: Path) -> LoadedModel:
-    """The model in a checkpoint, whoever wrote it; nothing in the file is run.
+    """Load the model of a checkpoint from any source; no code in the file is run.
 
     Raises:
         UserError: in one sentence, if anything in it is missing, damaged or not allowed.
     """
     checkpoint = load_checkpoint(path)
     try:
-        return _saved(checkpoint, checkpoint[DESCRIPTION])
+        return _build_loaded_model(checkpoint, checkpoint[DESCRIPTION])
     except UserError as error:
         reason = make_printable(str(error))
         if len(reason) > LONGEST_MESSAGE:
@@ -102,7 +102,7 @@ def load_model(path: Path) -> LoadedModel:
         raise UserError(f"{path} cannot be used: {reason}") from error
 
 
-def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
+def _build_loaded_model(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
     if type_error(description.get("format"), int) or description["format"] != FORMAT:
         raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
@@ -118,13 +118,13 @@ def _saved(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedMod
         raise UserError("it has no state_dict.")
     for name, tensor in state.items():
         _check_tensor(str(name), tensor)
-    tokenizer = build("tokenizer", _options(description["config"], "tokenizer"))
+    tokenizer = build("tokenizer", _read_group(description["config"], "tokenizer"))
     tokenizer.load_state_dict(description["tokenizer"])
     words = tokenizer.vocabulary.tokens
     return LoadedModel(
-        model=_model(description["config"], words, len(names), dict(state)),
+        model=_build_model(description["config"], words, len(names), dict(state)),
         tokenizer=tokenizer,
-        cleaning=_cleaning(description["cleaning"], description["config"]),
+        cleaning=_build_cleaner(description["cleaning"], description["config"]),
         class_names=names,
         reading=_reading(description),
         threshold=description["threshold"],
@@ -156,7 +156,7 @@ def _check_tensor(name: str, tensor: Any) -> None:
         raise UserError(f"state_dict {name} holds numbers that are not finite.")
 
 
-def _cleaning(settings: Mapping[str, Any], config: Mapping[str, Any]) -> TextCleaner:
+def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> TextCleaner:
     _check(STEPS_HINTS, settings, "cleaning.")
     if len(settings["steps"]) > MOST_STEPS:
         raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
@@ -182,22 +182,24 @@ def _reading(description: Mapping[str, Any]) -> InputSpec:
     return InputSpec(*(reading[name] for name in InputSpec._fields))
 
 
-def _model(
+def _build_model(
     config: Mapping[str, Any], words: list[str], classes: int, state: dict[str, Tensor]
 ) -> TextClassifier | NonNeuralClassifier:
-    options = _options(config, "model")
+    options = _read_group(config, "model")
     if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
         model = build("model", options, classes=classes)
         model.load_state_dict(words, state)
         return model
     dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
-    model = build_empty_network(options, _options(config, "embedding"), len(words), classes, state)
+    model = build_empty_network(
+        options, _read_group(config, "embedding"), len(words), classes, state
+    )
     model.load_state_dict(fit_tensors(state, model.state_dict(), dtype), assign=True)
     return model.eval().requires_grad_(False)
 
 
-def _options(config: Mapping[str, Any], group: str) -> dict[str, Any]:
-    """A group's options, without what else Hydra would listen to."""
+def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return a group's options without Hydra's own keys."""
     options = config.get(group)
     if not isinstance(options, dict) or not isinstance(options.get("_target_"), str):
         raise UserError(f"config.{group} must say what it is.")

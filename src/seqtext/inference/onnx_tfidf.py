@@ -47,7 +47,7 @@ SUBLINEAR = """
 """
 
 
-def graph(model: "TfIdf") -> "onnx.ModelProto":
+def build_graph(model: "TfIdf") -> "onnx.ModelProto":
     """ids [batch, words], lengths [batch] → probabilities [batch, C].
 
     A word's id is its number in `model.words` and the number of special ones before them. A text
@@ -60,30 +60,30 @@ def graph(model: "TfIdf") -> "onnx.ModelProto":
         classes=model.classes, weighted=SUBLINEAR if model.sublinear_tf else AS_COUNTED
     )
     made = parser.parse_model(text)
-    arrays = _constants() | _learned(model)
+    arrays = _build_constants() | _build_weights(model)
     made.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in arrays.items())
     counting = next(node for node in made.graph.node if node.op_type == "TfIdfVectorizer")
-    counting.attribute.extend(_terms(model))
+    counting.attribute.extend(_build_term_attributes(model))
     return made
 
 
-def _constants() -> dict[str, np.ndarray]:
+def _build_constants() -> dict[str, np.ndarray]:
     numbers = {"first": 0, "one": 1, "axis": [1], "padding": PAD}
     arrays = {name: np.array(number, np.int64) for name, number in numbers.items()}
     smallest = np.array(np.finfo(np.float32).tiny)  # a text without a known term divides by it
     return arrays | {"smallest": smallest, "unit_count": np.array(1, np.float32)}
 
 
-def _learned(model: "TfIdf") -> dict[str, np.ndarray]:
-    """Of two classes, class 0 has the logit 0."""
+def _build_weights(model: "TfIdf") -> dict[str, np.ndarray]:
+    """Return idf, weights and bias; of two classes, class 0 has the logit 0."""
     weights, bias = model.weights, model.bias
     if model.classes == 2:
         weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]], bias.dtype)
     return {"idf": model.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
 
 
-def _terms(model: "TfIdf") -> list[Any]:
-    """The words' ids, then those of each pair; each term has its own place."""
+def _build_term_attributes(model: "TfIdf") -> list[Any]:
+    """Build the attributes: ids of the words, then those of each bigram, a column for each term."""
     from onnx.helper import make_attribute
 
     first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.bigrams

@@ -34,7 +34,7 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
         raise UserError(f"output={target} is a folder: name a file.")
     if target and target.exists() and target.samefile(source.path):
         raise UserError(f"output={target} is the input: name another file.")
-    columns = text_columns(options.text, predictor.saved.reading.columns, source)
+    columns = find_text_columns(options.text, predictor.saved.reading.columns, source)
     truth = None
     if options.label:
         truth = LabeledEvaluation(
@@ -59,13 +59,13 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
         title = f"{count_noun(len(predictions.labels), 'row')} of {source.path.name}"
         show_scores(predictions, title)
         if target:
-            folder = scores_folder(target)
+            folder = build_scores_path(target)
             write_scores(predictions, folder, title, truth.notes())
             print_line(f"Scores and figures are in {folder}")
 
 
 def open_input(options: PredictOptions) -> TableReader:
-    """The file that the command line names.
+    """Open the file that the command line names.
 
     Raises:
         UserError: if it is not there, or its format is not known.
@@ -80,8 +80,10 @@ def open_input(options: PredictOptions) -> TableReader:
     )
 
 
-def text_columns(wanted: str | None, trained_on: Sequence[str], source: TableReader) -> list[str]:
-    """The columns to read texts from.
+def find_text_columns(
+    wanted: str | None, trained_on: Sequence[str], source: TableReader
+) -> list[str]:
+    """Return the columns to read texts from.
 
     Args:
         wanted: ``text=``: a name, or several with commas between
@@ -110,8 +112,8 @@ def text_columns(wanted: str | None, trained_on: Sequence[str], source: TableRea
     )
 
 
-def scores_folder(target: Path) -> Path:
-    """Beside an output file."""
+def build_scores_path(target: Path) -> Path:
+    """Return the path of the scores' folder beside an output file."""
     inner = target.with_suffix("") if find_compression(target) else target
     return inner.with_name(f"{inner.stem}-scores")
 
@@ -123,23 +125,23 @@ def _predict_blocks(
     truth: LabeledEvaluation | None,
     output: TableWriter | None,
 ) -> int:
-    """How many rows there were."""
+    """Predict all rows, write or score them, and return their number."""
     count = 0
     label = "predicted_label" if "label" in source.names else "label"
     for block in source.blocks():
-        logits = predictor.logits(source.texts(block, columns))
+        logits = predictor.predict_logits(source.texts(block, columns))
         count += len(logits)
         if truth:
             truth.add(source.strings(block, truth.column), logits)
         if output:
-            output.write(block, said(predictor, logits, label))
+            output.write(block, build_prediction_columns(predictor, logits, label))
     return count
 
 
-def said(predictor: Predictor, logits: Tensor, label: str) -> Columns:
-    """The new columns: the class under the name `label`, and the probability of each class."""
+def build_prediction_columns(predictor: Predictor, logits: Tensor, label: str) -> Columns:
+    """Build the new columns: the class, named `label`, and the probability of each class."""
     names = pa.array(predictor.class_names)
-    columns = {label: names.take(pa.array(predictor.decisions(logits)))}
+    columns = {label: names.take(pa.array(predictor.predict_classes(logits)))}
     shares = predictor.probabilities(logits)
     for name, column in zip(predictor.class_names, shares.T, strict=True):
         columns[f"probability_{name}"] = pa.array(column)

@@ -35,8 +35,8 @@ def print_predictions(predictor: Predictor, texts: Sequence[str]) -> None:
     """Print class, its probability and the text, a line each, separated by tabs, unbuffered."""
     # A shell passes any bytes; what is not UTF-8 is replaced.
     readable = [text.encode(errors="replace").decode() for text in texts]
-    logits = predictor.logits(pa.array(readable, pa.string()))
-    probabilities, classes = predictor.probabilities(logits), predictor.decisions(logits)
+    logits = predictor.predict_logits(pa.array(readable, pa.string()))
+    probabilities, classes = predictor.probabilities(logits), predictor.predict_classes(logits)
     for text, row, number in zip(readable, probabilities, classes, strict=True):
         name = make_printable(predictor.class_names[number])  # a tab ends a column
         print_line(f"{name}\t{row[number]:.4f}\t{' '.join(text.split())}")

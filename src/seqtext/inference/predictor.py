@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 class Predictor:
-    """A trained model that reads texts.
+    """Apply a trained model to texts.
 
     An empty text, or one without a known word, is read as one unknown word.
 
@@ -36,45 +36,45 @@ class Predictor:
         self.texts = self.unknown = 0  # texts so far, and those of which no word is known
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
-        self._parts = _of_terms
+        self._process_block = _predict_block
         if not isinstance(saved.model, NonNeuralClassifier):
             saved.model.to(self.device)
-            self._parts = _of_ids
+            self._process_block = _encode_block
 
     @classmethod
     def from_run(cls, run: str | Path) -> "Predictor":
-        """From a run folder, a sweep's (its best run, by validation score) or a checkpoint.
+        """Load from a run folder, a sweep's (its best run, by validation score) or a checkpoint.
 
         Raises:
             UserError: if there is none, or it cannot be used.
         """
         return cls(load_model(find_checkpoint(run)))
 
-    def logits(self, texts: pa.Array) -> Tensor:
-        """[N] strings, null as the empty one → [N] logits for two classes, [N, C] for more."""
+    def predict_logits(self, texts: pa.Array) -> Tensor:
+        """Return logits [N] of [N] strings, null as the empty one; of more classes [N, C]."""
         texts = texts.fill_null("")
         chunks = [texts.slice(i, BLOCK_ROWS) for i in range(0, len(texts), BLOCK_ROWS)]
         if not chunks:
             return torch.zeros(0, *self.outputs)
         if len(chunks) == 1:
-            results = [self._parts(self.saved, chunks[0])]
+            results = [self._process_block(self.saved, chunks[0])]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                results = list(pool.map(partial(self._parts, self.saved), chunks))
+                results = list(pool.map(partial(self._process_block, self.saved), chunks))
         parts, unknown = zip(*results, strict=True)
         self.texts += len(texts)
         self.unknown += sum(unknown)
         if isinstance(self.saved.model, NonNeuralClassifier):
             return torch.cat(parts)
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return self._said(ids, lengths)
+        return self._predict_encoded(ids, lengths)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
-        """[N] or [N, C] → [N, C] float64"""
+        """Turn logits [N] or [N, C] into probabilities [N, C], float64."""
         return compute_probabilities(logits).numpy()
 
-    def decisions(self, logits: Tensor) -> np.ndarray:
-        """[N] or [N, C] → [N] numbers of classes, at the run's threshold."""
+    def predict_classes(self, logits: Tensor) -> np.ndarray:
+        """Return class numbers [N] of logits [N] or [N, C], at the run's threshold."""
         return predict_classes(compute_probabilities(logits), self.threshold).numpy()
 
     def warn_of_unknown_texts(self) -> None:
@@ -89,7 +89,7 @@ class Predictor:
             )
 
     @torch.inference_mode()
-    def _said(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
+    def _predict_encoded(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         """ids [sum of lengths], lengths [N] → logits, as `logits`."""
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
@@ -101,13 +101,13 @@ class Predictor:
         return logits
 
 
-def _of_ids(saved: LoadedModel, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+def _encode_block(saved: LoadedModel, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
     parts = saved.tokenizer.encode(saved.cleaning(texts))
     return parts, _count_unknown(*parts)
 
 
-def _of_terms(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
+def _predict_block(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     """Logits, and how many texts have no known word."""
     lengths, words = split_words(saved.cleaning(texts))
     codes = words.indices.to_numpy()
@@ -118,5 +118,5 @@ def _of_terms(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:
-    """How many of the texts, each of at least one id, have unknown words only."""
+    """Count the texts, each of at least one id, that have unknown words only."""
     return int((~np.logical_or.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths)).sum())

@@ -28,7 +28,7 @@ from seqtext.validation import get_option_hints
 
 
 class InMemoryDataModule(TextDataModule):
-    """Rows that a program hands over.
+    """Serve rows that a program hands over.
 
     Args:
         texts: [N] strings, null as the empty one
@@ -64,7 +64,7 @@ class InMemoryDataModule(TextDataModule):
         return self.table
 
     def _log_summary(self) -> None:
-        """There is no test part of its own to tell of."""
+        """Log nothing: there is no test part of its own."""
 
 
 class ValidationOnlySplit(Split):

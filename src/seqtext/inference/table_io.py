@@ -37,7 +37,7 @@ Columns = Mapping[str, pa.Array]
 
 
 class TableReader:
-    """A file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
+    """Read a file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
 
     Args:
         path: what its name ends in says the format
@@ -71,7 +71,7 @@ class TableReader:
 
     @cached_property
     def names(self) -> list[str]:
-        """Of the columns; of JSON those of all objects, for any object may lack some."""
+        """Return the columns' names; of JSON those of all objects, for any object may lack some."""
         if self.kind in JSON_LINES:
             return read_names(self.path, self.format.encoding)
         if self.kind in PARQUET:
@@ -101,7 +101,7 @@ class TableReader:
         yield from blocks
 
     def strings(self, block: Block, column: str) -> pa.Array:
-        """A column of a block as strings, null as the empty one.
+        """Return a column of a block as strings, null as the empty one.
 
         Raises:
             UserError: if there is no such column, naming those that there are.
@@ -127,7 +127,7 @@ class TableReader:
 
 
 class TableWriter:
-    """A file to write blocks of rows to; see `writing`.
+    """Write blocks of rows to a file; see `open_writer`.
 
     Args:
         path: what its name ends in says the format
@@ -227,7 +227,7 @@ def _check_names(block: Block, further: Columns) -> None:
 
 
 def find_output_format(path: Path) -> str:
-    """The suffix that says the format, beneath compression.
+    """Return the suffix that names the format, beneath compression.
 
     Raises:
         UserError: if it is none that can be written.

@@ -87,7 +87,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
     with torch.inference_mode():
         wanted = network(ids, torch.tensor([4, 1]))
     texts = pa.array([f"{' '.join(words[:3])} zzz", words[3].upper()])
-    logits = Predictor.from_run(tmp_path / "some.ckpt").logits(texts)
+    logits = Predictor.from_run(tmp_path / "some.ckpt").predict_logits(texts)
     torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=0)
 
 
@@ -176,7 +176,7 @@ def test_a_threshold_decides(finished):
     strict = Predictor(saved._replace(threshold=0.9))
     assert strict.predict_classes(logits).tolist() == [0, 0, 1]
     assert Predictor(saved).predict_classes(logits).tolist() == [0, 1, 1]
-    assert len(strict.logits(pa.array(["a"]))) == 1
+    assert len(strict.predict_logits(pa.array(["a"]))) == 1
 
 
 def test_an_unfinished_run_is_told(finished, tmp_path, caplog):

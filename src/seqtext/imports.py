@@ -14,7 +14,7 @@ from seqtext.speedups import pause_garbage_collection
 def hide_modules(*modules: str) -> Iterator[None]:
     """Hide modules that are not imported yet, within the context, as if they were not installed."""
     hidden = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not there
     try:
         yield
     finally:

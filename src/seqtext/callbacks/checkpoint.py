@@ -36,7 +36,7 @@ class BestAndLastCheckpoint(Checkpoint):
         self.best_score: float | None = None
         self.best_loss: float | None = None  # on the validation part, of the same epoch
         self.epochs = 0  # finished so far
-        self.curves: dict[str, list[float]] = {}  # what was logged, of each finished epoch
+        self.curves: dict[str, list[float | None]] = {}  # what was logged, of each finished epoch
         self._saved = time.monotonic()
         self._random_states: list[dict[str, torch.Tensor]] = []  # of each process
         self.has_finished_epoch = False  # in this process: what was restored has proved good

@@ -211,7 +211,7 @@ def check_plain(value: Any, budget: int) -> None:
         texts -= sum(len(v) for v in level if type(v) is str)
         if budget < 0 or texts < 0 or depth > DEEPEST:
             raise DamagedError("its values are nested too often.")
-        below = []
+        below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
                 below += each.values()

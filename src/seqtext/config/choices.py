@@ -97,7 +97,7 @@ def find_override(word: str) -> str | None:
 @cache
 def _options() -> Mapping[str, Sequence[str]]:
     """Map the last word of each option to the options that end in it, with their groups."""
-    found = defaultdict(dict)
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
     for folder in _folders:
         for file in sorted(folder.rglob("*.yaml")):
             first, *inner = file.relative_to(folder).with_suffix("").parts

@@ -26,7 +26,7 @@ class Coverage(NamedTuple):
     words: int = 0
     known: int = 0
 
-    def __add__(self, other: "Coverage") -> "Coverage":
+    def __add__(self, other: "Coverage") -> "Coverage":  # type: ignore[override]
         return Coverage(*(a + b for a, b in zip(self, other, strict=True)))
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from seqtext.data import formats
 from seqtext.data.csv_format import CsvFormat
@@ -62,7 +63,8 @@ class CsvReader:
             if self.format.header:
                 next(row for row in reader if row)
             while True:
-                line, rows = reader.line_num, []
+                line = reader.line_num
+                rows: list[list[str]] = []
                 try:
                     rows.extend(islice(reader, formats.BLOCK))
                 except csv.Error as error:  # `rows` holds those before the malformed one
@@ -103,8 +105,8 @@ class CsvReader:
             yield read_lines_of_text(stream)
 
     @contextmanager
-    def _open_rows(self) -> Iterator["csv.Reader"]:
-        quoting = csv.QUOTE_MINIMAL if self._has_quoting else csv.QUOTE_NONE
+    def _open_rows(self) -> Iterator[Any]:
+        quoting: Any = csv.QUOTE_MINIMAL if self._has_quoting else csv.QUOTE_NONE
         with self._open_lines() as lines:
             yield csv.reader(
                 lines,
@@ -153,7 +155,7 @@ class _Oddities:
         """
         if not self._pending and set(map(len, rows)) <= {self.width}:
             return rows
-        regular = []
+        regular: list[list[str]] = []
         for row in rows:
             number = start + len(regular) + 1
             if len(row) != self.width:

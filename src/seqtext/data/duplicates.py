@@ -1,6 +1,7 @@
 """Which texts are the same: as they are written, and as a model reads them."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def number_in_order(values: np.ndarray) -> np.ndarray:
 
 
 def count_repeats(
-    written: np.ndarray, read: np.ndarray, labels: np.ndarray, parts: dict[str, np.ndarray]
+    written: np.ndarray, read: np.ndarray, labels: np.ndarray, parts: Mapping[Any, np.ndarray]
 ) -> DuplicateStats:
     """Return how often texts repeat.
 

@@ -64,7 +64,8 @@ class _Latest:
     """Lines that are remembered until somebody forgets them."""
 
     def __init__(self, source: Iterable[str]):
-        self.source, self.lines = source, []
+        self.source = source
+        self.lines: list[str] = []
 
     def __iter__(self) -> Iterator[str]:
         for line in self.source:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -140,7 +141,10 @@ class _Columns:
         self.class_names, self.source = class_names, source
         self.count = 0
         self.known: dict[str, int] = {}  # classes in order of appearance
-        self.labels, self.digests, self.numbers, self.official = [], [], [], []
+        self.labels: list[Any] = []
+        self.digests: list[Any] = []
+        self.numbers: list[Any] = []
+        self.official: list[Any] = []
 
     def add(self, block: pa.Table) -> None:
         """Check a block of rows and take it up."""

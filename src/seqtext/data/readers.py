@@ -138,7 +138,7 @@ def encode_labels(
         find_class(normalize_label(label), class_names, ignore_case)
         for label in encoded.dictionary.to_pylist()
     ]
-    number_of = {known: number for number, known in enumerate(class_names)}
+    number_of: dict[str | None, int] = {known: number for number, known in enumerate(class_names)}
     numbers = pa.array([number_of.get(found) for found in classes], pa.int64()).take(
         encoded.indices
     )
@@ -201,7 +201,9 @@ def _find_data_in_header(
     if not reader.format.header:
         return {}
     named = {c: (p, reader.names[p]) for c, p in zip(columns, positions, strict=True)}
-    numbered = {c: place for c, place in named.items() if isinstance(c, int)}
+    numbered: dict[Column, tuple[int, Any]] = {
+        c: place for c, place in named.items() if isinstance(c, int)
+    }
     return {} if all(name == str(c) for c, (_, name) in numbered.items()) else numbered
 
 
@@ -215,7 +217,8 @@ def _read_json(path: Path, columns: Sequence[Column], encoding: str) -> Iterator
         wanted = [names[position] for position in find_positions(columns, names, path)]
     else:
         wanted = [str(column) for column in columns]
-    missing, there, start = set(wanted), {}, 0
+    missing, start = set(wanted), 0
+    there: dict[str, Any] = {}
     for records in json_blocks(path, encoding):
         for _, record in records:
             if missing:

@@ -23,7 +23,7 @@ def test_the_best_epoch_of_a_run(small, tmp_path, monkeypatch, caplog):
     epochs = iter([(0.5, 3), (0.5, 2), (0.5, 2), (0.5, 4), (0.9, 1)])
 
     def scripted(model: TextClassifier) -> None:
-        model._seen["val"].clear()
+        model._epoch_outputs["val"].clear()
         score, loss = next(epochs)
         model.log_dict({"val/loss": loss, "val/auroc": score})
 

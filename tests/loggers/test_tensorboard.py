@@ -48,7 +48,8 @@ def test_flattened_settings():
         "seed": 1,
         "cache": "/tmp",
         "model": {"_target_": "x", "units": [1, 2], "flag": True},
-        "dataset": {"dir": None, "length": None},
+        "dataset": {"dir": None},
+        "tokenizer": {"max_length": None},
     }
     assert flatten_for_tensorboard(settings) == {
         "seed": 1,

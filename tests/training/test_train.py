@@ -223,7 +223,7 @@ def test_same_seed_same_numbers(small, tmp_path, monkeypatch):
     scores = []
     for name, seed in (("a", 1), ("c", 2), ("b", 1)):
         if name == "b":  # the batches made as they are on a GPU
-            monkeypatch.setattr("seqtext.datasets.base.placed", DeviceDataset)
+            monkeypatch.setattr("seqtext.datasets.base.to_device_if_it_fits", DeviceDataset)
         folder = RunDir(tmp_path / name)
         train_and_evaluate(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
         scores.append(folder.read_metrics()["test"])
@@ -250,7 +250,7 @@ def test_early_stopping_keeps_the_best_epoch(small, tmp_path, monkeypatch):
     aurocs = iter([0.6, 0.9, 0.7, 0.8, 0.99])
 
     def scripted(model: TextClassifier) -> None:
-        model._seen["val"].clear()
+        model._epoch_outputs["val"].clear()
         model.log_dict({"val/loss": 1.0, "val/auroc": next(aurocs)})
 
     monkeypatch.setattr(TextClassifier, "on_validation_epoch_end", scripted)

@@ -101,15 +101,15 @@ def format_record(name: str, message: str, *arguments: object) -> str:
 def test_log_lines_cannot_be_forged():
     """What stands in the data stays on the line of the message that names it."""
     forged = f"x\nINFO all is well{ESC}[2J"
-    assert format_record("seqtext.training.fit", "class %s", forged) == (
+    assert format_record("seqtext.training.train", "class %s", forged) == (
         "INFO class x\ufffdINFO all is well\ufffd[2J"
     )
-    assert "\n" not in format_record("seqtext.training.fit", "%s failed", ValueError("a\nb"))
-    assert format_record("seqtext.training.fit", "%(name)s", {"name": "a\nb"}) == "INFO a\ufffdb"
+    assert "\n" not in format_record("seqtext.training.train", "%s failed", ValueError("a\nb"))
+    assert format_record("seqtext.training.train", "%(name)s", {"name": "a\nb"}) == "INFO a\ufffdb"
     numbers = (3, 0.5, torch.tensor(0.25))
-    assert format_record("seqtext.training.fit", "%d %.1f %.2f", *numbers) == "INFO 3 0.5 0.25"
+    assert format_record("seqtext.training.train", "%d %.1f %.2f", *numbers) == "INFO 3 0.5 0.25"
 
 
 def test_other_log_messages_keep_their_lines():
-    assert format_record("seqtext.training.fit", "a table\nof 100 %") == "INFO a table\nof 100 %"
+    assert format_record("seqtext.training.train", "a table\nof 100 %") == "INFO a table\nof 100 %"
     assert format_record("py.warnings", "%s", f"a\nb{ESC}") == "INFO a\nb\ufffd"

@@ -11,9 +11,9 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.main import load_resume_config
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
+from seqtext.training.resume import load_resume_config
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, csv_of, invented_reviews, settings_of
 

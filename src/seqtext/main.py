@@ -4,22 +4,15 @@ import gc
 import logging
 import time
 from contextlib import chdir
-from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
-from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
-from seqtext.config.resolve import to_run_config
 from seqtext.config.stored import (
-    check_stored_settings,
     has_references,
-    read_stored_settings,
-    replace_foreign_folders,
 )
 from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
@@ -30,7 +23,9 @@ from seqtext.run_names import validate_resume_dir
 from seqtext.speedups import freeze_garbage
 from seqtext.sweeps.job import JobResult, error_reason
 from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
-from seqtext.training.train import describe, train_and_evaluate
+from seqtext.training.data_report import describe_data
+from seqtext.training.resume import load_resume_config, stored_config_path
+from seqtext.training.train import train_and_evaluate
 
 MODES = ("train", "describe")
 MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
@@ -61,7 +56,7 @@ def _launch(config: DictConfig) -> float | JobResult | None:
         else:
             settings = compose_run_config(config, list(hydra.overrides.task))
         if config.mode == "describe":
-            return describe(settings, folder)
+            return describe_data(settings, folder)
         _save_effective_config(config, settings, folder)
         return train_and_evaluate(settings, folder, resume=is_resumed)
     except (UserError, OSError) as error:
@@ -88,7 +83,7 @@ def run_sweep_job(config: DictConfig, folder: RunDir) -> float | JobResult:
         settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
         _save_effective_config(config, settings, folder)
         return train_and_evaluate(
-            settings, folder, resume=True, callbacks=pruning_callbacks(config.monitor)
+            settings, folder, resume=True, extra_callbacks=pruning_callbacks(config.monitor)
         )
     except RunDirInUse as error:
         return JobResult("failed", reason=str(error))
@@ -116,60 +111,3 @@ def _save_effective_config(config: DictConfig, settings: dict[str, Any], folder:
     """
     if config.resume is None and (config.from_best is not None or has_references(config)):
         write_text(stored_config_path(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
-
-
-def load_resume_config(folder: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
-    """Load the configuration that a run was started with, changed by `overrides`.
-
-    Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
-
-    Args:
-        config: composed with the overrides
-
-    Raises:
-        UserError: if another option is to be changed, or one of a finished run.
-    """
-    stored = load_stored_config(folder)
-    replace_foreign_folders(stored, config)
-    changed = OmegaConf.create(stored)
-    for override in OverridesParser.create().parse_overrides(overrides):
-        if override.key_or_group == "resume":
-            continue
-        if override.key_or_group in MOVABLE:
-            OmegaConf.update(changed, override.key_or_group, override.value())
-            continue
-        if not override.key_or_group.startswith("trainer."):
-            raise UserError(
-                f"{override.input_line} cannot be changed in the middle of a run: "
-                f"resume= goes on with the run's own settings, only trainer.* may differ."
-            )
-        if folder.read_metrics():
-            raise UserError(
-                f"{folder.path} is finished: without {override.input_line} its results are shown; "
-                f"start a new run for longer training."
-            )
-        OmegaConf.update(changed, override.key_or_group, override.value())
-    return to_run_config(changed)
-
-
-def load_stored_config(folder: RunDir) -> dict[str, Any]:
-    """Return the settings that a run folder holds, from wherever it comes.
-
-    Raises:
-        UserError: if they are damaged, or not plain values.
-    """
-    if not folder.last.exists():  # killed within the first epoch
-        return to_run_config(read_stored_settings(stored_config_path(folder)))
-    settings = load_checkpoint(folder.last)[DESCRIPTION].get("config")
-    if not isinstance(settings, dict):
-        raise UserError(f"{folder.last} has no settings of a run.")
-    try:
-        check_stored_settings(settings)
-    except UserError as error:
-        raise UserError(f"{folder.last} cannot be used: {error}") from error
-    return settings
-
-
-def stored_config_path(folder: RunDir) -> Path:
-    """Return where Hydra writes the configuration of a run."""
-    return folder.path / ".hydra" / "config.yaml"

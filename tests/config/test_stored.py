@@ -17,8 +17,8 @@ from seqtext.config.stored import (
     replace_foreign_folders,
 )
 from seqtext.errors import UserError
-from seqtext.main import load_resume_config
 from seqtext.run_dir import RunDir, check_links
+from seqtext.training.resume import load_resume_config
 from tests.conftest import settings_of
 
 REFERENCES = (

@@ -13,11 +13,11 @@ from seqtext.best_run import read_best_run
 from seqtext.callbacks.progress_bar import print_summary
 from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.main import load_resume_config
 from seqtext.metrics_file import SHOWN
 from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, JobResult, read_result, settings_conflict
 from seqtext.sweeps.progress import Progress
+from seqtext.training.resume import load_resume_config
 from tests.conftest import settings_of
 from tests.reporting.invented import write_run
 

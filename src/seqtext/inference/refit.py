@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 from lightning.pytorch.utilities.seed import isolate_rng
 
-from seqtext.checkpoints.files import set_threshold
 from seqtext.config.groups import GROUPS
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.run_config import validate_config
@@ -21,9 +20,8 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.inference.loading import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
-from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
-from seqtext.training.fit import fit_baseline, fit_lightning
+from seqtext.training.train import apply_threshold, fit
 from seqtext.validation import get_option_hints
 
 
@@ -146,16 +144,8 @@ def _train(
     data.text_columns = saved.reading.columns
     data.setup()
     L.seed_everything(options.seed, verbose=False)
-    is_direct = issubclass(
-        resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
-    )
-    fit = fit_baseline if is_direct else fit_lightning
-    fitted = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))
-    threshold = options.threshold
-    if threshold == "tuned":
-        threshold = fitted.predictions["val"].find_best_threshold()
-    if threshold != 0.5:
-        set_threshold(folder.best, threshold)
+    result = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))
+    apply_threshold(result.predictions, options.threshold, folder)
     return load_model(folder.best)
 
 

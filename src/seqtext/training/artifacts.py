@@ -18,7 +18,7 @@ from seqtext.run_dir import RunDir
 
 
 def write_artifacts(
-    folder: RunDir,
+    run_dir: RunDir,
     logger: EpochTensorBoardLogger,
     predictions: Mapping[str, Predictions],
     rows: RawDataset,
@@ -38,9 +38,9 @@ def write_artifacts(
     """
     scores = {part: of_part.compute_metrics() for part, of_part in predictions.items()}
     for part, of_part in predictions.items():
-        of_part.write(folder.predictions(part), rows.numbers)
+        of_part.write(run_dir.predictions(part), rows.numbers)
     test = predictions["test"]
-    drawn = write_figures(get_prediction_plots(test, title="test part"), folder.figures)
+    drawn = write_figures(get_prediction_plots(test, title="test part"), run_dir.figures)
     with log_failure_as_warning("A page of TensorBoard"):
         # this one opens the file again, which training closed
         log_confident_errors(logger, "test/most confident mistakes", test, rows)
@@ -57,7 +57,7 @@ def write_artifacts(
         metrics["at_0.5"] = {
             part: p.with_threshold(0.5).compute_metrics() for part, p in predictions.items()
         }
-    folder.write_metrics(metrics)
+    run_dir.write_metrics(metrics)
     return metrics
 
 

@@ -2,7 +2,9 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
+from seqtext.config.run_config import build_datamodule, build_embedding, validate_config
 from seqtext.data.code_fingerprint import code_fingerprint
 from seqtext.data.statistics import WORDS, Description, describe
 from seqtext.datasets.base import TextDataModule
@@ -15,16 +17,32 @@ from seqtext.run_dir import RunDir
 log = logging.getLogger(__name__)
 
 
-def report_data(data: TextDataModule, folder: RunDir) -> None:
-    """Print what there is to know of a data set, and write it with its figures into a folder."""
+def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
+    """Show the data set of `settings`, and how much of it pretrained vectors cover; train nothing.
+
+    Raises:
+        UserError: if anything in `settings` cannot be.
+    """
+    options, split = validate_config(settings)
+    run_dir.lock(resume=False)
+    try:
+        data = build_datamodule(settings, options, split)
+        build_embedding(settings, data)
+        report_data(data, run_dir)
+    finally:
+        run_dir.unlock()
+
+
+def report_data(data: TextDataModule, run_dir: RunDir) -> None:
+    """Print what there is to know of a data set, and write it with its figures into a run_dir."""
     description = compute_data_statistics(data)
     print_description(description, data.name)
-    folder.figures.mkdir(parents=True, exist_ok=True)
+    run_dir.figures.mkdir(parents=True, exist_ok=True)
     for name, picture in draw_data_figures(data).items():
-        with replace_file(folder.figures / f"{name}.png") as temporary:
+        with replace_file(run_dir.figures / f"{name}.png") as temporary:
             temporary.write_bytes(picture)
-    write_json(folder.path / "description.json", description.to_dict())
-    print_line(f"Figures and description.json are in {folder.path}")
+    write_json(run_dir.path / "description.json", description.to_dict())
+    print_line(f"Figures and description.json are in {run_dir.path}")
 
 
 def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> Description:

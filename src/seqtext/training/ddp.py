@@ -43,7 +43,7 @@ HOST = "127.0.0.1"
 WORKER = """from seqtext.imports import fast_imports
 with fast_imports():
     from seqtext.training.ddp import run_worker
-    from seqtext.training.fit import fit_rank
+    from seqtext.training.train import fit_rank
 run_worker(fit_rank)"""
 IGNORED_WARNINGS = (
     ".*broadcast_buffers",  # its successor is not in all versions of torch
@@ -53,20 +53,22 @@ PATIENCE = 5  # seconds in which a process that broke the connection ends
 
 
 @contextmanager
-def launch_workers(world_size: int, settings: dict[str, Any], folder: str) -> Iterator[ProcessInfo]:
+def launch_workers(
+    world_size: int, settings: dict[str, Any], run_dir: str
+) -> Iterator[ProcessInfo]:
     """Launch the `world_size` - 1 workers of a run and connect to them; end them on exit.
 
     Where torchrun or Slurm has started them, send them what to run instead.
 
     Args:
         settings: of the run, plain values
-        folder: of the run
+        run_dir: path of the run
 
     Raises:
         UserError: if a worker fails, which prints the reason on the terminal, or is killed.
     """
     if distributed.is_initialized():
-        broadcast_object((settings, folder))
+        broadcast_object((settings, run_dir))
         yield ProcessInfo(0, distributed.get_world_size())
         return
     if world_size == 1:
@@ -78,7 +80,7 @@ def launch_workers(world_size: int, settings: dict[str, Any], folder: str) -> It
         for message in IGNORED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         processes = [ProcessInfo(rank, world_size) for rank in range(1, world_size)]
-        workers = [_start_worker(process, store.port, folder) for process in processes]
+        workers = [_start_worker(process, store.port, run_dir) for process in processes]
         try:
             _wait_until_ready(workers, store)
             init_process_group(ProcessInfo(0, world_size), store)
@@ -100,9 +102,9 @@ def run_worker(fit_rank: Callable[..., object]) -> None:
     standard input, which the first process closes.
 
     Args:
-        fit_rank: see `seqtext.training.fit`
+        fit_rank: see `seqtext.training.train`
     """
-    rank, world_size, port, folder = sys.argv[1:]
+    rank, world_size, port, run_dir = sys.argv[1:]
     process = ProcessInfo(int(rank), int(world_size))
     threading.Thread(target=_exit_with_stdin, daemon=True).start()
     store = distributed.TCPStore(HOST, int(port), process.world_size)
@@ -112,7 +114,7 @@ def run_worker(fit_rank: Callable[..., object]) -> None:
         init_process_group(process, store)
 
     try:
-        _run_rank(fit_rank, process, json.loads(store.get("settings")), folder, connect)
+        _run_rank(fit_rank, process, json.loads(store.get("settings")), run_dir, connect)
     except UserError:
         sys.exit(2)
     signal.pause()  # until the first process has what it needs
@@ -144,17 +146,17 @@ def _run_rank(
     fit_rank: Callable[..., object],
     process: ProcessInfo,
     settings: dict[str, Any],
-    folder: str,
+    run_dir: str,
     connect: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train and predict with the other processes; the folder is read, never written."""
+    """Train and predict with the other processes; the run folder is read, never written."""
     logging.disable(logging.WARNING)  # the first process logs the same
     warnings.simplefilter("ignore")
     options, split = validate_config(settings)
     data = build_datamodule(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     connect()
-    fit_rank(settings, options, data, RunDir(Path(folder)), None, process)
+    fit_rank(settings, options, data, RunDir(run_dir), None, process)
 
 
 def _exit_with_stdin() -> None:
@@ -171,8 +173,8 @@ def _create_store(world_size: int) -> distributed.TCPStore:
     )
 
 
-def _start_worker(process: ProcessInfo, port: int, folder: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", WORKER, *map(str, (*process, port)), folder]
+def _start_worker(process: ProcessInfo, port: int, run_dir: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", WORKER, *map(str, (*process, port)), run_dir]
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
         command,
@@ -217,7 +219,8 @@ def _describe_end(worker: subprocess.Popen) -> str:
 def _kill(worker: subprocess.Popen) -> None:
     """Kill a worker: it writes no files, and a clean shutdown of torch can take a minute."""
     worker.kill()
-    worker.stdin.close()
+    if worker.stdin:
+        worker.stdin.close()
     worker.wait()
 
 

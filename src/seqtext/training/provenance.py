@@ -12,11 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
 from seqtext.config.overrides import MULTIRUN
+from seqtext.display import count_noun
 
 PACKAGES = (
     *("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf"),
@@ -83,7 +85,7 @@ def collect_provenance() -> dict[str, Any]:
 @cache
 def collect_versions() -> dict[str, str | None]:
     """Return the version of Python and of each of `PACKAGES`; None where one is not installed."""
-    found = {"python": platform.python_version()}
+    found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -107,6 +109,13 @@ def collect_hardware() -> dict[str, Any]:
         ],
         "system": platform.platform(),
     }
+
+
+def describe_devices(trainer: L.Trainer) -> str:
+    """Describe the devices of a training in words."""
+    device, count = trainer.strategy.root_device, trainer.world_size
+    shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
+    return f"{shared}, with {count_noun(torch.get_num_threads(), 'CPU thread')} each"
 
 
 def read_command() -> str:

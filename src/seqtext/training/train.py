@@ -1,46 +1,89 @@
-"""The whole way, once: data → model → trainer → best checkpoint → test → results."""
+"""One run from top to bottom: data, model, callbacks, trainer, best checkpoint, test, results."""
 
 import logging
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
+import numpy as np
 from lightning.pytorch.callbacks import Callback
 
-from seqtext.callbacks.progress_bar import print_summary
-from seqtext.checkpoints.files import set_threshold
-from seqtext.config.instantiate import resolve_target
-from seqtext.config.run_config import RunConfig, build_datamodule, build_embedding, validate_config
-from seqtext.data.split import Split
+from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
+from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
+from seqtext.callbacks.progress_bar import ProgressBar, print_summary
+from seqtext.checkpoints.files import DESCRIPTION, save_checkpoint, set_threshold
+from seqtext.config.instantiate import build, build_trainer, num_devices, resolve_target
+from seqtext.config.run_config import (
+    RunConfig,
+    build_datamodule,
+    build_model,
+    collect_fingerprints,
+    validate_config,
+)
+from seqtext.data.loaders import BucketDataLoader
+from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.loggers.tensorboard import EpochTensorBoardLogger, log_images
+from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves, log_images
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SHOWN
+from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
-from seqtext.training.data_report import draw_data_figures, report_data
-from seqtext.training.fit import fit_baseline, fit_lightning
+from seqtext.training.baseline import fit_model, predict_logits
+from seqtext.training.batch_checks import check_batches
+from seqtext.training.data_report import draw_data_figures
+from seqtext.training.ddp import launch_workers
 from seqtext.training.gpu_assignment import pin_to_one_gpu
-from seqtext.training.provenance import ask_git, collect_provenance
+from seqtext.training.model_summary import format_model_summary
+from seqtext.training.provenance import ask_git, collect_provenance, describe_devices
+from seqtext.training.resume import (
+    check_size,
+    collect_metadata,
+    fit_or_resume,
+    load_best_weights,
+)
 
 log = logging.getLogger(__name__)
 
 
+class TrainResult(NamedTuple):
+    """Result of training: validation and test predictions of the best checkpoint, with timings.
+
+    start_time: of training, by `time.perf_counter`
+    train_seconds: of training, over all restarts
+    seconds_before_resume: the part of it before this process
+    curves: "train/<metric>" and "val/<metric>", a value per epoch
+    fingerprints: of what it was made from: see `seqtext.identity`
+    """
+
+    predictions: dict[str, Predictions]
+    score: float
+    parameters: int
+    start_time: float
+    train_seconds: float
+    curves: dict[str, list[float | None]]
+    seconds_before_resume: float = 0.0
+    best_epoch: int = 1
+    epochs: int = 1
+    fingerprints: dict[str, Any] | None = None
+
+
 def train_and_evaluate(
     settings: dict[str, Any],
-    folder: RunDir,
+    run_dir: RunDir,
     resume: bool = False,
-    callbacks: Sequence[Callback] = (),
+    extra_callbacks: Sequence[Callback] = (),
 ) -> float:
     """Train, choose the best epoch on the validation part, test it once, write the results.
 
     Args:
         settings: plain values, in the structure of conf/config.yaml
-        folder: where everything goes
-        resume: go on from the folder's last checkpoint, if there is one
-        callbacks: further ones, of Lightning, for models that learn in epochs
+        run_dir: where everything goes
+        resume: go on from the last checkpoint of `run_dir`, if there is one
+        extra_callbacks: of Lightning, for models that learn in epochs
 
     Returns:
         The monitored score of the best epoch, on the validation part.
@@ -50,106 +93,207 @@ def train_and_evaluate(
     """
     pin_to_one_gpu()
     options, split = validate_config(settings)
-    folder.lock(resume)
+    run_dir.lock(resume)
     try:
-        metrics = folder.read_metrics(required=SHOWN)
+        metrics = run_dir.read_metrics(required=SHOWN)
         if metrics is None:
-            if not folder.last.exists():
-                folder.remove_events()
-            metrics = _train_and_test(settings, options, split, folder, callbacks)
+            if not run_dir.last.exists():
+                run_dir.remove_events()
+            metrics = _train_and_evaluate(settings, options, split, run_dir, extra_callbacks)
         else:
-            log.info("%s is finished already.", folder.path)
+            log.info("%s is finished already.", run_dir.path)
     except KeyboardInterrupt:
-        log.info("Interrupted: python train.py resume=%s goes on.", folder.path)
+        log.info("Interrupted: python train.py resume=%s goes on.", run_dir.path)
         raise
     finally:
-        folder.unlock()
-    print_summary(metrics, folder.path)
+        run_dir.unlock()
+    print_summary(metrics, run_dir.path)
     return metrics["score"]
 
 
-def describe(settings: dict[str, Any], folder: RunDir) -> None:
-    """Show the data set of `settings`, and how much of it pretrained vectors cover; train nothing.
-
-    Raises:
-        UserError: if anything in `settings` cannot be.
-    """
-    options, split = validate_config(settings)
-    folder.lock(resume=False)
-    try:
-        data = build_datamodule(settings, options, split)
-        build_embedding(settings, data)
-        report_data(data, folder)
-    finally:
-        folder.unlock()
-
-
-def _train_and_test(
+def _train_and_evaluate(
     settings: dict[str, Any],
     options: RunConfig,
     split: Split,
-    folder: RunDir,
-    callbacks: Sequence[Callback],
+    run_dir: RunDir,
+    extra_callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
-    started = time.perf_counter()
+    """Do what `train_and_evaluate` does in a locked folder; return the content of metrics.json."""
+    start_time = time.perf_counter()
     ask_git()
-    logger = EpochTensorBoardLogger(str(folder.path))
+    logger = EpochTensorBoardLogger(str(run_dir.path))
     data = build_datamodule(settings, options, split)
+    train_labels, val_labels = (data.labels[data.dataset.parts[part]] for part in ("train", "val"))
     options.check_for_classes(data.class_names)
-    options.check_for_validation(data.class_names, data.labels[data.dataset.parts["val"]])
+    options.check_for_validation(data.class_names, val_labels)
     log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
-    kind = resolve_target("model", settings["model"]["_target_"])
-    if issubclass(kind, NonNeuralClassifier):
-        fitted = fit_baseline(settings, options, data, folder, logger)
-    else:
-        fitted = fit_lightning(settings, options, data, folder, logger, callbacks)
-    predictions = _decided(fitted.predictions, options.threshold, folder)
-    warnings = [*data.warnings, *_find_warnings(predictions, data)]
-    from seqtext.training.artifacts import (
-        write_artifacts,  # matplotlib and scikit-learn: not before they serve
-    )
+    result = fit(settings, options, data, run_dir, logger, extra_callbacks)
+    predictions = apply_threshold(result.predictions, options.threshold, run_dir)
+    warnings = list(data.warnings)
+    for part, part_predictions in predictions.items():
+        warnings += find_warnings(PART_NAMES[part], part_predictions, train_labels)
+    # matplotlib and scikit-learn: not before they serve
+    from seqtext.training.artifacts import write_artifacts
 
+    model_class = resolve_target("model", settings["model"]["_target_"])
     facts = {
         "dataset": data.name,
-        "model": kind.name or kind.__name__,
+        "model": model_class.name or model_class.__name__,
         "monitor": options.monitor,
-        "score": fitted.score,
-        "best_epoch": fitted.best_epoch,
-        "epochs": fitted.epochs,
-        "parameters": fitted.parameters,
+        "score": result.score,
+        "best_epoch": result.best_epoch,
+        "epochs": result.epochs,
+        "parameters": result.parameters,
         "seconds": {
-            "preparation": fitted.began - started,
-            "training": fitted.seconds,
-            "total": fitted.earlier_seconds + time.perf_counter() - started,
+            "preparation": result.start_time - start_time,
+            "training": result.train_seconds,
+            "total": result.seconds_before_resume + time.perf_counter() - start_time,
         },
         "source": data.source,
-        "fingerprints": fitted.fingerprints,
+        "fingerprints": result.fingerprints,
         "rows": data.rows(),
         "class_names": list(data.class_names),
         "settings": settings,
         "provenance": collect_provenance(),
-        "curves": fitted.curves,
+        "curves": result.curves,
         "warnings": warnings,
     }
-    return write_artifacts(folder, logger, predictions, data.dataset.rows, settings, facts)
+    return write_artifacts(run_dir, logger, predictions, data.dataset.rows, settings, facts)
 
 
-def _find_warnings(predictions: dict[str, Predictions], data: TextDataModule) -> list[str]:
-    """Return what a reader of the scores must know, as sentences."""
-    training_labels = data.labels[data.dataset.parts["train"]]
-    found = []
-    for part, of_part in predictions.items():
-        found += find_warnings(PART_NAMES[part], of_part, training_labels)
-    return found
+def fit(
+    settings: dict[str, Any],
+    options: RunConfig,
+    data: TextDataModule,
+    run_dir: RunDir,
+    logger: EpochTensorBoardLogger,
+    extra_callbacks: Sequence[Callback] = (),
+) -> TrainResult:
+    """Fit a model in epochs, on the devices of the trainer, or a baseline at once."""
+    model_class = resolve_target("model", settings["model"]["_target_"])
+    if issubclass(model_class, NonNeuralClassifier):
+        return fit_baseline(settings, options, data, run_dir, logger)
+    world_size = num_devices(settings["trainer"].get("devices", 1))
+    with launch_workers(world_size, settings, str(run_dir.path)) as process:
+        return fit_rank(settings, options, data, run_dir, logger, process, extra_callbacks)
 
 
-def _decided(
-    predictions: dict[str, Predictions], threshold: float | str, folder: RunDir
+def fit_rank(
+    settings: dict[str, Any],
+    options: RunConfig,
+    data: TextDataModule,
+    run_dir: RunDir,
+    logger: EpochTensorBoardLogger | None,
+    process: ProcessInfo,
+    extra_callbacks: Sequence[Callback] = (),
+) -> TrainResult:
+    """Train as one of the processes of a run, from its last checkpoint if there is one.
+
+    Returns:
+        The result of training, with the predictions of all processes.
+
+    Raises:
+        UserError: if that checkpoint was made with other data, or the model's outputs are not
+            finite.
+    """
+    if run_dir.last.exists():
+        check_size(settings, data, run_dir.last)
+    progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
+    fingerprints = collect_fingerprints(data, model)
+    log.info(format_model_summary(model))  # as the message: an argument would stay on one line
+    checkpoints = BestAndLastCheckpoint(
+        run_dir.best,
+        run_dir.last,
+        options.monitor,
+        options.checkpoint_minutes,
+        collect_metadata(settings, data, data.tokenizer.state_dict(), fingerprints),
+    )
+    callbacks: list[Callback] = [progress]
+    if options.patience is not None:
+        callbacks.append(TieBreakingEarlyStopping(options.monitor, options.patience))
+    callbacks += [checkpoints, StopOnTerminate(), *extra_callbacks]
+    trainer = build_trainer(settings["trainer"], logger or False, callbacks, process)
+    log.info("%s", describe_devices(trainer))
+    data.process = process  # not before: a model's starting values look at the whole training part
+    check_batches(trainer, data)
+    start_time = time.perf_counter()
+    fit_or_resume(trainer, model, data, run_dir, checkpoints)
+    best_epoch = load_best_weights(model, run_dir.best)
+    predictions = {
+        "val": predict_split(trainer, model, data, data.val_dataloader()),
+        "test": predict_split(trainer, model, data, data.test_dataloader()),
+    }
+    return TrainResult(
+        predictions,
+        score=checkpoints.best_score,
+        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        start_time=start_time,
+        train_seconds=progress.seconds,
+        curves=checkpoints.curves,
+        seconds_before_resume=progress.earlier_seconds,
+        best_epoch=best_epoch + 1,
+        epochs=checkpoints.epochs,
+        fingerprints=fingerprints,
+    )
+
+
+def fit_baseline(
+    settings: dict[str, Any],
+    options: RunConfig,
+    data: TextDataModule,
+    run_dir: RunDir,
+    logger: EpochTensorBoardLogger,
+) -> TrainResult:
+    """Fit a model that needs no epochs; an interrupted one starts over."""
+    model = build("model", settings["model"], classes=len(data.class_names))
+    start_time = time.perf_counter()
+    fit_model(model, data)
+    train_seconds = time.perf_counter() - start_time
+    fingerprints = collect_fingerprints(data)
+    tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
+    metadata = collect_metadata(settings, data, tokenizer_state, fingerprints)
+    save_checkpoint(run_dir.best, {DESCRIPTION: metadata, "state_dict": model.state_dict()})
+    predictions: dict[str, Predictions] = {}
+    logged: dict[str, float] = {}
+    for part in PARTS:
+        rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
+        predictions[part] = Predictions(rows, data.labels[rows], logits, data.class_names)
+        if part != "test":
+            scores = predictions[part].compute_metrics()
+            logged |= {f"{part}/{name}": value for name, value in scores.items()}
+    del predictions["train"]
+    logger.log_metrics(logged, step=0)
+    curves: dict[str, list[float | None]] = {}
+    append_curves(curves, logged)
+    return TrainResult(
+        predictions,
+        score=logged[options.monitor],
+        parameters=model.num_parameters,
+        start_time=start_time,
+        train_seconds=train_seconds,
+        curves=curves,
+        fingerprints=fingerprints,
+    )
+
+
+def predict_split(
+    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
+) -> Predictions:
+    """Predict a whole split and gather the outputs of all ranks."""
+    outputs = all_gather_objects(trainer.predict(model, batches))
+    return Predictions.from_batches(outputs, data.labels, data.class_names)
+
+
+def apply_threshold(
+    predictions: dict[str, Predictions], threshold: float | str, run_dir: RunDir
 ) -> dict[str, Predictions]:
-    """The predictions at the threshold of the run, which the best checkpoint remembers."""
-    if threshold == "tuned":
-        threshold = predictions["val"].find_best_threshold()
-    if threshold != 0.5:
-        set_threshold(folder.best, threshold)
-    return {part: of_part.with_threshold(threshold) for part, of_part in predictions.items()}
+    """Return the predictions at the threshold of the run, which is kept in the best checkpoint.
+
+    Args:
+        threshold: a probability, or "tuned": the best one on the validation part
+    """
+    value = predictions["val"].find_best_threshold() if threshold == "tuned" else float(threshold)
+    if value != 0.5:
+        set_threshold(run_dir.best, value)
+    return {part: found.with_threshold(value) for part, found in predictions.items()}

@@ -1,0 +1,205 @@
+"""Go on with a run that was interrupted: its settings, its checkpoints, and what is refused."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from lightning.pytorch.callbacks import EarlyStopping
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
+from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, load_checkpoint
+from seqtext.config.rebuild import build_empty_network, fit_tensors
+from seqtext.config.resolve import to_run_config
+from seqtext.config.stored import (
+    check_stored_settings,
+    read_stored_settings,
+    replace_foreign_folders,
+)
+from seqtext.datasets.base import TextDataModule
+from seqtext.errors import UserError
+from seqtext.identity import LOCATIONS, WITHOUT_EFFECT, first_mismatch
+from seqtext.models.base import TextClassifier
+from seqtext.run_dir import RunDir
+
+log = logging.getLogger(__name__)
+
+MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
+# What Lightning and torch raise for a checkpoint of another model
+MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
+
+
+def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
+    """Load the configuration that a run was started with, changed by `overrides`.
+
+    Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
+
+    Args:
+        config: composed with the overrides
+
+    Raises:
+        UserError: if another option is to be changed, or one of a finished run.
+    """
+    stored = load_stored_config(run_dir)
+    replace_foreign_folders(stored, config)
+    changed = OmegaConf.create(stored)
+    for override in OverridesParser.create().parse_overrides(overrides):
+        if override.key_or_group == "resume":
+            continue
+        if override.key_or_group in MOVABLE:
+            OmegaConf.update(changed, override.key_or_group, override.value())
+            continue
+        if not override.key_or_group.startswith("trainer."):
+            raise UserError(
+                f"{override.input_line} cannot be changed in the middle of a run: "
+                f"resume= goes on with the run's own settings, only trainer.* may differ."
+            )
+        if run_dir.read_metrics():
+            raise UserError(
+                f"{run_dir.path} is finished: without {override.input_line} its results are shown; "
+                f"start a new run for longer training."
+            )
+        OmegaConf.update(changed, override.key_or_group, override.value())
+    return to_run_config(changed)
+
+
+def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
+    """Return the settings that a run folder holds, from wherever it comes.
+
+    Raises:
+        UserError: if they are damaged, or not plain values.
+    """
+    if not run_dir.last.exists():  # killed within the first epoch
+        return to_run_config(read_stored_settings(stored_config_path(run_dir)))
+    settings = load_checkpoint(run_dir.last)[DESCRIPTION].get("config")
+    if not isinstance(settings, dict):
+        raise UserError(f"{run_dir.last} has no settings of a run.")
+    try:
+        check_stored_settings(settings)
+    except UserError as error:
+        raise UserError(f"{run_dir.last} cannot be used: {error}") from error
+    return settings
+
+
+def stored_config_path(run_dir: RunDir) -> Path:
+    """Return where Hydra writes the configuration of a run."""
+    return run_dir.path / ".hydra" / "config.yaml"
+
+
+def collect_metadata(
+    settings: dict[str, Any],
+    data: TextDataModule,
+    tokenizer_state: dict[str, Any],
+    fingerprints: dict[str, Any],
+) -> dict[str, Any]:
+    """Collect what a checkpoint holds beside the weights."""
+    cleaning, fingerprint = data.cleaning.settings(), data.dataset.fingerprint()
+    names, spec = data.class_names, data.input_spec()
+    metadata = checkpoint_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
+    return metadata | {"fingerprints": fingerprints}
+
+
+def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:
+    """Refuse a checkpoint of another model, before memory is taken for what its settings ask."""
+    state = load_checkpoint(path).get("state_dict")
+    if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
+        raise UserError(f"{path} has no state_dict of tensors.")
+    sizes = len(data.vocabulary.tokens), len(data.class_names)
+    try:
+        network = build_empty_network(settings["model"], settings["embedding"], *sizes, state)
+        fit_tensors(state, network.state_dict(), torch.float32)
+    except UserError as error:
+        raise UserError(f"{path} does not go with this run: {error}") from error
+
+
+def fit_or_resume(
+    trainer: L.Trainer,
+    model: TextClassifier,
+    data: TextDataModule,
+    run_dir: RunDir,
+    checkpoints: BestAndLastCheckpoint,
+) -> None:
+    """Train, from the last checkpoint if there is one; do nothing if that was the end.
+
+    Raises:
+        UserError: if that checkpoint was made with other data or options, or is of another model.
+    """
+    last = run_dir.last if run_dir.last.exists() else None
+    try:
+        if last is not None:
+            checkpoint = load_checkpoint(last)
+            _check_same_run(checkpoint[DESCRIPTION], checkpoints.description, data, run_dir)
+            log.info("Going on from %s.", last)
+            if _stopped_early(trainer, checkpoint["callbacks"]):
+                _restore_callbacks(trainer, checkpoint["callbacks"])
+                return
+        trainer.fit(model, data, ckpt_path=last, weights_only=True)
+    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
+        raise KeyboardInterrupt from stop
+    except MISFITS as error:
+        is_others = isinstance(error, UserError | torch.OutOfMemoryError)
+        if last is None or checkpoints.has_finished_epoch or is_others:
+            raise
+        raise _build_misfit_error(last, error) from error
+
+
+def load_best_weights(model: TextClassifier, path: Path) -> int:
+    """Give the model the weights of its best epoch, and return the number of that, from 0."""
+    chosen = load_checkpoint(path)
+    try:
+        model.load_state_dict(chosen["state_dict"])
+        return int(chosen["epoch"])
+    except MISFITS as error:
+        raise _build_misfit_error(path, error) from error
+
+
+def _build_misfit_error(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200]
+    return UserError(
+        f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
+        f"HYDRA_FULL_ERROR=1 shows where."
+    )
+
+
+def _check_same_run(
+    stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, run_dir: RunDir
+) -> None:
+    """Refuse a checkpoint that was made with other data, word vectors or options than a run."""
+    if stored.get("data") != wanted["data"]:
+        raise UserError(
+            f"{data.source} is not what {run_dir.path} was started with: put back the same "
+            f"files, or start a new run."
+        )
+    vectors = [(each.get("fingerprints") or {}).get("vectors") for each in (stored, wanted)]
+    if vectors[0] != vectors[1]:
+        raise UserError(
+            f"{run_dir.path} was started with other word vectors than those that are there now "
+            f"(embedding.path): put back the same file, or start a new run."
+        )
+    if found := first_mismatch(_without_trainer(stored), _without_trainer(wanted)):
+        option, was, now = found
+        raise UserError(
+            f"{run_dir.path} was started with {option}={was}, not {now}: start a new run for it."
+        )
+
+
+def _without_trainer(description: dict[str, Any]) -> dict[str, Any]:
+    return {name: v for name, v in description["config"].items() if name != "trainer"}
+
+
+def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
+    return any(
+        isinstance(callback, EarlyStopping)
+        and states.get(callback.state_key, {}).get("stopped_epoch")
+        for callback in trainer.callbacks
+    )
+
+
+def _restore_callbacks(trainer: L.Trainer, states: dict[str, Any]) -> None:
+    """Restore the states of the callbacks at the end of training."""
+    for callback in trainer.callbacks:
+        if callback.state_key in states:
+            callback.load_state_dict(states[callback.state_key])

@@ -19,7 +19,7 @@ FIRST_STEP = """
 import os
 from seqtext.imports import fast_imports
 with fast_imports():  # as train.py does
-    import seqtext.main
+    import seqtext.hydra_job
     from seqtext.callbacks.progress_bar import ProgressBar
 ProgressBar.on_train_batch_end = lambda *given: os._exit(0)
 import runpy

@@ -27,7 +27,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     {"callbacks", "loggers", "config"},
     {"training", "best_run", "run_names"},
     {"sweeps", "inference", "reporting"},
-    {"main", "entry_point"},
+    {"main", "hydra_job", "entry_point"},
 )
 APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and yet not to be imported
 

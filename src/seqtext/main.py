@@ -1,113 +1,62 @@
-"""Start what Hydra's configuration asks for: a new run, a resumed one, or a job of a sweep."""
+"""The command line of train.py: hand it to Hydra, in the first process of a run."""
 
-import gc
-import logging
-import time
-from contextlib import chdir
-from typing import Any
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
-from seqtext.best_run import compose_run_config
-from seqtext.config.stored import (
-    has_references,
-)
-from seqtext.errors import OptionError, UserError, UserErrorExit
-from seqtext.files import write_text
-from seqtext.identity import LOCATIONS, WITHOUT_EFFECT
-from seqtext.lightning_messages import silence_lightning
-from seqtext.run_dir import RunDir, RunDirInUse
-from seqtext.run_names import validate_resume_dir
-from seqtext.speedups import freeze_garbage
-from seqtext.sweeps.job import JobResult, error_reason
-from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
-from seqtext.training.data_report import describe_data
-from seqtext.training.resume import load_resume_config, stored_config_path
-from seqtext.training.train import train_and_evaluate
-
-MODES = ("train", "describe")
-MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
+NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_logging
 
 
-def launch(config: DictConfig) -> float | JobResult | None:
-    """Train and evaluate, or describe the data; return the best validation score.
+def main(conf: Path) -> None:
+    """Compose the configuration of the command line, and train, or sweep (-m).
+
+    Args:
+        conf: absolute path of the folder of the configuration
 
     Raises:
-        UserError: if it cannot be; in a single run as the cause of `UserErrorExit`.
+        UserError: if the command line is not possible.
     """
-    with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
-        return _launch(config)
+    import hydra
+
+    from seqtext.sweeps import register
+    from seqtext.sweeps.implied_overrides import add_implied_overrides
+
+    register()
+    sys.argv[1:] = add_implied_overrides(sys.argv[1:], conf)
+    decorate = hydra.main(
+        config_path=str(conf), config_name="config", execution_whitelist=NAMED_IN_LOGGING
+    )
+    run = decorate(run_job)
+    if "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
+        run_launched(run)
+    else:
+        run()
 
 
-def _launch(config: DictConfig) -> float | JobResult | None:
-    silence_lightning()
-    hydra = HydraConfig.get()
-    is_resumed = config.resume is not None
-    folder = RunDir(validate_resume_dir(config.resume) if is_resumed else hydra.runtime.output_dir)
-    if hydra.mode == RunMode.MULTIRUN and config.mode == "train":
-        return run_sweep_job(config, folder)
-    try:
-        if config.mode not in MODES:
-            raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
-        if is_resumed:
-            settings = load_resume_config(folder, list(hydra.overrides.task), config)
-        else:
-            settings = compose_run_config(config, list(hydra.overrides.task))
-        if config.mode == "describe":
-            return describe_data(settings, folder)
-        _save_effective_config(config, settings, folder)
-        return train_and_evaluate(settings, folder, resume=is_resumed)
-    except (UserError, OSError) as error:
-        if not is_resumed:
-            folder.rollback()
-        if hydra.mode == RunMode.RUN:
-            raise UserErrorExit from error
-        raise
+def run_job(config: "DictConfig") -> Any:
+    """Run one job of Hydra; return its best validation score, for searches."""
+    from seqtext.imports import fast_imports
+
+    with fast_imports():
+        from seqtext.hydra_job import run_hydra_job  # torch takes seconds, and --help needs none
+    return run_hydra_job(config)
 
 
-def run_sweep_job(config: DictConfig, folder: RunDir) -> float | JobResult:
-    """Run a job of a sweep, resuming one that was killed; write into its folder how it ended.
+def run_launched(run: Callable[[], None]) -> None:
+    """Call `run`, or its part in one of the other processes that torchrun or srun has started."""
+    from seqtext.imports import fast_imports
 
-    Returns:
-        The best validation score; or, where another process has the folder, a failure that leaves
-        no trace there: an exception would be written into that process's log.
-
-    Raises:
-        Exception: whatever made it fail.
-    """
-    logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
-    began = time.perf_counter()
-    try:
-        settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
-        _save_effective_config(config, settings, folder)
-        return train_and_evaluate(
-            settings, folder, resume=True, extra_callbacks=pruning_callbacks(config.monitor)
-        )
-    except RunDirInUse as error:
-        return JobResult("failed", reason=str(error))
-    except Pruned as pruned:
-        seconds = time.perf_counter() - began
-        result = JobResult(
-            "pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints
-        )
-        result.write(folder.path)
-        return pruned.score
-    except Exception as error:
-        seconds = time.perf_counter() - began
-        JobResult("failed", reason=error_reason(error), seconds=seconds).write(folder.path)
-        raise
-    finally:
-        gc.collect()  # a Trainer and its model refer to each other
-        freeze_garbage()
-
-
-def _save_effective_config(config: DictConfig, settings: dict[str, Any], folder: RunDir) -> None:
-    """Write the settings of a run where Hydra has written what it composed.
-
-    That is not what a winner's run is made with, and a reference that it may hold, such as
-    ``${oc.env:HOME}``, is not looked up again when the run goes on.
-    """
-    if config.resume is None and (config.from_best is not None or has_references(config)):
-        write_text(stored_config_path(folder), OmegaConf.to_yaml(OmegaConf.create(settings)))
+    with fast_imports():
+        from seqtext.distributed import find_launched_process
+        from seqtext.training.ddp import run_launched_process
+        from seqtext.training.train import fit_rank
+    process = find_launched_process()
+    if process is None:
+        run()
+    else:
+        run_launched_process(process, run, fit_rank)

@@ -1,0 +1,112 @@
+"""Run what Hydra has composed: a new run, a resumed one, or a job of a sweep."""
+
+import gc
+import logging
+import time
+from contextlib import chdir
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.best_run import compose_run_config
+from seqtext.config.stored import (
+    has_references,
+)
+from seqtext.errors import OptionError, UserError, UserErrorExit
+from seqtext.files import write_text
+from seqtext.lightning_messages import silence_lightning
+from seqtext.run_dir import RunDir, RunDirInUse
+from seqtext.run_names import validate_resume_dir
+from seqtext.speedups import freeze_garbage
+from seqtext.sweeps.job import JobResult, error_reason
+from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
+from seqtext.training.data_report import describe_data
+from seqtext.training.resume import load_resume_config, stored_config_path
+from seqtext.training.train import train_and_evaluate
+
+MODES = ("train", "describe")
+
+
+def run_hydra_job(config: DictConfig) -> float | JobResult | None:
+    """Train and evaluate, or describe the data; return the best validation score.
+
+    Raises:
+        UserError: if it cannot be; in a single run as the cause of `UserErrorExit`.
+    """
+    with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
+        return _run_hydra_job(config)
+
+
+def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
+    silence_lightning()
+    hydra = HydraConfig.get()
+    is_resumed = config.resume is not None
+    run_dir = RunDir(validate_resume_dir(config.resume) if is_resumed else hydra.runtime.output_dir)
+    if hydra.mode == RunMode.MULTIRUN and config.mode == "train":
+        return run_sweep_job(config, run_dir)
+    try:
+        if config.mode not in MODES:
+            raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
+        if is_resumed:
+            settings = load_resume_config(run_dir, list(hydra.overrides.task), config)
+        else:
+            settings = compose_run_config(config, list(hydra.overrides.task))
+        if config.mode == "describe":
+            describe_data(settings, run_dir)
+            return None
+        _save_effective_config(config, settings, run_dir)
+        return train_and_evaluate(settings, run_dir, resume=is_resumed)
+    except (UserError, OSError) as error:
+        if not is_resumed:
+            run_dir.rollback()
+        if hydra.mode == RunMode.RUN:
+            raise UserErrorExit from error
+        raise
+
+
+def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
+    """Run a job of a sweep, resuming one that was killed; write into its folder how it ended.
+
+    Returns:
+        The best validation score; or, where another process has the folder, a failure that leaves
+        no trace there: an exception would be written into that process's log.
+
+    Raises:
+        Exception: whatever made it fail.
+    """
+    logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
+    start_time = time.perf_counter()
+    try:
+        settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
+        _save_effective_config(config, settings, run_dir)
+        return train_and_evaluate(
+            settings, run_dir, resume=True, extra_callbacks=pruning_callbacks(config.monitor)
+        )
+    except RunDirInUse as error:
+        return JobResult("failed", reason=str(error))
+    except Pruned as pruned:
+        seconds = time.perf_counter() - start_time
+        result = JobResult(
+            "pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints
+        )
+        result.write(run_dir.path)
+        return pruned.score
+    except Exception as error:
+        seconds = time.perf_counter() - start_time
+        JobResult("failed", reason=error_reason(error), seconds=seconds).write(run_dir.path)
+        raise
+    finally:
+        gc.collect()  # a Trainer and its model refer to each other
+        freeze_garbage()
+
+
+def _save_effective_config(config: DictConfig, settings: dict[str, Any], run_dir: RunDir) -> None:
+    """Write the settings of a run where Hydra has written what it composed.
+
+    That is not what a winner's run is made with, and a reference that it may hold, such as
+    ``${oc.env:HOME}``, is not looked up again when the run goes on.
+    """
+    if config.resume is None and (config.from_best is not None or has_references(config)):
+        write_text(stored_config_path(run_dir), OmegaConf.to_yaml(OmegaConf.create(settings)))

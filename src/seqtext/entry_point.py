@@ -20,7 +20,8 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     _open_closed_streams()
     replace_unencodable()
-    logging.lastResort.setFormatter(PrintableFormatter())  # of scripts that set up no logging
+    if logging.lastResort is not None:  # of scripts that set up no logging
+        logging.lastResort.setFormatter(PrintableFormatter())
     logging.raiseExceptions = False  # of a message that nobody reads, as after `| head`
     threading.excepthook = _report_thread_error
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
@@ -36,6 +37,7 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
         sys.exit(141)
     except (UserErrorExit, *USER_ERRORS) as caught:
         error = caught.__cause__ if isinstance(caught, UserErrorExit) else caught
+        assert error is not None  # the exit is raised from the mistake
         if traceback_wanted:
             raise error from None
         sys.exit(_say(format_error(error), 2))

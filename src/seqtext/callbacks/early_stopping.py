@@ -2,7 +2,7 @@
 
 import logging
 import math
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
@@ -37,9 +37,10 @@ class TieBreakingEarlyStopping(EarlyStopping):
         """Stop where patience has run out, and log why."""
         self._epoch = trainer.current_epoch
         self._loss = float(trainer.callback_metrics["val/loss"])
-        self._is_constant = model.has_constant_predictions
+        self._is_constant = cast(bool, model.has_constant_predictions)
         super().on_train_epoch_end(trainer, model)
-        if trainer.should_stop and self.stopped_epoch and self._epoch + 1 < trainer.max_epochs:
+        limit = cast(int, trainer.max_epochs)
+        if trainer.should_stop and self.stopped_epoch and self._epoch + 1 < limit:
             log.info(
                 "Stopped after epoch %d: %s has not improved for %d epochs (patience=%d).",
                 self._epoch + 1,

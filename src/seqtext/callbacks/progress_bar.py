@@ -4,9 +4,9 @@ import io
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar as LightningProgressBar
@@ -42,6 +42,8 @@ class ProgressBar(LightningProgressBar):
         epoch_seconds: in the training batches of the last epoch
     """
 
+    log: Callable[..., None]  # Lightning attaches the model's
+
     def __init__(self, monitor: str):
         super().__init__()
         self.monitor = monitor
@@ -52,6 +54,9 @@ class ProgressBar(LightningProgressBar):
         self._best: float | None = None
         self._best_loss: float | None = None  # of the same epoch
         self._loss, self._steps = 0.0, 0  # of the epoch so far
+        self._first_step: int  # of the epoch, in this process
+        self._started: float
+        self._drawn: float
 
     def disable(self) -> None:
         """Lightning asks for this on all processes but the first."""
@@ -89,7 +94,7 @@ class ProgressBar(LightningProgressBar):
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Log throughput and learning rate, and the line of the epoch."""
         self._check_loss(trainer)
-        samples = (self._steps - self._first_step) * trainer.train_dataloader.batch_size
+        samples = (self._steps - self._first_step) * cast(Any, trainer.train_dataloader).batch_size
         self.log("train/samples_per_second", samples / self.epoch_seconds)
         self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
         score = float(trainer.callback_metrics[self.monitor])

@@ -8,7 +8,7 @@ nothing, nothing is run, and memory stays within a small multiple of the file's 
 import os
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from torch import Tensor
@@ -79,11 +79,11 @@ class Records:
         """Return the bytes of a member: [size] uint8."""
         member = self._members[f"{self._folder}/{name}"]
         content = torch.empty(member.file_size, dtype=torch.uint8)
-        view = memoryview(content.numpy())
+        view = memoryview(cast(Any, content.numpy()))
         with self._archive.open(member) as source:
             for start in range(0, len(view), CHUNK):
                 part = view[start : start + CHUNK]
-                if source.readinto(part) != len(part):
+                if cast(zipfile.ZipExtFile, source).readinto(part) != len(part):
                     raise DamagedError(f"The member {name} ends too early.")
         return content
 

@@ -174,7 +174,7 @@ def create_trainer(
         enable_checkpointing=bool(callbacks),
         enable_progress_bar=bool(callbacks),
     )
-    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # its own knows two of the three
+    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # type: ignore[assignment]  # knows 2
     return trainer
 
 

@@ -129,7 +129,8 @@ def _quote_items(items: str) -> str | None:
     None if that is not possible. Commas within quotes, brackets and parentheses do not divide.
     """
     quoted = [_quote_item(item.strip()) for item in _split_at_commas(items)]
-    return None if None in quoted else ",".join(quoted)
+    readable = [item for item in quoted if item is not None]
+    return ",".join(readable) if len(readable) == len(quoted) else None
 
 
 def _quote_item(item: str) -> str | None:

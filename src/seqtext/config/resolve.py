@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
@@ -17,8 +17,9 @@ MACHINE_KEYS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download"
 
 def to_run_config(config: DictConfig) -> dict[str, Any]:
     """Return the settings of a run as plain values, without Hydra's and the control keys."""
-    own = [name for name in config if name not in (*CONTROL_KEYS, "hydra")]
-    return OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
+    own = [str(name) for name in config if name not in (*CONTROL_KEYS, "hydra")]
+    settings = OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
+    return cast(dict[str, Any], settings)
 
 
 def read_choices(run: Path) -> dict[str, str]:
@@ -55,7 +56,7 @@ def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str
         key = override.key_or_group
         if key not in CONTROL_KEYS:
             OmegaConf.update(changed, key, OmegaConf.select(config, key), merge=False)
-    return OmegaConf.to_container(changed, resolve=True)
+    return cast(dict[str, Any], OmegaConf.to_container(changed, resolve=True))
 
 
 def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:

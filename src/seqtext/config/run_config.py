@@ -218,6 +218,7 @@ def build_model(
 ) -> TextClassifier:
     """Build the model of `settings` for this data, with initial values."""
     embedding = build_embedding(settings, data)
+    assert data.class_names is not None  # the data are prepared
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names

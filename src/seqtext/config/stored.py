@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -54,7 +54,7 @@ def read_stored_settings(path: Path) -> DictConfig:
         raise UserError(f"{path} is no configuration of a run.")
     try:
         _check(OmegaConf.to_container(config), "", _refers_to_options_only)
-        resolved = OmegaConf.to_container(config, resolve=True)
+        resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
         check_stored_settings(resolved)  # what it is put together from
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
@@ -92,9 +92,9 @@ def replace_foreign_folders(settings: dict[str, Any], config: DictConfig) -> Non
 
 def has_references(config: DictConfig) -> bool:
     """Return whether any option of a configuration, Hydra's own apart, refers to something."""
-    own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+    own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     try:
-        check_stored_settings(OmegaConf.to_container(own))
+        check_stored_settings(cast(dict[str, Any], OmegaConf.to_container(own)))
     except UserError:
         return True
     return False

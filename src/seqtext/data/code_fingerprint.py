@@ -71,7 +71,7 @@ def _is_own(module: str, home: str) -> bool:
 
 def _imported(source: str, module: str) -> set[str]:
     """Return the names of modules that a source may import: `from a import b` gives a and a.b."""
-    names = set()
+    names: set[str] = set()
     for found in IMPORT.finditer(source):
         if found[3]:
             names.update(part.split()[0] for part in found[3].split(",") if part.strip())

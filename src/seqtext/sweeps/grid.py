@@ -1,12 +1,16 @@
 """Run every combination of the swept values: Hydra's basic sweeper, for jobs that may fail."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig
 
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
+from seqtext.sweeps.job import Job
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import Sweep
 from seqtext.validation import PositiveInt, type_error
@@ -39,7 +43,10 @@ class GridSweeper(BasicSweeper):
             SweepFailed: if one failed.
             Exception: what is wrong with the command line, where no job can be.
         """
-        loader = self.hydra_context.config_loader
+        config = cast(DictConfig, self.config)  # this and the two others are there since `setup`
+        context = cast(HydraContext, self.hydra_context)
+        launcher = cast(Launcher, self.launcher)
+        loader = context.config_loader
         overrides = parse_overrides([*self._parse_config(), *arguments], loader)
         for override in overrides:
             if override.is_interval_sweep():
@@ -50,7 +57,7 @@ class GridSweeper(BasicSweeper):
         swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
         (combinations,) = self.split_arguments(overrides, None)
         unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
-        sweep = Sweep(self.config, self.hydra_context, self.launcher)
+        sweep = Sweep(config, context, launcher)
         jobs = [sweep.job_builder.build(each, swept) for each in unique]
         sweep.raise_common_error(jobs)
         with sweep:
@@ -58,6 +65,6 @@ class GridSweeper(BasicSweeper):
             sweep.progress.print(f"{count_noun(len(jobs), 'job')} in {sweep.folder}")
             if repeated := len(combinations) - len(jobs):
                 sweep.progress.print(f"{repeated} more repeat one of these, and are not run.")
-            for batch in self.split_overrides_to_chunks(jobs, self.max_batch_size):
-                sweep.run(batch)
+            for batch in self.split_overrides_to_chunks(cast(Any, jobs), self.max_batch_size):
+                sweep.run(cast(list[Job], batch))
             sweep.finish()

@@ -133,18 +133,20 @@ def settings_conflict(
     if found := first_mismatch(stored, job.settings):
         option, was, now = found
         return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
-    if result is None or job.files is None or not is_complete(result.fingerprints):
+    fingerprints = result.fingerprints if result else None
+    if fingerprints is None or job.files is None or not is_complete(fingerprints):
         return None  # a run that goes on compares its data by itself
-    if other := find_changed_content(result.fingerprints, job.files, read):
+    if other := find_changed_content(fingerprints, job.files, read):
         return f"was made with other {other} than there are now: {ANOTHER_NAME}."
     return None
 
 
 def find_changed_files(job: Job, result: JobResult) -> str | None:
     """Return what files changed between the start of a sweep and a job's end: "data" or so."""
-    if job.files is None or not is_complete(result.fingerprints):
+    fingerprints = result.fingerprints
+    if fingerprints is None or job.files is None or not is_complete(fingerprints):
         return None
-    files = result.fingerprints["files"]
+    files = fingerprints["files"]
     return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)
 
 

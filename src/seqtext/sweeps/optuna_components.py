@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from hydra.core.override_parser.types import Override
@@ -12,14 +12,21 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from seqtext.errors import UserError
 
+Numeric = FloatDistribution | IntDistribution
+
 STUDY = "study.journal"
-PRUNERS = {
+PRUNERS: dict[str, dict[str, Any]] = {
     "median": {"_target_": "optuna.pruners.MedianPruner"},
     "asha": {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "reduction_factor": 3},
     "hyperband": {"_target_": "optuna.pruners.HyperbandPruner"},
@@ -96,10 +103,12 @@ def build_search_space(
     Raises:
         UserError: if no value can be drawn for an override.
     """
-    space, fixed, deleted = {}, {}, []
+    space: dict[str, Any] = {}
+    fixed: dict[str, Any] = {}
+    deleted: list[str] = []
     for override in overrides:
         if override.is_delete():
-            deleted.append(override.input_line)
+            deleted.append(str(override.input_line))
             continue
         with explain_errors(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
@@ -117,9 +126,10 @@ def explain_errors(what: str) -> Iterator[None]:
     except (UserError, OSError):
         raise
     except Exception as error:
-        while isinstance(error, InstantiationException) and error.__cause__:
-            error = error.__cause__
-        reason = " ".join(str(error).split()) or type(error).__name__
+        cause: BaseException = error
+        while isinstance(cause, InstantiationException) and cause.__cause__:
+            cause = cause.__cause__
+        reason = " ".join(str(cause).split()) or type(cause).__name__
         raise UserError(f"{what}: {reason}") from error
 
 
@@ -132,11 +142,12 @@ def ends(distribution: BaseDistribution) -> tuple[Any, Any]:
     """Return the first and the last value of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0], distribution.choices[-1]
-    return distribution.low, distribution.high
+    numeric = cast(Numeric, distribution)
+    return numeric.low, numeric.high
 
 
 def fits(old: BaseDistribution, new: BaseDistribution) -> bool:
     """Return whether one study can hold both: the bounds of a range may move."""
     if CategoricalDistribution in (type(old), type(new)):
         return old == new
-    return type(old) is type(new) and old.log == new.log
+    return type(old) is type(new) and cast(Numeric, old).log == cast(Numeric, new).log

@@ -1,11 +1,12 @@
 """Report each epoch's score of a trial to Optuna, and stop the run where the pruner says so."""
 
 import os
-from typing import Any
+from typing import Any, cast
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
+from omegaconf import DictConfig
 
 from seqtext.config.run_config import collect_fingerprints
 from seqtext.sweeps.job_builder import TRIAL
@@ -40,7 +41,7 @@ class PruningCallback(Callback):
             self.trial.report(score, epoch)
             is_hopeless = self.trial.should_prune()
         if trainer.strategy.broadcast(is_hopeless):
-            raise Pruned(score, epoch, collect_fingerprints(trainer.datamodule, model))
+            raise Pruned(score, epoch, collect_fingerprints(cast(Any, trainer).datamodule, model))
 
 
 def pruning_callbacks(monitor: str) -> list[Callback]:
@@ -50,4 +51,4 @@ def pruning_callbacks(monitor: str) -> list[Callback]:
         return []
     from seqtext.sweeps.optuna_components import load_trial
 
-    return [PruningCallback(load_trial(hydra, int(os.environ[TRIAL])), monitor)]
+    return [PruningCallback(load_trial(cast(DictConfig, hydra), int(os.environ[TRIAL])), monitor)]

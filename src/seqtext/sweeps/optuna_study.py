@@ -2,11 +2,14 @@
 
 import functools
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal, cast
 
 import optuna
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
 from hydra_plugins.hydra_optuna_sweeper._impl import (
     OptunaSweeperImpl,
 )
@@ -61,15 +64,18 @@ class StudySweeper(OptunaSweeperImpl):
         """
         if self.folds and self.pruner:
             raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
+        config = cast(DictConfig, self.config)  # this and the two others are there since `setup`
+        context = cast(HydraContext, self.hydra_context)
+        launcher = cast(Launcher, self.launcher)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._process_searchspace_config()
         given = [*self._parse_sweeper_params_config(), *arguments]
         last = {argument.partition("=")[0]: argument for argument in given}
-        overrides = parse_overrides(list(last.values()), self.hydra_context.config_loader)
+        overrides = parse_overrides(list(last.values()), context.config_loader)
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
         self._sampler(space, earlier=0)  # refused before anything is on disk
-        sweep = Sweep(self.config, self.hydra_context, self.launcher)
+        sweep = Sweep(config, context, launcher)
         self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
             study = self._study(space, pruner)
@@ -90,8 +96,8 @@ class StudySweeper(OptunaSweeperImpl):
         to_do = max(0, self.n_trials - done)
         sweep.progress.total = to_do * (self.folds or 1)
         self._requeue_abandoned(study, sweep)
-        trials = count_noun(self.n_trials, "trial")
-        sweep.progress.print(f"{trials} in {sweep.folder}: {done} done, {to_do} to do")
+        number = count_noun(self.n_trials, "trial")
+        sweep.progress.print(f"{number} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
             with explain_errors("The search cannot go on"):
@@ -128,8 +134,10 @@ class StudySweeper(OptunaSweeperImpl):
     def _study(
         self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
     ) -> optuna.Study:
+        assert self.config is not None  # see `setup`
         config = self.config.hydra
         wanted = self.direction or metric_mode(self.config.monitor)
+        towards: Literal["minimize", "maximize"]
         towards = "minimize" if "min" in str(wanted) else "maximize"
         with explain_errors(f"The study in {storage_name(config)} cannot be used"):
             study = optuna.create_study(
@@ -184,6 +192,7 @@ class StudySweeper(OptunaSweeperImpl):
         return any(RunDir(sweep.folder / run).is_locked() for run in runs)
 
     def _count_parallel_trials(self) -> int:
+        assert self.config is not None  # see `setup`
         processes = self.config.hydra.launcher.get("n_jobs") or 1
         return self.n_jobs or (processes if processes > 0 else os.cpu_count() or 1)
 
@@ -192,7 +201,7 @@ class StudySweeper(OptunaSweeperImpl):
         study: optuna.Study,
         sweep: Sweep,
         trials: list[Trial],
-        overrides: list[tuple[str, ...]],
+        overrides: Sequence[Sequence[str]],
         swept: list[str],
     ) -> int:
         """Run trials at once, report them to the study, and return how many failed."""
@@ -207,7 +216,7 @@ class StudySweeper(OptunaSweeperImpl):
         return failed
 
     def _jobs(
-        self, sweep: Sweep, trial: Trial, overrides: tuple[str, ...], swept: list[str]
+        self, sweep: Sweep, trial: Trial, overrides: Sequence[str], swept: list[str]
     ) -> list[Job]:
         number = str(trial.number)
         if not self.folds:
@@ -250,7 +259,7 @@ def _report_trial(study: optuna.Study, trial: Trial, results: list[JobResult]) -
     elif any(result.status == "pruned" for result in results):
         state = TrialState.PRUNED
     else:
-        scores = [result.score for result in results]
+        scores = [cast(float, result.score) for result in results]
         values = fmean(scores)
         if len(scores) > 1:
             trial.set_user_attr(STD, stdev(scores))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from seqtext.display import print_line
 from seqtext.files import damaged_file_error, read_json, write_json
@@ -140,7 +141,7 @@ class Progress:
 
 def _read_jobs(folder: Path) -> list[dict]:
     file = folder / SWEEP
-    jobs = read_json(file).get("jobs") if file.exists() else []
+    jobs: Any = read_json(file).get("jobs") if file.exists() else []
     if type_error(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
         raise damaged_file_error(file)
     return jobs

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
@@ -40,7 +41,7 @@ def _choices(override: Override, loader: ConfigLoader) -> list[str]:
     Raises:
         UserError: if there is none.
     """
-    group, pattern = override.key_or_group, override.value()
+    group, pattern = override.key_or_group, cast(Glob, override.value())
     names = sorted(_names_below(group, loader))
     if not names:
         raise UserError(f"{override.input_line}: {group} is no group of choices, as model is.")

@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import cast
 
 from filelock import FileLock, Timeout
 from hydra.core.utils import JobReturn
@@ -84,7 +85,7 @@ class Sweep:
         if None in errors or len({error and error_reason(error) for error in errors}) > 1:
             return
         if not any(job.error is None and self._has_ended(job) for job in jobs):
-            raise errors[0]
+            raise cast(Exception, errors[0])
 
     def run(self, jobs: Sequence[Job]) -> list[JobResult]:
         """Run the jobs that have not finished, and return how each of all ended."""
@@ -177,7 +178,8 @@ class Sweep:
     def _launch(self, jobs: dict[str, Job]) -> dict[str, JobResult]:
         for name in jobs:
             clear_result(self.folder / name)
-        returns, broken = [], None
+        returns: Sequence[JobReturn] = []
+        broken: Exception | None = None
         calls = [[*job.overrides, *job.hydra_overrides] for job in jobs.values()]
         with JobWatcher(self.folder, jobs, self.progress.record_finished) as watcher:
             try:

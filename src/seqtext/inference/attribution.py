@@ -7,6 +7,7 @@ logit is a sum over words as it is.
 """
 
 from functools import partial
+from operator import methodcaller
 from types import ModuleType
 from typing import NamedTuple
 
@@ -110,9 +111,10 @@ def _compute_weights(
     ids = predictor.saved.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
     ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
     texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
+    to_device = methodcaller("to", predictor.device)
     method, weights = "", [np.zeros(0)] * len(lengths)
     for positions in batches_by_length(filled, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
-        batch = Batch(*(part.to(predictor.device) for part in texts.batch(positions)[:4]))
+        batch = Batch(*map(to_device, texts.batch(positions)[:4]))
         method, of_batch = _attribute_batch(model, batch)
         for position, row in zip(positions, of_batch.double().cpu().numpy(), strict=True):
             weights[position] = row[: lengths[position]]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from rich.progress import track
@@ -66,7 +67,7 @@ def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Exp
     """Show a bar on a terminal: a long text takes tens of milliseconds."""
     console = build_console(stderr=True)
     hidden = not console.is_terminal or count <= TOGETHER
-    options = {"console": console, "transient": True, "disable": hidden}
+    options: dict[str, Any] = {"console": console, "transient": True, "disable": hidden}
     yield from track(explained, "Explaining", total=count, **options)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,8 @@ from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.loading import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
-Texts = Sequence[str] | np.ndarray | pa.Array  # or a pandas Series, or a table of one column
+# Or a pandas Series, or a table of one column.
+Texts: TypeAlias = Sequence[str] | np.ndarray | pa.Array
 
 
 class TrainedClassifier(ClassifierMixin, BaseEstimator):
@@ -48,7 +49,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
         saved = train_on_rows(
-            load_model(find_checkpoint(self.run)), strings, numbers, classes.astype(str)
+            load_model(find_checkpoint(self.run)), strings, numbers, cast(Any, classes.astype(str))
         )
         self.predictor_, self.classes_ = Predictor(saved), classes
         return self
@@ -118,7 +119,7 @@ def _strings(texts: Texts) -> pa.Array:
                 f"Texts must be one column, and the table has {len(texts.columns)}: choose one, as "
                 f"in table['text']."
             )
-        texts = texts.iloc[:, 0]
+        texts = cast(Any, texts).iloc[:, 0]
     elif isinstance(texts, np.ndarray) and texts.ndim == 2 and texts.shape[1] == 1:
         texts = texts[:, 0]
     try:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+
+if TYPE_CHECKING:
+    from seqtext.models.tfidf import TfIdf
 
 FORMAT = 1
 GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
@@ -98,7 +101,7 @@ def describe_preprocessing(saved: LoadedModel) -> dict[str, Any]:
 def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None:
     """ids [batch, words], lengths [batch] → probabilities [batch, C], of any batch and length."""
     if isinstance(model, NonNeuralClassifier):
-        path.write_bytes(build_graph(model).SerializeToString())
+        path.write_bytes(build_graph(cast("TfIdf", model)).SerializeToString())
     else:
         try:
             program = build_onnx_program(ProbabilityModel(model))
@@ -141,6 +144,7 @@ def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
             dynamic_shapes=({0: "batch", 1: "words"}, {0: "batch"}),
             verbose=False,
         )
+    made = cast(torch.onnx.ONNXProgram, made)
     for node in made.model.graph.all_nodes():
         node.metadata_props.clear()  # lines of this program, with their places on this machine
     return made

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import pyarrow as pa
 from torch import Tensor
@@ -53,7 +54,7 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     if target:
         print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
     predictor.warn_of_unknown_texts()
-    if predictions:
+    if truth and predictions:
         for note in truth.notes():
             log.warning("%s", note)
         title = f"{count_noun(len(predictions.labels), 'row')} of {source.path.name}"
@@ -71,7 +72,7 @@ def open_input(options: PredictOptions) -> TableReader:
         UserError: if it is not there, or its format is not known.
     """
     return TableReader(
-        options.input,
+        cast(Path, options.input),
         options.separator,
         options.encoding,
         options.header,

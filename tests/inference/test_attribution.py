@@ -33,9 +33,9 @@ def predictor_of(
     names = list("abcde"[: model.classes])
     tokenizer = WordTokenizer()
     tokenizer.load_state_dict({"tokens": WORDS, "max_length": length})
-    reading = InputSpec(["text"])
+    input_spec = InputSpec(["text"])
     cleaning = TextCleaner(["lower"])
-    return Predictor(LoadedModel(model, tokenizer, cleaning, names, reading, threshold))
+    return Predictor(LoadedModel(model, tokenizer, cleaning, names, input_spec, threshold))
 
 
 @pytest.mark.parametrize("config", common.cases())

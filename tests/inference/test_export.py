@@ -99,14 +99,14 @@ def loaded_model_of(model: Any, classes: int, length: int | None = 60) -> Loaded
     cleaning = TextCleaner(["strip_html", "keep_letters", "lower", "drop_stopwords"], ["of", "no"])
     tokenizer = WordTokenizer()
     tokenizer.load_state_dict({"tokens": WORDS, "max_length": length})
-    reading = InputSpec(columns=["review"])
-    return LoadedModel(model, tokenizer, cleaning, list("abc"[:classes]), reading, 0.3)
+    input_spec = InputSpec(columns=["review"])
+    return LoadedModel(model, tokenizer, cleaning, list("abc"[:classes]), input_spec, 0.3)
 
 
-def check(saved: LoadedModel, folder: Path) -> None:
+def check(loaded_model: LoadedModel, folder: Path) -> None:
     """The probabilities of the two files alone are the model's, whatever the padding."""
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
-    wanted = Predictor(saved)
+    wanted = Predictor(loaded_model)
     wanted = wanted.probabilities(wanted.predict_logits(pa.array(TEXTS)))
     assert wanted.std(axis=0).max() > 1e-3  # it tells texts apart, by far more than the tolerance
     exported = Exported(folder)
@@ -127,9 +127,9 @@ def test_every_network(name, tmp_path):
     if name == "lstm":  # as of trainer.precision=64-true
         model.double()
     before = copy.deepcopy(model.state_dict())
-    saved = loaded_model_of(model, classes)
-    export(saved, tmp_path / "out")
-    check(saved, tmp_path / "out")
+    loaded_model = loaded_model_of(model, classes)
+    export(loaded_model, tmp_path / "out")
+    check(loaded_model, tmp_path / "out")
     for key, tensor in model.state_dict().items():  # the model stays as it was, in its type too
         torch.testing.assert_close(tensor, before[key], atol=0, rtol=0)
 
@@ -137,9 +137,11 @@ def test_every_network(name, tmp_path):
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("options", [{}, {"sublinear_tf": False}, {"bigrams": False}])
 def test_tfidf(classes, options, tmp_path):
-    saved = loaded_model_of(tfidf_of(classes, **options), classes, length=3)  # it takes whole texts
-    export(saved, tmp_path / "out")
-    check(saved, tmp_path / "out")
+    loaded_model = loaded_model_of(
+        tfidf_of(classes, **options), classes, length=3
+    )  # it takes whole texts
+    export(loaded_model, tmp_path / "out")
+    check(loaded_model, tmp_path / "out")
 
 
 class Together(nn.Module):
@@ -199,29 +201,29 @@ def test_a_reading_is_plain_and_whole(tmp_path):
 
 def test_an_earlier_export_gives_way(tmp_path):
     for classes in (2, 3):
-        saved = loaded_model_of(tfidf_of(classes), classes)
-        files = export(saved, tmp_path / "out")
+        loaded_model = loaded_model_of(tfidf_of(classes), classes)
+        files = export(loaded_model, tmp_path / "out")
         assert [path.name for path in files] == ["model.onnx", "preprocessing.json"]
-        check(saved, tmp_path / "out")
+        check(loaded_model, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_folder_of_something_else_stays(tmp_path):
-    saved = loaded_model_of(tfidf_of(2), 2)
+    loaded_model = loaded_model_of(tfidf_of(2), 2)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years")
     (tmp_path / "file").write_text("text")
     with pytest.raises(UserError, match=r"export=.*mine holds thesis\.tex"):
-        export(saved, tmp_path / "mine")
+        export(loaded_model, tmp_path / "mine")
     with pytest.raises(UserError, match=r"export=.*file is a file"):
-        export(saved, tmp_path / "file")
+        export(loaded_model, tmp_path / "file")
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years"
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "file"}
 
 
 def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
-    saved = loaded_model_of(tfidf_of(2), 2)
-    export(saved, tmp_path / "out")
+    loaded_model = loaded_model_of(tfidf_of(2), 2)
+    export(loaded_model, tmp_path / "out")
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 
     def replace(source: Path, target: Path) -> None:
@@ -238,7 +240,7 @@ def test_a_failure_leaves_the_earlier_export(tmp_path, monkeypatch):
             place = (exporting.os, "replace") if name == "os" else (exporting, name)
             patch.setattr(*place, failing)
             with pytest.raises(OSError, match="disk"):
-                export(saved, tmp_path / "out")
+                export(loaded_model, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
         assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir()} == before
 

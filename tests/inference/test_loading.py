@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
+from seqtext.checkpoints.files import FORMAT, load_checkpoint, save_checkpoint
 from seqtext.errors import UserError
 from seqtext.inference.loading import load_model
 
@@ -71,10 +71,11 @@ PLAIN = "no checkpoint of plain values"
 WRONG = {
     "seqtext": [(3, "no checkpoint of this program"), (DELETE, "no checkpoint of this program")],
     "seqtext.format": [
-        (99, "format"),
-        (DELETE, "format"),
-        (True, "format"),
-        (torch.ones(2), "format"),
+        (FORMAT - 1, "another version"),
+        (99, "another version"),
+        (DELETE, "another version"),
+        (True, "another version"),
+        (torch.ones(2), "another version"),
     ],
     "seqtext.config": [(DELETE, "config"), ([], "config must be")],
     "seqtext.config.model": [(DELETE, "config.model"), ("os.system", "config.model")],
@@ -139,7 +140,7 @@ WRONG = {
     "seqtext.cleaning.stopwords": [(["\ud800"], "UTF-8")],
     "seqtext.config.dataset.dir": [("${oc.env:HOME}", "refers to something else")],
     "seqtext.threshold": [(2.0, "between 0 and 1"), ("half", "number"), (float("nan"), "between")],
-    "seqtext.reading": [([1], "reading"), ({"a": 1}, "reading.columns")],
+    "seqtext.input_spec": [([1], "input_spec"), ({"a": 1}, "input_spec.columns")],
     "state_dict": [(DELETE, "no state_dict"), ([], "no state_dict"), ({}, "state_dict has")],
     "state_dict/output.bias": [
         (DELETE, "has no output.bias"),
@@ -192,7 +193,7 @@ def test_what_hydra_would_listen_to_means_nothing(checkpoint, tmp_path):
 def test_tfidf(tmp_path):
     content = {
         "seqtext": {
-            "format": 1,
+            "format": FORMAT,
             "config": {
                 "tokenizer": {"_target_": "seqtext.tokenizers.words.WordTokenizer"},
                 "model": {"_target_": "seqtext.models.tfidf.TfIdf"},
@@ -200,7 +201,7 @@ def test_tfidf(tmp_path):
             "tokenizer": {"tokens": ["a", "b"], "max_length": None},
             "class_names": ["no", "yes"],
             "cleaning": {"steps": [], "stopwords": None},
-            "reading": {"columns": ["text"], "drop_labels": []},
+            "input_spec": {"columns": ["text"], "drop_labels": []},
             "threshold": 0.5,
         },
         "state_dict": {

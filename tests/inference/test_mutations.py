@@ -58,7 +58,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
         class_names=list("abc"[:classes]),
         cleaning={"steps": ["lower", "drop_stopwords"], "stopwords": ["the"]},
         data="",
-        reading={"columns": ["text"], "drop_labels": []},
+        input_spec={"columns": ["text"], "drop_labels": []},
     )
     return {DESCRIPTION: description, "state_dict": dict(state)}
 
@@ -94,7 +94,7 @@ def refusal(path: Path, texts: pa.Array) -> str | None:
     try:
         predictor = Predictor(load_model(path))
         predictor.predict_classes(predictor.predict_logits(texts))
-        json.dumps(describe_preprocessing(predictor.saved)).encode()
+        json.dumps(describe_preprocessing(predictor.loaded_model)).encode()
     except UserError as error:
         return str(error)
     return None

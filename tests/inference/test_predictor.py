@@ -79,7 +79,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
         class_names=list("abc"[:classes]),
         cleaning={"steps": ["lower"], "stopwords": None},
         data="",
-        reading={"columns": ["text"], "drop_labels": []},
+        input_spec={"columns": ["text"], "drop_labels": []},
     )
     state = {DESCRIPTION: description, "state_dict": network.state_dict()}
     save_checkpoint(tmp_path / "some.ckpt", state)
@@ -171,11 +171,11 @@ def test_many_texts_come_back_in_order(model):
 
 
 def test_a_threshold_decides(finished):
-    saved = Predictor.from_run(finished.path).saved
+    loaded_model = Predictor.from_run(finished.path).loaded_model
     logits = torch.tensor([-1.0, 0.5, 3.0])
-    strict = Predictor(saved._replace(threshold=0.9))
+    strict = Predictor(loaded_model._replace(threshold=0.9))
     assert strict.predict_classes(logits).tolist() == [0, 0, 1]
-    assert Predictor(saved).predict_classes(logits).tolist() == [0, 1, 1]
+    assert Predictor(loaded_model).predict_classes(logits).tolist() == [0, 1, 1]
     assert len(strict.predict_logits(pa.array(["a"]))) == 1
 
 

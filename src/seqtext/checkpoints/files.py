@@ -11,9 +11,10 @@ from seqtext.checkpoints.archive import read_archive
 from seqtext.checkpoints.unpickling import DamagedError
 from seqtext.errors import UserError
 from seqtext.files import replace_file
+from seqtext.validation import type_error
 
 DESCRIPTION = "seqtext"  # its key in a checkpoint
-FORMAT = 1
+FORMAT = 2  # raised whenever checkpoints of earlier versions can no longer be used
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -46,7 +47,7 @@ def checkpoint_metadata(
     class_names: Sequence[str],
     cleaning: dict[str, Any],
     data: str,
-    reading: dict[str, Any],
+    input_spec: dict[str, Any],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
     """Collect what it takes to use a model elsewhere, beside its weights.
@@ -57,7 +58,7 @@ def checkpoint_metadata(
         class_names: of class 0, 1, …
         cleaning: the steps and their stop words
         data: fingerprint of the prepared data
-        reading: how files are read: see `TextDataModule.input_spec`
+        input_spec: how files are read: see `TextDataModule.input_spec`
         threshold: of two classes, the probability of class 1 from which on it is predicted
     """
     return {
@@ -67,7 +68,7 @@ def checkpoint_metadata(
         "class_names": list(class_names),
         "cleaning": cleaning,
         "data": data,
-        "reading": reading,
+        "input_spec": input_spec,
         "threshold": threshold,
     }
 
@@ -91,7 +92,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: if it cannot be read.
-        UserError: if it is missing, damaged, or holds anything else.
+        UserError: if it is missing, damaged, of another format, or holds anything else.
     """
     try:
         checkpoint = read_archive(path)
@@ -101,4 +102,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged, or no checkpoint of plain values.") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(DESCRIPTION), dict):
         raise UserError(f"{path} is no checkpoint of this program.")
+    if type_error(checkpoint[DESCRIPTION].get("format"), int) or (
+        checkpoint[DESCRIPTION]["format"] != FORMAT
+    ):
+        raise UserError(
+            f"{path} was written by another version of this program, for it is not of format "
+            f"{FORMAT}: train the model again, or use the version that wrote it."
+        )
     return checkpoint

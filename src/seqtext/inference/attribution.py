@@ -69,12 +69,14 @@ def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
 
 
 def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
-    saved, logits = predictor.saved, predictor.predict_logits(texts)
+    loaded_model, logits = predictor.loaded_model, predictor.predict_logits(texts)
     shares, classes = predictor.probabilities(logits), predictor.predict_classes(logits)
-    read = _tokenize_texts(saved, texts)
+    read = _tokenize_texts(loaded_model, texts)
     method, weights = _compute_weights(predictor, read, classes)
     words = read.split(read.dictionary.take(pa.array(read.codes)).to_numpy(zero_copy_only=False))
-    known = read.split((saved.tokenizer.vocabulary.encode(read.dictionary) > UNKNOWN)[read.codes])
+    known = read.split(
+        (loaded_model.tokenizer.vocabulary.encode(read.dictionary) > UNKNOWN)[read.codes]
+    )
     return [
         Explanation(
             words=words[n].tolist(),
@@ -88,12 +90,12 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     ]
 
 
-def _tokenize_texts(saved: LoadedModel, texts: pa.Array) -> TokenizedTexts:
-    lengths, words = split_words(saved.cleaning(texts))
+def _tokenize_texts(loaded_model: LoadedModel, texts: pa.Array) -> TokenizedTexts:
+    lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
-    if not isinstance(saved.model, NonNeuralClassifier):  # which reads whole texts
+    if not isinstance(loaded_model.model, NonNeuralClassifier):  # which reads whole texts
         is_filled = lengths > 0
-        tokenizer = saved.tokenizer
+        tokenizer = loaded_model.tokenizer
         codes, kept = truncate(codes, lengths, tokenizer.max_length, tokenizer.truncation_side)
         codes, lengths = codes[np.repeat(is_filled, kept)], np.where(is_filled, kept, 0)
     return TokenizedTexts(lengths, codes, words.dictionary)
@@ -103,12 +105,12 @@ def _compute_weights(
     predictor: Predictor, read: TokenizedTexts, classes: np.ndarray
 ) -> tuple[str, list[np.ndarray]]:
     """Return the method, and weights [W] of each text for its class in `classes` [N]."""
-    model, lengths = predictor.saved.model, read.lengths
+    model, lengths = predictor.loaded_model.model, read.lengths
     if isinstance(model, NonNeuralClassifier):
         outputs = torch.from_numpy(model.word_attributions(read))  # [sum of lengths, 1 or C]
         of_words = torch.from_numpy(np.repeat(classes, lengths))
         return LINEAR, read.split(target_logit(outputs, of_words).numpy())
-    ids = predictor.saved.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
+    ids = predictor.loaded_model.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
     ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
     texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
     to_device = methodcaller("to", predictor.device)

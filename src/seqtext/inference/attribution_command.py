@@ -50,7 +50,7 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
 def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     if options.input:
         source = open_input(options)
-        columns = find_text_columns(options.text, predictor.saved.reading.columns, source)
+        columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
         blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
         return (text or "" for text in chain.from_iterable(blocks))
     if options.texts:

@@ -48,10 +48,10 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         strings = _strings(texts)
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
-        saved = train_on_rows(
+        loaded_model = train_on_rows(
             load_model(find_checkpoint(self.run)), strings, numbers, cast(Any, classes.astype(str))
         )
-        self.predictor_, self.classes_ = Predictor(saved), classes
+        self.predictor_, self.classes_ = Predictor(loaded_model), classes
         return self
 
     def load(self) -> "TrainedClassifier":

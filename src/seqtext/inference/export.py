@@ -52,7 +52,7 @@ INSTRUCTIONS = (
 EXAMPLE = 3, 10_007
 
 
-def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
+def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
     """Write model.onnx and preprocessing.json, both or neither; an earlier export gives way.
 
     Numbers are float32, also of a model that was trained in float64.
@@ -68,29 +68,29 @@ def export(saved: LoadedModel, folder: str | Path) -> list[Path]:
     _check_packages()
     _check_target(folder)
     with _write_aside(folder.resolve()) as aside:
-        write_graph(saved.model, aside / GRAPH)
-        text = json.dumps(describe_preprocessing(saved), indent=1, ensure_ascii=False)
+        write_graph(loaded_model.model, aside / GRAPH)
+        text = json.dumps(describe_preprocessing(loaded_model), indent=1, ensure_ascii=False)
         (aside / PREPROCESSING).write_text(text + "\n", encoding="utf-8")
     return sorted(folder.iterdir())
 
 
-def describe_preprocessing(saved: LoadedModel) -> dict[str, Any]:
+def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
     """Return how a text becomes ids and what the graph's numbers mean, as plain values."""
-    whole = isinstance(saved.model, NonNeuralClassifier)  # reads texts of any length
-    words = enumerate(saved.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
+    whole = isinstance(loaded_model.model, NonNeuralClassifier)  # reads texts of any length
+    words = enumerate(loaded_model.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
     return {
         "format": FORMAT,
         "how": INSTRUCTIONS,
         "graph": GRAPH,
         "inputs": INPUTS,
-        "outputs": {OUTPUT: f"float32 [batch, {len(saved.class_names)}]"},
-        "class_names": saved.class_names,
-        "threshold": saved.threshold,
-        "text_columns": list(saved.reading.columns),
-        "cleaning": saved.cleaning.spelled_out(),
+        "outputs": {OUTPUT: f"float32 [batch, {len(loaded_model.class_names)}]"},
+        "class_names": loaded_model.class_names,
+        "threshold": loaded_model.threshold,
+        "text_columns": list(loaded_model.input_spec.columns),
+        "cleaning": loaded_model.cleaning.spelled_out(),
         "split": "white space",
-        "max_length": None if whole else saved.tokenizer.max_length,
-        "truncation_side": saved.tokenizer.truncation_side,
+        "max_length": None if whole else loaded_model.tokenizer.max_length,
+        "truncation_side": loaded_model.tokenizer.truncation_side,
         "padding": PAD,
         "unknown": UNKNOWN,
         "empty_text": [UNKNOWN],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqtext.best_run import find_best_run
-from seqtext.checkpoints.files import DESCRIPTION, FORMAT, load_checkpoint
+from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.rebuild import build_empty_network, fit_tensors
 from seqtext.config.stored import check_stored_settings
@@ -60,7 +60,7 @@ class LoadedModel(NamedTuple):
     tokenizer: Tokenizer
     cleaning: TextCleaner
     class_names: list[str]
-    reading: InputSpec
+    input_spec: InputSpec
     threshold: float
     config: Mapping[str, Any] = MappingProxyType({})
 
@@ -103,8 +103,6 @@ def load_model(path: Path) -> LoadedModel:
 
 
 def _build_loaded_model(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
-    if type_error(description.get("format"), int) or description["format"] != FORMAT:
-        raise UserError(f"it is not of format {FORMAT}; use the version that wrote it.")
     _check(HINTS, description)
     check_stored_settings(description["config"])
     names = description["class_names"]
@@ -126,7 +124,7 @@ def _build_loaded_model(checkpoint: dict[str, Any], description: dict[str, Any])
         tokenizer=tokenizer,
         cleaning=_build_cleaner(description["cleaning"], description["config"]),
         class_names=names,
-        reading=_reading(description),
+        input_spec=_build_input_spec(description),
         threshold=description["threshold"],
         config=description["config"],
     )
@@ -173,13 +171,13 @@ def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Te
     return cleaning
 
 
-def _reading(description: Mapping[str, Any]) -> InputSpec:
-    reading = description.get("reading")
-    if not isinstance(reading, dict):
-        raise UserError("reading must be a dict.")
-    _check(INPUT_SPEC_HINTS, reading, "reading.")
-    _check_encodable("reading.columns", reading["columns"])
-    return InputSpec(*(reading[name] for name in InputSpec._fields))
+def _build_input_spec(description: Mapping[str, Any]) -> InputSpec:
+    input_spec = description.get("input_spec")
+    if not isinstance(input_spec, dict):
+        raise UserError("input_spec must be a dict.")
+    _check(INPUT_SPEC_HINTS, input_spec, "input_spec.")
+    _check_encodable("input_spec.columns", input_spec["columns"])
+    return InputSpec(*(input_spec[name] for name in InputSpec._fields))
 
 
 def _build_model(

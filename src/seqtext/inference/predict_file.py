@@ -35,14 +35,14 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
         raise UserError(f"output={target} is a folder: name a file.")
     if target and target.exists() and target.samefile(source.path):
         raise UserError(f"output={target} is the input: name another file.")
-    columns = find_text_columns(options.text, predictor.saved.reading.columns, source)
+    columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
     truth = None
     if options.label:
         truth = LabeledEvaluation(
             options.label,
             predictor.class_names,
             source.path,
-            predictor.saved.reading.drop_labels,
+            predictor.loaded_model.input_spec.drop_labels,
         )
     try:
         with open_writer(target) if target else nullcontext() as output:

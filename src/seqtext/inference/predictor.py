@@ -31,17 +31,18 @@ class Predictor:
     An empty text, or one without a known word, is read as one unknown word.
 
     Args:
-        saved: see `load_model`
+        loaded_model: see `load_model`
     """
 
-    def __init__(self, saved: LoadedModel):
-        self.saved, self.class_names, self.threshold = saved, saved.class_names, saved.threshold
+    def __init__(self, loaded_model: LoadedModel):
+        self.loaded_model = loaded_model
+        self.class_names, self.threshold = loaded_model.class_names, loaded_model.threshold
         self.texts = self.unknown = 0  # texts so far, and those of which no word is known
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
         self._process_block: Callable[[LoadedModel, pa.Array], tuple[Any, int]] = _predict_block
-        if not isinstance(saved.model, NonNeuralClassifier):
-            saved.model.to(self.device)
+        if not isinstance(loaded_model.model, NonNeuralClassifier):
+            loaded_model.model.to(self.device)
             self._process_block = _encode_block
 
     @classmethod
@@ -60,14 +61,14 @@ class Predictor:
         if not chunks:
             return torch.zeros(0, *self.outputs)
         if len(chunks) == 1:
-            results = [self._process_block(self.saved, chunks[0])]
+            results = [self._process_block(self.loaded_model, chunks[0])]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as pool:
-                results = list(pool.map(partial(self._process_block, self.saved), chunks))
+                results = list(pool.map(partial(self._process_block, self.loaded_model), chunks))
         parts, unknown = zip(*results, strict=True)
         self.texts += len(texts)
         self.unknown += sum(unknown)
-        if isinstance(self.saved.model, NonNeuralClassifier):
+        if isinstance(self.loaded_model.model, NonNeuralClassifier):
             return torch.cat(parts)
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
         return self._predict_encoded(ids, lengths)
@@ -94,7 +95,7 @@ class Predictor:
     @torch.inference_mode()
     def _predict_encoded(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         """ids [sum of lengths], lengths [N] → logits, as `logits`."""
-        model = cast(TextClassifier, self.saved.model)
+        model = cast(TextClassifier, self.loaded_model.model)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
         logits = torch.empty(len(lengths), *self.outputs)
@@ -105,20 +106,22 @@ class Predictor:
         return logits
 
 
-def _encode_block(saved: LoadedModel, texts: pa.Array) -> tuple[tuple[np.ndarray, np.ndarray], int]:
+def _encode_block(
+    loaded_model: LoadedModel, texts: pa.Array
+) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
-    parts = saved.tokenizer.encode(saved.cleaning(texts))
+    parts = loaded_model.tokenizer.encode(loaded_model.cleaning(texts))
     return parts, _count_unknown(*parts)
 
 
-def _predict_block(saved: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
+def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     """Logits, and how many texts have no known word."""
-    lengths, words = split_words(saved.cleaning(texts))
+    lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
-    ids = saved.tokenizer.vocabulary.encode(words.dictionary)[codes]
+    ids = loaded_model.tokenizer.vocabulary.encode(words.dictionary)[codes]
     unknown = _count_unknown(*truncate(ids, lengths, None))
     loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
-    return cast(NonNeuralClassifier, saved.model).predict_logits(loaded_texts), unknown
+    return cast(NonNeuralClassifier, loaded_model.model).predict_logits(loaded_texts), unknown
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:

@@ -85,12 +85,12 @@ class ValidationOnlySplit(Split):
 
 
 def train_on_rows(
-    saved: LoadedModel, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
+    loaded_model: LoadedModel, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
 ) -> LoadedModel:
     """Train a model with the settings of another one.
 
     Args:
-        saved: the other one
+        loaded_model: the other one
         texts: [N] strings
         labels: [N] class numbers
         class_names: of class 0, 1, …
@@ -98,17 +98,19 @@ def train_on_rows(
     Raises:
         UserError: if the settings, or the rows, cannot be trained with.
     """
-    settings = copy.deepcopy(dict(saved.config))
+    settings = copy.deepcopy(dict(loaded_model.config))
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"]["devices"] = 1
     silence_lightning()
     with tempfile.TemporaryDirectory() as folder, isolate_rng():
         settings["cache"] = folder
-        return _train(saved, settings, RunDir(Path(folder, "run")), texts, labels, class_names)
+        return _train(
+            loaded_model, settings, RunDir(Path(folder, "run")), texts, labels, class_names
+        )
 
 
 def _train(
-    saved: LoadedModel,
+    loaded_model: LoadedModel,
     settings: dict[str, Any],
     folder: RunDir,
     texts: pa.Array,
@@ -140,8 +142,8 @@ def _train(
         seed=options.seed,
         cache=options.cache,
     )
-    data.cleaning = saved.cleaning
-    data.text_columns = saved.reading.columns
+    data.cleaning = loaded_model.cleaning
+    data.text_columns = loaded_model.input_spec.columns
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     result = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))

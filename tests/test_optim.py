@@ -6,7 +6,7 @@ from torch import nn
 
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU
-from seqtext.optim import Cosine, Plateau, Scheduler, clip, cosine, parameter_groups
+from seqtext.optim import Cosine, Plateau, Scheduler, build_parameter_groups, clip_gradients, cosine
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import ROOT, settings_of
@@ -36,7 +36,7 @@ def gradients() -> list[nn.Parameter]:
     ],
 )
 def test_clipping(gradients, clipping, expected):
-    clip(gradients, 1.0, clipping)
+    clip_gradients(gradients, 1.0, clipping)
     assert gradients[0].grad.tolist() == pytest.approx(expected[0], rel=1e-5)
     assert gradients[1].grad.tolist() == pytest.approx(expected[1], rel=1e-5)
     assert gradients[2].grad is None
@@ -79,7 +79,7 @@ def test_weight_decay_spares_word_vectors_and_biases():
     assert decayed == {"layers.0.0.weight_ih_l0", "layers.0.0.weight_hh_l0", "output.weight"}
     assert {"embedding.weight", "output.bias"} < spared
     assert len(decayed) + len(spared) == len(names)
-    assert sum(len(group["params"]) for group in parameter_groups(model)) == len(names)
+    assert sum(len(group["params"]) for group in build_parameter_groups(model)) == len(names)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

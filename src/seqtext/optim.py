@@ -15,16 +15,16 @@ Clipping = Literal["norm", "tensor_norm", "value"]
 
 
 def one_cycle(progress: float, warm_up: float = 0.3, start: float = 0.04) -> float:
-    """Factor of the peak learning rate at this share of all steps: up and down along cosines
-    (Smith and Topin, 2018)."""
+    """Return the factor of the peak learning rate at this share of all steps: up and down along
+    cosines (Smith and Topin, 2018)."""
     if progress < warm_up:
         return start + (1 - start) * (1 - math.cos(math.pi * progress / warm_up)) / 2
     return cosine((progress - warm_up) / (1 - warm_up))
 
 
 def cosine(progress: float) -> float:
-    """Factor of the first learning rate at this share of all steps, down to zero (Loshchilov and
-    Hutter, 2017)."""
+    """Return the factor of the first learning rate at this share of all steps, down to zero
+    (Loshchilov and Hutter, 2017)."""
     return (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
@@ -97,8 +97,8 @@ class Plateau(Scheduler):
         return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
 
 
-def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """The parameters to train: matrices, which weight decay shrinks, and all others.
+def build_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """Group the parameters to train: matrices, which weight decay shrinks, and all others.
 
     Word vectors, biases and factors of normalisation are spared: decay would pull words that a
     batch does not hold towards zero, and the others do not overfit.
@@ -111,7 +111,7 @@ def parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
-def clip(parameters: Sequence[nn.Parameter], limit: float, clipping: Clipping) -> None:
+def clip_gradients(parameters: Sequence[nn.Parameter], limit: float, clipping: Clipping) -> None:
     """Limit gradients: the norm of all, that of each tensor (Keras' clipnorm), or each value."""
     if clipping == "value":
         nn.utils.clip_grad_value_(parameters, limit)

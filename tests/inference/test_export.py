@@ -48,7 +48,7 @@ ONE = {  # of each file in conf/model, what a whole export is tried with
     "lstm": {"batch_norm": True, "pooling": "max_mean", "recurrent_activation": "hard_sigmoid"},
     "gru": {"units": [4, 3], "bidirectional": True, "pooling": "attention", "batch_norm": True},
     "cnn": {"filters": [4, 5], "widths": [3, 2], "pool": 3},
-    "kim_cnn": {"filters": 4, "head_units": [4, 3], "head_batch_norm": True},
+    "text_cnn": {"filters": 4, "head_units": [4, 3], "head_batch_norm": True},
     "attention": {"pooling": "attention_per_feature"},
     "wide": {"buckets": 500},
     "bag": {"buckets": 500},

@@ -22,7 +22,7 @@ from tests.inference.conftest import REVIEWS, trained
 
 NO_UNITS = [option for option in SMALL if not option.startswith("model.")]
 MODELS = {
-    "kim_cnn": ("model=kim_cnn", "model.filters=4", "dataset.cleaning=[lower,drop_stopwords]"),
+    "text_cnn": ("model=text_cnn", "model.filters=4", "dataset.cleaning=[lower,drop_stopwords]"),
     "wide": ("model=wide", "model.units=4", "model.buckets=500", "threshold=tuned"),
     "tfidf": ("model=tfidf", "threshold=0.3"),
     "glove": (

@@ -20,12 +20,7 @@ from seqtext.layers.initializers import Init, init_linear_
 from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import metric_mode
 from seqtext.metrics.scores import compute_metrics, list_metrics
-from seqtext.optim import (
-    OptimizerFactory,
-    Scheduler,
-    clip,
-    parameter_groups,
-)
+from seqtext.optim import OptimizerFactory, Scheduler, build_parameter_groups, clip_gradients
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
     DropoutRate,
@@ -136,7 +131,7 @@ class TextClassifier(L.LightningModule):
         """Return the optimizer of the trainable parameters, and the scheduler of its rate."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
-            optimizer = self._make_optimizer(parameter_groups(self))
+            optimizer = self._make_optimizer(build_parameter_groups(self))
         mode = metric_mode(self._monitor)
         scheduler = self._scheduler.build(optimizer, self._training_steps, self._monitor, mode)
         if scheduler is None:
@@ -161,7 +156,7 @@ class TextClassifier(L.LightningModule):
         """Clip; Lightning's own way refuses fused optimizers in bf16, where nothing is scaled."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if gradient_clip_val:
-            clip(parameters, gradient_clip_val, gradient_clip_algorithm)
+            clip_gradients(parameters, gradient_clip_val, gradient_clip_algorithm)
 
     def embed(self, ids: Tensor) -> Tensor:
         """ids [B, T] → vectors [B, T, E], some words unknown while training."""

@@ -27,7 +27,7 @@ class TextCNN(TextClassifier):
         UserError: if there is no width.
     """
 
-    name = "kim_cnn"
+    name = "text_cnn"
 
     @validate_args
     def __init__(

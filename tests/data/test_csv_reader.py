@@ -6,7 +6,7 @@ import io
 import pytest
 
 from seqtext.data import formats
-from seqtext.data.readers import read_table
+from seqtext.data.table_reader import TableReader
 from seqtext.errors import UserError
 
 
@@ -15,7 +15,7 @@ def read(tmp_path, content: str | bytes, name: str = "a.csv", columns=("text", "
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     warnings: list[str] = []
-    blocks = list(read_table(path, columns, **options, warn=warnings.append))
+    blocks = list(TableReader(path, **options, warn=warnings.append).read_columns(columns))
     texts, labels = ([v for b in blocks for v in b.column(n).to_pylist()] for n in (0, 1))
     assert [n for b in blocks for n in b["row"].to_pylist()] == list(range(len(texts)))
     return texts, labels, warnings
@@ -134,7 +134,9 @@ def test_empty_lines(tmp_path, monkeypatch):
     assert "2 empty lines are no rows; the first stands before row 2" in warnings[0]
     path = tmp_path / "one.csv"
     path.write_text('text\na\n\n""\n\nb\n')
-    (column,) = [[v for b in read_table(path, ["text"]) for v in b.column(0).to_pylist()]]
+    (column,) = [
+        [v for b in TableReader(path).read_columns(["text"]) for v in b.column(0).to_pylist()]
+    ]
     assert column == ["a", "", "", "", "b"]
 
 

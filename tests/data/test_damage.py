@@ -5,7 +5,7 @@ import random
 import pytest
 
 from seqtext.config.error_messages import format_error
-from seqtext.data.readers import read_table
+from seqtext.data.table_reader import TableReader
 from seqtext.errors import UserError
 from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
 
@@ -27,8 +27,8 @@ def test_damaged_tables(tmp_path, seed):
     for name, content in generate_files(400, seed):
         path = tmp_path / name
         path.write_bytes(content)
+        columns = chance.choice([["text", "label"]] * 3 + [chance.sample(COLUMNS, 2)])
         options = {
-            "columns": chance.choice([["text", "label"]] * 3 + [chance.sample(COLUMNS, 2)]),
             "header": chance.random() < 0.9,
             "separator": chance.choice(SEPARATORS) if chance.random() < 0.15 else None,
             "encoding": chance.choice(ENCODINGS) if chance.random() < 0.15 else "utf-8",
@@ -37,7 +37,7 @@ def test_damaged_tables(tmp_path, seed):
         }
         warnings = []
         try:
-            blocks = list(read_table(path, **options, warn=warnings.append))
+            blocks = list(TableReader(path, **options, warn=warnings.append).read_columns(columns))
         except (UserError, OSError) as error:
             check_refusal(error)
         else:

@@ -376,7 +376,7 @@ def test_unusable_csv(tmp_path, content, said):
     [
         ('{"review": "a", "mood": 1}\n{"review": \n', "a.jsonl", "line 2: no JSON object"),
         ("[1, 2]\n", "a.jsonl", "line 1: [1, 2] is no JSON object"),
-        ('{"text": "a"}\n', "a.jsonl", "line 1 has no 'review': its columns are 'text'"),
+        ('{"text": "a"}\n', "a.jsonl", "has no column 'review': name one of its columns 'text'"),
         ("", "a.jsonl", "has no rows"),
         ("no parquet", "a.parquet", "cannot be read as Parquet"),
         ("no gzip", "a.csv.gz", "is damaged"),

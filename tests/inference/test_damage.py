@@ -5,9 +5,10 @@ import random
 import pyarrow as pa
 import pytest
 
+from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.errors import UserError
 from seqtext.inference.predict_file import find_text_columns
-from seqtext.inference.table_io import TableReader, open_writer
+from seqtext.inference.table_io import open_writer
 from tests.data.damage import ENCODINGS, SEPARATORS, generate_files
 from tests.data.test_damage import check_refusal
 
@@ -21,7 +22,7 @@ def copy_rows(path, target, columns: list[str] | None, options: dict) -> int:
     label = "predicted_label" if "label" in source.names else "label"
     with open_writer(target) as output:
         for block in source.blocks():
-            texts = source.texts(block, columns)
+            texts = join_texts(source.select_strings(block, columns, count))
             assert texts.null_count == 0
             count += len(texts)
             output.write(block, {label: pa.array(["a"] * len(texts))})

@@ -141,7 +141,9 @@ def test_without_a_header(predict, finished, model, tmp_path):
     check(out, model, ["wonderful film", "dreadful"])
     assert "wonderful" in done(predict(*words, "text=1", "explain=true"))
     assert "text= one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
-    assert "no column '3'" in told(predict(*words, "text=3", "output=b.csv"))
+    assert "no column 3: its columns are 0 to 2" in told(predict(*words, "text=3", "output=b.csv"))
+    by_name = told(predict(*words, "text=review", "output=b.csv"))
+    assert "is read without a header: give 'review' as a number from 0" in by_name
 
 
 def test_another_separator_is_suspected(predict, finished, tmp_path):
@@ -212,6 +214,17 @@ def test_json_objects_of_unlike_names(predict, finished, tmp_path):
     assert "line 1, column 'review' holds a list" in told(
         predict(run, "input=a.jsonl", "output=c.jsonl")
     )
+
+
+def test_json_objects_without_a_label_are_not_scored(predict, finished, tmp_path):
+    rows = [{"review": "wonderful", "mood": "positive"}, {"review": "fine"}, {"mood": "negative"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = f"run={finished.path}", "input=a.jsonl", "output=b.jsonl"
+    done(predict(*words, "label=mood"))
+    scores = json.loads((tmp_path / "b-scores" / "scores.json").read_text())
+    assert scores["rows"] == 2
+    assert "1 of 3 rows have no label" in scores["warnings"][0]
+    assert "no column 'moo'" in told(predict(*words, "label=moo"))
 
 
 def test_suffixes_in_capitals(predict, finished, tmp_path):

@@ -47,7 +47,7 @@ def build_csv_format(
     encoding: str = "utf-8",
     quoting: str = "auto",
     escapechar: str | None = None,
-    prefix: str = "dataset.",
+    prefix: str | None = "dataset.",
 ) -> CsvFormat:
     """Build the format from options as they are typed.
 

@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 
 from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
 from seqtext.data.encodings import normalize_encoding
+from seqtext.data.formats import Column
 from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
-from seqtext.data.readers import Column, encode_labels, read_table
+from seqtext.data.readers import encode_labels
+from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
@@ -38,7 +40,7 @@ class Table(TextDataModule):
         text: column of the text, by name or number (from 0); several are joined by spaces
         label: column of the class
         classes: labels in the order of their numbers; None: all that there are
-        part: column that says which part a row belongs to
+        part: column that names the part of each row: train, val or test
         ignore_label_case: labels that differ in case or white space only are one class
         val: file of the validation rows; None: cut from the training rows
         test: file of the test rows; None: cut from the rows of `path`
@@ -138,11 +140,12 @@ class Table(TextDataModule):
     def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
         count, left_out = len(self.text), self._left_out(path)
-        how = (self.header, self.separator, self.encoding, self.quoting, self.escapechar)
-        for block in read_table(path, columns, *how, warn=self.row_warnings.append):
-            texts = block.columns[:count]  # by place: names may be the same
+        names = ("header", "separator", "encoding", "quoting", "escapechar")
+        options = {name: getattr(self, name) for name in names}
+        reader = TableReader(path, **options, warn=self.row_warnings.append)
+        for block in reader.read_columns(columns):
             rows = {
-                "text": pc.binary_join_element_wise(*texts, " ") if texts[1:] else texts[0],
+                "text": join_texts(block.columns[:count]),  # by place: names may be the same
                 "label": normalize_labels(block.column(count)),
                 "row": block.columns[-1],
             }
@@ -166,14 +169,14 @@ class Table(TextDataModule):
         return rows.set_column(rows.column_names.index("label"), "label", numbers)
 
     def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
-        said = pc.utf8_lower(pc.utf8_trim_whitespace(block.columns[-2])).to_pylist()
-        for value, row in zip(said, block.columns[-1].to_pylist(), strict=True):
+        names = pc.utf8_lower(pc.utf8_trim_whitespace(block.columns[-2])).to_pylist()
+        for value, row in zip(names, block.columns[-1].to_pylist(), strict=True):
             if value not in PART_OF:
                 raise UserError(
                     f"{path}, row {row + 1}, column {self.part!r}: {value!r} is no part: "
                     f"it must be one of {', '.join(PART_OF)}."
                 )
-        return pa.array([PART_OF[value] for value in said], pa.string())
+        return pa.array([PART_OF[value] for value in names], pa.string())
 
 
 def _distinct(names: Iterable[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from rich.progress import track
 
+from seqtext.data.table_reader import join_texts
 from seqtext.display import build_console, print_line
 from seqtext.errors import UserError
 from seqtext.files import write_text
@@ -51,8 +52,8 @@ def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     if options.input:
         source = open_input(options)
         columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
-        blocks = (source.texts(block, columns).to_pylist() for block in source.blocks())
-        return (text or "" for text in chain.from_iterable(blocks))
+        blocks = (source.select_strings(block, columns) for block in source.blocks())
+        return chain.from_iterable(join_texts(parts).to_pylist() for parts in blocks)
     if options.texts:
         return (text.encode(errors="replace").decode() for text in options.texts)
     return read_lines(sys.stdin.buffer)

@@ -10,13 +10,14 @@ import pyarrow as pa
 from torch import Tensor
 
 from seqtext.data.compression import find_compression
-from seqtext.data.formats import find_positions, refuse_other_separator
+from seqtext.data.formats import refuse_other_separator
+from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
 from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
 from seqtext.inference.options import PredictOptions
 from seqtext.inference.predictor import Predictor
-from seqtext.inference.table_io import Columns, TableReader, TableWriter, open_writer
+from seqtext.inference.table_io import Columns, TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
     truth = None
     if options.label:
+        if source.names:  # none of an empty file
+            source.find_positions([options.label])  # refuses one that is not there
         truth = LabeledEvaluation(
             options.label,
             predictor.class_names,
@@ -71,13 +74,18 @@ def open_input(options: PredictOptions) -> TableReader:
     Raises:
         UserError: if it is not there, or its format is not known.
     """
+    path = cast(Path, options.input)
+    if not path.is_file():
+        what = "is a folder: name the file" if path.is_dir() else "is not there"
+        raise UserError(f"input={path} {what}.")
     return TableReader(
-        cast(Path, options.input),
+        path,
+        options.header,
         options.separator,
         options.encoding,
-        options.header,
         options.quoting,
         options.escapechar,
+        prefix="",
     )
 
 
@@ -100,7 +108,7 @@ def find_text_columns(
         listed = wanted.removeprefix("[").removesuffix("]").split(",")
         several = [name.strip() for name in listed]
         if names:  # none of an empty file
-            find_positions(several, names, source.path)  # refuses those that are not there
+            source.find_positions(several)  # refuses those that are not there
         return several
     for columns in (list(trained_on), ["text"]):
         if set(columns) <= set(names) or not names:
@@ -130,10 +138,12 @@ def _predict_blocks(
     count = 0
     label = "predicted_label" if "label" in source.names else "label"
     for block in source.blocks():
-        logits = predictor.predict_logits(source.texts(block, columns))
+        wanted = [*columns, truth.column] if truth else columns
+        parts = source.select_strings(block, wanted, count)
+        logits = predictor.predict_logits(join_texts(parts[: len(columns)]))
         count += len(logits)
         if truth:
-            truth.add(source.strings(block, truth.column), logits)
+            truth.add(parts[-1], logits)
         if output:
             output.write(block, build_prediction_columns(predictor, logits, label))
     return count

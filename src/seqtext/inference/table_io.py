@@ -1,136 +1,32 @@
-"""Rows of a file in blocks, with all their columns: read, given more columns, written."""
+"""Write blocks of rows to a file, with further columns."""
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from seqtext.data.compression import OPENERS, find_compression
-from seqtext.data.csv_format import build_csv_format
-from seqtext.data.csv_reader import CsvReader
-from seqtext.data.formats import (
-    JSON_LINES,
-    PARQUET,
-    SEPARATORS,
-    column_index,
-    file_format,
-    parquet_blocks,
-    strings,
-)
-from seqtext.data.json_reader import json_blocks, read_names
-from seqtext.data.readers import plain_text_of, string_array, to_text
+from seqtext.data.formats import JSON_LINES, PARQUET, SEPARATORS
+from seqtext.data.json_reader import Record
+from seqtext.data.table_reader import Block, to_text
 from seqtext.errors import UserError
 from seqtext.files import replace_file
 
-Records = list[tuple[str, dict[str, Any]]]  # each with its place in the file, in words
-Block = pa.Table | Records
 Columns = Mapping[str, pa.Array]
-
-
-class TableReader:
-    """Read a file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
-
-    Args:
-        path: what its name ends in says the format
-        separator: of a CSV file, as a person types it; None: a comma, in .tsv files a tab
-        encoding: of a text file
-        header: the first row of a CSV file holds the columns' names; else "0", "1", … are
-        quoting: see `CsvFormat`, as for `escapechar`
-
-    Raises:
-        UserError: if it is not there, or its format is not known.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        separator: str | None = None,
-        encoding: str = "utf-8",
-        header: bool = True,
-        quoting: str = "auto",
-        escapechar: str | None = None,
-    ):
-        if not path.is_file():
-            what = "is a folder: name the file" if path.is_dir() else "is not there"
-            raise UserError(f"input={path} {what}.")
-        self.path, self.kind = path, file_format(path, separator)
-        default = SEPARATORS.get(self.kind, ",")
-        self.format = build_csv_format(
-            default, separator, header, encoding, quoting, escapechar, prefix=""
-        )
-        self._csv = CsvReader(path, self.format)
-
-    @cached_property
-    def names(self) -> list[str]:
-        """Return the columns' names; of JSON those of all objects, for any object may lack some."""
-        if self.kind in JSON_LINES:
-            return read_names(self.path, self.format.encoding)
-        if self.kind in PARQUET:
-            return next(parquet_blocks(self.path)).column_names
-        return [str(name) for name in self._csv.names]
-
-    def blocks(self) -> Iterator[Block]:
-        """All rows, some thousands at a time; at least one block, maybe of no rows.
-
-        Raises:
-            UserError: if the file is damaged or malformed, naming the place.
-        """
-        if self.kind in JSON_LINES:
-            yield from self._records()
-        elif self.kind in PARQUET:
-            yield from parquet_blocks(self.path)
-        else:
-            start = 0
-            for block in self._csv.blocks():
-                columns = [string_array(column, self.path, start) for column in block]
-                yield pa.table(columns, names=self.names)
-                start += len(block[0])
-
-    def _records(self) -> Iterator[Records]:
-        blocks = json_blocks(self.path, self.format.encoding)
-        yield next(blocks, [])
-        yield from blocks
-
-    def strings(self, block: Block, column: str) -> pa.Array:
-        """Return a column of a block as strings, null as the empty one.
-
-        Raises:
-            UserError: if there is no such column, naming those that there are.
-        """
-        if isinstance(block, pa.Table):
-            found = block.column(column_index(column, block.column_names, self.path))
-            return strings(found, self.path, column).combine_chunks()
-        _check_any(block, [column])
-        return self._values(block, column)
-
-    def texts(self, block: Block, columns: Sequence[str]) -> pa.Array:
-        """Columns of a block, joined by spaces; a JSON object may lack some of them, not all."""
-        if isinstance(block, pa.Table):
-            parts = [self.strings(block, column) for column in columns]
-        else:
-            _check_any(block, columns)
-            parts = [self._values(block, column) for column in columns]
-        return pc.binary_join_element_wise(*parts, " ") if parts[1:] else parts[0]
-
-    def _values(self, records: Records, column: str) -> pa.Array:
-        values = [plain_text_of(r.get(column), place, column) for place, r in records]
-        return string_array(values, self.path)
 
 
 class TableWriter:
     """Write blocks of rows to a file; see `open_writer`.
 
     Args:
-        path: what its name ends in says the format
+        path: its suffix gives the format
         stream: where the content goes
     """
 
@@ -169,7 +65,7 @@ class TableWriter:
         return pa.csv.CSVWriter(self.stream, schema, write_options=options)
 
     def _write_table(self, block: Block, further: Columns) -> None:
-        table = block if isinstance(block, pa.Table) else self._table_of(block)
+        table = block if isinstance(block, pa.Table) else self._build_table(block)
         if self.kind in PARQUET:
             table = _rename_repeated(table)
         for name, column in further.items():
@@ -185,8 +81,8 @@ class TableWriter:
             line = json.dumps(record | more, ensure_ascii=False, default=str)
             self.stream.write(line.encode() + b"\n")
 
-    def _table_of(self, records: Records) -> pa.Table:
-        """Columns of strings: those of the first object."""
+    def _build_table(self, records: list[Record]) -> pa.Table:
+        """Build a table of strings, with the columns of the first object."""
         self._names = self._names or (list(records[0][1]) if records else [])
         for place, record in records:
             if unknown := [name for name in record if name not in self._names]:
@@ -196,14 +92,6 @@ class TableWriter:
                 )
         columns = ([to_text(record.get(name)) for _, record in records] for name in self._names)
         return pa.table([pa.array(c, pa.string()) for c in columns], names=self._names)
-
-
-def _check_any(records: Records, columns: Sequence[str]) -> None:
-    """Refuse an object that has none of these columns."""
-    for place, record in records:
-        if not any(column in record for column in columns):
-            there = ", ".join(map(repr, record))[:500]
-            raise UserError(f"{place} has no {columns[0]!r}: its columns are {there}.")
 
 
 def _rename_repeated(table: pa.Table) -> pa.Table:

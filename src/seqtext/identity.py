@@ -64,7 +64,7 @@ def find_changed_content(
 
 
 def is_complete(fingerprints: Any) -> bool:
-    """Return whether a run says what it read (earlier versions did not)."""
+    """Return whether a run recorded the fingerprints of all that it read."""
     return (
         isinstance(fingerprints, Mapping)
         and {*CONTENT, "files"} <= fingerprints.keys()

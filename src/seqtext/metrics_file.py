@@ -30,7 +30,7 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     """
     metrics = read_json(path)
     if missing := [name for name in required if name not in metrics]:
-        raise damaged_file_error(path, f"it says nothing of {', '.join(missing)}")
+        raise damaged_file_error(path, f"it has no entry {', '.join(missing)}")
     for name, (is_valid, expected) in KINDS.items():
         if name in metrics and not is_valid(metrics[name]):
             raise damaged_file_error(path, f"its {name} is not {expected}")
@@ -66,7 +66,7 @@ def _is_both_parts(value: Any) -> bool:
 
 
 def _is_settings(value: Any) -> bool:
-    """Whether groups are groups; what tells repetitions apart is a whole number or unknown."""
+    """Return whether groups are mappings, and seeds and folds whole numbers or null."""
     if not isinstance(value, Mapping):
         return False
     split, dataset = value.get("split", {}), value.get("dataset", {})

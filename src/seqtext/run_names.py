@@ -85,15 +85,15 @@ def run_name(
     long name, in its middle, instead of what is left out.
 
     Args:
-        swept: keys that differ between the jobs of a sweep: the name tells each of their values
+        swept: keys that differ between the jobs of a sweep: the name holds each of their values
         unique: the name is made unique by what follows it, and needs no hash
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
-    told = [o for o in overrides if _is_told(_key(o), swept)]
-    name = "_".join(["-".join(start), *map(override_slug, told)])
-    values = [_distinct_value(override, swept) for override in told]
-    digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(told, values, strict=True))
+    named = [o for o in overrides if _is_in_name(_key(o), swept)]
+    name = "_".join(["-".join(start), *map(override_slug, named)])
+    values = [_distinct_value(override, swept) for override in named]
+    digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(named, values, strict=True))
     if len(name) > LONGEST_NAME - len(digest) - 1:
         return f"{name[: LONGEST_NAME // 3]}--{digest}--{name[-LONGEST_NAME // 2 :]}"
     if not unique and not all(map(TELLABLE.fullmatch, values)):
@@ -111,7 +111,7 @@ def is_path(value: object) -> bool:
     return isinstance(value, str | int | float) and bool(str(value).strip())
 
 
-def _is_told(key: str, swept: Collection[str]) -> bool:
+def _is_in_name(key: str, swept: Collection[str]) -> bool:
     if key in ("dataset", "model") or key.startswith("hydra"):  # they start the name
         return False
     return key in swept or key not in NOT_IN_NAMES

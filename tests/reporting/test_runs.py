@@ -110,7 +110,7 @@ def test_nothing_to_report(tmp_path):
     (tmp_path / "metrics.json").write_text('{"val": 1}')
     with pytest.raises(UserError, match=r"is a file: name the folder"):
         read_runs([tmp_path / "metrics.json"])
-    with pytest.raises(UserError, match=r"in it: .*says nothing of dataset"):
+    with pytest.raises(UserError, match=r"in it: .*has no entry dataset"):
         read_runs([tmp_path])
 
 

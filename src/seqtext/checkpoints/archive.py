@@ -1,8 +1,8 @@
 """Read what `torch.save` wrote, whoever wrote it: plain values and tensors, checked bit by bit.
 
 `torch.load` does not look at the archive's checksums, unpacks compressed members of any size, and
-believes what a file says of the sizes of its tensors. Here a damaged byte is noticed or means
-nothing, nothing is run, and memory stays within a small multiple of the file's size.
+trusts the sizes of tensors that a file states. Here a damaged byte is detected or has no
+effect, no code in the file is run, and memory stays within a small multiple of the file's size.
 """
 
 import os

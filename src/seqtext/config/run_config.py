@@ -30,7 +30,7 @@ from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, valid
 
 
 class RunConfig:
-    """The options of a run that belong to no group; conf/config.yaml says what they mean."""
+    """Hold the options of a run that belong to no group; conf/config.yaml documents them."""
 
     @validate_args
     def __init__(

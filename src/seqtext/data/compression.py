@@ -47,7 +47,7 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
 
 
 def find_compression(path: Path) -> str:
-    """Return the suffix that says how a file is compressed, in small letters, or an empty one."""
+    """Return the suffix of a file's compression, in small letters, or an empty string."""
     suffix = path.suffix.lower()
     return suffix if suffix in (*OPENERS, ".zip") else ""
 
@@ -82,7 +82,9 @@ def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
                     _check_inside(member.name, path)
                     if member.isfile() and member.name.endswith(".txt"):
                         yield member.name, archive.extractfile(member).read()
-            while stream.read(1 << 20):  # a damaged member looks like the end: the checksum tells
+            while stream.read(
+                1 << 20
+            ):  # to the end, where the checksum is compared
                 pass
     except DAMAGE as error:
         raise _damaged(path, error) from error
@@ -101,7 +103,7 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Tell what the standard library says when it opens an archive, not while it is read."""
+    """Translate errors that the standard library raises when it opens an archive."""
     try:
         yield
     except (NotImplementedError, RuntimeError) as error:

@@ -9,7 +9,7 @@ import numpy as np
 from seqtext.token_ids import UNKNOWN
 
 LEAST_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
-MOST_EMPTY = 0.01  # share of the texts: more are told as a warning
+MOST_EMPTY = 0.01  # share of the texts: more cause a warning
 
 
 class Coverage(NamedTuple):

@@ -1,4 +1,4 @@
-"""CSV files, row by row: what is malformed is refused, what is odd is told."""
+"""CSV files, row by row: malformed rows are refused, odd ones reported."""
 
 import csv
 import logging

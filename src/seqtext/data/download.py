@@ -20,7 +20,7 @@ class Download:
     """A public file.
 
     url: where it is
-    page: tells a person about it
+    page: its homepage
     checksum: "md5:…" or "sha256:…"; None where no genuine one is known
     size: bytes; None where it is not known
     name: on disk; empty: the last part of the address

@@ -43,8 +43,8 @@ def hash_texts(lengths: np.ndarray, codes: np.ndarray) -> np.ndarray:
 def number_texts(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray) -> np.ndarray:
     """Return [texts] the same number for texts with the same words, in order of appearance.
 
-    Texts without words are the same where they are written alike: what cleaning took from them may
-    have told them apart, and together they could fill a part.
+    Texts without words are the same where they are written alike: they may differ in what cleaning
+    removed, and together they could fill a part.
 
     Args:
         hashes: see `hash_texts`

@@ -20,7 +20,7 @@ Column = str | int  # name, or number from 0
 
 
 def file_format(path: Path, separator: str | None = None) -> str:
-    """Return the suffix that says the format of a file, without that of compression.
+    """Return the suffix that gives the format of a file, without that of compression.
 
     Args:
         separator: of a CSV file, whatever its name ends in

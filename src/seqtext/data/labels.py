@@ -61,7 +61,7 @@ def fold_label(label: str) -> str:
 
 
 def is_missing_label(label: str, kept: Collection[str] = ()) -> bool:
-    """Return whether a normalized label says that there is none.
+    """Return whether a normalized label stands for a missing one.
 
     Args:
         kept: names of classes that only look as if

@@ -132,7 +132,7 @@ def describe(
         labels: [rows] class numbers
         parts: sorted row numbers of each part; "train" has some
         words: of the vocabulary; words[k] has id k + 2
-        most_words: of each class, that are told
+        most_words: how many words of each class are listed
         seed: of the sample and the examples
     """
     rng = np.random.default_rng(seed)

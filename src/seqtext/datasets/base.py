@@ -1,4 +1,4 @@
-"""The base class of data sets; a subclass for each data set says what is special about it."""
+"""The base class of data sets; a subclass for each data set defines what is special about it."""
 
 import copy
 import logging

@@ -1,4 +1,4 @@
-"""What the log says about a data set once it is prepared."""
+"""Summarize a prepared data set for the log."""
 
 import logging
 from typing import Any

@@ -11,8 +11,8 @@ PACKAGE = "seqtext.inference"
 MOST_NAMED = 6
 FAINT = 0.02  # of the strongest word's weight: less has no colour
 ABOUT = {
-    ATTENTION: "The attention that the model paid to each word: of a text it adds up to 1, and "
-    "says what was looked at, not for or against which class.",
+    ATTENTION: "The attention weight of each word: the weights of a text add up to 1, and show "
+    "where the model attends, not for or against which class.",
     LINEAR: "What each word, with half of each pair that it stands in, adds to the score (logit) "
     "of the predicted class. The model is a sum, so this is exact.",
 }

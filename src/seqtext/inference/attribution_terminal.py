@@ -1,6 +1,7 @@
 """Explanations in the terminal: words in colours, elsewhere the strongest with their numbers.
 
-Blue and orange are told apart by colour-blind eyes too, and show on light and dark backgrounds.
+Colour-blind readers can distinguish blue and orange, which are visible on light and dark
+backgrounds.
 """
 
 import numpy as np
@@ -57,7 +58,7 @@ class ExplanationPrinter:
 
 
 def build_legend(method: str) -> Text:
-    """Build the line that says what the colours mean."""
+    """Build the legend of the colours."""
     if method == ATTENTION:
         parts = (" attention ", f"{FOR} bold reverse"), (" a little ", FOR)
         return Text.assemble(*parts, ("unknown word", UNKNOWN_WORD))
@@ -92,7 +93,6 @@ def format_plain(explanation: Explanation) -> str:
         f"{make_printable(explanation.words[n])} {format_weight(explanation, n)}"
         for n in find_strongest(explanation)
     ]
-    told = f"{explanation.method}, for (+) and against (-) {name}"
-    if explanation.method == ATTENTION:
-        told = ATTENTION
-    return f"{name}\t{explanation.probability:.4f}\t{words}\n  {told}: {', '.join(named) or '-'}"
+    is_attention = explanation.method == ATTENTION
+    method = ATTENTION if is_attention else f"{explanation.method}, for (+) and against (-) {name}"
+    return f"{name}\t{explanation.probability:.4f}\t{words}\n  {method}: {', '.join(named) or '-'}"

@@ -10,7 +10,7 @@ from seqtext.inference.options import PredictOptions
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Predict, explain or export, as the command line says.
+    """Predict, explain or export, depending on the options.
 
     Raises:
         UserError: if an option, the run or a file cannot be used.

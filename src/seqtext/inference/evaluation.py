@@ -1,4 +1,4 @@
-"""How well a model does on a file whose labels are known, as a run's test part tells it."""
+"""Score a model on a file whose labels are known, with the metrics of a run's test part."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -82,7 +82,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     """Group runs of one data set that differ only in seed or fold; best by validation first.
 
     Of runs with the same settings, seed and fold only the last by name counts: a run that was
-    repeated says nothing new of the spread.
+    repeated adds nothing to the estimate of the spread.
 
     Returns:
         The groups, and how many such repeated runs were left out.

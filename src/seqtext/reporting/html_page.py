@@ -125,7 +125,7 @@ def _build_prediction_figures(groups: Sequence[Group]) -> Iterator[Figure]:
         ),
         (
             "Calibration",
-            "On the diagonal a model is right as often as it says; below it is too sure. "
+            "On the diagonal probabilities equal frequencies; below it the model is overconfident. "
             "A click on a name shows or hides it.",
             prediction_plots.plot_calibration(groups),
         ),

@@ -38,7 +38,7 @@ def format_latex_table(table: Table, caption: str) -> str:
     r"""Return a booktabs table; the best of a column in bold, in the order of all other formats.
 
     It has the deciding scores, runs, time and the first further scores: so many that small type
-    fits a page; a note says what only report.csv has.
+    fits a page; a note lists what only report.csv has.
     """
     columns = _choose_columns(table)
     rows = _choose_rows(table)

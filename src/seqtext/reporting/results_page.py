@@ -26,8 +26,8 @@ HEAD = """# Results
 For each of the five studies: what it reported, and what its settings and ours give here. In every
 row validation chose the epoch and the order; the test part was read once. ± is the standard
 deviation over n runs that differ in seed or fold. What others reported was measured on other rows
-than ours, mostly in one run. A study's setting is changed where its command line says so: smaller
-networks, one seed or other vectors, for a machine of two CPU cores.
+than ours, mostly in one run. Where a command line overrides options of a study's setting (smaller
+networks, one seed, other vectors), that is for a machine of two CPU cores.
 """
 
 

@@ -32,26 +32,26 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     Raises:
         UserError: if there is no winner, or an argument cannot be.
     """
-    said = plain_values(arguments)
-    if said.get("experiment", "").lower() == "null":  # as it is without
+    values = plain_values(arguments)
+    if values.get("experiment", "").lower() == "null":  # as it is without
         arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
-        del said["experiment"]
+        del values["experiment"]
     added = []
-    experiment = f"experiment/{said.get('experiment')}.yaml"
+    experiment = f"experiment/{values.get('experiment')}.yaml"
     folders = [*_config_dirs(arguments), conf]
     set_config_folders(folders)
-    _check_groups(said)
+    _check_groups(values)
     files = [folder / experiment for folder in folders]
-    if "hydra.mode" not in said and any(_is_sweep(file) for file in files):
+    if "hydra.mode" not in values and any(_is_sweep(file) for file in files):
         added.append(MULTIRUN)
-    if folder := said.get("from_best"):
-        if "experiment" in said:
+    if folder := values.get("from_best"):
+        if "experiment" in values:
             raise UserError(
                 "from_best= and experiment= cannot go together: both name all settings."
             )
         default = _choices(_read(conf / "config.yaml"))
         chosen = read_best_run(folder).choices
-        added += [f"{g}={c}" for g, c in chosen.items() if g not in said and default.get(g) != c]
+        added += [f"{g}={c}" for g, c in chosen.items() if g not in values and default.get(g) != c]
     return quote_values([*arguments, *added])
 
 

@@ -76,7 +76,7 @@ class Job:
     Attributes:
         overrides: of the command line, that make it this job
         folder: its run folder, within the sweep's
-        label: what tells it from the others, for people
+        label: the settings in which it differs from the others, for people
         settings: that it will have
         error: why it can have none
         blocked_by: why it could not run now: an option that is not possible, a missing file

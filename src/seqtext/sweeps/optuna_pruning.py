@@ -1,4 +1,4 @@
-"""Report each epoch's score of a trial to Optuna, and stop the run where the pruner says so."""
+"""Report each epoch's score of a trial to Optuna, and stop the run if the pruner decides so."""
 
 import os
 from typing import Any, cast
@@ -26,7 +26,7 @@ class Pruned(Exception):
 
 
 class PruningCallback(Callback):
-    """Reports each epoch's monitored score; stops the run where the trial's pruner says so."""
+    """Reports each epoch's monitored score; stops the run if the trial's pruner decides so."""
 
     def __init__(self, trial: Any, monitor: str):
         self.trial, self.monitor = trial, monitor

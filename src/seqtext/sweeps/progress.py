@@ -133,7 +133,7 @@ class Progress:
         if result.status == "failed":
             is_new = result.reason not in self._job_reasons
             self._job_reasons.add(result.reason)
-            return [f"failed: {result.reason}" if is_new else "failed for a reason told above"]
+            return [f"failed: {result.reason}" if is_new else "failed for a reason given above"]
         score = "" if result.score is None else f"{self.monitor} {result.score:.4f}"
         best = [f"best {self.best[0]:.4f}"] if self.best else []
         return [f"pruned at {score}" if result.status == "pruned" else score, *best]

@@ -21,7 +21,7 @@ LONGEST = 2**62  # tokens of a text that a checkpoint may ask for
 class Tokenizer(ABC):
     """Turns cleaned texts into token ids and back.
 
-    A subclass says what a token is: it implements `fit` and `encode`, and keeps what it has
+    A subclass defines what a token is: it implements `fit` and `encode`, and keeps what it has
     learned in `vocabulary`. Id 0 is padding, id 1 an unknown token.
 
     Args:

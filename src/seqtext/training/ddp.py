@@ -85,7 +85,7 @@ def launch_workers(
             _wait_until_ready(workers, store)
             init_process_group(ProcessInfo(0, world_size), store)
             yield ProcessInfo(0, world_size)
-        except RuntimeError as error:  # as torch says that a connection is lost
+        except RuntimeError as error:  # torch's error for a lost connection
             if failure := _find_failure(workers, PATIENCE):
                 raise UserError(failure) from error
             raise

@@ -48,19 +48,19 @@ class Checkout(threading.Thread):
         """Ask; git may be missing, slow, or refuse."""
         command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
         try:
-            said = subprocess.run(
+            output = subprocess.run(
                 command, cwd=self._folder, capture_output=True, check=True, timeout=LONGEST
             ).stdout.decode(errors="replace")
         except (OSError, subprocess.SubprocessError):
             return
-        head, *lines = said.splitlines() or [""]
+        head, *lines = output.splitlines() or [""]
         commit = head.removeprefix("# branch.oid ")
         if re.fullmatch("[0-9a-f]{40,64}", commit):
             is_dirty = any(not line.startswith("#") for line in lines)
             self._state = {"git_commit": commit, "git_dirty": is_dirty}
 
     def read(self) -> dict[str, Any]:
-        """Return commit, and whether files differ from it; None what git did not say in time."""
+        """Return commit, and whether files differ from it; None what git did not report in time."""
         if self.is_alive():
             self.join(PATIENCE)
         return dict(self._state)

@@ -172,7 +172,7 @@ def is_private(path: Path) -> bool:
 def _is_own(stat: os.stat_result, is_above: bool) -> bool:
     if stat.st_uid not in (0, os.getuid()):
         return False
-    if S_ISLNK(stat.st_mode):  # who may replace it, its folder says
+    if S_ISLNK(stat.st_mode):  # its folder decides who may replace it
         return True
     if is_above and stat.st_mode & S_ISVTX:
         return True

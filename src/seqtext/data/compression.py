@@ -82,9 +82,7 @@ def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
                     _check_inside(member.name, path)
                     if member.isfile() and member.name.endswith(".txt"):
                         yield member.name, archive.extractfile(member).read()
-            while stream.read(
-                1 << 20
-            ):  # to the end, where the checksum is compared
+            while stream.read(1 << 20):  # to the end, where the checksum is compared
                 pass
     except DAMAGE as error:
         raise _damaged(path, error) from error

@@ -53,6 +53,6 @@ def epoch_seconds(
             Path(folder, "best"), Path(folder, "last"), monitor, 10, {}
         )
         callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
-        options = {**trainer, "accelerator": "cpu", "max_epochs": 1}
+        options = {"gradient_clip_val": None, **trainer, "accelerator": "cpu", "max_epochs": 1}
         build_trainer(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)
     return progress.epoch_seconds

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from seqtext.config.instantiate import resolve_target
+from seqtext.config.instantiate import create_trainer, resolve_target
 from tests.conftest import ROOT, settings_of
 
 PRESETS = {"attention": {"units", "bidirectional", "pooling"}}  # of a class with its own file
@@ -52,3 +52,9 @@ def test_embeddings(name):
     config = settings_of(f"embedding={name}")["embedding"]
     defaults = constructor_defaults(resolve_target("embedding", config.pop("_target_")))
     assert config == {option: as_list(defaults[option]) for option in config}
+
+
+def test_trainer():
+    config = settings_of("trainer=auto")["trainer"]
+    parameters = inspect.signature(create_trainer).parameters
+    assert config == {option: parameters[option].default for option in config}

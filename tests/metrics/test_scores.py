@@ -16,14 +16,20 @@ from seqtext.metrics.scores import (
     compute_probabilities,
     find_best_threshold,
     list_metrics,
+    predict_classes,
 )
 from seqtext.reporting.bootstrap import build_scorer
 from seqtext.reporting.runs import StoredPredictions
 
 
+def most_probable(shares: np.ndarray) -> np.ndarray:
+    """Class numbers; of two classes, class 1 from 0.5 on."""
+    return (shares[:, 1] >= 0.5).astype(int) if shares.shape[1] == 2 else shares.argmax(axis=1)
+
+
 def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     """By scikit-learn; without the metrics that do not exist for these labels."""
-    predicted, classes = shares.argmax(axis=1), shares.shape[1]
+    predicted, classes = most_probable(shares), shares.shape[1]
     met, there = np.union1d(labels, predicted), np.unique(labels)
     average = {"average": "macro", "labels": met, "zero_division": 0}
     named = {
@@ -89,7 +95,7 @@ def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, fl
     assert got.keys() == wanted.keys() == set(list_metrics(names, labels))
     assert got == pytest.approx(wanted, abs=1e-9)
     said = StoredPredictions(
-        np.arange(len(labels)), labels, shares.argmax(axis=1), shares, tuple(names)
+        np.arange(len(labels)), labels, most_probable(shares), shares, tuple(names)
     )
     everything = np.ones((1, len(labels)), np.float32)
     reported = {
@@ -208,6 +214,14 @@ def test_scores_at_another_threshold():
     assert [at_half["accuracy"], lower["accuracy"]] == pytest.approx([0.75, 1])
     for name in ("loss", "auroc", "average_precision"):
         assert at_half[name] == lower[name]
+
+
+def test_probability_at_the_threshold_is_class_1():
+    logits = torch.tensor([0.0, -1.0, 1.0])
+    probabilities = compute_probabilities(logits)
+    assert predict_classes(probabilities).tolist() == [1, 0, 1]
+    assert predict_classes(probabilities, float(probabilities[1, 1])).tolist() == [1, 1, 1]
+    assert compute_metrics(logits, torch.tensor([1, 0, 1]), ["no", "yes"])["accuracy"] == 1
 
 
 def test_direction():

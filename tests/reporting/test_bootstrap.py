@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
-from seqtext.metrics.scores import compute_metrics, compute_probabilities
+from seqtext.metrics.scores import compute_metrics, compute_probabilities, predict_classes
 from seqtext.reporting.bootstrap import CHUNK, build_scorer, draw_resamples
 from seqtext.reporting.runs import StoredPredictions
 
@@ -22,8 +22,9 @@ def said_of(classes: int, rows: int = 60) -> tuple[StoredPredictions, torch.Tens
     labels = rng.integers(classes, size=rows)
     logits = rng.normal(0, 1, (rows, classes)).round(1) + np.eye(classes)[labels]
     logits = torch.from_numpy(logits[:, 1] if classes == 2 else logits)
-    shares = compute_probabilities(logits).numpy()
-    said = StoredPredictions(np.arange(rows), labels, shares.argmax(axis=1), shares, NAMES[classes])
+    shares = compute_probabilities(logits)
+    predicted = predict_classes(shares).numpy()
+    said = StoredPredictions(np.arange(rows), labels, predicted, shares.numpy(), NAMES[classes])
     return said, logits
 
 

@@ -108,7 +108,8 @@ def is_better(
 ) -> bool:
     """Tell whether a score beats the best so far; of equal scores the lower validation loss does.
 
-    The one rule for the best epoch, early stopping, sweeps and ``from_best=``.
+    The one rule for the best epoch, early stopping, grids and ``from_best=``; Optuna's searches
+    compare scores alone.
 
     Args:
         best: None where there is none yet

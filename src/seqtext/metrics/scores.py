@@ -35,8 +35,8 @@ def compute_probabilities(logits: Tensor) -> Tensor:
 
 
 def predict_classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
-    """Return the most probable classes [N]; of two classes, class 1 from `threshold` on."""
-    if shares.shape[1] == 2 and threshold != 0.5:
+    """Return the most probable classes [N]; of two, class 1 if its share is >= `threshold`."""
+    if shares.shape[1] == 2:
         return (shares[:, 1] >= threshold).long()
     return shares.argmax(dim=1)
 

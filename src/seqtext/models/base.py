@@ -19,7 +19,13 @@ from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import metric_mode
-from seqtext.metrics.scores import compute_metrics, list_metrics
+from seqtext.metrics.result_warnings import is_constant
+from seqtext.metrics.scores import (
+    compute_metrics,
+    compute_probabilities,
+    list_metrics,
+    predict_classes,
+)
 from seqtext.optim import OptimizerFactory, Scheduler, build_parameter_groups, clip_gradients
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
@@ -253,8 +259,8 @@ class TextClassifier(L.LightningModule):
             values = compute_metrics(logits, labels, self.class_names)
             if part == "val":
                 self._check_loss(values["loss"])
-                predicted = logits > 0 if logits.ndim == 1 else logits.argmax(dim=1)
-                self.has_constant_predictions = bool((predicted == predicted[0]).all())
+                predicted = predict_classes(compute_probabilities(logits))
+                self.has_constant_predictions = is_constant(predicted.numpy())
             for name in set(list_metrics(self.class_names)) - set(values):
                 self.trainer.callback_metrics.pop(f"{part}/{name}", None)  # of an earlier epoch
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})

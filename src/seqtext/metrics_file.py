@@ -53,16 +53,17 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
-def _is_mapping_of(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _check_values(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a check whether all values of a mapping are valid."""
     return lambda value: isinstance(value, Mapping) and all(map(is_valid, value.values()))
 
 
 def _is_seconds(value: Any) -> bool:
-    return _is_mapping_of(_is_number)(value) and {"training", "total"} <= value.keys()
+    return _check_values(_is_number)(value) and {"training", "total"} <= value.keys()
 
 
 def _is_both_parts(value: Any) -> bool:
-    return _is_mapping_of(_is_mapping_of(_is_number_or_null))(value) and {"val", "test"} <= {*value}
+    return _check_values(_check_values(_is_number_or_null))(value) and {"val", "test"} <= {*value}
 
 
 def _is_settings(value: Any) -> bool:
@@ -77,11 +78,11 @@ def _is_settings(value: Any) -> bool:
 
 
 def _is_rows(value: Any) -> bool:
-    return _is_mapping_of(_is_mapping_of(lambda n: _is_whole(n) and n >= 0))(value)
+    return _check_values(_check_values(lambda n: _is_whole(n) and n >= 0))(value)
 
 
 def _is_curves(value: Any) -> bool:
-    return _is_mapping_of(lambda c: isinstance(c, list) and all(map(_is_number_or_null, c)))(value)
+    return _check_values(lambda c: isinstance(c, list) and all(map(_is_number_or_null, c)))(value)
 
 
 def _is_finite(value: Any) -> bool:
@@ -97,7 +98,7 @@ def _is_fingerprints(value: Any) -> bool:
     return all(one is None or isinstance(one, str) for one in digests)
 
 
-_is_scores = _is_mapping_of(_is_number_or_null)
+_is_scores = _check_values(_is_number_or_null)
 KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_text, "a text"),
     "model": (_is_text, "a text"),

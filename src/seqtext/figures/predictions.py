@@ -1,8 +1,7 @@
 """Figures of a part's predictions, for any number of classes under any names."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,6 +32,7 @@ CELL, COUNTED_CELL = 0.22, 0.4  # inches, so that names of classes, or numbers, 
 DASHED = 10  # curves after which matplotlib's colours come a second time
 LEGEND_INSIDE = (4, 120)  # curves and characters of a legend that may stand on the curves
 OTHERS = "all other classes"
+Curve = tuple[np.ndarray, np.ndarray, str]  # x, y and a summary for the legend
 
 
 def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Callable[[], Figure]]:
@@ -78,69 +78,62 @@ def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
 
 def plot_roc(predictions: Predictions, title: str) -> Figure:
     """Draw true against false positive rate, a curve per class (class 1 alone for two classes)."""
-
-    def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-        false_rate, true_rate, _ = roc_curve(truth, probability)
-        return false_rate, true_rate, f"area {auc(false_rate, true_rate):.3f}"
-
-    axes_labels = {"xlabel": "false positive rate", "ylabel": "true positive rate (recall)"}
-    return _plot_curves(predictions, title, curve, axes_labels, chance=True)
+    return _plot_curves(
+        predictions, title, _compute_roc, "false positive rate", "true positive rate (recall)"
+    )
 
 
 def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
     """Draw precision against recall, a curve per class (class 1 alone for two classes)."""
-
-    def curve(truth: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
-        precision, recall, _ = precision_recall_curve(truth, probability)
-        return recall, precision, f"average {average_precision_score(truth, probability):.3f}"
-
-    axes_labels = {"xlabel": "recall", "ylabel": "precision"}
-    return _plot_curves(predictions, title, curve, axes_labels, chance=False)
+    return _plot_curves(predictions, title, _compute_precision_recall, "recall", "precision")
 
 
-class _OneVsRest(NamedTuple):
-    """One class against the rest: name, whether each of N rows is in it, and its probabilities."""
+def _compute_roc(truth: np.ndarray, probabilities: np.ndarray) -> Curve:
+    false_rate, true_rate, _ = roc_curve(truth, probabilities)
+    return false_rate, true_rate, f"area {auc(false_rate, true_rate):.3f}"
 
-    name: str
-    truth: np.ndarray
-    probabilities: np.ndarray
+
+def _compute_precision_recall(truth: np.ndarray, probabilities: np.ndarray) -> Curve:
+    precision, recall, _ = precision_recall_curve(truth, probabilities)
+    return recall, precision, f"average {average_precision_score(truth, probabilities):.3f}"
 
 
 def _plot_curves(
     predictions: Predictions,
     title: str,
-    curve: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, str]],
-    axes_labels: dict[str, str],
-    chance: bool,
+    compute_curve: Callable[[np.ndarray, np.ndarray], Curve],
+    xlabel: str,
+    ylabel: str,
 ) -> Figure:
-    """Draw x and y of `curve(truth, probabilities)` of each class; the third value names it."""
-    lines, names = [], []
-    chosen = list(_split_one_vs_rest(predictions))
-    with draw_text_literally(title, *(one.name for one in chosen)):
+    """Draw a curve of each class against the rest."""
+    lines, legend = [], []
+    is_roc = compute_curve is _compute_roc
+    names, chosen = label_classes(predictions.class_names), _choose_classes(predictions)
+    with draw_text_literally(title, *(names[number] for number in chosen)):
         figure = Figure(SIZE, layout="constrained")
-        axes = figure.add_subplot(**axes_labels)
-        for number, one in enumerate(chosen):
-            x, y, summary = curve(one.truth, one.probabilities)
-            lines += axes.plot(x, y, linestyle="-" if number < DASHED else "--")
-            names.append(f"{one.name}, {summary}")
-        if chance:
+        axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
+        for count, number in enumerate(chosen):
+            probabilities = predictions.probabilities[:, number]
+            x, y, summary = compute_curve(predictions.labels == number, probabilities)
+            lines += axes.plot(x, y, linestyle="-" if count < DASHED else "--")
+            legend.append(f"{names[number]}, {summary}")
+        if is_roc:
             lines += axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
-            names.append("chance")
+            legend.append("chance")
         axes.set(xlim=(0, 1), ylim=(0, 1.01))
         axes.grid(alpha=0.3)
-        _add_legend(figure, axes, lines, names, "lower right" if chance else "lower left")
+        _add_legend(figure, axes, lines, legend, "lower right" if is_roc else "lower left")
         drawn = CURVES if len(predictions.class_names) > 2 else 2
         _set_title(axes, title, describe_omission(drawn, len(predictions.class_names)))
     return figure
 
 
-def _split_one_vs_rest(predictions: Predictions) -> Iterator[_OneVsRest]:
-    names, labels = label_classes(predictions.class_names), predictions.labels
-    sizes = np.bincount(labels, minlength=len(names))
-    for number in [1] if len(names) == 2 else largest(sizes, CURVES):
-        if 0 < sizes[number] < len(labels):  # otherwise there is no curve
-            share = predictions.probabilities[:, number]
-            yield _OneVsRest(names[number], labels == number, share)
+def _choose_classes(predictions: Predictions) -> list[int]:
+    """Return the classes to draw: of two class 1, of more the largest, none without a curve."""
+    labels, count = predictions.labels, len(predictions.class_names)
+    sizes = np.bincount(labels, minlength=count)
+    chosen = [1] if count == 2 else largest(sizes, CURVES)
+    return [number for number in chosen if 0 < sizes[number] < len(labels)]
 
 
 def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:

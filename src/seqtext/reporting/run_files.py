@@ -12,6 +12,7 @@ import pandas as pd
 from seqtext import metrics_file
 from seqtext.errors import UserError
 from seqtext.files import damaged_file_error, read_json, read_yaml
+from seqtext.validation import type_error
 
 REQUIRED_KEYS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
 STATUSES = ("finished", "failed", "pruned")  # of a job, in sweep.json and outcome.json
@@ -56,7 +57,7 @@ def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     if not chosen:  # Hydra always writes some: the file was cut off
         raise damaged_file_error(path, "its choices are missing")
     typed = _get_section(hydra, "overrides", path).get("task") or []
-    if not _is_list_of(typed, str):
+    if type_error(typed, list[str]):
         raise damaged_file_error(path, "its overrides are not a list of texts")
     plain = {k: v for k, v in chosen.items() if isinstance(k, str) and _is_plain(v)}
     choices = {k: str(v) for k, v in plain.items() if v and not k.startswith("hydra/")}
@@ -71,7 +72,7 @@ def read_sweep(path: Path) -> dict[str, Any]:
     """
     sweep = _read(read_json, path)
     jobs = sweep.get("jobs", [])
-    if not isinstance(sweep.get("command", ""), str) or not _is_list_of(jobs, dict):
+    if not isinstance(sweep.get("command", ""), str) or type_error(jobs, list[dict]):
         raise damaged_file_error(path, "its command or its jobs are missing")
     for job in jobs:
         if not isinstance(job.get("folder"), str) or "\0" in job["folder"]:
@@ -183,7 +184,3 @@ def _get_section(content: Mapping[str, Any], name: str, path: Path) -> dict[str,
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float | None)
-
-
-def _is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and all(isinstance(each, kind) for each in value)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 FIRST_STEP = """
 import os
-from seqtext.imports import fast_imports
+from seqtext.fast_imports import fast_imports
 with fast_imports():  # as train.py does
     import seqtext.hydra_job
     from seqtext.callbacks.progress_bar import ProgressBar

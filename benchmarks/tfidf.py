@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from seqtext.datasets.imdb import IMDB
 from seqtext.models.non_neural import TokenizedTexts
 from seqtext.models.tfidf import TfIdf
-from seqtext.training.baseline import read_texts
+from seqtext.training.fit_non_neural import read_texts
 
 
 def invent_texts(count: int) -> tuple[TokenizedTexts, np.ndarray]:

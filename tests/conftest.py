@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from seqtext.config.resolve import CONTROL_KEYS
+from seqtext.config.settings import CONTROL_KEYS
 from seqtext.run_dir import RunDir
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck

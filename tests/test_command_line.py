@@ -10,7 +10,7 @@ import pytest
 
 from seqtext.command_line import format_help, option, parse_args, positional
 from seqtext.errors import UserError
-from seqtext.inference.options import PredictOptions
+from seqtext.inference.predict_options import PredictOptions
 from seqtext.reporting.command import ReportOptions
 
 

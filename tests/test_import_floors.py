@@ -13,7 +13,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
         "errors",
         "display",
         "files",
-        "imports",
+        "fast_imports",
         "cache",
         "distributed",
         "validation",
@@ -27,7 +27,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     {"callbacks", "loggers", "config"},
     {"training", "best_run", "run_names"},
     {"sweeps", "inference", "reporting"},
-    {"main", "hydra_job", "entry_point"},
+    {"main", "hydra_job", "error_handling"},
 )
 APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and yet not to be imported
 

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from seqtext.entry_point import run_with_friendly_errors
+from seqtext.error_handling import run_with_friendly_errors
 from seqtext.errors import UserError
 from seqtext.run_names import LONGEST_NAME, run_name, sweep_dir
 
@@ -45,7 +45,7 @@ def test_sweeps_have_names():
 def test_imports_without_the_garbage_collector():
     program = """
 import gc
-from seqtext.imports import fast_imports
+from seqtext.fast_imports import fast_imports
 with fast_imports():
     print(gc.isenabled())
     import decimal

@@ -8,8 +8,8 @@ from importlib import import_module
 import pytest
 
 from seqtext.config.error_messages import format_error
-from seqtext.entry_point import _report_thread_error
-from seqtext.imports import hide_modules
+from seqtext.error_handling import _report_thread_error
+from seqtext.fast_imports import hide_modules
 from seqtext.validation import Seed, describe_type
 
 

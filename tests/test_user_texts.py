@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import seqtext.training.artifacts
-import seqtext.training.data_report
+import seqtext.training.describe_data
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
@@ -89,7 +89,7 @@ def fail(*_):
 
 
 def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(seqtext.training.data_report, "plot_description", fail)
+    monkeypatch.setattr(seqtext.training.describe_data, "plot_description", fail)
     monkeypatch.setattr(
         seqtext.training.artifacts, "get_prediction_plots", lambda *_, **__: {"roc": fail}
     )

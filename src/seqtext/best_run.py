@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig
 
 from seqtext.config.groups import WITH_CHOICES
-from seqtext.config.resolve import apply_overrides, read_choices, to_run_config
-from seqtext.config.stored import check_stored_settings, replace_foreign_folders
+from seqtext.config.settings import apply_overrides, read_choices, to_run_config
+from seqtext.config.stored_settings import check_stored_settings, replace_foreign_folders
 from seqtext.errors import UserError
 from seqtext.identity import identity
 from seqtext.metrics_file import NAME, read_metrics

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
-from seqtext.config.stored import (
+from seqtext.config.stored_settings import (
     has_references,
 )
 from seqtext.errors import OptionError, UserError, UserErrorExit
@@ -22,7 +22,7 @@ from seqtext.run_names import validate_resume_dir
 from seqtext.speedups import freeze_garbage
 from seqtext.sweeps.job import JobResult, error_reason
 from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
-from seqtext.training.data_report import describe_data
+from seqtext.training.describe_data import describe_data
 from seqtext.training.resume import load_resume_config, stored_config_path
 from seqtext.training.train import train_and_evaluate
 

@@ -40,7 +40,7 @@ def main(conf: Path) -> None:
 
 def run_job(config: "DictConfig") -> Any:
     """Run one job of Hydra; return its best validation score, for searches."""
-    from seqtext.imports import fast_imports
+    from seqtext.fast_imports import fast_imports
 
     with fast_imports():
         from seqtext.hydra_job import run_hydra_job  # torch takes seconds, and --help needs none
@@ -49,7 +49,7 @@ def run_job(config: "DictConfig") -> Any:
 
 def run_launched(run: Callable[[], None]) -> None:
     """Call `run`, or its part in one of the other processes that torchrun or srun has started."""
-    from seqtext.imports import fast_imports
+    from seqtext.fast_imports import fast_imports
 
     with fast_imports():
         from seqtext.distributed import find_launched_process

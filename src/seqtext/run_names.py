@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from omegaconf import OmegaConf
 
-from seqtext.config.choices import describe_groups
+from seqtext.config.available_options import describe_groups
 from seqtext.errors import UserError
 from seqtext.identity import LOCATIONS
 from seqtext.run_dir import RunDir, already_holds_a_run, check_links

@@ -7,7 +7,7 @@ from seqtext.data.coverage import Coverage, describe_coverage, measure_coverage
 from seqtext.data.duplicates import count_repeats
 from seqtext.data.split import Split
 from seqtext.datasets.table import Table
-from seqtext.training.data_report import compute_data_statistics
+from seqtext.training.describe_data import compute_data_statistics
 from tests.conftest import csv_of, invented_reviews
 
 CHINESE = ["这部电影非常好看", "太糟糕了", "演员很差劲", "我喜欢这个故事"]

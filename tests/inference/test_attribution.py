@@ -12,7 +12,7 @@ from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
 from seqtext.inference.attribution import explain, integrated_gradients, target_logit
-from seqtext.inference.loading import InputSpec, LoadedModel
+from seqtext.inference.load_model import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import FastText

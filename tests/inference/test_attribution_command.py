@@ -9,7 +9,7 @@ import pytest
 from seqtext.command_line import parse_args
 from seqtext.errors import UserError
 from seqtext.inference import attribution_command as explaining
-from seqtext.inference.options import PredictOptions
+from seqtext.inference.predict_options import PredictOptions
 from tests.conftest import csv_of
 
 

@@ -19,8 +19,8 @@ from seqtext.data.cleaning import CLEANING_STEPS, Lowercase
 from seqtext.datasets.spam import Spam
 from seqtext.errors import UserError
 from seqtext.inference.command import main
-from seqtext.inference.loading import load_model
-from seqtext.inference.options import PredictOptions
+from seqtext.inference.load_model import load_model
+from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predict_texts import read_lines
 from tests.conftest import ROOT, csv_of
 

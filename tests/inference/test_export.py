@@ -20,7 +20,7 @@ from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
 from seqtext.inference.export import ProbabilityModel, build_onnx_program, export
-from seqtext.inference.loading import InputSpec, LoadedModel
+from seqtext.inference.load_model import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.layers.normalization import BatchNorm
 from seqtext.metrics.scores import compute_probabilities

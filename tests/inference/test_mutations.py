@@ -15,7 +15,7 @@ from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_che
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference.export import describe_preprocessing
-from seqtext.inference.loading import load_model
+from seqtext.inference.load_model import load_model
 from seqtext.inference.predictor import Predictor
 from tests.conftest import BAD, GOOD, settings_of
 

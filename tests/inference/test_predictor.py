@@ -14,7 +14,7 @@ from seqtext import load
 from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
-from seqtext.inference import loading as saving
+from seqtext.inference import load_model as loading
 from seqtext.inference.predictor import Predictor
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
@@ -187,7 +187,7 @@ def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
     for path, told in (finished.path, []), (best, []), (tmp_path, [str(tmp_path)]):
         caplog.clear()
         load(path)
-        said = [record.getMessage() for record in caplog.records if record.name == saving.__name__]
+        said = [record.getMessage() for record in caplog.records if record.name == loading.__name__]
         assert said == [f"{name} has not finished: its best epoch so far is used." for name in told]
 
 

@@ -15,9 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seqtext.checkpoints.files import load_checkpoint
 from seqtext.config.instantiate import build, validate_group
-from seqtext.data import tokenized as tokens
+from seqtext.data import corpus
+from seqtext.data.corpus import split_words
 from seqtext.data.split import Split
-from seqtext.data.tokenized import split_words
 from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.table import Table
@@ -27,8 +27,8 @@ from seqtext.models.non_neural import TokenizedTexts
 from seqtext.models.tfidf import TfIdf
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.words import WordTokenizer
-from seqtext.training import baseline
-from seqtext.training.baseline import fit_model, predict_logits
+from seqtext.training import fit_non_neural
+from seqtext.training.fit_non_neural import fit_model, predict_logits
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
@@ -110,10 +110,10 @@ def terms(model: TfIdf) -> list[str]:
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("block", [tokens.READ_ROWS, 7])
+@pytest.mark.parametrize("block", [corpus.READ_ROWS, 7])
 def test_equals_scikit_learn(data, options, block, monkeypatch):
     """In one block of texts, and in many."""
-    monkeypatch.setattr(tokens, "READ_ROWS", block)
+    monkeypatch.setattr(corpus, "READ_ROWS", block)
     monkeypatch.setattr(tfidf, "BLOCK_TEXTS", block)
     model, expected = TfIdf(**options), sklearns(data, **options)
     fit_model(model, data)
@@ -349,9 +349,9 @@ def test_same_numbers_again(start, tmp_path):
 
 def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
     parts_read = []
-    read = baseline.read_texts
+    read = fit_non_neural.read_texts
     monkeypatch.setattr(
-        baseline, "read_texts", lambda data, part: parts_read.append(part) or read(data, part)
+        fit_non_neural, "read_texts", lambda data, part: parts_read.append(part) or read(data, part)
     )
     train_and_evaluate(settings_of(*start), RunDir(tmp_path / "run"))
     assert parts_read == ["train", "train", "val", "test"]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from seqtext.reporting.latex import escape_latex, format_latex_table
-from seqtext.reporting.table import OURS, REPORTED, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, REPORTED, Cell, Row, Table
 
 SCORES = [f"test metric {n}" for n in range(9)]
 COLUMNS = ["val acc.", "test acc.", "n", "time", "parameters", *SCORES]

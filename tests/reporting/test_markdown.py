@@ -8,7 +8,7 @@ from seqtext.reporting.markdown import (
     format_code_block,
     format_markdown_table,
 )
-from seqtext.reporting.table import OURS, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, Cell, Row, Table
 
 
 @pytest.mark.parametrize(

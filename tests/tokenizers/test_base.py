@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.data.corpus import TokenizedCorpus
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.spam import Spam
 from seqtext.errors import OptionError, UserError

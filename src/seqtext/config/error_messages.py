@@ -8,7 +8,11 @@ import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.config.choices import describe_missing_choice, find_nearest_options, find_override
+from seqtext.config.available_options import (
+    describe_missing_choice,
+    find_nearest_options,
+    find_override,
+)
 from seqtext.config.overrides import OVERRIDE, explain_unreadable
 from seqtext.errors import UserError
 

@@ -1,7 +1,7 @@
 """List the configuration groups: what a group may build, and which arguments a run adds.
 
 A new group needs an entry here and a folder in conf/. The command line, its messages and its help
-page find the choices of a group in that folder (see `seqtext.config.choices`).
+page find the choices of a group in that folder (see `seqtext.config.available_options`).
 """
 
 from dataclasses import dataclass

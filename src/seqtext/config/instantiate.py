@@ -19,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
-from seqtext.config.choices import find_nearest_options
+from seqtext.config.available_options import find_nearest_options
 from seqtext.config.groups import GROUPS
 from seqtext.distributed import (
     ExternalProcessEnvironment,

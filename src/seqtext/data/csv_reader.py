@@ -12,7 +12,7 @@ from typing import Any
 from seqtext.data import formats
 from seqtext.data.csv_format import CsvFormat
 from seqtext.data.encodings import open_text, read_lines_of_text
-from seqtext.data.quotes import inspect_quotes
+from seqtext.data.quote_detection import inspect_quotes
 from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)

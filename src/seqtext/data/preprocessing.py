@@ -12,12 +12,12 @@ import numpy as np
 from seqtext.cache import Cache
 from seqtext.data.arrow_io import open_array, read_blocks
 from seqtext.data.cleaning import TextCleaner
+from seqtext.data.corpus import TokenizedCorpus, write_corpus
 from seqtext.data.coverage import Coverage, measure_coverage
 from seqtext.data.duplicates import DuplicateStats, count_repeats
 from seqtext.data.loaders import EncodedDataset
 from seqtext.data.raw_dataset import RawDataset
 from seqtext.data.split import PARTS, Duplicates, Part, Split
-from seqtext.data.tokenized import TokenizedCorpus, write_corpus
 from seqtext.errors import UserError
 from seqtext.tokenizers.base import Tokenizer
 

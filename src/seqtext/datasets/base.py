@@ -16,6 +16,7 @@ from seqtext.cache import Cache, digest
 from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resample
 from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.corpus import TokenizedCorpus
 from seqtext.data.labels import DroppedLabels, normalize_label
 from seqtext.data.loaders import (
     EVALUATION_TEXTS,
@@ -32,7 +33,6 @@ from seqtext.data.loaders import (
 from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, prepare
 from seqtext.data.raw_dataset import write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
-from seqtext.data.tokenized import TokenizedCorpus
 from seqtext.datasets.source_files import SourceFiles
 from seqtext.datasets.summary import log_summary
 from seqtext.distributed import ProcessInfo

@@ -22,7 +22,7 @@ from seqtext.display import (
     name_classes,
     shorten,
 )
-from seqtext.figures.labels import (
+from seqtext.figures.text import (
     CHARACTER,
     describe_omission,
     draw_text_literally,

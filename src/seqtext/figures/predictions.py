@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 from seqtext.data.statistics import largest
-from seqtext.figures.labels import (
+from seqtext.figures.text import (
     CHARACTER,
     TITLE_LENGTH,
     describe_omission,

@@ -16,10 +16,10 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from seqtext.data.corpus import BLOCK_ROWS, split_words
 from seqtext.data.loaders import Batch, EncodedDataset, batches_by_length
-from seqtext.data.tokenized import BLOCK_ROWS, split_words
 from seqtext.errors import UserError
-from seqtext.inference.loading import LoadedModel
+from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts

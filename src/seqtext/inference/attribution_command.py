@@ -16,8 +16,8 @@ from seqtext.files import write_text
 from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.attribution_page import render_explanations
 from seqtext.inference.attribution_terminal import ExplanationPrinter
-from seqtext.inference.options import PredictOptions
 from seqtext.inference.predict_file import find_text_columns, open_input
+from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predict_texts import read_lines
 from seqtext.inference.predictor import Predictor
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from seqtext.command_line import HELP_FLAGS, format_help, parse_args
 from seqtext.errors import UserError
-from seqtext.imports import fast_imports
-from seqtext.inference.options import PredictOptions
+from seqtext.fast_imports import fast_imports
+from seqtext.inference.predict_options import PredictOptions
 
 
 def main(arguments: Sequence[str]) -> None:

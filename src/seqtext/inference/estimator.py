@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from seqtext.errors import UserError
 from seqtext.inference.attribution import Explanation, explain
-from seqtext.inference.loading import find_checkpoint, load_model
+from seqtext.inference.load_model import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
 # Or a pandas Series, or a table of one column.

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.errors import UserError
-from seqtext.inference.loading import LoadedModel
+from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.onnx_tfidf import build_graph
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier

@@ -15,7 +15,7 @@ from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
 from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
-from seqtext.inference.options import PredictOptions
+from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predictor import Predictor
 from seqtext.inference.table_io import Columns, TableWriter, open_writer
 

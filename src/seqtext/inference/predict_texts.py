@@ -10,7 +10,7 @@ import pyarrow as pa
 from seqtext.display import make_printable, print_line
 from seqtext.errors import UserError
 from seqtext.inference.export import export
-from seqtext.inference.loading import find_checkpoint, load_model
+from seqtext.inference.load_model import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from seqtext.data.corpus import BLOCK_ROWS, split_words
 from seqtext.data.loaders import EncodedDataset, batches_by_length
-from seqtext.data.tokenized import BLOCK_ROWS, split_words
-from seqtext.inference.loading import LoadedModel, find_checkpoint, load_model
+from seqtext.inference.load_model import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts

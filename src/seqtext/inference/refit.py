@@ -17,7 +17,7 @@ from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.run_config import validate_config
 from seqtext.data.split import Part, Split, Texts
 from seqtext.datasets.base import TextDataModule
-from seqtext.inference.loading import LoadedModel, load_model
+from seqtext.inference.load_model import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
 from seqtext.run_dir import RunDir

@@ -7,10 +7,10 @@ from typing import Any
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seqtext.config.resolve import MACHINE_KEYS, flatten_options
+from seqtext.config.settings import MACHINE_KEYS, flatten_options
 from seqtext.data.raw_dataset import RawDataset
 from seqtext.display import make_printable, name_classes, shorten
-from seqtext.imports import hide_modules
+from seqtext.fast_imports import hide_modules
 from seqtext.metrics.predictions import Predictions
 
 with hide_modules(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from seqtext.command_line import HELP_FLAGS, format_help, option, parse_args, positional
 from seqtext.display import print_line
 from seqtext.errors import UserError
-from seqtext.imports import fast_imports
+from seqtext.fast_imports import fast_imports
 
 
 @dataclass(frozen=True, kw_only=True)

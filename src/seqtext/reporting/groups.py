@@ -8,7 +8,7 @@ from math import inf, isfinite
 from statistics import fmean, stdev
 from typing import Any
 
-from seqtext.config.resolve import flatten_options
+from seqtext.config.settings import flatten_options
 from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
 from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting.run_files import StoredPredictions

@@ -15,7 +15,7 @@ from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import Comparison, Pair
 from seqtext.reporting.report import Report, Section
-from seqtext.reporting.table import REPORTED, Table
+from seqtext.reporting.results_table import REPORTED, Table
 
 PACKAGE = "seqtext.reporting"
 MATRICES = 8  # side by side; the others are folded away

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from seqtext.display import REPLACEMENT, make_printable
-from seqtext.reporting.table import REPORTED, Row, Table
+from seqtext.reporting.results_table import REPORTED, Row, Table
 
 ALWAYS_SHOWN = ("n", "time")  # of the columns after the deciding scores, what every table has
 MOST_SCORES = 5  # columns of scores, the deciding ones among them

@@ -3,7 +3,7 @@
 import re
 
 from seqtext.display import make_printable
-from seqtext.reporting.table import OURS, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, Cell, Row, Table
 
 # An underscore within a word is never emphasis, and stays readable: macro_f1.
 SPECIAL = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")

@@ -16,13 +16,13 @@ from seqtext.reporting.groups import choose_main_metric, group_runs
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
 from seqtext.reporting.pairwise import Comparison, compare_groups
 from seqtext.reporting.published_results import Reference, has_study_rows, load_published_results
-from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
-from seqtext.reporting.table import (
+from seqtext.reporting.results_table import (
     Table,
     build_table,
     collect_footnotes,
     format_duration,
 )
+from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
 

@@ -10,7 +10,7 @@ from seqtext.reporting.groups import Group
 from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
 from seqtext.reporting.published_results import Reference
 from seqtext.reporting.report import Report, Section, format_notes, format_omissions
-from seqtext.reporting.table import OURS, Cell, Row, Table, format_duration
+from seqtext.reporting.results_table import OURS, Cell, Row, Table, format_duration
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
 METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from seqtext.best_run import read_best_run
-from seqtext.config.choices import (
+from seqtext.config.available_options import (
     describe_missing_choice,
     is_base,
     list_choices,

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqtext.config.error_messages import USER_ERRORS, format_error
-from seqtext.config.resolve import to_run_config
-from seqtext.config.stored import read_stored_settings
+from seqtext.config.settings import to_run_config
+from seqtext.config.stored_settings import read_stored_settings
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
 from seqtext.identity import CONTENT, find_changed_content, first_mismatch, is_complete

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.config.error_messages import format_error
 from seqtext.errors import UserError
-from seqtext.imports import fast_imports
+from seqtext.fast_imports import fast_imports
 
 ELSEWHERE = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
 

@@ -9,7 +9,7 @@ from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 
-from seqtext.config.choices import is_base
+from seqtext.config.available_options import is_base
 from seqtext.errors import UserError
 
 MOST_NAMED = 12  # choices in a message

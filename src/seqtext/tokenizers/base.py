@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.code_fingerprint import code_fingerprint
-from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.tokenized import TokenizedCorpus
+from seqtext.data.corpus import TokenizedCorpus
 from seqtext.token_ids import UNKNOWN
 
 SPECIAL_TOKENS = ("<pad>", "<unk>")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from seqtext.data.tokenized import TokenizedCorpus, split_words
+from seqtext.data.corpus import TokenizedCorpus, split_words
 from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import PositiveInt, validate_args

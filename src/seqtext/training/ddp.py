@@ -40,7 +40,7 @@ from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 
 HOST = "127.0.0.1"
-WORKER = """from seqtext.imports import fast_imports
+WORKER = """from seqtext.fast_imports import fast_imports
 with fast_imports():
     from seqtext.training.ddp import run_worker
     from seqtext.training.train import fit_rank

@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, load_checkpoint
-from seqtext.config.rebuild import build_empty_network, fit_tensors
-from seqtext.config.resolve import to_run_config
-from seqtext.config.stored import (
+from seqtext.config.empty_model import build_empty_network, fit_tensors
+from seqtext.config.settings import to_run_config
+from seqtext.config.stored_settings import (
     check_stored_settings,
     read_stored_settings,
     replace_foreign_folders,

@@ -32,10 +32,10 @@ from seqtext.metrics_file import SHOWN
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
-from seqtext.training.baseline import fit_model, predict_logits
 from seqtext.training.batch_checks import check_batches
-from seqtext.training.data_report import draw_data_figures
 from seqtext.training.ddp import launch_workers
+from seqtext.training.describe_data import draw_data_figures
+from seqtext.training.fit_non_neural import fit_model, predict_logits
 from seqtext.training.gpu_assignment import pin_to_one_gpu
 from seqtext.training.model_summary import format_model_summary
 from seqtext.training.provenance import ask_git, collect_provenance, describe_devices

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import seqtext.data.tokenized as tokens_module
+import seqtext.data.corpus as tokens_module
 from seqtext.data.cleaning import TextCleaner
+from seqtext.data.corpus import TokenizedCorpus, split_words, write_corpus
 from seqtext.data.duplicates import hash_texts
-from seqtext.data.tokenized import TokenizedCorpus, split_words, write_corpus
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary, count_words
 from seqtext.tokenizers.words import WordTokenizer
@@ -87,7 +87,7 @@ def test_counts_equal_a_counter(tmp_path):
 
 @pytest.mark.parametrize("block", [1, 2, 100])
 def test_texts_of_some_rows(tmp_path, monkeypatch, block):
-    monkeypatch.setattr("seqtext.data.tokenized.READ_ROWS", block)
+    monkeypatch.setattr("seqtext.data.corpus.READ_ROWS", block)
     tokens = tokens_of(TEXTS, tmp_path)
     rows, words = np.array([0, 2, 5]), tokens.dictionary.to_pylist()
     blocks = list(tokens.iter_rows(rows))

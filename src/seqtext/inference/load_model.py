@@ -12,9 +12,9 @@ from torch import Tensor
 
 from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
+from seqtext.config.empty_model import build_empty_network, fit_tensors
 from seqtext.config.instantiate import build, resolve_target
-from seqtext.config.rebuild import build_empty_network, fit_tensors
-from seqtext.config.stored import check_stored_settings
+from seqtext.config.stored_settings import check_stored_settings
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
 from seqtext.errors import UserError

@@ -10,7 +10,7 @@ import torch
 
 from seqtext.checkpoints.files import FORMAT, load_checkpoint, save_checkpoint
 from seqtext.errors import UserError
-from seqtext.inference.loading import load_model
+from seqtext.inference.load_model import load_model
 
 
 class Evil:

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from seqtext.best_run import read_best_run
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
-from seqtext.config.stored import (
+from seqtext.config.stored_settings import (
     check_stored_settings,
     has_references,
     read_stored_settings,

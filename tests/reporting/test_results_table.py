@@ -6,8 +6,13 @@ from seqtext.reporting.groups import group_runs
 from seqtext.reporting.latex import escape_latex, format_latex_table
 from seqtext.reporting.markdown import format_markdown_table
 from seqtext.reporting.published_results import Reference, load_published_results
+from seqtext.reporting.results_table import (
+    build_table,
+    collect_footnotes,
+    format_duration,
+    to_dataframe,
+)
 from seqtext.reporting.runs import read_runs
-from seqtext.reporting.table import build_table, collect_footnotes, format_duration, to_dataframe
 from tests.reporting.invented import write_run
 
 

@@ -2,7 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from seqtext.config.resolve import apply_overrides, to_run_config
+from seqtext.config.settings import apply_overrides, to_run_config
 from seqtext.identity import first_mismatch
 
 

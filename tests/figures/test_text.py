@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 
 from seqtext.figures.files import to_png
-from seqtext.figures.labels import draw_text_literally, label_classes, make_drawable
+from seqtext.figures.text import draw_text_literally, label_classes, make_drawable
 
 NO_FONT_HAS = "\U000f0000"  # for private use
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-import seqtext.training.data_report
+import seqtext.training.describe_data
 from tests.conftest import BAD, write_vectors
 
 PICTURES = ["class_shares", "telling_words", "text_lengths"]
@@ -49,7 +49,7 @@ def test_impossible_options_are_refused(train, small, tmp_path):
 def test_every_run_shows_the_pictures_drawn_once(train, small, tmp_path, monkeypatch):
     assert train(*small, "trainer.max_epochs=1")[0] == 0
     monkeypatch.setattr(
-        seqtext.training.data_report,
+        seqtext.training.describe_data,
         "compute_data_statistics",
         lambda _: pytest.fail("drawn again"),
     )

@@ -9,6 +9,7 @@ from seqtext.layers import rnn as cells
 from seqtext.layers import rnn_autograd as plain
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.ops import extension as compiled
+from seqtext.layers.rnn_reference import RNNOptions
 
 CELLS = [nn.RNN, nn.LSTM, nn.GRU]
 LENGTHS = torch.tensor([4, 1, 3])
@@ -31,14 +32,9 @@ def rnn_forward(request):
         if not compiled.load_extension():
             pytest.skip("There is no compiled operator here.")
         return cells.rnn_forward
-    options = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-    options |= {"input_mask": None, "mask": None}
-
-    def rnn_forward(cell, x, lengths, *positional, **named):
-        given = dict(zip(options, positional, strict=False))
-        return plain.rnn_forward(cell, x, lengths, **{**options, **given, **named})
-
-    return rnn_forward
+    return lambda cell, x, lengths, *positional, **named: plain.rnn_forward(
+        cell, x, lengths, RNNOptions(*positional, **named)
+    )
 
 
 def vectors() -> Tensor:

@@ -31,18 +31,19 @@ def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
 
 def init_rnn_(cell: nn.RNNBase, init: Init, single_bias: bool) -> nn.RNNBase:
     """Initialize a cell in place; with `single_bias` the second bias is zero and stays so."""
+    [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights  # one layer, one direction
     if init == "he_normal":
-        _trunc_normal_(cell.weight_ih_l0, 2 / cell.input_size)
+        _trunc_normal_(w_ih, 2 / cell.input_size)
     elif init == "keras":
-        nn.init.xavier_uniform_(cell.weight_ih_l0)
+        nn.init.xavier_uniform_(w_ih)
     if init != "torch":
-        nn.init.orthogonal_(cell.weight_hh_l0)
-        nn.init.zeros_(cell.bias_ih_l0)
-        nn.init.zeros_(cell.bias_hh_l0)
+        nn.init.orthogonal_(w_hh)
+        nn.init.zeros_(b_ih)
+        nn.init.zeros_(b_hh)
         if isinstance(cell, nn.LSTM):
-            nn.init.ones_(cell.bias_ih_l0.chunk(4)[1])  # gates: input, forget, cell, output
+            nn.init.ones_(b_ih.chunk(4)[1])  # gates: input, forget, cell, output
     if single_bias:
-        nn.init.zeros_(cell.bias_hh_l0).requires_grad_(False)
+        nn.init.zeros_(b_hh).requires_grad_(False)
     return cell
 
 

@@ -13,6 +13,11 @@ class BatchNorm(nn.BatchNorm1d):
     The running variance takes up the variance of a batch as it is (torch: n / (n - 1) of it).
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def __init__(self, features: int):
         super().__init__(features, eps=1e-3, momentum=0.01)
 
@@ -22,8 +27,9 @@ class BatchNorm(nn.BatchNorm1d):
         if not self.is_local():
             return self._sync_batch_norm(rows)
         if self.training and len(rows) > 1:
-            options = None, None, True, self.momentum, self.eps
-            normal, mean, scale = torch.native_batch_norm(rows, self.weight, self.bias, *options)
+            normal, mean, scale = torch.native_batch_norm(
+                rows, self.weight, self.bias, None, None, True, self.momentum, self.eps
+            )
             self.update_running_stats(mean, scale**-2 - self.eps)
             return normal
         return self._normalize(self.running_mean, self.running_var, rows)

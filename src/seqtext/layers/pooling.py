@@ -46,7 +46,8 @@ class _Amax(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        return speedups.backward_of_amax(*ctx.saved_tensors, gradient, ctx.dim), None
+        states, largest = ctx.saved_tensors
+        return speedups.backward_of_amax(states, largest, gradient, ctx.dim), None
 
 
 def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:

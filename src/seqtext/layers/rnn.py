@@ -14,8 +14,10 @@ from torch.nn import functional as F
 from seqtext.layers import rnn_autograd, rnn_onnx, rnn_reference
 from seqtext.layers.activations import Activation
 from seqtext.layers.initializers import Init, init_rnn_
+from seqtext.layers.module_list import ModuleList
 from seqtext.layers.ops import rnn as compiled_rnn
 from seqtext.layers.ops.extension import load_extension
+from seqtext.layers.rnn_reference import RNNOptions
 
 CellName = Literal["rnn", "lstm", "gru"]
 
@@ -28,7 +30,7 @@ class CellSpec(NamedTuple):
     has_gates: whether there are gates for `recurrent_activation`
     """
 
-    module: type[nn.RNNBase]
+    module: type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]
     single_bias: bool
     has_gates: bool
 
@@ -40,7 +42,7 @@ CELLS: dict[str, CellSpec] = {
 }
 
 
-class RNNLayer(nn.ModuleList):
+class RNNLayer(ModuleList[nn.RNNBase]):
     """One recurrent layer: a cell, and for both directions a second one that reads from the end.
 
     Args:
@@ -90,7 +92,7 @@ class RNNLayer(nn.ModuleList):
             states = variational_dropout(states, self.variational_dropout, self.training)
             return rnn_forward(cell, states, lengths, *functions, reverse=reverse)
         # Keras has one mask per gate on inputs too, once there is one on the state.
-        gates = len(cell.weight_hh_l0) // self.units
+        gates = len(cell.all_weights[0][1]) // self.units
         input_mask = None
         if self.variational_dropout:
             ones = states.new_ones(gates, len(states), states.shape[2])
@@ -112,8 +114,8 @@ def rnn_forward(
     cell: nn.RNNBase,
     inputs: Tensor,
     lengths: Tensor,
-    activation: str = "tanh",
-    recurrent_activation: str = "sigmoid",
+    activation: Activation = "tanh",
+    recurrent_activation: Activation = "sigmoid",
     input_mask: Tensor | None = None,
     mask: Tensor | None = None,
     reverse: bool = False,
@@ -136,19 +138,19 @@ def rnn_forward(
     Returns:
         States [B, T, U]; values after a text's last token are undefined.
     """
-    options = activation, recurrent_activation, input_mask, mask
+    options = RNNOptions(activation, recurrent_activation, input_mask, mask)
     if torch.compiler.is_exporting():
-        return rnn_onnx.rnn_forward(cell, inputs, lengths, *options[:2], reverse)
-    if compiled_rnn.is_supported(cell, inputs, activation, recurrent_activation):
-        return compiled_rnn.rnn_forward(cell, inputs, lengths, *options, reverse)
+        return rnn_onnx.rnn_forward(cell, inputs, lengths, options, reverse)
+    if compiled_rnn.is_supported(cell, inputs, options):
+        return compiled_rnn.rnn_forward(cell, inputs, lengths, options, reverse)
     index = reverse_padded_index(lengths, inputs.shape[1]) if reverse else None
     inputs = inputs if index is None else gather_steps(inputs, index)
-    if options == ("tanh", "sigmoid", None, None):
+    if options == RNNOptions():
         states = cell(inputs)[0]
-    elif "softmax" in options[:2]:
-        states = rnn_reference.rnn_forward(cell, inputs, *options)
+    elif "softmax" in (activation, recurrent_activation):
+        states = rnn_reference.rnn_forward(cell, inputs, options)
     else:
-        states = rnn_autograd.rnn_forward(cell, inputs, lengths, *options)
+        states = rnn_autograd.rnn_forward(cell, inputs, lengths, options)
     return states if index is None else gather_steps(states, index)
 
 

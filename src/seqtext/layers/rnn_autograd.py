@@ -18,42 +18,33 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from seqtext.layers.activations import ACTIVATIONS
+from seqtext.layers.rnn_reference import RNNOptions
 
 IN_PLACE = {torch.sigmoid: torch.sigmoid_, torch.tanh: torch.tanh_, torch.relu: torch.relu_}
 
 
-def rnn_forward(
-    cell: nn.RNNBase,
-    inputs: Tensor,
-    lengths: Tensor,
-    activation: str,
-    recurrent_activation: str,
-    input_mask: Tensor | None,
-    mask: Tensor | None,
-) -> Tensor:
+def rnn_forward(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNOptions) -> Tensor:
     """As `layers.rnn.rnn_forward`, forwards; states behind a text's end are zero."""
-    act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
-    weight, recurrent = cell.weight_ih_l0, cell.weight_hh_l0
-    bias, other = cell.bias_ih_l0, cell.bias_hh_l0
+    act, gate = ACTIVATIONS[options.activation], ACTIVATIONS[options.recurrent_activation]
+    [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
     inputs = inputs.transpose(0, 1)  # [T, B, E]
-    if input_mask is not None:
-        inputs = inputs * input_mask[:, None].to(inputs.dtype)  # [G, T, B, E]
-    mask = None if mask is None else mask.to(recurrent.dtype)
+    if options.input_mask is not None:
+        inputs = inputs * options.input_mask[:, None].to(inputs.dtype)  # [G, T, B, E]
+    mask = None if options.mask is None else options.mask.to(w_hh.dtype)
     if isinstance(cell, nn.GRU):
         gates = 2 * cell.hidden_size
         own = inputs.dim() == 4
-        x = _project(inputs[:2] if own else inputs, weight[:gates], bias[:gates])
-        x_new = _project(inputs[2] if own else inputs, weight[gates:], bias[gates:])
-        states = _GRU.apply(x, x_new, recurrent, other, mask, lengths, act, gate)
+        x = _project(inputs[:2] if own else inputs, w_ih[:gates], b_ih[:gates])
+        x_new = _project(inputs[2] if own else inputs, w_ih[gates:], b_ih[gates:])
+        states = _GRU.apply(x, x_new, w_hh, b_hh, mask, lengths, act, gate)
     elif isinstance(cell, nn.LSTM):
-        weight, recurrent, bias = map(_output_first, (weight, recurrent, bias + other))
         inputs = inputs.roll(1, 0) if inputs.dim() == 4 else inputs
         mask = None if mask is None else mask.roll(1, 0)
-        x = _project(inputs, weight, bias)
-        states = _LSTM.apply(x, recurrent, mask, lengths, act, gate)
+        x = _project(inputs, _output_first(w_ih), _output_first(b_ih + b_hh))
+        states = _LSTM.apply(x, _output_first(w_hh), mask, lengths, act, gate)
     else:
-        x = _project(inputs, weight, bias + other)
-        states = _RNN.apply(x, recurrent, mask, lengths, act)
+        x = _project(inputs, w_ih, b_ih + b_hh)
+        states = _RNN.apply(x, w_hh, mask, lengths, act)
     return states.transpose(0, 1)
 
 
@@ -120,7 +111,8 @@ class _LSTM(torch.autograd.Function):
     def forward(ctx, x, weight, mask, lengths, act, gate):
         """x [T, B, 4U], weight [4U, U], mask [4, B, U] → h [T, B, U]"""
         units = weight.shape[1]
-        before, carries, states = torch.empty_like(x), *x.new_empty(2, *x.shape[:2], units)
+        before = torch.empty_like(x)
+        carries, states = x.new_empty(2, *x.shape[:2], units)
         product = _Product(weight, mask)
         state = carry = x.new_zeros(x.shape[1], units)
         rows = _steps(lengths, x, before, *_cut(before, 3 * units), carries, states)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.pooling import padding_mask
-from seqtext.layers.rnn_reference import STEP
+from seqtext.layers.rnn_reference import STEP, RNNOptions
 
 
 class Function(NamedTuple):
@@ -40,20 +40,15 @@ ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
 
 
 def rnn_forward(
-    cell: nn.RNNBase,
-    inputs: Tensor,
-    lengths: Tensor,
-    activation: str,
-    recurrent_activation: str,
-    reverse: bool,
+    cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNOptions, reverse: bool
 ) -> Tensor:
-    """As `layers.rnn.rnn_forward`; states behind a text's end are zero."""
+    """As `layers.rnn.rnn_forward`, without masks; states behind a text's end are zero."""
     inputs = inputs.transpose(0, 1)  # [T, B, E]
-    if {activation, recurrent_activation} <= {*FUNCTIONS}:
-        attributes = operator_attributes(cell, activation, recurrent_activation, reverse)
-        states = _operator(cell, inputs, lengths, attributes)
+    names = options.activation, options.recurrent_activation
+    if {*names} <= {*FUNCTIONS}:
+        states = _operator(cell, inputs, lengths, operator_attributes(cell, *names, reverse))
     else:
-        functions = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
+        functions = ACTIVATIONS[names[0]], ACTIVATIONS[names[1]]
         states = _scanned(cell, inputs, lengths, functions, reverse)
     return states.transpose(0, 1)
 
@@ -74,8 +69,8 @@ def _operator(
 
 def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
     """For ONNX' operator: W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
-    order, names = ORDER[type(cell)], ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
-    gates = [getattr(cell, name).unflatten(0, (len(order), -1)) for name in names]  # [G, U, …]
+    order = ORDER[type(cell)]
+    gates = [w.unflatten(0, (len(order), -1)) for w in cell.all_weights[0]]  # [G, U, …] each
     *weights, bias, other = (parts[order].flatten(0, 1)[None] for parts in gates)
     return [*weights, torch.cat([bias, other], dim=1)]
 
@@ -116,16 +111,16 @@ def _scanned(
     from torch._higher_order_ops.scan import scan  # it has no public name yet
 
     gates, step = len(ORDER[type(cell)]), STEP[type(cell)]
-    recurrent, bias = cell.weight_hh_l0, cell.bias_hh_l0
+    [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
     is_word = ~padding_mask(lengths, inputs.shape[0]).t()[..., None]  # [T, B, 1]
 
     def one(before: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> tuple:
         (state, carry), (x, is_word) = before, read
-        seen = F.linear(state, recurrent, bias).chunk(gates, dim=1)
+        seen = F.linear(state, w_hh, b_hh).chunk(gates, dim=1)
         after = step(x.chunk(gates, dim=1), seen, state, carry, *functions)
         state, carry = (torch.where(is_word, each, 0) for each in after)
         return (state, carry.clone()), state.clone()  # scan wants no tensor twice
 
-    x = F.linear(inputs, cell.weight_ih_l0, cell.bias_ih_l0)  # [T, B, G × U]
+    x = F.linear(inputs, w_ih, b_ih)  # [T, B, G × U]
     start = x.new_zeros(x.shape[1], cell.hidden_size)
     return scan(one, (start, start.clone()), (x, is_word), reverse=reverse)[1]

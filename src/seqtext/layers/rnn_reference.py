@@ -4,6 +4,8 @@ It also runs the one activation that mixes units, a softmax over them: its deriv
 which the faster forms have no room for.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,24 +13,26 @@ from torch.nn import functional as F
 from seqtext.layers.activations import ACTIVATIONS, Activation
 
 
-def rnn_forward(
-    cell: nn.RNNBase,
-    inputs: Tensor,
-    activation: Activation,
-    recurrent_activation: Activation,
-    input_mask: Tensor | None,
-    mask: Tensor | None,
-) -> Tensor:
+class RNNOptions(NamedTuple):
+    """Options of a recurrence: see `layers.rnn.rnn_forward`."""
+
+    activation: Activation = "tanh"
+    recurrent_activation: Activation = "sigmoid"
+    input_mask: Tensor | None = None
+    mask: Tensor | None = None
+
+
+def rnn_forward(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> Tensor:
     """As `layers.rnn.rnn_forward`, forwards."""
-    act, gate = ACTIVATIONS[activation], ACTIVATIONS[recurrent_activation]
-    step = STEP[type(cell)]
-    input_mask = None if input_mask is None else input_mask[:, :, None]
-    gates = len(cell.weight_hh_l0) // cell.hidden_size
-    x = _by_gate(gates, inputs, cell.weight_ih_l0, cell.bias_ih_l0, input_mask)  # G of [B, T, U]
+    act, gate = ACTIVATIONS[options.activation], ACTIVATIONS[options.recurrent_activation]
+    step, [[w_ih, w_hh, b_ih, b_hh]] = STEP[type(cell)], cell.all_weights
+    input_mask = None if options.input_mask is None else options.input_mask[:, :, None]
+    gates = len(w_hh) // cell.hidden_size
+    x = _by_gate(gates, inputs, w_ih, b_ih, input_mask)  # G of [B, T, U]
     state = carry = x[0].new_zeros(len(inputs), cell.hidden_size)
     states = []
     for x_t in zip(*(part.unbind(1) for part in x), strict=True):
-        seen = _by_gate(gates, state, cell.weight_hh_l0, cell.bias_hh_l0, mask)
+        seen = _by_gate(gates, state, w_hh, b_hh, options.mask)
         state, carry = step(x_t, seen, state, carry, act, gate)
         states.append(state)
     return torch.stack(states, dim=1)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from seqtext.layers.module_list import ModuleList
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import UNKNOWN
 
@@ -24,7 +25,7 @@ def format_model_summary(model: TextClassifier) -> str:
 def _layers(module: nn.Module, prefix: str = ""):
     """Names and modules; plain lists of layers are taken apart."""
     for name, child in module.named_children():
-        if type(child) in (nn.ModuleList, nn.ModuleDict):
+        if type(child) in (ModuleList, nn.ModuleList, nn.ModuleDict):
             yield from _layers(child, f"{prefix}{name}.")
         else:
             yield prefix + name, child

@@ -11,6 +11,7 @@ from seqtext.layers import rnn_autograd as plain
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.ops import rnn as fused
 from seqtext.layers.ops.extension import load_extension
+from seqtext.layers.rnn_reference import RNNOptions
 
 pytestmark = pytest.mark.skipif(not load_extension(), reason="There is no compiled operator here.")
 CELLS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
@@ -64,12 +65,9 @@ class Case:
 
 def plainly(cell, x, lengths, reverse=False, **options):
     """The plain form, whichever would be taken."""
-    defaults = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-    options = {**defaults, "input_mask": None, "mask": None, **options}
     order = cells.reverse_padded_index(lengths, x.shape[1])
-    states = plain.rnn_forward(
-        cell, cells.gather_steps(x, order) if reverse else x, lengths, **options
-    )
+    x = cells.gather_steps(x, order) if reverse else x
+    states = plain.rnn_forward(cell, x, lengths, RNNOptions(**options))
     return cells.gather_steps(states, order) if reverse else states
 
 
@@ -124,9 +122,9 @@ def test_activations(kind, activation, dtype):
 
 def test_other_activations_take_the_plain_form(kind):
     case = Case(kind)
-    assert fused.is_supported(case.cell, case.x, "relu", "sigmoid")
+    assert fused.is_supported(case.cell, case.x, RNNOptions("relu"))
     for name in {*ACTIVATIONS} - {*fused.ACTIVATIONS, "softmax"}:
-        assert not fused.is_supported(case.cell, case.x, name, "sigmoid")
+        assert not fused.is_supported(case.cell, case.x, RNNOptions(name))
         check(case, activation=name)
 
 
@@ -199,7 +197,7 @@ def test_lengths_beyond_the_steps_are_cut(kind):
 @pytest.mark.parametrize("change", [torch.Tensor.bfloat16, lambda x: x.to("meta")])
 def test_what_it_does_not_serve(kind, change):
     case = Case(kind)
-    assert fused.is_supported(case.cell, case.x, "tanh", "sigmoid")
-    assert not fused.is_supported(case.cell, change(case.x), "tanh", "sigmoid")
+    assert fused.is_supported(case.cell, case.x, RNNOptions())
+    assert not fused.is_supported(case.cell, change(case.x), RNNOptions())
     with torch.autocast("cpu", torch.bfloat16):
-        assert not fused.is_supported(case.cell, case.x, "tanh", "sigmoid")
+        assert not fused.is_supported(case.cell, case.x, RNNOptions())

@@ -1,7 +1,5 @@
 """Convolution → ReLU → batch norm → max pooling on a CPU as one compiled operator, see csrc/."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -26,14 +24,6 @@ class ConvArgs(KernelArgs):
     )
 
 
-class BatchNormStats(NamedTuple):
-    """Batch-norm statistics, [F]; with kind BATCH, the kernel writes the batch's own into them."""
-
-    kind: int
-    mean: Tensor | None
-    variance: Tensor | None
-
-
 def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
     """Return whether `conv_block_forward` can run this block here."""
     fits = norm is None or (norm.is_local() and norm.weight.dtype == states.dtype)
@@ -45,14 +35,14 @@ def conv_block_forward(
 ) -> Tensor:
     """Run a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
     lengths = lengths.clamp(0, states.shape[1])
-    stats, affine = BatchNormStats(NO_NORM, None, None), (None, None)
+    kind, affine, stats = NO_NORM, None, None
     if norm is not None:
+        kind = BATCH if norm.training and lengths.sum() > 1 else RUNNING
         affine = norm.weight, norm.bias
-        running = norm.running_mean.clone(), norm.running_var.clone()  # may change before backward
-        uses_batch = norm.training and lengths.sum() > 1
-        stats = BatchNormStats(BATCH if uses_batch else RUNNING, *running)
+        # Mean and variance, [F] each, may change before backward; if BATCH, the kernel writes them.
+        stats = norm.running_mean.clone(), norm.running_var.clone()
     options = {
-        "stats": stats.kind,
+        "stats": kind,
         "texts": states.shape[0],
         "steps": states.shape[1],
         "inputs": states.shape[2],
@@ -61,10 +51,10 @@ def conv_block_forward(
         "pool": min(pool or states.shape[1], states.shape[1]),
         "epsilon": norm.eps if norm else 0.0,
     }
-    weights = layer.weight, layer.bias, *affine
-    largest = _Convolution.apply(states, *weights, lengths, *stats[1:], options)
-    if stats.kind == BATCH:
-        norm.update_running_stats(stats.mean, stats.variance)
+    weights = layer.weight, layer.bias, *(affine or (None, None))
+    largest = _Convolution.apply(states, *weights, lengths, *(stats or (None, None)), options)
+    if norm is not None and stats is not None and kind == BATCH:
+        norm.update_running_stats(*stats)
     return largest
 
 
@@ -74,7 +64,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, options):
         """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool⌉, F]"""
-        texts, steps, filters = *x.shape[:2], options["filters"]
+        (texts, steps, _), filters = x.shape, options["filters"]
         largest = x.new_empty(texts, -(-steps // options["pool"]), filters)
         tensors = {
             "x": x,

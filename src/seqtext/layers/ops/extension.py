@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -65,11 +66,10 @@ class KernelArgs(ctypes.Structure):
     Each function runs forward and backward; between the two an autograd context keeps the tensors.
     """
 
-    function: str  # its name without the suffix for the dtype of x
-    _fields_: list[tuple[str, type]]
+    function: ClassVar[str]  # its name without the suffix for the dtype of x
 
     @staticmethod
-    def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type]]:
+    def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type[Any]]]:
         """Return ctypes fields in the order of the C++ structure."""
         kinds = (numbers, ctypes.c_int64), (reals, ctypes.c_double), (tensors, ctypes.c_void_p)
         return [(name, kind) for names, kind in kinds for name in names.split()]
@@ -81,7 +81,7 @@ class KernelArgs(ctypes.Structure):
         """Run the forward kernel; `saved` tensors are kept for backward, `outputs` are contiguous
         tensors that it writes."""
         saved = {key: None if t is None else t.contiguous() for key, t in saved.items()}
-        cls.run(options, saved | outputs, is_backward=False)
+        cls.run(options, {**saved, **outputs}, is_backward=False)
         ctx.save_for_backward(*saved.values())
         ctx.names, ctx.options = list(saved), options
 
@@ -94,10 +94,12 @@ class KernelArgs(ctypes.Structure):
     def run(
         cls, options: dict[str, float], tensors: dict[str, Tensor | None], is_backward: bool
     ) -> None:
-        """Run the kernel forward or backward; all tensors must be contiguous."""
+        """Run the kernel forward or backward; all tensors must be contiguous, and x is one."""
         addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
         arguments = cls(**options, threads=torch.get_num_threads(), **addresses)
-        cls.load_kernel(tensors["x"].dtype)(ctypes.byref(arguments), int(is_backward))
+        x = tensors["x"]
+        assert x is not None
+        cls.load_kernel(x.dtype)(ctypes.byref(arguments), int(is_backward))
 
     @classmethod
     @functools.cache

@@ -8,6 +8,7 @@ from torch.autograd.function import once_differentiable
 
 from seqtext.layers.ops import extension
 from seqtext.layers.ops.extension import KernelArgs
+from seqtext.layers.rnn_reference import RNNOptions
 
 # In the order of csrc/functions.h. The derivative of any other needs more than its value.
 ACTIVATIONS = (
@@ -47,49 +48,39 @@ class RNNArgs(KernelArgs):
     )
 
 
-def is_supported(
-    cell: nn.RNNBase, inputs: Tensor, activation: str, recurrent_activation: str
-) -> bool:
+def is_supported(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> bool:
     """Return whether `rnn_forward` can run this cell here."""
     return (
         type(cell) in CELLS
-        and {activation, recurrent_activation} <= {*ACTIVATIONS}
-        and extension.is_supported(inputs, cell.weight_hh_l0)
+        and {options.activation, options.recurrent_activation} <= {*ACTIVATIONS}
+        and extension.is_supported(inputs, cell.all_weights[0][1])
     )
 
 
 def rnn_forward(
-    cell: nn.RNNBase,
-    inputs: Tensor,
-    lengths: Tensor,
-    activation: str,
-    recurrent_activation: str,
-    input_mask: Tensor | None,
-    mask: Tensor | None,
-    reverse: bool,
+    cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNOptions, reverse: bool
 ) -> Tensor:
     """Compute the states [B, T, U], see `layers.rnn.rnn_forward`; zeros after a text's end."""
-    weight, bias = cell.weight_ih_l0, cell.bias_ih_l0
-    if isinstance(
-        cell, nn.GRU
-    ):  # candidate first: the gates r, z that share the masked state follow
-        weight, bias = weight.roll(cell.hidden_size, 0), bias.roll(cell.hidden_size, 0)
+    weights: list[Tensor] = [*cell.all_weights[0]]  # W_ih, W_hh, b_ih, b_hh
+    input_mask = options.input_mask
+    if isinstance(cell, nn.GRU):  # candidate first: r, z that share the masked state follow
+        for n in (0, 2):
+            weights[n] = weights[n].roll(cell.hidden_size, 0)
         input_mask = None if input_mask is None else input_mask.roll(1, 0)
     spec = CELLS[type(cell)]
-    options = {
+    numbers = {
         "cell": spec.number,
-        "activation": ACTIVATIONS.index(activation),
-        "recurrent_activation": ACTIVATIONS.index(recurrent_activation),
+        "activation": ACTIVATIONS.index(options.activation),
+        "recurrent_activation": ACTIVATIONS.index(options.recurrent_activation),
         "reverse": int(reverse),
         "texts": inputs.shape[0],
         "steps": inputs.shape[1],
         "inputs": inputs.shape[2],
         "units": cell.hidden_size,
     }
-    weights = weight, cell.weight_hh_l0, bias, cell.bias_hh_l0
     lengths = lengths.clamp(0, inputs.shape[1])
     saved = spec.saved if torch.is_grad_enabled() else 0
-    return _Recurrence.apply(inputs, *weights, lengths, input_mask, mask, saved, options)
+    return _Recurrence.apply(inputs, *weights, lengths, input_mask, options.mask, saved, numbers)
 
 
 class _Recurrence(torch.autograd.Function):

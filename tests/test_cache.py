@@ -29,14 +29,14 @@ def refuse(folder: Path) -> None:
 
 
 def test_second_time_it_is_found(cache):
-    first = cache.entry("ids", {"length": 3}, build)
-    assert cache.entry("ids", {"length": 3}, refuse) == first
+    first = cache.get_or_build("ids", {"length": 3}, build)
+    assert cache.get_or_build("ids", {"length": 3}, refuse) == first
     assert (first / "numbers.bin").read_bytes() == bytes(range(200))
 
 
 def test_other_settings_are_another_entry(cache):
     entries = {
-        cache.entry(kind, {"a": a}, build) for kind in ("ids", "table") for a in (1, 2, None)
+        cache.get_or_build(kind, {"a": a}, build) for kind in ("ids", "table") for a in (1, 2, None)
     }
     assert len(entries) == 6
 
@@ -63,11 +63,11 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damaged_entry_is_built_again(cache, damage):
-    folder = cache.entry("ids", {}, build)
+    folder = cache.get_or_build("ids", {}, build)
     DAMAGES[damage](folder)
-    assert cache.entry("ids", {}, build) == folder
+    assert cache.get_or_build("ids", {}, build) == folder
     assert (folder / "numbers.bin").read_bytes() == bytes(range(200))
-    cache.entry("ids", {}, refuse)
+    cache.get_or_build("ids", {}, refuse)
 
 
 def build_two(folder: Path) -> None:
@@ -76,23 +76,23 @@ def build_two(folder: Path) -> None:
 
 
 def test_small_files_of_a_large_entry_are_read_and_all_where_that_is_wanted(cache, monkeypatch):
-    monkeypatch.setattr(cache_module, "CHECKED", 100)
-    folder = cache.entry("ids", {}, build_two)
+    monkeypatch.setattr(cache_module, "ALWAYS_CHECKED_BYTES", 100)
+    folder = cache.get_or_build("ids", {}, build_two)
     flip_a_bit(folder / "numbers.bin")
-    cache.entry("ids", {}, refuse)
+    cache.get_or_build("ids", {}, refuse)
     flip_a_bit(folder / "facts.json")
-    cache.entry("ids", {}, build_two)
-    cache.entry("ids", {}, refuse, is_thorough=True)
+    cache.get_or_build("ids", {}, build_two)
+    cache.get_or_build("ids", {}, refuse, is_thorough=True)
     flip_a_bit(folder / "numbers.bin")
-    cache.entry("ids", {}, build_two, is_thorough=True)
+    cache.get_or_build("ids", {}, build_two, is_thorough=True)
     assert (folder / "numbers.bin").read_bytes() == bytes(range(200))
 
 
 def test_entry_that_cannot_be_opened_is_built_again(cache, monkeypatch, caplog):
-    monkeypatch.setattr(cache_module, "CHECKED", 0)
+    monkeypatch.setattr(cache_module, "ALWAYS_CHECKED_BYTES", 0)
     read = lambda folder: json.loads((folder / "facts.json").read_text())  # noqa: E731
     assert cache.load("ids", {}, build_two, read) == {}
-    flip_a_bit(cache.entry("ids", {}, refuse) / "facts.json")
+    flip_a_bit(cache.get_or_build("ids", {}, refuse) / "facts.json")
     assert cache.load("ids", {}, build_two, read) == {}
     assert "is damaged: built again" in caplog.text
     assert cache.load("ids", {}, refuse, read) == {}
@@ -106,23 +106,23 @@ def test_two_builds_without_a_lock_do_not_meet(cache, monkeypatch):
     def build_both(folder: Path) -> None:
         if not folders:
             folders.append(folder)
-            cache.entry("ids", {}, build_both)
+            cache.get_or_build("ids", {}, build_both)
         build(folder)
 
     (cache.root / "ids").mkdir(parents=True)
-    folder = cache.entry("ids", {}, build_both)
+    folder = cache.get_or_build("ids", {}, build_both)
     assert (folder / "numbers.bin").read_bytes() == bytes(range(200))
     assert [path.name for path in (cache.root / "ids").iterdir()] == [folder.name]
 
 
 def test_leftovers_of_killed_processes_go_after_a_day(cache):
-    folder = cache.entry("ids", {}, build)
+    folder = cache.get_or_build("ids", {}, build)
     old, new = (folder.with_name(f"{folder.name}.{name}.new") for name in ("a", "b"))
     for left in (old, new):
         left.mkdir()
     os.utime(old, (0, 0))
     flip_a_bit(folder / "numbers.bin")
-    cache.entry("ids", {}, build)
+    cache.get_or_build("ids", {}, build)
     assert new.exists()
     assert not old.exists()
 
@@ -149,7 +149,7 @@ def test_files_that_change_while_they_are_read(cache, tmp_path, age):
 
 
 def test_no_digest_of_a_large_file_that_changes_is_remembered(cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache_module, "LARGE", 2)
+    monkeypatch.setattr(cache_module, "MIN_SIZE_TO_CACHE_DIGEST", 2)
     file = tmp_path / "a.csv"
     file.write_text("one")
     os.utime(file, (1000, 1000))
@@ -173,19 +173,19 @@ def test_killed_build_leaves_nothing_that_is_trusted(cache):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cache.entry("ids", {}, die)
-    folder = cache.entry("ids", {}, build)
+        cache.get_or_build("ids", {}, die)
+    folder = cache.get_or_build("ids", {}, build)
     assert sorted(p.name for p in folder.iterdir()) == [MANIFEST, "numbers.bin"]
 
 
 def test_copied_entry_is_found(cache, tmp_path):
-    folder = cache.entry("ids", {}, build)
+    folder = cache.get_or_build("ids", {}, build)
     shutil.copytree(cache.root, tmp_path / "copy", copy_function=shutil.copyfile)
-    assert Cache(tmp_path / "copy").entry("ids", {}, refuse).name == folder.name
+    assert Cache(tmp_path / "copy").get_or_build("ids", {}, refuse).name == folder.name
 
 
 def test_digest_of_a_large_file_is_remembered(cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache_module, "LARGE", 2)
+    monkeypatch.setattr(cache_module, "MIN_SIZE_TO_CACHE_DIGEST", 2)
     file, read = tmp_path / "a.csv", []
     monkeypatch.setattr(
         cache_module, "fingerprint", lambda paths: read.append(paths) or fingerprint(paths)
@@ -214,7 +214,7 @@ def slow_build(folder: Path) -> None:
 
 
 def ask(root: str) -> None:
-    Cache(root).entry("ids", {}, slow_build)
+    Cache(root).get_or_build("ids", {}, slow_build)
 
 
 def test_processes_in_parallel_build_once(tmp_path):

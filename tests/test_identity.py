@@ -6,7 +6,7 @@ import json
 import pytest
 
 from seqtext.config.run_config import digest_files, read_fingerprints
-from seqtext.identity import find_changed_content, identity, is_complete
+from seqtext.identity import find_changed_content, has_all_fingerprints, identity
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
 FILES = {"data": "f", "vectors": None}
@@ -33,7 +33,7 @@ def test_paths_and_the_machine_do_not_count():
     assert identity(one, STORED) != identity(one, STORED | {"vectors": "2"})
     assert identity(one, STORED) != identity(one | {"seed": 2}, STORED)
     assert identity(one, None, "a.csv") != identity(one, None, "b.csv"), "an earlier version's"
-    assert not is_complete({"data": "1", "vectors": None})
+    assert not has_all_fingerprints({"data": "1", "vectors": None})
 
 
 def test_the_same_rows_however_they_are_stored(tmp_path):

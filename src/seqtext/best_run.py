@@ -12,12 +12,12 @@ from omegaconf import DictConfig
 
 from seqtext.config.groups import WITH_CHOICES
 from seqtext.config.settings import apply_overrides, read_choices, to_run_config
-from seqtext.config.stored_settings import check_stored_settings, replace_foreign_folders
+from seqtext.config.stored_settings import check_stored_settings, replace_untrusted_paths
 from seqtext.errors import UserError
 from seqtext.identity import identity
 from seqtext.metrics_file import NAME, read_metrics
 
-NEEDED = ("score", "monitor", "settings")
+REQUIRED_ENTRIES = ("score", "monitor", "settings")
 
 Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold only
 
@@ -37,7 +37,7 @@ def compose_run_config(config: DictConfig, overrides: list[str]) -> dict[str, An
     if config.from_best is not None:
         best = read_best_run(config.from_best)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
-        replace_foreign_folders(best.settings, config)
+        replace_untrusted_paths(best.settings, config)
         changes = [override for override in overrides if override not in kept]
         return apply_overrides(changes, config, best.settings)
     return to_run_config(config)
@@ -91,7 +91,7 @@ def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
 
 def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for file in sorted(folder.rglob(NAME)):
-        yield file.parent, read_metrics(file, NEEDED)
+        yield file.parent, read_metrics(file, REQUIRED_ENTRIES)
 
 
 def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:

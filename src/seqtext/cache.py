@@ -21,10 +21,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
-LARGE = 1 << 26  # bytes that are worth remembering a digest
-SETTLED = 60  # seconds after which a change of a file shows in its time
-CHECKED = 100 << 20  # bytes of an entry that are read whenever it is opened: about 0.05 s
-LEFTOVER = 86_400  # seconds after which an unfinished entry is that of a killed process
+MIN_SIZE_TO_CACHE_DIGEST = 1 << 26  # bytes that are worth remembering a digest
+MTIME_RELIABLE_AFTER = 60  # seconds after which a change of a file shows in its time
+ALWAYS_CHECKED_BYTES = (
+    100 << 20
+)  # bytes of an entry that are read whenever it is opened: about 0.05 s
+STALE_AFTER = 86_400  # seconds after which an unfinished entry is that of a killed process
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -68,7 +70,7 @@ class WatchedFiles:
         try:
             stats = _stats(self.paths)
             is_same = stats == self.stats
-            if is_same and not _are_settled(stats):
+            if is_same and not _mtimes_are_reliable(stats):
                 is_same = fingerprint(self.paths) == self.digest
         except OSError:
             is_same = False
@@ -90,9 +92,9 @@ def _stats(paths: Iterable[Path]) -> Stats:
     return [(str(file.absolute()), (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
 
 
-def _are_settled(stats: Stats) -> bool:
+def _mtimes_are_reliable(stats: Stats) -> bool:
     """Return whether any later change would show in the files' times."""
-    return all(time.time() - time_ns / 1e9 > SETTLED for _, _, time_ns in stats)
+    return all(time.time() - time_ns / 1e9 > MTIME_RELIABLE_AFTER for _, _, time_ns in stats)
 
 
 class Cache:
@@ -107,7 +109,7 @@ class Cache:
     def __init__(self, root: str | Path):
         self.root = Path(root).expanduser().absolute()
 
-    def entry(
+    def get_or_build(
         self,
         kind: str,
         settings: dict,
@@ -119,11 +121,11 @@ class Cache:
         Args:
             is_thorough: compare all checksums: for what is built from it
         """
-        settings, folder = self._place(kind, settings)
-        if _is_whole(folder, settings, is_thorough):
+        settings, folder = self._locate_entry(kind, settings)
+        if _is_valid_entry(folder, settings, is_thorough):
             return folder
         with self._lock(folder):
-            if not _is_whole(folder, settings, is_thorough):  # another process may have built it
+            if not _is_valid_entry(folder, settings, is_thorough):  # by another process
                 self._build(folder, settings, build)
         return folder
 
@@ -135,11 +137,11 @@ class Cache:
         load: Callable[[Path], T],
     ) -> T:
         """Return what `load(folder)` makes of an entry; one that it cannot read is built again."""
-        folder = self.entry(kind, settings, build)
+        folder = self.get_or_build(kind, settings, build)
         try:
             return load(folder)
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            settings, folder = self._place(kind, settings)
+            settings, folder = self._locate_entry(kind, settings)
             with self._lock(folder):
                 self._build(folder, settings, build)
         return load(folder)
@@ -158,7 +160,9 @@ class Cache:
         if not all(path.is_file() for path in paths):
             return fingerprint(paths)
         stats = _stats(paths)
-        if sum(size for _, size, _ in stats) <= LARGE or not _are_settled(stats):
+        if sum(
+            size for _, size, _ in stats
+        ) <= MIN_SIZE_TO_CACHE_DIGEST or not _mtimes_are_reliable(stats):
             return fingerprint(paths)
 
         def write(folder: Path) -> None:
@@ -166,9 +170,9 @@ class Cache:
             WatchedFiles(paths, digest, stats).check_unchanged()
             (folder / "digest").write_text(digest)
 
-        return (self.entry("contents", {"files": stats}, write) / "digest").read_text()
+        return (self.get_or_build("contents", {"files": stats}, write) / "digest").read_text()
 
-    def _place(self, kind: str, settings: dict) -> tuple[dict, Path]:
+    def _locate_entry(self, kind: str, settings: dict) -> tuple[dict, Path]:
         """Settings as JSON holds them, and the entry's folder."""
         settings = json.loads(json.dumps({"kind": kind, **settings}))
         name = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
@@ -179,7 +183,7 @@ class Cache:
         return FileLock(folder.with_name(f"{folder.name}.lock"))
 
     def _build(self, folder: Path, settings: dict, build: Callable[[Path], None]) -> None:
-        _remove_leftovers(folder)
+        _remove_stale_temporaries(folder)
         # names of its own: a lock may fail to hold on a network's file system
         unique = f"{folder.name}.{uuid.uuid4().hex}"
         aside, old = folder.with_name(f"{unique}.new"), folder.with_name(f"{unique}.old")
@@ -192,7 +196,7 @@ class Cache:
                 files[file.name] = [stat.st_size, stat.st_mtime_ns, _checksum(file)]
             (aside / MANIFEST).write_text(json.dumps({"settings": settings, "files": files}))
             if folder.exists():
-                if not _is_whole(folder, settings, is_thorough=True):
+                if not _is_valid_entry(folder, settings, is_thorough=True):
                     log.warning("The cache entry %s is damaged: built again.", folder)
                 os.replace(folder, old)  # readers that have it open keep their files
             os.replace(aside, folder)
@@ -201,34 +205,34 @@ class Cache:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def _remove_leftovers(folder: Path) -> None:
+def _remove_stale_temporaries(folder: Path) -> None:
     """Remove what killed processes left of an entry."""
     for suffix in ("new", "old"):
         for left in folder.parent.glob(f"{folder.name}*.{suffix}"):
             try:
-                is_old = time.time() - left.stat().st_mtime > LEFTOVER
+                is_old = time.time() - left.stat().st_mtime > STALE_AFTER
             except OSError:  # another process was faster
                 continue
             if is_old:
                 shutil.rmtree(left, ignore_errors=True)
 
 
-def _is_whole(folder: Path, settings: dict, is_thorough: bool) -> bool:
+def _is_valid_entry(folder: Path, settings: dict, is_thorough: bool) -> bool:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         if manifest["settings"] != settings:
             return False
-        left = CHECKED
+        left = ALWAYS_CHECKED_BYTES
         for name, facts in sorted(manifest["files"].items(), key=lambda item: item[1][0]):
             left -= facts[0]
-            if not _is_as_written(folder / name, *facts, is_read=is_thorough or left >= 0):
+            if not _is_valid_file(folder / name, *facts, is_read=is_thorough or left >= 0):
                 return False
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return False
     return True
 
 
-def _is_as_written(file: Path, size: int, time_ns: int, checksum: int, is_read: bool) -> bool:
+def _is_valid_file(file: Path, size: int, time_ns: int, checksum: int, is_read: bool) -> bool:
     stat = file.stat()
     if stat.st_size != size:
         return False

@@ -40,7 +40,8 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
         assert error is not None  # the exit is raised from the mistake
         if traceback_wanted:
             raise error from None
-        sys.exit(_say(format_error(error), 2))
+        print_line(" ".join(format_error(error).splitlines()), sys.stderr)
+        sys.exit(2)
     except SweepFailed:
         sys.exit(1)
     except KeyboardInterrupt:
@@ -67,8 +68,3 @@ def _report_thread_error(error: threading.ExceptHookArgs) -> None:
     is_tensorboard = type(error.thread).__module__.startswith("tensorboard")
     if not (is_tensorboard and isinstance(error.exc_value, OSError)):
         threading.__excepthook__(error)
-
-
-def _say(text: str, status: int) -> int:
-    print_line(" ".join(text.splitlines()), sys.stderr)
-    return status

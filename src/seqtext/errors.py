@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LONGEST_SHOWN = 200  # characters of a value in a message
+MAX_VALUE_LENGTH = 200  # characters of a value in a message
 
 
 class UserError(ValueError):
@@ -53,4 +53,4 @@ def unknown_option(
 def format_value(value: Any) -> str:
     """Format the value of an option for a message."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]} …"
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[:MAX_VALUE_LENGTH]} …"

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
 from seqtext.config.stored_settings import (
-    has_references,
+    has_interpolations,
 )
 from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
@@ -60,7 +60,7 @@ def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
         return train_and_evaluate(settings, run_dir, resume=is_resumed)
     except (UserError, OSError) as error:
         if not is_resumed:
-            run_dir.rollback()
+            run_dir.delete_if_never_started()
         if hydra.mode == RunMode.RUN:
             raise UserErrorExit from error
         raise
@@ -108,5 +108,5 @@ def _save_effective_config(config: DictConfig, settings: dict[str, Any], run_dir
     That is not what a winner's run is made with, and a reference that it may hold, such as
     ``${oc.env:HOME}``, is not looked up again when the run goes on.
     """
-    if config.resume is None and (config.from_best is not None or has_references(config)):
+    if config.resume is None and (config.from_best is not None or has_interpolations(config)):
         write_text(stored_config_path(run_dir), OmegaConf.to_yaml(OmegaConf.create(settings)))

@@ -30,7 +30,7 @@ CONTENT = {"data": "data", "vectors": "word vectors"}
 Fingerprints = Mapping[str, Any]
 
 
-def first_mismatch(
+def find_first_difference(
     stored: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
     """Return the first option that two settings disagree on, and both values.
@@ -63,7 +63,7 @@ def find_changed_content(
     return next((name for key, name in CONTENT.items() if stored[key] != now[key]), None)
 
 
-def is_complete(fingerprints: Any) -> bool:
+def has_all_fingerprints(fingerprints: Any) -> bool:
     """Return whether a run recorded the fingerprints of all that it read."""
     return (
         isinstance(fingerprints, Mapping)
@@ -84,7 +84,7 @@ def identity(
     """
     options = dict(flatten(settings))
     kept = {name: value for name, value in options.items() if name not in NOT_COMPARED}
-    if is_complete(fingerprints):
+    if has_all_fingerprints(fingerprints):
         return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}
 

@@ -54,9 +54,9 @@ def run_launched(run: Callable[[], None]) -> None:
     with fast_imports():
         from seqtext.distributed import find_launched_process
         from seqtext.training.ddp import run_launched_process
-        from seqtext.training.train import fit_rank
+        from seqtext.training.train import fit_in_process
     process = find_launched_process()
     if process is None:
         run()
     else:
-        run_launched_process(process, run, fit_rank)
+        run_launched_process(process, run, fit_in_process)

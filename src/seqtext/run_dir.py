@@ -56,7 +56,7 @@ class RunDir:
             raise RunDirInUse(f"{self.path} is in use by another process: wait for it.") from error
         if not resume and (self.metrics.exists() or self.last.exists()):
             self.unlock()
-            raise already_holds_a_run(self.path)
+            raise run_exists_error(self.path)
 
     def is_locked(self) -> bool:
         """Return whether another process works here now."""
@@ -73,7 +73,7 @@ class RunDir:
         for file in self.path.glob("events.out.tfevents*"):
             file.unlink()
 
-    def rollback(self) -> None:
+    def delete_if_never_started(self) -> None:
         """Delete what Hydra wrote for a run that was refused before its first checkpoint.
 
         Nothing happens where the folder is another process's.
@@ -123,7 +123,7 @@ def check_links(path: Path) -> None:
                 )
 
 
-def already_holds_a_run(path: Path) -> UserError:
+def run_exists_error(path: Path) -> UserError:
     """Build the error for a folder that was given to a new run."""
     return UserError(
         f"{path} already holds a run: choose another folder, or go on with it by resume={path}."

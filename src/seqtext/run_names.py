@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from seqtext.config.available_options import describe_groups
 from seqtext.errors import UserError
 from seqtext.identity import LOCATIONS
-from seqtext.run_dir import RunDir, already_holds_a_run, check_links
+from seqtext.run_dir import RunDir, check_links, run_exists_error
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
@@ -54,7 +54,7 @@ def config_dir(resume: str | None, folder: str) -> str:
         validate_resume_dir(resume)
         return ".hydra/resumed"
     if RunDir(folder).has_started:
-        raise already_holds_a_run(Path(folder))
+        raise run_exists_error(Path(folder))
     return ".hydra"
 
 

@@ -21,7 +21,7 @@ def test_bar_shows_loss_and_monitored_score(small, tmp_path, monkeypatch):
     screen = io.StringIO()
     terminal = build_console(screen, force_terminal=True, width=120)
     monkeypatch.setattr(progress, "build_console", lambda **_: terminal)
-    monkeypatch.setattr(progress, "REFRESH", 0)
+    monkeypatch.setattr(progress, "REFRESH_SECONDS", 0)
     train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
     shown = screen.getvalue()
     assert "epoch 1/3" in shown
@@ -67,7 +67,7 @@ def test_an_infinite_loss_ends_training_early(small, tmp_path, monkeypatch):
         return original(self, batch, batch_idx) * (float("nan") if batch_idx == 2 else 1)
 
     monkeypatch.setattr(TextClassifier, "training_step", diverging)
-    monkeypatch.setattr(progress, "CHECK", 4)
+    monkeypatch.setattr(progress, "LOSS_CHECK_STEPS", 4)
     with pytest.raises(UserError, match="the loss is nan in epoch 1; lower"):
         train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
     assert steps == [0, 1, 2, 3]

@@ -3,7 +3,7 @@
 from omegaconf import OmegaConf
 
 from seqtext.config.settings import apply_overrides, to_run_config
-from seqtext.identity import first_mismatch
+from seqtext.identity import find_first_difference
 
 
 def test_settings_are_what_is_left():
@@ -15,14 +15,14 @@ def test_settings_are_what_is_left():
 
 def test_first_difference():
     stored = {"seed": 1, "dataset": {"dir": "/here", "length": 5}, "model": {"units": [1, 2]}}
-    assert first_mismatch(stored, stored | {"cache": "/tmp"}) is None
+    assert find_first_difference(stored, stored | {"cache": "/tmp"}) is None
     moved = stored | {"dataset": {"dir": "/there", "length": 5}}
-    assert first_mismatch(stored, moved) is None
+    assert find_first_difference(stored, moved) is None
     other = stored | {"model": {"units": [1, 3]}}
-    assert first_mismatch(stored, other) == ("model.units", [1, 2], [1, 3])
+    assert find_first_difference(stored, other) == ("model.units", [1, 2], [1, 3])
     more = stored | {"trainer": {"limit": 1}}
-    assert first_mismatch(stored, more) == ("trainer.limit", "absent", 1)
-    assert first_mismatch(more, stored) == ("trainer.limit", 1, "absent")
+    assert find_first_difference(stored, more) == ("trainer.limit", "absent", 1)
+    assert find_first_difference(more, stored) == ("trainer.limit", 1, "absent")
 
 
 def test_changed_by_overrides():

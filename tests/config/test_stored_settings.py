@@ -12,9 +12,9 @@ from seqtext.best_run import read_best_run
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
 from seqtext.config.stored_settings import (
     check_stored_settings,
-    has_references,
+    has_interpolations,
     read_stored_settings,
-    replace_foreign_folders,
+    replace_untrusted_paths,
 )
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir, check_links
@@ -108,7 +108,7 @@ def test_nothing_is_downloaded_to_a_folder_of_a_strangers_choice(tmp_path):
     config = OmegaConf.create({"cache": ".cache"})
     for folder, wanted in ((None, True), (str(tmp_path), True), (str(tmp_path / "none"), False)):
         settings = {"cache": ".cache", "dataset": {"dir": folder, "download": True}}
-        replace_foreign_folders(settings, config)
+        replace_untrusted_paths(settings, config)
         assert settings["dataset"]["download"] is wanted
 
 
@@ -130,7 +130,7 @@ def test_a_strangers_sweep(tmp_path, text):
 
 def test_own_references_are_stored_as_their_values(train, small, tmp_path, monkeypatch):
     """A user's own configuration may read the environment; what is stored goes on without it."""
-    assert not has_references(OmegaConf.create({"a": 1, "hydra": {"b": "${a}"}}))
+    assert not has_interpolations(OmegaConf.create({"a": 1, "hydra": {"b": "${a}"}}))
     monkeypatch.setenv("FILES", str(tmp_path / "imdb"))
     options = [option for option in small if not option.startswith("dataset.dir")]
     status, _, error = train(*options, "name=r", "dataset.dir=${oc.env:FILES}")

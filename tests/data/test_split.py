@@ -185,7 +185,7 @@ def test_official_parts_are_not_cut_anew_without_a_word(rows):
     with pytest.raises(UserError, match=r"All 60 rows of the source's test part repeat texts"):
         Split().parts(**rows, official=OFFICIAL, duplicates="drop")
     rows["text_ids"][299] = 999
-    parts, notes = Split().cut_parts(
+    parts, notes = Split().split_rows(
         **rows, official=np.repeat([0, 2], [150, 150]), duplicates="drop"
     )
     assert parts["test"].tolist() == [*range(150, 240), 299]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from seqtext.data.statistics import WORDS, ClassTexts, Description, Example, Lengths
+from seqtext.data.statistics import WORDS, ClassStatistics, Description, Example, Lengths
 from seqtext.display import build_console, replace_unencodable
 from seqtext.figures import data as module
 from seqtext.figures.data import (
@@ -34,7 +34,7 @@ def invented(names: list[str], rows: list[int], shown: int = 20, word: str = "wo
         before=lengths(sum(rows) - 1, 17.5),
         after=lengths(sum(rows), 16.5),
         classes=[
-            ClassTexts(
+            ClassStatistics(
                 number=number,
                 name=name,
                 before=lengths(rows[number], 18.25),

@@ -15,7 +15,7 @@ from seqtext.errors import UserError
 from seqtext.files import write_json
 from seqtext.metrics_file import SHOWN
 from seqtext.run_dir import RunDir
-from seqtext.sweeps.job import Job, JobResult, read_result, settings_conflict
+from seqtext.sweeps.job import Job, JobResult, find_run_conflict, read_job_result
 from seqtext.sweeps.progress import Progress
 from seqtext.training.resume import load_resume_config
 from tests.conftest import settings_of
@@ -52,7 +52,7 @@ def sweep(tmp_path) -> Path:
 
 def read_as_a_sweep(sweep: Path) -> None:
     folder = sweep / "run"
-    settings_conflict(folder, JOB, read_result(folder), lambda: FINGERPRINTS)
+    find_run_conflict(folder, JOB, read_job_result(folder), lambda: FINGERPRINTS)
 
 
 def read_as_a_finished_run(sweep: Path) -> None:
@@ -128,12 +128,12 @@ def test_entries_that_are_missing(sweep):
 def test_an_outcome_that_is_damaged_is_none(tmp_path, content):
     """Its job runs again."""
     (tmp_path / "outcome.json").write_bytes(content)
-    assert read_result(tmp_path) is None
+    assert read_job_result(tmp_path) is None
     JobResult("pruned", 0.5, fingerprints=FINGERPRINTS).write(tmp_path)
-    assert read_result(tmp_path) == JobResult("pruned", 0.5, fingerprints=FINGERPRINTS)
+    assert read_job_result(tmp_path) == JobResult("pruned", 0.5, fingerprints=FINGERPRINTS)
     for value in VALUES[1:]:
         write_json(tmp_path / "outcome.json", {"status": "failed", "reason": [value], "x": value})
-        assert read_result(tmp_path) is None
+        assert read_job_result(tmp_path) is None
 
 
 def test_a_choice_that_is_none_of_a_configuration(sweep):

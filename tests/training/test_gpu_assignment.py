@@ -19,7 +19,7 @@ def eight_processes(tmp_path, monkeypatch):
         monkeypatch.delenv(gpus.SEEN, raising=False)
         if seen is not None:
             monkeypatch.setenv(gpus.SEEN, seen)
-        gpus.pin_to_one_gpu()
+        gpus.pin_gpu_if_shared()
         held.append(gpus._held)
         return gpus.os.environ.get(gpus.SEEN)
 
@@ -53,7 +53,7 @@ def test_only_where_gpus_are_shared(eight_processes, monkeypatch):
 def test_a_process_keeps_its_gpu(eight_processes, monkeypatch):
     first = eight_processes()
     monkeypatch.delenv(gpus.SEEN)
-    gpus.pin_to_one_gpu()  # the next job of the same process
+    gpus.pin_gpu_if_shared()  # the next job of the same process
     assert first == "0"
     assert gpus.SEEN not in gpus.os.environ
 

@@ -3,7 +3,7 @@
 import subprocess
 
 from seqtext.training import provenance
-from seqtext.training.provenance import Checkout, collect_provenance
+from seqtext.training.provenance import GitInfoThread, collect_provenance
 
 
 def git(folder, *words):
@@ -12,7 +12,7 @@ def git(folder, *words):
 
 
 def state_of(folder):
-    checkout = Checkout(folder)
+    checkout = GitInfoThread(folder)
     if checkout.is_alive():
         checkout.join(60)
     return checkout.read()

@@ -351,10 +351,10 @@ def test_other_trainer_options(small, tmp_path, options, caplog):
 def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
     (tmp_path / ".hydra").mkdir()
     with FileLock(tmp_path / ".lock"):
-        RunDir(tmp_path).rollback()
+        RunDir(tmp_path).delete_if_never_started()
         assert (tmp_path / ".hydra").exists()
         assert (tmp_path / ".lock").exists()
-    RunDir(tmp_path).rollback()
+    RunDir(tmp_path).delete_if_never_started()
     assert not tmp_path.exists()
 
 

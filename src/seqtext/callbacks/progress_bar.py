@@ -22,9 +22,9 @@ from seqtext.metrics.score_table import build_score_table
 
 log = logging.getLogger(__name__)
 
-REFRESH = 0.1  # seconds; drawing at every step would take longer than a small model's step
+REFRESH_SECONDS = 0.1  # seconds; drawing at every step would take longer than a small model's step
 LOG_WIDTH = 100  # characters
-CHECK = 500  # steps between two looks at the loss, where nobody watches
+LOSS_CHECK_STEPS = 500  # steps between two looks at the loss, where nobody watches
 
 
 def is_quiet() -> bool:
@@ -74,15 +74,15 @@ class ProgressBar(LightningProgressBar):
         self._begin(trainer)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
-        """Sum the loss; draw at most every `REFRESH` seconds."""
+        """Sum the loss; draw at most every `REFRESH_SECONDS` seconds."""
         loss = outputs["loss"]  # a tensor: to read it would wait for a GPU
         if trainer.accumulate_grad_batches > 1:  # by which Lightning divided it
             loss = loss * trainer.accumulate_grad_batches
         self._loss = self._loss + loss
         self._steps += 1
-        if self._steps % CHECK == 0:
+        if self._steps % LOSS_CHECK_STEPS == 0:
             self._check_loss(trainer)
-        if self._bar and time.perf_counter() - self._drawn > REFRESH:
+        if self._bar and time.perf_counter() - self._drawn > REFRESH_SECONDS:
             self._drawn = time.perf_counter()
             self._bar.update(self._task, completed=batch_idx + 1, loss=self._mean_loss())
 

@@ -31,7 +31,7 @@ def read_archive(path: Path) -> Any:
     """
     with path.open("rb") as stream:
         try:
-            records = Records(stream)
+            records = TorchArchive(stream)
             data = bytes(records.read("data.pkl").numpy())
             value = PlainUnpickler(data, records.storage).load()
             check_plain(value, len(data))
@@ -42,7 +42,7 @@ def read_archive(path: Path) -> Any:
             raise error if isinstance(error, DamagedError) else DamagedError(str(error)) from error
 
 
-class Records:
+class TorchArchive:
     """The members of a checkpoint's archive. Each is read once, and its checksum compared.
 
     Args:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 NOT_GROUPS = ("hydra",)
-NEAR = 0.75  # similarity from which on a name may be a misspelt one
+MIN_SIMILARITY = 0.75  # similarity from which on a name may be a misspelt one
 LONG_GROUP = "experiment"  # its choices are paths
 HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 16  # characters, of the list on the help page
 _folders: list[Path] = []
@@ -69,7 +69,7 @@ def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
     if not path.startswith("hydra/"):
         group, choice = path.partition("/")[::2]
     choices = sorted({*list_choices(group), *(name for name in known if not is_base(name))})
-    near = difflib.get_close_matches(choice, choices, n=1, cutoff=NEAR)
+    near = difflib.get_close_matches(choice, choices, n=1, cutoff=MIN_SIMILARITY)
     hint = f"did you mean {near[0]}? Known" if near else "known"
     return f"There is no {group}={choice}: {hint} are {', '.join(choices)}."
 
@@ -79,7 +79,7 @@ def find_nearest_options(option: str) -> list[str]:
     options = _options()
     name = option.rpartition(".")[2]
     if name not in options:
-        near = difflib.get_close_matches(name, options, n=1, cutoff=NEAR)
+        near = difflib.get_close_matches(name, options, n=1, cutoff=MIN_SIMILARITY)
         if not near:
             return []
         name = near[0]

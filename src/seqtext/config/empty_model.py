@@ -12,7 +12,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 
-def build_empty_network(
+def build_empty_model(
     options: dict[str, Any],
     embedding: dict[str, Any],
     words: int,
@@ -43,7 +43,7 @@ def build_empty_network(
         raise UserError(f"its model cannot be built: {' '.join(str(error).split())}.") from error
 
 
-def fit_tensors(
+def match_state_dict(
     state: dict[str, Tensor], wanted: Mapping[str, Tensor], dtype: torch.dtype
 ) -> dict[str, Tensor]:
     """Return a checkpoint's tensors by the names and in the types of a model's.

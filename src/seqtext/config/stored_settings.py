@@ -15,8 +15,8 @@ from seqtext.files import MALFORMED_YAML, read_shallow_yaml
 
 log = logging.getLogger(__name__)
 
-REFERENCE = "${"
-PLAIN_REFERENCE = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${model.units}
+INTERPOLATION = "${"
+PLAIN_INTERPOLATION = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${model.units}
 
 
 def check_stored_settings(settings: Mapping[str, Any]) -> None:
@@ -28,7 +28,7 @@ def check_stored_settings(settings: Mapping[str, Any]) -> None:
     Raises:
         UserError: naming the option.
     """
-    _check(settings, "", lambda text: REFERENCE not in text)
+    _check(settings, "", lambda text: INTERPOLATION not in text)
 
 
 def read_stored_settings(path: Path) -> DictConfig:
@@ -64,7 +64,7 @@ def read_stored_settings(path: Path) -> DictConfig:
     return OmegaConf.create(resolved)
 
 
-def replace_foreign_folders(settings: dict[str, Any], config: DictConfig) -> None:
+def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> None:
     """Keep stored settings, which may be a stranger's, from creating folders of their choice.
 
     Their cache stays if it is one already, with prepared data in it. Nothing is downloaded into a
@@ -90,7 +90,7 @@ def replace_foreign_folders(settings: dict[str, Any], config: DictConfig) -> Non
             options["download"] = False
 
 
-def has_references(config: DictConfig) -> bool:
+def has_interpolations(config: DictConfig) -> bool:
     """Return whether any option of a configuration, Hydra's own apart, refers to something."""
     own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     try:
@@ -101,13 +101,13 @@ def has_references(config: DictConfig) -> bool:
 
 
 def _refers_to_options_only(text: str) -> bool:
-    return REFERENCE not in PLAIN_REFERENCE.sub("", text)
+    return INTERPOLATION not in PLAIN_INTERPOLATION.sub("", text)
 
 
 def _check(value: Any, option: str, is_allowed: Callable[[str], bool]) -> None:
     if isinstance(value, Mapping):
         for key, below in value.items():
-            if type(key) is not str or REFERENCE in key:
+            if type(key) is not str or INTERPOLATION in key:
                 raise UserError(f"{option or 'a stored setting'} has the key {key!r}.")
             _check(below, f"{option}.{key}" if option else key, is_allowed)
     elif isinstance(value, list | tuple):

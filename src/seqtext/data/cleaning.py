@@ -94,15 +94,15 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
 
 
 @cache
-def dropping(words: tuple[str, ...]) -> list[Operation]:
+def build_word_removal(words: tuple[str, ...]) -> list[Operation]:
     """Build operations that replace whole words by spaces."""
     longest_first = sorted(words, key=len, reverse=True)  # don't before don
     parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
-    passes = [[_dropping_once(part)] * 2 for part in parts]
+    passes = [[_build_removal_pass(part)] * 2 for part in parts]
     return [each for both in passes for each in both]  # neighbours may share a space: once more
 
 
-def _dropping_once(words: Sequence[str]) -> RegexReplace:
+def _build_removal_pass(words: Sequence[str]) -> RegexReplace:
     patterns = []
     for edge, escaped in ((r"[^\pL\pN_]", _escaped), (r"\W", re.escape)):
         patterns.append(rf"(^|{edge})(?:{'|'.join(map(escaped, words))})({edge}|$)")
@@ -114,7 +114,7 @@ def _escaped(word: str) -> str:
 
 
 @cache
-def english_stop_words() -> tuple[str, ...]:
+def get_english_stop_words() -> tuple[str, ...]:
     """Return scikit-learn's English stop words, in lower case."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
@@ -149,15 +149,15 @@ class TextCleaner:
             texts = operation(texts)
         return texts
 
-    def spelled_out(self) -> list[dict[str, str]]:
+    def list_operations(self) -> list[dict[str, str]]:
         """Return all operations in order, for other programs; patterns are Python's."""
         return [{"step": step, **operation.settings()} for step, operation in self._operations()]
 
     def _operations(self) -> Iterator[tuple[str, Operation]]:
         """Yield (name of the step, operation)."""
         for step in self.steps:
-            words = self.stopwords or english_stop_words() if step == DROP_STOPWORDS else ()
-            for operation in CLEANING_STEPS.get(step) or dropping(words):
+            words = self.stopwords or get_english_stop_words() if step == DROP_STOPWORDS else ()
+            for operation in CLEANING_STEPS.get(step) or build_word_removal(words):
                 yield step, operation
 
     def settings(self) -> dict[str, list[str] | None]:

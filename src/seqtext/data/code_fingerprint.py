@@ -14,7 +14,7 @@ PACKAGES = tuple(f"seqtext.{name}." for name in ("data", "datasets", "embeddings
 NOT_PREPARING = {
     f"seqtext.data.{name}" for name in ("loaders", "class_balance", "download", "code_fingerprint")
 }
-INSTALLED = {"site-packages", "dist-packages"}
+INSTALL_FOLDERS = {"site-packages", "dist-packages"}
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))",
     re.MULTILINE,
@@ -64,7 +64,7 @@ def _is_own(module: str, home: str) -> bool:
     if top == home.partition(".")[0]:
         return True
     path, beside = _find_module_file(module, home), _find_module_file(home, home)
-    if path is None or beside is None or INSTALLED & {*path.parts}:
+    if path is None or beside is None or INSTALL_FOLDERS & {*path.parts}:
         return False
     return "." not in home and beside.parent in path.parents
 

@@ -69,7 +69,7 @@ def inner_name(path: Path) -> str:
     return path.stem if find_compression(path) else path.name
 
 
-def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
+def iter_tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of every .txt member of a .tar.gz archive, in the archive's order.
 
     Raises:
@@ -88,7 +88,7 @@ def tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
         raise _damaged(path, error) from error
 
 
-def tree_texts(path: Path) -> Iterator[tuple[str, bytes]]:
+def iter_folder_texts(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield path (below `path`'s parent) and content of every .txt file, sorted."""
     for file in sorted(path.rglob("*.txt")):
         yield file.relative_to(path.parent).as_posix(), file.read_bytes()

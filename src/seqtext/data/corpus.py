@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from seqtext.data.arrow_io import open_array, open_table, write_table
 from seqtext.data.cleaning import TextCleaner
-from seqtext.data.duplicates import hash_texts, number_texts
+from seqtext.data.duplicates import assign_text_ids, hash_texts
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def write_corpus(
                 log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{len(raw_text_ids):,}")
     all_lengths = np.concatenate(lengths)
     np.cumsum(all_lengths).tofile(folder / "offsets.bin")
-    ids = number_texts(np.concatenate(hashes), all_lengths[1:], raw_text_ids)
+    ids = assign_text_ids(np.concatenate(hashes), all_lengths[1:], raw_text_ids)
     ids.tofile(folder / "text_ids.bin")
     write_table(pa.table({"word": pa.array(code_of, pa.string())}), folder / "dictionary.arrow")
 

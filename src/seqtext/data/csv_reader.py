@@ -58,7 +58,7 @@ class CsvReader:
     def blocks(self) -> Iterator[list[Row]]:
         """Yield columns of blocks of rows, `[columns][rows]`; at least one block."""
         width, start = len(self.first_row), 0
-        oddities = _Oddities(self.path, self.format, width)
+        oddities = _RowChecks(self.path, self.format, width)
         with self._open_rows() as reader:
             if self.format.header:
                 next(row for row in reader if row)
@@ -134,7 +134,7 @@ class CsvReader:
         return UserError(f"{self.path}, {place}: {what}{hint}.")
 
 
-class _Oddities:
+class _RowChecks:
     """Rows that are not as wide as the first one, empty lines, and rows that span lines."""
 
     def __init__(self, path: Path, format: CsvFormat, width: int):

@@ -40,7 +40,7 @@ def hash_texts(lengths: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def number_texts(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray) -> np.ndarray:
+def assign_text_ids(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray) -> np.ndarray:
     """Return [texts] the same number for texts with the same words, in order of appearance.
 
     Texts without words are the same where they are written alike: they may differ in what cleaning
@@ -53,10 +53,10 @@ def number_texts(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray) -
     is_empty = lengths == 0
     keys = hashes.copy()
     keys[is_empty] = _mix(written[is_empty].astype(np.uint64) | np.uint64(1 << 63))
-    return number_in_order(keys)
+    return factorize(keys)
 
 
-def number_in_order(values: np.ndarray) -> np.ndarray:
+def factorize(values: np.ndarray) -> np.ndarray:
     """Return [rows] the same number for the same value; the first is 0, the next new one 1, …"""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)

@@ -55,11 +55,11 @@ def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
             text._CHUNK_SIZE = CHUNK  # lines of compressed files come a third faster
             yield text
     except UnicodeDecodeError as error:
-        raise not_decodable(path, encoding) from error
+        raise build_decoding_error(path, encoding) from error
     except UnicodeEncodeError:  # not about this file's bytes
         raise
     except UnicodeError as error:
-        raise not_decodable(path, encoding) from error
+        raise build_decoding_error(path, encoding) from error
 
 
 def read_lines_of_text(stream: io.TextIOWrapper) -> Iterator[str]:
@@ -70,7 +70,7 @@ def read_lines_of_text(stream: io.TextIOWrapper) -> Iterator[str]:
         first = False
 
 
-def not_decodable(path: Path, encoding: str) -> UserError:
+def build_decoding_error(path: Path, encoding: str) -> UserError:
     """Build the error for a file that is no text of this encoding, naming the line."""
     with open_file(path) as stream:
         used = _detect_encoding(stream, encoding)

@@ -54,7 +54,7 @@ def find_labels(labels: pa.Array | pa.ChunkedArray, wanted: Callable[[str], bool
     return is_wanted[encoded.indices.to_numpy()]
 
 
-def fold_label(label: str) -> str:
+def casefold_label(label: str) -> str:
     """Return what is equal for labels that differ in case, white space or invisible signs only."""
     visible = "".join(c for c in label if unicodedata.category(c) != "Cf")
     return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())
@@ -103,7 +103,7 @@ def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[s
     classes = {label: BOOLEANS.get(label, label) if of_numbers else label for label in counts}
     if ignore_case:
         names = {}
-        for spellings in _group(classes.values(), fold_label):
+        for spellings in _group(classes.values(), casefold_label):
             names |= dict.fromkeys(
                 spellings, max(sorted(spellings), key=lambda s: counts.get(s, 0))
             )
@@ -125,7 +125,7 @@ def find_class(label: str, class_names: Sequence[str], ignore_case: bool = False
         return next(name for name in BOOLEANS if BOOLEANS[name] == label)
     if not ignore_case:
         return None
-    found = [name for name in class_names if fold_label(name) == fold_label(label)]
+    found = [name for name in class_names if casefold_label(name) == casefold_label(label)]
     return found[0] if len(found) == 1 else None
 
 
@@ -136,7 +136,7 @@ def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> li
         ignore_case_option: what merges classes that differ in case only; empty: nothing does
     """
     warnings = []
-    if alike := [each for each in _group(class_names, fold_label) if len(each) > 1]:
+    if alike := [each for each in _group(class_names, casefold_label) if len(each) > 1]:
         merged = f"; {ignore_case_option} makes each of these one class"
         warnings.append(
             f"Classes differ in case or white space only: {_name(alike)}"
@@ -153,13 +153,13 @@ def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> li
     return warnings
 
 
-def note_empty_names(class_names: Sequence[str]) -> list[str]:
+def describe_empty_names(class_names: Sequence[str]) -> list[str]:
     """Return sentences about classes whose names may say that there is no label."""
     return [
         f"The label {name!r} is a class like the others: dataset.drop_labels=[{name}] leaves its "
         f"rows out."
         for name in class_names
-        if fold_label(name) in {fold_label(label) for label in MISSING}
+        if casefold_label(name) in {casefold_label(label) for label in MISSING}
     ]
 
 
@@ -177,7 +177,7 @@ def find_several_labels(class_names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-class DroppedLabels:
+class LabelFilter:
     """Leaves out the rows of some classes, and counts them.
 
     Args:
@@ -201,7 +201,7 @@ class DroppedLabels:
             self.class_names = [name for name in class_names if name not in self.drop]
         self.counts: Counter[str] = Counter()
 
-    def leave_out(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    def filter_rows(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Yield what is left of blocks as `write_rows` takes them."""
         if not self.drop:
             yield from blocks
@@ -211,9 +211,9 @@ class DroppedLabels:
             numbers = pa.array(range(start, start + block.num_rows), pa.int64())
             start += block.num_rows
             has_numbers = "row" in block.column_names
-            yield self._without(block if has_numbers else block.append_column("row", numbers))
+            yield self._filter_block(block if has_numbers else block.append_column("row", numbers))
 
-    def _without(self, block: pa.Table) -> pa.Table:
+    def _filter_block(self, block: pa.Table) -> pa.Table:
         if self.all_names is None:
             names = normalize_labels(block["label"])
             kept = ~find_labels(names, lambda label: label in self.drop)

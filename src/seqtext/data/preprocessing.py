@@ -101,12 +101,12 @@ def prepare(
     settings = {**origin, "cleaning": config.cleaning.settings()}
 
     def write_words(folder: Path) -> None:
-        rows_folder = cache.entry("rows", origin, write_rows, is_thorough=True)
+        rows_folder = cache.get_or_build("rows", origin, write_rows, is_thorough=True)
         texts = read_blocks(rows_folder / "texts.arrow", "text")
         write_corpus(texts, np.asarray(rows.text_ids), config.cleaning, folder)
 
     def write_ids(folder: Path) -> None:
-        corpus_folder = cache.entry("tokens", settings, write_words, is_thorough=True)
+        corpus_folder = cache.get_or_build("tokens", settings, write_words, is_thorough=True)
         _write_ids(folder, rows, TokenizedCorpus.load(corpus_folder), config)
 
     corpus = cache.load("tokens", settings, write_words, TokenizedCorpus.load)
@@ -164,7 +164,7 @@ def _split(
             "split.use_official_split=true is not possible: this source has no official test part; "
             "use split.use_official_split=false, or a source that has one."
         )
-    return config.split.cut_parts(
+    return config.split.split_rows(
         labels=np.asarray(rows.labels),
         text_ids=np.asarray(corpus.text_ids),
         class_names=rows.class_names,

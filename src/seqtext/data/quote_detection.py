@@ -21,7 +21,7 @@ def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None 
         separator: of the fields
         escapechar: of the file; the quote after one is no other than a doubled one
     """
-    latest = _Latest(lines)
+    latest = _RecordedLines(lines)
     reader = csv.reader(latest, delimiter=separator, escapechar=escapechar, strict=True)
     is_opening, is_stray = False, False
     width = 0
@@ -60,7 +60,7 @@ def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None 
     return "in texts" if is_stray or plain & bare else "around fields"
 
 
-class _Latest:
+class _RecordedLines:
     """Lines that are remembered until somebody forgets them."""
 
     def __init__(self, source: Iterable[str]):

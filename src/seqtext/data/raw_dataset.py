@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.arrow_io import open_array, open_table
-from seqtext.data.duplicates import number_in_order
+from seqtext.data.duplicates import factorize
 from seqtext.data.labels import (
     check_labels,
+    describe_empty_names,
     merge_labels,
     normalize_labels,
-    note_empty_names,
     sort_labels,
 )
 from seqtext.data.split import PARTS
@@ -115,12 +115,12 @@ def write_rows(
         )
     notes, warnings = list(notes), list(warnings)
     if is_found:
-        notes += note_empty_names(class_names)
+        notes += describe_empty_names(class_names)
         option = "" if ignore_case is None else "dataset.ignore_label_case=true"
         warnings += check_labels(class_names, option)
 
     labels.tofile(folder / "labels.bin")
-    number_in_order(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
+    factorize(np.concatenate(columns.digests)).tofile(folder / "text_ids.bin")
     np.concatenate(columns.numbers).tofile(folder / "numbers.bin")
     if columns.official:
         np.concatenate(columns.official).tofile(folder / "official.bin")

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from seqtext.data.compression import open_file
-from seqtext.data.encodings import not_decodable
+from seqtext.data.encodings import build_decoding_error
 from seqtext.data.formats import Column
 from seqtext.data.labels import find_class, normalize_label
 from seqtext.data.table_reader import TableReader
@@ -43,7 +43,7 @@ def read_lines(path: Path) -> Iterator[pa.Table]:
                 yield pa.table({"line": batch.column(0), "row": rows})
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
-            raise not_decodable(path, "utf-8") from error
+            raise build_decoding_error(path, "utf-8") from error
         reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} cannot be read: {reason}.") from error
 

@@ -62,10 +62,10 @@ class Split:
         return dict(vars(self))
 
     def parts(self, *args: Any, **kwargs: Any) -> dict[Part, np.ndarray]:
-        """Return the parts alone: see `cut_parts`."""
-        return self.cut_parts(*args, **kwargs)[0]
+        """Return the parts alone: see `split_rows`."""
+        return self.split_rows(*args, **kwargs)[0]
 
-    def cut_parts(
+    def split_rows(
         self,
         labels: np.ndarray,
         text_ids: np.ndarray,
@@ -91,7 +91,7 @@ class Split:
             text_ids = rows
         elif duplicates == "drop":
             rows = np.sort(np.unique(text_ids, return_index=True)[1])
-        texts = Texts(labels, text_ids, class_names)
+        texts = SplitRows(labels, text_ids, class_names)
         named = {} if official is None else _named_parts(rows, official)
         notes = [] if official is None else self._official_notes(named, official)
         rest, test = self._test_split(named.get("train", rows), texts, named.get("test"))
@@ -136,7 +136,7 @@ class Split:
                 notes.append(f"The source names no {part} part: {size} cuts it from train.")
         return notes
 
-    def _limit_training_rows(self, train: np.ndarray, texts: "Texts") -> np.ndarray:
+    def _limit_training_rows(self, train: np.ndarray, texts: "SplitRows") -> np.ndarray:
         """Return sorted training rows, no more than `limit`; those of a lower one are among them.
 
         Raises:
@@ -160,12 +160,12 @@ class Split:
             )
         chosen = [
             mixed[labels == number][:wanted]
-            for number, wanted in enumerate(_share_out(count, available))
+            for number, wanted in enumerate(_allocate_per_class(count, available))
         ]
         return np.sort(np.concatenate(chosen))
 
     def _test_split(
-        self, rows: np.ndarray, texts: "Texts", test: np.ndarray | None
+        self, rows: np.ndarray, texts: "SplitRows", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows for training and validation, and those of the test part."""
         if test is not None:
@@ -175,7 +175,7 @@ class Split:
         return self._holdout(rows, texts, self.test_size, "split.test_size")
 
     def _holdout(
-        self, rows: np.ndarray, texts: "Texts", size: float, option: str
+        self, rows: np.ndarray, texts: "SplitRows", size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return two sorted arrays of rows: the rest, and the held-out part."""
         from sklearn.model_selection import train_test_split
@@ -210,7 +210,7 @@ class Split:
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    def _kfold(self, rows: np.ndarray, texts: "Texts") -> tuple[np.ndarray, np.ndarray]:
+    def _kfold(self, rows: np.ndarray, texts: "SplitRows") -> tuple[np.ndarray, np.ndarray]:
         """As `_holdout`, for one fold of a cross-validation."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
@@ -233,7 +233,7 @@ def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarra
     return {part: named for part, named in each.items() if len(named) or part == "train"}
 
 
-class Texts:
+class SplitRows:
     """Labels and texts of all rows."""
 
     def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):
@@ -317,7 +317,7 @@ class Texts:
         )
 
 
-def _share_out(count: int, available: np.ndarray) -> np.ndarray:
+def _allocate_per_class(count: int, available: np.ndarray) -> np.ndarray:
     """Return [classes] how many of `count` rows each gets: by its share, but at least one.
 
     Args:

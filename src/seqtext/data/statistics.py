@@ -40,7 +40,7 @@ class Lengths:
 
 
 @dataclass(frozen=True)
-class ClassTexts:
+class ClassStatistics:
     """The training texts of one class; `number` is its place in the class names.
 
     before, after: see `Description`
@@ -88,7 +88,7 @@ class Description:
     edges: list[int]
     before: Lengths
     after: Lengths
-    classes: list[ClassTexts]
+    classes: list[ClassStatistics]
     vocabulary: int
     words: int
     known: float
@@ -144,7 +144,9 @@ def describe(
     after = offsets[train + 1] - offsets[train]
     edges = histogram_edges(np.concatenate([before, after]))
     shown = largest(rows["train"], CLASSES)
-    counts = words_of_classes(ids, offsets, labels, train, shown, len(SPECIAL_TOKENS) + len(words))
+    counts = count_words_per_class(
+        ids, offsets, labels, train, shown, len(SPECIAL_TOKENS) + len(words)
+    )
     total = counts.sum(axis=0)
     frequent, telling = _top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
     return Description(
@@ -154,7 +156,7 @@ def describe(
         before=summary(before, edges),
         after=summary(after, edges),
         classes=[
-            ClassTexts(
+            ClassStatistics(
                 number=int(number),
                 name=class_names[number],
                 before=summary(before[labels[sample] == number], edges),
@@ -226,7 +228,7 @@ def summary(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
     return Lengths(len(lengths), float(lengths.mean()), quartiles, int(lengths.max()), counts)
 
 
-def words_of_classes(
+def count_words_per_class(
     ids: np.ndarray,
     offsets: np.ndarray,
     labels: np.ndarray,

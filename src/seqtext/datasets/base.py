@@ -17,7 +17,7 @@ from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, re
 from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import code_fingerprint
 from seqtext.data.corpus import TokenizedCorpus
-from seqtext.data.labels import DroppedLabels, normalize_label
+from seqtext.data.labels import LabelFilter, normalize_label
 from seqtext.data.loaders import (
     EVALUATION_TEXTS,
     Batch,
@@ -202,8 +202,8 @@ class TextDataModule(SourceFiles, L.LightningDataModule):
     def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
         self.log_notes, self.row_warnings = [], []
         tables = self.read_tables(paths)
-        dropped = DroppedLabels(self.drop_labels, self.class_names)
-        blocks = dropped.leave_out([tables] if isinstance(tables, pa.Table) else tables)
+        dropped = LabelFilter(self.drop_labels, self.class_names)
+        blocks = dropped.filter_rows([tables] if isinstance(tables, pa.Table) else tables)
 
         def read_all() -> Iterator[pa.Table]:
             yield from blocks

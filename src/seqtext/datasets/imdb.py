@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.compression import tar_texts, tree_texts
+from seqtext.data.compression import iter_folder_texts, iter_tar_texts
 from seqtext.data.download import Download
 from seqtext.data.readers import encode_labels, read_csv
 from seqtext.datasets.base import TextDataModule
@@ -58,9 +58,9 @@ class IMDB(TextDataModule):
         """See `TextDataModule.read_tables`."""
         (path,) = paths
         if path.is_dir():
-            yield _official_rows(tree_texts(path), path)
+            yield _official_rows(iter_folder_texts(path), path)
         elif path.name.endswith(".tar.gz"):
-            yield _official_rows(tar_texts(path), path)
+            yield _official_rows(iter_tar_texts(path), path)
         elif path.name == WHEEL_FILE:
             for block in read_csv(path, ["text", "label", "source"]):
                 table = block.filter(pc.equal(block["source"], "imdb"))

@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from seqtext.data.statistics import WORDS, ClassTexts, Description, Lengths, largest
+from seqtext.data.statistics import WORDS, ClassStatistics, Description, Lengths, largest
 from seqtext.display import (
     NAME_LENGTH,
     build_console,
@@ -143,7 +143,7 @@ def plot_frequent_words(description: Description) -> Figure:
 
 
 def _plot_words(description: Description, which: str, meaning: str) -> Figure:
-    """Draw a panel of bars for each class: its first words, by a field of `ClassTexts`."""
+    """Draw a panel of bars for each class: its first words, by a field of `ClassStatistics`."""
     classes, names = _select_largest(description.classes), _label_classes(description, PANEL_NAME)
     values = [_take_first(getattr(one, which)) for one in classes]
     words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
@@ -188,7 +188,7 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
     axes.set_title(numbers, loc="right", fontsize=8)
 
 
-def _select_largest(classes: Sequence[ClassTexts]) -> list[ClassTexts]:
+def _select_largest(classes: Sequence[ClassStatistics]) -> list[ClassStatistics]:
     return [classes[i] for i in largest([one.after.rows for one in classes], PANELS)]
 
 
@@ -235,7 +235,7 @@ def _build_class_rows(description: Description) -> Iterator[list[str]]:
 def _build_length_rows(description: Description) -> Iterator[list[str]]:
     yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
     names = name_classes(description.class_names)
-    described: list[tuple[str, ClassTexts | Description]] = [
+    described: list[tuple[str, ClassStatistics | Description]] = [
         *((names[one.number], one) for one in description.classes),
         ("all", description),
     ]

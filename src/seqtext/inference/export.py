@@ -87,7 +87,7 @@ def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
         "class_names": loaded_model.class_names,
         "threshold": loaded_model.threshold,
         "text_columns": list(loaded_model.input_spec.columns),
-        "cleaning": loaded_model.cleaning.spelled_out(),
+        "cleaning": loaded_model.cleaning.list_operations(),
         "split": "white space",
         "max_length": None if whole else loaded_model.tokenizer.max_length,
         "truncation_side": loaded_model.tokenizer.truncation_side,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
-from seqtext.config.empty_model import build_empty_network, fit_tensors
+from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.stored_settings import check_stored_settings
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
@@ -189,10 +189,8 @@ def _build_model(
         model.load_state_dict(words, state)
         return model
     dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
-    model = build_empty_network(
-        options, _read_group(config, "embedding"), len(words), classes, state
-    )
-    model.load_state_dict(fit_tensors(state, model.state_dict(), dtype), assign=True)
+    model = build_empty_model(options, _read_group(config, "embedding"), len(words), classes, state)
+    model.load_state_dict(match_state_dict(state, model.state_dict(), dtype), assign=True)
     return model.eval().requires_grad_(False)
 
 

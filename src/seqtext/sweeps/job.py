@@ -11,7 +11,12 @@ from seqtext.config.settings import to_run_config
 from seqtext.config.stored_settings import read_stored_settings
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
-from seqtext.identity import CONTENT, find_changed_content, first_mismatch, is_complete
+from seqtext.identity import (
+    CONTENT,
+    find_changed_content,
+    find_first_difference,
+    has_all_fingerprints,
+)
 from seqtext.run_dir import RunDir
 from seqtext.validation import type_error
 
@@ -94,7 +99,7 @@ class Job:
     hydra_overrides: Sequence[str] = ()
 
 
-def read_result(folder: Path) -> JobResult | None:
+def read_job_result(folder: Path) -> JobResult | None:
     """Read how the run in a folder ended; None where none did.
 
     Raises:
@@ -109,12 +114,12 @@ def read_result(folder: Path) -> JobResult | None:
     return JobResult.read(folder)
 
 
-def clear_result(folder: Path) -> None:
+def delete_job_result(folder: Path) -> None:
     """Delete the result of an earlier attempt."""
     (folder / RESULT_FILE).unlink(missing_ok=True)
 
 
-def settings_conflict(
+def find_run_conflict(
     folder: Path, job: Job, result: JobResult | None, read: Callable[[], Mapping[str, Any]]
 ) -> str | None:
     """Return why a folder's run is not this job, in one sentence.
@@ -130,11 +135,11 @@ def settings_conflict(
     stored = _stored_settings(RunDir(folder), result)
     if stored is None:
         return None
-    if found := first_mismatch(stored, job.settings):
+    if found := find_first_difference(stored, job.settings):
         option, was, now = found
         return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
     fingerprints = result.fingerprints if result else None
-    if fingerprints is None or job.files is None or not is_complete(fingerprints):
+    if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
         return None  # a run that goes on compares its data by itself
     if other := find_changed_content(fingerprints, job.files, read):
         return f"was made with other {other} than there are now: {ANOTHER_NAME}."
@@ -144,7 +149,7 @@ def settings_conflict(
 def find_changed_files(job: Job, result: JobResult) -> str | None:
     """Return what files changed between the start of a sweep and a job's end: "data" or so."""
     fingerprints = result.fingerprints
-    if fingerprints is None or job.files is None or not is_complete(fingerprints):
+    if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
         return None
     files = fingerprints["files"]
     return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqtext.errors import UserError
-from seqtext.sweeps.job import Job, JobResult, find_changed_files, read_result
+from seqtext.sweeps.job import Job, JobResult, find_changed_files, read_job_result
 
-POLL = 0.3  # seconds between two looks for jobs that ended
+POLL_SECONDS = 0.3  # seconds between two looks for jobs that ended
 
 
 class JobWatcher(threading.Thread):
@@ -43,7 +43,7 @@ class JobWatcher(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._over.wait(POLL):
+            while not self._over.wait(POLL_SECONDS):
                 self._look()
         except Exception as error:  # such as a full disk
             self._error = error
@@ -56,7 +56,7 @@ class JobWatcher(threading.Thread):
 
     def _result(self, job: Job) -> JobResult | None:
         try:
-            result = read_result(self._folder / job.folder)
+            result = read_job_result(self._folder / job.folder)
         except UserError as error:
             return JobResult("failed", reason=str(error))
         if result and result.status != "failed" and (changed := find_changed_files(job, result)):

@@ -110,7 +110,7 @@ def build_search_space(
         if override.is_delete():
             deleted.append(str(override.input_line))
             continue
-        with explain_errors(f"{override.input_line} cannot be searched"):
+        with raise_as_user_error(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
             _require_finite_ends(value)
         is_swept = isinstance(value, BaseDistribution)
@@ -119,7 +119,7 @@ def build_search_space(
 
 
 @contextmanager
-def explain_errors(what: str) -> Iterator[None]:
+def raise_as_user_error(what: str) -> Iterator[None]:
     """Turn whatever Optuna raises within into a sentence that starts with `what`."""
     try:
         yield

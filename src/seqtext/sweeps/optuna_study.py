@@ -28,8 +28,8 @@ from seqtext.sweeps.optuna_components import (
     build_search_space,
     build_storage,
     ends,
-    explain_errors,
     fits,
+    raise_as_user_error,
     storage_name,
     study_name,
 )
@@ -100,7 +100,7 @@ class StudySweeper(OptunaSweeperImpl):
         sweep.progress.print(f"{number} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
-            with explain_errors("The search cannot go on"):
+            with raise_as_user_error("The search cannot go on"):
                 trials = [
                     study.ask() for _ in range(min(self._count_parallel_trials(), to_do - asked))
                 ]
@@ -139,7 +139,7 @@ class StudySweeper(OptunaSweeperImpl):
         wanted = self.direction or metric_mode(self.config.monitor)
         towards: Literal["minimize", "maximize"]
         towards = "minimize" if "min" in str(wanted) else "maximize"
-        with explain_errors(f"The study in {storage_name(config)} cannot be used"):
+        with raise_as_user_error(f"The study in {storage_name(config)} cannot be used"):
             study = optuna.create_study(
                 study_name=study_name(config),
                 storage=build_storage(config),
@@ -164,7 +164,7 @@ class StudySweeper(OptunaSweeperImpl):
         return study
 
     def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
-        with explain_errors("hydra.sweeper.sampler is not possible"):
+        with raise_as_user_error("hydra.sweeper.sampler is not possible"):
             return self._create_sampler(space, earlier)
 
     def _create_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:

@@ -13,7 +13,7 @@ from seqtext.config.error_messages import format_error
 from seqtext.errors import UserError
 from seqtext.fast_imports import fast_imports
 
-ELSEWHERE = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
+REMOTE_LAUNCHERS = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
 
 
 class PreflightCheck:
@@ -25,7 +25,7 @@ class PreflightCheck:
 
     def __init__(self, config: DictConfig):
         launcher = str(OmegaConf.select(config, "hydra.launcher._target_")).lower()
-        self._is_elsewhere = any(word in launcher for word in ELSEWHERE)
+        self._is_remote = any(word in launcher for word in REMOTE_LAUNCHERS)
         self._contents: dict[tuple[Path, ...], str] = {}
 
     def __call__(self, settings: dict[str, Any]) -> Mapping[str, str | None] | None:
@@ -40,7 +40,7 @@ class PreflightCheck:
 
                 return digest_files(settings, self._contents)
         except (UserError, OSError) as error:
-            if self._is_elsewhere:
+            if self._is_remote:
                 return None
             raise UserError(format_error(error)) from error
 

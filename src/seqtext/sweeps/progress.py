@@ -37,7 +37,7 @@ class Progress:
         self._printed_reasons: set[str | None] = set()  # reasons
         self._start_time, self._jobs_run, self._number = time.monotonic(), 0, 0
 
-    def record_cached(self, job: Job, result: JobResult) -> None:
+    def record_earlier(self, job: Job, result: JobResult) -> None:
         """Count a job that ended earlier, and print its line."""
         self._count(job, result)
         self._print_job(job, result, "earlier")

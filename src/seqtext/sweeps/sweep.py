@@ -19,10 +19,10 @@ from seqtext.run_names import OUTPUTS
 from seqtext.sweeps.job import (
     Job,
     JobResult,
-    clear_result,
+    delete_job_result,
     error_reason,
-    read_result,
-    settings_conflict,
+    find_run_conflict,
+    read_job_result,
 )
 from seqtext.sweeps.job_builder import NO_RESUME, JobBuilder, quote_override
 from seqtext.sweeps.job_watcher import JobWatcher
@@ -101,7 +101,7 @@ class Sweep:
             if result.status == "failed":
                 unable[job.folder] = job
             else:
-                self.progress.record_cached(job, result)
+                self.progress.record_earlier(job, result)
         if unable:
             self.progress.record_blocked([*unable.values()], [ended[folder] for folder in unable])
         if to_do:
@@ -135,7 +135,7 @@ class Sweep:
 
     def _has_ended(self, job: Job) -> bool:
         try:
-            return read_result(self.folder / job.folder) is not None
+            return read_job_result(self.folder / job.folder) is not None
         except UserError:
             return True
 
@@ -163,8 +163,8 @@ class Sweep:
             UserError: if its folder holds another run, or is damaged.
         """
         folder = self.folder / job.folder
-        result = read_result(folder)
-        reason = settings_conflict(
+        result = read_job_result(folder)
+        reason = find_run_conflict(
             folder, job, result, lambda: self._preflight.read_fingerprints(job.settings)
         )
         if reason:
@@ -177,7 +177,7 @@ class Sweep:
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, JobResult]:
         for name in jobs:
-            clear_result(self.folder / name)
+            delete_job_result(self.folder / name)
         returns: Sequence[JobReturn] = []
         broken: Exception | None = None
         calls = [[*job.overrides, *job.hydra_overrides] for job in jobs.values()]

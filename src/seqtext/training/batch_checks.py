@@ -9,7 +9,7 @@ from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)
 
-ENORMOUS = 1 << 20  # words in a training batch: gigabytes with most models
+LARGE_BATCH_WORDS = 1 << 20  # words in a training batch: gigabytes with most models
 
 
 def check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
@@ -25,7 +25,7 @@ def check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
             f"give a larger share, or a whole number of batches."
         )
     words = data.batch_size * int(data.dataset.texts.lengths[data.training_rows].max())
-    if words > ENORMOUS:
+    if words > LARGE_BATCH_WORDS:
         log.warning(
             "A training batch may hold %s words, padding included: where memory runs out, lower "
             "tokenizer.max_length or dataset.batch_size.",

@@ -43,8 +43,8 @@ HOST = "127.0.0.1"
 WORKER = """from seqtext.fast_imports import fast_imports
 with fast_imports():
     from seqtext.training.ddp import run_worker
-    from seqtext.training.train import fit_rank
-run_worker(fit_rank)"""
+    from seqtext.training.train import fit_in_process
+run_worker(fit_in_process)"""
 IGNORED_WARNINGS = (
     ".*broadcast_buffers",  # its successor is not in all versions of torch
     ".*sync_dist=True",  # what is logged is the same on all processes
@@ -95,14 +95,14 @@ def launch_workers(
                 _kill(worker)
 
 
-def run_worker(fit_rank: Callable[..., object]) -> None:
+def run_worker(fit_in_process: Callable[..., object]) -> None:
     """Train and predict as a worker that `launch_workers` has launched; it prints errors alone.
 
     The arguments of the process are rank, world size, port and run folder. It ends with its
     standard input, which the first process closes.
 
     Args:
-        fit_rank: see `seqtext.training.train`
+        fit_in_process: see `seqtext.training.train`
     """
     rank, world_size, port, run_dir = sys.argv[1:]
     process = ProcessInfo(int(rank), int(world_size))
@@ -114,14 +114,14 @@ def run_worker(fit_rank: Callable[..., object]) -> None:
         init_process_group(process, store)
 
     try:
-        _run_rank(fit_rank, process, json.loads(store.get("settings")), run_dir, connect)
+        _fit_as_worker(fit_in_process, process, json.loads(store.get("settings")), run_dir, connect)
     except UserError:
         sys.exit(2)
     signal.pause()  # until the first process has what it needs
 
 
 def run_launched_process(
-    process: ProcessInfo, run_first: Callable[[], object], fit_rank: Callable[..., object]
+    process: ProcessInfo, run_first: Callable[[], object], fit_in_process: Callable[..., object]
 ) -> None:
     """Run a process that torchrun or srun has started: the first one calls `run_first`.
 
@@ -138,12 +138,12 @@ def run_launched_process(
         broadcast_object()  # None: there is nothing more to run
     else:
         while job := broadcast_object():
-            _run_rank(fit_rank, process, *job)
+            _fit_as_worker(fit_in_process, process, *job)
     destroy_process_group()
 
 
-def _run_rank(
-    fit_rank: Callable[..., object],
+def _fit_as_worker(
+    fit_in_process: Callable[..., object],
     process: ProcessInfo,
     settings: dict[str, Any],
     run_dir: str,
@@ -156,7 +156,7 @@ def _run_rank(
     data = build_datamodule(settings, options, split)
     L.seed_everything(options.seed, verbose=False)
     connect()
-    fit_rank(settings, options, data, RunDir(run_dir), None, process)
+    fit_in_process(settings, options, data, RunDir(run_dir), None, process)
 
 
 def _exit_with_stdin() -> None:

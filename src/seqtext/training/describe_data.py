@@ -70,7 +70,7 @@ def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
 
     settings = {"data": data.dataset.key, "code": code_fingerprint(plot_description)}
     try:
-        folder = data.cache.entry("pictures", settings, draw)
+        folder = data.cache.get_or_build("pictures", settings, draw)
     except OSError:
         raise
     except Exception as error:  # they must not cost a run its training

@@ -15,13 +15,13 @@ SEEN = "CUDA_VISIBLE_DEVICES"
 _held: list[FileLock] = []  # as long as this process lives
 
 
-def pin_to_one_gpu() -> None:
+def pin_gpu_if_shared() -> None:
     """See one GPU only from now on, where that is wanted; before anything is on a GPU."""
     if os.environ.get(SHARED) != "1" or _held:
         return
     import torch  # counts without starting CUDA, which would look at `SEEN` for good
 
-    gpus = visible_gpus(os.environ.get(SEEN), torch.cuda.device_count())
+    gpus = list_visible_gpus(os.environ.get(SEEN), torch.cuda.device_count())
     if len(gpus) > 1:
         folder = Path(tempfile.gettempdir()) / f"seqtext-gpus-{getpass.getuser()}"
         number, lock = acquire_slot(folder)
@@ -29,7 +29,7 @@ def pin_to_one_gpu() -> None:
         os.environ[SEEN] = pick_gpu(number, gpus)
 
 
-def visible_gpus(seen: str | None, gpus: int) -> list[str]:
+def list_visible_gpus(seen: str | None, gpus: int) -> list[str]:
     """Return the GPUs that this process may use, as CUDA names them."""
     return list(map(str, range(gpus))) if seen is None else [g for g in seen.split(",") if g]
 

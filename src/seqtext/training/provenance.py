@@ -24,12 +24,12 @@ PACKAGES = (
     *("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf"),
     *("numpy", "pandas", "pyarrow", "scikit-learn", "seqtext"),
 )
-LONGEST = 30.0  # seconds that git may take, beside a run
-PATIENCE = 0.05  # seconds that a run waits for it at its end
-INSTALLED = ("site-packages", "dist-packages")
+GIT_TIMEOUT = 30.0  # seconds that git may take, beside a run
+GIT_WAIT = 0.05  # seconds that a run waits for it at its end
+INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
 
-class Checkout(threading.Thread):
+class GitInfoThread(threading.Thread):
     """Asks git about the checkout that this package runs from, while the run goes on.
 
     Args:
@@ -40,7 +40,7 @@ class Checkout(threading.Thread):
         super().__init__(daemon=True)
         self._folder = folder
         self._state: dict[str, Any] = {"git_commit": None, "git_dirty": None}
-        is_installed = any(part in INSTALLED for part in folder.parts)
+        is_installed = any(part in INSTALL_FOLDERS for part in folder.parts)
         if not is_installed and any((parent / ".git").exists() for parent in folder.parents):
             self.start()
 
@@ -49,7 +49,7 @@ class Checkout(threading.Thread):
         command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
         try:
             output = subprocess.run(
-                command, cwd=self._folder, capture_output=True, check=True, timeout=LONGEST
+                command, cwd=self._folder, capture_output=True, check=True, timeout=GIT_TIMEOUT
             ).stdout.decode(errors="replace")
         except (OSError, subprocess.SubprocessError):
             return
@@ -62,20 +62,20 @@ class Checkout(threading.Thread):
     def read(self) -> dict[str, Any]:
         """Return commit, and whether files differ from it; None what git did not report in time."""
         if self.is_alive():
-            self.join(PATIENCE)
+            self.join(GIT_WAIT)
         return dict(self._state)
 
 
 @cache
-def ask_git() -> Checkout:
-    """Ask about this package's checkout, once in a process; `Checkout.read` has the answer."""
-    return Checkout(Path(__file__).resolve().parent)
+def start_git_query() -> GitInfoThread:
+    """Ask about this package's checkout, once in a process; `GitInfoThread.read` has the answer."""
+    return GitInfoThread(Path(__file__).resolve().parent)
 
 
 def collect_provenance() -> dict[str, Any]:
     """Collect what it takes to make this result again, as plain values."""
     return {
-        **ask_git().read(),
+        **start_git_query().read(),
         "versions": collect_versions(),
         "hardware": collect_hardware(),
         "command": read_command(),

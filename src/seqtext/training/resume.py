@@ -12,24 +12,33 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, load_checkpoint
-from seqtext.config.empty_model import build_empty_network, fit_tensors
+from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.settings import to_run_config
 from seqtext.config.stored_settings import (
     check_stored_settings,
     read_stored_settings,
-    replace_foreign_folders,
+    replace_untrusted_paths,
 )
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError
-from seqtext.identity import LOCATIONS, WITHOUT_EFFECT, first_mismatch
+from seqtext.identity import LOCATIONS, WITHOUT_EFFECT, find_first_difference
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 
-MOVABLE = tuple(o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer."))
+CHANGEABLE_ON_RESUME = tuple(
+    o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer.")
+)
 # What Lightning and torch raise for a checkpoint of another model
-MISFITS = (LookupError, TypeError, ValueError, AttributeError, RuntimeError, ArithmeticError)
+MISMATCH_ERRORS = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    RuntimeError,
+    ArithmeticError,
+)
 
 
 def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
@@ -44,12 +53,12 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
         UserError: if another option is to be changed, or one of a finished run.
     """
     stored = load_stored_config(run_dir)
-    replace_foreign_folders(stored, config)
+    replace_untrusted_paths(stored, config)
     changed = OmegaConf.create(stored)
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
             continue
-        if override.key_or_group in MOVABLE:
+        if override.key_or_group in CHANGEABLE_ON_RESUME:
             OmegaConf.update(changed, override.key_or_group, override.value())
             continue
         if not override.key_or_group.startswith("trainer."):
@@ -109,8 +118,8 @@ def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> No
         raise UserError(f"{path} has no state_dict of tensors.")
     sizes = len(data.vocabulary.tokens), len(data.class_names)
     try:
-        network = build_empty_network(settings["model"], settings["embedding"], *sizes, state)
-        fit_tensors(state, network.state_dict(), torch.float32)
+        network = build_empty_model(settings["model"], settings["embedding"], *sizes, state)
+        match_state_dict(state, network.state_dict(), torch.float32)
     except UserError as error:
         raise UserError(f"{path} does not go with this run: {error}") from error
 
@@ -139,11 +148,11 @@ def fit_or_resume(
         trainer.fit(model, data, ckpt_path=last, weights_only=True)
     except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
-    except MISFITS as error:
+    except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)
         if last is None or checkpoints.has_finished_epoch or is_others:
             raise
-        raise _build_misfit_error(last, error) from error
+        raise _build_mismatch_error(last, error) from error
 
 
 def load_best_weights(model: TextClassifier, path: Path) -> int:
@@ -152,11 +161,11 @@ def load_best_weights(model: TextClassifier, path: Path) -> int:
     try:
         model.load_state_dict(chosen["state_dict"])
         return int(chosen["epoch"])
-    except MISFITS as error:
-        raise _build_misfit_error(path, error) from error
+    except MISMATCH_ERRORS as error:
+        raise _build_mismatch_error(path, error) from error
 
 
-def _build_misfit_error(path: Path, error: Exception) -> UserError:
+def _build_mismatch_error(path: Path, error: Exception) -> UserError:
     reason = " ".join(str(error).split())[:200]
     return UserError(
         f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
@@ -179,7 +188,7 @@ def _check_same_run(
             f"{run_dir.path} was started with other word vectors than those that are there now "
             f"(embedding.path): put back the same file, or start a new run."
         )
-    if found := first_mismatch(_without_trainer(stored), _without_trainer(wanted)):
+    if found := find_first_difference(_without_trainer(stored), _without_trainer(wanted)):
         option, was, now = found
         raise UserError(
             f"{run_dir.path} was started with {option}={was}, not {now}: start a new run for it."

@@ -36,9 +36,9 @@ from seqtext.training.batch_checks import check_batches
 from seqtext.training.ddp import launch_workers
 from seqtext.training.describe_data import draw_data_figures
 from seqtext.training.fit_non_neural import fit_model, predict_logits
-from seqtext.training.gpu_assignment import pin_to_one_gpu
+from seqtext.training.gpu_assignment import pin_gpu_if_shared
 from seqtext.training.model_summary import format_model_summary
-from seqtext.training.provenance import ask_git, collect_provenance, describe_devices
+from seqtext.training.provenance import collect_provenance, describe_devices, start_git_query
 from seqtext.training.resume import (
     check_size,
     collect_metadata,
@@ -91,7 +91,7 @@ def train_and_evaluate(
     Raises:
         UserError: if anything in `settings` cannot be.
     """
-    pin_to_one_gpu()
+    pin_gpu_if_shared()
     options, split = validate_config(settings)
     run_dir.lock(resume)
     try:
@@ -120,7 +120,7 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
     """Do what `train_and_evaluate` does in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
-    ask_git()
+    start_git_query()
     logger = EpochTensorBoardLogger(str(run_dir.path))
     data = build_datamodule(settings, options, split)
     train_labels, val_labels = (data.labels[data.dataset.parts[part]] for part in ("train", "val"))
@@ -176,10 +176,10 @@ def fit(
         return fit_baseline(settings, options, data, run_dir, logger)
     world_size = num_devices(settings["trainer"].get("devices", 1))
     with launch_workers(world_size, settings, str(run_dir.path)) as process:
-        return fit_rank(settings, options, data, run_dir, logger, process, extra_callbacks)
+        return fit_in_process(settings, options, data, run_dir, logger, process, extra_callbacks)
 
 
-def fit_rank(
+def fit_in_process(
     settings: dict[str, Any],
     options: RunConfig,
     data: TextDataModule,

@@ -214,7 +214,7 @@ def _compiled(cache: Cache) -> Path:
             raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
 
     facts = {"command": command, "sources": fingerprint([SOURCES]), "processor": _processor()}
-    return cache.entry(KIND, facts, build)
+    return cache.get_or_build(KIND, facts, build)
 
 
 def _processor() -> str:

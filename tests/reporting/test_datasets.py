@@ -19,7 +19,7 @@ def run(
     classes: tuple[str, ...] = ("no", "yes"),
     rows: int = 31_962,
     test: float = 0.2,
-    limit=None,
+    max_train_examples=None,
     stopwords: str | None = None,
 ) -> Run:
     """rows: of all parts; test: share of them; data: its fingerprint."""
@@ -34,7 +34,7 @@ def run(
         },
         "settings": {
             "dataset": {"_target_": target, "path": path, "stopwords": stopwords},
-            "split": {"limit": limit},
+            "split": {"max_train_examples": max_train_examples},
         },
     }
     if data:
@@ -87,7 +87,7 @@ def test_other_classes_are_another_task():
         ({"target": "seqtext.datasets.tweets.Tweets"}, True),  # wherever the class lies
         ({"target": TABLE}, False),
         ({"target": "my_project.Tweets"}, False),
-        ({"target": TWEETS, "limit": 300}, False),
+        ({"target": TWEETS, "max_train_examples": 300}, False),
         ({"target": TWEETS, "rows": 300}, False),  # dataset.dir has another train.csv
         ({"target": TWEETS, "rows": 40_000}, False),
         ({"target": TWEETS, "test": 0.001}, False),

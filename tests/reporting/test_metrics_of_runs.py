@@ -92,7 +92,7 @@ def test_a_metric_that_predictions_do_not_give(folder):
     report = build_report([folder], "custom")
     (section,) = report.sections
     assert [row.label for row in section.table.rows] == ["rnn", "lstm", "gru"]
-    assert section.comparison.pairs == []
+    assert section.comparison.pairs == ()
     assert summarize_significance(section.comparison) == [
         "Not compared, as their predictions do not give custom: rnn, lstm, gru."
     ]

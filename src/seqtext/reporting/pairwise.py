@@ -72,17 +72,18 @@ class Comparison(NamedTuple):
     excluded_other_rows: positions of the groups whose test rows or labels are not those of the most
     excluded_no_predictions: positions of the groups without predictions
     excluded_no_metric: positions of the groups for which predictions do not give this metric
-    resamples: how many the intervals stand on
+    rows: number of test rows
+    resamples: number of bootstrap resamples behind the intervals
     """
 
     metric: str
     groups: Sequence[Group]
-    pairs: list[Pair]
     excluded_other_rows: list[int]
     excluded_no_predictions: list[int]
-    rows: int
     excluded_no_metric: list[int]
-    resamples: int
+    pairs: Sequence[Pair] = ()
+    rows: int = 0
+    resamples: int = 0
 
     def get_pair(self, one: int, other: int) -> Pair | None:
         """Return the pair of two groups, `one` minus `other`; None if not compared."""
@@ -121,17 +122,11 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
     same = max(parts.values(), key=list(parts.values()).count, default=frozenset())
     compared = [n for n, part in parts.items() if part == same]
     excluded_other_rows = [n for n, part in parts.items() if part != same]
+    comparison = Comparison(
+        metric, groups, excluded_other_rows, excluded_no_predictions, excluded_no_metric
+    )
     if not compared:
-        return Comparison(
-            metric,
-            groups,
-            [],
-            excluded_other_rows,
-            excluded_no_predictions,
-            0,
-            excluded_no_metric,
-            0,
-        )
+        return comparison
     predictions = [each for n in compared for each in groups[n].predictions]
     rows = np.unique(np.concatenate([one.rows for one in predictions]))
     resampled, scores = _resample_scores([groups[n] for n in compared], metric, rows)
@@ -139,15 +134,8 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
         _compare_pair(groups, (compared[a], compared[b]), resampled[:, a] - resampled[:, b], scores)
         for a, b in combinations(range(len(compared)), 2)
     ]
-    return Comparison(
-        metric,
-        groups,
-        _correct_p_values(pairs),
-        excluded_other_rows,
-        excluded_no_predictions,
-        len(rows),
-        excluded_no_metric,
-        len(resampled),
+    return comparison._replace(
+        pairs=_correct_p_values(pairs), rows=len(rows), resamples=len(resampled)
     )
 
 

@@ -83,7 +83,7 @@ def has_study_rows(run: Run) -> bool:
         return False
     if target.rpartition(".")[2] != study.class_name:
         return False
-    if (settings.get("split") or {}).get("limit") is not None:
+    if (settings.get("split") or {}).get("max_train_examples") is not None:
         return False
     rows = sum(run.rows(part) for part in ("train", "val", "test"))
     is_whole = any(LEAST_LEFT * size <= rows <= size for size in study.sizes)

@@ -40,7 +40,7 @@ class Section:
 
     def __init__(self, dataset: str, runs: Sequence[Run], metric: str | None):
         self.dataset = dataset
-        self.metric = _choose_metric(runs) if metric is None else _check_metric(runs, metric)
+        self.metric = _choose_metric(runs, metric)
         self.groups, self.repeated = group_runs(runs, self.metric)
 
     @cached_property
@@ -106,29 +106,19 @@ class Section:
         return list(dict.fromkeys(find_sweep_command(run.path) or run.command for run in self.runs))
 
 
-def _list_metrics(runs: Sequence[Run]) -> list[str]:
-    """Return the metrics that any run has, on the test or the validation part."""
-    known = dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
+def _choose_metric(runs: Sequence[Run], wanted: str | None) -> str:
+    """Return the metric that someone asked for, or what most runs monitored, if any run has it."""
+    known = list(
+        dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
+    )
     if not known:
         raise UserError(f"{runs[0].path} has no scores: there is nothing to compare.")
-    return list(known)
-
-
-def _check_metric(runs: Sequence[Run], metric: str) -> str:
-    """Return a metric that someone asked for, if any run has it."""
-    known = _list_metrics(runs)
-    if metric not in known:
+    if wanted and wanted not in known:
         raise UserError(
-            f"metric={metric} is not known of {runs[0].path}: known are {', '.join(known)}."
+            f"metric={wanted} is not known of {runs[0].path}: known are {', '.join(known)}."
         )
-    return metric
-
-
-def _choose_metric(runs: Sequence[Run]) -> str:
-    """Return what most runs monitored; a usual metric where none of them knows that one."""
-    known = _list_metrics(runs)
-    wanted = (choose_main_metric(runs), *FALLBACK_METRICS)
-    return next((metric for metric in wanted if metric in known), known[0])
+    candidates = (wanted or choose_main_metric(runs), *FALLBACK_METRICS)
+    return next((metric for metric in candidates if metric in known), known[0])
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,7 @@ from seqtext.files import write_text
 from seqtext.reporting.html_page import render_report
 from seqtext.reporting.latex import format_latex_table
 from seqtext.reporting.report import Report, format_markdown, pairs_to_dataframe
-from seqtext.reporting.results_table import (
-    to_dataframe,
-)
+from seqtext.reporting.results_table import to_dataframe
 
 
 def write_report(output: Path, report: Report) -> list[Path]:

@@ -47,10 +47,11 @@ def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: st
     """
     scores = choose_score_columns(groups, others, metric)
     columns = [_build_score_cells(groups, part, name) for part, name in scores]
+    sizes = [group.mean("parameters") for group in groups]
     facts = [
         [Cell(f"{len(g.runs)}") for g in groups],
         _build_time_cells(groups),
-        _build_size_cells(groups),
+        [Cell(UNKNOWN if size is None else f"{size:,.0f}") for size in sizes],
     ]
     lines = zip(*columns[:2], *facts, *columns[2:], strict=True)
     rows = [Row(g.label, _get_kind(g), list(each)) for g, each in zip(groups, lines, strict=True)]
@@ -77,22 +78,10 @@ def choose_score_columns(
         for name in run.metrics[part]
     }
     usual = TWO_CLASSES if ("test", "specificity") in known else MANY_CLASSES
-    reported = [_split_part(name) for other in others for name in other.scores]
+    reported = [name.partition("/")[::2] for other in others for name in other.scores]
     wanted = [("val", metric), ("test", metric), *(("test", name) for name in usual), *reported]
     deciding = wanted[:2]  # the first two columns, known or not
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
-
-
-def _split_part(name: str) -> tuple[str, str]:
-    part, _, metric = name.partition("/")
-    return part, metric
-
-
-def format_mean_std(mean: float | None, std: float | None) -> str:
-    """Return text such as ``0.9120 ± 0.0040``; a dash without a mean."""
-    if mean is None:
-        return UNKNOWN
-    return f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
 
 
 def format_duration(seconds: float | None) -> str:
@@ -115,15 +104,12 @@ def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Ce
 
 
 def _format_score(group: Group, part: str, name: str) -> str:
-    """Return a score, with the number of runs that have one where not all do."""
-    text = format_mean_std(group.mean(part, name), group.std(part, name))
-    known = len(group.values(part, name))
-    return f"{text} (n = {known})" if 0 < known < len(group.runs) else text
-
-
-def _build_size_cells(groups: Sequence[Group]) -> list[Cell]:
-    sizes = [group.mean("parameters") for group in groups]
-    return [Cell(UNKNOWN if size is None else f"{size:,.0f}") for size in sizes]
+    """Return text such as ``0.9120 ± 0.0040 (n = 2)``, with n where not all runs have a score."""
+    mean, std, known = group.mean(part, name), group.std(part, name), len(group.values(part, name))
+    if mean is None:
+        return UNKNOWN
+    text = f"{mean:.4f}" if std is None else f"{mean:.4f} ± {std:.4f}"
+    return f"{text} (n = {known})" if known < len(group.runs) else text
 
 
 def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:

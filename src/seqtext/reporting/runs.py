@@ -1,9 +1,9 @@
 """Find finished and unfinished runs in folders; logs are never read."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -114,10 +114,8 @@ def read_runs(folders: Sequence[Path]) -> FoundRuns:
             raise UserError(f"{folder} is a file: name the folder of a run, or of many.")
         for path in sorted(folder.rglob("metrics.json")):
             if path.parent.resolve() not in runs:
-                try:
-                    runs[path.parent.resolve()] = read_run(path.parent, damaged)
-                except UserError as error:
-                    damaged.append(str(error))
+                run = _try_read(partial(read_run, damaged=damaged), path.parent, damaged, None)
+                runs |= {path.parent.resolve(): run} if run else {}
         unfinished |= (
             _find_unfinished_runs(folder, damaged) | unfinished | _find_failed_jobs(folder, damaged)
         )
@@ -152,38 +150,33 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
         UserError: if its metrics.json is damaged, or another program's.
     """
     metrics = read_metrics(folder / "metrics.json")
-    choices: dict[str, str] = {}
-    overrides: tuple[str, ...] = ()
     path = folder / ".hydra" / "hydra.yaml"
-    if path.exists():
-        try:
-            choices, overrides = read_hydra(path)
-        except UserError as error:
-            damaged.append(str(error))
-    return Run(folder, metrics, choices, overrides)
+    started = _try_read(read_hydra, path, damaged, ()) if path.exists() else ()
+    return Run(folder, metrics, *started)
 
 
 def find_sweep_command(folder: Path) -> str | None:
     """Return the command line of the sweep that a run's folder belongs to, or None."""
     for parent in list(folder.parents)[:2]:
-        if (parent / SWEEP).exists():
-            try:
-                return read_sweep(parent / SWEEP).get("command")
-            except UserError:
-                return None  # reported when the runs were read
+        if (parent / SWEEP).exists():  # damage was reported when the runs were read
+            return _try_read(read_sweep, parent / SWEEP, [], {}).get("command")
     return None
+
+
+def _try_read(read: Callable[[Path], Any], path: Path, damaged: list[str], default: Any) -> Any:
+    """Return what `read` reads; of a damaged file the default, and add a sentence to `damaged`."""
+    try:
+        return read(path)
+    except UserError as error:
+        damaged.append(str(error))
+        return default
 
 
 def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
     """Find the jobs that sweeps list as failed or pruned."""
     jobs = {}
     for path in sorted(folder.rglob(SWEEP)):
-        try:
-            listed = read_sweep(path).get("jobs", ())
-        except UserError as error:
-            damaged.append(str(error))
-            continue
-        for job in listed:
+        for job in _try_read(read_sweep, path, damaged, {}).get("jobs", ()):
             if job["status"] != "finished":
                 place = path.parent / job["folder"]
                 reason = job.get("reason") or NO_REASON
@@ -198,24 +191,15 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
         place = config.parent.parent
         if (place / "metrics.json").exists():
             continue
-        try:
-            if read_options(config).get("mode") == "describe":
-                continue
-        except UserError as error:
-            damaged.append(str(error))
-        started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
+        if _try_read(read_options, config, damaged, {}).get("mode") != "describe":
+            started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
     return started
 
 
 def _read_status(folder: Path, damaged: list[str]) -> tuple[str, str]:
     """Return status and reason of a run without a result."""
     path = folder / "outcome.json"
-    if path.exists():
-        try:
-            outcome = read_outcome(path)
-        except UserError as error:
-            damaged.append(str(error))
-        else:
-            if outcome["status"] != "finished":
-                return outcome["status"], outcome.get("reason") or NO_REASON
-    return "unfinished", INTERRUPTED
+    outcome = _try_read(read_outcome, path, damaged, {}) if path.exists() else {}
+    if outcome.get("status", "finished") == "finished":
+        return "unfinished", INTERRUPTED
+    return outcome["status"], outcome.get("reason") or NO_REASON

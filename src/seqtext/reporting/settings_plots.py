@@ -22,7 +22,8 @@ MAX_NAMED_VALUES = 12  # of a setting, that an axis names one by one
 
 def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Plot validation scores against each setting that varies: dots, and a line of means."""
-    names = [n for n in dict.fromkeys(n for g in groups for n in g.settings) if _varies(groups, n)]
+    known = dict.fromkeys(name for group in groups for name in group.settings)
+    names = [name for name in known if len(_list_values(groups, name)) > 1]
     if not names:
         return None
     columns = min(3, len(names))
@@ -41,10 +42,6 @@ def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
     figure.update_yaxes(title=escape_plotly(f"validation {metric}"), col=1)
     figure.update_layout(height=90 + 250 * rows, showlegend=False)
     return figure
-
-
-def _varies(groups: Sequence[Group], name: str) -> bool:
-    return len(_list_values(groups, name)) > 1
 
 
 def _list_values(groups: Sequence[Group], name: str) -> list[str]:

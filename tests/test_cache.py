@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import seqtext.cache as cache_module
-from seqtext.cache import MANIFEST, Cache, fingerprint
+from seqtext.cache import MANIFEST, Cache, digest_files
 from seqtext.errors import UserError
 
 
@@ -155,16 +155,16 @@ def test_no_digest_of_a_large_file_that_changes_is_remembered(cache, tmp_path, m
     os.utime(file, (1000, 1000))
 
     def read_and_write(paths):
-        digest = fingerprint(paths)
+        digest = digest_files(paths)
         file.write_text("two")
         return digest
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache_module, "fingerprint", read_and_write)
+        patch.setattr(cache_module, "digest_files", read_and_write)
         with pytest.raises(UserError, match="changed while being read"):
-            cache.fingerprint([file])
+            cache.digest_files([file])
     os.utime(file, (1000, 1000))
-    assert cache.fingerprint([file]) == fingerprint([file])
+    assert cache.digest_files([file]) == digest_files([file])
 
 
 def test_killed_build_leaves_nothing_that_is_trusted(cache):
@@ -188,21 +188,21 @@ def test_digest_of_a_large_file_is_remembered(cache, tmp_path, monkeypatch):
     monkeypatch.setattr(cache_module, "MIN_SIZE_TO_CACHE_DIGEST", 2)
     file, read = tmp_path / "a.csv", []
     monkeypatch.setattr(
-        cache_module, "fingerprint", lambda paths: read.append(paths) or fingerprint(paths)
+        cache_module, "digest_files", lambda paths: read.append(paths) or digest_files(paths)
     )
 
     def write(text: str, age: float) -> str:
         file.write_text(text)
         os.utime(file, (time.time() - age, time.time() - age))
-        return cache.fingerprint([file])
+        return cache.digest_files([file])
 
     first = write("one", 1000)
-    assert cache.fingerprint([file]) == first == fingerprint([file])
+    assert cache.digest_files([file]) == first == digest_files([file])
     assert len(read) == 1
     assert write("two", 900) != first
     assert len(read) == 2
     assert write("six", 1) != first, "what may change within a tick of the clock"
-    assert cache.fingerprint([file]) == fingerprint([file])
+    assert cache.digest_files([file]) == digest_files([file])
     assert len(read) == 4
 
 
@@ -233,11 +233,11 @@ def test_fingerprint_follows_content_and_not_time(tmp_path):
     (folder / "sub").mkdir(parents=True)
     file.write_text("one")
     (folder / "sub" / "1.txt").write_text("x")
-    before = fingerprint([file]), fingerprint([folder])
+    before = digest_files([file]), digest_files([folder])
     file.touch()
-    assert (fingerprint([file]), fingerprint([folder])) == before
+    assert (digest_files([file]), digest_files([folder])) == before
     file.write_text("two")
     (folder / "sub" / "1.txt").rename(folder / "sub" / "2.txt")
-    after = fingerprint([file]), fingerprint([folder])
+    after = digest_files([file]), digest_files([folder])
     assert before[0] != after[0]
     assert before[1] != after[1]

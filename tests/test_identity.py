@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from seqtext.config.run_config import digest_files, read_fingerprints
+from seqtext.config.run_config import digest_input_files, read_fingerprints
 from seqtext.identity import find_changed_content, has_all_fingerprints, identity
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
@@ -115,9 +115,9 @@ def test_digests_of_files_are_those_of_the_run(tmp_path):
     (tmp_path / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(60)))
     settings = settings_of(f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}")
     known = {}
-    files = digest_files(settings, known)
+    files = digest_input_files(settings, known)
     assert read_fingerprints(settings)["files"] == files
     (tmp_path / "IMDB Dataset.csv").unlink()
     (tmp_path / "IMDB Dataset.csv").write_text("other")
-    assert digest_files(settings, known) == files, "read once"
-    assert digest_files(settings, {}) != files
+    assert digest_input_files(settings, known) == files, "read once"
+    assert digest_input_files(settings, {}) != files

@@ -122,8 +122,8 @@ def test_look_at_the_data(execute, kaggle_dir, capsys):
     assert shown["shares-table"].to_numpy().sum() == 240
     assert shown["quartiles"].shape == (2, 4)
     negative, positive = made["description"].classes
-    assert set(list(negative.telling)[:3]) < set(BAD)
-    assert set(list(positive.telling)[:3]) < set(GOOD)
+    assert set(list(negative.distinctive_words)[:3]) < set(BAD)
+    assert set(list(positive.distinctive_words)[:3]) < set(GOOD)
     assert list(made["clouds"]) == ["negative", "positive"]
     assert all(len(np.unique(cloud)) > 10 for cloud in made["clouds"].values())
     assert "read:    the film no" in capsys.readouterr().out

@@ -18,7 +18,7 @@ from seqtext.datasets.amazon import Amazon
 from seqtext.datasets.clothing import Clothing
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.spam import Spam
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 from seqtext.datasets.tweets import Tweets
 from seqtext.embeddings.vectors import GLOVE, read_vectors
 from tests.data.test_cleaning import REFERENCE
@@ -124,7 +124,7 @@ def test_download_of_the_genuine_mails(genuine, tmp_path, cache, server, monkeyp
 
 def test_genuine_reviews_as_a_table(genuine, cache):
     path = genuine / "clothing" / "Womens Clothing E-Commerce Reviews.csv.zip"
-    data = Table(path=str(path), text=["Title", "Review Text"], label="Rating", cache=cache)
+    data = TableDataset(path=str(path), text=["Title", "Review Text"], label="Rating", cache=cache)
     data.setup()
     with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
         frame = pd.read_csv(file, keep_default_na=False)

@@ -22,7 +22,7 @@ def test_all_are_off():
     assert not speedups.is_enabled()
     assert speedups.build_null_profiler() is None
     model = GRU(RandomEmbedding(10), units=2)
-    assert not speedups.set_hook_name(model, "_current_fx_name", "x")
+    assert not speedups.set_current_fx_name(model, "_current_fx_name", "x")
     model._current_fx_name = "training_step"
     assert model._current_fx_name == "training_step"
     states = torch.ones(2, 3, requires_grad=True)

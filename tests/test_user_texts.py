@@ -89,7 +89,7 @@ def fail(*_):
 
 
 def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(seqtext.training.describe_data, "plot_description", fail)
+    monkeypatch.setattr(seqtext.training.describe_data, "plot_statistics", fail)
     monkeypatch.setattr(
         seqtext.training.artifacts, "get_prediction_plots", lambda *_, **__: {"roc": fail}
     )

@@ -29,7 +29,7 @@ ALWAYS_CHECKED_BYTES = (
 STALE_AFTER = 86_400  # seconds after which an unfinished entry is that of a killed process
 
 
-def fingerprint(paths: Iterable[Path]) -> str:
+def digest_files(paths: Iterable[Path]) -> str:
     """Return a digest of the content of files; of folders, of all files below them, in order."""
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
@@ -40,7 +40,7 @@ def fingerprint(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def digest(value: Any) -> str:
+def digest_json(value: Any) -> str:
     """Return a digest of a value that JSON can hold."""
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
 
@@ -71,7 +71,7 @@ class WatchedFiles:
             stats = _stats(self.paths)
             is_same = stats == self.stats
             if is_same and not _mtimes_are_reliable(stats):
-                is_same = fingerprint(self.paths) == self.digest
+                is_same = digest_files(self.paths) == self.digest
         except OSError:
             is_same = False
         if not is_same:
@@ -149,24 +149,24 @@ class Cache:
     def watch(self, paths: Sequence[Path]) -> WatchedFiles:
         """Return the state of files before they are read."""
         stats = _stats(paths)
-        return WatchedFiles(paths, self.fingerprint(paths), stats)
+        return WatchedFiles(paths, self.digest_files(paths), stats)
 
-    def fingerprint(self, paths: Sequence[Path]) -> str:
-        """As `fingerprint`; large files are not read again while their size and time stay.
+    def digest_files(self, paths: Sequence[Path]) -> str:
+        """As `digest_files`; large files are not read again while their size and time stay.
 
         Raises:
             UserError: if they change while they are read.
         """
         if not all(path.is_file() for path in paths):
-            return fingerprint(paths)
+            return digest_files(paths)
         stats = _stats(paths)
         if sum(
             size for _, size, _ in stats
         ) <= MIN_SIZE_TO_CACHE_DIGEST or not _mtimes_are_reliable(stats):
-            return fingerprint(paths)
+            return digest_files(paths)
 
         def write(folder: Path) -> None:
-            digest = fingerprint(paths)
+            digest = digest_files(paths)
             WatchedFiles(paths, digest, stats).check_unchanged()
             (folder / "digest").write_text(digest)
 

@@ -60,7 +60,7 @@ def tune_malloc() -> None:
 
 
 # Lightning sets this attribute about 40 times a step: 0.12 instead of 1.3 µs each, 50 µs a step.
-def set_hook_name(module: Any, name: str, value: Any) -> bool:
+def set_current_fx_name(module: Any, name: str, value: Any) -> bool:
     """Set Lightning's `_current_fx_name` past nn.Module's checks; return whether this was it."""
     if name != "_current_fx_name" or not is_enabled():
         return False
@@ -86,7 +86,7 @@ def build_null_profiler() -> Profiler | None:
 
 # Forward and backward over [64, 400, 100] in 58 instead of 203 ms: amax's own backward counts the
 # maxima in integers.
-def backward_of_amax(states: Tensor, largest: Tensor, gradient: Tensor, dim: int) -> Tensor:
+def amax_backward(states: Tensor, largest: Tensor, gradient: Tensor, dim: int) -> Tensor:
     """Return amax's gradient w.r.t. `states`: equal maxima share it. `largest` keeps `dim`."""
     is_largest = (states == largest).to(gradient.dtype)
     share = gradient.unsqueeze(dim) / is_largest.sum(dim, keepdim=True)

@@ -9,7 +9,7 @@ from seqtext.data import code_fingerprint as code
 from seqtext.data.code_fingerprint import code_fingerprint
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.spam import Spam
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 
 
 def modules(kind: type) -> set[str]:
@@ -34,7 +34,7 @@ def test_a_data_set_depends_on_what_reads_and_prepares_it():
     assert shared | {"imdb", "base", "compression", "readers", "formats"} <= modules(IMDB)
     others = {"spam", "amazon", "table", "statistics", "vectors", "vector_files", "loaders"}
     assert not others & modules(IMDB)
-    assert not {"imdb", "spam"} & modules(Table)
+    assert not {"imdb", "spam"} & modules(TableDataset)
     assert code_fingerprint(IMDB) == code_fingerprint(IMDB) != code_fingerprint(Spam)
 
 

@@ -6,16 +6,16 @@ import pytest
 from seqtext.data.coverage import Coverage, describe_coverage, measure_coverage
 from seqtext.data.duplicates import count_repeats
 from seqtext.data.split import Split
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 from seqtext.training.describe_data import compute_data_statistics
 from tests.conftest import csv_of, invented_reviews
 
 CHINESE = ["这部电影非常好看", "太糟糕了", "演员很差劲", "我喜欢这个故事"]
 
 
-def loaded(tmp_path, rows: list, **options) -> Table:
+def loaded(tmp_path, rows: list, **options) -> TableDataset:
     (tmp_path / "my.csv").write_text(csv_of(rows, ("text", "label")))
-    data = Table(path=str(tmp_path / "my.csv"), cache=str(tmp_path / "cache"), **options)
+    data = TableDataset(path=str(tmp_path / "my.csv"), cache=str(tmp_path / "cache"), **options)
     data.setup()
     return data
 
@@ -86,7 +86,7 @@ def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, capl
     assert "a text that was trained or chosen with" in caplog.text
 
 
-def words(data: Table, row: int) -> list[int]:
+def words(data: TableDataset, row: int) -> list[int]:
     return data.corpus.codes(row, row + 1).tolist()
 
 

@@ -20,7 +20,7 @@ from seqtext.data.labels import (
 )
 from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 from seqtext.errors import UserError
 from tests.conftest import csv_of, invented_reviews
 
@@ -122,8 +122,8 @@ def write(folder, name: str, labels: list) -> str:
     return str(path)
 
 
-def loaded(folder, name: str, labels: list, **options) -> Table:
-    data = Table(path=write(folder, name, labels), cache=str(folder / "cache"), **options)
+def loaded(folder, name: str, labels: list, **options) -> TableDataset:
+    data = TableDataset(path=write(folder, name, labels), cache=str(folder / "cache"), **options)
     data.setup()
     return data
 
@@ -182,7 +182,7 @@ def test_given_classes_are_spelled_as_labels_are(tmp_path):
     assert data.class_names == ["2", "1"]
     assert loaded(tmp_path, "a.jsonl", [True, False], classes=[True, False]).labels[0] == 0
     with pytest.raises(UserError, match=r"dataset\.classes names '1' twice"):
-        Table(path="a.csv", classes=["1", 1.0])
+        TableDataset(path="a.csv", classes=["1", 1.0])
 
 
 @pytest.mark.parametrize("classes", [None, ["yes", "no"], ["maybe", "yes", "no"]])
@@ -226,7 +226,7 @@ def test_thousands_of_classes_and_a_column_of_ids(tmp_path):
     frame = pd.DataFrame({"text": texts, "label": [f"class {n % 1500}" for n in range(4500)]})
     frame.to_parquet(tmp_path / "a.parquet")
     options = {"cache": str(tmp_path / "cache"), "split": Split(test_size=1500, val_size=1500)}
-    data = Table(path=str(tmp_path / "a.parquet"), **options)
+    data = TableDataset(path=str(tmp_path / "a.parquet"), **options)
     data.setup()
     assert len(data.class_names) == 1500
     with pytest.raises(

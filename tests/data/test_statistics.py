@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from seqtext.data import statistics as description
-from seqtext.data.statistics import Description, describe, histogram_edges, log_odds
+from seqtext.data.statistics import DatasetStatistics, compute_statistics, histogram_edges, log_odds
 
 WORDS = [
     "film",
@@ -24,7 +24,7 @@ WORDS = [
 
 def described(
     rows: list[tuple[str, int]], train: list[int] | None = None, **options
-) -> Description:
+) -> DatasetStatistics:
     """Of (text, label) rows in two chunks; what is not trained with is the test part."""
     options = {"words": WORDS, "class_names": ["worse", "better"], "parts": {}, **options}
     texts = [text for text, _ in rows]
@@ -33,7 +33,7 @@ def described(
     train = np.array(range(len(rows)) if train is None else train)
     rest = np.setdiff1d(np.arange(len(rows)), train)
     options["parts"] = {"train": train, "val": rest[:0], "test": rest, **options["parts"]}
-    return describe(
+    return compute_statistics(
         texts=pa.chunked_array([texts[: len(rows) // 3], texts[len(rows) // 3 :]], pa.string()),
         ids=np.array([i for ids in encoded for i in ids], np.uint16),
         offsets=np.cumsum([0, *map(len, encoded)]),
@@ -98,9 +98,9 @@ def test_words_of_classes(classes, block, monkeypatch):
         z = fightin_words(own, total - own)
         best = sorted((word for word in words if z.get(word, 0) > 0), key=lambda word: -z[word])
         assert one.name == f"class {one.number}"
-        assert list(one.telling) == best[:10]
-        assert one.telling == pytest.approx({word: z[word] for word in best[:10]})
-        assert next(iter(one.telling)) == f"w{one.number}"
+        assert list(one.distinctive_words) == best[:10]
+        assert one.distinctive_words == pytest.approx({word: z[word] for word in best[:10]})
+        assert next(iter(one.distinctive_words)) == f"w{one.number}"
         frequent = sorted(own, key=lambda word: (-own[word], words.index(word)))[:10]
         assert list(one.frequent.items()) == [(word, own[word]) for word in frequent]
 
@@ -160,7 +160,7 @@ def test_as_many_words_as_are_asked_for():
         assert len(one.frequent) == 3
         assert list(one.frequent) == list(other.frequent)[:3]
         assert len(other.frequent) == 11
-        assert list(one.telling) == list(other.telling)[:3]
+        assert list(one.distinctive_words) == list(other.distinctive_words)[:3]
 
 
 def test_other_parts_change_nothing():
@@ -193,7 +193,7 @@ def test_examples_are_different_rows(count):
 
 
 def test_sample_is_bounded_and_follows_the_seed(monkeypatch):
-    monkeypatch.setattr(description, "SAMPLE", 20)
+    monkeypatch.setattr(description, "SAMPLE_SIZE", 20)
     rows = [(f"film {'x ' * n}", n % 2) for n in range(300)]
     first, again, other = (described(rows, list(range(200)), seed=seed) for seed in (0, 0, 1))
     assert first == again
@@ -209,7 +209,7 @@ def test_class_without_training_rows():
     found = described(rows, train=list(range(40)), class_names=["a", "b", "c"])
     assert found.rows["train"][2] == 0
     none = found.classes[2]
-    assert (none.frequent, none.telling) == ({}, {})
+    assert (none.frequent, none.distinctive_words) == ({}, {})
     for lengths in (none.before, none.after):
         assert (lengths.rows, lengths.mean, lengths.quartiles, lengths.longest) == (0, *[None] * 3)
         assert lengths.counts == [0] * (len(found.edges) - 1)
@@ -220,7 +220,7 @@ def test_texts_of_one_word():
     found = described([("good", 1), ("bad", 0), ("good", 1), ("bad", 0)])
     assert (found.after.mean, found.after.longest, found.after.quartiles) == (1, 1, [1, 1, 1])
     assert [one.frequent for one in found.classes] == [{"bad": 2}, {"good": 2}]
-    assert [list(one.telling) for one in found.classes] == [["bad"], ["good"]]
+    assert [list(one.distinctive_words) for one in found.classes] == [["bad"], ["good"]]
 
 
 def test_plain_values():

@@ -14,7 +14,7 @@ import pytest
 
 from seqtext.data import formats
 from seqtext.data.split import Split
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 from seqtext.errors import UserError
 from tests.conftest import csv_of, invented_reviews
 
@@ -40,9 +40,9 @@ PACKERS = {
 }
 
 
-def loaded(tmp_path, path, **options) -> Table:
+def loaded(tmp_path, path, **options) -> TableDataset:
     given = {"text": "review", "label": "mood", "cache": str(tmp_path / "cache")} | options
-    data = Table(path=str(path), **given)
+    data = TableDataset(path=str(path), **given)
     data.setup()
     return data
 
@@ -240,14 +240,14 @@ def test_limit_leaves_the_other_files_alone(tmp_path):
 
 def test_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
     path = written(tmp_path, csv())
-    read = Table.read_tables
+    read = TableDataset.read_tables
 
     def read_and_write(self, paths):
         yield from read(self, paths)
         written(tmp_path, csv(("the last one", "negative")))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Table, "read_tables", read_and_write)
+        patch.setattr(TableDataset, "read_tables", read_and_write)
         with pytest.raises(UserError, match=r"my\.csv changed while being read: run again"):
             loaded(tmp_path, path)
     assert len(loaded(tmp_path, path).labels) == 61
@@ -294,7 +294,7 @@ def test_columns_of_any_name(tmp_path, name, suffix):
 )
 def test_columns_and_formats_that_cannot_be(options, said):
     with pytest.raises(UserError, match=re.escape(said)):
-        Table(path="a.csv", **options)
+        TableDataset(path="a.csv", **options)
 
 
 def test_warnings_are_repeated_in_every_run(tmp_path, caplog):
@@ -347,7 +347,7 @@ def test_zip_archives_that_are_none(tmp_path):
 )
 def test_options_that_contradict(options, said):
     with pytest.raises(UserError, match=said):
-        Table(path="a.csv", **options)
+        TableDataset(path="a.csv", **options)
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ def test_blocks_make_no_difference(tmp_path, monkeypatch):
 
     whole = loaded(tmp_path, path)
     monkeypatch.setattr(formats, "BLOCK", 4)
-    parts = Table(path=str(path), text="review", label="mood", cache=str(tmp_path / "other"))
+    parts = TableDataset(path=str(path), text="review", label="mood", cache=str(tmp_path / "other"))
     parts.setup()
     assert parts.texts.to_pylist() == whole.texts.to_pylist()
     assert parts.dataset.rows.numbers.tolist() == whole.dataset.rows.numbers.tolist()

@@ -1,4 +1,4 @@
-"""A description as a person sees it."""
+"""Statistics of a data set as a person sees them."""
 
 import io
 import warnings
@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from seqtext.data.statistics import WORDS, ClassStatistics, Description, Example, Lengths
+from seqtext.data.statistics import WORDS, ClassStatistics, DatasetStatistics, Example, Lengths
 from seqtext.display import build_console, replace_unencodable
 from seqtext.figures import data as module
 from seqtext.figures.data import (
-    plot_description,
     plot_frequent_words,
-    print_description,
+    plot_statistics,
+    print_statistics,
 )
 from seqtext.figures.files import to_png
 
@@ -25,9 +25,11 @@ def lengths(rows: int, mean: float) -> Lengths:
     return Lengths(rows, mean, [mean - 5, mean - 1, mean + 5], 456, [0, rows - 2, 1, 1])
 
 
-def invented(names: list[str], rows: list[int], shown: int = 20, word: str = "word") -> Description:
+def invented(
+    names: list[str], rows: list[int], shown: int = 20, word: str = "word"
+) -> DatasetStatistics:
     """Class i has rows[i] training rows; the first `shown` are described."""
-    return Description(
+    return DatasetStatistics(
         class_names=names,
         rows={"train": rows, "val": [10 for _ in rows], "test": [20 for _ in rows]},
         edges=EDGES,
@@ -40,7 +42,7 @@ def invented(names: list[str], rows: list[int], shown: int = 20, word: str = "wo
                 before=lengths(rows[number], 18.25),
                 after=lengths(rows[number], 15.75),
                 frequent={"the": 900, f"often{number}": 90} if rows[number] else {},
-                telling={f"{word}{number}": 9.87, "less": 7.21} if rows[number] else {},
+                distinctive_words={f"{word}{number}": 9.87, "less": 7.21} if rows[number] else {},
             )
             for number, name in enumerate(names[:shown])
         ],
@@ -57,9 +59,9 @@ def invented(names: list[str], rows: list[int], shown: int = 20, word: str = "wo
 
 @pytest.fixture
 def printed(capsys, monkeypatch):
-    def show(description: Description, width: int = 80) -> str:
+    def show(statistics: DatasetStatistics, width: int = 80) -> str:
         monkeypatch.setenv("COLUMNS", str(width))
-        print_description(description, "haiku")
+        print_statistics(statistics, "haiku")
         return capsys.readouterr().out
 
     return show
@@ -101,7 +103,7 @@ def test_a_terminal_gets_lines_and_no_control_characters(monkeypatch):
     screen = io.StringIO()
     options = {"force_terminal": True, "width": 90}
     monkeypatch.setattr(module, "build_console", lambda: build_console(screen, **options))
-    print_description(invented(["a\x9b2J", "b\x1b[2J"], [30, 10], word="ð\x9f"), "haiku")
+    print_statistics(invented(["a\x9b2J", "b\x1b[2J"], [30, 10], word="ð\x9f"), "haiku")
     assert "┃" in screen.getvalue()
     assert "\x9b" not in screen.getvalue()
     assert "\x1b[2J" not in screen.getvalue()
@@ -113,7 +115,7 @@ def test_what_a_pipe_cannot_take_is_replaced(monkeypatch):
     pipe = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr("sys.stdout", pipe)
     replace_unencodable()
-    print_description(invented(["été", "hiver"], [30, 10]), "haïku")
+    print_statistics(invented(["été", "hiver"], [30, 10]), "haïku")
     pipe.flush()
     assert b"?t? " in pipe.buffer.getvalue()
 
@@ -124,7 +126,7 @@ def test_class_without_training_rows_is_printed(printed):
 
 
 def test_class_share_bars():
-    figure = plot_description(invented(["winter", "summer"], [3000, 1000]))["class_shares"]
+    figure = plot_statistics(invented(["winter", "summer"], [3000, 1000]))["class_shares"]
     (axes,) = figure.axes
     assert [bar.get_width() for bar in axes.patches] == [0.75, 0.25, 0.5, 0.5, 0.5, 0.5]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["winter", "summer"]
@@ -138,7 +140,7 @@ def test_class_share_bars():
 
 
 def test_length_panels():
-    figure = plot_description(invented(["winter", "summer"], [3000, 0]))["text_lengths"]
+    figure = plot_statistics(invented(["winter", "summer"], [3000, 0]))["text_lengths"]
     before, after, *without = figure.axes
     assert before.get_title("left") == "winter"
     assert before.get_title("right") == "mean 18.2, longest 456"
@@ -150,13 +152,13 @@ def test_length_panels():
     assert [axes.get_title("right") for axes in without] == ["no texts", "no texts"]
 
 
-def test_telling_word_panels():
-    figure = plot_description(invented(["winter", "summer"], [3000, 1000]))["telling_words"]
+def test_distinctive_word_panels():
+    figure = plot_statistics(invented(["winter", "summer"], [3000, 1000]))["distinctive_words"]
     assert [axes.get_title() for axes in figure.axes] == ["winter", "summer"]
     for number, axes in enumerate(figure.axes):
         assert [bar.get_width() for bar in axes.patches] == [9.87, 7.21]
         assert [label.get_text() for label in axes.get_yticklabels()] == [f"word{number}", "less"]
-        assert axes.yaxis_inverted(), "the most telling word is on top"
+        assert axes.yaxis_inverted(), "the most distinctive word is on top"
 
 
 def test_frequent_word_panels():
@@ -169,34 +171,34 @@ def test_frequent_word_panels():
 
 def test_only_the_first_of_many_words_are_shown(printed):
     many = {f"w{number}": 100.0 - number for number in range(30)}
-    description = invented(["winter"], [3000])
-    (one,) = description.classes
-    description = replace(description, classes=[replace(one, frequent=many, telling=many)])
-    (axes,) = plot_description(description)["telling_words"].axes
+    statistics = invented(["winter"], [3000])
+    (one,) = statistics.classes
+    statistics = replace(statistics, classes=[replace(one, frequent=many, distinctive_words=many)])
+    (axes,) = plot_statistics(statistics)["distinctive_words"].axes
     assert len(axes.patches) == WORDS
-    (axes,) = plot_frequent_words(description).axes
+    (axes,) = plot_frequent_words(statistics).axes
     assert len(axes.patches) == WORDS
-    text = printed(description)
+    text = printed(statistics)
     assert "w9" in text
     assert "w10" not in text
 
 
 def test_many_classes():
-    figures = plot_description(invented([f"c{n}" for n in range(30)], list(range(10, 40))))
+    figures = plot_statistics(invented([f"c{n}" for n in range(30)], list(range(10, 40))))
     assert len(figures["class_shares"].axes[0].patches) == 60
     assert figures["class_shares"].get_suptitle() == "The 20 largest of 30 classes."
     left = figures["text_lengths"].axes[::2]
     assert [axes.get_title("left") for axes in left] == [f"c{n}" for n in range(14, 20)]
-    assert [axes.get_title() for axes in figures["telling_words"].axes] == [
+    assert [axes.get_title() for axes in figures["distinctive_words"].axes] == [
         f"c{n}" for n in range(14, 20)
     ]
-    assert figures["telling_words"].get_suptitle() == "The 6 largest of 30 classes."
+    assert figures["distinctive_words"].get_suptitle() == "The 6 largest of 30 classes."
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 4, 5])
 def test_figures_have_a_panel_for_each_class(classes):
-    figures = plot_description(invented([f"c{n}" for n in range(classes)], [9] * classes))
-    assert len(figures["telling_words"].axes) == classes
+    figures = plot_statistics(invented([f"c{n}" for n in range(classes)], [9] * classes))
+    assert len(figures["distinctive_words"].axes) == classes
     assert len(figures["text_lengths"].axes) == 2 * classes
 
 
@@ -205,8 +207,8 @@ def test_any_name_and_word_is_drawn(tmp_path):
     strange = invented(["$a_ $b^ {", "日本 \x9f"], [30, 0], word="$^$ 日")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for name, figure in plot_description(strange).items():
+        for name, figure in plot_statistics(strange).items():
             figure.savefig(tmp_path / f"{name}.png")
             assert (tmp_path / f"{name}.png").stat().st_size > 5000
-    labels = plot_description(strange)["telling_words"].axes[0].get_yticklabels()
+    labels = plot_statistics(strange)["distinctive_words"].axes[0].get_yticklabels()
     assert labels[0].get_text() == "$^$ \ufffd0"

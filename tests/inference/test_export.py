@@ -254,7 +254,7 @@ def test_a_network_that_onnx_cannot_run(tmp_path, capfd):
             vectors = self.embed(ids).mean(dim=1)
             for _ in range(int(lengths.min())):
                 vectors = vectors / 2
-            return self.classify(vectors)
+            return self.compute_logits(vectors)
 
     model = Halving(nn.Embedding(len(WORDS) + 2, 5), classes=2, features=5).eval()
     with pytest.raises(UserError, match=r"^model=halving cannot be exported to ONNX: .+") as told:

@@ -183,14 +183,14 @@ def test_presence(config):
     model, (ids, lengths) = model_of(config).double(), texts()
     expected = model(ids, lengths)
     presence = torch.ones(ids.shape, dtype=torch.float64, requires_grad=True)
-    with model.word_scaling(presence):
+    with model.scale_tokens(presence):
         logits = model(ids, lengths)
     equal(logits, expected)
     (gradient,) = torch.autograd.grad(logits.sum(), presence)
     assert not gradient[ids == 0].any()
     assert not gradient[ids == 1].any(), "an unknown word is one at any presence"
     assert gradient[ids > 1].abs().sum() > 0
-    with model.word_scaling(presence.detach() * (ids != ids[0, 0])):
+    with model.scale_tokens(presence.detach() * (ids != ids[0, 0])):
         less = model(ids, lengths)
     assert (less[0] - expected[0]).abs() > 1e-6
     equal(model(ids, lengths), expected)

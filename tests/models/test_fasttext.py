@@ -95,7 +95,7 @@ def test_half_of_a_pair_is_each_of_its_words():
     model = model_of(FastText, buckets=1000)
     ids, lengths = torch.tensor([[5, 6, 1, 7, 0]]), torch.tensor([4])
     presence = torch.ones(1, 5, requires_grad=True)
-    with model.word_scaling(presence):
+    with model.scale_tokens(presence):
         (shares,) = torch.autograd.grad(model(ids, lengths).sum(), presence)
     words, weight = model.embedding.weight @ model.output.weight[0], model.output.weight[0]
     pair = model.bigram_embedding(model.bigram_ids(ids)[:, :1])[0] @ weight

@@ -170,7 +170,7 @@ def test_dense_head(dtype):
     x = vectors(dtype).detach()[:, 0]
     numbers, gradients = TOLERANCE[dtype]
     for _ in range(3):  # the running statistics move
-        one, other = ours.classify(x), theirs(x, training=True)
+        one, other = ours.compute_logits(x), theirs(x, training=True)
         equal(one, other, numbers)
     penalty = sum(layer.penalty() for layer in ours.head_layers)
     equal(penalty, sum(theirs.losses), numbers)
@@ -179,7 +179,7 @@ def test_dense_head(dtype):
     for linear, dense in pairs:
         equal(linear.weight.grad.T, dense.kernel.value.grad, gradients)
         equal(linear.bias.grad, dense.bias.value.grad, gradients)
-    equal(ours.eval().classify(x), theirs(x, training=False), numbers)
+    equal(ours.eval().compute_logits(x), theirs(x, training=False), numbers)
 
 
 def test_batch_norm_over_words(dtype):

@@ -52,7 +52,7 @@ def test_equals_torch_on_packed_sequences(cell, layers):
     )
     state = reference(packed)[1]
     hidden = state[0] if cell == "lstm" else state  # [layers × 2, B, U]
-    expected = model.classify(torch.cat([hidden[-2], hidden[-1]], dim=1))
+    expected = model.compute_logits(torch.cat([hidden[-2], hidden[-1]], dim=1))
     torch.testing.assert_close(model(ids, lengths), expected, atol=1e-12, rtol=0)
 
 

@@ -20,7 +20,7 @@ from seqtext.data.corpus import split_words
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.imdb import IMDB
-from seqtext.datasets.table import Table
+from seqtext.datasets.table import TableDataset
 from seqtext.errors import OptionError, UserError
 from seqtext.models import tfidf
 from seqtext.models.non_neural import TokenizedTexts
@@ -50,7 +50,7 @@ def data(kaggle_dir, tmp_path) -> IMDB:
 
 
 @pytest.fixture
-def stars(tmp_path) -> Table:
+def stars(tmp_path) -> TableDataset:
     """Three classes, one of them rare; some texts are empty, or have one word."""
     rng = np.random.default_rng(0)
     words = np.array([[f"{star}w{n}" for n in range(20)] for star in "abc"])
@@ -60,7 +60,9 @@ def stars(tmp_path) -> Table:
         shown = rng.choice(words[(star + rng.integers(0, 3, 9) // 2) % 3].ravel(), 9)
         rows.append((" ".join(shown) + f" {n}" if n % 50 else "…", "xyz"[star]))
     (tmp_path / "stars.csv").write_text(csv_of(rows, ("text", "label")))
-    data = Table(path=str(tmp_path / "stars.csv"), cache=str(tmp_path / "cache"), duplicates="keep")
+    data = TableDataset(
+        path=str(tmp_path / "stars.csv"), cache=str(tmp_path / "cache"), duplicates="keep"
+    )
     data.setup()
     return data
 
@@ -236,7 +238,7 @@ def test_a_class_without_rows(tmp_path):
     rows = [(f"{'sun' if n % 2 else 'snow'} number {n}", "yz"[n % 2]) for n in range(60)]
     (tmp_path / "few.csv").write_text(csv_of(rows, ("text", "label")))
     split = Split(stratify=False)
-    data = Table(
+    data = TableDataset(
         path=str(tmp_path / "few.csv"),
         cache=str(tmp_path / "cache"),
         classes=["x", "y", "z"],

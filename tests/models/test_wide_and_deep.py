@@ -22,12 +22,12 @@ def batch(ids: torch.Tensor, labels: list[int]) -> Batch:
 
 def test_each_word_and_pair_once():
     layer = HashedNgramLinear(1, 2**20, 0.0, 0.3)
-    found = [{term for term in text.tolist() if term} for text in layer.terms(IDS)]
-    counts = Counter(term for text in layer.terms(IDS).tolist() for term in text if term)
+    found = [{term for term in text.tolist() if term} for text in layer.hash_ngrams(IDS)]
+    counts = Counter(term for text in layer.hash_ngrams(IDS).tolist() for term in text if term)
     assert len(found[0]) == 5, "5, 6, 7, 5-6 and 6-5; nothing with the unknown word"
     assert found[1] < found[0], "the word 7"
     assert max(counts.values()) == 2
-    reversed_pair = layer.terms(torch.tensor([[6, 5]]))[0].tolist()
+    reversed_pair = layer.hash_ngrams(torch.tensor([[6, 5]]))[0].tolist()
     assert len({term for term in reversed_pair if term} & found[0]) == 3
 
 
@@ -37,11 +37,11 @@ def test_start_is_naive_bayes(classes):
     ids = torch.cat([IDS, torch.tensor([[7, 8, 0, 0, 0, 0, 0, 0]])])
     layer = HashedNgramLinear(1 if classes == 2 else classes, 1000, 0.0, nb_prior=0.5)
     layer.initialize_from_data([batch(ids[:2], labels[:2]), batch(ids[2:], labels[2:])], classes)
-    term = layer.terms(torch.tensor([[7]]))[0].max()
+    term = layer.hash_ngrams(torch.tensor([[7]]))[0].max()
     table = {}
     for number in range(classes):
         rows = [n for n, label in enumerate(labels) if label == number]
-        found = torch.cat([layer.terms(ids[[n]]).flatten() for n in rows])
+        found = torch.cat([layer.hash_ngrams(ids[[n]]).flatten() for n in rows])
         table[number] = torch.bincount(found[found > 0], minlength=1001) + 1
 
     for number in [1] if classes == 2 else range(classes):
@@ -71,7 +71,7 @@ def test_parts_learn_apart():
     model = model_of(WideAndDeep, units=4, buckets=500, term_dropout=0.0).train()
     ids, lengths = texts([5, 3, 4])
     one = Batch(ids, lengths, torch.tensor([0, 1, 1]), torch.arange(3))
-    logits, loss = model.compute_loss(one)
+    logits, loss = model.compute_logits_and_loss(one)
     terms = model.terms(ids).squeeze(1)
     deep = 2 * model(ids, lengths) - terms
     torch.testing.assert_close(logits, ((terms + deep) / 2).detach())
@@ -102,7 +102,7 @@ def test_a_term_is_shared_by_its_places():
     torch.nn.init.normal_(layer.weight)
     weights = {}
     for text in ([5], [6], [7], [5, 6], [6, 5]):
-        terms = layer.terms(torch.tensor([text])).flatten()
+        terms = layer.hash_ngrams(torch.tensor([text])).flatten()
         weights[*text] = layer.weight[terms, 0].sum().item() - sum(
             weights[word,] for word in text if len(text) > 1
         )

@@ -114,7 +114,7 @@ def _settings(options: dict[str, Any], seed: int, dataset: str) -> dict[str, Any
 def _target(dataset: str) -> str:
     """The class that reads a data set."""
     name = {"imdb": "IMDB", "spam": "Spam", "clothing": "Clothing"}.get(dataset)
-    return f"seqtext.data.{dataset}.{name}" if name else "seqtext.datasets.table.Table"
+    return f"seqtext.data.{dataset}.{name}" if name else "seqtext.datasets.table.TableDataset"
 
 
 def _curves(final: dict[str, float]) -> dict[str, list[float]]:

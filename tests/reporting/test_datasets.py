@@ -8,7 +8,7 @@ from seqtext.reporting.datasets import group_by_dataset
 from seqtext.reporting.published_results import has_study_rows
 from seqtext.reporting.runs import Run
 
-TABLE, TWEETS = "seqtext.datasets.table.Table", "seqtext.datasets.tweets.Tweets"
+TABLE, TWEETS = "seqtext.datasets.table.TableDataset", "seqtext.datasets.tweets.Tweets"
 
 
 def run(

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import seqtext.training.describe_data
 from tests.conftest import BAD, write_vectors
 
-PICTURES = ["class_shares", "telling_words", "text_lengths"]
+PICTURES = ["class_shares", "distinctive_words", "text_lengths"]
 
 
 def test_description_from_the_command_line(train, small, tmp_path):
@@ -24,9 +24,9 @@ def test_description_from_the_command_line(train, small, tmp_path):
     assert not (folder / "metrics.json").exists()
     found = json.loads((folder / "description.json").read_text())
     assert sum(found["rows"]["train"]) == 172
-    telling = {one["name"]: list(one["telling"]) for one in found["classes"]}
-    assert set(telling["negative"][:3]) < set(BAD)
-    for said in ("negative", "median", "most telling", "as a model reads it", str(folder.name)):
+    distinctive = {one["name"]: list(one["distinctive_words"]) for one in found["classes"]}
+    assert set(distinctive["negative"][:3]) < set(BAD)
+    for said in ("negative", "median", "most distinctive", "as a model reads it", str(folder.name)):
         assert said in output
 
 

@@ -180,7 +180,7 @@ def test_tensorboard(finished):
         finished[0].read_metrics()["test"]["auroc"]
     )
     assert set(events.Tags()["images"]) == {
-        *("data/class_shares", "data/telling_words", "data/text_lengths"),
+        *("data/class_shares", "data/distinctive_words", "data/text_lengths"),
         "test/confusion_matrix",
         "test/roc",
         "test/precision_recall",

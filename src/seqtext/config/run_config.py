@@ -141,7 +141,7 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
     return embedding
 
 
-def digest_files(
+def digest_input_files(
     settings: dict[str, Any], contents: dict[tuple[Path, ...], str]
 ) -> dict[str, str | None]:
     """Check `settings`, find the files that a run reads, and return digests of their content.
@@ -165,12 +165,12 @@ def digest_files(
     def fingerprint(paths: Sequence[Path]) -> str:
         known = tuple(paths)
         if known not in contents:
-            contents[known] = data.cache.fingerprint(paths)
+            contents[known] = data.cache.digest_files(paths)
         return contents[known]
 
     vectors = _vector_files(settings)
     return {
-        "data": data.digest_files(fingerprint(data.locate_files()[1])),
+        "data": data.digest_sources(fingerprint(data.locate_files()[1])),
         "vectors": fingerprint(vectors) if vectors else None,
     }
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
-SAMPLE = 20_000  # training texts whose original words are counted
-CLASSES = 20  # described one by one
+SAMPLE_SIZE = 20_000  # training texts whose original words are counted
+MAX_CLASSES = 20  # described one by one
 WORDS = 10  # of each class, that tables and figures show
 EXAMPLES = 3
 BINS = 40
@@ -29,7 +29,7 @@ class Lengths:
 
     rows: how many texts were looked at
     quartiles: a quarter, half and three quarters of the texts are not longer
-    counts: [bins] texts by length, bins as in `Description.edges`
+    counts: [bins] texts by length, bins as in `DatasetStatistics.edges`
     """
 
     rows: int
@@ -43,9 +43,9 @@ class Lengths:
 class ClassStatistics:
     """The training texts of one class; `number` is its place in the class names.
 
-    before, after: see `Description`
+    before, after: see `DatasetStatistics`
     frequent: the known words that stand most often in them, with their counts
-    telling: the known words that tell them most from all other texts, with their z-scores
+    distinctive_words: the known words that set them apart most, with their z-scores
     """
 
     number: int
@@ -53,7 +53,7 @@ class ClassStatistics:
     before: Lengths
     after: Lengths
     frequent: dict[str, int]
-    telling: dict[str, float]
+    distinctive_words: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,15 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Description:
-    """Statistics of a data set, as `describe` computes them.
+class DatasetStatistics:
+    """Statistics of a data set, as `compute_statistics` computes them.
 
     rows: part to rows of each class
     edges: [bins + 1] of all histograms of lengths, in words; bin i is edges[i] <= length <
         edges[i + 1], and the last one is wider where a few texts are much longer than the others
-    before: white-space words of the original texts, of at most `SAMPLE` training texts
+    before: white-space words of the original texts, of at most `SAMPLE_SIZE` training texts
     after: words of all training texts, cleaned and cut: what a model reads
-    classes: those with most training rows, at most `CLASSES`, in the order of `class_names`
+    classes: those with most training rows, at most `MAX_CLASSES`, in the order of `class_names`
     vocabulary: known words
     words: running words of the training part, as a model reads them; a text with none left has one
         unknown word
@@ -107,7 +107,7 @@ class Description:
         return {**asdict(self), "shares": self.shares()}
 
 
-def describe(
+def compute_statistics(
     *,
     texts: pa.ChunkedArray,
     numbers: np.ndarray,
@@ -119,7 +119,7 @@ def describe(
     class_names: Sequence[str],
     most_words: int = WORDS,
     seed: int = 0,
-) -> Description:
+) -> DatasetStatistics:
     """Compute statistics of a data set.
 
     Original texts are sampled; all token ids are counted, block by block.
@@ -139,30 +139,30 @@ def describe(
     train = np.asarray(parts["train"])
     classes = len(class_names)
     rows = {part: np.bincount(labels[of], minlength=classes) for part, of in parts.items()}
-    sample = np.sort(rng.choice(train, min(SAMPLE, len(train)), replace=False, shuffle=False))
+    sample = np.sort(rng.choice(train, min(SAMPLE_SIZE, len(train)), replace=False, shuffle=False))
     before = np.array([len(texts[int(row)].as_py().split()) for row in sample])
     after = offsets[train + 1] - offsets[train]
     edges = histogram_edges(np.concatenate([before, after]))
-    shown = largest(rows["train"], CLASSES)
+    shown = find_largest(rows["train"], MAX_CLASSES)
     counts = count_words_per_class(
         ids, offsets, labels, train, shown, len(SPECIAL_TOKENS) + len(words)
     )
     total = counts.sum(axis=0)
-    frequent, telling = _top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
-    return Description(
+    frequent, distinctive = _top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
+    return DatasetStatistics(
         class_names=list(class_names),
         rows={part: of_part.tolist() for part, of_part in rows.items()},
         edges=edges.tolist(),
-        before=summary(before, edges),
-        after=summary(after, edges),
+        before=summarize_lengths(before, edges),
+        after=summarize_lengths(after, edges),
         classes=[
             ClassStatistics(
                 number=int(number),
                 name=class_names[number],
-                before=summary(before[labels[sample] == number], edges),
-                after=summary(after[labels[train] == number], edges),
+                before=summarize_lengths(before[labels[sample] == number], edges),
+                after=summarize_lengths(after[labels[train] == number], edges),
                 frequent=frequent[place],
-                telling=telling[place],
+                distinctive_words=distinctive[place],
             )
             for place, number in enumerate(shown)
         ],
@@ -186,7 +186,7 @@ def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float
     """Return the share of known words in these rows; None: there are no rows.
 
     Args:
-        ids, offsets: see `describe`
+        ids, offsets: see `compute_statistics`
     """
     if not len(rows):
         return None
@@ -206,7 +206,7 @@ def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
     return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
 
 
-def largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
+def find_largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
     """Return the positions of the `most` largest counts, in ascending order."""
     return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:most])
 
@@ -219,7 +219,7 @@ def histogram_edges(lengths: np.ndarray) -> np.ndarray:
     return edges if longest < edges[-1] else np.append(edges, longest + 1)
 
 
-def summary(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
+def summarize_lengths(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
     """Compute mean, quartiles, maximum and histogram of [texts] lengths."""
     counts = np.histogram(lengths, edges)[0].tolist()
     if not len(lengths):
@@ -289,8 +289,8 @@ def _top_words(
     total = counts.sum(axis=0)
     frequent = [_top(own, words, most) for own in counts[:-1]]
     surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
-    telling = [_top(scores, words, most) for scores in surely]
-    return frequent, telling
+    distinctive = [_top(scores, words, most) for scores in surely]
+    return frequent, distinctive
 
 
 def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:

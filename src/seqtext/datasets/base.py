@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from seqtext.cache import Cache, digest
+from seqtext.cache import Cache, digest_json
 from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resample
 from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import code_fingerprint
@@ -33,7 +33,7 @@ from seqtext.data.loaders import (
 from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, prepare
 from seqtext.data.raw_dataset import write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
-from seqtext.datasets.source_files import SourceFiles
+from seqtext.datasets.source_files import SourceFilesMixin
 from seqtext.datasets.summary import log_summary
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
@@ -45,7 +45,7 @@ from seqtext.validation import PositiveInt, Seed, validate_args
 log = logging.getLogger(__name__)
 
 
-class TextDataModule(SourceFiles, L.LightningDataModule):
+class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     """A data set, from its files to batches of token ids.
 
     A subclass sets `name`, `class_names`, `filenames` and `homepage`, perhaps the defaults of
@@ -159,7 +159,7 @@ class TextDataModule(SourceFiles, L.LightningDataModule):
             "drop_labels": self.drop_labels,
             **self.settings(),
         }
-        self.files_digest = self.digest_files(origin["content"])
+        self.files_digest = self.digest_sources(origin["content"])
 
         def write(folder: Path) -> None:
             self._write_rows(paths, folder)
@@ -180,17 +180,17 @@ class TextDataModule(SourceFiles, L.LightningDataModule):
         self.training_rows = resample(train, self.labels[train], self.sampling, self.split.seed)
         self._log_summary()
 
-    def digest_files(self, content: str) -> str:
+    def digest_sources(self, content: str) -> str:
         """Return a digest of all that is read from files, as they are on disk.
 
         Args:
             content: fingerprint of the files that `locate_files` returns
         """
-        return digest([type(self).__qualname__, content, self.settings(), self._stopwords()])
+        return digest_json([type(self).__qualname__, content, self.settings(), self._stopwords()])
 
     def fingerprint(self) -> str:
         """Return a digest of the rows and the stop words, however they were stored."""
-        return digest([self.dataset.rows.digest, self._stopwords()])
+        return digest_json([self.dataset.rows.digest, self._stopwords()])
 
     def _stopwords(self) -> Sequence[str] | None:
         cleaning = self.cleaning

@@ -7,7 +7,7 @@ from seqtext.data.download import Download, fetch
 from seqtext.errors import UserError
 
 
-class SourceFiles:
+class SourceFilesMixin:
     """Part of `TextDataModule` that locates and downloads the raw files.
 
     Attributes:

@@ -27,7 +27,7 @@ SPELLINGS = {
 PART_OF = {spelling: part for part, spellings in SPELLINGS.items() for spelling in spellings}
 
 
-class Table(TextDataModule):
+class TableDataset(TextDataModule):
     """CSV, TSV, JSON Lines or Parquet files, also compressed.
 
     Rows without a text or without a label are left out, and counted; None, NaN, NA, n/a, null and
@@ -152,12 +152,12 @@ class Table(TextDataModule):
             if self.use_official_split:
                 each = pa.repeat(part, block.num_rows)
                 rows["part"] = each if self.part is None else self._named_parts(block, path)
-            yield self._numbered(left_out.without(pa.table(rows)), path)
+            yield self._numbered(left_out.filter_rows(pa.table(rows)), path)
         self.log_notes += left_out.notes()
         self.row_warnings += left_out.warnings()
 
-    def _left_out(self, path: Path) -> "_LeftOut":
-        return _LeftOut(path, kept=[*(self.class_names or ()), *self.drop_labels])
+    def _left_out(self, path: Path) -> "_MissingRowFilter":
+        return _MissingRowFilter(path, kept=[*(self.class_names or ()), *self.drop_labels])
 
     def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
         if self.class_names is None:
@@ -193,7 +193,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
     return distinct
 
 
-class _LeftOut:
+class _MissingRowFilter:
     """Counts the rows of a file that have no text or no label.
 
     Args:
@@ -206,16 +206,16 @@ class _LeftOut:
         self.first: dict[str, int] = {}
         self.spellings: dict[str, int] = {}  # of labels that say that there is none
 
-    def without(self, rows: pa.Table) -> pa.Table:
+    def filter_rows(self, rows: pa.Table) -> pa.Table:
         """The rows that have both."""
         blank = pc.equal(pc.utf8_trim_whitespace(rows["text"]), "").to_numpy()
-        rows = self._leave_out(rows, "text", blank)
+        rows = self._drop(rows, "text", blank)
         missing = find_labels(rows["label"], lambda label: is_missing_label(label, self.kept))
         for label in rows["label"].filter(pa.array(missing)).to_pylist() if missing.any() else ():
             self.spellings[label] = self.spellings.get(label, 0) + 1
-        return self._leave_out(rows, "label", missing)
+        return self._drop(rows, "label", missing)
 
-    def _leave_out(self, rows: pa.Table, column: str, is_empty: np.ndarray) -> pa.Table:
+    def _drop(self, rows: pa.Table, column: str, is_empty: np.ndarray) -> pa.Table:
         if not (count := int(is_empty.sum())):
             return rows
         self.counts[column] += count

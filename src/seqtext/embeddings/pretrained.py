@@ -11,7 +11,7 @@ from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
 
-STD = 0.05  # of words without a vector, where no word has one
+OOV_STD = 0.05  # of words without a vector, where no word has one
 
 
 class PretrainedEmbedding(nn.Embedding):
@@ -61,7 +61,7 @@ class PretrainedEmbedding(nn.Embedding):
             known: [V - 2] bool, which words they belong to, in this order
         """
         found, at = torch.tensor(vectors, dtype=self.weight.dtype), torch.tensor(known)
-        mean, std = torch.zeros(self.embedding_dim), torch.full((self.embedding_dim,), STD)
+        mean, std = torch.zeros(self.embedding_dim), torch.full((self.embedding_dim,), OOV_STD)
         if len(found):
             std, mean = torch.std_mean(found, dim=0, correction=0)
         self.weight.zero_()

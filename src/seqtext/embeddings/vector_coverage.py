@@ -6,7 +6,7 @@ import numpy as np
 
 from seqtext.display import make_printable
 
-LOW = 0.1  # of the words; fewer are worth a warning
+MIN_COVERAGE = 0.1  # of the words; fewer are worth a warning
 
 
 def explain_coverage(words: Sequence[str], known: np.ndarray, sample: Sequence[str]) -> str:
@@ -18,7 +18,7 @@ def explain_coverage(words: Sequence[str], known: np.ndarray, sample: Sequence[s
         sample: some words of the file as they are written there
     """
     missing = [word for word, is_known in zip(words, known, strict=True) if not is_known]
-    if not missing or known.sum() >= LOW * len(known):
+    if not missing or known.sum() >= MIN_COVERAGE * len(known):
         return ""
     pairs = _find_other_case(missing, sample)
     if len(pairs) > known.sum():

@@ -16,7 +16,7 @@ from seqtext.embeddings.vector_binary import is_binary, read_binary_rows, refuse
 from seqtext.errors import UserError
 
 BUFFER = 1 << 16  # bytes; Python's own readers of archives are slow at single lines
-SAMPLE = 10_000  # first words of a file, for messages
+SAMPLE_SIZE = 10_000  # first words of a file, for messages
 LONGEST_LINE = 1 << 20  # bytes of the first two lines, which tell the format
 MEMBERS = (".txt", ".vec", ".bin")  # of archives
 
@@ -59,7 +59,7 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
             return _read_lines(chain([first], stream), name, row_of, dim, (None, 0))
         second = stream.readline(LONGEST_LINE)
         if count is not None and is_binary(second):
-            found = read_binary_rows(stream, second, name, row_of, (count, dim), SAMPLE)
+            found = read_binary_rows(stream, second, name, row_of, (count, dim), SAMPLE_SIZE)
             return VectorRows(*found)
         lines = chain([second] if second else [], stream)
         return _read_lines(lines, name, row_of, dim, (count, start))
@@ -87,7 +87,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
     known = rows.is_valid().to_numpy(zero_copy_only=False)
     vectors = np.zeros((len(words), dim), np.float32)
     vectors[known] = stored[rows.drop_null().to_numpy()]
-    return VectorRows(vectors, known, there[:SAMPLE].to_pylist())
+    return VectorRows(vectors, known, there[:SAMPLE_SIZE].to_pylist())
 
 
 def _select_member(names: list[str], path: Path, dim: int) -> str:
@@ -122,7 +122,7 @@ def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> Vect
     lines = chain([line] if line else [], lines)
     for number, line in enumerate(lines, start + 1):
         word = line[: line.find(separator)]
-        if number <= SAMPLE:
+        if number <= SAMPLE_SIZE:
             sample.append(word)
         row = row_of.get(word)
         if row is not None and not known[row]:

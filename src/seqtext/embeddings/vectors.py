@@ -15,7 +15,7 @@ from seqtext.cache import Cache
 from seqtext.data.arrow_io import open_array
 from seqtext.data.code_fingerprint import code_fingerprint
 from seqtext.data.download import Download, fetch
-from seqtext.embeddings.vector_coverage import LOW, explain_coverage
+from seqtext.embeddings.vector_coverage import MIN_COVERAGE, explain_coverage
 from seqtext.embeddings.vector_files import VectorRows, read_vector_file, read_wheel
 from seqtext.errors import OptionError, UserError
 from seqtext.tokenizers.vocabulary import Vocabulary
@@ -44,7 +44,7 @@ class WordVectors(NamedTuple):
         return digest.hexdigest()
 
 
-def identity(word: str) -> str:
+def keep_spelling(word: str) -> str:
     """Return a word unchanged."""
     return word
 
@@ -71,7 +71,7 @@ class EmbeddingSource:
     dims: tuple[int, ...]
     download: Download
     wheels: Mapping[int, str] = field(default_factory=dict)
-    spelling: Callable[[str], str] = identity
+    spelling: Callable[[str], str] = keep_spelling
 
 
 GLOVE = EmbeddingSource(
@@ -159,7 +159,7 @@ def read_vectors(
     values, known, reason = cache.load("vectors", settings, build, load)
     _log_coverage(source.name, name, known, vocabulary)
     warning = ""
-    if known.sum() < LOW * len(known):
+    if known.sum() < MIN_COVERAGE * len(known):
         warning = (
             f"Only {known.sum():,} of the {len(known):,} words of the training texts have a vector "
             f"in {name}. {reason}"

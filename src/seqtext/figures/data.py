@@ -13,7 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from seqtext.data.statistics import WORDS, ClassStatistics, Description, Lengths, largest
+from seqtext.data.statistics import WORDS, ClassStatistics, DatasetStatistics, Lengths, find_largest
 from seqtext.display import (
     NAME_LENGTH,
     build_console,
@@ -41,47 +41,47 @@ STAGES = {"before": "as written", "after": "as a model reads it"}
 STAGE_SHADES = {"before": SHADES[2], "after": SHADES[0]}
 
 
-def print_description(description: Description, title: str) -> None:
+def print_statistics(statistics: DatasetStatistics, title: str) -> None:
     """Print classes, lengths, words and examples of the data set `title`."""
     console = build_console()
-    _print_table(console, title, _build_class_rows(description))
-    _print_text(console, _describe_omission(description, len(description.classes)))
-    _print_table(console, "Words in a training text", _build_length_rows(description))
-    _print_text(console, _describe_stages(description))
-    _print_table(console, "Words of the training texts", _build_word_rows(description))
+    _print_table(console, title, _build_class_rows(statistics))
+    _print_text(console, _describe_omission(statistics, len(statistics.classes)))
+    _print_table(console, "Words in a training text", _build_length_rows(statistics))
+    _print_text(console, _describe_stages(statistics))
+    _print_table(console, "Words of the training texts", _build_word_rows(statistics))
     _print_text(
         console,
-        "Most telling: by the z-score of the log-odds against all other classes. The "
-        f"vocabulary of {count_noun(description.vocabulary, 'word')} holds "
-        f"{description.known:.2%} of the {count_noun(description.words, 'running word')}"
-        f"{_describe_validation_coverage(description)}.",
+        "Most distinctive: by the z-score of the log-odds against all other classes. The "
+        f"vocabulary of {count_noun(statistics.vocabulary, 'word')} holds "
+        f"{statistics.known:.2%} of the {count_noun(statistics.words, 'running word')}"
+        f"{_describe_validation_coverage(statistics)}.",
     )
-    names = dict(zip(description.class_names, name_classes(description.class_names), strict=True))
-    for example in description.examples:
+    names = dict(zip(statistics.class_names, name_classes(statistics.class_names), strict=True))
+    for example in statistics.examples:
         _print_text(console, f"\nRow {example.row + 1}, class {names[example.label]}")
         _print_text(console, f"  as written: {shorten(example.text, EXCERPT)}")
         _print_text(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
 
 
-def _describe_validation_coverage(description: Description) -> str:
-    if description.known_val is None:
+def _describe_validation_coverage(statistics: DatasetStatistics) -> str:
+    if statistics.known_val is None:
         return ""
-    return f", and {description.known_val:.2%} of those of the validation part"
+    return f", and {statistics.known_val:.2%} of those of the validation part"
 
 
-def plot_description(description: Description) -> dict[str, Figure]:
+def plot_statistics(statistics: DatasetStatistics) -> dict[str, Figure]:
     """Plot class shares, text lengths and distinctive words; return figures by file name."""
     return {
-        "class_shares": plot_class_shares(description),
-        "text_lengths": plot_text_lengths(description),
-        "telling_words": plot_distinctive_words(description),
+        "class_shares": plot_class_shares(statistics),
+        "text_lengths": plot_text_lengths(statistics),
+        "distinctive_words": plot_distinctive_words(statistics),
     }
 
 
-def plot_class_shares(description: Description) -> Figure:
+def plot_class_shares(statistics: DatasetStatistics) -> Figure:
     """Draw the share of each class in each part, with rows."""
-    classes, parts = description.classes, list(description.rows)
-    names = _label_classes(description, NAME_LENGTH)
+    classes, parts = statistics.classes, list(statistics.rows)
+    names = _label_classes(statistics, NAME_LENGTH)
     thickness = 0.8 / len(parts)
     room = CHARACTER * max(0, max(map(len, names.values())) - 15)
     with draw_text_literally(*names.values()):
@@ -89,12 +89,12 @@ def plot_class_shares(description: Description) -> Figure:
         figure = Figure(size, layout="constrained")
         axes = figure.add_subplot(xlabel="share of the part", title="rows of each class")
         longest = 0.0
-        for place, (part, shares) in enumerate(description.shares().items()):
+        for place, (part, shares) in enumerate(statistics.shares().items()):
             chosen = [shares[one.number] for one in classes]
-            counts = [description.rows[part][one.number] for one in classes]
+            counts = [statistics.rows[part][one.number] for one in classes]
             offset = (place - (len(parts) - 1) / 2) * thickness
             where = [row + offset for row in range(len(classes))]
-            name = f"{PARTS.get(part, part)}, {count_noun(sum(description.rows[part]), 'row')}"
+            name = f"{PARTS.get(part, part)}, {count_noun(sum(statistics.rows[part]), 'row')}"
             shade = SHADES[place % len(SHADES)]
             longest = max(longest, *chosen)
             bars = axes.barh(where, chosen, thickness, label=name, color=shade)
@@ -105,13 +105,13 @@ def plot_class_shares(description: Description) -> Figure:
         axes.set_xlim(0, 1.3 * longest)  # room for the labels
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
         figure.legend(loc="outside lower center", ncols=len(parts))
-        _add_note(figure, _describe_omission(description, len(classes)))
+        _add_note(figure, _describe_omission(statistics, len(classes)))
     return figure
 
 
-def plot_text_lengths(description: Description) -> Figure:
+def plot_text_lengths(statistics: DatasetStatistics) -> Figure:
     """Draw histograms of the words in a text, before and after cleaning, class below class."""
-    classes, names = _select_largest(description.classes), _label_classes(description, PANEL_NAME)
+    classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
     with draw_text_literally(*names.values()):
         figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
         panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
@@ -119,7 +119,7 @@ def plot_text_lengths(description: Description) -> Figure:
             line[0].set_title(names[one.number], loc="left", fontsize=9)
             line[0].set_ylabel("share of texts")
             for axes, stage in zip(line, STAGES, strict=True):
-                _draw_lengths(axes, getattr(one, stage), description.edges, STAGE_SHADES[stage])
+                _draw_lengths(axes, getattr(one, stage), statistics.edges, STAGE_SHADES[stage])
         for axes in panels[-1]:
             axes.set_xlabel("words in a training text")
             axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
@@ -128,30 +128,34 @@ def plot_text_lengths(description: Description) -> Figure:
         ]
         key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
         figure.legend(handles=key, loc="outside lower center", ncols=4)
-        _add_note(figure, _describe_omission(description, len(classes)))
+        _add_note(figure, _describe_omission(statistics, len(classes)))
     return figure
 
 
-def plot_distinctive_words(description: Description) -> Figure:
-    """Draw the z-scores of the most telling words of each class."""
-    return _plot_words(description, "telling", "z-score of the log-odds against all other classes")
+def plot_distinctive_words(statistics: DatasetStatistics) -> Figure:
+    """Draw the z-scores of the most distinctive words of each class."""
+    return _plot_words(
+        statistics, "distinctive_words", "z-score of the log-odds against all other classes"
+    )
 
 
-def plot_frequent_words(description: Description) -> Figure:
+def plot_frequent_words(statistics: DatasetStatistics) -> Figure:
     """Draw how often the most frequent words of each class stand in it."""
-    return _plot_words(description, "frequent", "times in the training texts of the class")
+    return _plot_words(statistics, "frequent", "times in the training texts of the class")
 
 
-def _plot_words(description: Description, which: str, meaning: str) -> Figure:
+def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figure:
     """Draw a panel of bars for each class: its first words, by a field of `ClassStatistics`."""
-    classes, names = _select_largest(description.classes), _label_classes(description, PANEL_NAME)
+    classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
     values = [_take_first(getattr(one, which)) for one in classes]
     words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
     with draw_text_literally(*names.values(), *chain.from_iterable(words)):
         figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
-        shared = which == "telling"  # counts of a rare class would vanish beside a frequent one's
+        shared = (
+            which == "distinctive_words"
+        )  # counts of a rare class would vanish beside a frequent one's
         panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
         for axes, one, counts, ticks in zip(panels, classes, values, words, strict=False):
             axes.barh(range(len(ticks)), list(counts.values()), color=SHADES[0])
@@ -166,7 +170,7 @@ def _plot_words(description: Description, which: str, meaning: str) -> Figure:
         for axes in panels[len(classes) :]:
             axes.remove()
         figure.supxlabel(meaning, fontsize=10)
-        _add_note(figure, _describe_omission(description, len(classes)))
+        _add_note(figure, _describe_omission(statistics, len(classes)))
     return figure
 
 
@@ -189,21 +193,21 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
 
 
 def _select_largest(classes: Sequence[ClassStatistics]) -> list[ClassStatistics]:
-    return [classes[i] for i in largest([one.after.rows for one in classes], PANELS)]
+    return [classes[i] for i in find_largest([one.after.rows for one in classes], PANELS)]
 
 
 def _take_first(words: Mapping[str, float]) -> dict[str, float]:
     return dict(islice(words.items(), WORDS))
 
 
-def _label_classes(description: Description, length: int) -> dict[int, str]:
+def _label_classes(statistics: DatasetStatistics, length: int) -> dict[int, str]:
     """Return the names of the described classes in figures, by class number."""
-    labels = label_classes(description.class_names, length)
-    return {one.number: labels[one.number] for one in description.classes}
+    labels = label_classes(statistics.class_names, length)
+    return {one.number: labels[one.number] for one in statistics.classes}
 
 
-def _describe_omission(description: Description, shown: int) -> str:
-    return describe_omission(shown, len(description.class_names))
+def _describe_omission(statistics: DatasetStatistics, shown: int) -> str:
+    return describe_omission(shown, len(statistics.class_names))
 
 
 def _add_note(figure: Figure, text: str) -> None:
@@ -211,8 +215,8 @@ def _add_note(figure: Figure, text: str) -> None:
         figure.suptitle(text, fontsize=9, color="grey")
 
 
-def _describe_stages(description: Description) -> str:
-    drawn, rows = description.before.rows, description.after.rows
+def _describe_stages(statistics: DatasetStatistics) -> str:
+    drawn, rows = statistics.before.rows, statistics.after.rows
     before = "all" if drawn == rows else f"{count_noun(drawn, 'text')} drawn from"
     return (
         f"As written: words between white space, in {before} "
@@ -221,23 +225,23 @@ def _describe_stages(description: Description) -> str:
     )
 
 
-def _build_class_rows(description: Description) -> Iterator[list[str]]:
-    yield ["class", *(PARTS.get(part, part) for part in description.rows)]
-    shares, names = description.shares(), name_classes(description.class_names)
-    for one in description.classes:
+def _build_class_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
+    yield ["class", *(PARTS.get(part, part) for part in statistics.rows)]
+    shares, names = statistics.shares(), name_classes(statistics.class_names)
+    for one in statistics.classes:
         counts = [
-            (of[one.number], shares[part][one.number]) for part, of in description.rows.items()
+            (of[one.number], shares[part][one.number]) for part, of in statistics.rows.items()
         ]
         yield [names[one.number], *(f"{count:,} ({share:.1%})" for count, share in counts)]
-    yield ["all", *(f"{sum(of):,}" for of in description.rows.values())]
+    yield ["all", *(f"{sum(of):,}" for of in statistics.rows.values())]
 
 
-def _build_length_rows(description: Description) -> Iterator[list[str]]:
+def _build_length_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
     yield ["class", "", "mean", "25 %", "median", "75 %", "longest"]
-    names = name_classes(description.class_names)
-    described: list[tuple[str, ClassStatistics | Description]] = [
-        *((names[one.number], one) for one in description.classes),
-        ("all", description),
+    names = name_classes(statistics.class_names)
+    described: list[tuple[str, ClassStatistics | DatasetStatistics]] = [
+        *((names[one.number], one) for one in statistics.classes),
+        ("all", statistics),
     ]
     for name, one in described:
         cell = name
@@ -251,15 +255,16 @@ def _build_length_rows(description: Description) -> Iterator[list[str]]:
             cell = ""
 
 
-def _build_word_rows(description: Description) -> Iterator[list[str]]:
-    yield ["class", "most frequent", "most telling"]
-    names = name_classes(description.class_names)
-    for one in description.classes:
+def _build_word_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
+    yield ["class", "most frequent", "most distinctive"]
+    names = name_classes(statistics.class_names)
+    for one in statistics.classes:
         frequent = ", ".join(shorten(word, LISTED_WORD) for word in _take_first(one.frequent))
-        telling = ", ".join(
-            f"{shorten(word, LISTED_WORD)} {z:.1f}" for word, z in _take_first(one.telling).items()
+        distinctive = ", ".join(
+            f"{shorten(word, LISTED_WORD)} {z:.1f}"
+            for word, z in _take_first(one.distinctive_words).items()
         )
-        yield [names[one.number], frequent, telling]
+        yield [names[one.number], frequent, distinctive]
 
 
 def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from seqtext.data.statistics import largest
+from seqtext.data.statistics import find_largest
 from seqtext.figures.text import (
     CHARACTER,
     TITLE_LENGTH,
@@ -132,7 +132,7 @@ def _choose_classes(predictions: Predictions) -> list[int]:
     """Return the classes to draw: of two class 1, of more the largest, none without a curve."""
     labels, count = predictions.labels, len(predictions.class_names)
     sizes = np.bincount(labels, minlength=count)
-    chosen = [1] if count == 2 else largest(sizes, CURVES)
+    chosen = [1] if count == 2 else find_largest(sizes, CURVES)
     return [number for number in chosen if 0 < sizes[number] < len(labels)]
 
 
@@ -141,7 +141,7 @@ def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
     names = label_classes(predictions.class_names)
     labels, predicted = predictions.labels, predictions.predicted
     if len(names) > MATRIX:
-        chosen = largest(np.bincount(labels, minlength=len(names)), MATRIX)
+        chosen = find_largest(np.bincount(labels, minlength=len(names)), MATRIX)
         position = np.full(len(names), MATRIX)
         position[chosen] = np.arange(MATRIX)
         labels, predicted = position[labels], position[predicted]

@@ -162,7 +162,7 @@ def _compute_scaled_logits(
 ) -> Tensor:
     """Return the classes' logits [B], with each word vector scaled by `presence`."""
     # cuDNN has no gradients of recurrences in eval mode
-    with model.word_scaling(presence), torch.backends.cudnn.flags(enabled=False):
+    with model.scale_tokens(presence), torch.backends.cudnn.flags(enabled=False):
         return target_logit(model(ids, lengths), classes)
 
 

@@ -34,7 +34,7 @@ def amax_with_ties(states: Tensor, dim: int) -> Tensor:
 
 
 class _Amax(torch.autograd.Function):
-    """amax with a faster backward, see `speedups.backward_of_amax`."""
+    """amax with a faster backward, see `speedups.amax_backward`."""
 
     @staticmethod
     def forward(ctx, states: Tensor, dim: int) -> Tensor:
@@ -47,7 +47,7 @@ class _Amax(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         states, largest = ctx.saved_tensors
-        return speedups.backward_of_amax(states, largest, gradient, ctx.dim), None
+        return speedups.amax_backward(states, largest, gradient, ctx.dim), None
 
 
 def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     return states.masked_fill(mask[..., None], 0).sum(dim=1) / lengths[:, None].to(states.dtype)
 
 
-def gather_step(states: Tensor, positions: Tensor) -> Tensor:
+def select_time_step(states: Tensor, positions: Tensor) -> Tensor:
     """Take the state at one position of each text: [B, T, D], [B] → [B, D]."""
     places = positions[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, places).squeeze(1)

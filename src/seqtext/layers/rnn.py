@@ -144,14 +144,14 @@ def rnn_forward(
     if compiled_rnn.is_supported(cell, inputs, options):
         return compiled_rnn.rnn_forward(cell, inputs, lengths, options, reverse)
     index = reverse_padded_index(lengths, inputs.shape[1]) if reverse else None
-    inputs = inputs if index is None else gather_steps(inputs, index)
+    inputs = inputs if index is None else reorder_time_steps(inputs, index)
     if options == RNNOptions():
         states = cell(inputs)[0]
     elif "softmax" in (activation, recurrent_activation):
         states = rnn_reference.rnn_forward(cell, inputs, options)
     else:
         states = rnn_autograd.rnn_forward(cell, inputs, lengths, options)
-    return states if index is None else gather_steps(states, index)
+    return states if index is None else reorder_time_steps(states, index)
 
 
 def reverse_padded_index(lengths: Tensor, steps: int) -> Tensor:
@@ -161,6 +161,6 @@ def reverse_padded_index(lengths: Tensor, steps: int) -> Tensor:
     return torch.where(backward >= 0, backward, forward)
 
 
-def gather_steps(states: Tensor, index: Tensor) -> Tensor:
+def reorder_time_steps(states: Tensor, index: Tensor) -> Tensor:
     """Reorder the steps of each text: [B, T, D] and positions [B, T] → [B, T, D]."""
     return states.gather(1, index[..., None].expand(-1, -1, states.shape[2]))

@@ -62,7 +62,7 @@ def _output_first(rows: Tensor) -> Tensor:
     return rows.roll(len(rows) // 4, 0)
 
 
-def _exact(backward: Callable) -> Callable:
+def _without_autocast(backward: Callable) -> Callable:
     """A backward pass that autocast leaves alone, even where it is called within one."""
 
     @once_differentiable
@@ -81,9 +81,9 @@ class _RNN(torch.autograd.Function):
         """x [T, B, U], weight [U, U], mask [1, B, U] → h [T, B, U]"""
         before, states = torch.empty_like(x), torch.empty_like(x)
         product, state = _Product(weight, mask), torch.zeros_like(x[0])
-        for real, x_t, before_t, state_t in _steps(lengths, x, before, states):
-            product.add(x_t, state, before_t)
-            state = state_t.copy_(_value(act, before_t))
+        for real, x_t, before_t, state_t in _iter_steps(lengths, x, before, states):
+            product.forward(x_t, state, before_t)
+            state = state_t.copy_(_activate(act, before_t))
             if real is not None:
                 state.mul_(real)
         ctx.save_for_backward(before, states, weight, mask, lengths)
@@ -91,17 +91,17 @@ class _RNN(torch.autograd.Function):
         return states
 
     @staticmethod
-    @_exact
+    @_without_autocast
     def backward(ctx, gradient):
         before, states, weight, mask, lengths = ctx.saved_tensors
         product, later = _Product(weight, mask), torch.zeros_like(states[0])
-        _, slope = _with_slope(ctx.act, before)
+        _, slope = _activate_with_slope(ctx.act, before)
         change = torch.empty_like(before)
         gradient = _without_padding(gradient, lengths)
-        for gradient_t, slope_t, change_t in _reversed(gradient, slope, change):
+        for gradient_t, slope_t, change_t in _iter_steps_reversed(gradient, slope, change):
             torch.mul(later.add_(gradient_t), slope_t, out=change_t)
-            later = product.back(change_t)
-        return change, product.gradient(change, _previous(states)), None, None, None
+            later = product.backward_state(change_t)
+        return change, product.backward_weight(change, _previous(states)), None, None, None
 
 
 class _LSTM(torch.autograd.Function):
@@ -115,11 +115,11 @@ class _LSTM(torch.autograd.Function):
         carries, states = x.new_empty(2, *x.shape[:2], units)
         product = _Product(weight, mask)
         state = carry = x.new_zeros(x.shape[1], units)
-        rows = _steps(lengths, x, before, *_cut(before, 3 * units), carries, states)
+        rows = _iter_steps(lengths, x, before, *_split_gates(before, 3 * units), carries, states)
         for real, x_t, before_t, gates_t, cell_t, carry_t, state_t in rows:
-            product.add(x_t, state, before_t)
-            output, enter, forget = _value(gate, gates_t).chunk(3, dim=1)
-            carry = torch.mul(forget, carry, out=carry_t).addcmul_(enter, _value(act, cell_t))
+            product.forward(x_t, state, before_t)
+            output, enter, forget = _activate(gate, gates_t).chunk(3, dim=1)
+            carry = torch.mul(forget, carry, out=carry_t).addcmul_(enter, _activate(act, cell_t))
             state = torch.mul(output, act(carry), out=state_t)
             if real is not None:
                 carry.mul_(real)
@@ -129,17 +129,17 @@ class _LSTM(torch.autograd.Function):
         return states
 
     @staticmethod
-    @_exact
+    @_without_autocast
     def backward(ctx, gradient):
         before, carries, states, weight, mask, lengths = ctx.saved_tensors
         (act, gate), units = ctx.functions, weight.shape[1]
         product, later = _Product(weight, mask), torch.zeros_like(states[0])
-        gates, slopes = _with_slope(gate, before[..., : 3 * units])
+        gates, slopes = _activate_with_slope(gate, before[..., : 3 * units])
         output, enter, forget = gates.chunk(3, dim=2)
-        cell, cell_slope = _with_slope(act, before[..., 3 * units :])
+        cell, cell_slope = _activate_with_slope(act, before[..., 3 * units :])
         shown = carries.clone()
-        _value(act, shown)
-        shown, shown_slope = _with_slope(act, shown)
+        _activate(act, shown)
+        shown, shown_slope = _activate_with_slope(act, shown)
         by_output, by_enter, by_forget = slopes.chunk(3, dim=2)
         # What an output gate's input does to the state, what the others' do to the carry.
         by_output *= shown
@@ -148,17 +148,17 @@ class _LSTM(torch.autograd.Function):
         )
         shown_slope *= output
         change, carry = torch.empty_like(before), torch.zeros_like(later)[:, None]
-        first, others = _cut(change, units)
+        first, others = _split_gates(change, units)
         rows = (_without_padding(gradient, lengths), shown_slope, by_output, by_others, forget)
-        rows = _reversed(*rows, change, first, others.unflatten(2, (3, units)))
+        rows = _iter_steps_reversed(*rows, change, first, others.unflatten(2, (3, units)))
         for gradient_t, shown_t, output_t, others_t, forget_t, change_t, first_t, rest_t in rows:
             later.add_(gradient_t)
             carry[:, 0].addcmul_(later, shown_t)
             torch.mul(output_t, later, out=first_t)
             torch.mul(others_t, carry, out=rest_t)
             carry[:, 0].mul_(forget_t)
-            later = product.back(change_t)
-        return change, product.gradient(change, _previous(states)), None, None, None, None
+            later = product.backward_state(change_t)
+        return change, product.backward_weight(change, _previous(states)), None, None, None, None
 
 
 class _GRU(torch.autograd.Function):
@@ -171,12 +171,14 @@ class _GRU(torch.autograd.Function):
         before = x.new_empty(*x.shape[:2], 3 * units)
         news, states = torch.empty_like(x_new), torch.empty_like(x_new)
         product, state = _Product(weight, mask), torch.zeros_like(x_new[0])
-        rows = _steps(lengths, x, x_new, before, *_cut(before, 2 * units), news, states)
+        rows = _iter_steps(
+            lengths, x, x_new, before, *_split_gates(before, 2 * units), news, states
+        )
         for real, x_t, x_new_t, before_t, gates_t, recurrent_t, new_t, state_t in rows:
-            product.add(bias, state, before_t)
-            reset, update = _value(gate, gates_t.add_(x_t)).chunk(2, dim=1)
+            product.forward(bias, state, before_t)
+            reset, update = _activate(gate, gates_t.add_(x_t)).chunk(2, dim=1)
             torch.addcmul(x_new_t, reset, recurrent_t, out=new_t)
-            state = torch.lerp(_value(act, new_t), state, update, out=state_t)
+            state = torch.lerp(_activate(act, new_t), state, update, out=state_t)
             if real is not None:
                 state.mul_(real)
         ctx.save_for_backward(before, news, states, weight, mask, lengths)
@@ -184,14 +186,14 @@ class _GRU(torch.autograd.Function):
         return states
 
     @staticmethod
-    @_exact
+    @_without_autocast
     def backward(ctx, gradient):
         before, news, states, weight, mask, lengths = ctx.saved_tensors
         (act, gate), units = ctx.functions, weight.shape[1]
         product, later = _Product(weight, mask), torch.zeros_like(states[0])
-        gates, slopes = _with_slope(gate, before[..., : 2 * units])
+        gates, slopes = _activate_with_slope(gate, before[..., : 2 * units])
         (reset, update), (by_reset, by_update) = gates.chunk(2, dim=2), slopes.chunk(2, dim=2)
-        new, by_new = _with_slope(act, news)
+        new, by_new = _activate_with_slope(act, news)
         previous = _previous(states)
         # What each gate's input does to the state.
         by_new.addcmul_(by_new, update, value=-1)
@@ -200,12 +202,12 @@ class _GRU(torch.autograd.Function):
         by_gates = torch.stack([by_reset, by_update, by_new * reset], dim=2)
         totals, change = torch.empty_like(states), torch.empty_like(before)
         rows = (_without_padding(gradient, lengths), by_gates, update, totals)
-        rows = _reversed(*rows, change, change.unflatten(2, (3, units)))
+        rows = _iter_steps_reversed(*rows, change, change.unflatten(2, (3, units)))
         for gradient_t, by_gates_t, update_t, total_t, change_t, gates_t in rows:
             torch.add(gradient_t, later, out=total_t)
             torch.mul(by_gates_t, total_t[:, None], out=gates_t)
-            later = product.back(change_t).addcmul_(total_t, update_t)
-        weights = product.gradient(change, previous), change.sum((0, 1))
+            later = product.backward_state(change_t).addcmul_(total_t, update_t)
+        weights = product.backward_weight(change, previous), change.sum((0, 1))
         return change[..., : 2 * units], totals * by_new, *weights, None, None, None, None
 
 
@@ -217,7 +219,7 @@ class _Product:
         if mask is not None:
             self.gates = weight.chunk(len(mask))
 
-    def add(self, x: Tensor, state: Tensor, out: Tensor) -> None:
+    def forward(self, x: Tensor, state: Tensor, out: Tensor) -> None:
         """x [B, G × U] + W h [B, U]"""
         if self.mask is None:
             torch.addmm(x, state, self.transposed, out=out)
@@ -226,14 +228,14 @@ class _Product:
             for part, x_g, state_g, w in zip(out.chunk(len(self.mask), 1), *parts, strict=True):
                 torch.addmm(x_g, state_g, w.t(), out=part)
 
-    def back(self, change: Tensor) -> Tensor:
+    def backward_state(self, change: Tensor) -> Tensor:
         """The state's gradient [B, U], from that of W h [B, G × U]"""
         if self.mask is None:
             return change @ self.weight
         parts = zip(change.chunk(len(self.mask), 1), self.gates, self.mask, strict=True)
         return sum(part @ w * mask for part, w, mask in parts)
 
-    def gradient(self, change: Tensor, previous: Tensor) -> Tensor:
+    def backward_weight(self, change: Tensor, previous: Tensor) -> Tensor:
         """That of W, from all steps: change [T, B, G × U], previous states [T, B, U]"""
         if self.mask is None:
             return change.flatten(0, 1).t() @ previous.flatten(0, 1)
@@ -241,7 +243,7 @@ class _Product:
         return torch.cat([p.flatten(0, 1).t() @ (previous * m).flatten(0, 1) for p, m in parts])
 
 
-def _steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
+def _iter_steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
     """The tensors step by step; before them [B, 1] which texts go on, where some do not."""
     steps = torch.arange(len(tensors[0]), device=lengths.device)
     real = (steps[:, None] < lengths).to(tensors[0].dtype)[..., None].unbind()
@@ -250,12 +252,12 @@ def _steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
     return zip(goes_on, *(tensor.unbind() for tensor in tensors), strict=True)
 
 
-def _reversed(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def _iter_steps_reversed(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The tensors step by step, the last one first."""
     return zip(*(tensor.unbind()[::-1] for tensor in tensors), strict=True)
 
 
-def _cut(tensor: Tensor, features: int) -> tuple[Tensor, Tensor]:
+def _split_gates(tensor: Tensor, features: int) -> tuple[Tensor, Tensor]:
     return tensor[..., :features], tensor[..., features:]
 
 
@@ -269,13 +271,13 @@ def _without_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
     return gradient.masked_fill((steps[:, None] >= lengths)[..., None], 0)
 
 
-def _value(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The function's value; it takes the place of x where `_with_slope` needs no more."""
+def _activate(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """The function's value; it takes the place of x where `_activate_with_slope` needs no more."""
     return IN_PLACE[function](x) if function in IN_PLACE else function(x)
 
 
-def _with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and derivative, number by number, from what `_value` left in x."""
+def _activate_with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    """Value and derivative, number by number, from what `_activate` left in x."""
     if function is torch.sigmoid:
         return x, torch.addcmul(x, x, x, value=-1)
     if function is torch.tanh:

@@ -49,7 +49,7 @@ def rnn_forward(
         states = _operator(cell, inputs, lengths, operator_attributes(cell, *names, reverse))
     else:
         functions = ACTIVATIONS[names[0]], ACTIVATIONS[names[1]]
-        states = _scanned(cell, inputs, lengths, functions, reverse)
+        states = _scan(cell, inputs, lengths, functions, reverse)
     return states.transpose(0, 1)
 
 
@@ -96,7 +96,7 @@ def operator_attributes(
     return {name: value for name, value in attributes.items() if value}
 
 
-def _scanned(
+def _scan(
     cell: nn.RNNBase,
     inputs: Tensor,
     lengths: Tensor,
@@ -114,7 +114,7 @@ def _scanned(
     [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
     is_word = ~padding_mask(lengths, inputs.shape[0]).t()[..., None]  # [T, B, 1]
 
-    def one(before: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> tuple:
+    def scan_step(before: tuple[Tensor, Tensor], read: tuple[Tensor, Tensor]) -> tuple:
         (state, carry), (x, is_word) = before, read
         seen = F.linear(state, w_hh, b_hh).chunk(gates, dim=1)
         after = step(x.chunk(gates, dim=1), seen, state, carry, *functions)
@@ -123,4 +123,4 @@ def _scanned(
 
     x = F.linear(inputs, w_ih, b_ih)  # [T, B, G × U]
     start = x.new_zeros(x.shape[1], cell.hidden_size)
-    return scan(one, (start, start.clone()), (x, is_word), reverse=reverse)[1]
+    return scan(scan_step, (start, start.clone()), (x, is_word), reverse=reverse)[1]

@@ -34,23 +34,23 @@ def compute_probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1)
 
 
-def predict_classes(shares: Tensor, threshold: float = 0.5) -> Tensor:
+def predict_classes(probabilities: Tensor, threshold: float = 0.5) -> Tensor:
     """Return the most probable classes [N]; of two, class 1 if its share is >= `threshold`."""
-    if shares.shape[1] == 2:
-        return (shares[:, 1] >= threshold).long()
-    return shares.argmax(dim=1)
+    if probabilities.shape[1] == 2:
+        return (probabilities[:, 1] >= threshold).long()
+    return probabilities.argmax(dim=1)
 
 
-def find_best_threshold(shares: Tensor, labels: Tensor) -> float:
+def find_best_threshold(probabilities: Tensor, labels: Tensor) -> float:
     """Return the decision threshold of class 1 with the best F1 on these rows.
 
     It lies in the middle between two probabilities that occur.
 
     Args:
-        shares: [N] probabilities of class 1
+        probabilities: [N] probabilities of class 1
         labels: [N]
     """
-    ordered, order = shares.sort(descending=True)
+    ordered, order = probabilities.sort(descending=True)
     hits = labels[order].cumsum(0)
     taken = torch.arange(1, len(ordered) + 1)
     f1 = 2 * hits / (taken + labels.sum())
@@ -87,16 +87,19 @@ def compute_metrics(
     """
     if not logits.isfinite().all():
         raise UserError("The model's outputs are not finite numbers: they have no scores.")
-    classes, shares = len(class_names), compute_probabilities(logits)
+    classes, probabilities = len(class_names), compute_probabilities(logits)
     cells = multiclass_confusion_matrix(
-        predict_classes(shares, threshold), labels, classes, validate_args=False
+        predict_classes(probabilities, threshold), labels, classes, validate_args=False
     )
     truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
     values = {
         name: float(score(counts)[0]) for name, score in get_count_metrics(class_names).items()
     }
     mcc = values.pop("mcc")
-    ranking, everything = RankingScorer(truth, shares.cpu().numpy()), np.ones((1, len(truth)))
+    ranking, everything = (
+        RankingScorer(truth, probabilities.cpu().numpy()),
+        np.ones((1, len(truth))),
+    )
     for name in list_ranking_metrics(class_names):
         values[name] = float(ranking.score(name, everything)[0])
     named = {"loss": float(cross_entropy(logits.double(), labels)), **values, "mcc": mcc}

@@ -36,7 +36,7 @@ from seqtext.validation import (
     validate_args,
 )
 
-DIVERGED = 1e4  # times the loss of guessing: what no training comes back from
+DIVERGENCE_FACTOR = 1e4  # times the loss of guessing: what no training comes back from
 
 
 class TextClassifier(L.LightningModule):
@@ -48,7 +48,7 @@ class TextClassifier(L.LightningModule):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        features: F, width of the text's vector that the subclass hands to `classify`
+        features: F, width of the text's vector that the subclass hands to `compute_logits`
         word_dropout: share of the words that training replaces by the unknown word (Iyyer et
             al., 2015)
         head_dropout: share of the text's vector that training drops
@@ -83,7 +83,7 @@ class TextClassifier(L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
-        self.token_scale: Tensor | None = None  # see `word_scaling`
+        self.token_scale: Tensor | None = None  # see `scale_tokens`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
         self.word_dropout, self.head_dropout = word_dropout, head_dropout
         self.init = init
@@ -107,7 +107,7 @@ class TextClassifier(L.LightningModule):
         self._epoch_outputs: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if not speedups.set_hook_name(self, name, value):
+        if not speedups.set_current_fx_name(self, name, value):
             super().__setattr__(name, value)
 
     def configure_training(
@@ -176,7 +176,7 @@ class TextClassifier(L.LightningModule):
         return unknown + self.token_scale[..., None] * (vectors - unknown)
 
     @contextmanager
-    def word_scaling(self, scale: Tensor) -> Iterator[None]:
+    def scale_tokens(self, scale: Tensor) -> Iterator[None]:
         """Within, interpolate each word's vector between the unknown word's (0) and its own (1).
 
         Integrated gradients differentiate with respect to `scale`. Models that look words up
@@ -199,7 +199,7 @@ class TextClassifier(L.LightningModule):
         """
         return None
 
-    def classify(self, features: Tensor) -> Tensor:
+    def compute_logits(self, features: Tensor) -> Tensor:
         """[B, F] → [B] for two classes, [B, C] for more."""
         features = F.dropout(features, self.head_dropout, self.training)
         for layer in self.head_layers:
@@ -209,12 +209,12 @@ class TextClassifier(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Mean loss of a batch, and the penalties on weights."""
-        logits, loss = self.compute_loss(batch)
+        logits, loss = self.compute_logits_and_loss(batch)
         if batch.weight:
             self._epoch_outputs["train"].append((logits.detach(), batch.labels))
         return batch.weight * loss + sum(layer.penalty() for layer in self.head_layers if layer.l2)
 
-    def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the logits of a training batch and its mean loss."""
         logits = self(batch.ids, batch.lengths)
         return logits, cross_entropy(logits, batch.labels, self.class_weights)
@@ -270,7 +270,7 @@ class TextClassifier(L.LightningModule):
         UserError: if the validation loss is finite, but absurd.
         """
         chance = math.log(self.classes)
-        if loss > DIVERGED * chance:
+        if loss > DIVERGENCE_FACTOR * chance:
             raise UserError(
                 f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
                 f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."

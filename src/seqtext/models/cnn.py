@@ -63,4 +63,4 @@ class CNN(TextClassifier):
         for block in self.blocks:
             states = variational_dropout(states, self.variational_dropout, self.training)
             states, lengths = block(states, lengths), block.pooled_lengths(lengths)
-        return self.classify(states.squeeze(1))
+        return self.compute_logits(states.squeeze(1))

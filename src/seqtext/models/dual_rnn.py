@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.layers.initializers import init_linear_
-from seqtext.layers.pooling import gather_step
+from seqtext.layers.pooling import select_time_step
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
@@ -60,8 +60,8 @@ class DualRNN(TextClassifier):
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
         first, second = (
-            gather_step(chain(vectors, lengths), lengths - 1) for chain in self.chains
+            select_time_step(chain(vectors, lengths), lengths - 1) for chain in self.chains
         )  # [B, U] each
         logits = self.chain_output(first)
         probs = logits.sigmoid() if self.classes == 2 else logits.softmax(dim=1)
-        return self.classify(torch.cat([probs, second], dim=1))
+        return self.compute_logits(torch.cat([probs, second], dim=1))

@@ -64,7 +64,7 @@ class FastText(TextClassifier):
                 pairs = pairs.masked_fill(dropped, PAD)
             total = total + self.bigram_embedding(pairs, per_sample_weights=self._bigram_scale())
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
-        return self.classify(total / count)
+        return self.compute_logits(total / count)
 
     def _bigram_scale(self) -> Tensor | None:
         """[B, T], as `forward` pads the pairs."""

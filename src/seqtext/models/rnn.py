@@ -13,9 +13,9 @@ from seqtext.layers.pooling import (
     AdditiveAttention,
     AttentionPer,
     Pooling,
-    gather_step,
     max_over_time,
     mean_over_time,
+    select_time_step,
 )
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
 from seqtext.models.base import TextClassifier
@@ -115,7 +115,7 @@ class RNNClassifier(TextClassifier):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         features = self._pool(self._states(ids, lengths), lengths)
-        return self.classify(self.norms[-1](features) if self.norms else features)
+        return self.compute_logits(self.norms[-1](features) if self.norms else features)
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """See `TextClassifier.attention_weights`."""
@@ -145,7 +145,7 @@ class RNNClassifier(TextClassifier):
         if self.pooling in ATTENTION:
             return self.attention(states, lengths)
         units = self.layers[-1].units
-        last = gather_step(states[..., :units], lengths - 1)
+        last = select_time_step(states[..., :units], lengths - 1)
         return torch.cat([last, states[:, 0, units:]], dim=1)  # the backward pass ends at word 0
 
 

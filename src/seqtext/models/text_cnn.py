@@ -54,4 +54,4 @@ class TextCNN(TextClassifier):
             self.embed(ids), self.variational_dropout, self.training
         )  # [B, T, E]
         features = [block(vectors, lengths).squeeze(1) for block in self.blocks]
-        return self.classify(torch.cat(features, dim=1))
+        return self.compute_logits(torch.cat(features, dim=1))

@@ -16,7 +16,9 @@ from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
 
-SPREAD = 0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
+BIGRAM_MULTIPLIER = (
+    0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
+)
 
 
 class HashedNgramLinear(nn.Module):
@@ -45,7 +47,7 @@ class HashedNgramLinear(nn.Module):
         Args:
             token_scale: [B, T] how far each word counts; None: wholly
         """
-        terms = self.terms(ids)
+        terms = self.hash_ngrams(ids)
         if self.training and self.dropout:
             dropped = torch.rand(terms.shape, device=terms.device) < self.dropout
             terms = terms.masked_fill(dropped, PAD)
@@ -53,11 +55,11 @@ class HashedNgramLinear(nn.Module):
         total = (
             masked_embedding_bag(self.weight, terms)
             if token_scale is None
-            else self._total(ids, token_scale)
+            else self._sum_scaled_weights(ids, token_scale)
         )
         return self.scale * total / count.sqrt()
 
-    def _total(self, ids: Tensor, token_scale: Tensor) -> Tensor:
+    def _sum_scaled_weights(self, ids: Tensor, token_scale: Tensor) -> Tensor:
         """Sum of the weights [B, K], where a term is as present as its places are on average."""
         keys, order = self._keys(ids).sort(dim=1)
         runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
@@ -65,7 +67,7 @@ class HashedNgramLinear(nn.Module):
         each = torch.cat([token_scale, bigram_scale(token_scale)], dim=1).gather(1, order) / places
         return masked_embedding_bag(self.weight, keys, each)
 
-    def terms(self, ids: Tensor) -> Tensor:
+    def hash_ngrams(self, ids: Tensor) -> Tensor:
         """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
         terms = self._keys(ids).sort(dim=1).values
         repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
@@ -74,7 +76,7 @@ class HashedNgramLinear(nn.Module):
     def _keys(self, ids: Tensor) -> Tensor:
         """[B, 2 T - 1] rows of the table: of each word, then of each pair."""
         pairs, are_known = bigrams(ids)
-        keys = torch.cat([ids, pairs * SPREAD], dim=1) % (len(self.weight) - 1) + 1
+        keys = torch.cat([ids, pairs * BIGRAM_MULTIPLIER], dim=1) % (len(self.weight) - 1) + 1
         known = torch.cat([ids > UNKNOWN, are_known], dim=1)
         return keys.masked_fill(~known, PAD)
 
@@ -83,7 +85,7 @@ class HashedNgramLinear(nn.Module):
         """Start the weights at the log-ratios of each class's term counts in the training part."""
         counts = torch.ones(classes, len(self.weight))
         for batch in batches:
-            terms = self.terms(batch.ids)
+            terms = self.hash_ngrams(batch.ids)
             for number in batch.labels.unique().tolist():
                 of_class = terms[batch.labels == number].flatten()
                 counts[number] += torch.bincount(of_class, minlength=len(self.weight))
@@ -152,19 +154,19 @@ class WideAndDeep(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        return sum(self._both(ids, lengths)) / 2
+        return sum(self._compute_both_logits(ids, lengths)) / 2
 
-    def compute_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Each part learns as if it were alone: the terms, which learn faster, would leave the
         recurrence nothing to learn."""
-        both = self._both(batch.ids, batch.lengths)
+        both = self._compute_both_logits(batch.ids, batch.lengths)
         losses = [cross_entropy(logits, batch.labels, self.class_weights) for logits in both]
         return sum(both).detach() / 2, sum(losses)
 
-    def _both(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         terms = self.terms(ids, self.token_scale)
         terms = terms.squeeze(1) if self.classes == 2 else terms
-        return terms, self.classify(self._features(ids, lengths))
+        return terms, self.compute_logits(self._features(ids, lengths))
 
     def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """[B, F]"""

@@ -36,9 +36,9 @@ class PreflightCheck:
         """
         try:
             with _quiet_imports():
-                from seqtext.config.run_config import digest_files
+                from seqtext.config.run_config import digest_input_files
 
-                return digest_files(settings, self._contents)
+                return digest_input_files(settings, self._contents)
         except (UserError, OSError) as error:
             if self._is_remote:
                 return None

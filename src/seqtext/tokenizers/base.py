@@ -15,7 +15,7 @@ from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary
 
 TruncationSide = Literal["left", "right"]
-LONGEST = 2**62  # tokens of a text that a checkpoint may ask for
+MAX_LENGTH_LIMIT = 2**62  # tokens of a text that a checkpoint may ask for
 
 
 class Tokenizer(ABC):
@@ -101,7 +101,9 @@ class Tokenizer(ABC):
             raise UserError("tokenizer.tokens must be a list of strings.")
         if len(set(tokens)) != len(tokens):
             raise UserError("tokenizer.tokens must all be different.")
-        if max_length is not None and not (type(max_length) is int and 1 <= max_length <= LONGEST):
+        if max_length is not None and not (
+            type(max_length) is int and 1 <= max_length <= MAX_LENGTH_LIMIT
+        ):
             raise UserError("tokenizer.max_length must be null or a positive whole number.")
         try:
             "".join(tokens).encode()

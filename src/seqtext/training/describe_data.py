@@ -6,10 +6,10 @@ from typing import Any
 
 from seqtext.config.run_config import build_datamodule, build_embedding, validate_config
 from seqtext.data.code_fingerprint import code_fingerprint
-from seqtext.data.statistics import WORDS, Description, describe
+from seqtext.data.statistics import WORDS, DatasetStatistics, compute_statistics
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import print_line
-from seqtext.figures.data import plot_description, print_description
+from seqtext.figures.data import plot_statistics, print_statistics
 from seqtext.figures.files import to_png
 from seqtext.files import replace_file, write_json
 from seqtext.run_dir import RunDir
@@ -35,20 +35,20 @@ def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
 
 def report_data(data: TextDataModule, run_dir: RunDir) -> None:
     """Print what there is to know of a data set, and write it with its figures into a run_dir."""
-    description = compute_data_statistics(data)
-    print_description(description, data.name)
+    statistics = compute_data_statistics(data)
+    print_statistics(statistics, data.name)
     run_dir.figures.mkdir(parents=True, exist_ok=True)
     for name, picture in draw_data_figures(data).items():
         with replace_file(run_dir.figures / f"{name}.png") as temporary:
             temporary.write_bytes(picture)
-    write_json(run_dir.path / "description.json", description.to_dict())
+    write_json(run_dir.path / "description.json", statistics.to_dict())
     print_line(f"Figures and description.json are in {run_dir.path}")
 
 
-def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> Description:
+def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> DatasetStatistics:
     """The numbers of a data set that is set up, with the first `most_words` of each class."""
     prepared = data.dataset
-    return describe(
+    return compute_statistics(
         texts=data.texts,
         numbers=prepared.rows.numbers,
         ids=prepared.texts.ids,
@@ -65,10 +65,10 @@ def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
     """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
 
     def draw(folder: Path) -> None:
-        for name, figure in plot_description(compute_data_statistics(data)).items():
+        for name, figure in plot_statistics(compute_data_statistics(data)).items():
             (folder / f"{name}.png").write_bytes(to_png(figure))
 
-    settings = {"data": data.dataset.key, "code": code_fingerprint(plot_description)}
+    settings = {"data": data.dataset.key, "code": code_fingerprint(plot_statistics)}
     try:
         folder = data.cache.get_or_build("pictures", settings, draw)
     except OSError:

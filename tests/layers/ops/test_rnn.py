@@ -66,9 +66,9 @@ class Case:
 def plainly(cell, x, lengths, reverse=False, **options):
     """The plain form, whichever would be taken."""
     order = cells.reverse_padded_index(lengths, x.shape[1])
-    x = cells.gather_steps(x, order) if reverse else x
+    x = cells.reorder_time_steps(x, order) if reverse else x
     states = plain.rnn_forward(cell, x, lengths, RNNOptions(**options))
-    return cells.gather_steps(states, order) if reverse else states
+    return cells.reorder_time_steps(states, order) if reverse else states
 
 
 def check(case: Case, **options) -> None:

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from seqtext.cache import Cache, fingerprint
+from seqtext.cache import Cache, digest_files
 from seqtext.speedups import tune_malloc
 
 log = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _compiled(cache: Cache) -> Path:
             reason = done.stderr.strip().partition("\n")[0]
             raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
 
-    facts = {"command": command, "sources": fingerprint([SOURCES]), "processor": _processor()}
+    facts = {"command": command, "sources": digest_files([SOURCES]), "processor": _processor()}
     return cache.get_or_build(KIND, facts, build)
 
 

@@ -23,15 +23,22 @@ def modules(kind: type) -> set[str]:
 def test_a_data_set_depends_on_what_reads_and_prepares_it():
     shared = {
         "cleaning",
+        "corpus",
         "duplicates",
         "labels",
         "preprocessing",
         "raw_dataset",
         "split",
-        "tokenized",
         "vocabulary",
     }
-    assert shared | {"imdb", "base", "compression", "readers", "formats"} <= modules(IMDB)
+    assert shared | {
+        "imdb",
+        "base",
+        "compression",
+        "readers",
+        "table_reader",
+        "formats",
+    } <= modules(IMDB)
     others = {"spam", "amazon", "table", "statistics", "vectors", "vector_files", "loaders"}
     assert not others & modules(IMDB)
     assert not {"imdb", "spam"} & modules(TableDataset)

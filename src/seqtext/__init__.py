@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 
 
 def load(run: str | Path) -> "TrainedClassifier":
-    """A trained model, with scikit-learn's `predict`, `predict_proba` and `classes_`.
+    """Load a trained model with scikit-learn's `predict`, `predict_proba` and `classes_`.
 
     Args:
         run: a run folder, a sweep's (its best run, by validation score) or a checkpoint
 
     Raises:
-        UserError: if there is none, or it cannot be used.
+        UserError: if no model is found there, or it cannot be loaded.
     """
     from seqtext.inference.estimator import TrainedClassifier  # takes seconds to import
 

@@ -23,9 +23,9 @@ Candidate = list[tuple[Path, dict[str, Any]]]  # runs that differ in their fold 
 
 
 class BestRun(NamedTuple):
-    """The best of a folder's finished runs.
+    """Hold the best finished run of a folder.
 
-    choices: of the configuration's groups
+    choices: the choice of each configuration group
     """
 
     settings: dict[str, Any]
@@ -33,7 +33,7 @@ class BestRun(NamedTuple):
 
 
 def compose_run_config(config: DictConfig, overrides: list[str]) -> dict[str, Any]:
-    """Compose the settings of a run: those composed, or with ``from_best=`` a winner's, changed."""
+    """Return the composed settings, or the best run's settings with the overrides applied."""
     if config.from_best is not None:
         best = read_best_run(config.from_best)
         kept = {f"{group}={choice}" for group, choice in best.choices.items()}
@@ -47,7 +47,7 @@ def read_best_run(folder: str) -> BestRun:
     """Read the settings of the best run below a folder.
 
     Raises:
-        UserError: as `find_best_run`.
+        UserError: as `find_best_run`, or if the stored settings are not plain values.
     """
     path, metrics = find_best_run(folder, "from_best")
     settings = metrics["settings"]
@@ -55,7 +55,7 @@ def read_best_run(folder: str) -> BestRun:
         check_stored_settings(settings)
     except UserError as error:
         raise UserError(f"{path}/metrics.json cannot be used: {error}") from error
-    # The folds were there to choose by.
+    # Folds were only for model selection.
     settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
     choices = read_choices(path)
     return BestRun(
@@ -66,13 +66,14 @@ def read_best_run(folder: str) -> BestRun:
 def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
     """Find the best run below a folder, by validation score, and read its metrics.json.
 
-    Of folds the mean decides, and the first one is returned.
+    Runs that differ only in their fold are compared by their mean score; the first is returned.
 
     Args:
-        option: of the command line, that named the folder
+        option: command-line option that named the folder, for error messages
 
     Raises:
-        UserError: if there is no such folder, or nothing in it to choose by.
+        UserError: if the folder does not exist, has no finished run, or its runs were monitored by
+            different metrics.
     """
     path = Path(str(folder))
     if not str(folder).strip() or not path.is_dir():
@@ -95,7 +96,7 @@ def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
 
 
 def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
-    """Return the first run of the best candidate; those with all of their folds go first."""
+    """Return the first run of the best candidate; candidates with all their folds go first."""
     from seqtext.metrics.definitions import is_better  # imports numpy, which `--help` does not need
 
     candidates = list(_candidates(runs))
@@ -109,7 +110,7 @@ def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _candidates(runs: Candidate) -> Iterator[Candidate]:
-    """Yield runs of the same identity but for their fold; of a repeated run, the last."""
+    """Yield groups of runs that differ only in their fold; of a repeated run, only the last."""
     members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
     for path, metrics in runs:
         what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
@@ -120,13 +121,13 @@ def _candidates(runs: Candidate) -> Iterator[Candidate]:
 
 
 def _mean_loss(candidate: Candidate) -> float | None:
-    """Return the mean validation loss; None where a run does not have it."""
+    """Return the mean validation loss, or None if a run has none."""
     losses = [metrics.get("val", {}).get("loss") for _, metrics in candidate]
     return None if None in losses else fmean(losses)
 
 
 def _mean_score(candidate: Candidate) -> float:
-    """Return the mean score; NaN if a run has none."""
+    """Return the mean validation score, or NaN if a run has none."""
     scores = [metrics["score"] for _, metrics in candidate]
     return math.nan if None in scores else fmean(scores)
 

@@ -1,4 +1,4 @@
-"""Prepared data on disk, found again by what it was made from; safe for processes in parallel."""
+"""Content-addressed on-disk cache of prepared data; safe for parallel processes."""
 
 import hashlib
 import json
@@ -21,16 +21,16 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 MANIFEST = "manifest.json"
-MIN_SIZE_TO_CACHE_DIGEST = 1 << 26  # bytes that are worth remembering a digest
-MTIME_RELIABLE_AFTER = 60  # seconds after which a change of a file shows in its time
+MIN_SIZE_TO_CACHE_DIGEST = 1 << 26  # bytes; minimum total size for caching a digest
+MTIME_RELIABLE_AFTER = 60  # seconds after which any change of a file shows in its mtime
 ALWAYS_CHECKED_BYTES = (
     100 << 20
-)  # bytes of an entry that are read whenever it is opened: about 0.05 s
-STALE_AFTER = 86_400  # seconds after which an unfinished entry is that of a killed process
+)  # bytes of an entry that are verified at each opening: about 0.05 s
+STALE_AFTER = 86_400  # seconds after which an unfinished entry belongs to a killed process
 
 
 def digest_files(paths: Iterable[Path]) -> str:
-    """Return a digest of the content of files; of folders, of all files below them, in order."""
+    """Return a digest of the content of files, and of all files below folders, in sorted order."""
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
         for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
@@ -41,7 +41,7 @@ def digest_files(paths: Iterable[Path]) -> str:
 
 
 def digest_json(value: Any) -> str:
-    """Return a digest of a value that JSON can hold."""
+    """Return a digest of a JSON-serializable value."""
     return hashlib.blake2b(json.dumps(value).encode(), digest_size=16).hexdigest()
 
 
@@ -50,11 +50,11 @@ Stats = list[tuple[str, int, int]]
 
 @dataclass(frozen=True)
 class WatchedFiles:
-    """Files that are about to be read, as they were before.
+    """Record files before they are read, to check that they do not change meanwhile.
 
     paths: files or folders
-    digest: of their content
-    stats: name, size and time of every file
+    digest: digest of their content
+    stats: name, size and modification time (ns) of every file
     """
 
     paths: Sequence[Path]
@@ -62,10 +62,10 @@ class WatchedFiles:
     stats: Stats
 
     def check_unchanged(self) -> None:
-        """Check, after the files were read, that all of it was of one state.
+        """Check that the files did not change while being read.
 
         Raises:
-            UserError: if they changed meanwhile: what was read belongs to no digest.
+            UserError: if they changed: the data read would not match the digest.
         """
         try:
             stats = _stats(self.paths)
@@ -93,17 +93,18 @@ def _stats(paths: Iterable[Path]) -> Stats:
 
 
 def _mtimes_are_reliable(stats: Stats) -> bool:
-    """Return whether any later change would show in the files' times."""
+    """Return whether any later change would show in the modification times."""
     return all(time.time() - time_ns / 1e9 > MTIME_RELIABLE_AFTER for _, _, time_ns in stats)
 
 
 class Cache:
-    """Folders under `root`, each named by the digest of the settings it was built from.
+    """Keep entries as folders under `root`, each named by the digest of its settings.
 
-    An entry is built aside under a lock, then renamed: it is there whole or not at all. Its
-    manifest holds the settings and each file's size, time and checksum; an entry that disagrees
-    with its manifest, or cannot be opened, is built again. Of a large entry only the smaller files
-    are read for it, and those whose time is another one, unless it is to be thorough.
+    An entry is built in a temporary folder under a lock, then renamed: it is complete or absent.
+    Its manifest holds the settings and each file's size, modification time and checksum; an entry
+    that disagrees with its manifest, or cannot be loaded, is built again. In a large entry only
+    the smaller files and files with a changed mtime are read to compare checksums; `is_thorough`
+    verifies all.
     """
 
     def __init__(self, root: str | Path):
@@ -116,10 +117,10 @@ class Cache:
         build: Callable[[Path], None],
         is_thorough: bool = False,
     ) -> Path:
-        """Return the folder holding what `build(folder)` writes for these settings.
+        """Return the entry of these settings: the folder that `build(folder)` has filled.
 
         Args:
-            is_thorough: compare all checksums: for what is built from it
+            is_thorough: verify all checksums, for entries from which other entries are built
         """
         settings, folder = self._locate_entry(kind, settings)
         if _is_valid_entry(folder, settings, is_thorough):
@@ -136,7 +137,7 @@ class Cache:
         build: Callable[[Path], None],
         load: Callable[[Path], T],
     ) -> T:
-        """Return what `load(folder)` makes of an entry; one that it cannot read is built again."""
+        """Return `load(folder)` of an entry; an entry that it cannot read is built again."""
         folder = self.get_or_build(kind, settings, build)
         try:
             return load(folder)
@@ -147,15 +148,15 @@ class Cache:
         return load(folder)
 
     def watch(self, paths: Sequence[Path]) -> WatchedFiles:
-        """Return the state of files before they are read."""
+        """Record the state of files before they are read."""
         stats = _stats(paths)
         return WatchedFiles(paths, self.digest_files(paths), stats)
 
     def digest_files(self, paths: Sequence[Path]) -> str:
-        """As `digest_files`; large files are not read again while their size and time stay.
+        """Return `digest_files(paths)`; reuse that of large files with unchanged size and mtime.
 
         Raises:
-            UserError: if they change while they are read.
+            UserError: if they change while being read.
         """
         if not all(path.is_file() for path in paths):
             return digest_files(paths)
@@ -173,7 +174,7 @@ class Cache:
         return (self.get_or_build("contents", {"files": stats}, write) / "digest").read_text()
 
     def _locate_entry(self, kind: str, settings: dict) -> tuple[dict, Path]:
-        """Settings as JSON holds them, and the entry's folder."""
+        """Return the settings after a JSON round trip, and the entry's folder."""
         settings = json.loads(json.dumps({"kind": kind, **settings}))
         name = hashlib.blake2b(json.dumps(settings).encode(), digest_size=16).hexdigest()
         return settings, self.root / kind / name
@@ -184,7 +185,7 @@ class Cache:
 
     def _build(self, folder: Path, settings: dict, build: Callable[[Path], None]) -> None:
         _remove_stale_temporaries(folder)
-        # names of its own: a lock may fail to hold on a network's file system
+        # unique names: a lock may fail to hold on a network file system
         unique = f"{folder.name}.{uuid.uuid4().hex}"
         aside, old = folder.with_name(f"{unique}.new"), folder.with_name(f"{unique}.old")
         aside.mkdir()
@@ -206,12 +207,12 @@ class Cache:
 
 
 def _remove_stale_temporaries(folder: Path) -> None:
-    """Remove what killed processes left of an entry."""
+    """Remove partial entries left by killed processes."""
     for suffix in ("new", "old"):
         for left in folder.parent.glob(f"{folder.name}*.{suffix}"):
             try:
                 is_old = time.time() - left.stat().st_mtime > STALE_AFTER
-            except OSError:  # another process was faster
+            except OSError:  # already removed by another process
                 continue
             if is_old:
                 shutil.rmtree(left, ignore_errors=True)
@@ -240,7 +241,7 @@ def _is_valid_file(file: Path, size: int, time_ns: int, checksum: int, is_read: 
 
 
 def _checksum(file: Path) -> int:
-    checksum, buffer = 0, memoryview(bytearray(1 << 22))  # used again: twice as fast
+    checksum, buffer = 0, memoryview(bytearray(1 << 22))  # one reused buffer: twice as fast
     with file.open("rb", buffering=0) as stream:
         while count := stream.readinto(buffer):
             checksum = zlib.crc32(buffer[:count], checksum)

@@ -1,7 +1,7 @@
 """Parse command lines of the form ``option=value``, whose options a dataclass declares once.
 
-The grammar is that of train.py, with positional values beside it. argparse reads no
-``option=value``, and Hydra's parser would take a text such as "a, b" apart.
+The grammar is that of train.py plus positional values. argparse does not support
+``option=value``, and Hydra's parser would split a text such as "a, b".
 """
 
 import difflib
@@ -21,7 +21,7 @@ FLAG = re.compile(r"--([A-Za-z_][\w-]*)")
 
 
 class CommandOptions(Protocol):
-    """A keyword-only dataclass of `option` fields and one `positional` field.
+    """Type a keyword-only dataclass of `option` fields and one `positional` field.
 
     Its docstring's first line is the title of the help page.
     """
@@ -38,8 +38,7 @@ def option(description: str, default: Any = None, missing: str = "") -> Any:
     """Declare an option: a dataclass field.
 
     Args:
-        missing: what to do about it where a required option is absent, in words; then it has no
-            default
+        missing: for a required option: what to do if it is absent, as the end of an error message
     """
     metadata = {"description": description, "missing": missing}
     return field(default=MISSING if missing else default, metadata=metadata)
@@ -56,7 +55,7 @@ def parse_args(options: type[Options], arguments: Sequence[str]) -> Options:
     All arguments after ``--`` are positional. ``--option`` alone sets a boolean.
 
     Raises:
-        UserError: if an option is unknown, given twice, empty, missing or of another type.
+        UserError: if an option is unknown, given twice, empty, missing or of the wrong type.
     """
     known = {f.name: f for f in _named_fields(options)}
     hints = get_type_hints(options)

@@ -1,4 +1,4 @@
-"""Text of users and strangers as people see it: never markup, never control characters."""
+"""Sanitize untrusted text for display: no markup and no control characters."""
 
 import copy
 import logging
@@ -22,7 +22,7 @@ PACKAGE = __name__.partition(".")[0]
 
 
 def make_printable(text: str, keep: str = "") -> str:
-    """Replace each character that could steer a terminal or turn the text's direction around.
+    """Replace control characters and bidi overrides.
 
     Args:
         keep: control characters that are allowed, such as a newline
@@ -33,21 +33,21 @@ def make_printable(text: str, keep: str = "") -> str:
 
 
 def shorten(text: str, length: int) -> str:
-    """Put a text on one line, and cut what is longer than `length` characters."""
+    """Join a text into one line and cut it to at most `length` characters."""
     line = " ".join(text.split())
     return line if len(line) <= length else line[:length] + " ..."
 
 
 def name_classes(class_names: Sequence[str], length: int = NAME_LENGTH) -> list[str]:
-    """Return class names for a table or a line: printable, short, and all distinct.
+    """Return class names for a table or a line: printable, short and distinct.
 
-    Names that would look alike, or like nothing, get the number of the class.
+    Names that would look alike or blank get the number of the class.
     """
     return make_distinct([make_printable(shorten(name, length)) for name in class_names])
 
 
 def make_distinct(names: Sequence[str]) -> list[str]:
-    """Return the names of class 0, 1, …, with the number of the class where some are equal."""
+    """Return the names of class 0, 1, …, with the class number appended where names are equal."""
     counts = Counter(names)
     numbered = [
         f"class {number} ({name})" if name else f"class {number}"
@@ -61,7 +61,7 @@ def make_distinct(names: Sequence[str]) -> list[str]:
 
 
 def print_line(text: str, file: IO[str] | None = None) -> None:
-    """Print a text as one line, at once; nothing in it can steer the terminal.
+    """Print a text as one flushed line, without control characters.
 
     Args:
         file: None: standard output
@@ -73,19 +73,19 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
     """Return a count with its noun: "1 job", "2 jobs", "1,200 jobs", "2 processes".
 
     Args:
-        plural: where it is not `noun` with an s
+        plural: needed if it is not `noun` with an s
     """
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def build_console(file: IO[str] | None = None, stderr: bool = False, **options) -> "Console":
-    """Build a rich console to which texts are no markup, emoji names or highlighted values.
+    """Build a rich console that prints texts verbatim: no markup, emoji names or highlighting.
 
-    Control characters of the strings that it prints, also within tables, are replaced.
+    Control characters of printed strings are replaced, also within tables.
 
     Args:
         file: None: standard output, or standard error with `stderr`
-        options: further ones of `rich.console.Console`
+        options: other arguments of `rich.console.Console`
     """
     plain = {"markup": False, "emoji": False, "highlight": False}
     return _console_class()(file=file, stderr=stderr, **{**plain, **options})
@@ -93,7 +93,7 @@ def build_console(file: IO[str] | None = None, stderr: bool = False, **options) 
 
 @cache
 def _console_class() -> type["Console"]:
-    from rich.console import Console  # not before it serves: `--help` needs none
+    from rich.console import Console  # on demand: `--help` needs no console
 
     class PlainConsole(Console):
         def render_str(self, text: str, **options):
@@ -103,22 +103,22 @@ def _console_class() -> type["Console"]:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Formats log records so that the texts in them cannot steer the terminal that shows them.
+    """Formats log records and replaces the control characters in them.
 
-    What this package passes as an argument of a message, such as a class name, stays on its line;
-    only the message itself, and tracebacks, may have several.
+    Arguments of this package's messages, such as class names, are kept on one line; only the
+    message itself and tracebacks may have several lines.
     """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
         if record.args and record.name.partition(".")[0] == PACKAGE:
-            record = copy.copy(record)  # other handlers get theirs as it was
+            record = copy.copy(record)  # other handlers get the original record
             record.args = _printable_arguments(record.args)
         return make_printable(super().format(record), keep="\n\t")
 
 
 def replace_unencodable() -> None:
-    """Let standard output and error show ``?`` for characters that their encoding does not have."""
+    """Make standard output and error print ``?`` for characters missing in their encoding."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

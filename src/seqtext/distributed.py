@@ -1,4 +1,4 @@
-"""What the processes of one run share: who they are, and their collective operations.
+"""Rank, world size and collective operations of the processes of one run.
 
 `seqtext.training.ddp` launches the processes, or finds those that torchrun or Slurm has started.
 """
@@ -21,14 +21,14 @@ from torch import Tensor, distributed
 
 
 class ProcessInfo(NamedTuple):
-    """Rank of this process among the `world_size` processes of a run: 0, 1, …"""
+    """Hold the rank (0, 1, …) of this process and the number of processes of its run."""
 
     rank: int = 0
     world_size: int = 1
 
 
 class ExternalProcessEnvironment(LightningEnvironment):
-    """Lightning cluster environment for the processes that `seqtext.training.ddp` launches."""
+    """Describe the processes that `seqtext.training.ddp` launches to Lightning."""
 
     creates_processes_externally = True
 
@@ -37,7 +37,7 @@ class ExternalProcessEnvironment(LightningEnvironment):
         self.process = process
 
     def local_rank(self) -> int:
-        """Return the rank on this machine, on which all processes are."""
+        """Return the rank on this machine, which runs all processes."""
         return self.process.rank
 
     def node_rank(self) -> int:
@@ -46,10 +46,10 @@ class ExternalProcessEnvironment(LightningEnvironment):
 
 
 class StopOnTerminate(Callback):
-    """Lets SIGTERM stop a run like Ctrl-C; Lightning's way would wait for the other processes."""
+    """Stops a run on SIGTERM like Ctrl-C; Lightning would wait for the other processes."""
 
     def on_train_start(self, trainer, model) -> None:
-        """Replace the handler that Lightning has set, and takes away after training."""
+        """Replace the handler that Lightning sets for the time of training."""
         self.on_predict_start(trainer, model)
 
     def on_predict_start(self, trainer, model) -> None:
@@ -59,7 +59,7 @@ class StopOnTerminate(Callback):
 
 
 def find_launched_process() -> ProcessInfo | None:
-    """Return the place of this process among those of torchrun or srun; None if there is one."""
+    """Return this process's rank under torchrun or srun; None if the run has one process."""
     if TorchElasticEnvironment.detect():
         process = ProcessInfo(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     elif SLURMEnvironment.detect() and "SLURM_PROCID" in os.environ:
@@ -70,11 +70,11 @@ def find_launched_process() -> ProcessInfo | None:
 
 
 def init_process_group(process: ProcessInfo, store: distributed.Store | None = None) -> None:
-    """Connect this process to the others of its run; return when all of them do so.
+    """Connect this process to the others of its run; block until all of them are connected.
 
     Args:
-        store: of processes that we launched; None: Lightning's cluster environment, of torchrun or
-            Slurm, knows the address
+        store: rendezvous store of the processes that `seqtext.training.ddp` launched; None: use the
+            address from torchrun's or Slurm's environment variables
     """
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     address = None
@@ -95,16 +95,16 @@ def destroy_process_group() -> None:
 
 
 def broadcast_object(value: Any = None) -> Any:
-    """Return the value that rank 0 gives; every process must call it."""
+    """Return rank 0's value on all processes; every process must call it."""
     values = [value]
     distributed.broadcast_object_list(values, device=torch.device("cpu"))
     return values[0]
 
 
 def all_gather_objects(items: list[Any]) -> list[Any]:
-    """Return the items of all processes, by rank; tensors are moved to the CPU.
+    """Return the items of all processes in rank order; tensors are moved to the CPU.
 
-    Every process must call it. In a run of one process it returns its items.
+    Every process must call it. In a run of one process it returns `items`.
     """
     if not distributed.is_initialized():
         return list(items)
@@ -114,7 +114,7 @@ def all_gather_objects(items: list[Any]) -> list[Any]:
 
 
 class _AllReduceSum(torch.autograd.Function):
-    """Sums over processes; gradients are summed too, as each process has a part of the loss."""
+    """Sums over processes, and sums gradients too: each process holds a part of the loss."""
 
     @staticmethod
     def forward(context: Any, tensor: Tensor) -> Tensor:
@@ -128,5 +128,5 @@ class _AllReduceSum(torch.autograd.Function):
 
 
 def all_reduce_sum(tensor: Tensor) -> Tensor:
-    """Return the sum of the tensors of all processes, which must all call it; differentiable."""
+    """Return the differentiable sum of a tensor over all processes; all of them must call it."""
     return _AllReduceSum.apply(tensor) if distributed.is_initialized() else tensor

@@ -1,4 +1,4 @@
-"""The frame around every command: streams, signals, and one sentence for a mistake of the user."""
+"""Common error handling of all commands: streams, signals and one-sentence messages."""
 
 import logging
 import os
@@ -13,31 +13,31 @@ from seqtext.errors import SweepFailed, UserErrorExit
 
 
 def run_with_friendly_errors(main: Callable[[], object]) -> None:
-    """Call `main`; a user's mistake ends in one sentence and exit status 2, without a traceback.
+    """Call `main`; report a user error in one sentence, without traceback, with exit status 2.
 
     HYDRA_FULL_ERROR=1 shows the traceback too.
     """
     traceback_wanted = os.environ.get("HYDRA_FULL_ERROR", "0") not in ("", "0")
     _open_closed_streams()
     replace_unencodable()
-    if logging.lastResort is not None:  # of scripts that set up no logging
+    if logging.lastResort is not None:  # handles records of scripts that do not configure logging
         logging.lastResort.setFormatter(PrintableFormatter())
-    logging.raiseExceptions = False  # of a message that nobody reads, as after `| head`
+    logging.raiseExceptions = False  # ignore closed pipes, as after `| head`
     threading.excepthook = _report_thread_error
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until now, while scripts import
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set during imports
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints and exits by itself
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints errors and exits itself
     try:
         try:
             main()
         finally:
-            sys.stdout.flush()  # where it fails later, Python has a traceback to show
+            sys.stdout.flush()  # if Python flushes at exit and fails, it prints a traceback
     except BrokenPipeError:  # as after `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
     except (UserErrorExit, *USER_ERRORS) as caught:
         error = caught.__cause__ if isinstance(caught, UserErrorExit) else caught
-        assert error is not None  # the exit is raised from the mistake
+        assert error is not None  # raised with `from`
         if traceback_wanted:
             raise error from None
         print_line(" ".join(format_error(error).splitlines()), sys.stderr)
@@ -49,9 +49,9 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
 
 
 def _open_closed_streams() -> None:
-    """Let what a shell closed (``>&-``) be empty: otherwise the next file takes its number.
+    """Replace streams that the shell closed (``>&-``), so that no opened file gets their number.
 
-    Standard input stays None: who reads it can say that it is closed.
+    sys.stdin stays None, so that its reader can report that it is closed.
     """
     if sys.stdin is None:
         os.open(os.devnull, os.O_RDONLY)
@@ -61,9 +61,9 @@ def _open_closed_streams() -> None:
 
 
 def _report_thread_error(error: threading.ExceptHookArgs) -> None:
-    """Print the traceback of a thread, as Python does, but not of TensorBoard's on a full disk.
+    """Print the traceback of a thread, but not of TensorBoard's writer thread on a full disk.
 
-    What it raised there is raised again where the run writes to it next.
+    TensorBoard raises that error again when the run writes to it next.
     """
     is_tensorboard = type(error.thread).__module__.startswith("tensorboard")
     if not (is_tensorboard and isinstance(error.exc_value, OSError)):

@@ -1,4 +1,4 @@
-"""Define the errors that a user can correct, and format the values in their messages."""
+"""Define errors that a user can fix, and format the values in their messages."""
 
 import difflib
 import json
@@ -9,38 +9,38 @@ MAX_VALUE_LENGTH = 200  # characters of a value in a message
 
 
 class UserError(ValueError):
-    """A mistake the user can mend, in one sentence: what is wrong, where, what to do."""
+    """An error that the user can fix, in one sentence: what is wrong, where, what to do."""
 
 
 class OptionError(UserError):
-    """One option has a value it cannot have."""
+    """An option has an invalid value."""
 
     def __init__(self, option: str, value: Any, expected: str):
         super().__init__(f"{option}={format_value(value)} is not possible: it must be {expected}.")
         self.option, self.value, self.expected = option, value, expected
 
     def within(self, group: str) -> "OptionError":
-        """Return the same error, with the option's name on the command line."""
+        """Return the same error with the option's full name, such as ``model.units``."""
         option = f"{group}.{self.option}" if group else self.option
         return OptionError(option, self.value, self.expected)
 
 
 class SweepFailed(Exception):
-    """A sweep ended without some of its jobs, and has printed which."""
+    """Some jobs of a sweep failed; which ones is already printed."""
 
 
 class UserErrorExit(BaseException):
-    """Carries a `UserError` past Hydra, which would print more about it than is needed."""
+    """Carries a `UserError` past Hydra's error handling, which would print a traceback."""
 
 
 def unknown_option(
     option: str, known: Mapping | list[str], group: str = "", elsewhere: Sequence[str] = ()
 ) -> UserError:
-    """Build the error for an option that does not exist, with the nearest one that does.
+    """Build the error for an unknown option, with the nearest existing one as a hint.
 
     Args:
         known: options of the group
-        elsewhere: whole options of other groups, that may be meant where none of `known` is near
+        elsewhere: full names of options of other groups, suggested if none of `known` is near
     """
     prefix = f"{group}." if group else ""
     near = [prefix + name for name in difflib.get_close_matches(option, known, n=1)] or elsewhere

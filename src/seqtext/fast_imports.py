@@ -1,4 +1,4 @@
-"""Faster imports: without garbage collection, and without modules that nothing needs."""
+"""Speed up imports: no garbage collection, and no unneeded modules."""
 
 import gc
 import signal
@@ -12,9 +12,9 @@ from seqtext.speedups import pause_garbage_collection
 
 @contextmanager
 def hide_modules(*modules: str) -> Iterator[None]:
-    """Hide modules that are not imported yet, within the context, as if they were not installed."""
+    """Make modules that are not imported yet appear as not installed within the context."""
     hidden = [name for name in modules if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: not there
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: import fails
     try:
         yield
     finally:
@@ -24,7 +24,7 @@ def hide_modules(*modules: str) -> Iterator[None]:
 
 @contextmanager
 def fast_imports() -> Iterator[None]:
-    """Import within the context without the garbage collector, the first time."""
+    """Disable garbage collection and Python's Ctrl-C handler for the first imports."""
     if gc.get_freeze_count():
         yield
         return
@@ -34,9 +34,9 @@ def fast_imports() -> Iterator[None]:
 
 @contextmanager
 def _dying_of_interrupts() -> Iterator[None]:
-    """Within, let Ctrl-C end the process at once, without a word.
+    """Let Ctrl-C end the process silently within the context.
 
-    Compiled modules that are interrupted while they are imported say other things than that.
+    A KeyboardInterrupt within the import of a compiled module appears as another error.
     """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:

@@ -1,4 +1,4 @@
-"""Read and write small files safely: complete or not at all, and one sentence for a damaged one."""
+"""Write small files atomically; read them, with a one-sentence error for a damaged file."""
 
 import json
 import os
@@ -12,11 +12,11 @@ import yaml
 
 from seqtext.errors import UserError
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some 40 times as fast, where it is built
-DEEPEST = 100  # lists and mappings within others in YAML; this program writes ten at most
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # about 40 times as fast, if it is built
+DEEPEST = 100  # nesting levels of YAML; this program writes ten at most
 MALFORMED_YAML = (
     *(yaml.YAMLError, ValueError, LookupError, TypeError),
-    *(AttributeError, ArithmeticError, RecursionError),  # of tags that do not fit their values
+    *(AttributeError, ArithmeticError, RecursionError),  # for tags that do not fit their values
 )
 
 
@@ -24,8 +24,8 @@ MALFORMED_YAML = (
 def replace_file(path: Path) -> Iterator[Path]:
     """Create an empty file beside `path`, which replaces `path` when the block ends.
 
-    Its name is random and it is created exclusively: no link that someone planted is followed, and
-    two processes that write the same target never share it. It is removed if the block fails.
+    Its name is random and it is created exclusively, so that no planted link is followed and two
+    processes that write the same target never share it. It is removed if the block fails.
 
     Yields:
         The path to write to; its name ends in ``.new``.
@@ -34,7 +34,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     except OSError as error:
-        error.filename = str(path)  # people know this one
+        error.filename = str(path)  # the name that users know
         raise
     try:
         yield temporary
@@ -48,7 +48,7 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8, complete or not at all; it is on disk when this returns."""
+    """Write a UTF-8 text file atomically; it is synced to disk when this returns."""
     with replace_file(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
@@ -56,7 +56,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a value as indented JSON, complete or not at all."""
+    """Write a value as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
@@ -77,7 +77,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a mapping from a YAML file; an empty file is an empty one.
+    """Read a mapping from a YAML file; an empty file is an empty mapping.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -95,16 +95,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_shallow_yaml(path: Path) -> bytes:
-    """Read a YAML file that is safe to load: libyaml's loader recurses, and dies of deep nesting.
+    """Read a YAML file and check its nesting: libyaml's loader recurses and overflows the stack.
 
     Raises:
-        ValueError: if it nests deeper than any configuration.
-        yaml.YAMLError: if it is no YAML.
+        ValueError: if it is nested deeper than any configuration.
+        yaml.YAMLError: if it is not YAML.
     """
     content = path.read_bytes()
     openings = sum(map(content.count, (b"[", b"{", b"-", b"?")))
     if openings < DEEPEST and b" " * DEEPEST not in content:
-        return content  # as good as always; to look at its events takes as long as loading
+        return content  # skip parsing the events, which takes as long as loading
     depth = 0
     for event in yaml.parse(content, LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -115,6 +115,6 @@ def read_shallow_yaml(path: Path) -> bytes:
 
 
 def damaged_file_error(path: Path, reason: str = "") -> UserError:
-    """Build the error for a file of a run that does not hold what was written into it."""
+    """Build the error for a damaged file of a run."""
     reason = f" ({reason})" if reason else ""
     return UserError(f"{path} is damaged{reason}: delete it, and run that again.")

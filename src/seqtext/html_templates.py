@@ -1,4 +1,4 @@
-"""HTML pages from templates, in which every text is escaped unless this package wrote it."""
+"""Render HTML pages from templates; every text is escaped unless it is this package's own."""
 
 import base64
 import hashlib
@@ -21,21 +21,20 @@ def render_page(package: str, template: str, **values: Any) -> str:
 
     Args:
         package: such as ``seqtext.reporting``
-        values: texts, numbers, sequences and objects of them; only what is wrapped in `Markup`
-            is taken for HTML
+        values: texts, numbers, and sequences or objects of these; only `Markup` is used as HTML
     """
     return _environment(package).get_template(template).render(**values)
 
 
 def escape_json(text: str) -> Markup:
-    """Return JSON as it can stand in a ``<script>`` element: no tag ends it, whatever its texts."""
+    """Escape JSON for a ``<script>`` element, so that no text in it can end the element."""
     for character, escaped in JSON_ESCAPES.items():
         text = text.replace(character, escaped)
     return Markup(text)
 
 
 def read_asset(package: str, name: str) -> Markup:
-    """Read a style sheet or a script of a package, to stand in a page as it is."""
+    """Read a style sheet or a script of a package, to be inserted in a page verbatim."""
     return Markup(resources.files(package).joinpath(name).read_text(encoding="utf-8"))
 
 
@@ -60,7 +59,7 @@ def _environment(package: str) -> Environment:
 
 
 def _make_printable(value: Any) -> Any:
-    """Replace what would turn around a text's direction, or cannot be written as UTF-8."""
+    """Replace bidi overrides and characters that UTF-8 cannot encode."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return make_printable(value, keep="\n\t")
     return value

@@ -1,4 +1,4 @@
-"""Run what Hydra has composed: a new run, a resumed one, or a job of a sweep."""
+"""Run a configuration composed by Hydra: a new run, a resumed run, or a job of a sweep."""
 
 import gc
 import logging
@@ -33,7 +33,8 @@ def run_hydra_job(config: DictConfig) -> float | JobResult | None:
     """Train and evaluate, or describe the data; return the best validation score.
 
     Raises:
-        UserError: if it cannot be; in a single run as the cause of `UserErrorExit`.
+        UserError: if a setting or a file is invalid; in a single run, as the cause of
+            `UserErrorExit`.
     """
     with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
         return _run_hydra_job(config)
@@ -67,16 +68,16 @@ def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
 
 
 def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
-    """Run a job of a sweep, resuming one that was killed; write into its folder how it ended.
+    """Run a job of a sweep, or resume it if it was killed, and record its result in its folder.
 
     Returns:
-        The best validation score; or, where another process has the folder, a failure that leaves
-        no trace there: an exception would be written into that process's log.
+        The best validation score; or, if another process uses the folder, a failed `JobResult`:
+        an exception would be logged in that process's log.
 
     Raises:
-        Exception: whatever made it fail.
+        Exception: the error of a failed job.
     """
-    logging.captureWarnings(True)  # into the job's log; the terminal belongs to the sweep
+    logging.captureWarnings(True)  # to the job's log; the sweep prints to the terminal
     start_time = time.perf_counter()
     try:
         settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
@@ -103,10 +104,10 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
 
 
 def _save_effective_config(config: DictConfig, settings: dict[str, Any], run_dir: RunDir) -> None:
-    """Write the settings of a run where Hydra has written what it composed.
+    """Store the resolved settings in place of Hydra's copy.
 
-    That is not what a winner's run is made with, and a reference that it may hold, such as
-    ``${oc.env:HOME}``, is not looked up again when the run goes on.
+    Hydra's copy lacks the settings of the best run (``from_best=``) and has unresolved
+    interpolations such as ``${oc.env:HOME}``, whose value may differ when the run is resumed.
     """
     if config.resume is None and (config.from_best is not None or has_interpolations(config)):
         write_text(stored_config_path(run_dir), OmegaConf.to_yaml(OmegaConf.create(settings)))

@@ -1,25 +1,23 @@
-"""Compare runs by the options that can change a result, and by the content that they read.
+"""Compare runs by the options that can change a result, and by the content of their files.
 
-A run's settings say which files it reads; two paths may lead to the same content, and one path to
-another content tomorrow. So options that name files are not compared: digests of the content are.
-`metrics.json` keeps them under "fingerprints":
+Two paths may lead to the same content, and the content of a path may change. So options that name
+files are not compared; digests of the content are. `metrics.json` has them under "fingerprints":
 
-- "data": of the texts, labels and parts that were read, and of the stop words
-- "vectors": of the vectors that the vocabulary's words got; null without pretrained vectors
-- "files": of the files behind both ("data" and "vectors"), as they are on disk. Equal files need
-  not be read to know that the content is equal; unlike ones may hold the same (another name,
-  packed or not).
+- "data": digest of the texts, labels and parts that were read, and of the stop words
+- "vectors": digest of the vocabulary's word vectors; null without pretrained vectors
+- "files": digests of the files behind "data" and "vectors". If they are equal, so is the content,
+  and the files need not be parsed; different files may have equal content (renamed or compressed).
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-FILES = {  # options that name files, by the fingerprint of what these hold
+FILES = {  # options that name files, by the key of their content's fingerprint
     "data": ("dataset.dir", "dataset.path", "dataset.val", "dataset.test", "dataset.stopwords"),
     "vectors": ("embedding.path",),
 }
 LOCATIONS = tuple(option for options in FILES.values() for option in options)
-WITHOUT_EFFECT = (  # on scores, but for rounding
+WITHOUT_EFFECT = (  # on scores, except rounding
     *("cache", "checkpoint_minutes", "dataset.download", "embedding.download"),
     *("trainer.accelerator", "trainer.profiler"),
 )
@@ -33,7 +31,7 @@ Fingerprints = Mapping[str, Any]
 def find_first_difference(
     stored: Mapping[str, Any], wanted: Mapping[str, Any]
 ) -> tuple[str, Any, Any] | None:
-    """Return the first option that two settings disagree on, and both values.
+    """Return the first option that differs between two settings, and both values.
 
     Options that cannot change a result, and those that name files, may differ.
     """
@@ -50,12 +48,12 @@ def find_changed_content(
     files: Mapping[str, str | None],
     read: Callable[[], Fingerprints],
 ) -> str | None:
-    """Return what a run was made with that is not there any more: "data" or "word vectors".
+    """Return which content has changed since a run, "data" or "word vectors", or None.
 
     Args:
-        stored: a run's fingerprints, complete
+        stored: complete fingerprints of the run
         files: digests of the files as they are now
-        read: reads these files; it is called only if they are not those of the run
+        read: reads the content and returns its fingerprints; called only if the files changed
     """
     if stored["files"] == files:
         return None
@@ -75,12 +73,12 @@ def has_all_fingerprints(fingerprints: Any) -> bool:
 def identity(
     settings: Mapping[str, Any], fingerprints: Any, source: str | None = None
 ) -> dict[str, Any]:
-    """Return what a run is, as plain values; two runs are the same if these are equal.
+    """Return a comparison key: two runs are equal if their keys are.
 
     Args:
-        settings: of the run
-        fingerprints: of the run; where it has none, the names of its files must do
-        source: of its data, in words
+        settings: settings of the run
+        fingerprints: fingerprints of the run; if incomplete, the names of its files are compared
+        source: description of the source of its data
     """
     options = dict(flatten(settings))
     kept = {name: value for name, value in options.items() if name not in NOT_COMPARED}

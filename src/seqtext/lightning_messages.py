@@ -1,18 +1,18 @@
-"""Hide those of Lightning's messages that say nothing about a run."""
+"""Hide Lightning's messages that do not inform about the run."""
 
 import logging
 import warnings
 
 
 def silence_lightning() -> None:
-    """Hide Lightning's messages for information, which say nothing about the run."""
+    """Hide Lightning's INFO messages and its warnings that do not concern the run."""
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
-        logger.handlers.clear()  # of its own, where it was imported before there was a log
+        logger.handlers.clear()  # its own, if it was imported before logging was set up
         logger.propagate = True
     profiler = logging.getLogger("lightning.pytorch.profilers.profiler")
-    profiler.setLevel(logging.INFO)  # +trainer.profiler= is there for its table
+    profiler.setLevel(logging.INFO)  # shows the table of +trainer.profiler=
     profiler.addFilter(_is_of_training)
     for message in (
         ".*LeafSpec.*deprecated",  # Lightning's own use of torch
@@ -22,5 +22,5 @@ def silence_lightning() -> None:
 
 
 def _is_of_training(record: logging.LogRecord) -> bool:
-    """Return whether a profiler's table is that of training, and not of predictions after it."""
+    """Return whether a profiler's table covers training, not the predictions after it."""
     return not record.getMessage().startswith("PREDICT")

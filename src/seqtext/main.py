@@ -1,4 +1,4 @@
-"""The command line of train.py: hand it to Hydra, in the first process of a run."""
+"""Run train.py's command line with Hydra, in the first process of a run."""
 
 import os
 import sys
@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # by conf/hydra/*_logging
+NAMED_IN_LOGGING = ("seqtext.display.PrintableFormatter",)  # classes named in conf/hydra/*_logging
 
 
 def main(conf: Path) -> None:
-    """Compose the configuration of the command line, and train, or sweep (-m).
+    """Compose the configuration of the command line, then train or, with -m, run a sweep.
 
     Args:
-        conf: absolute path of the folder of the configuration
+        conf: absolute path of the configuration folder
 
     Raises:
-        UserError: if the command line is not possible.
+        UserError: if the command line is invalid.
     """
     import hydra
 
@@ -39,16 +39,16 @@ def main(conf: Path) -> None:
 
 
 def run_job(config: "DictConfig") -> Any:
-    """Run one job of Hydra; return its best validation score, for searches."""
+    """Run one Hydra job; return its best validation score, for searches."""
     from seqtext.fast_imports import fast_imports
 
     with fast_imports():
-        from seqtext.hydra_job import run_hydra_job  # torch takes seconds, and --help needs none
+        from seqtext.hydra_job import run_hydra_job  # imports torch; --help does not
     return run_hydra_job(config)
 
 
 def run_launched(run: Callable[[], None]) -> None:
-    """Call `run`, or its part in one of the other processes that torchrun or srun has started."""
+    """Call `run`, or take part in it as one of the other processes of torchrun or srun."""
     from seqtext.fast_imports import fast_imports
 
     with fast_imports():

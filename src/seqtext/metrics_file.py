@@ -1,4 +1,4 @@
-"""Read metrics.json and check every entry that is used, whoever wrote or damaged the file."""
+"""Read metrics.json, which may be damaged or untrusted, and check every entry that is used."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from seqtext.identity import CONTENT
 
 NAME = "metrics.json"
 LARGEST = 2**63
-SHOWN = (  # what the table at a run's end needs
+SHOWN = (  # entries needed by the table at the end of a run
     *("dataset", "model", "monitor", "val", "test", "seconds"),
     *("best_epoch", "epochs", "parameters", "threshold"),
 )
@@ -21,12 +21,12 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
 
     Args:
         path: of metrics.json
-        required: entries that the caller cannot do without; others may be missing
+        required: entries that must exist; others may be missing
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UserError: if it is damaged: no JSON, without a required entry, or with one of another
-            kind than runs write.
+        UserError: if it is damaged: not JSON, a required entry is missing, or an entry is not of
+            the type that runs write.
     """
     metrics = read_json(path)
     if missing := [name for name in required if name not in metrics]:

@@ -1,4 +1,4 @@
-"""How a model's parameters change: schedules of the learning rate, clipping, weight decay."""
+"""Learning rate schedules, gradient clipping, and parameter groups for weight decay."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -15,21 +15,25 @@ Clipping = Literal["norm", "tensor_norm", "value"]
 
 
 def one_cycle(progress: float, warm_up: float = 0.3, start: float = 0.04) -> float:
-    """Return the factor of the peak learning rate at this share of all steps: up and down along
-    cosines (Smith and Topin, 2018)."""
+    """Return the factor of the peak learning rate at a fraction of all steps, along two cosines.
+
+    Source: Smith and Topin (2018).
+    """
     if progress < warm_up:
         return start + (1 - start) * (1 - math.cos(math.pi * progress / warm_up)) / 2
     return cosine((progress - warm_up) / (1 - warm_up))
 
 
 def cosine(progress: float) -> float:
-    """Return the factor of the first learning rate at this share of all steps, down to zero
-    (Loshchilov and Hutter, 2017)."""
+    """Return the factor of the initial learning rate at a fraction of all steps, down to zero.
+
+    Source: Loshchilov and Hutter (2017).
+    """
     return (1 + math.cos(math.pi * min(progress, 1))) / 2
 
 
 class Scheduler:
-    """Base class of the choices of ``scheduler=``: how the learning rate changes in training."""
+    """Base class of the choices of ``scheduler=``, the learning rate schedules."""
 
     def build(
         self,
@@ -38,17 +42,18 @@ class Scheduler:
         monitor: str,
         mode: Literal["min", "max"],
     ) -> dict[str, Any] | None:
-        """Return Lightning's configuration of a scheduler; None: the rate stays as it is.
+        """Return Lightning's scheduler configuration, or None for a constant rate.
 
         Args:
-            training_steps: returns their number
-            monitor, mode: the score to watch, and whether it is to fall ("min") or to rise
+            training_steps: returns the number of training steps
+            monitor: the score to watch
+            mode: "min" if a lower score is better, else "max"
         """
         return None
 
 
 class Constant(Scheduler):
-    """Leaves the learning rate as it is."""
+    """Keeps the learning rate constant."""
 
 
 class OneCycle(Scheduler):
@@ -63,7 +68,7 @@ class OneCycle(Scheduler):
         self.warm_up, self.start = warm_up, start
 
     def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
-        """Return a scheduler that acts after each step."""
+        """Return a scheduler that is stepped after each batch."""
         steps = training_steps()
         warm_up, start = self.warm_up, self.start
         scheduler = LambdaLR(optimizer, lambda step: one_cycle(step / steps, warm_up, start))
@@ -74,34 +79,34 @@ class Cosine(Scheduler):
     """Lowers the learning rate from that of the optimizer to zero along a cosine, step by step."""
 
     def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
-        """Return a scheduler that acts after each step."""
+        """Return a scheduler that is stepped after each batch."""
         steps = training_steps()
         scheduler = LambdaLR(optimizer, lambda step: cosine(step / steps))
         return {"scheduler": scheduler, "interval": "step"}
 
 
 class Plateau(Scheduler):
-    """Lowers the learning rate where the monitored score does not improve.
+    """Lowers the learning rate when the monitored score stops improving.
 
     Args:
-        factor: of the rate, each time
-        patience: epochs without improvement that are let pass
+        factor: factor of the rate at each reduction
+        patience: epochs without improvement before a reduction
     """
 
     def __init__(self, factor: Fraction = 0.5, patience: NonNegativeInt = 1):
         self.factor, self.patience = factor, patience
 
     def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
-        """Return a scheduler that acts after each epoch."""
+        """Return a scheduler that is stepped after each epoch."""
         scheduler = ReduceLROnPlateau(optimizer, mode, factor=self.factor, patience=self.patience)
         return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
 
 
 def build_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
-    """Group the parameters to train: matrices, which weight decay shrinks, and all others.
+    """Group trainable parameters: matrices, which weight decay shrinks, and all others.
 
-    Word vectors, biases and factors of normalisation are spared: decay would pull words that a
-    batch does not hold towards zero, and the others do not overfit.
+    Word vectors, biases and normalization weights are excluded from weight decay: it would shrink
+    vectors of words that the batch does not contain, and the others do not overfit.
     """
     words = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
@@ -112,7 +117,7 @@ def build_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], limit: float, clipping: Clipping) -> None:
-    """Limit gradients: the norm of all, that of each tensor (Keras' clipnorm), or each value."""
+    """Clip gradients by their global norm, each tensor's norm (Keras' clipnorm), or by value."""
     if clipping == "value":
         nn.utils.clip_grad_value_(parameters, limit)
     elif clipping == "tensor_norm":

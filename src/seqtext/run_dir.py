@@ -1,4 +1,4 @@
-"""The run folder: where everything of one run lies, and when it counts as finished."""
+"""The run folder: its paths, its lock, and whether the run has finished."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from seqtext.errors import UserError
 from seqtext.files import write_json
 from seqtext.metrics_file import read_metrics
 
-LOG = "train.log"  # as conf/config.yaml has it
+LOG = "train.log"  # as in conf/config.yaml
 FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
 
 
 class RunDirInUse(UserError):
-    """Another process has the folder."""
+    """Another process uses the folder."""
 
 
 class RunDir:
-    """Paths of one run. Two processes never write into one.
+    """The folder of one run, in which only one process writes at a time.
 
-    `metrics.json` is written last and at once: it exists if and only if the run finished.
+    `metrics.json` is written last and atomically: it exists if and only if the run finished.
     """
 
     def __init__(self, path: str | Path):
@@ -40,14 +40,14 @@ class RunDir:
 
     @property
     def has_started(self) -> bool:
-        """Return whether a run has begun here."""
+        """Return whether a run has started in this folder."""
         return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
     def lock(self, resume: bool) -> None:
-        """Lock the folder for this process, until it ends.
+        """Lock the folder for the lifetime of this process.
 
         Raises:
-            UserError: if another process has it, or it holds a run that is not to be resumed.
+            UserError: if another process uses it, or it contains a run and `resume` is false.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
@@ -59,7 +59,7 @@ class RunDir:
             raise run_exists_error(self.path)
 
     def is_locked(self) -> bool:
-        """Return whether another process works here now."""
+        """Return whether another process uses the folder."""
         if not self.path.is_dir():
             return False
         try:
@@ -69,29 +69,29 @@ class RunDir:
             return True
 
     def remove_events(self) -> None:
-        """Delete the event files of a killed run, whose curves would stand beside the new ones."""
+        """Delete the event files of a killed run: TensorBoard would show its curves too."""
         for file in self.path.glob("events.out.tfevents*"):
             file.unlink()
 
     def delete_if_never_started(self) -> None:
-        """Delete what Hydra wrote for a run that was refused before its first checkpoint.
+        """Delete Hydra's files of a run that failed before its first checkpoint.
 
-        Nothing happens where the folder is another process's.
+        Does nothing if another process uses the folder.
         """
         try:
             self.lock(resume=False)
         except (UserError, OSError):
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
-        if not any(self.path.glob("events.out.tfevents*")):  # a run that trained keeps its log
+        if not any(self.path.glob("events.out.tfevents*")):  # it has not trained
             (self.path / LOG).unlink(missing_ok=True)
         self.unlock()
-        with suppress(OSError):  # what is not ours stays, and the folder with it
+        with suppress(OSError):  # keep a folder that contains other files
             (self.path / ".lock").unlink(missing_ok=True)
             self.path.rmdir()
 
     def unlock(self) -> None:
-        """Let other processes have the folder."""
+        """Release the lock."""
         self._lock.release()
 
     def read_metrics(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
@@ -99,17 +99,18 @@ class RunDir:
         return read_metrics(self.metrics, required) if self.metrics.exists() else None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        """Write metrics.json, at once."""
+        """Write metrics.json atomically."""
         write_json(self.metrics, metrics)
 
 
 def check_links(path: Path) -> None:
-    """Refuse a run folder that has a link to a place outside of it: what is written would go there.
+    """Refuse a run folder that contains a link to a place outside of it.
 
-    It may be a stranger's. The folder itself may be a link.
+    The folder may be untrusted, and files would be written to that place. The folder itself may be
+    a link.
 
     Raises:
-        UserError: naming the link.
+        UserError: if there is such a link.
     """
     if not path.is_dir():
         return
@@ -119,12 +120,12 @@ def check_links(path: Path) -> None:
         for entry in place.iterdir():
             if entry.is_symlink() and not entry.resolve().is_relative_to(inside):
                 raise UserError(
-                    f"{entry} is a link out of the run folder: put what it leads to in its place."
+                    f"{entry} is a link out of the run folder: replace it by the files it links to."
                 )
 
 
 def run_exists_error(path: Path) -> UserError:
-    """Build the error for a folder that was given to a new run."""
+    """Build the error for a new run in the folder of an existing one."""
     return UserError(
-        f"{path} already holds a run: choose another folder, or go on with it by resume={path}."
+        f"{path} already holds a run: choose another folder, or resume it with resume={path}."
     )

@@ -22,8 +22,8 @@ NOT_IN_NAMES = (
 GROUP = re.compile(
     r"^(dataset|embedding|model|optimizer|scheduler|trainer)\."
 )  # split.seed is not seed
-PATHS = (*LOCATIONS, "from_best")  # of these a name shows the end
-TELLABLE = re.compile(  # values that no other value shares its part of a name with
+PATHS = (*LOCATIONS, "from_best")  # a name shows only the last component of these
+TELLABLE = re.compile(  # values with an unambiguous slug
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 LONGEST_NAME = 120
@@ -33,10 +33,10 @@ DESCRIBE = "mode=describe"
 def run_dir(
     resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
 ) -> str:
-    """The folder of a new run (its name is never given twice), or that of the run to go on with.
+    """Return the folder of a new run, with a unique name, or of the run to resume.
 
     Raises:
-        UserError: if there is no run to go on with: nothing is created then.
+        UserError: if there is no run to resume; then nothing is created.
     """
     own = validate_resume_dir(resume) if resume is not None else _named(name)
     if own:
@@ -45,10 +45,10 @@ def run_dir(
 
 
 def config_dir(resume: str | None, folder: str) -> str:
-    """Where Hydra writes the configuration within a run's folder, without harm to another run's.
+    """Return the subfolder for Hydra's configuration; never that of an existing run.
 
     Raises:
-        UserError: if there is no run to go on with, or a new one would write into another's folder.
+        UserError: if there is no run to resume, or the folder of a new run already holds one.
     """
     if resume is not None:
         validate_resume_dir(resume)
@@ -59,10 +59,10 @@ def config_dir(resume: str | None, folder: str) -> str:
 
 
 def validate_resume_dir(resume: object) -> str:
-    """Return the folder of a run to go on with.
+    """Return the folder of the run to resume.
 
     Raises:
-        UserError: if there is none.
+        UserError: if the folder holds no run.
     """
     if not is_path(resume) or not RunDir(str(resume)).has_started:
         raise UserError(f"resume={resume}: there is no run in this folder.")
@@ -70,7 +70,7 @@ def validate_resume_dir(resume: object) -> str:
 
 
 def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
-    """The folder of a sweep: the same for the same name or experiment, else a new one."""
+    """Return the folder of a sweep: the same for the same name or experiment, else a new one."""
     own = _named(name if name is not None else experiment and experiment.replace("/", "-"))
     return own or f"{OUTPUTS}/{run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
 
@@ -78,15 +78,15 @@ def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]
 def run_name(
     overrides: Sequence[str], *start: str, swept: Collection[str] = (), unique: bool = False
 ) -> str:
-    """`start`, then the overrides: ``model.units=64`` becomes ``units-64``.
+    """Build a name from `start` and the overrides: ``model.units=64`` becomes ``units-64``.
 
-    The name holds letters, digits and ``-._`` only, so that a shell and ``resume=`` take it
-    unquoted. Where other overrides could have the same one, a hash stands at its end; of a very
-    long name, in its middle, instead of what is left out.
+    The name contains only letters, digits and ``-._``, so that it needs no quotes in a shell or
+    after ``resume=``. If other overrides could have the same name, it ends in a hash; in a very
+    long name, a hash replaces the middle.
 
     Args:
-        swept: keys that differ between the jobs of a sweep: the name holds each of their values
-        unique: the name is made unique by what follows it, and needs no hash
+        swept: keys that differ between the jobs of a sweep; the name contains all of their values
+        unique: the caller appends a unique suffix, so that the name needs no hash
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
@@ -102,23 +102,26 @@ def run_name(
 
 
 def name_with_hash(name: str, overrides: Sequence[str]) -> str:
-    """Another name for a job whose own is taken by a job with other overrides."""
+    """Return the name of a job whose usual name belongs to a job with other overrides."""
     return f"{name}-{_short_digest(overrides)}"
 
 
 def is_path(value: object) -> bool:
-    """Whether the value of an option can name a file or folder."""
+    """Return whether the value of an option can name a file or folder."""
     return isinstance(value, str | int | float) and bool(str(value).strip())
 
 
 def _is_in_name(key: str, swept: Collection[str]) -> bool:
-    if key in ("dataset", "model") or key.startswith("hydra"):  # they start the name
+    if key in ("dataset", "model") or key.startswith("hydra"):  # the name starts with these
         return False
     return key in swept or key not in NOT_IN_NAMES
 
 
 def _distinct_value(override: str, swept: Collection[str]) -> str:
-    """Of a path that all jobs share the end, so that its folder may be moved."""
+    """Return the value, but only the last component of a path shared by all jobs.
+
+    Then the folder of the path may be moved without changing the name.
+    """
     key, value = _key(override), override.partition("=")[2]
     return _end_of_path(value) if key in PATHS and key not in swept else value
 
@@ -132,11 +135,11 @@ def _end_of_path(value: str) -> str:
 
 
 def override_slug(override: str) -> str:
-    """``model.units=[64,32]`` becomes ``units-64-32``."""
+    """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``."""
     key, value = _key(override), override.partition("=")[2]
     if key in PATHS:
         value = _end_of_path(value)
-    key = GROUP.sub("", key).rpartition("/")[2]  # of experiment/study/part its end
+    key = GROUP.sub("", key).rpartition("/")[2]  # experiment/study/part: only the last part
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"
 
@@ -148,7 +151,7 @@ def _key(override: str) -> str:
 def _named(name: object) -> str | None:
     if name is None or name == "":
         return None
-    text = str(name)  # of an experiment's file, or of a sweep, any value
+    text = str(name)  # may be any value in an experiment's file or a sweep
     if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
         raise UserError(f"name={text} is not possible: use letters, digits and -._ alone.")
     return f"{OUTPUTS}/{text}"

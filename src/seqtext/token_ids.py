@@ -1,3 +1,3 @@
-"""Ids that mean the same in every vocabulary."""
+"""Ids of special tokens, equal in all vocabularies."""
 
 PAD, UNKNOWN = 0, 1

@@ -1,8 +1,8 @@
 """Check options against the type hints of the constructor that takes them.
 
-The types carry the bounds of the library annotated_types, as pydantic's do. Pydantic itself is not
-used: `python train.py --help` takes 0.58 s of processor time, to import pydantic would add 0.10 s,
-and its errors would have to be put into sentences all the same.
+Bounds are annotations of the library annotated_types, as pydantic's are. Pydantic itself is not
+used: importing it would add 0.10 s to the 0.58 s of processor time of `python train.py --help`, and
+its errors would still have to be turned into sentences.
 """
 
 import functools
@@ -16,7 +16,7 @@ from annotated_types import Ge, GroupedMetadata, Gt, Interval, Le, Lt
 
 from seqtext.errors import OptionError, UserError, format_value
 
-BOUNDS: dict[type, tuple[str, str, Callable[[Any, Any], bool]]] = {  # attribute, words, comparison
+BOUNDS: dict[type, tuple[str, str, Callable[[Any, Any], bool]]] = {  # attribute: words, comparison
     Ge: ("ge", "at least", operator.ge),
     Gt: ("gt", "more than", operator.gt),
     Le: ("le", "at most", operator.le),
@@ -32,11 +32,11 @@ NonNegativeFloat = Annotated[float, Ge(0)]
 
 
 def get_option_hints(function: Callable) -> dict[str, Any]:
-    """Return the type hints of all arguments that a function or class takes.
+    """Return the type hints of all arguments of a function or class.
 
-    A class whose constructor hands others on (``**shared``) takes those of the next class in its
-    order of inheritance too, as ``super().__init__(**shared)`` does: with a mixin
-    ``class FocalGRU(Focal, GRU)`` those of both.
+    If a constructor passes on keyword arguments, ``super().__init__(**shared)``, the hints of the
+    next class in the method resolution order are included: for ``class FocalGRU(Focal, GRU)`` with
+    a mixin `Focal`, the hints of both.
     """
     if not isinstance(function, type):
         return _own_hints(function)[0]
@@ -52,7 +52,7 @@ def get_option_hints(function: Callable) -> dict[str, Any]:
 
 
 def _own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
-    """Return the type hints of what a function takes by name, and whether it takes ``**others``."""
+    """Return the type hints of keyword arguments, and whether there is a ``**others``."""
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
@@ -64,7 +64,7 @@ def validate(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
     """Check arguments against their type hints.
 
     Raises:
-        OptionError: naming the first argument that does not fit, and what would.
+        OptionError: for the first argument that does not fit, with what it must be.
     """
     for name, value in arguments.items():
         if name in hints and (expected := type_error(value, hints[name])):
@@ -87,10 +87,10 @@ def validate_args(function: Callable) -> Callable:
 def broadcast_to_layers(
     option: str, value: Any, count: int, what: str, group: str = "model"
 ) -> list:
-    """Return a value for each of `count` things: the same for all, or the list's.
+    """Return a list of `count` values: the items of a list, or the same value for all layers.
 
     Raises:
-        UserError: if the list has another length.
+        UserError: if a list has another length.
     """
     if not isinstance(value, list | tuple):
         return [value] * count
@@ -103,7 +103,7 @@ def broadcast_to_layers(
 
 
 def type_error(value: Any, hint: Any) -> str | None:
-    """Return what `value` should have been, in words, or None if it fits the type `hint`."""
+    """Describe what `value` must be, or return None if it fits the type `hint`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         fits = _is_instance(value, arguments[0]) and is_within(value, arguments[1:])
@@ -144,7 +144,7 @@ def describe_type(hint: Any) -> str:
 
 def _is_instance(value: Any, kind: Any) -> bool:
     if kind is Any or not isinstance(kind, type):
-        return True  # handed over by code, no option
+        return True  # passed by code, not a config option
     if kind in (int, float) and isinstance(value, bool):
         return False
     if kind is float:

@@ -17,15 +17,15 @@ from seqtext.metrics.definitions import is_better
 class BestAndLastCheckpoint(Checkpoint):
     """Writes best.ckpt when an epoch is the best so far (see `is_better`), last.ckpt after each.
 
-    Both are complete on their own, and plain values: they load with
-    ``torch.load(weights_only=True)``. Within long epochs last.ckpt is written every so many
-    minutes. One callback for it all: Lightning calls each of them six times a step.
+    Both are self-contained plain values, which ``torch.load(weights_only=True)`` loads. Within long
+    epochs last.ckpt is also written every `minutes`. This is one callback because Lightning calls
+    each callback six times a step.
 
     Args:
-        best, last: where to write
-        monitor: a logged metric
-        minutes: between two writings within an epoch
-        description: what it takes to use the model elsewhere (see `described`)
+        best, last: paths of the two files
+        monitor: name of a logged metric
+        minutes: time between two checkpoints within an epoch
+        description: what is needed to use the model elsewhere (see `checkpoint_metadata`)
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class BestAndLastCheckpoint(Checkpoint):
         self.best, self.last, self.monitor = best, last, monitor
         self.seconds, self.description = 60 * minutes, description
         self.best_score: float | None = None
-        self.best_loss: float | None = None  # on the validation part, of the same epoch
-        self.epochs = 0  # finished so far
-        self.curves: dict[str, list[float | None]] = {}  # what was logged, of each finished epoch
+        self.best_loss: float | None = None  # validation loss of the best epoch
+        self.epochs = 0  # completed epochs
+        self.curves: dict[str, list[float | None]] = {}  # logged values of each completed epoch
         self._saved = time.monotonic()
-        self._random_states: list[dict[str, torch.Tensor]] = []  # of each process
-        self.has_finished_epoch = False  # in this process: what was restored has proved good
+        self._random_states: list[dict[str, torch.Tensor]] = []  # one per process
+        self.has_finished_epoch = False  # the restored state completed an epoch
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Restore the random states of the checkpoint."""
@@ -48,18 +48,18 @@ class BestAndLastCheckpoint(Checkpoint):
         states, self._random_states = self._random_states, []
         if trainer.global_rank < len(states):
             _set_random_state(states[trainer.global_rank], model.device)
-        elif trainer.world_size > 1:  # no two processes drop the same
+        elif trainer.world_size > 1:  # a different dropout seed per process
             torch.manual_seed(torch.initial_seed() + trainer.global_rank)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
-        """Save within an epoch; its end follows its last batch. The first process has the clock."""
+        """Save within an epoch, except after its last batch; rank 0 decides when to save."""
         if batch_idx + 1 < trainer.num_training_batches:
             is_due = time.monotonic() - self._saved > self.seconds
             if trainer.strategy.broadcast(is_due):
                 self._save(trainer, self.last)
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Save after an epoch; the best first, since last.ckpt remembers which that was."""
+        """Save after an epoch: best.ckpt first, as last.ckpt stores the best score."""
         self.epochs = trainer.current_epoch + 1
         append_curves(self.curves, trainer.callback_metrics, trainer.current_epoch)
         score = float(trainer.callback_metrics[self.monitor])
@@ -81,7 +81,7 @@ class BestAndLastCheckpoint(Checkpoint):
         self._random_states = checkpoint["random_states"]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best score and its loss, the number of epochs and their scores so far."""
+        """Return the best score, its loss, the number of completed epochs, and their curves."""
         return {
             "best_score": self.best_score,
             "best_loss": self.best_loss,
@@ -92,8 +92,8 @@ class BestAndLastCheckpoint(Checkpoint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self.best_score, self.epochs = state["best_score"], int(state["epochs"])
-        self.best_loss = state.get("best_loss")  # a run begun before it was kept has none
-        curves = state.get("curves", {})  # a run begun before curves were kept has none
+        self.best_loss = state.get("best_loss")  # absent in checkpoints of earlier versions
+        curves = state.get("curves", {})  # absent in checkpoints of earlier versions
         self.curves = {
             name: [None if value is None else float(value) for value in values]
             for name, values in curves.items()
@@ -105,7 +105,7 @@ class BestAndLastCheckpoint(Checkpoint):
 
 
 def _check_progress(loops: dict[str, Any]) -> None:
-    """Refuse counts of Lightning's loops that are no whole numbers: it adds to them much later."""
+    """Refuse counts of Lightning's loops that are not integers: they would fail much later."""
     for name, value in loops.items():
         if isinstance(value, dict):
             _check_progress(value)
@@ -114,7 +114,7 @@ def _check_progress(loops: dict[str, Any]) -> None:
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
-    """Refuse a restored optimizer that would fail, or worse, in its first step."""
+    """Raise if a restored optimizer has an invalid state, before its first step uses it."""
     for parameter, state in optimizer.state.items():
         for name, value in state.items():
             shape = value.shape if isinstance(value, torch.Tensor) else ()

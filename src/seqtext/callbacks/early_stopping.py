@@ -1,4 +1,4 @@
-"""Early stopping by the one rule of what is better; scores may stand still while training works."""
+"""Early stopping by `is_better`: a constant score with a falling loss uses up no patience."""
 
 import logging
 import math
@@ -14,27 +14,27 @@ log = logging.getLogger(__name__)
 
 
 class TieBreakingEarlyStopping(EarlyStopping):
-    """Lightning's, with the validation loss to decide between equal scores.
+    """Lightning's EarlyStopping, with the validation loss as tie-breaker between equal scores.
 
-    An epoch with the best score and a lower loss is an improvement. An epoch in which the score
-    could not move although the loss fell below all before it (the score is that of the epoch
-    before, or all validation rows are still taken for one class) costs no patience.
+    An epoch with the best score and a lower loss is an improvement. An epoch does not use up
+    patience if its loss is the lowest so far while its score is uninformative: equal to the score
+    of the previous epoch, or computed from predictions of a single class.
 
     Args:
-        monitor: a logged metric
+        monitor: name of a logged metric
         patience: epochs without improvement before training stops
     """
 
     def __init__(self, monitor: str, patience: int):
         super().__init__(monitor, patience=patience, mode=metric_mode(monitor), min_delta=0)
-        self.best_loss: float | None = None  # of the best epoch
+        self.best_loss: float | None = None  # validation loss of the best epoch
         self.best_epoch = 0
-        self.lowest_loss = math.inf  # of any epoch
+        self.lowest_loss = math.inf  # lowest validation loss of all epochs
         self.last_score: float | None = None
         self._epoch, self._loss, self._is_constant = 0, math.nan, False  # of the current epoch
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Stop where patience has run out, and log why."""
+        """Stop and log the reason if patience is used up."""
         self._epoch = trainer.current_epoch
         self._loss = float(trainer.callback_metrics["val/loss"])
         self._is_constant = cast(bool, model.has_constant_predictions)
@@ -65,7 +65,7 @@ class TieBreakingEarlyStopping(EarlyStopping):
         return super()._evaluate_stopping_criteria(current)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return Lightning's state, the losses, and the last score."""
+        """Return Lightning's state, the losses and the last score."""
         own = ("best_loss", "best_epoch", "lowest_loss", "last_score")
         return super().state_dict() | {name: getattr(self, name) for name in own}
 

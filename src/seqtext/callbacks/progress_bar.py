@@ -1,4 +1,4 @@
-"""What a person sees: a bar within an epoch, a line after it, a table at the end."""
+"""Progress bar, epoch log lines and final table."""
 
 import io
 import logging
@@ -24,25 +24,25 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.1  # seconds; drawing at every step would take longer than a small model's step
 LOG_WIDTH = 100  # characters
-LOSS_CHECK_STEPS = 500  # steps between two looks at the loss, where nobody watches
+LOSS_CHECK_STEPS = 500  # steps between two checks for a non-finite loss without a bar
 
 
 def is_quiet() -> bool:
-    """Return whether logs go to files alone: then nothing else belongs on the terminal either."""
+    """Return whether logs go to files only; then nothing is printed to the terminal."""
     handlers = logging.getLogger().handlers
     return bool(handlers) and all(isinstance(h, logging.FileHandler) for h in handlers)
 
 
 class ProgressBar(LightningProgressBar):
-    """The bar with loss and monitored score, one logged line per epoch, throughput and time.
+    """Shows loss and monitored score; logs a line per epoch, throughput and training time.
 
     Attributes:
-        seconds: training time, over all restarts
-        earlier_seconds: the part of it before this process
-        epoch_seconds: in the training batches of the last epoch
+        seconds: training time including all restarts
+        earlier_seconds: training time before this process was started
+        epoch_seconds: time of the training batches of the last epoch
     """
 
-    log: Callable[..., None]  # Lightning attaches the model's
+    log: Callable[..., None]  # set by Lightning to the model's `log`
 
     def __init__(self, monitor: str):
         super().__init__()
@@ -52,31 +52,31 @@ class ProgressBar(LightningProgressBar):
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not is_quiet()
         self._best: float | None = None
-        self._best_loss: float | None = None  # of the same epoch
-        self._loss, self._steps = 0.0, 0  # of the epoch so far
-        self._first_step: int  # of the epoch, in this process
+        self._best_loss: float | None = None  # loss of the best epoch
+        self._loss, self._steps = 0.0, 0  # sum and count of the current epoch
+        self._first_step: int  # first step of the epoch in this process
         self._started: float
         self._drawn: float
 
     def disable(self) -> None:
-        """Lightning asks for this on all processes but the first."""
+        """Draw nothing in this process; Lightning calls this on all except rank 0."""
         self._enabled = False
 
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Begin; in the middle of an epoch, after a restart, no epoch's start is called."""
+        """Start the clock; `on_train_epoch_start` is not called when resuming within an epoch."""
         self._counted = time.perf_counter()
         self._begin(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Start counting anew."""
+        """Reset the counters."""
         self._stop()
         self._loss, self._steps = 0.0, 0
         self._begin(trainer)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
-        """Sum the loss; draw at most every `REFRESH_SECONDS` seconds."""
-        loss = outputs["loss"]  # a tensor: to read it would wait for a GPU
-        if trainer.accumulate_grad_batches > 1:  # by which Lightning divided it
+        """Add the loss; redraw at most every `REFRESH_SECONDS` seconds."""
+        loss = outputs["loss"]  # a tensor: reading its value would wait for the GPU
+        if trainer.accumulate_grad_batches > 1:  # Lightning has divided it
             loss = loss * trainer.accumulate_grad_batches
         self._loss = self._loss + loss
         self._steps += 1
@@ -87,12 +87,12 @@ class ProgressBar(LightningProgressBar):
             self._bar.update(self._task, completed=batch_idx + 1, loss=self._mean_loss())
 
     def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Take the bar away: the training batches are through, the line of the epoch follows."""
+        """Remove the progress bar: the epoch's log line follows."""
         self._stop()
         self.epoch_seconds = time.perf_counter() - self._started
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Log throughput and learning rate, and the line of the epoch."""
+        """Log throughput and learning rate, and print the epoch's line."""
         self._check_loss(trainer)
         samples = (self._steps - self._first_step) * cast(Any, trainer.train_dataloader).batch_size
         self.log("train/samples_per_second", samples / self.epoch_seconds)
@@ -116,15 +116,15 @@ class ProgressBar(LightningProgressBar):
         )
 
     def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Add up the training time."""
+        """Update the training time."""
         self._count()
 
     def on_exception(self, trainer: L.Trainer, model: L.LightningModule, exception) -> None:
-        """Give the terminal back."""
+        """Stop the live display."""
         self._stop()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the times and sums that a resumed run continues."""
+        """Return times and sums, for a resumed run to continue."""
         self._count()
         return {
             "seconds": self.seconds,
@@ -148,8 +148,10 @@ class ProgressBar(LightningProgressBar):
         return float(self._loss) / max(self._steps, 1)
 
     def _check_loss(self, trainer: L.Trainer) -> None:
-        """Raises:
-        UserError: if the loss is nan or infinite; the sum of losses stays so.
+        """Check the running loss, which stays non-finite once a batch's loss was.
+
+        Raises:
+            UserError: if it is NaN or infinite.
         """
         if not math.isfinite(loss := self._mean_loss()):
             raise UserError(
@@ -198,9 +200,9 @@ def _mean_of_all(value: float) -> float:
 
 
 def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Print and log the scores of the best epoch, time, size, and where everything lies.
+    """Print and log the scores of the best epoch, training time, model size and run folder.
 
-    What makes the scores doubtful is logged, also of a run that had finished earlier.
+    Warnings about the scores are logged, also for a run that had finished earlier.
     """
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
@@ -227,13 +229,13 @@ def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
 
 
 def log_to_files(*parts: Table | str) -> None:
-    """Log what the terminal has been shown otherwise."""
+    """Log what was printed to the terminal to the log files only."""
     text = io.StringIO()
     console = Console(file=text, width=LOG_WIDTH, color_system=None, markup=False, emoji=False)
     for part in parts:
         console.print(part, highlight=False, soft_wrap=isinstance(part, str))
     lines = text.getvalue().rstrip("\n")
-    message = f"\n{lines}" if "\n" in lines else lines  # a table begins on a line of its own
+    message = f"\n{lines}" if "\n" in lines else lines  # a table starts on a new line
     record = log.makeRecord(log.name, logging.INFO, __file__, 0, message, (), None)
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.FileHandler):

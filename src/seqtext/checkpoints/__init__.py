@@ -1,1 +1,1 @@
-"""Checkpoint files: written, read and checked without running anything in them."""
+"""Write, read and verify checkpoint files without executing code in them."""

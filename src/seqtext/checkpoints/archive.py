@@ -1,8 +1,8 @@
-"""Read what `torch.save` wrote, whoever wrote it: plain values and tensors, checked bit by bit.
+"""Read torch.save files safely, verifying checksums: only plain values and tensors.
 
-`torch.load` does not look at the archive's checksums, unpacks compressed members of any size, and
-trusts the sizes of tensors that a file states. Here a damaged byte is detected or has no
-effect, no code in the file is run, and memory stays within a small multiple of the file's size.
+`torch.load` ignores the archive's checksums, decompresses members of any size, and trusts the
+tensor sizes that a file declares. Here a damaged byte is detected or has no effect, no code in the
+file is executed, and memory use is bounded by a small multiple of the file's size.
 """
 
 import os
@@ -15,19 +15,19 @@ from torch import Tensor
 
 from seqtext.checkpoints.unpickling import DamagedError, PlainUnpickler, check_plain
 
-CHUNK = 1 << 22  # bytes, read and added to a checksum at once
-ENCRYPTED = 0x1  # a bit of a member's flags
+CHUNK = 1 << 22  # bytes read and added to a checksum at once
+ENCRYPTED = 0x1  # bit of a ZIP member's flags
 
 
 def read_archive(path: Path) -> Any:
-    """Read a file that `torch.save` wrote.
+    """Read a file written by `torch.save`.
 
     Returns:
         Dicts, lists, tuples, texts, numbers, booleans, None, and tensors on the CPU.
 
     Raises:
         OSError: if the file cannot be read.
-        DamagedError: if it is damaged, or holds anything else.
+        DamagedError: if it is damaged or contains any other type.
     """
     with path.open("rb") as stream:
         try:
@@ -38,19 +38,19 @@ def read_archive(path: Path) -> Any:
             return value
         except OSError:
             raise
-        except Exception as error:  # zipfile and torch raise many kinds for damaged files
+        except Exception as error:  # zipfile and torch raise many types for damaged files
             raise error if isinstance(error, DamagedError) else DamagedError(str(error)) from error
 
 
 class TorchArchive:
-    """The members of a checkpoint's archive. Each is read once, and its checksum compared.
+    """Reads the members of a checkpoint's archive, each once, and verifies their checksums.
 
     Args:
-        stream: the file
+        stream: the opened file
 
     Raises:
-        DamagedError: if it is no archive as torch writes them: no member is compressed or
-            encrypted, none comes twice, and together they are no larger than the file.
+        DamagedError: if the archive is not as torch writes it: a member is compressed, encrypted or
+            duplicated, or the members together are larger than the file.
     """
 
     def __init__(self, stream: IO[bytes]):
@@ -59,7 +59,7 @@ class TorchArchive:
         self._members = {member.filename: member for member in members}
         size = os.fstat(stream.fileno()).st_size
         if not members or len(self._members) != len(members):
-            raise DamagedError("A member of the archive comes twice, or there is none.")
+            raise DamagedError("The archive has a duplicate member, or no members.")
         if any(not _is_stored(member) for member in members):
             raise DamagedError("A member of the archive is compressed or encrypted.")
         if any(not 0 <= member.header_offset < size for member in members):
@@ -69,14 +69,14 @@ class TorchArchive:
         self._folder = members[0].filename.partition("/")[0]
         self._storages: dict[str, Tensor] = {}
         if self.has("byteorder") and bytes(self.read("byteorder").numpy()) != b"little":
-            raise DamagedError("Its numbers are not in little-endian order.")
+            raise DamagedError("Its tensors are not in little-endian byte order.")
 
     def has(self, name: str) -> bool:
-        """Return whether there is such a member."""
+        """Return whether the archive has this member."""
         return f"{self._folder}/{name}" in self._members
 
     def read(self, name: str) -> Tensor:
-        """Return the bytes of a member: [size] uint8."""
+        """Return the bytes of a member, [size] uint8."""
         member = self._members[f"{self._folder}/{name}"]
         content = torch.empty(member.file_size, dtype=torch.uint8)
         view = memoryview(cast(Any, content.numpy()))
@@ -88,7 +88,7 @@ class TorchArchive:
         return content
 
     def storage(self, key: str) -> Tensor:
-        """Return the bytes beneath a tensor: [size] uint8, the same ones for the same key."""
+        """Return a tensor's storage, [size] uint8; equal keys share one storage."""
         if key not in self._storages:
             self._storages[key] = self.read(f"data/{key}")
         return self._storages[key]

@@ -1,4 +1,4 @@
-"""Checkpoints as files: complete on their own, plain values and tensors, written atomically."""
+"""Checkpoint files: self-contained plain values and tensors, written atomically."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +13,15 @@ from seqtext.errors import UserError
 from seqtext.files import replace_file
 from seqtext.validation import type_error
 
-DESCRIPTION = "seqtext"  # its key in a checkpoint
-FORMAT = 2  # raised whenever checkpoints of earlier versions can no longer be used
+DESCRIPTION = "seqtext"  # key of the metadata in a checkpoint
+FORMAT = 2  # incremented whenever checkpoints of earlier versions become unusable
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Lets a Trainer write and read its checkpoints as `save_checkpoint` and `load_checkpoint` do.
+    """Makes a Trainer write and read checkpoints with `save_checkpoint` and `load_checkpoint`.
 
-    Lightning's own writing is not atomic across file systems, and its reading does not notice
-    damage. Of several processes, Lightning has the first one write.
+    Lightning's own writing is not atomic across file systems, and its reading does not detect
+    damage. Lightning calls `save_checkpoint` on rank 0 only.
     """
 
     def save_checkpoint(
@@ -33,7 +33,7 @@ class AtomicCheckpointIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read a checkpoint; its tensors are on the CPU, and it is always plain values."""
+        """Read a checkpoint, always to the CPU and only plain values and tensors."""
         return load_checkpoint(Path(path))
 
     def remove_checkpoint(self, path: str | Path) -> None:
@@ -50,16 +50,16 @@ def checkpoint_metadata(
     input_spec: dict[str, Any],
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """Collect what it takes to use a model elsewhere, beside its weights.
+    """Collect what is needed to use a model elsewhere, in addition to its weights.
 
     Args:
         config: the resolved configuration
-        tokenizer: what it has learned: see `Tokenizer.state_dict`
-        class_names: of class 0, 1, …
-        cleaning: the steps and their stop words
+        tokenizer: fitted state, see `Tokenizer.state_dict`
+        class_names: names of class 0, 1, …
+        cleaning: cleaning steps and their stop words
         data: fingerprint of the prepared data
-        input_spec: how files are read: see `TextDataModule.input_spec`
-        threshold: of two classes, the probability of class 1 from which on it is predicted
+        input_spec: how files are read, see `TextDataModule.input_spec`
+        threshold: for two classes, the minimum probability at which class 1 is predicted
     """
     return {
         "format": FORMAT,
@@ -74,25 +74,25 @@ def checkpoint_metadata(
 
 
 def set_threshold(path: Path, threshold: float) -> None:
-    """Store in a checkpoint the threshold that was chosen after its training."""
+    """Store the threshold that was selected after training in a checkpoint."""
     checkpoint = load_checkpoint(path)
     checkpoint[DESCRIPTION]["threshold"] = threshold
     save_checkpoint(path, checkpoint)
 
 
 def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Write plain values and tensors aside, then rename: `load_checkpoint` reads them."""
+    """Write plain values and tensors to a temporary file, then rename it atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary, temporary.open("wb") as stream:
         torch.save(checkpoint, stream)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint as plain values and tensors, whoever wrote it; nothing in it is run.
+    """Read a possibly untrusted checkpoint as plain values and tensors, without executing code.
 
     Raises:
-        OSError: if it cannot be read.
-        UserError: if it is missing, damaged, of another format, or holds anything else.
+        OSError: if the file cannot be read.
+        UserError: if it is missing, damaged, of another format, or contains any other type.
     """
     try:
         checkpoint = read_archive(path)
@@ -106,7 +106,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint[DESCRIPTION]["format"] != FORMAT
     ):
         raise UserError(
-            f"{path} was written by another version of this program, for it is not of format "
-            f"{FORMAT}: train the model again, or use the version that wrote it."
+            f"{path} was written by another version of this program: its format is not "
+            f"{FORMAT}. Train the model again, or use the version that wrote it."
         )
     return checkpoint

@@ -1,7 +1,7 @@
-"""Unpickle plain values and tensors, and nothing else.
+"""Unpickle only plain values and tensors.
 
-A small machine for those of pickle's instructions that `torch.save` uses for such values. It knows
-no classes but those in `GLOBALS`, and calls no function.
+A minimal pickle virtual machine, with only the opcodes that `torch.save` uses for such values. It
+knows no classes except those in `GLOBALS`, and calls no function.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-TENSOR = object()  # stands for the function that makes tensors
+TENSOR = object()  # placeholder for the function that builds tensors
 DTYPES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -32,15 +32,15 @@ GLOBALS = {
     **{f"torch\n{name}".encode(): dtype for name, dtype in DTYPES.items()},
 }
 MOST_DIMENSIONS = 16
-LARGEST = 2**40  # of a dimension
-DEEPEST = 50  # of values within values
-TEXT_RATIO = 64  # how often, on average, the same text may stand in the values
-SMALLEST = 8  # bytes of pickle for a container, on average: in memory each takes 64
-MOST_SMALL = 100_000  # containers that may be smaller
+LARGEST = 2**40  # size of a dimension
+DEEPEST = 50  # nesting levels of values
+TEXT_RATIO = 64  # how often, on average, a text may be repeated in the values
+SMALLEST = 8  # minimum average pickle bytes per container, which takes 64 bytes in memory
+MOST_SMALL = 100_000  # number of containers that may be smaller
 
 
 class DamagedError(ValueError):
-    """A file is damaged, or holds something other than plain values and tensors."""
+    """A file is damaged, or contains something other than plain values and tensors."""
 
 
 class PlainUnpickler:
@@ -48,22 +48,22 @@ class PlainUnpickler:
 
     Args:
         data: the pickle
-        read_storage: returns the bytes beneath a tensor, [size] uint8, by their key
+        read_storage: returns a tensor's storage, [size] uint8, by its key
     """
 
     def __init__(self, data: bytes, read_storage: Callable[[str], Tensor]):
         self._data, self._read_storage = data, read_storage
         self._position = 0
         self._stack: list[Any] = []
-        self._marks: list[int] = []  # lengths of the stack
+        self._marks: list[int] = []  # stack positions of MARK opcodes
         self._memo: dict[int, Any] = {}
-        self._containers = MOST_SMALL + len(data) // SMALLEST  # that may still come
+        self._containers = MOST_SMALL + len(data) // SMALLEST  # number still allowed
 
     def load(self) -> Any:
         """Return the value.
 
         Raises:
-            DamagedError: if there is an instruction that plain values do not need.
+            DamagedError: if it has an opcode that plain values do not need.
         """
         data, handlers = self._data, HANDLERS
         try:
@@ -100,7 +100,7 @@ class PlainUnpickler:
 
     def _protocol(self) -> None:
         if self._number(1) != 2:
-            raise DamagedError("it is of another protocol.")
+            raise DamagedError("it uses another pickle protocol.")
 
     def _push_container(self, value: list | dict) -> None:
         self._containers -= 1
@@ -129,16 +129,16 @@ class PlainUnpickler:
 
     def _append(self, values: list[Any]) -> None:
         if type(self._stack[-1]) is not list:
-            raise DamagedError("a value is put into what is no list.")
+            raise DamagedError("a value is appended to something other than a list.")
         self._stack[-1].extend(values)
 
     def _set(self, values: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(values) % 2:
-            raise DamagedError("a value is put into what is no dict.")
+            raise DamagedError("a value is stored in something other than a dict.")
         for key, value in zip(values[::2], values[1::2], strict=True):
             if type(key) not in (str, int):
-                raise DamagedError("a key is neither text nor a whole number.")
+                raise DamagedError("a key is neither a text nor a whole number.")
             target[key] = value
 
     def _global(self) -> None:
@@ -156,12 +156,12 @@ class PlainUnpickler:
         elif function is TENSOR and type(arguments) is tuple and len(arguments) in (6, 7):
             self._push(build_tensor(*arguments[:4]))
         else:
-            raise DamagedError("it calls something.")
+            raise DamagedError("it calls a function.")
 
     def _build(self) -> None:
-        self._pop()  # what torch notes of a state_dict's modules: nothing here needs it
+        self._pop()  # metadata of a state_dict's modules, not needed here
         if not isinstance(self._stack[-1], OrderedDict):
-            raise DamagedError("it changes an object.")
+            raise DamagedError("it sets the state of an object.")
 
     def _storage(self) -> None:
         kind, dtype, key, _, count = self._pop()
@@ -169,40 +169,40 @@ class PlainUnpickler:
             raise DamagedError("a tensor has no storage.")
         content = self._read_storage(key)
         if type(count) is not int or len(content) != count * dtype.itemsize:
-            raise DamagedError("a tensor's storage is not of the size that it should be.")
+            raise DamagedError("a tensor's storage has the wrong size.")
         self._push(content.ne(0) if dtype == torch.bool else content.view(dtype))
 
 
 def build_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
-    """Return a view of a storage, one-dimensional itself.
+    """Return a tensor as a view of a one-dimensional storage.
 
     Raises:
-        DamagedError: if it is larger than the storage, or reaches out of it.
+        DamagedError: if it is larger than the storage or exceeds its bounds.
     """
     if not isinstance(storage, Tensor) or type(size) is not tuple or type(stride) is not tuple:
-        raise DamagedError("a tensor is none.")
+        raise DamagedError("a tensor has invalid arguments.")
     numbers = (offset, *size, *stride)
     if any(type(n) is not int or not 0 <= n <= LARGEST for n in numbers):
-        raise DamagedError("a tensor's size is not possible.")
+        raise DamagedError("a tensor's size is invalid.")
     if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
-        raise DamagedError("a tensor's size is not possible.")
+        raise DamagedError("a tensor's size is invalid.")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if count > len(storage) or (count and last >= len(storage)):
-        raise DamagedError("a tensor is larger than its content.")
+        raise DamagedError("a tensor is larger than its storage.")
     return storage.as_strided(size, stride, offset) if count else storage.new_empty(size)
 
 
 def check_plain(value: Any, budget: int) -> None:
-    """Refuse a value that is not plain, or that grows when it is written out.
+    """Refuse a value that is not plain, or that expands far beyond the size of its pickle.
 
-    Few bytes can stand for very many values, where lists hold the same list many times.
+    A few bytes can describe very many values if lists contain the same list many times.
 
     Args:
-        budget: the size of the pickle, which bounds the number of values
+        budget: size of the pickle, which bounds the number of values
 
     Raises:
-        DamagedError: see above
+        DamagedError: if the value is not plain or too large.
     """
     texts = (budget + 1024) * TEXT_RATIO
     level, depth = [value], 0
@@ -210,7 +210,7 @@ def check_plain(value: Any, budget: int) -> None:
         budget -= len(level)
         texts -= sum(len(v) for v in level if type(v) is str)
         if budget < 0 or texts < 0 or depth > DEEPEST:
-            raise DamagedError("its values are nested too often.")
+            raise DamagedError("its values are nested too deeply.")
         below: list[Any] = []
         for each in level:
             if isinstance(each, dict):
@@ -221,7 +221,7 @@ def check_plain(value: Any, budget: int) -> None:
             elif not isinstance(each, PLAIN):
                 raise DamagedError(f"it holds a {type(each).__name__}.")
             if len(below) > budget:
-                raise DamagedError("its values are nested too often.")
+                raise DamagedError("its values are nested too deeply.")
         level, depth = below, depth + 1
 
 

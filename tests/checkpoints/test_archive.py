@@ -148,8 +148,8 @@ WRONG = {
     "two values": b"\x80\x02NN.",
     "none": b"\x80\x02.",
     "no memo": b"\x80\x02h\x05.",
-    "another pickle protocol": pickle.dumps([1], 4),
-    "other than a list": b"\x80\x02NNa.",
+    "other protocol": pickle.dumps([1], 4),
+    "no list": b"\x80\x02NNa.",
     "itself": b"\x80\x02]q\x00h\x00a.",
 }
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
+from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
@@ -41,7 +42,7 @@ class Scheduler:
         training_steps: Callable[[], int],
         monitor: str,
         mode: Literal["min", "max"],
-    ) -> dict[str, Any] | None:
+    ) -> LRSchedulerConfigType | None:
         """Return Lightning's scheduler configuration, or None for a constant rate.
 
         Args:
@@ -67,7 +68,7 @@ class OneCycle(Scheduler):
     def __init__(self, warm_up: Fraction = 0.3, start: Fraction = 0.04):
         self.warm_up, self.start = warm_up, start
 
-    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+    def build(self, optimizer, training_steps, monitor, mode) -> LRSchedulerConfigType:
         """Return a scheduler that is stepped after each batch."""
         steps = training_steps()
         warm_up, start = self.warm_up, self.start
@@ -78,7 +79,7 @@ class OneCycle(Scheduler):
 class Cosine(Scheduler):
     """Lowers the learning rate from that of the optimizer to zero along a cosine, step by step."""
 
-    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+    def build(self, optimizer, training_steps, monitor, mode) -> LRSchedulerConfigType:
         """Return a scheduler that is stepped after each batch."""
         steps = training_steps()
         scheduler = LambdaLR(optimizer, lambda step: cosine(step / steps))
@@ -96,7 +97,7 @@ class Plateau(Scheduler):
     def __init__(self, factor: Fraction = 0.5, patience: NonNegativeInt = 1):
         self.factor, self.patience = factor, patience
 
-    def build(self, optimizer, training_steps, monitor, mode) -> dict[str, Any]:
+    def build(self, optimizer, training_steps, monitor, mode) -> LRSchedulerConfigType:
         """Return a scheduler that is stepped after each epoch."""
         scheduler = ReduceLROnPlateau(optimizer, mode, factor=self.factor, patience=self.patience)
         return {"scheduler": scheduler, "interval": "epoch", "monitor": monitor}
@@ -109,15 +110,23 @@ def build_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
     vectors of words that the batch does not contain, and the others do not overfit.
     """
     words = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim > 1 and id(p) not in words]
-    spared = [p for p in trained if p.ndim <= 1 or id(p) in words]
-    groups = [{"params": decayed}, {"params": spared, "weight_decay": 0.0}]
-    return [group for group in groups if group["params"]]
+    decayed: dict[str, Any] = {"params": []}
+    spared: dict[str, Any] = {"params": [], "weight_decay": 0.0}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            is_decayed = parameter.ndim > 1 and id(parameter) not in words
+            (decayed if is_decayed else spared)["params"].append(parameter)
+    return [group for group in (decayed, spared) if group["params"]]
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter], limit: float, clipping: Clipping) -> None:
-    """Clip gradients by their global norm, each tensor's norm (Keras' clipnorm), or by value."""
+def clip_gradients(
+    parameters: Sequence[nn.Parameter], limit: float, clipping: str | None = "norm"
+) -> None:
+    """Clip gradients by their global norm, each tensor's norm (Keras' clipnorm), or by value.
+
+    Args:
+        clipping: one of `Clipping`; None: "norm"
+    """
     if clipping == "value":
         nn.utils.clip_grad_value_(parameters, limit)
     elif clipping == "tensor_norm":

@@ -9,7 +9,7 @@ import functools
 import inspect
 import operator
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, GroupedMetadata, Gt, Interval, Le, Lt
@@ -111,7 +111,7 @@ def type_error(value: Any, hint: Any) -> str | None:
         fits = any(type_error(value, argument) is None for argument in arguments)
     elif origin is Literal:
         fits = value in arguments
-    elif origin is list:
+    elif origin in (list, Sequence):
         fits = isinstance(value, list | tuple) and not any(
             type_error(v, arguments[0]) for v in value
         )
@@ -129,7 +129,7 @@ def describe_type(hint: Any) -> str:
         return ", or ".join(describe_type(argument) for argument in arguments)
     if origin is Literal:
         return "one of " + ", ".join(str(argument) for argument in arguments)
-    if origin is list:
+    if origin in (list, Sequence):
         return f"a list, each item {describe_type(arguments[0])}"
     words = {
         int: "a whole number",

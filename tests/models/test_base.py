@@ -3,9 +3,11 @@
 import lightning as L
 import pytest
 import torch
+from torch import nn
 
 from seqtext.datasets.imdb import IMDB
 from seqtext.embeddings.random import RandomEmbedding
+from seqtext.errors import UserError
 from seqtext.models.rnn import GRU, LSTM
 from seqtext.optim import OneCycle, one_cycle
 from tests.models.invariance import without_dropout
@@ -104,3 +106,8 @@ def test_penalty_counts_in_training_only(data):
     torch.testing.assert_close(difference, penalty)
     seen = [model._epoch_outputs["train"][0] for model in (plain, punished)]
     assert torch.equal(seen[0][0], seen[1][0]), "scores are made from logits, without it"
+
+
+def test_embeddings_must_tell_their_dimension():
+    with pytest.raises(UserError, match="Identity must have an attribute embedding_dim"):
+        GRU(nn.Identity())

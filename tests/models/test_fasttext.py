@@ -45,7 +45,7 @@ def test_equals_a_mean_by_hand():
     model = model_of(FastText, buckets=1000)
     ids = torch.tensor([[5, 6, 1, 6, 5, 7, 0, 0]])
     words, pairs = model.embedding.weight, model.bigram_embedding.weight
-    rows = model.bigram_ids(ids)[0]
+    rows = model.bigram_embedding.bigram_ids(ids)[0]
     assert rows[1] == rows[2] == 0, "pairs with an unknown word"
     assert not rows[5:].any(), "pairs with padding"
     assert len(set(rows[[0, 3, 4]].tolist()) - {0}) == 3, "5 6, 6 5 and 5 7"
@@ -65,7 +65,7 @@ def test_order_counts_in_pairs_only():
 def test_pairs_are_spread_over_the_buckets():
     words = torch.arange(2, 302)
     ids = torch.cartesian_prod(words, words)  # 90,000 texts of two words
-    rows = FastText(RandomEmbedding(302), buckets=10_000).bigram_ids(ids)
+    rows = FastText(RandomEmbedding(302), buckets=10_000).bigram_embedding.bigram_ids(ids)
     counts = torch.bincount(rows[:, 0], minlength=10_001)
     assert counts[0] == 0
     assert counts[1:].max() < 40  # 9 on average
@@ -98,7 +98,7 @@ def test_half_of_a_pair_is_each_of_its_words():
     with model.scale_tokens(presence):
         (shares,) = torch.autograd.grad(model(ids, lengths).sum(), presence)
     words, weight = model.embedding.weight @ model.output.weight[0], model.output.weight[0]
-    pair = model.bigram_embedding(model.bigram_ids(ids)[:, :1])[0] @ weight
+    pair = model.bigram_embedding(model.bigram_embedding.bigram_ids(ids)[:, :1])[0] @ weight
     one, other, unknown, alone = (words[ids[0, :4]] - words[1]) / 5
     expected = torch.stack([one + pair / 10, other + pair / 10, unknown, alone, 0 * alone])
     torch.testing.assert_close(shares[0], expected)

@@ -51,7 +51,8 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
     """
     row_of = {word.encode(): row for row, word in enumerate(words)}
     with open_file(path, lambda names: _select_member(names, path, dim)) as file:
-        stream, name = io.BufferedReader(file, BUFFER), str(path)
+        stream = io.BufferedReader(file, BUFFER)  # type: ignore[type-var]  # IO is less exact
+        name = str(path)
         first = stream.readline(LONGEST_LINE).removeprefix(b"\xef\xbb\xbf")
         refuse_other_formats(first, name)
         count, start = _read_header(first, name, dim)

@@ -39,8 +39,8 @@ class WordVectors(NamedTuple):
 
     def fingerprint(self) -> str:
         """Return a digest of the vectors, however they were stored."""
-        digest = hashlib.blake2b(np.ascontiguousarray(self.values), digest_size=16)
-        digest.update(np.ascontiguousarray(self.known))
+        digest = hashlib.blake2b(np.ascontiguousarray(self.values).data, digest_size=16)
+        digest.update(np.ascontiguousarray(self.known).data)
         return digest.hexdigest()
 
 
@@ -165,7 +165,7 @@ def read_vectors(
             f"in {name}. {reason}"
         )
         log.warning("%s", warning)
-    return WordVectors(values, known, warning, settings["content"])
+    return WordVectors(values, known, warning, files.digest)
 
 
 def locate_vectors(
@@ -200,7 +200,8 @@ def locate_vectors(
 def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
     """Return the two files of the installed package with vectors of this width, if any."""
     package = source.wheels.get(dim, "").replace("-", "_")
-    if not package or not (found := find_spec(package)):
+    found = find_spec(package) if package else None
+    if not found or not found.submodule_search_locations:
         return []
     folder = Path(found.submodule_search_locations[0], "data")
     return [folder / "glove_6B_50d_emb.npy", folder / "glove_6B_index.parquet"]
@@ -232,7 +233,8 @@ def _lookup(
     if len(paths) == 1:
         values, known, sample = read_vector_file(paths[0], spellings, dim)
     else:
-        values, known, sample = read_wheel(*paths, spellings, dim)
+        table, index = paths
+        values, known, sample = read_wheel(table, index, spellings, dim)
     row_of = {spelling: row for row, spelling in enumerate(spellings)}
     other_rows = np.array([row_of[other] for other in others], np.int64)
     rows = np.where(known[: len(words)], np.arange(len(words)), other_rows)
@@ -244,7 +246,7 @@ def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabular
     share = 100 * found / max(words, 1)
     running = ""
     if vocabulary.counts is not None:
-        covered = 100 * vocabulary.counts[known].sum() / max(vocabulary.total_tokens, 1)
+        covered = 100 * vocabulary.counts[known].sum() / (vocabulary.total_tokens or 1)
         running = f", {covered:.1f} % of the running training text"
     log.info(
         "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",

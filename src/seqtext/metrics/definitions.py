@@ -13,6 +13,7 @@ are scikit-learn's; where a metric does not exist they are NaN:
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def format_recall_name(class_name: str) -> str:
     return f"recall_{class_name}".replace("/dataloader_idx_", "/dataloader_idx-")  # it refuses that
 
 
-def metric_mode(metric: str) -> str:
+def metric_mode(metric: str) -> Literal["min", "max"]:
     """Return "min" or "max": which is better of a metric, with or without its part (val/loss)."""
     return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
 

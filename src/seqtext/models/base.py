@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -17,6 +18,7 @@ from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
+from seqtext.layers.module_list import ModuleList
 from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import metric_mode
 from seqtext.metrics.result_warnings import is_constant
@@ -64,6 +66,7 @@ class TextClassifier(L.LightningModule):
     """
 
     name = ""  # in tables; a subclass gives its own
+    class_weights: Tensor | None  # [C]
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
     @validate_args
@@ -94,11 +97,13 @@ class TextClassifier(L.LightningModule):
             "head_batch_norm": head_batch_norm,
             "head_l2": head_l2,
         }
-        each = [broadcast_to_layers(k, v, len(widths), "head layer") for k, v in options.items()]
+        activations, dropouts, batch_norms, l2s = (
+            broadcast_to_layers(k, v, len(widths), "head layer") for k, v in options.items()
+        )
         inputs = [features, *widths]
-        self.head_layers = nn.ModuleList(
-            DenseBlock(*sizes_and_options, init=init)
-            for sizes_and_options in zip(inputs[:-1], widths, *each, strict=True)
+        self.head_layers = ModuleList(
+            DenseBlock(inputs[n], width, activations[n], dropouts[n], batch_norms[n], l2s[n], init)
+            for n, width in enumerate(widths)
         )
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
         init_linear_(self.output, init, output=True)
@@ -133,7 +138,7 @@ class TextClassifier(L.LightningModule):
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:
         """Take starting values from the training part; most models have no such values."""
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Return the optimizer of the trainable parameters, and the scheduler of its rate."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
@@ -148,9 +153,10 @@ class TextClassifier(L.LightningModule):
         # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget
         # where in its epoch a restarted run was.
         trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())
+        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # of fit
         limit = trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        assert trainer.max_epochs is not None  # Lightning puts a number in its place
         return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
 
     def configure_gradient_clipping(
@@ -275,3 +281,18 @@ class TextClassifier(L.LightningModule):
                 f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
                 f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."
             )
+
+
+def get_embedding_dim(embedding: nn.Module) -> int:
+    """Return E, the numbers in each vector of an embedding.
+
+    Raises:
+        UserError: if it has no `embedding_dim`.
+    """
+    dim = getattr(embedding, "embedding_dim", None)
+    if not isinstance(dim, int):
+        raise UserError(
+            f"The embedding {type(embedding).__name__} must have an attribute embedding_dim: the "
+            f"numbers in each of its vectors."
+        )
+    return dim

@@ -1,13 +1,15 @@
 """Convolutional network of several blocks over token vectors."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
+from seqtext.layers.module_list import ModuleList
 from seqtext.layers.rnn import variational_dropout
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
@@ -36,8 +38,8 @@ class CNN(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        filters: list[PositiveInt] = (64, 128, 256),
-        widths: list[PositiveInt] = (5, 5, 3),
+        filters: Sequence[PositiveInt] = (64, 128, 256),
+        widths: Sequence[PositiveInt] = (5, 5, 3),
         pool: PositiveInt = 2,
         batch_norm: bool = True,
         variational_dropout: DropoutRate = 0.0,
@@ -49,9 +51,9 @@ class CNN(TextClassifier):
                 f"one of each for each block."
             )
         super().__init__(embedding, classes, features=filters[-1], **head)
-        inputs = [embedding.embedding_dim, *filters]
+        inputs = [get_embedding_dim(embedding), *filters]
         pools = [pool] * (len(filters) - 1) + [None]
-        self.blocks = nn.ModuleList(
+        self.blocks = ModuleList(
             ConvBlock(*sizes, batch_norm, self.init)
             for sizes in zip(inputs[:-1], filters, widths, pools, strict=True)
         )

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.layers.initializers import init_linear_
+from seqtext.layers.module_list import ModuleList
 from seqtext.layers.pooling import select_time_step
 from seqtext.layers.rnn import CellName, RNNLayer
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
@@ -43,10 +44,10 @@ class DualRNN(TextClassifier):
     ):
         outputs = 1 if classes == 2 else classes
         super().__init__(embedding, classes, outputs + units, head_dropout=head_dropout, **head)
-        self.chains = nn.ModuleList(
+        self.chains = ModuleList(
             RNNLayer(
                 cell,
-                embedding.embedding_dim,
+                get_embedding_dim(embedding),
                 units,
                 variational_dropout=variational_dropout,
                 recurrent_dropout=recurrent_dropout,

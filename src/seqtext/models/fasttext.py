@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.layers.pooling import masked_embedding_bag, padding_mask
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
@@ -41,7 +41,7 @@ class FastText(TextClassifier):
         head_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
-        dim = embedding.embedding_dim
+        dim = get_embedding_dim(embedding)
         super().__init__(embedding, classes, dim, head_dropout=head_dropout, **head)
         self.bigram_embedding = None
         if bigrams:
@@ -58,7 +58,8 @@ class FastText(TextClassifier):
         mask = padding_mask(lengths, ids.shape[1])
         total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
         if self.bigram_embedding:
-            pairs = self.bigram_ids(F.pad(ids, (0, 1)))  # of a single word, a pair that is none
+            padded = F.pad(ids, (0, 1))  # a single word gets a pair that is none
+            pairs = self.bigram_embedding.bigram_ids(padded)
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
@@ -70,17 +71,18 @@ class FastText(TextClassifier):
         """[B, T], as `forward` pads the pairs."""
         return None if self.token_scale is None else bigram_scale(F.pad(self.token_scale, (0, 1)))
 
-    def bigram_ids(self, ids: Tensor) -> Tensor:
-        """[B, T] → [B, T - 1] rows of the pairs' table; 0, a row of zeros, where none counts."""
-        pairs, are_known = bigrams(ids)
-        hashed = 1 + pairs % (self.bigram_embedding.num_embeddings - 1)
-        return hashed.masked_fill(~are_known, PAD)
-
 
 class BigramEmbeddingBag(nn.EmbeddingBag):
     """Sums bigram vectors without a vector for each bigram in memory."""
 
-    def forward(self, rows: Tensor, per_sample_weights: Tensor | None = None) -> Tensor:
+    def bigram_ids(self, ids: Tensor) -> Tensor:
+        """[B, T] → [B, T - 1] rows of the table; 0, a row of zeros, where no bigram counts."""
+        pairs, are_known = bigrams(ids)
+        return (1 + pairs % (self.num_embeddings - 1)).masked_fill(~are_known, PAD)
+
+    def forward(  # type: ignore[override]  # a text is a row: there are no offsets
+        self, rows: Tensor, per_sample_weights: Tensor | None = None
+    ) -> Tensor:
         """Sum rows [B, M], times factors [B, M] if given → [B, E]."""
         return masked_embedding_bag(self.weight, rows, per_sample_weights)
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
+from seqtext.layers.module_list import ModuleList
 from seqtext.layers.normalization import BatchNorm
 from seqtext.layers.pooling import (
     AdditiveAttention,
@@ -18,7 +19,7 @@ from seqtext.layers.pooling import (
     select_time_step,
 )
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
 
 ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}
@@ -92,8 +93,8 @@ class RNNClassifier(TextClassifier):
         self.inter_layer_dropout = broadcast_to_layers(
             "inter_layer_dropout", inter_layer_dropout, len(units) - 1, "gap between layers"
         )
-        inputs = [embedding.embedding_dim, *outputs[:-1]]
-        self.layers = nn.ModuleList(
+        inputs = [get_embedding_dim(embedding), *outputs[:-1]]
+        self.layers = ModuleList(
             RNNLayer(
                 self.cell,
                 inputs[n],
@@ -108,7 +109,7 @@ class RNNClassifier(TextClassifier):
             for n, width in enumerate(units)
         )
         norms = [*outputs[:-1], features] if batch_norm else []
-        self.norms = nn.ModuleList(BatchNorm(width) for width in norms)
+        self.norms = ModuleList(BatchNorm(width) for width in norms)
         if pooling in ATTENTION:
             self.attention = AdditiveAttention(features, self.init, ATTENTION[pooling])
 

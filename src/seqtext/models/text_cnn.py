@@ -1,5 +1,6 @@
 """Convolutions of several widths side by side."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -7,8 +8,9 @@ from torch import Tensor, nn
 
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
+from seqtext.layers.module_list import ModuleList
 from seqtext.layers.rnn import variational_dropout
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
@@ -35,15 +37,15 @@ class TextCNN(TextClassifier):
         embedding: nn.Module,
         classes: int = 2,
         filters: PositiveInt = 100,
-        widths: list[PositiveInt] = (3, 4, 5),
+        widths: Sequence[PositiveInt] = (3, 4, 5),
         variational_dropout: DropoutRate = 0.2,
         **head: Any,
     ):
         if not widths:
             raise UserError("model.widths is empty: give at least one width, as in [3,4,5].")
         super().__init__(embedding, classes, features=filters * len(widths), **head)
-        dim = embedding.embedding_dim
-        self.blocks = nn.ModuleList(
+        dim = get_embedding_dim(embedding)
+        self.blocks = ModuleList(
             ConvBlock(dim, filters, width, None, False, self.init) for width in widths
         )
         self.variational_dropout = variational_dropout

@@ -188,8 +188,8 @@ class TfIdf(NonNeuralClassifier):
         self.words = [self.words[number] for number in kept_words]
         new_numbers = np.full(size, -1, np.int32)
         new_numbers[kept_words] = np.arange(len(kept_words))
-        pairs = np.divmod(bigrams["key"].to_numpy()[kept_bigrams], size)
-        self.bigrams = new_numbers[np.stack(pairs, axis=1)]
+        left_and_right = np.divmod(bigrams["key"].to_numpy()[kept_bigrams], size)
+        self.bigrams = new_numbers[np.stack(left_and_right, axis=1)]
 
     def _number_words(self, dictionary: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Return the index of each dictionary entry in `words`, or -1."""

@@ -11,7 +11,7 @@ from seqtext.data.loaders import Batch
 from seqtext.layers.pooling import masked_embedding_bag, max_over_time, mean_over_time
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.losses import cross_entropy
-from seqtext.models.base import TextClassifier
+from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
@@ -132,7 +132,7 @@ class WideAndDeep(TextClassifier):
         nb_prior: NonNegativeFloat = 0.3,
         **head: Any,
     ):
-        width = units * (1 + bidirectional) if cell else embedding.embedding_dim
+        width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
         super().__init__(embedding, classes, features=2 * width, **head)
         self.terms = HashedNgramLinear(
             1 if classes == 2 else classes, buckets, term_dropout, nb_prior
@@ -141,7 +141,7 @@ class WideAndDeep(TextClassifier):
         if cell:
             self.recurrence = RNNLayer(
                 cell,
-                embedding.embedding_dim,
+                get_embedding_dim(embedding),
                 units,
                 bidirectional,
                 variational_dropout=variational_dropout,
@@ -154,14 +154,16 @@ class WideAndDeep(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
-        return sum(self._compute_both_logits(ids, lengths)) / 2
+        wide, deep = self._compute_both_logits(ids, lengths)
+        return (wide + deep) / 2
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Each part learns as if it were alone: the terms, which learn faster, would leave the
         recurrence nothing to learn."""
-        both = self._compute_both_logits(batch.ids, batch.lengths)
-        losses = [cross_entropy(logits, batch.labels, self.class_weights) for logits in both]
-        return sum(both).detach() / 2, sum(losses)
+        wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
+        loss = cross_entropy(wide, batch.labels, self.class_weights)
+        loss = loss + cross_entropy(deep, batch.labels, self.class_weights)
+        return (wide + deep).detach() / 2, loss
 
     def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         terms = self.terms(ids, self.token_scale)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import PositiveInt, validate_args
 
-AUTO = "auto"
+AUTO: Final = "auto"
 DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows": None})
 
 
@@ -53,6 +53,8 @@ class WordTokenizer(Tokenizer):
         self.set_defaults({})
         if self.max_length == "longest":
             self.max_length = max(1, int(np.diff(corpus.offsets)[rows].max()))
+        assert self.fit_rows != AUTO
+        assert self.vocab_size != AUTO
         self.vocabulary = Vocabulary.from_corpus(corpus, rows[: self.fit_rows], self.vocab_size)
 
     def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +65,8 @@ class WordTokenizer(Tokenizer):
 
     def encode_corpus(self, corpus: TokenizedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Tokenizer.encode_corpus`; each distinct word is looked up once."""
-        id_of_code = self.vocabulary.encode(corpus.dictionary).astype(self.vocabulary.dtype)
+        ids = self.vocabulary.encode(corpus.dictionary)  # of each distinct word
+        id_of_code: np.ndarray = ids.astype(self.vocabulary.dtype)
         for start, stop, codes in corpus.blocks():
             lengths = np.diff(corpus.offsets[start : stop + 1])
             yield truncate(id_of_code[codes], lengths, self.max_length, self.truncation_side)

@@ -24,7 +24,7 @@ from hydra import compose, initialize_config_dir
 from hypothesis import settings
 from omegaconf import OmegaConf
 
-from seqtext.config.settings import CONTROL_KEYS
+from seqtext.config.settings import CONTROL_OPTIONS
 from seqtext.run_dir import RunDir
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
@@ -139,7 +139,7 @@ def settings_of(*overrides: str) -> dict:
     """The configuration that the command line would give, as plain values."""
     with initialize_config_dir(str(ROOT / "conf")):
         config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
-    return {name: value for name, value in config.items() if name not in CONTROL_KEYS}
+    return {name: value for name, value in config.items() if name not in CONTROL_OPTIONS}
 
 
 SMALL = (

@@ -9,8 +9,8 @@ from seqtext.config.run_config import digest_input_files, read_fingerprints
 from seqtext.identity import find_changed_content, has_all_fingerprints, identity
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
-FILES = {"data": "f", "vectors": None}
-STORED = {"data": "1", "vectors": None, "files": FILES}
+PATH_OPTIONS_BY_CONTENT = {"data": "f", "vectors": None}
+STORED = {"data": "1", "vectors": None, "files": PATH_OPTIONS_BY_CONTENT}
 
 
 def fingerprints(tmp_path, *overrides: str) -> dict:
@@ -18,7 +18,9 @@ def fingerprints(tmp_path, *overrides: str) -> dict:
 
 
 def test_files_that_are_equal_are_not_read():
-    assert find_changed_content(STORED, FILES, lambda: pytest.fail("read")) is None
+    assert (
+        find_changed_content(STORED, PATH_OPTIONS_BY_CONTENT, lambda: pytest.fail("read")) is None
+    )
     moved = {"data": "g", "vectors": None}
     assert find_changed_content(STORED, moved, lambda: STORED) is None
     assert find_changed_content(STORED, moved, lambda: STORED | {"data": "2"}) == "data"

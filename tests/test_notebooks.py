@@ -22,7 +22,7 @@ from tests.reporting.invented import write_run
 
 FOLDER = ROOT / "notebooks"
 NAMES = ["01_look_at_the_data", "02_first_model", "03_compare_architectures", "04_look_inside"]
-MOST_LINES = 14  # in a cell of code: one idea, and what it imports
+MAX_LINES = 14  # in a cell of code: one idea, and what it imports
 PNG = b"\x89PNG"
 
 
@@ -92,7 +92,7 @@ def test_they_read_as_a_tutorial(name):
     for before, cell in zip(book.cells, book.cells[1:], strict=False):
         if cell.cell_type == "code":
             assert before.cell_type == "markdown", f"{cell.id} has no sentence before it"
-            assert len(cell.source.splitlines()) <= MOST_LINES, cell.id
+            assert len(cell.source.splitlines()) <= MAX_LINES, cell.id
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ import pytest
 
 from seqtext.error_handling import run_with_friendly_errors
 from seqtext.errors import UserError
-from seqtext.run_names import LONGEST_NAME, run_name, sweep_dir
+from seqtext.run_names import MAX_NAME_LENGTH, run_name, sweep_dir
 
 
 def test_a_name_says_what_was_overridden():
@@ -31,7 +31,7 @@ def test_other_overrides_other_names(pair):
     names = [run_name([override], "imdb", "gru") for override in pair]
     assert names[0] != names[1]
     assert names == [run_name([override], "imdb", "gru") for override in pair]
-    assert all(len(name) <= LONGEST_NAME for name in names)
+    assert all(len(name) <= MAX_NAME_LENGTH for name in names)
 
 
 def test_sweeps_have_names():

@@ -15,7 +15,7 @@ from seqtext.config.settings import apply_overrides, read_choices, to_run_config
 from seqtext.config.stored_settings import check_stored_settings, replace_untrusted_paths
 from seqtext.errors import UserError
 from seqtext.identity import identity
-from seqtext.metrics_file import NAME, read_metrics
+from seqtext.metrics_file import METRICS_FILE, read_metrics
 
 REQUIRED_ENTRIES = ("score", "monitor", "settings")
 
@@ -91,7 +91,7 @@ def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    for file in sorted(folder.rglob(NAME)):
+    for file in sorted(folder.rglob(METRICS_FILE)):
         yield file.parent, read_metrics(file, REQUIRED_ENTRIES)
 
 

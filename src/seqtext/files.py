@@ -13,7 +13,7 @@ import yaml
 from seqtext.errors import UserError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # about 40 times as fast, if it is built
-DEEPEST = 100  # nesting levels of YAML; this program writes ten at most
+MAX_YAML_DEPTH = 100  # nesting levels of YAML; this program writes ten at most
 MALFORMED_YAML = (
     *(yaml.YAMLError, ValueError, LookupError, TypeError),
     *(AttributeError, ArithmeticError, RecursionError),  # for tags that do not fit their values
@@ -103,14 +103,14 @@ def read_shallow_yaml(path: Path) -> bytes:
     """
     content = path.read_bytes()
     openings = sum(map(content.count, (b"[", b"{", b"-", b"?")))
-    if openings < DEEPEST and b" " * DEEPEST not in content:
+    if openings < MAX_YAML_DEPTH and b" " * MAX_YAML_DEPTH not in content:
         return content  # skip parsing the events, which takes as long as loading
     depth = 0
     for event in yaml.parse(content, LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > DEEPEST:
-            raise ValueError(f"{path} nests deeper than {DEEPEST}")
+        if depth > MAX_YAML_DEPTH:
+            raise ValueError(f"{path} nests deeper than {MAX_YAML_DEPTH}")
     return content
 
 

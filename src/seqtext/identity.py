@@ -12,18 +12,18 @@ files are not compared; digests of the content are. `metrics.json` has them unde
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-FILES = {  # options that name files, by the key of their content's fingerprint
+PATH_OPTIONS_BY_CONTENT = {  # options that name files, by the key of their content's fingerprint
     "data": ("dataset.dir", "dataset.path", "dataset.val", "dataset.test", "dataset.stopwords"),
     "vectors": ("embedding.path",),
 }
-LOCATIONS = tuple(option for options in FILES.values() for option in options)
-WITHOUT_EFFECT = (  # on scores, except rounding
+PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for option in options)
+OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("cache", "checkpoint_minutes", "dataset.download", "embedding.download"),
     *("trainer.accelerator", "trainer.profiler"),
 )
-NOT_COMPARED = (*LOCATIONS, *WITHOUT_EFFECT)
-ABSENT = "absent"
-CONTENT = {"data": "data", "vectors": "word vectors"}
+OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)
+MISSING_OPTION = "absent"
+CONTENT_NAMES = {"data": "data", "vectors": "word vectors"}
 
 Fingerprints = Mapping[str, Any]
 
@@ -37,8 +37,8 @@ def find_first_difference(
     """
     one, other = dict(flatten(stored)), dict(flatten(wanted))
     for option in dict.fromkeys([*other, *one]):
-        values = one.get(option, ABSENT), other.get(option, ABSENT)
-        if option not in NOT_COMPARED and values[0] != values[1]:
+        values = one.get(option, MISSING_OPTION), other.get(option, MISSING_OPTION)
+        if option not in OPTIONS_NOT_COMPARED and values[0] != values[1]:
             return option, *values
     return None
 
@@ -58,14 +58,14 @@ def find_changed_content(
     if stored["files"] == files:
         return None
     now = read()
-    return next((name for key, name in CONTENT.items() if stored[key] != now[key]), None)
+    return next((name for key, name in CONTENT_NAMES.items() if stored[key] != now[key]), None)
 
 
 def has_all_fingerprints(fingerprints: Any) -> bool:
     """Return whether a run recorded the fingerprints of all that it read."""
     return (
         isinstance(fingerprints, Mapping)
-        and {*CONTENT, "files"} <= fingerprints.keys()
+        and {*CONTENT_NAMES, "files"} <= fingerprints.keys()
         and isinstance(fingerprints["files"], Mapping)
     )
 
@@ -81,9 +81,9 @@ def identity(
         source: description of the source of its data
     """
     options = dict(flatten(settings))
-    kept = {name: value for name, value in options.items() if name not in NOT_COMPARED}
+    kept = {name: value for name, value in options.items() if name not in OPTIONS_NOT_COMPARED}
     if has_all_fingerprints(fingerprints):
-        return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT}
+        return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT_NAMES}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}
 
 

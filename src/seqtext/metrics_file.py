@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from seqtext.files import damaged_file_error, read_json
-from seqtext.identity import CONTENT
+from seqtext.identity import CONTENT_NAMES
 
-NAME = "metrics.json"
-LARGEST = 2**63
-SHOWN = (  # entries needed by the table at the end of a run
+METRICS_FILE = "metrics.json"
+MAX_WHOLE_NUMBER = 2**63
+SUMMARY_ENTRIES = (  # entries needed by the table at the end of a run
     *("dataset", "model", "monitor", "val", "test", "seconds"),
     *("best_epoch", "epochs", "parameters", "threshold"),
 )
@@ -31,7 +31,7 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     metrics = read_json(path)
     if missing := [name for name in required if name not in metrics]:
         raise damaged_file_error(path, f"it has no entry {', '.join(missing)}")
-    for name, (is_valid, expected) in KINDS.items():
+    for name, (is_valid, expected) in ENTRY_CHECKS.items():
         if name in metrics and not is_valid(metrics[name]):
             raise damaged_file_error(path, f"its {name} is not {expected}")
     return metrics
@@ -50,7 +50,7 @@ def _is_number_or_null(value: Any) -> bool:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_WHOLE_NUMBER
 
 
 def _check_values(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -94,12 +94,12 @@ def _is_fingerprints(value: Any) -> bool:
         return True
     if not isinstance(value, Mapping) or not isinstance(value.get("files", {}), Mapping):
         return False
-    digests = [value.get(key) for key in CONTENT] + list(value.get("files", {}).values())
+    digests = [value.get(key) for key in CONTENT_NAMES] + list(value.get("files", {}).values())
     return all(one is None or isinstance(one, str) for one in digests)
 
 
 _is_scores = _check_values(_is_number_or_null)
-KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_text, "a text"),
     "model": (_is_text, "a text"),
     "monitor": (_is_text, "a text"),

@@ -12,8 +12,8 @@ from seqtext.errors import UserError
 from seqtext.files import write_json
 from seqtext.metrics_file import read_metrics
 
-LOG = "train.log"  # as in conf/config.yaml
-FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
+LOG_FILE = "train.log"  # as in conf/config.yaml
+RUN_FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
 
 
 class RunDirInUse(UserError):
@@ -84,7 +84,7 @@ class RunDir:
             return
         shutil.rmtree(self.path / ".hydra", ignore_errors=True)
         if not any(self.path.glob("events.out.tfevents*")):  # it has not trained
-            (self.path / LOG).unlink(missing_ok=True)
+            (self.path / LOG_FILE).unlink(missing_ok=True)
         self.unlock()
         with suppress(OSError):  # keep a folder that contains other files
             (self.path / ".lock").unlink(missing_ok=True)
@@ -115,7 +115,7 @@ def check_links(path: Path) -> None:
     if not path.is_dir():
         return
     inside = path.resolve()
-    places = [path / name for name in FOLDERS]
+    places = [path / name for name in RUN_FOLDERS]
     for place in [path, *(p for p in places if p.is_dir() and not p.is_symlink())]:
         for entry in place.iterdir():
             if entry.is_symlink() and not entry.resolve().is_relative_to(inside):

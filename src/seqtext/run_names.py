@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from seqtext.config.available_options import describe_groups
 from seqtext.errors import UserError
-from seqtext.identity import LOCATIONS
+from seqtext.identity import PATH_OPTIONS
 from seqtext.run_dir import RunDir, check_links, run_exists_error
 
 OUTPUTS = "outputs"
@@ -22,11 +22,14 @@ NOT_IN_NAMES = (
 GROUP = re.compile(
     r"^(dataset|embedding|model|optimizer|scheduler|trainer)\."
 )  # split.seed is not seed
-PATHS = (*LOCATIONS, "from_best")  # a name shows only the last component of these
-TELLABLE = re.compile(  # values with an unambiguous slug
+SHORTENED_PATH_OPTIONS = (
+    *PATH_OPTIONS,
+    "from_best",
+)  # a name shows only the last component of these
+UNAMBIGUOUS_VALUE = re.compile(  # values with an unambiguous slug
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 DESCRIBE = "mode=describe"
 
 
@@ -94,9 +97,9 @@ def run_name(
     name = "_".join(["-".join(start), *map(override_slug, named)])
     values = [_distinct_value(override, swept) for override in named]
     digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(named, values, strict=True))
-    if len(name) > LONGEST_NAME - len(digest) - 1:
-        return f"{name[: LONGEST_NAME // 3]}--{digest}--{name[-LONGEST_NAME // 2 :]}"
-    if not unique and not all(map(TELLABLE.fullmatch, values)):
+    if len(name) > MAX_NAME_LENGTH - len(digest) - 1:
+        return f"{name[: MAX_NAME_LENGTH // 3]}--{digest}--{name[-MAX_NAME_LENGTH // 2 :]}"
+    if not unique and not all(map(UNAMBIGUOUS_VALUE.fullmatch, values)):
         return f"{name}-{digest}"
     return name
 
@@ -123,7 +126,7 @@ def _distinct_value(override: str, swept: Collection[str]) -> str:
     Then the folder of the path may be moved without changing the name.
     """
     key, value = _key(override), override.partition("=")[2]
-    return _end_of_path(value) if key in PATHS and key not in swept else value
+    return _end_of_path(value) if key in SHORTENED_PATH_OPTIONS and key not in swept else value
 
 
 def _short_digest(lines: Iterable[str]) -> str:
@@ -137,7 +140,7 @@ def _end_of_path(value: str) -> str:
 def override_slug(override: str) -> str:
     """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``."""
     key, value = _key(override), override.partition("=")[2]
-    if key in PATHS:
+    if key in SHORTENED_PATH_OPTIONS:
         value = _end_of_path(value)
     key = GROUP.sub("", key).rpartition("/")[2]  # experiment/study/part: only the last part
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))

@@ -165,16 +165,16 @@ def test_texts_move_to_a_gpu_that_has_room(texts, monkeypatch, free, moves):
     assert to_device_if_it_fits(texts, gpu) is (gpu if moves else texts)
 
 
-MOST_WORDS = EVALUATION_TEXTS * WORDS_PER_TEXT
+MAX_WORDS = EVALUATION_TEXTS * WORDS_PER_TEXT
 
 
 def test_batches_by_length_hold_every_text_once_and_not_too_many_words():
-    lengths = np.array([3] * 700 + [10_000] * 30 + [2 * MOST_WORDS])
+    lengths = np.array([3] * 700 + [10_000] * 30 + [2 * MAX_WORDS])
     batches = list(batches_by_length(lengths))
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     assert max(map(len, batches)) == EVALUATION_TEXTS
     for batch in batches:
-        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MOST_WORDS
+        assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MAX_WORDS
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -191,7 +191,7 @@ def test_one_long_text_is_not_evaluated_with_others(count):
     for sampler in samplers:
         assert len(sampler) == len(sampler.batches())
         for batch in sampler.batches():
-            assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MOST_WORDS
+            assert len(batch) == 1 or len(batch) * lengths[batch].max() <= MAX_WORDS
 
 
 def test_usual_texts_are_evaluated_in_batches_of_the_usual_size():

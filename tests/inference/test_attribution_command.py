@@ -49,7 +49,7 @@ def test_a_page_of_texts(explained):
 
 
 def test_a_page_of_a_file(explained, monkeypatch):
-    monkeypatch.setattr(explaining, "MOST", 70)  # more than are explained together
+    monkeypatch.setattr(explaining, "MAX_TEXTS", 70)  # more than are explained together
     names = [f"film{a}{b}" for a in "abcdefgh" for b in "klmnopqrst"][:71]
     rows = [("", "positive"), *((name, "positive") for name in names[1:])]
     Path("more.csv").write_text(csv_of(rows, ("review", "label")))

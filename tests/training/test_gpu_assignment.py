@@ -11,23 +11,23 @@ def eight_processes(tmp_path, monkeypatch):
     """What each of eight processes on a machine with two GPUs would see."""
     monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setenv(gpus.SHARED, "1")
+    monkeypatch.setenv(gpus.PIN_GPU_VARIABLE, "1")
     held = []
 
     def one(seen: str | None = None) -> str | None:
         monkeypatch.setattr(gpus, "_held", [])
-        monkeypatch.delenv(gpus.SEEN, raising=False)
+        monkeypatch.delenv(gpus.VISIBLE_GPUS_VARIABLE, raising=False)
         if seen is not None:
-            monkeypatch.setenv(gpus.SEEN, seen)
+            monkeypatch.setenv(gpus.VISIBLE_GPUS_VARIABLE, seen)
         gpus.pin_gpu_if_shared()
         held.append(gpus._held)
-        return gpus.os.environ.get(gpus.SEEN)
+        return gpus.os.environ.get(gpus.VISIBLE_GPUS_VARIABLE)
 
     yield one
     for locks in held:
         for lock in locks:
             lock.release()
-    monkeypatch.delenv(gpus.SEEN, raising=False)
+    monkeypatch.delenv(gpus.VISIBLE_GPUS_VARIABLE, raising=False)
 
 
 def test_processes_take_turns(eight_processes):
@@ -46,16 +46,16 @@ def test_a_single_gpu_or_none_is_left_as_it_is(eight_processes, monkeypatch):
 
 
 def test_only_where_gpus_are_shared(eight_processes, monkeypatch):
-    monkeypatch.delenv(gpus.SHARED)
+    monkeypatch.delenv(gpus.PIN_GPU_VARIABLE)
     assert eight_processes() is None
 
 
 def test_a_process_keeps_its_gpu(eight_processes, monkeypatch):
     first = eight_processes()
-    monkeypatch.delenv(gpus.SEEN)
+    monkeypatch.delenv(gpus.VISIBLE_GPUS_VARIABLE)
     gpus.pin_gpu_if_shared()  # the next job of the same process
     assert first == "0"
-    assert gpus.SEEN not in gpus.os.environ
+    assert gpus.VISIBLE_GPUS_VARIABLE not in gpus.os.environ
 
 
 def test_the_number_of_an_ended_process_is_free_again(tmp_path):

@@ -31,12 +31,14 @@ GLOBALS = {
     b"torch._utils\n_rebuild_tensor_v2": TENSOR,
     **{f"torch\n{name}".encode(): dtype for name, dtype in DTYPES.items()},
 }
-MOST_DIMENSIONS = 16
-LARGEST = 2**40  # size of a dimension
-DEEPEST = 50  # nesting levels of values
+MAX_DIMENSIONS = 16
+MAX_DIMENSION_SIZE = 2**40  # size of a dimension
+MAX_DEPTH = 50  # nesting levels of values
 TEXT_RATIO = 64  # how often, on average, a text may be repeated in the values
-SMALLEST = 8  # minimum average pickle bytes per container, which takes 64 bytes in memory
-MOST_SMALL = 100_000  # number of containers that may be smaller
+BYTES_PER_CONTAINER = (
+    8  # minimum average pickle bytes per container, which takes 64 bytes in memory
+)
+MAX_SMALL_CONTAINERS = 100_000  # number of containers that may be smaller
 
 
 class DamagedError(ValueError):
@@ -57,7 +59,9 @@ class PlainUnpickler:
         self._stack: list[Any] = []
         self._marks: list[int] = []  # stack positions of MARK opcodes
         self._memo: dict[int, Any] = {}
-        self._containers = MOST_SMALL + len(data) // SMALLEST  # number still allowed
+        self._containers = (
+            MAX_SMALL_CONTAINERS + len(data) // BYTES_PER_CONTAINER
+        )  # number still allowed
 
     def load(self) -> Any:
         """Return the value.
@@ -182,9 +186,9 @@ def build_tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
     if not isinstance(storage, Tensor) or type(size) is not tuple or type(stride) is not tuple:
         raise DamagedError("a tensor has invalid arguments.")
     numbers = (offset, *size, *stride)
-    if any(type(n) is not int or not 0 <= n <= LARGEST for n in numbers):
+    if any(type(n) is not int or not 0 <= n <= MAX_DIMENSION_SIZE for n in numbers):
         raise DamagedError("a tensor's size is invalid.")
-    if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
+    if len(size) != len(stride) or len(size) > MAX_DIMENSIONS:
         raise DamagedError("a tensor's size is invalid.")
     count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
@@ -209,7 +213,7 @@ def check_plain(value: Any, budget: int) -> None:
     while level:
         budget -= len(level)
         texts -= sum(len(v) for v in level if type(v) is str)
-        if budget < 0 or texts < 0 or depth > DEEPEST:
+        if budget < 0 or texts < 0 or depth > MAX_DEPTH:
             raise DamagedError("its values are nested too deeply.")
         below: list[Any] = []
         for each in level:

@@ -10,16 +10,17 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from seqtext.errors import UserError
+from seqtext.identity import PATH_OPTIONS
 
 FLAGS_WITH_VALUES = (
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
     *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
 )
-PATHS = (
-    *("dataset.path", "dataset.dir", "dataset.val", "dataset.test", "dataset.stopwords"),
-    *("embedding.path", "cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
+ALL_PATH_OPTIONS = (
+    *PATH_OPTIONS,
+    *("cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
 )
-NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *PATHS)
+NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # a whole number names one too
 MULTIRUN = "hydra.mode=MULTIRUN"
 MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
@@ -100,7 +101,7 @@ def _is_meant_as_text(option: str, value: str, override: Override, is_multirun: 
         return True  # Hydra would read nothing
     read = None if override.is_sweep_override() else override.value()
     if isinstance(read, list | dict) or (override.is_sweep_override() and not is_multirun):
-        return option in PATHS and Path(value).expanduser().exists()
+        return option in ALL_PATH_OPTIONS and Path(value).expanduser().exists()
     if isinstance(read, bool | float):
         return option in (*NEVER_A_NUMBER, *COLUMNS)
     return isinstance(read, int) and option in NEVER_A_NUMBER
@@ -112,7 +113,7 @@ def _quote_unreadable(option: str, value: str) -> str:
     Raises:
         UserError: if it is not clear what is meant.
     """
-    if option in PATHS and Path(value).expanduser().exists():
+    if option in ALL_PATH_OPTIONS and Path(value).expanduser().exists():
         return _quoted(value)
     items = _quote_items(value) if "," in value else _quote_item(value)
     is_text = option in NEVER_A_NUMBER and value[:1] not in QUOTES

@@ -152,7 +152,7 @@ def digest_input_files(
         contents: fingerprints of files by their paths, which are not read again; new ones go in
 
     Returns:
-        Digests by the keys of `seqtext.identity.FILES`; None where no files are read.
+        Digests by the keys of `PATH_OPTIONS_BY_CONTENT`; None where no files are read.
 
     Raises:
         UserError: if an option is not possible, or a file is missing.

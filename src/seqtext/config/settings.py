@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import damaged_file_error, read_yaml
 from seqtext.identity import flatten
 
-CONTROL_KEYS = ("name", "resume", "from_best", "mode")  # they say what is to be done
-MACHINE_KEYS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
+CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they say what is to be done
+MACHINE_OPTIONS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
 
 
 def to_run_config(config: DictConfig) -> dict[str, Any]:
     """Return the settings of a run as plain values, without Hydra's and the control keys."""
-    own = [str(name) for name in config if name not in (*CONTROL_KEYS, "hydra")]
+    own = [str(name) for name in config if name not in (*CONTROL_OPTIONS, "hydra")]
     settings = OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
     return cast(dict[str, Any], settings)
 
@@ -47,14 +47,14 @@ def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str
     Their values are those that `config` has, which was composed with them.
 
     Args:
-        overrides: of options and groups; those in `CONTROL_KEYS` change nothing
+        overrides: of options and groups; those in `CONTROL_OPTIONS` change nothing
         config: the composed configuration
         settings: of another run
     """
     changed = OmegaConf.create(settings)
     for override in OverridesParser.create().parse_overrides(overrides):
         key = override.key_or_group
-        if key not in CONTROL_KEYS:
+        if key not in CONTROL_OPTIONS:
             OmegaConf.update(changed, key, OmegaConf.select(config, key), merge=False)
     return cast(dict[str, Any], OmegaConf.to_container(changed, resolve=True))
 

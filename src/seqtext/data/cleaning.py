@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from seqtext.errors import UserError, unknown_option
 
-MOST_IN_PATTERN = 500  # a regular expression has a greatest size
+MAX_IN_PATTERN = 500  # a regular expression has a greatest size
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
 def build_word_removal(words: tuple[str, ...]) -> list[Operation]:
     """Build operations that replace whole words by spaces."""
     longest_first = sorted(words, key=len, reverse=True)  # don't before don
-    parts = [longest_first[i : i + MOST_IN_PATTERN] for i in range(0, len(words), MOST_IN_PATTERN)]
+    parts = [longest_first[i : i + MAX_IN_PATTERN] for i in range(0, len(words), MAX_IN_PATTERN)]
     passes = [[_build_removal_pass(part)] * 2 for part in parts]
     return [each for both in passes for each in both]  # neighbours may share a space: once more
 

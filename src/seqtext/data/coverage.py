@@ -8,8 +8,8 @@ import numpy as np
 
 from seqtext.token_ids import UNKNOWN
 
-LEAST_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
-MOST_EMPTY = 0.01  # share of the texts: more cause a warning
+MIN_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
+MAX_EMPTY = 0.01  # share of the texts: more cause a warning
 
 
 class Coverage(NamedTuple):
@@ -64,12 +64,12 @@ def describe_coverage(
             f"{total.empty:,} of {total.texts:,} texts ({share:.1%}) have no words left after "
             f"cleaning"
         )
-        if share > MOST_EMPTY:
+        if share > MAX_EMPTY:
             hints.append(
                 f"dataset.cleaning=[{','.join(cleaning)}] may not suit their script or content"
             )
     val = coverage.get("val", Coverage())
-    if is_unknown := val.texts > 0 and val.known < LEAST_KNOWN * max(val.words, 1):
+    if is_unknown := val.texts > 0 and val.known < MIN_KNOWN * max(val.words, 1):
         share = val.known / max(val.words, 1)
         facts.append(f"{share:.1%} of the words of the validation part are known")
         if val.words:
@@ -79,6 +79,6 @@ def describe_coverage(
             )
     if not facts:
         return None
-    is_serious = is_unknown or total.empty > MOST_EMPTY * total.texts
+    is_serious = is_unknown or total.empty > MAX_EMPTY * total.texts
     level = logging.WARNING if is_serious else logging.INFO
     return level, "; ".join([" and ".join(facts), *hints]) + "."

@@ -11,13 +11,16 @@ from seqtext.data.compression import open_file
 from seqtext.errors import UserError
 
 BYTE_ORDER_MARK = "\ufeff"
-MARKED = {  # how a file begins; the longer marks first: one begins with the other
+BOM_ENCODINGS = {  # how a file begins; the longer marks first: one begins with the other
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-UNMARKED = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}  # what a file without a mark is in
+ENCODINGS_WITHOUT_BOM = {
+    "utf-16": "utf-16-le",
+    "utf-32": "utf-32-le",
+}  # what a file without a mark is in
 NO_FILE_ENCODINGS = ("idna", "punycode", "undefined")  # text encodings to Python, of names or none
 CHUNK = 1 << 18  # bytes decoded at once
 
@@ -107,7 +110,7 @@ def _count_line_ends(text: str, before: str) -> int:
 def _detect_encoding(stream: IO[bytes], encoding: str) -> str:
     """Return the encoding to decode with; nothing of the stream is consumed."""
     start = stream.peek(4)[:4]
-    marked = next((name for mark, name in MARKED.items() if start.startswith(mark)), None)
-    if encoding in UNMARKED and marked is None:
-        return UNMARKED[encoding]
+    marked = next((name for mark, name in BOM_ENCODINGS.items() if start.startswith(mark)), None)
+    if encoding in ENCODINGS_WITHOUT_BOM and marked is None:
+        return ENCODINGS_WITHOUT_BOM[encoding]
     return marked if marked and encoding == "utf-8" else encoding

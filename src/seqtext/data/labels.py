@@ -14,16 +14,16 @@ from seqtext.errors import UserError
 
 # How tools write a value that is not there; pandas reads the same ones as missing. Upper and lower
 # case matter: "none" is a class of many data sets.
-MISSING = frozenset(
+MISSING_LABELS = frozenset(
     [
         *("", "None", "NaN", "nan", "-NaN", "-nan", "NA", "N/A", "n/a", "<NA>", "NULL", "null"),
         *("#NA", "#N/A", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
     ]
 )
-WHOLE = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.0+)?")
+WHOLE_NUMBER = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.0+)?")
 NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 BOOLEANS = {"false": "0", "true": "1"}
-MOST_NAMED = 5  # labels in a message
+MAX_NAMED = 5  # labels in a message
 
 
 def normalize_label(label: object) -> str:
@@ -34,7 +34,7 @@ def normalize_label(label: object) -> str:
     text = str(label).strip()
     if text.lower() in BOOLEANS:
         return text.lower()
-    if found := WHOLE.fullmatch(text):
+    if found := WHOLE_NUMBER.fullmatch(text):
         sign = "-" if found[1] == "-" and found[2] != "0" else ""
         return sign + found[2]
     return text
@@ -66,7 +66,7 @@ def is_missing_label(label: str, kept: Collection[str] = ()) -> bool:
     Args:
         kept: names of classes that only look as if
     """
-    return label in MISSING and (not label or label not in kept)
+    return label in MISSING_LABELS and (not label or label not in kept)
 
 
 def is_number(label: str) -> bool:
@@ -147,7 +147,7 @@ def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> li
         warnings.append(f"Classes are equal as numbers: {_name(equal)}; write each in one way.")
     if several := find_several_labels(class_names):
         warnings.append(
-            f"Some labels look like several in one ({', '.join(map(repr, several[:MOST_NAMED]))}): "
+            f"Some labels look like several in one ({', '.join(map(repr, several[:MAX_NAMED]))}): "
             f"each row has exactly one class here, and each of these is a class of its own."
         )
     return warnings
@@ -159,7 +159,7 @@ def describe_empty_names(class_names: Sequence[str]) -> list[str]:
         f"The label {name!r} is a class like the others: dataset.drop_labels=[{name}] leaves its "
         f"rows out."
         for name in class_names
-        if casefold_label(name) in {casefold_label(label) for label in MISSING}
+        if casefold_label(name) in {casefold_label(label) for label in MISSING_LABELS}
     ]
 
 
@@ -249,5 +249,5 @@ def _group(labels: Iterable[str], key: Callable[[str], object]) -> list[list[str
 
 
 def _name(groups: Sequence[Sequence[str]]) -> str:
-    named = [" and ".join(map(repr, group[:MOST_NAMED])) for group in groups[:MOST_NAMED]]
-    return "; ".join(named) + ("; …" if len(groups) > MOST_NAMED else "")
+    named = [" and ".join(map(repr, group[:MAX_NAMED])) for group in groups[:MAX_NAMED]]
+    return "; ".join(named) + ("; …" if len(groups) > MAX_NAMED else "")

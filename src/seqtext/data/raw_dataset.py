@@ -23,7 +23,7 @@ from seqtext.data.labels import (
 from seqtext.data.split import PARTS
 from seqtext.errors import UserError
 
-MOST_CLASSES = 10_000  # a probability of each class is kept for each row
+MAX_CLASSES = 10_000  # a probability of each class is kept for each row
 FEW_CLASSES = 50  # may be as many as half the rows: a small file is no column of ids
 
 
@@ -201,8 +201,8 @@ class _Columns:
         encoded = normalize_labels(labels).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         numbers = [self.known.setdefault(name, len(self.known)) for name in names]
-        if len(self.known) > MOST_CLASSES:
-            raise self._no_classes(f"more than {MOST_CLASSES:,} different values")
+        if len(self.known) > MAX_CLASSES:
+            raise self._no_classes(f"more than {MAX_CLASSES:,} different values")
         return np.array(numbers, np.int64)[encoded.indices.to_numpy()]
 
     def _no_classes(self, count: str) -> UserError:

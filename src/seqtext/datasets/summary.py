@@ -8,7 +8,7 @@ from seqtext.display import count_noun, name_classes
 
 log = logging.getLogger("seqtext.datasets.base")
 
-MOST_CLASSES = 20  # in a line of the log
+MAX_CLASSES = 20  # in a line of the log
 
 
 def log_summary(data: Any) -> None:
@@ -56,8 +56,8 @@ def log_summary(data: Any) -> None:
     for part, counts in data.rows().items():
         names = [name if any(map(str.isalpha, name)) else f"'{name}'" for name in counts]
         named = zip(name_classes(names), counts.values(), strict=True)
-        shown = [f"{count} {name}" for name, count in named][:MOST_CLASSES]
-        shown += ["…"] * (len(counts) > MOST_CLASSES)
+        shown = [f"{count} {name}" for name, count in named][:MAX_CLASSES]
+        shown += ["…"] * (len(counts) > MAX_CLASSES)
         total = sum(counts.values())
         noun = "row: " if total == 1 else "rows:"
         log.info("  %-5s %6d %s %s", part, total, noun, ", ".join(shown))

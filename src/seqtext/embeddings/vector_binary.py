@@ -9,7 +9,7 @@ from seqtext.display import make_printable
 from seqtext.errors import UserError
 
 BLOCK = 1 << 20  # bytes that are read at once
-LONGEST_WORD = 1 << 16  # bytes
+MAX_WORD_BYTES = 1 << 16  # bytes
 FASTTEXT = (793_712_314).to_bytes(4, "little")
 MAGIC = {  # first bytes → what has them
     FASTTEXT: "a fastText model: give its .vec file, which has the words' vectors as text",
@@ -89,7 +89,7 @@ def read_binary_rows(
         space = buffer.find(b" ", at)
         while space < 0 or len(buffer) < space + 1 + 4 * dim:
             block = stream.read(BLOCK)
-            if not block or (space < 0 and len(buffer) - at > LONGEST_WORD):
+            if not block or (space < 0 and len(buffer) - at > MAX_WORD_BYTES):
                 raise UserError(
                     f"{name} ends with word {number} of the {count} that its first line "
                     f"announces, or is damaged: fetch it again."

@@ -17,7 +17,7 @@ from seqtext.errors import UserError
 
 BUFFER = 1 << 16  # bytes; Python's own readers of archives are slow at single lines
 SAMPLE_SIZE = 10_000  # first words of a file, for messages
-LONGEST_LINE = 1 << 20  # bytes of the first two lines, which tell the format
+MAX_LINE_BYTES = 1 << 20  # bytes of the first two lines, which tell the format
 MEMBERS = (".txt", ".vec", ".bin")  # of archives
 
 
@@ -53,12 +53,12 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
     with open_file(path, lambda names: _select_member(names, path, dim)) as file:
         stream = io.BufferedReader(file, BUFFER)  # type: ignore[type-var]  # IO is less exact
         name = str(path)
-        first = stream.readline(LONGEST_LINE).removeprefix(b"\xef\xbb\xbf")
+        first = stream.readline(MAX_LINE_BYTES).removeprefix(b"\xef\xbb\xbf")
         refuse_other_formats(first, name)
         count, start = _read_header(first, name, dim)
         if start == 0:
             return _read_lines(chain([first], stream), name, row_of, dim, (None, 0))
-        second = stream.readline(LONGEST_LINE)
+        second = stream.readline(MAX_LINE_BYTES)
         if count is not None and is_binary(second):
             found = read_binary_rows(stream, second, name, row_of, (count, dim), SAMPLE_SIZE)
             return VectorRows(*found)

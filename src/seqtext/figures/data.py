@@ -33,7 +33,7 @@ from seqtext.figures.text import (
 PANEL_NAME = 24  # characters of a class name above a panel
 PANELS = 6  # classes in a figure with panels for each
 WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, of one in a list, of an example
-PARTS = {"train": "training", "val": "validation", "test": "test"}
+PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
 SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
 MEAN: dict[str, Any] = {"color": "black"}
 QUARTILE: dict[str, Any] = {"color": "black", "linestyle": ":"}
@@ -94,7 +94,7 @@ def plot_class_shares(statistics: DatasetStatistics) -> Figure:
             counts = [statistics.rows[part][one.number] for one in classes]
             offset = (place - (len(parts) - 1) / 2) * thickness
             where = [row + offset for row in range(len(classes))]
-            name = f"{PARTS.get(part, part)}, {count_noun(sum(statistics.rows[part]), 'row')}"
+            name = f"{PART_TITLES.get(part, part)}, {count_noun(sum(statistics.rows[part]), 'row')}"
             shade = SHADES[place % len(SHADES)]
             longest = max(longest, *chosen)
             bars = axes.barh(where, chosen, thickness, label=name, color=shade)
@@ -226,7 +226,7 @@ def _describe_stages(statistics: DatasetStatistics) -> str:
 
 
 def _build_class_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
-    yield ["class", *(PARTS.get(part, part) for part in statistics.rows)]
+    yield ["class", *(PART_TITLES.get(part, part) for part in statistics.rows)]
     shares, names = statistics.shares(), name_classes(statistics.class_names)
     for one in statistics.classes:
         counts = [

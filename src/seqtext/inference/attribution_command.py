@@ -21,8 +21,8 @@ from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predict_texts import read_lines
 from seqtext.inference.predictor import Predictor
 
-MOST = 1000  # rows of a file, and texts on a page
-TOGETHER = 64  # texts
+MAX_TEXTS = 1000  # rows of a file, and texts on a page
+TEXTS_PER_BLOCK = 64  # texts
 
 
 def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
@@ -36,16 +36,16 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
         for text in texts:  # at once, as they come
             show(*explain(predictor, pa.array([text])))
         return
-    first = list(islice(texts, MOST + 1))
-    explained = _explained(predictor, first[:MOST])
+    first = list(islice(texts, MAX_TEXTS + 1))
+    explained = _explained(predictor, first[:MAX_TEXTS])
     if options.output:
-        explained = _with_progress(explained, min(len(first), MOST))
+        explained = _with_progress(explained, min(len(first), MAX_TEXTS))
         _write(options.output, list(explained), options)
     else:
         for explanation in explained:
             show(explanation)
-    if len(first) > MOST:
-        print(f"Only the first {MOST:,} texts are explained: there are more.")
+    if len(first) > MAX_TEXTS:
+        print(f"Only the first {MAX_TEXTS:,} texts are explained: there are more.")
 
 
 def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
@@ -60,14 +60,14 @@ def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
 
 
 def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
-    for start in range(0, len(texts), TOGETHER):
-        yield from explain(predictor, pa.array(texts[start : start + TOGETHER], pa.string()))
+    for start in range(0, len(texts), TEXTS_PER_BLOCK):
+        yield from explain(predictor, pa.array(texts[start : start + TEXTS_PER_BLOCK], pa.string()))
 
 
 def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
     """Show a bar on a terminal: a long text takes tens of milliseconds."""
     console = build_console(stderr=True)
-    hidden = not console.is_terminal or count <= TOGETHER
+    hidden = not console.is_terminal or count <= TEXTS_PER_BLOCK
     options: dict[str, Any] = {"console": console, "transient": True, "disable": hidden}
     yield from track(explained, "Explaining", total=count, **options)
 

@@ -8,8 +8,8 @@ from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
 from seqtext.inference.attribution_terminal import find_strongest, format_weight, scale_weights
 
 PACKAGE = "seqtext.inference"
-MOST_NAMED = 6
-FAINT = 0.02  # of the strongest word's weight: less has no colour
+MAX_NAMED = 6
+MIN_COLOURED_STRENGTH = 0.02  # of the strongest word's weight: less has no colour
 ABOUT = {
     ATTENTION: "The attention weight of each word: the weights of a text add up to 1, and show "
     "where the model attends, not for or against which class.",
@@ -67,14 +67,14 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
         "words": [_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
         "strongest": [  # for those who cannot point at one
             (explanation.words[n], format_weight(explanation, n))
-            for n in find_strongest(explanation, MOST_NAMED)
+            for n in find_strongest(explanation, MAX_NAMED)
         ],
     }
 
 
 def _word(explanation: Explanation, position: int, strength: float) -> dict[str, str]:
     kinds = []
-    if is_coloured := strength >= FAINT:
+    if is_coloured := strength >= MIN_COLOURED_STRENGTH:
         kinds.append("for" if explanation.weights[position] > 0 else "against")
     title = format_weight(explanation, position)
     if not explanation.known[position]:

@@ -14,7 +14,7 @@ from seqtext.inference.attribution import ATTENTION, Explanation
 FOR, AGAINST = "#3d8fd1", "#e07b00"
 LEVELS = ((0.6, "bold reverse"), (0.3, "bold"), (0.1, ""))  # share of the strongest, style
 UNKNOWN_WORD = "dim italic"
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 
 def scale_weights(explanation: Explanation) -> np.ndarray:
@@ -23,7 +23,7 @@ def scale_weights(explanation: Explanation) -> np.ndarray:
     return sizes / max(sizes.max(initial=0), np.finfo(float).tiny)
 
 
-def find_strongest(explanation: Explanation, count: int = MOST_NAMED) -> list[int]:
+def find_strongest(explanation: Explanation, count: int = MAX_NAMED) -> list[int]:
     """Positions of the words that counted most; a word without any weight is none of them."""
     order = np.argsort(-np.abs(explanation.weights), kind="stable")[:count]
     return [int(n) for n in order if explanation.weights[n]]

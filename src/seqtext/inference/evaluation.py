@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from seqtext.data.labels import (
-    MOST_NAMED,
+    MAX_NAMED,
     are_booleans,
     find_class,
     is_missing_label,
@@ -24,7 +24,7 @@ from seqtext.metrics.result_warnings import find_warnings
 from seqtext.metrics.score_table import build_score_table
 
 NO_LABEL, UNKNOWN = -1, -2  # in the place of a class's number
-MOST_SHOWN = 20  # classes in a message
+MAX_SHOWN = 20  # classes in a message
 
 
 class LabeledEvaluation:
@@ -115,7 +115,7 @@ class LabeledEvaluation:
         if taken := [label for label in others if self._number(label) >= 0]:
             names = ", ".join(
                 f"{label!r} as {self.class_names[self._number(label)]!r}"
-                for label in taken[:MOST_NAMED]
+                for label in taken[:MAX_NAMED]
             )
             notes.append(f"Labels in column {self.column!r} are read in another spelling: {names}.")
         return notes
@@ -155,8 +155,8 @@ class LabeledEvaluation:
         )
 
     def _shown_classes(self) -> str:
-        more = ", …" if len(self.class_names) > MOST_SHOWN else ""
-        return ", ".join(self.class_names[:MOST_SHOWN]) + more
+        more = ", …" if len(self.class_names) > MAX_SHOWN else ""
+        return ", ".join(self.class_names[:MAX_SHOWN]) + more
 
 
 def show_scores(predictions: Predictions, title: str) -> None:

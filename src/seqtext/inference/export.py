@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
-FILES = {
+EXPORT_FILES = {
     GRAPH,
     f"{GRAPH}.data",
     PREPROCESSING,
 }  # a graph of over 2 GB has its weights in a second file
-NEEDED = ("onnx", "onnxscript")
+REQUIRED_PACKAGES = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
 OUTPUT = "probabilities"
 INSTRUCTIONS = (
@@ -49,7 +49,7 @@ INSTRUCTIONS = (
 )
 # Texts and words to show to the exporter. Where pooling leaves one group of words, it would take
 # it that there is always one: so many words that some groups are left.
-EXAMPLE = 3, 10_007
+EXAMPLE_SHAPE = 3, 10_007
 
 
 def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
@@ -128,12 +128,12 @@ class ProbabilityModel(nn.Module):
 
 def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
     """Export a module that maps ids [B, T] and lengths [B] to one tensor, for any B and T."""
-    batch, words = EXAMPLE
+    batch, words = EXAMPLE_SHAPE
     dynamic = torch.export.Dim.DYNAMIC
     with _quiet():
         program = torch.export.export(
             module,
-            (torch.full(EXAMPLE, UNKNOWN), torch.full((batch,), words)),
+            (torch.full(EXAMPLE_SHAPE, UNKNOWN), torch.full((batch,), words)),
             dynamic_shapes=({0: dynamic, 1: dynamic}, {0: dynamic}),
             prefer_deferred_runtime_asserts_over_guards=True,
         )
@@ -164,7 +164,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _check_packages() -> None:
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+    if missing := [name for name in REQUIRED_PACKAGES if importlib.util.find_spec(name) is None]:
         raise UserError(
             f"export= needs the package {missing[0]}: run pip install -e '.[export]' first."
         )
@@ -175,7 +175,7 @@ def _check_target(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise UserError(f"export={folder} is a file: name a folder.")
-    if other := sorted({path.name for path in folder.iterdir()} - FILES):
+    if other := sorted({path.name for path in folder.iterdir()} - EXPORT_FILES):
         raise UserError(
             f"export={folder} holds {other[0]}, which is no part of an export: name a new folder."
         )

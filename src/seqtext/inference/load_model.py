@@ -38,8 +38,8 @@ INPUT_SPEC_HINTS = {
     "columns": list[str],
     "drop_labels": list[str],
 }
-MOST_STEPS = 1000  # of cleaning
-LONGEST_MESSAGE = 500  # characters: it may repeat what the file holds
+MAX_STEPS = 1000  # of cleaning
+MAX_MESSAGE_LENGTH = 500  # characters: it may repeat what the file holds
 
 
 class InputSpec(NamedTuple):
@@ -97,8 +97,8 @@ def load_model(path: Path) -> LoadedModel:
         return _build_loaded_model(checkpoint, checkpoint[DESCRIPTION])
     except UserError as error:
         reason = make_printable(str(error))
-        if len(reason) > LONGEST_MESSAGE:
-            reason = f"{reason[:LONGEST_MESSAGE]} …"
+        if len(reason) > MAX_MESSAGE_LENGTH:
+            reason = f"{reason[:MAX_MESSAGE_LENGTH]} …"
         raise UserError(f"{path} cannot be used: {reason}") from error
 
 
@@ -156,8 +156,8 @@ def _check_tensor(name: str, tensor: Any) -> None:
 
 def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> TextCleaner:
     _check(STEPS_HINTS, settings, "cleaning.")
-    if len(settings["steps"]) > MOST_STEPS:
-        raise UserError(f"cleaning.steps must be at most {MOST_STEPS}.")
+    if len(settings["steps"]) > MAX_STEPS:
+        raise UserError(f"cleaning.steps must be at most {MAX_STEPS}.")
     _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
     if any(step not in (*CLEANING_STEPS, DROP_STOPWORDS) for step in settings["steps"]):
         options = config.get("dataset")

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seqtext.config.settings import MACHINE_KEYS, flatten_options
+from seqtext.config.settings import MACHINE_OPTIONS, flatten_options
 from seqtext.data.raw_dataset import RawDataset
 from seqtext.display import make_printable, name_classes, shorten
 from seqtext.fast_imports import hide_modules
@@ -114,5 +114,5 @@ def _escape_markdown(text: str) -> str:
 
 def flatten_for_tensorboard(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Flatten the settings that can change a result to ``group.option``, in TensorBoard's types."""
-    options = flatten_options(settings, MACHINE_KEYS)
+    options = flatten_options(settings, MACHINE_OPTIONS)
     return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

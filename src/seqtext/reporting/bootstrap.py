@@ -24,8 +24,8 @@ CHUNK = 250  # resamples at a time, which keeps the weights within some 10 MB
 SEED = 0
 SLOW_RESAMPLES = 200  # of metrics without a definition for weights
 SLOW_WORK = 50_000_000  # rows times runs times resamples of such metrics: some minutes
-FEWEST_RESAMPLES = 50  # that still give a variance
-LEAST_LOG = -745.0  # of the smallest probability above zero
+MIN_RESAMPLES = 50  # that still give a variance
+MIN_LOG = -745.0  # of the smallest probability above zero
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 
@@ -80,7 +80,7 @@ def draw_resamples(
         yield from chunks
     else:
         affordable = SLOW_WORK // sum(len(each.rows) for each in predictions)
-        yield next(chunks)[: min(SLOW_RESAMPLES, max(affordable, FEWEST_RESAMPLES))]
+        yield next(chunks)[: min(SLOW_RESAMPLES, max(affordable, MIN_RESAMPLES))]
 
 
 def _draw_weights(rows: int, resamples: int) -> Iterator[np.ndarray]:
@@ -99,7 +99,7 @@ def _build_slow_scorer(predictions: StoredPredictions, metric: str) -> Scorer:
     from seqtext.metrics import scores
 
     with np.errstate(divide="ignore"):
-        logs = torch.from_numpy(np.log(predictions.probabilities)).clip(min=LEAST_LOG)
+        logs = torch.from_numpy(np.log(predictions.probabilities)).clip(min=MIN_LOG)
     logits = logs[:, 1] - logs[:, 0] if len(predictions.class_names) == 2 else logs
     labels = torch.from_numpy(predictions.labels)
 

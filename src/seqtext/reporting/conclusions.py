@@ -42,7 +42,7 @@ def _summarize_pairs(comparison: Comparison) -> list[str]:
             "Undecided: the test rows alone would show such a difference, but scores vary too much "
             "between seeds (or folds): more of them would decide it."
         )
-    if any(len(group.runs) == 1 and not group.is_reference for group in comparison.groups):
+    if any(len(group.runs) == 1 and not group.is_baseline for group in comparison.groups):
         sentences.append(
             "Settings with one run (n = 1) are tested over rows only: another seed may change "
             "them by more."

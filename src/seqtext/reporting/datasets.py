@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from seqtext.reporting.runs import Run
 
-PATHS = ("path", "dir", "val", "test")  # options of data sets that name files
+DATA_PATH_OPTIONS = ("path", "dir", "val", "test")  # options of data sets that name files
 
 
 class _Location(NamedTuple):
@@ -48,7 +48,7 @@ def group_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 def _get_location(run: Run) -> _Location:
     options = run.metrics["settings"].get("dataset") or {}
-    paths = [options.get(option) for option in PATHS]
+    paths = [options.get(option) for option in DATA_PATH_OPTIONS]
     return _Location(
         run.metrics["dataset"],
         str(options.get("_target_", "")),

@@ -9,13 +9,19 @@ from statistics import fmean, stdev
 from typing import Any
 
 from seqtext.config.settings import flatten_options
-from seqtext.identity import FILES, LOCATIONS, NOT_COMPARED, WITHOUT_EFFECT, identity
+from seqtext.identity import (
+    OPTIONS_NOT_COMPARED,
+    OPTIONS_WITHOUT_EFFECT,
+    PATH_OPTIONS,
+    PATH_OPTIONS_BY_CONTENT,
+    identity,
+)
 from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting.run_files import StoredPredictions
 from seqtext.reporting.runs import Run
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
-REFERENCE = "tfidf"  # the model that is a reference in every table
+BASELINE_MODEL = "tfidf"  # the model that is a reference in every table
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,9 @@ class Group:
         return self.runs[0].metrics["model"]
 
     @property
-    def is_reference(self) -> bool:
+    def is_baseline(self) -> bool:
         """Tell whether this is the baseline that every table shows."""
-        return self.model == REFERENCE
+        return self.model == BASELINE_MODEL
 
     @property
     def predictions(self) -> list[StoredPredictions]:
@@ -95,7 +101,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
     members = [tuple(group.values()) for group in found.values()]
     labelled: list[Group] = []
     for reference in (False, True):  # apart: most options say nothing to the reference
-        own = [m for m in members if (m[0].metrics["model"] == REFERENCE) == reference]
+        own = [m for m in members if (m[0].metrics["model"] == BASELINE_MODEL) == reference]
         distinguishing = _find_distinguishing_settings([group[0] for group in own])
         labels = [format_label(settings) for settings in distinguishing]
         if len(set(labels)) < len(labels):
@@ -140,7 +146,7 @@ def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
     words = []
     for name, value in settings.items():
         short = name.rpartition(".")[2]
-        if value == ABSENT:
+        if value == NO_VALUE:
             continue
         if name.partition("/")[0] == "experiment":  # or a part of one, experiment/amazon/…
             words.append(str(value).rpartition("/")[2])
@@ -158,7 +164,7 @@ def format_value(value: Any) -> str:
     return text.replace(" ", "")
 
 
-ABSENT = "–"  # the value of an option that a model does not have
+NO_VALUE = "–"  # the value of an option that a model does not have
 
 
 def _build_identity(run: Run) -> list[Any]:
@@ -176,19 +182,21 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """
     settings = _collect_label_options(runs)
     names = ["model", *_find_differing([_get_choices(run) for run in runs])]
-    choices = [{name: _get_choices(run).get(name, ABSENT) for name in names} for run in runs]
+    choices = [{name: _get_choices(run).get(name, NO_VALUE) for name in names} for run in runs]
     typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
     alike = defaultdict(list)
     for choice, options in zip(choices, settings, strict=True):
         alike[tuple(choice.values())].append(options)
     differing = set().union(*(_find_differing(options) for options in alike.values()))
     differing |= {name for name in _find_differing(settings, absent=False) if name in typed}
-    differing |= {*FILES, *LOCATIONS} & {*_find_differing(settings)}  # they identify contents
+    differing |= {*PATH_OPTIONS_BY_CONTENT, *PATH_OPTIONS} & {
+        *_find_differing(settings)
+    }  # they identify contents
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
     order = [name for name in order if name not in REPEATED]
     order.sort(key=lambda name: not name.startswith("model."))
     return [
-        choice | {name: options.get(name, ABSENT) for name in order}
+        choice | {name: options.get(name, NO_VALUE) for name in order}
         for choice, options in zip(choices, settings, strict=True)
     ]
 
@@ -199,8 +207,8 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Where runs read other data or word vectors, those that name the files are among them; or a
     digest of the content, where the files of unlike content have the same names.
     """
-    collected = [flatten_options(run.metrics["settings"], NOT_COMPARED) for run in runs]
-    for content, files in FILES.items():
+    collected = [flatten_options(run.metrics["settings"], OPTIONS_NOT_COMPARED) for run in runs]
+    for content, files in PATH_OPTIONS_BY_CONTENT.items():
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
         if len(set(digests)) == 1:
             continue
@@ -213,7 +221,7 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
-    named = flatten_options(run.metrics["settings"], WITHOUT_EFFECT)
+    named = flatten_options(run.metrics["settings"], OPTIONS_WITHOUT_EFFECT)
     return {name: named[name] for name in options if named.get(name) is not None}
 
 
@@ -226,7 +234,9 @@ def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) 
     """Return the names that have more than one value; being absent counts as one if `absent`."""
     names = dict.fromkeys(name for each in settings for name in each)
     values = {
-        name: {format_value(each.get(name, ABSENT)) for each in settings if absent or name in each}
+        name: {
+            format_value(each.get(name, NO_VALUE)) for each in settings if absent or name in each
+        }
         for name in names
     }
     return [name for name in names if len(values[name]) > 1]

@@ -7,8 +7,8 @@ from seqtext.display import REPLACEMENT, make_printable
 from seqtext.reporting.results_table import REPORTED, Row, Table
 
 ALWAYS_SHOWN = ("n", "time")  # of the columns after the deciding scores, what every table has
-MOST_SCORES = 5  # columns of scores, the deciding ones among them
-MOST_ROWS = 40  # that a page holds
+MAX_SCORES = 5  # columns of scores, the deciding ones among them
+MAX_ROWS = 40  # that a page holds
 LONG_LABEL = 34  # characters; longer ones are broken into lines
 BREAKABLE = re.compile(r"[^\W_]{1,24}|[\W_]")  # where a long label may be broken
 PREAMBLE = r"% \usepackage{booktabs,graphicx}; with other scripts than Latin: XeLaTeX or LuaLaTeX"
@@ -70,7 +70,7 @@ def format_latex_table(table: Table, caption: str) -> str:
 def _choose_columns(table: Table) -> list[int]:
     """Return the positions of the columns that fit a page."""
     scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
-    few = scores[:MOST_SCORES]
+    few = scores[:MAX_SCORES]
     return [n for n, name in enumerate(table.columns) if n in few or name in ALWAYS_SHOWN]
 
 
@@ -78,9 +78,9 @@ def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
     """Return our rows and the reported ones: the first of each, where not all fit a page."""
     reported = [row for row in table.rows if row.kind == REPORTED]
     own = [row for row in table.rows if row.kind != REPORTED]
-    most = max(MOST_ROWS - len(reported), MOST_ROWS // 2)
+    most = max(MAX_ROWS - len(reported), MAX_ROWS // 2)
     own = own[:most]
-    return own, reported[: MOST_ROWS - len(own)]
+    return own, reported[: MAX_ROWS - len(own)]
 
 
 def _format_row(row: Row, columns: list[int]) -> str:

@@ -34,7 +34,7 @@ def assign_styles(groups: Sequence[Group]) -> list[Style]:
     styles = []
     for place, group in enumerate(groups):
         turn, colour = divmod(place, len(PALETTE))
-        symbol = "diamond" if group.is_reference else SYMBOLS[turn % len(SYMBOLS)]
+        symbol = "diamond" if group.is_baseline else SYMBOLS[turn % len(SYMBOLS)]
         styles.append(Style(PALETTE[colour], DASHES[turn % len(DASHES)], symbol))
     return styles
 

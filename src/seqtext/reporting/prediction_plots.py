@@ -23,9 +23,9 @@ from seqtext.reporting.plot_style import (
 
 MAX_HEATMAP_GROUPS = 24  # in the map of all pairs
 BINS = 10
-CLASS_NAME = 40  # characters
-ACROSS = 32  # characters of a label below the map of all pairs
-FAINT = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
+MAX_CLASS_NAME_LENGTH = 40  # characters
+MAX_SLANTED_LABEL_LENGTH = 32  # characters of a label below the map of all pairs
+FAINT_COLOUR = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
 
 
 def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
@@ -98,7 +98,7 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=[escape_plotly(shorten(name, CLASS_NAME)) for name in names],
+        subplot_titles=[escape_plotly(shorten(name, MAX_CLASS_NAME_LENGTH)) for name in names],
         shared_yaxes=True,
         shared_xaxes="all",
         horizontal_spacing=0.03,
@@ -161,11 +161,13 @@ def plot_differences(comparison: Comparison) -> go.Figure | None:
         return None
     pairs = [[comparison.get_pair(a, b) if a != b else None for b in places] for a in places]
     labels = [comparison.groups[n].label for n in places]
-    names = {"x": [escape_plotly(shorten(label, ACROSS)) for label in labels]}  # they are slanted
+    names = {
+        "x": [escape_plotly(shorten(label, MAX_SLANTED_LABEL_LENGTH)) for label in labels]
+    }  # they are slanted
     names["y"] = [escape_plotly(shorten(label)) for label in labels]
     figure = go.Figure()
     has_room = len(places) <= 16
-    faint = {"showscale": False, "colorscale": [[0, FAINT], [1, FAINT]]}
+    faint = {"showscale": False, "colorscale": [[0, FAINT_COLOUR], [1, FAINT_COLOUR]]}
     _add_heatmap(figure, pairs, names, "" if not has_room else "({:+.3f})", False, faint)
     strong = {"colorscale": "RdBu", "zmid": 0, "colorbar": {"thickness": 12, "outlinewidth": 0}}
     if any(pair.is_significant for pair in comparison.pairs):

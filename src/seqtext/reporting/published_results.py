@@ -9,7 +9,7 @@ from seqtext.reporting.runs import Run
 
 FILE = "published_results.csv"
 KEYS = ["study", "dataset", "model", "setting", "note"]
-OURS = "seqtext."  # of the paths of this package's classes
+PACKAGE_PREFIX = "seqtext."  # of the paths of this package's classes
 
 
 class StudyData(NamedTuple):
@@ -30,8 +30,8 @@ STUDY_DATA = {
     "imdb": StudyData("IMDB", (25_000, 50_000)),
     "clothing": StudyData("Clothing", (22_641, 23_486)),
 }
-LEAST_LEFT = 0.8  # of the rows, where repeated texts or empty ones are dropped
-LEAST_TESTED = 0.05  # of the rows
+MIN_SHARE_LEFT = 0.8  # of the rows, where repeated texts or empty ones are dropped
+MIN_SHARE_TESTED = 0.05  # of the rows
 
 
 class Reference(NamedTuple):
@@ -79,12 +79,12 @@ def has_study_rows(run: Run) -> bool:
     study = STUDY_DATA.get(run.metrics["dataset"])
     settings = run.metrics["settings"]
     target = str((settings.get("dataset") or {}).get("_target_", ""))
-    if study is None or not target.startswith(OURS):
+    if study is None or not target.startswith(PACKAGE_PREFIX):
         return False
     if target.rpartition(".")[2] != study.class_name:
         return False
     if (settings.get("split") or {}).get("max_train_examples") is not None:
         return False
     rows = sum(run.rows(part) for part in ("train", "val", "test"))
-    is_whole = any(LEAST_LEFT * size <= rows <= size for size in study.sizes)
-    return is_whole and run.rows("test") >= LEAST_TESTED * rows
+    is_whole = any(MIN_SHARE_LEFT * size <= rows <= size for size in study.sizes)
+    return is_whole and run.rows("test") >= MIN_SHARE_TESTED * rows

@@ -88,7 +88,7 @@ def _build_summary_table(section: Section) -> Table:
         (row,) = (row for row in section.table.rows if row.label == theirs.label)
         rows["theirs"] = row._replace(label=label, kind=OURS)
     for group, row in zip(section.groups, own, strict=True):
-        label = row.label if group.is_reference else f"{get_result_source(group)}: {row.label}"
+        label = row.label if group.is_baseline else f"{get_result_source(group)}: {row.label}"
         rows.setdefault(get_result_source(group), row._replace(label=label, kind=OURS))
     order = ("theirs", "ours, faithful", "ours, best", "tfidf")
     few = [rows[name] for name in order if name in rows]
@@ -98,7 +98,7 @@ def _build_summary_table(section: Section) -> Table:
 
 def get_result_source(group: Group) -> str:
     """Return the source of a group's results: "tfidf", "ours, best" or "ours, faithful"."""
-    if group.is_reference:
+    if group.is_baseline:
         return "tfidf"
     experiment = group.runs[0].choices.get("experiment", "")
     return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting.groups import ABSENT, Group, format_value
+from seqtext.reporting.groups import NO_VALUE, Group, format_value
 from seqtext.reporting.published_results import Reference
 
 TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
@@ -119,7 +119,7 @@ def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:
 
 
 def _get_kind(group: Group) -> str:
-    return REFERENCE_MODEL if group.is_reference else OURS
+    return REFERENCE_MODEL if group.is_baseline else OURS
 
 
 def collect_footnotes(table: Table) -> list[str]:
@@ -152,7 +152,9 @@ def to_dataframe(
 
 def _to_record(dataset: str, group: Group) -> dict[str, Any]:
     row = {"dataset": dataset, "label": group.label, "kind": _get_kind(group), "n": len(group.runs)}
-    row |= {name: format_value(value) for name, value in group.settings.items() if value != ABSENT}
+    row |= {
+        name: format_value(value) for name, value in group.settings.items() if value != NO_VALUE
+    }
     for part in ("val", "test"):
         for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):
             row[f"{part}/{name}/mean"] = group.mean(part, name)

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.reporting.groups import ABSENT, Group, format_value
+from seqtext.reporting.groups import NO_VALUE, Group, format_value
 from seqtext.reporting.plot_style import (
     assign_styles,
     escape_plotly,
@@ -46,7 +46,7 @@ def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
 
 def _list_values(groups: Sequence[Group], name: str) -> list[str]:
     """Return the distinct values of a setting, sorted."""
-    known = [g.settings[name] for g in groups if g.settings.get(name, ABSENT) != ABSENT]
+    known = [g.settings[name] for g in groups if g.settings.get(name, NO_VALUE) != NO_VALUE]
     return sort_values(known)
 
 
@@ -54,7 +54,7 @@ def _add_setting(
     figure: go.Figure, groups: Sequence[Group], name: str, metric: str, at: dict[str, int]
 ) -> None:
     every = zip(groups, assign_styles(groups), strict=True)
-    known = [(g, s) for g, s in every if g.settings.get(name, ABSENT) != ABSENT]
+    known = [(g, s) for g, s in every if g.settings.get(name, NO_VALUE) != NO_VALUE]
     values = [g.settings[name] for g, _ in known]
     scores = [g.mean("val", metric) for g, _ in known]
     order = sort_values(values)
@@ -111,7 +111,7 @@ def sort_values(values: Sequence) -> list[str]:
 
 def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
     """Plot heat maps of validation scores over two settings, one per model; None if fewer vary."""
-    ours = [g for g in groups if not g.is_reference]
+    ours = [g for g in groups if not g.is_baseline]
     names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
     values = {n: v for n in names if 1 < len(v := _list_values(ours, n)) <= MAX_NAMED_VALUES}
     if len(values) < 2:

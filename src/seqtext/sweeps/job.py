@@ -12,7 +12,7 @@ from seqtext.config.stored_settings import read_stored_settings
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
 from seqtext.identity import (
-    CONTENT,
+    CONTENT_NAMES,
     find_changed_content,
     find_first_difference,
     has_all_fingerprints,
@@ -152,7 +152,9 @@ def find_changed_files(job: Job, result: JobResult) -> str | None:
     if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
         return None
     files = fingerprints["files"]
-    return next((name for key, name in CONTENT.items() if files.get(key) != job.files[key]), None)
+    return next(
+        (name for key, name in CONTENT_NAMES.items() if files.get(key) != job.files[key]), None
+    )
 
 
 def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from seqtext.sweeps.preflight import PreflightCheck
 
 TRIAL = "SEQTEXT_TRIAL"
 NO_RESUME = "resume= goes on with one run, and is no part of a sweep: leave out -m."
-LONGEST_VALUE = 40  # characters of a path in a job's label
+MAX_PATH_LENGTH = 40  # characters of a path in a job's label
 
 
 class JobBuilder:
@@ -128,6 +128,6 @@ def _short(override: str) -> str:
     key, _, value = override.partition("=")
     if key in ("dataset", "model"):
         return value
-    if "/" in value and len(value) <= LONGEST_VALUE:
+    if "/" in value and len(value) <= MAX_PATH_LENGTH:
         return f"{key.rpartition('.')[2]}={value}"
     return override_slug(override)

@@ -36,9 +36,9 @@ from seqtext.sweeps.optuna_components import (
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import Sweep
 
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # attributes of trials
-FEW = 5  # trials, of which no failure rate is taken
+MIN_TRIALS_TO_JUDGE = 5  # trials, of which no failure rate is taken
 
 
 class StudySweeper(OptunaSweeperImpl):
@@ -92,7 +92,7 @@ class StudySweeper(OptunaSweeperImpl):
         deleted: list[str],
     ) -> None:
         """Run the trials that are left of `n_trials`."""
-        done = len(study.get_trials(deepcopy=False, states=DONE))
+        done = len(study.get_trials(deepcopy=False, states=FINISHED_STATES))
         to_do = max(0, self.n_trials - done)
         sweep.progress.total = to_do * (self.folds or 1)
         self._requeue_abandoned(study, sweep)
@@ -107,7 +107,7 @@ class StudySweeper(OptunaSweeperImpl):
                 overrides = self._configure_trials(trials, space, fixed, deleted)
             asked += len(trials)
             failed += self._run(study, sweep, trials, overrides, list(space))
-            if asked >= FEW and failed / asked > self.max_failure_rate:
+            if asked >= MIN_TRIALS_TO_JUDGE and failed / asked > self.max_failure_rate:
                 sweep.progress.print(f"{failed} of {asked} trials failed: the search ends.", True)
                 break
 

@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Glob, Override
 from seqtext.config.available_options import is_base
 from seqtext.errors import UserError
 
-MOST_NAMED = 12  # choices in a message
+MAX_NAMED = 12  # choices in a message
 
 
 def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Override]:
@@ -51,7 +51,7 @@ def _choices(override: Override, loader: ConfigLoader) -> list[str]:
         if _matches(name, pattern.include) and not _matches(name, pattern.exclude)
     ]
     if not chosen:
-        known = ", ".join(names[:MOST_NAMED]) + (", …" if len(names) > MOST_NAMED else "")
+        known = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
         raise UserError(f"{override.input_line} matches nothing: there are {known}.")
     return chosen
 

@@ -9,24 +9,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-SHARED = "SEQTEXT_SHARE_GPUS"  # conf/hydra/launcher/joblib.yaml sets it
-SEEN = "CUDA_VISIBLE_DEVICES"
+PIN_GPU_VARIABLE = "SEQTEXT_SHARE_GPUS"  # conf/hydra/launcher/joblib.yaml sets it
+VISIBLE_GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 _held: list[FileLock] = []  # as long as this process lives
 
 
 def pin_gpu_if_shared() -> None:
     """See one GPU only from now on, where that is wanted; before anything is on a GPU."""
-    if os.environ.get(SHARED) != "1" or _held:
+    if os.environ.get(PIN_GPU_VARIABLE) != "1" or _held:
         return
-    import torch  # counts without starting CUDA, which would look at `SEEN` for good
+    import torch  # counts without starting CUDA, which reads the variable only once
 
-    gpus = list_visible_gpus(os.environ.get(SEEN), torch.cuda.device_count())
+    gpus = list_visible_gpus(os.environ.get(VISIBLE_GPUS_VARIABLE), torch.cuda.device_count())
     if len(gpus) > 1:
         folder = Path(tempfile.gettempdir()) / f"seqtext-gpus-{getpass.getuser()}"
         number, lock = acquire_slot(folder)
         _held.append(lock)
-        os.environ[SEEN] = pick_gpu(number, gpus)
+        os.environ[VISIBLE_GPUS_VARIABLE] = pick_gpu(number, gpus)
 
 
 def list_visible_gpus(seen: str | None, gpus: int) -> list[str]:

@@ -21,14 +21,14 @@ from seqtext.config.stored_settings import (
 )
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError
-from seqtext.identity import LOCATIONS, WITHOUT_EFFECT, find_first_difference
+from seqtext.identity import OPTIONS_WITHOUT_EFFECT, PATH_OPTIONS, find_first_difference
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 
 log = logging.getLogger(__name__)
 
 CHANGEABLE_ON_RESUME = tuple(
-    o for o in (*LOCATIONS, *WITHOUT_EFFECT) if not o.startswith("trainer.")
+    o for o in (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT) if not o.startswith("trainer.")
 )
 # What Lightning and torch raise for a checkpoint of another model
 MISMATCH_ERRORS = (

@@ -28,7 +28,7 @@ from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves, log_images
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
-from seqtext.metrics_file import SHOWN
+from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
@@ -95,7 +95,7 @@ def train_and_evaluate(
     options, split = validate_config(settings)
     run_dir.lock(resume)
     try:
-        metrics = run_dir.read_metrics(required=SHOWN)
+        metrics = run_dir.read_metrics(required=SUMMARY_ENTRIES)
         if metrics is None:
             if not run_dir.last.exists():
                 run_dir.remove_events()

@@ -26,7 +26,7 @@ SOURCES = Path(__file__).parent / "csrc"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
 TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
 KIND, LIBRARY = "compiled", "native.so"
-LONGEST = 300  # seconds that a compiler may take
+COMPILER_TIMEOUT = 300  # seconds that a compiler may take
 
 
 @functools.cache
@@ -206,7 +206,7 @@ def _compiled(cache: Cache) -> Path:
             [*command, "-o", str(folder / LIBRARY)],
             capture_output=True,
             text=True,
-            timeout=LONGEST,
+            timeout=COMPILER_TIMEOUT,
             check=False,
         )
         if done.returncode:

@@ -118,3 +118,10 @@ def damaged_file_error(path: Path, reason: str = "") -> UserError:
     """Build the error for a damaged file of a run."""
     reason = f" ({reason})" if reason else ""
     return UserError(f"{path} is damaged{reason}: delete it, and run that again.")
+
+
+def check_is_file(path: Path, option: str) -> None:
+    """Raise a `UserError` that names the option unless there is such a file."""
+    if not path.is_file():
+        problem = "is a folder: name the file" if path.is_dir() else "is not there"
+        raise UserError(f"{option}={path} {problem}.")

@@ -17,6 +17,7 @@ from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
 from seqtext.errors import UserError
+from seqtext.files import check_is_file
 from seqtext.validation import validate_args
 
 SPELLINGS = {
@@ -97,10 +98,7 @@ class TableDataset(TextDataModule):
     def locate_files(self) -> tuple[str, Sequence[Path]]:
         """See `TextDataModule.locate_files`."""
         for name, path in self.paths.items():
-            if not path.is_file():
-                option = "path" if name == "train" else name
-                what = "is a folder: name the file" if path.is_dir() else "is not there"
-                raise UserError(f"dataset.{option}={path} {what}.")
+            check_is_file(path, f"dataset.{'path' if name == 'train' else name}")
         return " and ".join(map(str, self.paths.values())), list(self.paths.values())
 
     def settings(self) -> dict:

@@ -1,6 +1,5 @@
 """predict.py with explain=true: texts from wherever they come, to the terminal or a page."""
 
-import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
@@ -18,7 +17,7 @@ from seqtext.inference.attribution_page import render_explanations
 from seqtext.inference.attribution_terminal import ExplanationPrinter
 from seqtext.inference.predict_file import find_text_columns, open_input
 from seqtext.inference.predict_options import PredictOptions
-from seqtext.inference.predict_texts import read_lines
+from seqtext.inference.predict_texts import iterate_texts
 from seqtext.inference.predictor import Predictor
 
 MAX_TEXTS = 1000  # rows of a file, and texts on a page
@@ -54,9 +53,7 @@ def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
         columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
         blocks = (source.select_strings(block, columns) for block in source.blocks())
         return chain.from_iterable(join_texts(parts).to_pylist() for parts in blocks)
-    if options.texts:
-        return (text.encode(errors="replace").decode() for text in options.texts)
-    return read_lines(sys.stdin.buffer)
+    return iterate_texts(options.texts)
 
 
 def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from seqtext.command_line import HELP_FLAGS, format_help, parse_args
+from seqtext.display import print_line
 from seqtext.errors import UserError
 from seqtext.fast_imports import fast_imports
 from seqtext.inference.predict_options import PredictOptions
@@ -22,13 +23,16 @@ def main(arguments: Sequence[str]) -> None:
     if sys.stdin is None and not (options.texts or options.input or options.export):
         raise UserError("Standard input is closed: give texts, or a file with input=.")
     with fast_imports():  # --help needs no torch, which takes seconds
+        from seqtext.inference.export import export
+        from seqtext.inference.load_model import find_checkpoint, load_model
         from seqtext.inference.predict_file import predict_file
-        from seqtext.inference.predict_texts import export_run, predict_lines, predict_texts
+        from seqtext.inference.predict_texts import iterate_texts, predict_texts
         from seqtext.inference.predictor import Predictor
         from seqtext.lightning_messages import silence_lightning
     silence_lightning()
     if options.export:
-        export_run(options.run, options.export)
+        for path in export(load_model(find_checkpoint(options.run)), options.export):
+            print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
         return
     predictor = Predictor.from_run(options.run)
     if options.explain:
@@ -37,7 +41,5 @@ def main(arguments: Sequence[str]) -> None:
         explain_texts(predictor, options)
     elif options.input:
         predict_file(predictor, options)
-    elif options.texts:
-        predict_texts(predictor, options.texts)
     else:
-        predict_lines(predictor, sys.stdin.buffer)
+        predict_texts(predictor, iterate_texts(options.texts))

@@ -14,6 +14,7 @@ from seqtext.data.formats import refuse_other_separator
 from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
+from seqtext.files import check_is_file
 from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
 from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predictor import Predictor
@@ -75,9 +76,7 @@ def open_input(options: PredictOptions) -> TableReader:
         UserError: if it is not there, or its format is not known.
     """
     path = cast(Path, options.input)
-    if not path.is_file():
-        what = "is a folder: name the file" if path.is_dir() else "is not there"
-        raise UserError(f"input={path} {what}.")
+    check_is_file(path, "input")
     return TableReader(
         path,
         options.header,

@@ -1,4 +1,4 @@
-"""Arrays and tables on disk, opened as memory maps or read in blocks."""
+"""Write arrays and tables to disk, and memory-map them or read them in blocks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,8 @@ import pyarrow.ipc
 
 
 def open_array(path: Path, dtype: type | str) -> np.ndarray:
-    """Memory-map a file of plain numbers, as `numpy.ndarray.tofile` writes them."""
-    if path.stat().st_size == 0:  # nothing to map
+    """Memory-map a file written by `numpy.ndarray.tofile`."""
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
         return np.empty(0, dtype)
     return np.memmap(path, dtype, mode="r")
 
@@ -28,7 +28,7 @@ def open_table(path: Path) -> pa.Table:
 
 
 def read_blocks(path: Path, column: str) -> Iterator[pa.Array]:
-    """Yield a column of an Arrow IPC file, block by block; mapped pages would count as memory."""
+    """Yield a column of an Arrow IPC file in blocks: mapped pages would count as memory."""
     with pa.OSFile(str(path)) as source:
         reader = pa.ipc.open_file(source)
         for number in range(reader.num_record_batches):

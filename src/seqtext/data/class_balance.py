@@ -1,4 +1,4 @@
-"""Class balance of the training part, the only one that is resampled."""
+"""Class balance of the training part; other parts are never resampled."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,14 +14,14 @@ ClassWeights = Literal["balanced", "inverse_to_largest"] | list[PositiveFloat]
 
 
 def resample(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int) -> np.ndarray:
-    """Return the rows to train on, with each class as often as the rarest or the largest one.
+    """Return the rows to train on, with equally many rows of each class.
 
     Args:
         rows: [n] row numbers of the training part
-        labels: [n] their classes
-        sampling: "undersample" leaves rows of larger classes out, "oversample" repeats those of
-            smaller ones, anything else changes nothing
-        seed: which rows
+        labels: [n] their class numbers
+        sampling: "undersample" drops rows of larger classes, "oversample" repeats rows of smaller
+            ones; any other value returns all rows
+        seed: seed of the choice of rows
     """
     if sampling not in ("undersample", "oversample"):
         return rows
@@ -38,13 +38,13 @@ def class_weights(
     """Return [classes] weights of the training loss.
 
     Args:
-        labels: [n] classes of the training rows
+        labels: [n] class numbers of the training rows
         weighting: "balanced": inverse to frequency, 1 on average over the rows (scikit-learn's
             rule); "inverse_to_largest": the largest class's count divided by the class's own;
-            or the weights themselves
+            or a list of weights
 
     Raises:
-        UserError: if their number is not that of the classes.
+        UserError: if the number of weights differs from the number of classes.
     """
     counts = np.bincount(labels, minlength=len(class_names)).clip(1)
     if weighting == "balanced":

@@ -1,4 +1,4 @@
-"""Cleaning as named steps, each some operations on a whole column of texts (pyarrow kernels)."""
+"""Clean texts by named steps of operations on whole columns (pyarrow kernels)."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,16 @@ import pyarrow.compute as pc
 
 from seqtext.errors import UserError, unknown_option
 
-MAX_IN_PATTERN = 500  # a regular expression has a greatest size
+MAX_IN_PATTERN = 500  # words; RE2 limits the size of a regular expression
 
 
 @dataclass(frozen=True)
 class RegexReplace:
     """Replaces all matches of a regular expression.
 
-    pattern: for RE2, which pyarrow has
-    by: instead; ``\\1`` is the first group
-    python: the same for Python's re, where that reads `pattern` in another way
+    pattern: regular expression in RE2's syntax, which pyarrow uses
+    by: replacement; ``\\1`` is the first group
+    python: the equivalent pattern for Python's re, if it differs
     """
 
     pattern: str
@@ -37,7 +37,7 @@ class RegexReplace:
 
 
 class Lowercase:
-    """Lowercases each character by itself (Unicode's simple case mapping)."""
+    """Lowercases each character separately (Unicode's simple case mapping)."""
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         return pc.utf8_lower(texts)
@@ -59,7 +59,7 @@ class Strip:
 
 
 def _with_python_escapes(pattern: str) -> str:
-    r"""The same pattern, with ``\\x{…}`` as Python's re reads it."""
+    r"""Convert ``\\x{…}`` in a pattern to the syntax of Python's re."""
     return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
 
 
@@ -80,11 +80,11 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
     "keep_letters": [RegexReplace("[^a-zA-Z]+", " ")],
     # ASCII letters that touch no other letter, digit or underscore become spaces.
     "drop_single_letters": [RegexReplace(r"\b[a-zA-Z]\b", " ", python=r"(?a:\b[a-zA-Z]\b)")],
-    # Runs of white space become one space, those at the ends go.
+    # Runs of white space become one space; white space at both ends is removed.
     "squeeze_spaces": [RegexReplace(SPACES, " ", python=r"\s+"), Strip()],
     # The punctuation that Keras' Tokenizer removes, tab and newline become spaces.
     "keras_filter": [RegexReplace(KERAS, " ")],
-    # ASCII punctuation is taken out, and nothing put in its place.
+    # ASCII punctuation is removed without a replacement.
     "drop_punctuation": [RegexReplace(PUNCTUATION, "")],
     # Each character of a script without spaces between words becomes a word.
     "separate_characters": [
@@ -99,7 +99,7 @@ def build_word_removal(words: tuple[str, ...]) -> list[Operation]:
     longest_first = sorted(words, key=len, reverse=True)  # don't before don
     parts = [longest_first[i : i + MAX_IN_PATTERN] for i in range(0, len(words), MAX_IN_PATTERN)]
     passes = [[_build_removal_pass(part)] * 2 for part in parts]
-    return [each for both in passes for each in both]  # neighbours may share a space: once more
+    return [each for both in passes for each in both]  # twice: adjacent matches may share a space
 
 
 def _build_removal_pass(words: Sequence[str]) -> RegexReplace:
@@ -129,7 +129,7 @@ class TextCleaner:
 
     Args:
         steps: names in `CLEANING_STEPS`, or "drop_stopwords"
-        stopwords: the words that it removes; None: scikit-learn's English list
+        stopwords: words that "drop_stopwords" removes; None: scikit-learn's English list
 
     Raises:
         UserError: if a name is not that of a cleaning step.

@@ -1,4 +1,4 @@
-"""A digest of the code that prepares data: what was prepared by other code is not found."""
+"""Compute a digest of the code that prepares data, so that changed code invalidates the cache."""
 
 import hashlib
 import inspect
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 PACKAGES = tuple(f"seqtext.{name}." for name in ("data", "datasets", "embeddings", "tokenizers"))
-# They work on prepared data, keep it, or bring files whose content counts: no change of
-# theirs changes what is prepared.
+# Modules that cannot change prepared data: they only use it, store it, or download files whose
+# content is part of the cache key.
 NOT_PREPARING = {
     f"seqtext.data.{name}" for name in ("loaders", "class_balance", "download", "code_fingerprint")
 }
@@ -22,12 +22,12 @@ IMPORT = re.compile(
 
 
 def code_fingerprint(kind: type | Callable) -> str:
-    """Return a digest of the module where `kind` is written, and of what it imports.
+    """Return a digest of the source of the module that defines `kind`, and of its imports.
 
-    Followed are imports of this package's modules for data, and of modules that lie beside the
-    one of `kind`, or of a class that it inherits from; in other packages code counts as settled.
-    Where code cannot be read (typed into an interpreter) the digest differs in each process:
-    nothing old is found.
+    Imports of this package's data modules are followed, and of modules in the same folder as that
+    of `kind` or of a base class; code of other packages is assumed not to change. If the source is
+    not available (typed into an interpreter), the digest differs in each process, so that no cache
+    entry is reused.
     """
     kinds = kind.__mro__ if isinstance(kind, type) else [kind]
     own = [each for each in kinds if _is_own(each.__module__, kind.__module__)]
@@ -41,7 +41,7 @@ def code_fingerprint(kind: type | Callable) -> str:
 
 
 def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
-    """Yield name and source of these modules and of all that they import, directly or not."""
+    """Yield name and source of modules and of their direct and indirect imports."""
     waiting, seen = list(modules), set(modules)
     while waiting:
         name = waiting.pop()
@@ -55,7 +55,7 @@ def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_own(module: str, home: str) -> bool:
-    """Return whether a module's code counts for what is written in the module `home`."""
+    """Return whether a module's source is part of the digest of code in the module `home`."""
     if module == home or module.startswith(PACKAGES):
         return True
     top = module.partition(".")[0]
@@ -70,7 +70,7 @@ def _is_own(module: str, home: str) -> bool:
 
 
 def _imported(source: str, module: str) -> set[str]:
-    """Return the names of modules that a source may import: `from a import b` gives a and a.b."""
+    """Return the names of modules that a source may import: a and a.b for `from a import b`."""
     names: set[str] = set()
     for found in IMPORT.finditer(source):
         if found[3]:
@@ -96,7 +96,7 @@ def _read_module(name: str, home: str) -> str | None:
 
 
 def _find_module_file(name: str, home: str) -> Path | None:
-    """Find a module's source file without loading it; None: there is no such module or file."""
+    """Find a module's source file without importing it; None if there is none."""
     if name in sys.modules:
         file = getattr(sys.modules[name], "__file__", None)
         return Path(file) if file and file.endswith(".py") else None

@@ -1,4 +1,4 @@
-"""Files as they are served, compressed or in archives, read without unpacking them to disk."""
+"""Read compressed files and archives without unpacking them to disk."""
 
 import bz2
 import errno
@@ -22,13 +22,14 @@ DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, l
 
 @contextmanager
 def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
-    """Open a file, what a .gz, .bz2 or .xz file holds, or a file in a zip archive.
+    """Open a plain or compressed (.gz, .bz2, .xz) file, or a member of a zip archive.
 
     Args:
-        choose: names of the files in a zip archive → that of the right one; None: the only one
+        choose: selects a name from those in a zip archive; None: the archive must have one file
 
     Raises:
-        UserError: if it is damaged, there or while it is read, or an archive of several files.
+        UserError: when opening or reading, if the file is damaged; or for several files in an
+            archive without `choose`.
     """
     try:
         with ExitStack() as stack:
@@ -47,13 +48,13 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
 
 
 def find_compression(path: Path) -> str:
-    """Return the suffix of a file's compression, in small letters, or an empty string."""
+    """Return the lower-case suffix of a file's compression, or an empty string."""
     suffix = path.suffix.lower()
     return suffix if suffix in (*OPENERS, ".zip") else ""
 
 
 def inner_name(path: Path) -> str:
-    """Return the name of what `open_file` opens, without the suffixes of compression.
+    """Return the name of the file that `open_file` opens, without compression suffixes.
 
     Raises:
         UserError: as `open_file`.
@@ -82,7 +83,7 @@ def iter_tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
                     _check_inside(member.name, path)
                     if member.isfile() and member.name.endswith(".txt"):
                         yield member.name, archive.extractfile(member).read()
-            while stream.read(1 << 20):  # to the end, where the checksum is compared
+            while stream.read(1 << 20):  # read to the end, so that the checksum is verified
                 pass
     except DAMAGE as error:
         raise _damaged(path, error) from error
@@ -101,17 +102,25 @@ def _open_zip(path: Path) -> zipfile.ZipFile:
 
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
-    """Translate errors that the standard library raises when it opens an archive."""
+    """Convert errors of the standard library's archive readers to `UserError`."""
     try:
         yield
     except (NotImplementedError, RuntimeError) as error:
         raise UserError(f"{path} has an unknown compression, or a password: unpack it.") from error
-    except (ValueError, struct.error, OverflowError, MemoryError) as error:  # of any flipped byte
+    except (
+        ValueError,
+        struct.error,
+        OverflowError,
+        MemoryError,
+    ) as error:  # raised for flipped bytes
         raise _damaged(path, error) from error
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Return whether it is not about a permission or a disk; a damaged place to seek is invalid."""
+    """Return whether the file is damaged, and not e.g. unreadable for lack of permission.
+
+    EINVAL is raised by seeking to an invalid position that a damaged archive contains.
+    """
     return getattr(error, "errno", None) in (None, errno.EINVAL)
 
 
@@ -136,7 +145,7 @@ def _is_stray(name: PurePosixPath) -> bool:
 
 
 def _check_inside(name: str, path: Path) -> None:
-    """Nothing is unpacked, but an archive that tries this is not the one that was meant."""
+    """Check a member's path: nothing is unpacked, but a path out of the archive is suspicious."""
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts:
         raise UserError(f"{path} holds {name!r}, which points outside of it: do not use it.")

@@ -1,4 +1,4 @@
-"""Texts as words: clean, split at white space, dictionary-encode, block by block."""
+"""Clean texts, split them at white space and dictionary-encode the words, block by block."""
 
 import logging
 import os
@@ -19,20 +19,20 @@ from seqtext.data.duplicates import assign_text_ids, hash_texts
 
 log = logging.getLogger(__name__)
 
-BLOCK_ROWS = 2048  # cleaned and split together
-READ_ROWS = 1 << 16  # read back together
-REPORT_SECONDS = 10  # between two log lines of a long preparation
+BLOCK_ROWS = 2048  # rows cleaned and split together
+READ_ROWS = 1 << 16  # rows read back together
+REPORT_SECONDS = 10  # time between two log lines of a long preparation
 
 
 @dataclass(frozen=True)
 class TokenizedCorpus:
-    """All words of all texts of a data set, after cleaning, on disk.
+    """Reads the words of all cleaned texts of a data set from disk.
 
     Attributes:
-        file: words of the texts one after the other, int32 indices into `dictionary`
+        file: concatenated words of the texts, int32 indices into `dictionary`
         offsets: [texts + 1] int64; the words of text i are ``offsets[i]`` to ``offsets[i + 1]``
-        dictionary: the distinct words, in order of appearance
-        text_ids: [texts] int64, equal where texts have the same words, in order of appearance
+        dictionary: distinct words, in order of appearance
+        text_ids: [texts] int64, equal for texts with the same words, numbered by appearance
     """
 
     file: Path
@@ -42,7 +42,7 @@ class TokenizedCorpus:
 
     @classmethod
     def load(cls, folder: Path) -> "TokenizedCorpus":
-        """Open the files that `write_corpus` wrote."""
+        """Open the files written by `write_corpus`."""
         return cls(
             file=folder / "codes.bin",
             offsets=open_array(folder / "offsets.bin", np.int64),
@@ -56,7 +56,7 @@ class TokenizedCorpus:
     def codes(self, start: int, stop: int) -> np.ndarray:
         """Read the words of texts `start` to `stop` as int32 indices into `dictionary`.
 
-        They are read, not mapped: mapped pages would count as memory of the process.
+        The file is read, not memory-mapped: mapped pages would count as memory of the process.
         """
         first, last = int(self.offsets[start]), int(self.offsets[stop])
         return np.fromfile(self.file, np.int32, last - first, offset=4 * first)
@@ -68,11 +68,11 @@ class TokenizedCorpus:
             yield start, stop, self.codes(start, stop)
 
     def iter_rows(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Iterate over the texts of some rows, in ascending order of the rows, block by block.
+        """Iterate over the texts of `rows` in blocks, in ascending order of the rows.
 
         Yields:
             lengths: [texts of the block] number of words of each text
-            codes: [sum of lengths] their words, as indices into `dictionary`
+            codes: [sum of lengths] words of the texts, as indices into `dictionary`
         """
         is_wanted = np.zeros(len(self), bool)
         is_wanted[rows] = True
@@ -88,8 +88,8 @@ def write_corpus(
     """Clean and split texts into files for `TokenizedCorpus.load`; memory use is bounded.
 
     Args:
-        texts: in blocks
-        raw_text_ids: [texts] int64, equal where the texts before cleaning are equal
+        texts: blocks of texts
+        raw_text_ids: [texts] int64, equal for equal texts before cleaning
     """
     code_of: dict[str, int] = {}
     lengths, hashes = [np.zeros(1, np.int64)], []
@@ -135,7 +135,7 @@ def split_words(texts: pa.Array) -> tuple[np.ndarray, pa.DictionaryArray]:
 def _split_blocks(
     texts: Iterator[pa.Array], cleaner: TextCleaner
 ) -> Iterator[tuple[np.ndarray, pa.DictionaryArray]]:
-    """Clean and split blocks of texts in threads, and yield the results in order."""
+    """Clean and split blocks of texts in threads; yield the results in order."""
     blocks = (
         chunk.slice(start, BLOCK_ROWS)
         for chunk in texts

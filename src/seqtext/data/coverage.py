@@ -1,4 +1,4 @@
-"""How much of the texts a model can read: words left after cleaning, words that it knows."""
+"""Measure how many words are left after cleaning, and how many of them are known."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,17 +8,17 @@ import numpy as np
 
 from seqtext.token_ids import UNKNOWN
 
-MIN_KNOWN = 0.1  # share of the validation part's words: below it is next to nothing
-MAX_EMPTY = 0.01  # share of the texts: more cause a warning
+MIN_KNOWN = 0.1  # minimum known-word share of the validation part before warning
+MAX_EMPTY = 0.01  # maximum share of empty texts before warning
 
 
 class Coverage(NamedTuple):
-    """Some texts, as a model reads them.
+    """Counts of a group of encoded texts.
 
-    texts: how many
-    empty: texts with no word left after cleaning
-    words: running words, those that are cut off left out
-    known: running words that the vocabulary holds
+    texts: number of texts
+    empty: number of texts without words after cleaning
+    words: number of words, without truncated ones
+    known: number of words that are in the vocabulary
     """
 
     texts: int = 0
@@ -36,10 +36,10 @@ def measure_coverage(
     """Return the coverage of each group of encoded texts.
 
     Args:
-        ids: [sum of lengths] those of all texts; an empty text is one unknown word
+        ids: [sum of lengths] ids of all texts; an empty text is one unknown word
         lengths: [texts] at least 1
-        is_empty: [texts] no word is left
-        groups: [texts] number of each text's group; others than 0 to `count` - 1 are left out
+        is_empty: [texts] whether no word is left after cleaning
+        groups: [texts] group of each text, 0 to `count` - 1; texts with other numbers are ignored
     """
     known = np.add.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths, dtype=np.int64)
     columns = (np.ones(len(lengths)), is_empty, lengths - is_empty, known)
@@ -50,11 +50,11 @@ def measure_coverage(
 def describe_coverage(
     coverage: Mapping[str, Coverage], cleaning: Sequence[str]
 ) -> tuple[int, str] | None:
-    """Return a level of the log and a sentence, if texts are lost or nearly no word is known.
+    """Return a log level and a sentence if texts are empty or nearly no word is known.
 
     Args:
-        coverage: of each part
-        cleaning: names of the steps
+        coverage: coverage of each part
+        cleaning: names of the cleaning steps
     """
     total = sum(coverage.values(), Coverage())
     facts, hints = [], []

@@ -1,4 +1,4 @@
-"""How a CSV file is written: separator, quoting and escape character, as a person types them."""
+"""The format of a CSV file: separator, quoting and escape character, parsed from options."""
 
 import re
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ POSSIBLE_SEPARATORS = "it must be one character, or tab, comma, semicolon, pipe 
 
 @dataclass(frozen=True)
 class CsvFormat:
-    """How the rows of a CSV file are written.
+    """Describes the format of a CSV file.
 
     Args:
         separator: one character
-        header: the first row holds the names of the columns
-        encoding: of its text
-        quoting: what quotes mean: "minimal": a field that begins with one ends with one, and a
-            quote within is doubled; "none": they are characters like others; "auto": "minimal", but
-            of a tab-separated file "none" unless all of its quotes are those of a CSV writer
-        escapechar: the character that takes the meaning of the next one away; None: there is none
-        prefix: of the options in messages; None: there are none
+        header: whether the first row contains the names of the columns
+        encoding: text encoding of the file
+        quoting: "minimal": a field may be quoted, with quotes in it doubled;
+                "none": quotes are ordinary characters; "auto": "none" if a tab-separated file's
+                quotes do not look like a CSV writer's, else "minimal"
+        escapechar: character that escapes the next one; None: there is none
+        prefix: prefix of the options in messages; None: there are no options
     """
 
     separator: str = ","
@@ -36,7 +36,7 @@ class CsvFormat:
     prefix: str | None = "dataset."
 
     def option(self, name: str, value: object) -> str:
-        """Return an option as it is typed, ``dataset.quoting=none``."""
+        """Format an option as on the command line, such as ``dataset.quoting=none``."""
         return f"{self.prefix}{name}={value}"
 
 
@@ -49,10 +49,10 @@ def build_csv_format(
     escapechar: str | None = None,
     prefix: str | None = "dataset.",
 ) -> CsvFormat:
-    """Build the format from options as they are typed.
+    """Build the format from options as typed.
 
     Raises:
-        UserError: naming the option that cannot be.
+        UserError: if an option is invalid.
     """
     if quoting not in get_args(Quoting):
         known = ", ".join(get_args(Quoting))
@@ -66,10 +66,10 @@ def build_csv_format(
 
 
 def normalize_separator(typed: str | None, option: str = "dataset.separator") -> str | None:
-    r"""Return the character that is meant: ``\t`` and ``tab`` are a tab; None stays None.
+    r"""Return the separator as one character: ``\t`` and ``tab`` are a tab; None stays None.
 
     Raises:
-        UserError: if it is none that can stand between columns, with the right spelling.
+        UserError: if it cannot separate columns; the message has the right spelling.
     """
     if typed is None:
         return None
@@ -88,10 +88,10 @@ def normalize_separator(typed: str | None, option: str = "dataset.separator") ->
 
 
 def normalize_escapechar(typed: str | None, option: str = "dataset.escapechar") -> str | None:
-    r"""Return the character that is meant: ``\\`` and ``backslash`` are one backslash.
+    r"""Return the escape character: ``\\`` and ``backslash`` are one backslash.
 
     Raises:
-        UserError: if it is none that can stand before another.
+        UserError: if it cannot be an escape character.
     """
     if typed is None:
         return None
@@ -108,7 +108,7 @@ def normalize_escapechar(typed: str | None, option: str = "dataset.escapechar") 
 
 
 def _without_quotes(typed: str) -> str:
-    """Drop the quotes that a shell did not take away."""
+    """Remove quotes that the shell did not remove."""
     for quote in "'\"":
         if len(typed) > 2 and typed.startswith(quote) and typed.endswith(quote):
             return typed[1:-1]

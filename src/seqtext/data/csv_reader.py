@@ -1,4 +1,4 @@
-"""CSV files, row by row: malformed rows are refused, odd ones reported."""
+"""Read CSV files; malformed rows are errors, irregularities are reported."""
 
 import csv
 import logging
@@ -23,16 +23,16 @@ Warn = Callable[[str], None]
 
 
 class CsvReader:
-    """The rows of a CSV file, all columns, in blocks.
+    """Reads all columns of a CSV file in blocks of rows.
 
-    A row with fewer columns than the first one is filled with empty ones; more are refused unless
-    they are empty. An empty line is a row of a file with one column, and none of another file.
+    A row with fewer columns than the first row is padded with empty ones; extra columns must be
+    empty. An empty line is a row only if the file has one column.
 
     Args:
-        warn: called with a sentence for each thing that is odd, once the file is read
+        warn: called with a sentence for each kind of irregularity after the file was read
 
     Raises:
-        UserError: from all methods, if the file is damaged, malformed or not in the encoding.
+        UserError: by all methods, if the file is damaged, malformed or in another encoding.
     """
 
     def __init__(self, path: Path, format: CsvFormat, warn: Warn = log.warning):
@@ -40,7 +40,7 @@ class CsvReader:
 
     @cached_property
     def first_row(self) -> list[str]:
-        """The first row that is not an empty line."""
+        """Return the first row that is not an empty line."""
         with self._open_rows() as rows:
             try:
                 for row in rows:
@@ -52,7 +52,7 @@ class CsvReader:
 
     @cached_property
     def names(self) -> list[str] | list[int]:
-        """The names of the columns; their numbers, if there is no header."""
+        """Return the names of the columns, or their numbers if there is no header."""
         return self.first_row if self.format.header else list(range(len(self.first_row)))
 
     def blocks(self) -> Iterator[list[Row]]:
@@ -67,7 +67,7 @@ class CsvReader:
                 rows: list[list[str]] = []
                 try:
                     rows.extend(islice(reader, formats.BLOCK))
-                except csv.Error as error:  # `rows` holds those before the malformed one
+                except csv.Error as error:  # `rows` contains the rows before the malformed one
                     number = start + len(oddities.regular(rows, start)) + 1
                     raise self._malformed(error, f"row {number}") from error
                 count = len(rows)
@@ -117,41 +117,41 @@ class CsvReader:
             )
 
     def _malformed(self, error: csv.Error, place: str) -> UserError:
-        """Build the error for what the standard library's reader refuses."""
+        """Build the error for a row that the standard library's reader refuses."""
         if "unexpected end" in str(error) and self._has_quoting:
-            what = "a quote is opened and never closed: mend it"
+            what = "a quote is opened and never closed: close it"
         elif "expected after" in str(error):
             what = "a column goes on after its closing quote: double the quotes within it"
         else:
-            return UserError(f"{self.path}, {place}: cannot be read as CSV ({error}): mend it.")
+            return UserError(f"{self.path}, {place}: cannot be read as CSV ({error}): fix it.")
         hint = ""
         if self.format.prefix is not None:
             none = self.format.option("quoting", "none")
             hint = f", or set {none} if quotes are a part of the texts"
             if not self.format.escapechar:
                 escaped = self.format.option("escapechar", "backslash")
-                hint += f", or {escaped} if backslashes stand before them"
+                hint += f", or {escaped} if they are escaped by backslashes"
         return UserError(f"{self.path}, {place}: {what}{hint}.")
 
 
 class _RowChecks:
-    """Rows that are not as wide as the first one, empty lines, and rows that span lines."""
+    """Checks rows, and counts short rows, empty lines and rows that span several lines."""
 
     def __init__(self, path: Path, format: CsvFormat, width: int):
         self.path, self.format, self.width = path, format, width
         self.short, self.first_short = 0, 0
         self.spanning, self.first_spanning = 0, 0
         self.empty_lines, self.first_after_empty = 0, 0
-        self._pending = 0  # empty lines that no row has followed yet
+        self._pending = 0  # empty lines not yet followed by a row
 
     def regular(self, rows: list[list[str]], start: int) -> list[list[str]]:
-        """Return the rows with as many columns as the first one.
+        """Return the rows with the same number of columns as the first row.
 
         Args:
-            start: how many rows came before
+            start: number of rows before these
 
         Raises:
-            UserError: naming the first row that has more.
+            UserError: for the first row with more columns.
         """
         if not self._pending and set(map(len, rows)) <= {self.width}:
             return rows
@@ -173,7 +173,7 @@ class _RowChecks:
         return regular
 
     def count_spanning(self, rows: list[list[str]], start: int) -> None:
-        """Count the rows that span lines of the file."""
+        """Count the rows that span several lines of the file."""
         spanning = [
             number
             for number, row in enumerate(rows, start + 1)
@@ -183,7 +183,7 @@ class _RowChecks:
         self.first_spanning = self.first_spanning or (spanning[0] if spanning else 0)
 
     def sentences(self, count: int) -> Iterator[str]:
-        """Yield what there is to say of the `count` rows of the file."""
+        """Yield a sentence for each irregularity of a file with `count` rows."""
         if 0 < self.spanning < count / 2:
             none = self.format.option("quoting", "none")
             yield (
@@ -197,7 +197,7 @@ class _RowChecks:
             )
         if self.empty_lines:
             yield (
-                f"{self.path}: {self.empty_lines} empty lines are no rows; the first stands before "
+                f"{self.path}: {self.empty_lines} empty lines are no rows; the first precedes "
                 f"row {self.first_after_empty}."
             )
 

@@ -1,4 +1,4 @@
-"""Files from their public sources: checked, shown in progress, never half there."""
+"""Download files from their public sources: verified, with a progress bar, and atomic."""
 
 import logging
 from collections.abc import Callable
@@ -12,18 +12,18 @@ from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)
 
-TIMEOUT = 30  # seconds without a byte
+TIMEOUT = 30  # seconds without receiving a byte
 
 
 @dataclass(frozen=True)
 class Download:
-    """A public file.
+    """Describes a public file.
 
-    url: where it is
-    page: its homepage
-    checksum: "md5:…" or "sha256:…"; None where no genuine one is known
-    size: bytes; None where it is not known
-    name: on disk; empty: the last part of the address
+    url: address of the file
+    page: homepage of the source
+    checksum: "md5:…" or "sha256:…"; None if none is published
+    size: size in bytes; None if unknown
+    name: file name on disk; empty: the last part of the address
     """
 
     url: str
@@ -34,12 +34,12 @@ class Download:
 
     @property
     def file(self) -> str:
-        """Its name on disk."""
+        """Return its file name on disk."""
         return self.name or self.url.rsplit("/", 1)[-1]
 
 
 def fetch(source: Download, folder: Path) -> Path:
-    """Download into `folder`, unless the file is there already (with the right checksum).
+    """Download a file into `folder`, unless it exists there with the right checksum.
 
     Raises:
         UserError: if the server cannot be reached, refuses, stalls, or sends another file.
@@ -70,7 +70,7 @@ def fetch(source: Download, folder: Path) -> Path:
 
 
 def _downloader(size: int | None) -> Callable[[str, str, Any], None]:
-    """Download over HTTP with a bar, and refuse a file of another size."""
+    """Build a downloader over HTTP with a progress bar, which refuses a file of another size."""
     import pooch
 
     over_http = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT)
@@ -79,6 +79,6 @@ def _downloader(size: int | None) -> Callable[[str, str, Any], None]:
         over_http(url, to, pooch)
         got = Path(to).stat().st_size
         if size is not None and got != size:
-            raise ValueError(f"{got:,} bytes came instead of {size:,}")
+            raise ValueError(f"{got:,} bytes were received instead of {size:,}")
 
     return download

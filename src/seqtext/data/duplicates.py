@@ -1,4 +1,4 @@
-"""Which texts are the same: as they are written, and as a model reads them."""
+"""Find duplicate texts, both as written and as a model reads them."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -7,12 +7,12 @@ import numpy as np
 
 
 class DuplicateStats(NamedTuple):
-    """Texts that stand in several rows.
+    """Counts of duplicate texts.
 
-    rows: how many rows repeat the text of an earlier one as it is written
-    conflicting: how many texts have unlike labels
-    in_test: how many test rows have a text that stands in the training or validation part too
-    cleaned: how many more rows repeat the words of an earlier one, after cleaning
+    rows: number of rows with the same text as an earlier row
+    conflicting: number of texts with different labels
+    in_test: number of test rows whose text is also in the training or validation part
+    cleaned: number of additional rows with the same words as an earlier row after cleaning
     """
 
     rows: int
@@ -22,13 +22,13 @@ class DuplicateStats(NamedTuple):
 
 
 def hash_texts(lengths: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return [texts] uint64, equal where the words are the same, in the same order.
+    """Return [texts] uint64 hashes, equal for the same sequence of words.
 
-    Of 4,000,000 unlike texts two are equal once in 10⁶ times.
+    The probability of a collision among 4,000,000 different texts is about 10⁻⁶.
 
     Args:
-        lengths: [texts] words in each text; one without words has 0
-        codes: [sum of lengths] their words, numbered from 0, less than 2³¹
+        lengths: [texts] number of words of each text, may be 0
+        codes: [sum of lengths] word indices from 0, less than 2³¹
     """
     starts = np.cumsum(lengths) - lengths
     places = np.arange(len(codes), dtype=np.uint64) - np.repeat(starts, lengths).astype(np.uint64)
@@ -41,14 +41,14 @@ def hash_texts(lengths: np.ndarray, codes: np.ndarray) -> np.ndarray:
 
 
 def assign_text_ids(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray) -> np.ndarray:
-    """Return [texts] the same number for texts with the same words, in order of appearance.
+    """Return [texts] ids, equal for texts with the same words, numbered by appearance.
 
-    Texts without words are the same where they are written alike: they may differ in what cleaning
-    removed, and together they could fill a part.
+    Texts without words are compared as written: they may differ only in removed characters, and as
+    one group they could fill a whole part of the split.
 
     Args:
         hashes: see `hash_texts`
-        written: [texts] equal where texts are written alike
+        written: [texts] equal for texts that are equal as written
     """
     is_empty = lengths == 0
     keys = hashes.copy()
@@ -57,7 +57,7 @@ def assign_text_ids(hashes: np.ndarray, lengths: np.ndarray, written: np.ndarray
 
 
 def factorize(values: np.ndarray) -> np.ndarray:
-    """Return [rows] the same number for the same value; the first is 0, the next new one 1, …"""
+    """Return [rows] numbers of the values: 0 for the first value, 1 for the next new one, …"""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
@@ -67,13 +67,13 @@ def factorize(values: np.ndarray) -> np.ndarray:
 def count_repeats(
     written: np.ndarray, read: np.ndarray, labels: np.ndarray, parts: Mapping[Any, np.ndarray]
 ) -> DuplicateStats:
-    """Return how often texts repeat.
+    """Count duplicate texts.
 
     Args:
-        written, read: [rows] equal where texts are written alike, and where they have the same
-            words after cleaning; both numbered from 0
+        written: [rows] ids of texts as written, numbered from 0
+        read: [rows] ids of texts by their words after cleaning, numbered from 0
         labels: [rows] class numbers
-        parts: row numbers of each
+        parts: row numbers of each part
     """
     classes = int(labels.max()) + 1
     texts_with_labels = np.unique(read * classes + labels) // classes
@@ -90,7 +90,7 @@ def count_repeats(
 
 
 def _mix(numbers: np.ndarray) -> np.ndarray:
-    """Change uint64 numbers, in place, to others that look random (SplitMix64's finalizer)."""
+    """Mix the bits of uint64 numbers in place (SplitMix64's finalizer)."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         numbers ^= numbers >> np.uint64(shift)
         numbers *= np.uint64(factor)

@@ -1,4 +1,4 @@
-"""Text files in any encoding, with or without a byte order mark."""
+"""Read text files in any encoding, with or without a byte order mark."""
 
 import codecs
 import io
@@ -11,7 +11,7 @@ from seqtext.data.compression import open_file
 from seqtext.errors import UserError
 
 BYTE_ORDER_MARK = "\ufeff"
-BOM_ENCODINGS = {  # how a file begins; the longer marks first: one begins with the other
+BOM_ENCODINGS = {  # UTF-32 first: its mark starts with that of UTF-16
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
@@ -20,20 +20,20 @@ BOM_ENCODINGS = {  # how a file begins; the longer marks first: one begins with 
 ENCODINGS_WITHOUT_BOM = {
     "utf-16": "utf-16-le",
     "utf-32": "utf-32-le",
-}  # what a file without a mark is in
-NO_FILE_ENCODINGS = ("idna", "punycode", "undefined")  # text encodings to Python, of names or none
+}  # byte order of a file without a mark
+NO_FILE_ENCODINGS = ("idna", "punycode", "undefined")  # registered in Python, but not for files
 CHUNK = 1 << 18  # bytes decoded at once
 
 
 def normalize_encoding(encoding: str, option: str = "dataset.encoding") -> str:
-    """Return the usual name of an encoding.
+    """Return the canonical name of an encoding.
 
     Raises:
-        UserError: if there is no such encoding of text.
+        UserError: if there is no such text encoding.
     """
     try:
         found = codecs.lookup(encoding)
-    except (LookupError, ValueError):  # ValueError: a name that holds a null character
+    except (LookupError, ValueError):  # ValueError: a name with a null character
         found = None
     is_text = found is not None and getattr(found, "_is_text_encoding", True)
     if not is_text or found.name in NO_FILE_ENCODINGS:
@@ -45,28 +45,28 @@ def normalize_encoding(encoding: str, option: str = "dataset.encoding") -> str:
 
 @contextmanager
 def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
-    """Open a text file, also a compressed one; line ends are kept, a byte order mark is not.
+    """Open a plain or compressed text file; line ends are kept, a byte order mark is removed.
 
-    A file that begins with the mark of UTF-16 or UTF-32 is read as such where UTF-8 was expected.
+    If UTF-8 is expected, a file with the mark of UTF-16 or UTF-32 is decoded accordingly.
 
     Raises:
-        UserError: if it is damaged, or not in this encoding, there or while it is read.
+        UserError: when opening or reading, if the file is damaged or not in this encoding.
     """
     try:
         with open_file(path) as stream:
             text = io.TextIOWrapper(stream, _detect_encoding(stream, encoding), newline="")
-            text._CHUNK_SIZE = CHUNK  # lines of compressed files come a third faster
+            text._CHUNK_SIZE = CHUNK  # reads lines of compressed files a third faster
             yield text
     except UnicodeDecodeError as error:
         raise build_decoding_error(path, encoding) from error
-    except UnicodeEncodeError:  # not about this file's bytes
+    except UnicodeEncodeError:  # not caused by this file's bytes
         raise
     except UnicodeError as error:
         raise build_decoding_error(path, encoding) from error
 
 
 def read_lines_of_text(stream: io.TextIOWrapper) -> Iterator[str]:
-    """Yield the lines with their ends, the first one without a byte order mark."""
+    """Yield lines with their line ends; a byte order mark in the first line is removed."""
     first = True
     for line in stream:
         yield line.removeprefix(BYTE_ORDER_MARK) if first else line
@@ -74,7 +74,7 @@ def read_lines_of_text(stream: io.TextIOWrapper) -> Iterator[str]:
 
 
 def build_decoding_error(path: Path, encoding: str) -> UserError:
-    """Build the error for a file that is no text of this encoding, naming the line."""
+    """Build the error for a file that is not text in this encoding, with the line number."""
     with open_file(path) as stream:
         used = _detect_encoding(stream, encoding)
         number = _line_not_decodable(stream, used)
@@ -85,7 +85,7 @@ def build_decoding_error(path: Path, encoding: str) -> UserError:
 
 
 def _line_not_decodable(stream: IO[bytes], encoding: str) -> int | None:
-    """Count the lines up to the first bytes that cannot be decoded."""
+    """Return the number of the line with the first bytes that cannot be decoded."""
     decoder, lines, last = codecs.getincrementaldecoder(encoding)(), 1, ""
     while True:
         content = stream.read(CHUNK)
@@ -108,7 +108,7 @@ def _count_line_ends(text: str, before: str) -> int:
 
 
 def _detect_encoding(stream: IO[bytes], encoding: str) -> str:
-    """Return the encoding to decode with; nothing of the stream is consumed."""
+    """Return the encoding to decode with; the stream's position does not change."""
     start = stream.peek(4)[:4]
     marked = next((name for mark, name in BOM_ENCODINGS.items() if start.startswith(mark)), None)
     if encoding in ENCODINGS_WITHOUT_BOM and marked is None:

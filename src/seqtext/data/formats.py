@@ -1,4 +1,4 @@
-"""What all files of rows have in common: their formats and their columns; Parquet files."""
+"""File formats, column names and positions shared by all readers; the Parquet reader."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,13 @@ Column = str | int  # name, or number from 0
 
 
 def file_format(path: Path, separator: str | None = None) -> str:
-    """Return the suffix that gives the format of a file, without that of compression.
+    """Return the suffix of a file's format, ignoring a compression suffix.
 
     Args:
-        separator: of a CSV file, whatever its name ends in
+        separator: if given, the file is CSV whatever its suffix
 
     Raises:
-        UserError: if the format is not known.
+        UserError: if the format is unknown.
     """
     suffix = Path(inner_name(path)).suffix.lower()
     if separator or suffix in (*SEPARATORS, *JSON_LINES, *PARQUET):
@@ -36,7 +36,7 @@ def file_format(path: Path, separator: str | None = None) -> str:
 
 
 def parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Iterator[pa.Table]:
-    """Yield some columns of a Parquet file, or all, unconverted; there is at least one block.
+    """Yield unconverted columns of a Parquet file, all for None; at least one block.
 
     Raises:
         UserError: as `read_table`.
@@ -54,15 +54,15 @@ def parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Itera
             for batch in file.iter_batches(BLOCK, columns=wanted):
                 table = pa.Table.from_batches([batch])
                 yield table.select(wanted) if wanted else _select(table, positions)
-    except (pa.ArrowException, MemoryError) as error:  # of a damaged size, any
+    except (pa.ArrowException, MemoryError) as error:  # MemoryError: a damaged size
         raise _unreadable(path, error) from error
 
 
 def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Path) -> list[int]:
-    """Return where columns stand among those of a file.
+    """Return the positions of columns in a file.
 
     Raises:
-        UserError: if one is not there, or more than once, or asked for twice.
+        UserError: if one is missing, ambiguous, or requested twice.
     """
     positions = [column_index(column, names, path) for column in columns]
     for place, position in enumerate(positions):
@@ -76,7 +76,7 @@ def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Pat
 
 
 def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
-    """Say that a number was read as a name: of a row of data, if a file has no header."""
+    """Return a hint if a number was read as a name, as of a row of data in a headerless file."""
     named = [column for column in columns if isinstance(column, int) and str(column) in names]
     if not named:
         return ""
@@ -87,12 +87,12 @@ def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
 
 
 def column_index(column: Column, names: Sequence[Column], path: Path) -> int:
-    """Return where a column stands among those of a file.
+    """Return the position of a column in a file.
 
-    A number counts from 0, unless the file has a column with this number as its name.
+    A number is a position from 0, unless the file has a column with this number as its name.
 
     Raises:
-        UserError: if it is not there, or more than once.
+        UserError: if it is missing or ambiguous.
     """
     if not names:
         raise UserError(f"{path} has no columns.")
@@ -115,10 +115,10 @@ def column_index(column: Column, names: Sequence[Column], path: Path) -> int:
 
 
 def refuse_other_separator(names: Sequence[Column], path: Path) -> None:
-    """Refuse a file whose one column has a separator in its name.
+    """Refuse a file whose only column has a separator in its name.
 
     Raises:
-        UserError: with the separator that it may have.
+        UserError: with the likely separator.
     """
     likely = ("tab", "semicolon", "pipe", "comma")
     used = [word for word in likely if SEPARATOR_NAMES[word] in str(names[0])]
@@ -130,10 +130,10 @@ def refuse_other_separator(names: Sequence[Column], path: Path) -> None:
 
 
 def strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArray:
-    """Return a Parquet column as strings, null as the empty one.
+    """Return a Parquet column as strings, null as an empty string.
 
     Raises:
-        UserError: if its values have no such form.
+        UserError: if its values cannot be converted.
     """
     if pa.types.is_nested(column.type):
         raise UserError(
@@ -141,7 +141,7 @@ def strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArra
             f"column of texts."
         )
     try:
-        column.validate(full=True)  # Parquet may hold bytes that are no UTF-8 as strings
+        column.validate(full=True)  # strings in Parquet may be invalid UTF-8
         return pc.fill_null(pc.cast(column, pa.string()), "")
     except pa.ArrowException as error:
         reason = " ".join(str(error).split())
@@ -149,7 +149,7 @@ def strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArra
 
 
 def _select(table: pa.Table, positions: Sequence[int] | None) -> pa.Table:
-    """Return the columns at these positions, whose names may come twice; all of them for None."""
+    """Return the columns at these positions, with possibly duplicate names; all for None."""
     return table if positions is None else table.select(list(positions))
 
 

@@ -1,4 +1,4 @@
-"""JSON Lines, an object a line, and JSON arrays of objects."""
+"""Read JSON Lines (one object per line) and JSON arrays of objects."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,8 +10,8 @@ from seqtext.data import formats
 from seqtext.data.encodings import BYTE_ORDER_MARK, open_text, read_lines_of_text
 from seqtext.errors import UserError
 
-Record = tuple[str, dict[str, Any]]  # an object, with its place in the file in words
-CHARACTERS = 1 << 16  # of an array, read at once
+Record = tuple[str, dict[str, Any]]  # description of the place in the file, object
+CHARACTERS = 1 << 16  # characters of an array read at once
 SPACE = " \t\r\n"
 
 
@@ -19,8 +19,8 @@ def json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
     """Yield the objects of a JSON Lines file, or of a JSON array, in blocks.
 
     Raises:
-        UserError: if the file is damaged or not in the encoding; naming the line, or the row of an
-            array, that is no JSON object.
+        UserError: if the file is damaged, in another encoding, or has a line or an array item that
+            is not a JSON object.
     """
     with open_text(path, encoding) as stream:
         start = stream.read(CHARACTERS).removeprefix(BYTE_ORDER_MARK)
@@ -33,7 +33,7 @@ def json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
 
 
 def read_names(path: Path, encoding: str) -> list[str]:
-    """Return the names of all objects of a file, in the order in which the objects have them."""
+    """Return the keys of all objects of a file, in the order of the objects' keys."""
     names: list[str] = []
     known: set[str] = set()
     for block in json_blocks(path, encoding):
@@ -44,21 +44,21 @@ def read_names(path: Path, encoding: str) -> list[str]:
 
 
 def merge_names(names: list[str], known: set[str], further: list[str]) -> None:
-    """Add names to a list, and to the set of them, each before the name that follows it."""
+    """Insert new names into `names` and `known`, each before its successor in `further`."""
     for name, later in zip(reversed(further), [None, *reversed(further)], strict=False):
-        if name not in known:  # `later` is: it has just been added, or was there
+        if name not in known:  # `later` is known: names are added from the last
             names.insert(len(names) if later is None else names.index(later), name)
             known.add(name)
 
 
 def is_array(start: str) -> bool:
-    """Return whether a file that starts so is an array of objects."""
+    """Return whether a file with this start is an array of objects."""
     start = start.strip(SPACE)
     return start.startswith("[") and start[1:].lstrip(SPACE)[:1] in ("", "{", "]")
 
 
 def read_objects(lines: Iterable[str], path: Path) -> Iterator[Record]:
-    """Yield the objects of JSON Lines; empty lines are passed over."""
+    """Yield the objects of JSON Lines; empty lines are skipped."""
     for number, line in enumerate(lines, 1):
         if line.strip():
             place = f"{path}, line {number}"
@@ -66,7 +66,7 @@ def read_objects(lines: Iterable[str], path: Path) -> Iterator[Record]:
 
 
 def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
-    """Yield the objects of a JSON array that comes in parts; few of them are held at a time."""
+    """Yield the objects of a JSON array read in parts, with few objects in memory at a time."""
     text = _Text(parts)
     text.skip("[")
     number = 0
@@ -75,7 +75,7 @@ def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
         place = f"{path}, row {number}"
         if text.next_character() != "{":
             shown = ascii(text.rest[text.position :][:50])
-            raise UserError(f"{place}: {shown} is no JSON object with columns: mend it.")
+            raise UserError(f"{place}: {shown} is no JSON object with columns: fix it.")
         yield place, text.read_object(place)
         if text.next_character() not in (",", "]"):
             raise UserError(f"{place}: no comma and no ] follows: is the file cut off?")
@@ -89,13 +89,13 @@ def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
 
 
 class _Text:
-    """A text that comes in parts, from which one object after the other is taken."""
+    """Reads JSON objects from a text in parts, one at a time."""
 
     def __init__(self, parts: Iterable[str]):
         self.parts, self.rest, self.position = iter(parts), "", 0
 
     def next_character(self) -> str:
-        """Return the next one that is no space; an empty one at the end."""
+        """Return the next character other than white space; an empty string at the end."""
         while True:
             while self.position < len(self.rest) and self.rest[self.position] in SPACE:
                 self.position += 1
@@ -105,12 +105,12 @@ class _Text:
                 return ""
 
     def skip(self, character: str) -> None:
-        """Pass over the next character, which is this one."""
+        """Skip the next character, which must be `character`."""
         assert self.next_character() == character
         self.position += 1
 
     def read_object(self, place: str) -> dict[str, Any]:
-        """Take the object that begins here."""
+        """Read the object that starts here."""
         count = 1
         while True:
             try:
@@ -119,12 +119,12 @@ class _Text:
             except json.JSONDecodeError as error:
                 if not self._read(count):
                     raise _no_object(place, error.msg) from error
-                count *= 2  # parts: what is malformed is not tried again for each
+                count *= 2  # bounds the attempts to parse a malformed object
             except (ValueError, RecursionError) as error:
                 raise _no_object(place, error) from error
 
     def _read(self, count: int) -> bool:
-        """Read further parts; False at the end."""
+        """Read more parts; return False at the end."""
         further = list(islice(self.parts, count))
         self.rest = "".join([self.rest[self.position :], *further])
         self.position = 0
@@ -150,7 +150,7 @@ def _parse_object(line: str, place: str) -> dict[str, Any]:
 
 
 def _no_object(place: str, error: Exception | str) -> UserError:
-    return UserError(f"{place}: no JSON object ({_reason(error)}): mend it.")
+    return UserError(f"{place}: no JSON object ({_reason(error)}): fix it.")
 
 
 def _reason(error: Exception | str) -> str:

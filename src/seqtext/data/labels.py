@@ -1,4 +1,4 @@
-"""Labels of classes: one spelling for each class, whatever the format of the file."""
+"""Normalize class labels, so that a class has one spelling in all file formats."""
 
 import re
 import unicodedata
@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 
-# How tools write a value that is not there; pandas reads the same ones as missing. Upper and lower
-# case matter: "none" is a class of many data sets.
+# How tools write a missing value; pandas reads the same ones as missing. They are case-sensitive:
+# "none" is a class of many data sets.
 MISSING_LABELS = frozenset(
     [
         *("", "None", "NaN", "nan", "-NaN", "-nan", "NA", "N/A", "n/a", "<NA>", "NULL", "null"),
@@ -23,13 +23,13 @@ MISSING_LABELS = frozenset(
 WHOLE_NUMBER = re.compile(r"([+-]?)(0|[1-9][0-9]*)(?:\.0+)?")
 NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 BOOLEANS = {"false": "0", "true": "1"}
-MAX_NAMED = 5  # labels in a message
+MAX_NAMED = 5  # labels shown in a message
 
 
 def normalize_label(label: object) -> str:
-    """Return the one spelling of a label: 1, 1.0, "+1" and " 1 " are "1", True is "true".
+    """Return the canonical spelling of a label: 1, 1.0, "+1" and " 1 " are "1", True is "true".
 
-    A number with leading zeros stays as it is: it is a code.
+    A number with leading zeros is a code and does not change.
     """
     text = str(label).strip()
     if text.lower() in BOOLEANS:
@@ -41,30 +41,30 @@ def normalize_label(label: object) -> str:
 
 
 def normalize_labels(labels: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return [rows] strings, each as `normalize_label` spells it; null is the empty one."""
+    """Return [rows] labels normalized by `normalize_label`; null is the empty string."""
     encoded = _encode(labels)
     spellings = [normalize_label(label) for label in encoded.dictionary.to_pylist()]
     return pa.array(spellings, pa.string()).take(encoded.indices)
 
 
 def find_labels(labels: pa.Array | pa.ChunkedArray, wanted: Callable[[str], bool]) -> np.ndarray:
-    """Return [rows] bool: which labels are wanted; each distinct label is asked for once."""
+    """Return [rows] bool, the results of `wanted`, which is called once per distinct label."""
     encoded = _encode(labels)
     is_wanted = np.array([wanted(label) for label in encoded.dictionary.to_pylist()], bool)
     return is_wanted[encoded.indices.to_numpy()]
 
 
 def casefold_label(label: str) -> str:
-    """Return what is equal for labels that differ in case, white space or invisible signs only."""
+    """Return a key for comparing labels without case, white space and invisible characters."""
     visible = "".join(c for c in label if unicodedata.category(c) != "Cf")
     return " ".join(unicodedata.normalize("NFKC", visible).casefold().split())
 
 
 def is_missing_label(label: str, kept: Collection[str] = ()) -> bool:
-    """Return whether a normalized label stands for a missing one.
+    """Return whether a normalized label represents a missing value.
 
     Args:
-        kept: names of classes that only look as if
+        kept: class names that look like missing values
     """
     return label in MISSING_LABELS and (not label or label not in kept)
 
@@ -75,12 +75,12 @@ def is_number(label: str) -> bool:
 
 
 def are_booleans(class_names: Collection[str]) -> bool:
-    """Return whether these are true and false, and no other class."""
+    """Return whether the classes are exactly true and false."""
     return set(class_names) == set(BOOLEANS)
 
 
 def sort_labels(labels: Iterable[str]) -> list[str]:
-    """Return numbers by value, then all other labels in alphabetical order."""
+    """Sort numbers by value, then all other labels alphabetically."""
 
     def key(label: str) -> tuple[bool, float, str]:
         return (False, float(label), label) if is_number(label) else (True, 0.0, label)
@@ -89,14 +89,14 @@ def sort_labels(labels: Iterable[str]) -> list[str]:
 
 
 def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[str, str]:
-    """Return the class of each normalized label.
+    """Map each normalized label to the name of its class.
 
-    True and false among numbers are 1 and 0.
+    Among numbers, true and false are 1 and 0.
 
     Args:
-        counts: rows of each label
-        ignore_case: labels that differ in case or white space only are one class, named as most
-            of its rows name it
+        counts: number of rows of each label
+        ignore_case: merge labels that differ only in case or white space, under the most frequent
+            spelling
     """
     others = [label for label in counts if label not in BOOLEANS]
     of_numbers = bool(others) and all(map(is_number, others))
@@ -112,10 +112,10 @@ def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[s
 
 
 def find_class(label: str, class_names: Sequence[str], ignore_case: bool = False) -> str | None:
-    """Return the class that a normalized label names; None: none, or more than one.
+    """Return the class of a normalized label; None if there is none or more than one.
 
-    A label that is the name of a class as it stands is that class. True and false are 1 and 0,
-    and 1 and 0 are true and false, in whatever order the classes stand.
+    An exact class name has priority. True and false match the classes 1 and 0, and vice versa,
+    whatever the order of the classes.
     """
     if label in class_names:
         return label
@@ -130,10 +130,10 @@ def find_class(label: str, class_names: Sequence[str], ignore_case: bool = False
 
 
 def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> list[str]:
-    """Return sentences about classes that may not be what was meant.
+    """Return warnings about suspicious classes.
 
     Args:
-        ignore_case_option: what merges classes that differ in case only; empty: nothing does
+        ignore_case_option: option that merges classes that differ only in case; empty: none
     """
     warnings = []
     if alike := [each for each in _group(class_names, casefold_label) if len(each) > 1]:
@@ -154,7 +154,7 @@ def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> li
 
 
 def describe_empty_names(class_names: Sequence[str]) -> list[str]:
-    """Return sentences about classes whose names may say that there is no label."""
+    """Return notes about classes whose names may mean that a label is missing."""
     return [
         f"The label {name!r} is a class like the others: dataset.drop_labels=[{name}] leaves its "
         f"rows out."
@@ -164,7 +164,7 @@ def describe_empty_names(class_names: Sequence[str]) -> list[str]:
 
 
 def find_several_labels(class_names: Sequence[str]) -> list[str]:
-    """Return the labels that join others, such as "a|b" beside "a" and "b", or are lists."""
+    """Return labels that are lists, or join other labels, such as "a|b" beside "a" and "b"."""
     found = [name for name in class_names if re.fullmatch(r"\[.*\]|\{.*\}", name, re.DOTALL)]
     for sign in "|;,":
         parts_of = {name: [part.strip() for part in name.split(sign)] for name in class_names}
@@ -178,14 +178,14 @@ def find_several_labels(class_names: Sequence[str]) -> list[str]:
 
 
 class LabelFilter:
-    """Leaves out the rows of some classes, and counts them.
+    """Drops the rows of some classes and counts them.
 
     Args:
-        drop: labels, as a user writes them
-        class_names: of class 0, 1, …; None: the blocks hold names
+        drop: labels as typed by the user
+        class_names: names of class 0, 1, …; None: the blocks contain names instead of numbers
 
     Raises:
-        UserError: if the classes are known and a label is none of them.
+        UserError: if `class_names` is given and a label is not in it.
     """
 
     def __init__(self, drop: Sequence[object], class_names: Sequence[str] | None):
@@ -202,7 +202,7 @@ class LabelFilter:
         self.counts: Counter[str] = Counter()
 
     def filter_rows(self, blocks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """Yield what is left of blocks as `write_rows` takes them."""
+        """Yield the remaining rows of blocks, in the format of `write_rows`."""
         if not self.drop:
             yield from blocks
             return
@@ -227,7 +227,7 @@ class LabelFilter:
         return block.set_column(place, "label", pa.array(new)).filter(pa.array(new >= 0))
 
     def notes(self) -> list[str]:
-        """Return a sentence for each label."""
+        """Return a sentence for each dropped label."""
         return [
             f"{count_noun(self.counts[label], 'row')} with the label {label!r} left out "
             f"(dataset.drop_labels)."

@@ -1,4 +1,4 @@
-"""Length-bucketed batches, each gathered in one vectorised step."""
+"""Length-bucketed batches, each gathered in one vectorized step."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,20 +10,20 @@ import torch
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
 
-RESIDENT_SHARE = 0.1  # of a GPU's free memory: other runs may share it
-EVALUATION_TEXTS = 256  # in a batch: no gradients to keep, and no result depends on it
-WORDS_PER_TEXT = 400  # most words of a batch, by its most texts: long ones come in smaller ones
-BUCKET_BATCHES = 50  # batches sorted by length together: more wastes less padding, but mixes less
+RESIDENT_SHARE = 0.1  # share of a GPU's free memory; other runs may use it too
+EVALUATION_TEXTS = 256  # batch size without gradients; results do not depend on it
+WORDS_PER_TEXT = 400  # limits the words of a batch, so that long texts get smaller batches
+BUCKET_BATCHES = 50  # batches sorted by length together: more means less padding but less shuffling
 
 
 class Batch(NamedTuple):
-    """B texts, padded with id 0 to the longest of them.
+    """Hold B texts, padded with id 0 to the longest of them.
 
     ids: [B, T] int64
-    lengths: [B] int64, words in each text, at least 1
+    lengths: [B] int64, number of words of each text, at least 1
     labels: [B] int64
     rows: [B] int64, positions in the prepared data set
-    weight: of their mean loss; other than 1 where processes share a batch unevenly
+    weight: factor of the batch's mean loss; not 1 if processes share a batch unevenly
     """
 
     ids: torch.Tensor
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
 
 
 class EncodedDataset:
-    """Encoded texts with their labels; the ids of text i are ``ids[offsets[i]:offsets[i + 1]]``."""
+    """Encoded texts and labels; the ids of text i are ``ids[offsets[i]:offsets[i + 1]]``."""
 
     def __init__(self, ids: np.ndarray, offsets: np.ndarray, labels: np.ndarray):
         self.ids, self.offsets, self.labels = ids, offsets, labels
@@ -57,16 +57,15 @@ class EncodedDataset:
 
 
 class DeviceDataset:
-    """`EncodedDataset` in a device's own memory: batches are made there, and nothing is sent to it
-    but the order of an epoch.
+    """`EncodedDataset` in device memory: batches are built there, only indices are transferred.
 
     Args:
-        texts: to copy
-        device: where to
+        texts: data set to copy
+        device: target device
     """
 
     def __init__(self, texts: EncodedDataset, device: torch.device):
-        self._counts = texts.lengths  # on the host: a batch's width is asked of no device
+        self._counts = texts.lengths  # on the host: no wait for the device
         ids = np.asarray(texts.ids).astype(np.int32)  # torch has few operations for uint16
         self._ids = torch.from_numpy(ids).to(device)
         self._starts = torch.from_numpy(np.array(texts.offsets[:-1])).to(device)
@@ -91,12 +90,13 @@ def batches_by_length(
 ) -> Iterator[np.ndarray]:
     """Yield the positions of all texts in batches, short ones first.
 
-    A text that is longer than `most_words` has a batch of its own.
+    A text longer than `most_words` is a batch on its own.
 
     Args:
-        lengths: [N] words in each text
-        most_texts: in a batch
-        most_words: in a batch, padding included; None: `WORDS_PER_TEXT` for each of `most_texts`
+        lengths: [N] number of words of each text
+        most_texts: maximum number of texts in a batch
+        most_words: maximum number of words in a batch including padding; None: `WORDS_PER_TEXT` for
+            each of `most_texts`
     """
     if most_words is None:
         most_words = most_texts * WORDS_PER_TEXT
@@ -105,7 +105,7 @@ def batches_by_length(
     while start < len(order):
         sizes = np.arange(1, min(most_texts, len(order) - start) + 1)
         fits = sizes * lengths[order[start : start + len(sizes)]] <= most_words
-        stop = start + max(1, int(fits.sum()))  # words grow with the size: the first ones fit
+        stop = start + max(1, int(fits.sum()))  # token count is monotonic in batch size
         yield order[start:stop]
         start = stop
 
@@ -113,7 +113,7 @@ def batches_by_length(
 def to_device_if_it_fits(
     texts: EncodedDataset, device: torch.device
 ) -> EncodedDataset | DeviceDataset:
-    """Copy the texts to a GPU if they take a small share of its free memory."""
+    """Copy the texts to a GPU if they need only a small share of its free memory."""
     if device.type != "cuda":
         return texts
     needed = 4 * len(texts.ids) + 24 * len(texts.lengths)  # bytes
@@ -122,7 +122,7 @@ def to_device_if_it_fits(
 
 
 class BucketBatchSampler:
-    """Batches of texts of similar length, in an order drawn from seed and epoch."""
+    """Builds batches of texts of similar length, in a random order per seed and epoch."""
 
     def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int):
         self.positions, self.lengths = positions, lengths
@@ -136,7 +136,7 @@ class BucketBatchSampler:
         self.epoch = epoch
 
     def batches(self) -> list[np.ndarray]:
-        """Every position once: shuffle, sort by length within buckets, shuffle the batches."""
+        """Return batches of all positions: shuffle, sort by length in buckets, shuffle batches."""
         rng = np.random.default_rng((self.seed, self.epoch))
         shuffled = self.positions[rng.permutation(len(self.positions))]
         bucket = self.batch_size * BUCKET_BATCHES
@@ -149,13 +149,13 @@ class BucketBatchSampler:
 
 
 class ClassBalancedBatchSampler:
-    """Batches with equally many texts of each class (±1), of similar length.
+    """Builds batches with equally many texts of each class (±1), of similar length.
 
-    An epoch has as many batches as without balance. Texts of a rare class come several times;
-    of a frequent one each epoch sees another part, in an order drawn from seed and epoch.
+    An epoch has the same number of batches as without balancing. Texts of a rare class are
+    repeated; of a frequent class each epoch uses another part, in random order per seed and epoch.
 
     Raises:
-        UserError: if a batch is too small to hold every class.
+        UserError: if the batch size is less than the number of classes.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class ClassBalancedBatchSampler:
         self.epoch = epoch
 
     def batches(self) -> list[np.ndarray]:
-        """A part of each class in every batch, sorted by length within buckets, then shuffled."""
+        """Return batches with texts of each class, sorted by length in buckets, then shuffled."""
         rng = np.random.default_rng((self.seed, self.epoch))
         smallest, larger = divmod(self.batch_size, len(self.of_class))
         parts = [
@@ -196,7 +196,7 @@ class ClassBalancedBatchSampler:
     def _parts(
         self, rng: np.random.Generator, positions: np.ndarray, size: int
     ) -> list[np.ndarray]:
-        """One class's part of each batch, `size` texts each."""
+        """Return the texts of one class for each batch, `size` texts each."""
         wanted = size * self.count
         rounds = [rng.permutation(positions) for _ in range(math.ceil(wanted / len(positions)))]
         drawn = np.concatenate(rounds)[:wanted]
@@ -207,14 +207,14 @@ class ClassBalancedBatchSampler:
 
 
 class LengthSortedBatchSampler:
-    """Batches from short to long texts, always in the same order: for validation and test.
+    """Builds batches from short to long texts, in a fixed order, for validation and test.
 
-    Batches are bounded in words too (see `batches_by_length`): one very long text costs what it
-    costs, not as much padding for all others.
+    The number of words of a batch is also limited (see `batches_by_length`), so that one very long
+    text does not add padding to many others.
 
     Args:
-        batch_size: texts in a batch, at most
-        process: of this process among those that share the positions, each of which one of them has
+        batch_size: maximum number of texts in a batch
+        process: rank and number of the processes, which share the positions disjointly
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class LengthSortedBatchSampler:
         return len(self._batches)
 
     def batches(self) -> list[np.ndarray]:
-        """Every position once."""
+        """Return batches of all positions of this process."""
         return self._batches
 
 
@@ -241,15 +241,15 @@ Sampler = BucketBatchSampler | ClassBalancedBatchSampler | LengthSortedBatchSamp
 
 
 class BucketDataLoader:
-    """Iterates over batches; remembers how far it came, so that a killed epoch can go on.
+    """Iterates over batches, and stores its position so that an interrupted epoch can be resumed.
 
     Lightning calls ``sampler.set_epoch`` before each epoch, and `state_dict` for a checkpoint.
 
     Args:
-        process: of this process among those that share every batch
+        process: rank and number of the processes, which share every batch
     """
 
-    batch_sampler = None  # torch's DataLoader has it, and Lightning looks for it
+    batch_sampler = None  # an attribute of torch's DataLoader that Lightning reads
 
     def __init__(
         self,
@@ -262,7 +262,7 @@ class BucketDataLoader:
 
     @property
     def batch_size(self) -> int:
-        """Texts in a batch."""
+        """Return the number of texts in a batch."""
         return self.sampler.batch_size
 
     def __len__(self) -> int:
@@ -276,19 +276,20 @@ class BucketDataLoader:
             yield batch._replace(weight=shares[self._done - start - 1][1])
 
     def _share(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
-        """Every so many-th text, and their weight: texts of like length go to all processes.
+        """Return this process's texts of a batch and the weight of their mean loss.
 
-        The mean over processes of their weighted mean losses is the mean of the whole batch. Where
-        there are too few texts, one counts nothing, since every process must take part.
+        Texts are dealt out in turn, so that all processes get similar lengths. The mean over
+        processes of the weighted mean losses is the mean loss of the whole batch. If a batch has
+        fewer texts than processes, a dummy text with weight 0 keeps the processes in sync.
         """
         rank, count = self.process
         own = positions[rank::count]
         return own if len(own) else positions[:1], len(own) * count / len(positions)
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches of the current epoch were handed out."""
+        """Return the number of batches of the current epoch that were yielded."""
         return {"done": self._done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Let the next iteration go on after that many batches; a finished epoch starts over."""
+        """Make the next iteration continue after those batches; a finished epoch starts again."""
         self._start = state["done"] % len(self)

@@ -1,4 +1,4 @@
-"""From raw rows to encoded parts, in three cached steps: rows, words, ids."""
+"""Prepare raw rows as encoded parts in three cached steps: rows, words, ids."""
 
 import copy
 import hashlib
@@ -24,11 +24,11 @@ from seqtext.tokenizers.base import Tokenizer
 
 @dataclass(frozen=True)
 class PreprocessingConfig:
-    """How rows are cleaned, split and encoded; see `TextDataModule` for each option.
+    """Options of cleaning, splitting and encoding; see `TextDataModule` for each option.
 
     Attributes:
-        use_official_split: use the parts that the source names
-        tokenizer: not fitted
+        use_official_split: whether to use the parts defined by the source
+        tokenizer: unfitted tokenizer
     """
 
     cleaning: TextCleaner
@@ -38,7 +38,7 @@ class PreprocessingConfig:
     tokenizer: Tokenizer
 
     def settings(self) -> dict:
-        """Return everything but the cleaning, as plain values."""
+        """Return all options except cleaning, as plain values."""
         return {
             "split": self.split.settings(),
             "use_official_split": self.use_official_split,
@@ -52,13 +52,13 @@ class PreparedDataset:
     """A data set ready for batching.
 
     Attributes:
-        key: name of this preparation, unique in the cache
-        rows: the rows before cleaning
-        texts: encoded and truncated
-        tokenizer: fitted on the training part
-        corpus: all words of all texts, known or not
+        key: unique name of this preparation in the cache
+        rows: rows before cleaning
+        texts: encoded and truncated texts
+        tokenizer: tokenizer fitted on the training part
+        corpus: all words of all texts, known or unknown
         parts: sorted row numbers of each part
-        coverage: for each part, how much of it a model can read
+        coverage: word coverage of each part
         notes: sentences about the parts, for the log
     """
 
@@ -73,7 +73,7 @@ class PreparedDataset:
     notes: list[str] = field(default_factory=list)
 
     def fingerprint(self) -> str:
-        """Return a digest of rows, parts and vocabulary: a run resumes with the same data only."""
+        """Return a digest of rows, parts and vocabulary, which must be equal to resume a run."""
         digest = hashlib.blake2b(self.rows.digest.encode(), digest_size=16)
         digest.update(np.ascontiguousarray(self.rows.labels))
         for part in PARTS:
@@ -94,7 +94,7 @@ def prepare(
     """Prepare a data set, or load it from the cache.
 
     Args:
-        origin: what the rows are made from; with `config` it decides the cache entries
+        origin: description of the source of the rows; with `config` it is the key of cache entries
         write_rows: writes the rows into a folder (see `seqtext.data.raw_dataset`)
     """
     rows = cache.load("rows", origin, write_rows, RawDataset.load)

@@ -1,4 +1,4 @@
-"""Whether the quotes of a tab-separated file are those of a CSV writer, or of its texts."""
+"""Detect whether quotes of a tab-separated file are a CSV writer's or part of the texts."""
 
 import csv
 import re
@@ -10,23 +10,23 @@ Quotes = Literal["around fields", "in texts", "none at the start of a field"]
 
 
 def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None = None) -> Quotes:
-    """Find out what the quotes of a file mean.
+    """Detect the meaning of the quotes in a file.
 
-    A CSV writer puts quotes around each field that holds a quote, which it doubles, a separator or
-    a line end; or around all fields, or all those of some columns. Quotes in any other place are
-    a part of the texts; so are those of a field that would run over lines which are rows already.
+    A CSV writer quotes each field that contains a quote, which it doubles, a separator or a line
+    end; or it quotes all fields, or all fields of some columns. Quotes in any other place are part
+    of the texts, and so are those of a field that would span lines that are complete rows.
 
     Args:
-        lines: of the file, with their ends
-        separator: of the fields
-        escapechar: of the file; the quote after one is no other than a doubled one
+        lines: lines of the file, with line ends
+        separator: separator of the fields
+        escapechar: escape character; an escaped quote is treated like a doubled one
     """
     latest = _RecordedLines(lines)
     reader = csv.reader(latest, delimiter=separator, escapechar=escapechar, strict=True)
     is_opening, is_stray = False, False
     width = 0
-    plain: set[int] = set()  # columns where a field is in quotes and need not be
-    bare: set[int] = set()  # columns where a field is not
+    plain: set[int] = set()  # columns with a field quoted without need
+    bare: set[int] = set()  # columns with an unquoted field
     try:
         for row in reader:
             record, latest.lines = latest.lines, []
@@ -49,7 +49,7 @@ def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None 
                 quoted = {column for column, field in enumerate(fields) if '"' in field}
                 is_opening |= any(fields[column].startswith('"') for column in quoted)
                 is_stray |= not all(QUOTED.fullmatch(fields[column]) for column in quoted)
-                if not is_header:  # its names may be in quotes, or not, by themselves
+                if not is_header:  # names may be quoted unlike the fields below
                     plain |= {c for c in quoted if fields[c].strip('"') and '""' not in fields[c]}
             if not is_header:
                 bare |= {c for c, field in enumerate(fields) if field and field[0] != '"'}
@@ -61,7 +61,7 @@ def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None 
 
 
 class _RecordedLines:
-    """Lines that are remembered until somebody forgets them."""
+    """Iterates over lines and records them in `lines` until cleared."""
 
     def __init__(self, source: Iterable[str]):
         self.source = source

@@ -1,4 +1,4 @@
-"""The rows of a source on disk: texts, labels, official parts, and which texts are equal."""
+"""Store the rows of a source on disk: texts, labels, official parts and ids of equal texts."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,23 +23,23 @@ from seqtext.data.labels import (
 from seqtext.data.split import PARTS
 from seqtext.errors import UserError
 
-MAX_CLASSES = 10_000  # a probability of each class is kept for each row
-FEW_CLASSES = 50  # may be as many as half the rows: a small file is no column of ids
+MAX_CLASSES = 10_000  # predictions store a probability per row and class
+FEW_CLASSES = 50  # accepted even for half as many rows; more look like ids
 
 
 @dataclass(frozen=True)
 class RawDataset:
-    """N rows of a source, memory-mapped.
+    """Hold N rows of a source, memory-mapped.
 
-    texts: [N] as they are in the source
+    texts: [N] as in the source
     labels: [N] int64 class numbers
-    text_ids: [N] int64, equal where texts are equal as written, in order of appearance
-    numbers: [N] int64, row numbers in the source, whose rows without a text may be left out
-    official: [N] int8 index in `PARTS`; None: the source does not say
-    class_names: of class 0, 1, …
-    notes: what there was to say when they were read
-    warnings: what was likely wrong
-    digest: of texts, labels, official parts and class names
+    text_ids: [N] int64, equal for equal texts, numbered by appearance
+    numbers: [N] int64, row numbers in the source, from which rows may have been dropped
+    official: [N] int8 index in `PARTS`; None if the source defines no parts
+    class_names: names of class 0, 1, …
+    notes: sentences about dropped or changed rows
+    warnings: sentences about likely errors in the data
+    digest: digest of texts, labels, official parts and class names
     """
 
     texts: pa.ChunkedArray
@@ -57,7 +57,7 @@ class RawDataset:
 
     @classmethod
     def load(cls, folder: Path) -> "RawDataset":
-        """Memory-map what `write_rows` wrote."""
+        """Memory-map the files written by `write_rows`."""
         facts = json.loads((folder / "facts.json").read_text())
         return cls(
             texts=open_table(folder / "texts.arrow")["text"],
@@ -81,19 +81,19 @@ def write_rows(
     warnings: Sequence[str] = (),
     ignore_case: bool | None = None,
 ) -> None:
-    """Write blocks of rows for `RawDataset.load`, in bounded memory.
+    """Write blocks of rows for `RawDataset.load`; memory use is bounded.
 
     Args:
-        blocks: columns `text` (string) and `label`: class numbers, or names where `class_names`
-            is None; optionally `part` (one of `PARTS`) and `row` (number in the source)
-        source: in words, for messages
-        notes, warnings: read when all blocks are through
-        ignore_case: classes that differ in case or white space only are one; None: the data set
-            has no such option
+        blocks: columns `text` (string) and `label` (class number, or name if `class_names` is
+            None); optionally `part` (one of `PARTS`) and `row` (number in the source)
+        source: description of the source for messages
+        notes, warnings: sentences, read after all blocks
+        ignore_case: merge classes that differ only in case or white space; None: the data set has
+            no such option
 
     Raises:
-        UserError: if there are no rows, or one class, or too many; naming the row without text or
-            label.
+        UserError: if there are no rows, a single class or too many classes, or a row has no text or
+            no label.
     """
     columns = _Columns(class_names, source)
     schema = pa.schema({"text": pa.string()})
@@ -135,19 +135,19 @@ def write_rows(
 
 
 class _Columns:
-    """Everything of the rows but their texts."""
+    """Collects all columns of the rows except their texts."""
 
     def __init__(self, class_names: Sequence[str] | None, source: str):
         self.class_names, self.source = class_names, source
         self.count = 0
-        self.known: dict[str, int] = {}  # classes in order of appearance
+        self.known: dict[str, int] = {}  # number of each class, by appearance
         self.labels: list[Any] = []
         self.digests: list[Any] = []
         self.numbers: list[Any] = []
         self.official: list[Any] = []
 
     def add(self, block: pa.Table) -> None:
-        """Check a block of rows and take it up."""
+        """Check and add a block of rows."""
         there = block.column_names
         numbers = (
             block["row"].to_numpy()
@@ -170,10 +170,10 @@ class _Columns:
         self.count += block.num_rows
 
     def named_labels(self, ignore_case: bool) -> tuple[list[str], np.ndarray]:
-        """Class names, and [rows] numbers of classes: those found, in order, unless given.
+        """Return class names and [rows] class numbers; names found in the rows are sorted.
 
         Raises:
-            UserError: if labels are so many that they cannot be classes.
+            UserError: if there are too many different labels for classes.
         """
         labels = np.concatenate(self.labels)
         if self.class_names is not None:
@@ -187,7 +187,7 @@ class _Columns:
         return ordered, np.array([position[class_of[label]] for label in self.known])[labels]
 
     def digest(self, class_names: Sequence[str], labels: np.ndarray) -> str:
-        """Return a digest of all rows; the names and numbers of files and rows do not count."""
+        """Return a digest of all rows that is independent of file names and row numbers."""
         digest = blake2b(json.dumps(list(class_names)).encode(), digest_size=16)
         for column in (self.digests, [labels.astype(np.int64)], self.official):
             for block in column:
@@ -214,7 +214,7 @@ class _Columns:
 
 
 def _digests(texts: pa.ChunkedArray) -> np.ndarray:
-    """Hash texts: [rows] uint64; two of 4,000,000 unlike ones collide once in 10⁶ times."""
+    """Return [rows] uint64 hashes; 4,000,000 different texts collide with probability 10⁻⁶."""
     digests = (blake2b(text, digest_size=8).digest() for text in _bytes(texts))
     return np.frombuffer(b"".join(digests), np.uint64)
 
@@ -222,7 +222,7 @@ def _digests(texts: pa.ChunkedArray) -> np.ndarray:
 def _bytes(texts: pa.ChunkedArray) -> Iterator[memoryview]:
     for chunk in texts.chunks:
         _, offsets, content = chunk.buffers()
-        if content is None:  # empty texts only
+        if content is None:  # only empty texts
             yield from [memoryview(b"")] * len(chunk)
             continue
         width = np.int64 if pa.types.is_large_string(chunk.type) else np.int32

@@ -1,4 +1,4 @@
-"""Tables of texts in blocks: some columns of a file, or the lines of one; labels as numbers."""
+"""Read columns or lines of files in blocks, and encode labels as numbers."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ from seqtext.errors import UserError
 
 
 def read_csv(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
-    """Read a CSV file of a known data set: what is odd in it is known, and no option changes it."""
+    """Read a CSV file of a known data set, without warnings and format options."""
     reader = TableReader(path, prefix=None, warn=lambda sentence: None)
     return reader.read_columns(columns)
 
 
 def read_lines(path: Path) -> Iterator[pa.Table]:
-    """Yield the lines of a text file as `line`, and `row`, the number from 0; no empty ones.
+    """Yield the non-empty lines of a text file as `line`, with their number from 0 as `row`.
 
     Raises:
         UserError: if the file is empty, damaged or not UTF-8.
@@ -59,11 +59,11 @@ def encode_labels(
     """Encode the labels in a column as numbers 0, 1, …, in the order of `class_names`.
 
     Args:
-        name: of the column in the file, for messages; None: the same
-        ignore_case: case and white space make no other label
+        name: name of the column in the file, for messages; None: `column`
+        ignore_case: ignore case and white space
 
     Raises:
-        UserError: naming the first row whose label is none of these.
+        UserError: for the first row whose label is not a class.
     """
     encoded = table[column].combine_chunks().dictionary_encode()
     classes = [

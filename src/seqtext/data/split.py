@@ -19,17 +19,16 @@ class Split:
     """Splits the rows into a training, a validation and a test part.
 
     Args:
-        test_size: share of all texts (or their number) for the final test
-        val_size: share of the other texts (or their number) for model selection
-        stratify: keep the shares of the classes in every part
-        seed: of the split; that of training is another one
-        use_official_split: use the test part that the source names, and its validation part if
-            there is one, instead of `test_size` and `val_size`; None: as the data set does
-        folds: split the texts into this many test parts, instead of `test_size`; None: no
-            cross-validation
-        fold: which of the folds is the test part, from 0
-        max_train_examples: train with at most this share of the training rows (or their number),
-            for a quick look or a learning curve; the other parts stay as they are; None: all
+        test_size: share (or number) of all texts for the final test
+        val_size: share (or number) of the other texts for model selection
+        stratify: keep the class proportions in every part
+        seed: seed of the split, independent of the training seed
+        use_official_split: use the source's test part, and its validation part if there is one,
+            instead of `test_size` and `val_size`; None: the data set's default
+        folds: number of folds that replace `test_size`; None: no cross-validation
+        fold: index of the fold that is the test part, from 0
+        max_train_examples: maximum share (or number) of the training rows to use, for a quick
+            experiment or a learning curve; other parts do not change; None: all
     """
 
     @validate_args
@@ -58,11 +57,11 @@ class Split:
         return f"Split({', '.join(f'{name}={value}' for name, value in vars(self).items())})"
 
     def settings(self) -> dict:
-        """Everything that decides the parts, as plain values."""
+        """Return all settings that determine the parts, as plain values."""
         return dict(vars(self))
 
     def parts(self, *args: Any, **kwargs: Any) -> dict[Part, np.ndarray]:
-        """Return the parts alone: see `split_rows`."""
+        """Return only the parts of `split_rows`."""
         return self.split_rows(*args, **kwargs)[0]
 
     def split_rows(
@@ -73,18 +72,18 @@ class Split:
         official: np.ndarray | None = None,
         duplicates: Duplicates = "group",
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
-        """Return sorted row numbers of each part, and what there is to say of them.
+        """Return sorted row numbers of each part, and notes about the parts.
 
         Args:
             labels: [rows] class numbers
-            text_ids: [rows] equal where the texts are equal
-            class_names: for messages
-            official: [rows] index in `PARTS` of the part that the source names; None: it does not
-            duplicates: rows with the same text come into the same part ("group"), or only the
-                first of them counts ("drop"), or they are cut like any others ("keep")
+            text_ids: [rows] equal for equal texts
+            class_names: names for messages
+            official: [rows] index in `PARTS` of the source's part; None: the source has no parts
+            duplicates: "group": rows with the same text are in the same part; "drop": only the
+                first of them is used; "keep": they are treated like other rows
 
         Raises:
-            UserError: if a class or a part would be too small, or a class cannot be learned.
+            UserError: if a class or a part is too small, or a class has no training rows.
         """
         rows = np.arange(len(labels))
         if duplicates == "keep":
@@ -112,10 +111,10 @@ class Split:
         return parts, notes
 
     def _official_notes(self, named: dict[Part, np.ndarray], official: np.ndarray) -> list[str]:
-        """Return how the parts that the source names are changed.
+        """Return notes on how the source's parts are changed.
 
         Raises:
-            UserError: if no row of a named part is left.
+            UserError: if no row of an official part is left.
         """
         notes = []
         for number, part in enumerate(PARTS):
@@ -137,10 +136,10 @@ class Split:
         return notes
 
     def _limit_training_rows(self, train: np.ndarray, texts: "SplitRows") -> np.ndarray:
-        """Return sorted training rows, no more than `limit`; those of a lower one are among them.
+        """Return a sorted subset of the training rows; larger subsets contain smaller ones.
 
         Raises:
-            UserError: if there would be less than one row for each class.
+            UserError: if there are fewer rows than classes.
         """
         count = self.max_train_examples
         if not isinstance(count, int):
@@ -167,7 +166,7 @@ class Split:
     def _test_split(
         self, rows: np.ndarray, texts: "SplitRows", test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows for training and validation, and those of the test part."""
+        """Return the rows for training and validation, and the test rows."""
         if test is not None:
             return rows, test
         if self.folds is not None:
@@ -211,7 +210,7 @@ class Split:
         return rows[~is_cut], rows[is_cut]
 
     def _kfold(self, rows: np.ndarray, texts: "SplitRows") -> tuple[np.ndarray, np.ndarray]:
-        """As `_holdout`, for one fold of a cross-validation."""
+        """Return sorted rows: the rest, and those of the selected cross-validation fold."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
         text_of_row, classes = texts.distinct(rows)
@@ -228,27 +227,29 @@ class Split:
 
 
 def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarray]:
-    """Return the rows of each part that the source names."""
+    """Return the rows of each official part."""
     each = {part: rows[official[rows] == number] for number, part in enumerate(PARTS)}
     return {part: named for part, named in each.items() if len(named) or part == "train"}
 
 
 class SplitRows:
-    """Labels and texts of all rows."""
+    """Labels and text ids of all rows."""
 
     def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):
         self.labels, self.ids, self.class_names = labels, ids, class_names
 
     def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """[rows] the number of each row's text, and [texts] the class of each text's first row."""
+        """Return [rows] the index of each row's text, and [texts] the class of its first row."""
         _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
         return text_of_row, self.labels[rows[first]]
 
     def check_learnable(
         self, train: np.ndarray, parts: dict[Part, np.ndarray], instead: str = ""
     ) -> None:
-        """Raises:
-        UserError: if rows of a part have a class that no training row has.
+        """Check that every class of a part has training rows.
+
+        Raises:
+            UserError: if a class has none.
         """
         learned = np.unique(self.labels[train])
         for part, rows in parts.items():
@@ -266,11 +267,11 @@ class SplitRows:
         """Check that each class has enough texts to be in every part.
 
         Args:
-            rows: to cut
-            classes: [texts] of their texts
+            rows: rows to split
+            classes: [texts] classes of their texts
 
         Raises:
-            UserError: if one has not.
+            UserError: if a class has too few.
         """
         counts = np.bincount(classes, minlength=len(self.class_names))
         rarest = int(counts.argmin())
@@ -283,8 +284,8 @@ class SplitRows:
             raise UserError(f"Class {name!r} has no rows: give it some, or {drop}.")
         if len(np.unique(self.ids[of_class])) >= at_least:
             raise UserError(
-                f"Class {name!r} has {len(of_class)} rows to divide, but the same texts stand with "
-                f"other labels in earlier rows: mend these labels, {drop}, or use "
+                f"Class {name!r} has {len(of_class)} rows to divide, but the same texts have "
+                f"other labels in earlier rows: fix these labels, {drop}, or use "
                 f"dataset.duplicates=keep."
             )
         raise UserError(
@@ -297,10 +298,10 @@ class SplitRows:
         """Check that a part has rows of more than one class.
 
         Args:
-            is_named: by the source
+            is_named: whether the source defines the part
 
         Raises:
-            UserError: if it has not.
+            UserError: if all rows have the same class.
         """
         classes = np.unique(self.labels[rows])
         if len(classes) > 1:
@@ -318,18 +319,18 @@ class SplitRows:
 
 
 def _allocate_per_class(count: int, available: np.ndarray) -> np.ndarray:
-    """Return [classes] how many of `count` rows each gets: by its share, but at least one.
+    """Allocate `count` rows to classes in proportion to `available`, at least one to each.
 
     Args:
-        available: [classes] rows that there are, more than `count` in all
+        available: [classes] available rows, in total more than `count`
     """
     exact = count * available / available.sum()
     shares = np.maximum(np.floor(exact).astype(int), available > 0)
-    while (missing := count - shares.sum()) > 0:  # to the greatest remainders
+    while (missing := count - shares.sum()) > 0:  # largest remainder method
         behind = np.argsort(shares - exact, kind="stable")
         behind = behind[shares[behind] < available[behind]][:missing]
         shares[behind] += 1
-    while (excess := shares.sum() - count) > 0:  # from those that have most beyond their share
+    while (excess := shares.sum() - count) > 0:  # take from the most over-represented
         ahead = np.argsort(exact - shares, kind="stable")
         ahead = ahead[shares[ahead] > 1][:excess]
         shares[ahead] -= 1

@@ -1,7 +1,7 @@
-"""A data set in numbers, before any training: classes, lengths, words, examples.
+"""Compute statistics of a data set before training: classes, lengths, words, examples.
 
-Of the test part only the rows of each class are counted, of the validation part also the words that
-are known; everything else is about the training part.
+For the test part, only the rows of each class are counted; for the validation part, also the known
+words. All other statistics use the training part only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +15,21 @@ import pyarrow as pa
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
-SAMPLE_SIZE = 20_000  # training texts whose original words are counted
-MAX_CLASSES = 20  # described one by one
-WORDS = 10  # of each class, that tables and figures show
+SAMPLE_SIZE = 20_000  # training texts sampled to count original words
+MAX_CLASSES = 20  # classes described individually
+WORDS = 10  # words of each class in tables and figures
 EXAMPLES = 3
 BINS = 40
-BLOCK_WORDS = 1 << 22  # counted at once: bounds memory at any number of texts
+BLOCK_WORDS = 1 << 22  # words counted at once, to limit memory use
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Words in each of some texts; None where there are no texts.
+    """Summary of the numbers of words per text; None values if there are no texts.
 
-    rows: how many texts were looked at
-    quartiles: a quarter, half and three quarters of the texts are not longer
-    counts: [bins] texts by length, bins as in `DatasetStatistics.edges`
+    rows: number of texts
+    quartiles: 25 %, 50 % and 75 % quantiles
+    counts: [bins] number of texts by length, with the bins of `DatasetStatistics.edges`
     """
 
     rows: int
@@ -41,11 +41,11 @@ class Lengths:
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """The training texts of one class; `number` is its place in the class names.
+    """Statistics of the training texts of one class; `number` is its index in the class names.
 
     before, after: see `DatasetStatistics`
-    frequent: the known words that stand most often in them, with their counts
-    distinctive_words: the known words that set them apart most, with their z-scores
+    frequent: most frequent known words, with their counts
+    distinctive_words: most distinctive known words, with their z-scores
     """
 
     number: int
@@ -58,7 +58,7 @@ class ClassStatistics:
 
 @dataclass(frozen=True)
 class Example:
-    """A training text as it was written and as a model reads it; `row` in the source."""
+    """A training text as written and as a model reads it; `row` is its number in the source."""
 
     row: int
     label: str
@@ -68,19 +68,19 @@ class Example:
 
 @dataclass(frozen=True)
 class DatasetStatistics:
-    """Statistics of a data set, as `compute_statistics` computes them.
+    """The result of `compute_statistics`.
 
-    rows: part to rows of each class
-    edges: [bins + 1] of all histograms of lengths, in words; bin i is edges[i] <= length <
-        edges[i + 1], and the last one is wider where a few texts are much longer than the others
-    before: white-space words of the original texts, of at most `SAMPLE_SIZE` training texts
-    after: words of all training texts, cleaned and cut: what a model reads
-    classes: those with most training rows, at most `MAX_CLASSES`, in the order of `class_names`
-    vocabulary: known words
-    words: running words of the training part, as a model reads them; a text with none left has one
-        unknown word
-    known: share of them that the vocabulary holds
-    known_val: the same of the validation part; None: it has no texts
+    rows: number of rows of each class, by part
+    edges: [bins + 1] edges of all histograms of lengths in words; bin i is edges[i] <= length <
+        edges[i + 1]; the last bin is wider if a few texts are much longer than the others
+    before: white-space words per original text, for at most `SAMPLE_SIZE` training texts
+    after: words per training text after cleaning and truncation
+    classes: at most `MAX_CLASSES` largest classes, in the order of `class_names`
+    vocabulary: number of known words
+    words: number of words of the training part after cleaning and truncation; an empty text counts
+        as one unknown word
+    known: share of these words that are in the vocabulary
+    known_val: the same share for the validation part; None if it has no texts
     """
 
     class_names: list[str]
@@ -96,14 +96,14 @@ class DatasetStatistics:
     known_val: float | None = None
 
     def shares(self) -> dict[str, list[float]]:
-        """Part to share of each class in it; an empty part has zeros."""
+        """Return the share of each class by part; zeros for an empty part."""
         return {
             part: [count / max(sum(counts), 1) for count in counts]
             for part, counts in self.rows.items()
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON takes them."""
+        """Return JSON-serializable values."""
         return {**asdict(self), "shares": self.shares()}
 
 
@@ -122,18 +122,18 @@ def compute_statistics(
 ) -> DatasetStatistics:
     """Compute statistics of a data set.
 
-    Original texts are sampled; all token ids are counted, block by block.
+    Original texts are sampled; all token ids are counted in blocks.
 
     Args:
-        texts: [rows] as they were before cleaning
-        numbers: [rows] in the source
-        ids: [words kept] the encoded texts; text i is ``ids[offsets[i]:offsets[i + 1]]``
+        texts: [rows] texts before cleaning
+        numbers: [rows] row numbers in the source
+        ids: [sum of lengths] encoded texts; text i is ``ids[offsets[i]:offsets[i + 1]]``
         offsets: [rows + 1]
         labels: [rows] class numbers
         parts: sorted row numbers of each part; "train" has some
-        words: of the vocabulary; words[k] has id k + 2
-        most_words: how many words of each class are listed
-        seed: of the sample and the examples
+        words: words of the vocabulary; words[k] has id k + 2
+        most_words: number of words listed for each class
+        seed: seed of the sample and the examples
     """
     rng = np.random.default_rng(seed)
     train = np.asarray(parts["train"])
@@ -183,7 +183,7 @@ def compute_statistics(
 
 
 def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
-    """Return the share of known words in these rows; None: there are no rows.
+    """Return the share of known words in these rows, or None if there are no rows.
 
     Args:
         ids, offsets: see `compute_statistics`
@@ -201,7 +201,7 @@ def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float
 
 
 def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield (start, stop) of blocks of rows with about equally many words."""
+    """Yield (start, stop) of blocks of rows with similar numbers of words."""
     cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
     return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
 
@@ -212,7 +212,7 @@ def find_largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
 
 
 def histogram_edges(lengths: np.ndarray) -> np.ndarray:
-    """Return [bins + 1] edges: `BINS` or fewer equal bins for 99 % of the lengths, one more."""
+    """Return [bins + 1] edges: at most `BINS` equal bins for 99 % of the lengths, plus one bin."""
     top, longest = int(np.quantile(lengths, 0.99)), int(lengths.max())
     edges = np.arange(0, top + 1, top // BINS + 1)
     edges = np.append(edges, edges[-1] + top // BINS + 1)
@@ -236,7 +236,7 @@ def count_words_per_class(
     classes: np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """Count each id in some rows: [classes + 1, size]; all other classes come last."""
+    """Return [classes + 1, size] counts of each id per class; all other classes are the last."""
     group_of_class = np.full(max(labels.max(), classes.max()) + 1, len(classes))
     group_of_class[classes] = np.arange(len(classes))
     group = np.full(len(labels), -1, np.int16)
@@ -254,12 +254,12 @@ def count_words_per_class(
 def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray:
     """Compute [words] z-scores of a word being more frequent in some texts than in the rest.
 
-    The log-odds ratio with an informative Dirichlet prior, over its standard deviation (Monroe,
-    Colaresi and Quinn, "Fightin' Words", Political Analysis 16, 2008).
+    The log-odds ratio with an informative Dirichlet prior, divided by its standard deviation
+    (Monroe, Colaresi and Quinn, "Fightin' Words", Political Analysis 16, 2008).
 
     Args:
         own, rest: [words] counts in the texts and in all others
-        prior: [words] pseudo-counts added to both; a word that has none gets 0
+        prior: [words] pseudo-counts added to both; the score of a word without any is 0
     """
     own, rest = own + prior, rest + prior
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -268,13 +268,13 @@ def log_odds(own: np.ndarray, rest: np.ndarray, prior: np.ndarray) -> np.ndarray
 
 
 def decode(ids: np.ndarray, words: Sequence[str]) -> str:
-    """Decode token ids to words between spaces."""
+    """Decode token ids to words separated by spaces."""
     special = len(SPECIAL_TOKENS)
     return " ".join(SPECIAL_TOKENS[i] if i < special else words[i - special] for i in ids.tolist())
 
 
 def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Choose [at most `EXAMPLES`] rows of different classes, or as many as there are, by class."""
+    """Choose at most `EXAMPLES` rows, if possible of different classes, ordered by class."""
     mixed = rng.permutation(rows)
     _, first = np.unique(labels[mixed], return_index=True)
     others = np.setdiff1d(np.arange(min(len(mixed), 2 * EXAMPLES)), first)
@@ -285,7 +285,7 @@ def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generat
 def _top_words(
     counts: np.ndarray, words: Sequence[str], most: int
 ) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
-    """Return the most frequent and the most distinctive words of every class but the last."""
+    """Return the most frequent and the most distinctive words of each class except the last."""
     total = counts.sum(axis=0)
     frequent = [_top(own, words, most) for own in counts[:-1]]
     surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
@@ -294,6 +294,6 @@ def _top_words(
 
 
 def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
-    """Return the largest positive values by word; of equal ones the more frequent word's."""
+    """Return the largest positive values by word; of equal values, the more frequent word's."""
     best = np.argsort(-values, kind="stable")[:most]
     return {words[number]: values[number].item() for number in best if values[number] > 0}

@@ -1,4 +1,4 @@
-"""Files of rows in blocks, whatever their format; errors name the file, row and column."""
+"""Read table files of any supported format in blocks; errors name the file, row and column."""
 
 import json
 import logging
@@ -31,19 +31,20 @@ Block: TypeAlias = pa.Table | list[Record]
 
 
 class TableReader:
-    """Read a file of rows: CSV, TSV, JSON (lines or an array) or Parquet, also compressed.
+    """Reads a table file: CSV, TSV, JSON (lines or an array) or Parquet, optionally compressed.
 
     Args:
-        path: its suffix gives the format
-        header: the first row of a CSV file holds the columns' names; else "0", "1", … are
-        separator: of a CSV file, as a person types it; None: a comma, in .tsv files a tab
-        encoding: of a text file
-        quoting: see `CsvFormat`, as for `escapechar` and `prefix`
-        warn: called with a sentence for each thing that is odd, once the file is read
+        path: file whose suffix gives the format
+        header: whether the first row of a CSV file contains the names of the columns; else they are
+            "0", "1", …
+        separator: separator of a CSV file, as typed; None: a comma, or a tab in .tsv files
+        encoding: encoding of a text file
+        quoting, escapechar, prefix: see `CsvFormat`
+        warn: called with a sentence for each kind of irregularity after the file was read
 
     Raises:
-        UserError: if the format is not known; from all methods, if the file is damaged or
-            malformed, naming the place.
+        UserError: if the format is unknown; by all methods, if the file is damaged or malformed,
+            with the place.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class TableReader:
 
     @cached_property
     def names(self) -> list[str]:
-        """Return the columns' names; of JSON those of all objects, for any object may lack some."""
+        """Return the names of the columns; for JSON, the keys of all objects."""
         if self.kind in JSON_LINES:
             return read_names(self.path, self.format.encoding)
         if self.kind in PARQUET:
@@ -74,10 +75,10 @@ class TableReader:
         return [str(name) for name in self._csv.names]
 
     def find_positions(self, columns: Sequence[Column]) -> list[int]:
-        """Return where columns stand among those of the file.
+        """Return the positions of columns in the file.
 
         Raises:
-            UserError: if one is not there, or more than once, or asked for twice.
+            UserError: if one is missing, ambiguous, or requested twice.
         """
         if self.kind in JSON_LINES or self.kind in PARQUET:
             return find_positions(columns, self.names, self.path)
@@ -86,7 +87,7 @@ class TableReader:
         return find_positions(columns, self._csv.names, self.path)
 
     def blocks(self) -> Iterator[Block]:
-        """Yield all columns of some thousand rows at a time; at least one block, maybe empty."""
+        """Yield blocks of rows with all columns; at least one block, which may be empty."""
         if self.kind in JSON_LINES:
             blocks = json_blocks(self.path, self.format.encoding)
             yield next(blocks, [])
@@ -97,10 +98,10 @@ class TableReader:
             yield from self._csv_blocks(range(len(self.names)))
 
     def read_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
-        """Yield columns as strings, null as the empty one, and `row`, the number from 0.
+        """Yield columns as strings, null as an empty string, and `row`, the row number from 0.
 
         Args:
-            columns: names or numbers; the tables' columns are in this order, and named
+            columns: names or numbers; the tables have the columns in this order, named
                 ``str(column)``
 
         Raises:
@@ -124,15 +125,15 @@ class TableReader:
     def select_strings(
         self, block: Block, columns: Sequence[str], start: int = 0
     ) -> list[pa.Array]:
-        """Return columns of a block as strings, null as the empty one.
+        """Return columns of a block as strings, null as an empty string.
 
-        A JSON object may lack some of the columns, not all of them.
+        A JSON object may lack some of the columns, but not all of them.
 
         Args:
-            start: how many rows of the file came before, for messages
+            start: number of rows of the file before this block, for messages
 
         Raises:
-            UserError: if there is no such column, naming those that there are.
+            UserError: if there is no such column; the message has the existing ones.
         """
         if isinstance(block, pa.Table):
             found = [column_index(column, block.column_names, self.path) for column in columns]
@@ -145,11 +146,11 @@ class TableReader:
     def _json_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """Yield columns of JSON objects.
 
-        A number is that of a name among those of all objects.
+        A number is the position of a key among the keys of all objects.
         """
         names, start = [str(column) for column in columns], 0
         first = {name for _, record in next(self.blocks()) for name in record}
-        if first and not first.issuperset(columns):  # numbers, or names that few objects have
+        if first and not first.issuperset(columns):  # numbers, or rare keys
             names = [self.names[position] for position in self.find_positions(columns)]
         for block in self.blocks():
             yield pa.table(self.select_strings(block, names, start), names=names)
@@ -163,7 +164,7 @@ class TableReader:
                 column, name = found
                 self._csv.warn(
                     f"{self.path}: the first row, which names the columns, looks like a row of "
-                    f"data: {name!r} stands in column {column} of other rows too; set "
+                    f"data: {name!r} is in column {column} of other rows too; set "
                     f"{self.format.option('header', 'false')} if it is one."
                 )
                 suspected = False
@@ -178,24 +179,24 @@ class TableReader:
 
 
 def string_array(values: Sequence[str], path: Path, start: int = 0) -> pa.Array:
-    """Return a column as pyarrow's strings.
+    """Convert a column to pyarrow strings.
 
     Args:
-        start: how many rows of the file came before, for messages
+        start: number of rows of the file before this block, for messages
 
     Raises:
-        UserError: naming the row that holds half of a pair of surrogates, which JSON can spell.
+        UserError: for the first row with an unpaired surrogate, which JSON can encode.
     """
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError as error:
         row = next(n for n, value in enumerate(values, start + 1) if not _is_encodable(value))
         half = ascii(error.object[error.start])
-        raise UserError(f"{path}, row {row}, holds {half}, no whole character: mend it.") from error
+        raise UserError(f"{path}, row {row}, holds {half}, no whole character: fix it.") from error
 
 
 def join_texts(columns: Sequence[pa.Array | pa.ChunkedArray]) -> pa.Array | pa.ChunkedArray:
-    """Join columns of strings by spaces."""
+    """Join columns of strings with spaces."""
     return pc.binary_join_element_wise(*columns, " ") if columns[1:] else columns[0]
 
 
@@ -207,10 +208,10 @@ def to_text(value: Any) -> str:
 
 
 def _select_values(record: dict[str, Any], names: Sequence[str], place: str) -> list[str]:
-    """Return columns of a JSON object as strings; what is absent or null is empty.
+    """Return values of a JSON object as strings; missing or null values are empty.
 
     Raises:
-        UserError: if it has none of them, or one is an object or a list.
+        UserError: if all are missing, or one is an object or a list.
     """
     if not any(name in record for name in names):
         there = ", ".join(map(repr, record))
@@ -226,9 +227,10 @@ def _to_plain_text(value: Any, place: str, name: str) -> str:
 
 
 def _find_data_in_header(block: pa.Table, columns: Sequence[Column]) -> tuple[Column, str] | None:
-    """Return a column given by number whose name is one of its values: header=false is likely.
+    """Return a column given by number, with its name, if that is also one of its values.
 
-    There is none if each number is the name of a column.
+    Then the header is likely a row of data. None if there is no such column, or if each number is
+    the name of a column.
     """
     each = zip(columns, block.column_names, block.columns, strict=True)
     numbered = [(column, name, values) for column, name, values in each if isinstance(column, int)]

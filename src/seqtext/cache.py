@@ -224,9 +224,11 @@ def _is_valid_entry(folder: Path, settings: dict, is_thorough: bool) -> bool:
         if manifest["settings"] != settings:
             return False
         left = ALWAYS_CHECKED_BYTES
-        for name, facts in sorted(manifest["files"].items(), key=lambda item: item[1][0]):
-            left -= facts[0]
-            if not _is_valid_file(folder / name, *facts, is_read=is_thorough or left >= 0):
+        by_size = sorted(manifest["files"].items(), key=lambda item: item[1][0])
+        for name, (size, time_ns, checksum) in by_size:
+            left -= size
+            is_read = is_thorough or left >= 0
+            if not _is_valid_file(folder / name, size, time_ns, checksum, is_read):
                 return False
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
         return False

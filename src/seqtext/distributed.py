@@ -108,7 +108,7 @@ def all_gather_objects(items: list[Any]) -> list[Any]:
     """
     if not distributed.is_initialized():
         return list(items)
-    lists = [[] for _ in range(distributed.get_world_size())]
+    lists: list[list[Any]] = [[] for _ in range(distributed.get_world_size())]
     distributed.all_gather_object(lists, move_data_to_device(items, torch.device("cpu")))
     return list(chain.from_iterable(lists))
 

@@ -44,7 +44,7 @@ def get_option_hints(function: Callable) -> dict[str, Any]:
     for kind in function.__mro__:
         if "__init__" not in vars(kind):
             continue
-        own, hands_on = _own_hints(kind.__init__)
+        own, hands_on = _own_hints(vars(kind)["__init__"])
         hints = hints | {name: hint for name, hint in own.items() if name not in hints}
         if not hands_on:
             break

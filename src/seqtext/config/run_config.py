@@ -159,7 +159,7 @@ def digest_input_files(
     """
     options, split = validate_config(settings)
     data = _unprepared_data(settings, options, split)
-    if data.class_names is not None:
+    if data.class_names:
         options.check_for_classes(data.class_names)
 
     def fingerprint(paths: Sequence[Path]) -> str:
@@ -218,7 +218,6 @@ def build_model(
 ) -> TextClassifier:
     """Build the model of `settings` for this data, with initial values."""
     embedding = build_embedding(settings, data)
-    assert data.class_names is not None  # the data are prepared
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names

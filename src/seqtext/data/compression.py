@@ -16,7 +16,11 @@ from typing import IO
 from seqtext.errors import UserError
 
 Choice = Callable[[list[str]], str]
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+OPENERS: dict[str, Callable[..., IO[bytes]]] = {
+    ".gz": gzip.open,  # type: ignore[dict-item]  # a GzipFile is an IO[bytes] but in its type
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+}
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
 
 
@@ -82,7 +86,9 @@ def iter_tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
                 for member in archive:
                     _check_inside(member.name, path)
                     if member.isfile() and member.name.endswith(".txt"):
-                        yield member.name, archive.extractfile(member).read()
+                        content = archive.extractfile(member)
+                        assert content is not None  # of a regular file
+                        yield member.name, content.read()
             while stream.read(1 << 20):  # read to the end, so that the checksum is verified
                 pass
     except DAMAGE as error:

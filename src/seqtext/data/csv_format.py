@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from seqtext.data.encodings import normalize_encoding
 from seqtext.errors import UserError
@@ -62,7 +62,7 @@ def build_csv_format(
     if escapechar == separator:
         raise UserError(f"{prefix}escapechar and {prefix}separator are the same: change one.")
     encoding = normalize_encoding(encoding, f"{prefix}encoding")
-    return CsvFormat(separator, header, encoding, quoting, escapechar, prefix)
+    return CsvFormat(separator, header, encoding, cast(Quoting, quoting), escapechar, prefix)
 
 
 def normalize_separator(typed: str | None, option: str = "dataset.separator") -> str | None:

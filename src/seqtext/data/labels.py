@@ -102,7 +102,7 @@ def merge_labels(counts: Mapping[str, int], ignore_case: bool = False) -> dict[s
     of_numbers = bool(others) and all(map(is_number, others))
     classes = {label: BOOLEANS.get(label, label) if of_numbers else label for label in counts}
     if ignore_case:
-        names = {}
+        names: dict[str, str] = {}
         for spellings in _group(classes.values(), casefold_label):
             names |= dict.fromkeys(
                 spellings, max(sorted(spellings), key=lambda s: counts.get(s, 0))
@@ -190,8 +190,7 @@ class LabelFilter:
 
     def __init__(self, drop: Sequence[object], class_names: Sequence[str] | None):
         self.drop = [normalize_label(label) for label in drop]
-        self.all_names = class_names
-        self.class_names = class_names
+        self.all_names = self.class_names = class_names
         if class_names is not None:
             if unknown := [label for label in self.drop if label not in class_names]:
                 raise UserError(
@@ -214,7 +213,7 @@ class LabelFilter:
             yield self._filter_block(block if has_numbers else block.append_column("row", numbers))
 
     def _filter_block(self, block: pa.Table) -> pa.Table:
-        if self.all_names is None:
+        if self.all_names is None or self.class_names is None:
             names = normalize_labels(block["label"])
             kept = ~find_labels(names, lambda label: label in self.drop)
             self.counts.update(names.filter(pa.array(~kept)).to_pylist())

@@ -48,8 +48,9 @@ class EncodedDataset:
         inside = columns < lengths[:, None]  # [B, T]
         where = np.where(inside, starts[:, None] + columns, 0)
         ids = self.ids[where].astype(np.int64) * inside  # padding is id 0
-        parts = (ids, lengths, self.labels[positions], positions)
-        return Batch(*(torch.from_numpy(np.ascontiguousarray(part, np.int64)) for part in parts))
+        arrays = (ids, lengths, self.labels[positions], positions)
+        tensors = [torch.from_numpy(np.ascontiguousarray(array, np.int64)) for array in arrays]
+        return Batch(tensors[0], tensors[1], tensors[2], tensors[3])
 
     def batches(self, parts: Sequence[np.ndarray]) -> Iterator[Batch]:
         """A batch of the texts at each of these positions."""

@@ -75,9 +75,9 @@ class PreparedDataset:
     def fingerprint(self) -> str:
         """Return a digest of rows, parts and vocabulary, which must be equal to resume a run."""
         digest = hashlib.blake2b(self.rows.digest.encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(self.rows.labels))
+        digest.update(np.ascontiguousarray(self.rows.labels).data)
         for part in PARTS:
-            digest.update(self.parts[part])
+            digest.update(self.parts[part].data)
         digest.update(json.dumps(self.tokenizer.vocabulary.tokens).encode())
         return digest.hexdigest()
 
@@ -131,7 +131,7 @@ def _write_ids(
     all_lengths, start = [np.zeros(1, np.int64)], 0
     with (folder / "ids.bin").open("wb") as stream:
         for ids, lengths in tokenizer.encode_corpus(corpus):
-            stream.write(ids)
+            stream.write(ids.data)
             all_lengths.append(lengths)
             stop = start + len(lengths)
             is_empty = np.diff(corpus.offsets[start : stop + 1]) == 0

@@ -191,7 +191,7 @@ class _Columns:
         digest = blake2b(json.dumps(list(class_names)).encode(), digest_size=16)
         for column in (self.digests, [labels.astype(np.int64)], self.official):
             for block in column:
-                digest.update(np.ascontiguousarray(block))
+                digest.update(np.ascontiguousarray(block).data)
             digest.update(b"|")
         return digest.hexdigest()
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from annotated_types import Ge
 
+from seqtext.data.split_checks import Part, SplitRows
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
 from seqtext.validation import Fraction, NonNegativeInt, PositiveInt, Seed, validate_args
 
-Part = Literal["train", "val", "test"]
 PARTS: tuple[Part, ...] = ("train", "val", "test")
 Duplicates = Literal["group", "drop", "keep"]
 
@@ -90,7 +90,12 @@ class Split:
             text_ids = rows
         elif duplicates == "drop":
             rows = np.sort(np.unique(text_ids, return_index=True)[1])
-        texts = SplitRows(labels, text_ids, class_names)
+        return self._cut(rows, SplitRows(labels, text_ids, class_names), official)
+
+    def _cut(
+        self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
+    ) -> tuple[dict[Part, np.ndarray], list[str]]:
+        """Do what `split_rows` does with the rows that count."""
         named = {} if official is None else _named_parts(rows, official)
         notes = [] if official is None else self._official_notes(named, official)
         rest, test = self._test_split(named.get("train", rows), texts, named.get("test"))
@@ -99,10 +104,12 @@ class Split:
             train, val = rest, named["val"]
         else:
             train, val = self._holdout(rest, texts, self.val_size, "split.val_size")
-        parts = {"train": train, "val": val, "test": test}
+        parts: dict[Part, np.ndarray] = {"train": train, "val": val, "test": test}
         texts.check_learnable(train, parts)
         if self.max_train_examples is not None:
-            train = parts["train"] = self._limit_training_rows(train, texts)
+            train = parts["train"] = self._limit_training_rows(
+                train, texts, self.max_train_examples
+            )
             texts.check_learnable(
                 train, parts, "; or use split.stratify=true with split.max_train_examples"
             )
@@ -135,15 +142,13 @@ class Split:
                 notes.append(f"The source names no {part} part: {size} cuts it from train.")
         return notes
 
-    def _limit_training_rows(self, train: np.ndarray, texts: "SplitRows") -> np.ndarray:
-        """Return a sorted subset of the training rows; larger subsets contain smaller ones.
+    def _limit_training_rows(self, train: np.ndarray, texts: SplitRows, limit: float) -> np.ndarray:
+        """Return a sorted subset of at most `limit` rows; larger subsets contain smaller ones.
 
         Raises:
             UserError: if there are fewer rows than classes.
         """
-        count = self.max_train_examples
-        if not isinstance(count, int):
-            count = max(1, round(count * len(train)))
+        count = limit if isinstance(limit, int) else max(1, round(limit * len(train)))
         if count >= len(train):
             return train
         mixed = np.random.default_rng(self.seed).permutation(train)
@@ -154,7 +159,7 @@ class Split:
         classes = int((available > 0).sum())
         if count < classes:
             raise UserError(
-                f"split.max_train_examples={self.max_train_examples} is not possible: {count} "
+                f"split.max_train_examples={limit} is not possible: {count} "
                 f"training rows cannot hold each of {classes} classes; choose {classes} or more."
             )
         chosen = [
@@ -164,17 +169,17 @@ class Split:
         return np.sort(np.concatenate(chosen))
 
     def _test_split(
-        self, rows: np.ndarray, texts: "SplitRows", test: np.ndarray | None
+        self, rows: np.ndarray, texts: SplitRows, test: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows for training and validation, and the test rows."""
         if test is not None:
             return rows, test
         if self.folds is not None:
-            return self._kfold(rows, texts)
+            return self._kfold(rows, texts, self.folds)
         return self._holdout(rows, texts, self.test_size, "split.test_size")
 
     def _holdout(
-        self, rows: np.ndarray, texts: "SplitRows", size: float, option: str
+        self, rows: np.ndarray, texts: SplitRows, size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return two sorted arrays of rows: the rest, and the held-out part."""
         from sklearn.model_selection import train_test_split
@@ -209,19 +214,21 @@ class Split:
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    def _kfold(self, rows: np.ndarray, texts: "SplitRows") -> tuple[np.ndarray, np.ndarray]:
+    def _kfold(
+        self, rows: np.ndarray, texts: SplitRows, folds: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return sorted rows: the rest, and those of the selected cross-validation fold."""
         from sklearn.model_selection import KFold, StratifiedKFold
 
         text_of_row, classes = texts.distinct(rows)
         if self.stratify:
-            texts.check_classes(rows, classes, at_least=self.folds)
+            texts.check_classes(rows, classes, at_least=folds)
         kind = StratifiedKFold if self.stratify else KFold
-        folds = kind(self.folds, shuffle=True, random_state=self.seed)
+        splitter = kind(folds, shuffle=True, random_state=self.seed)
         try:
-            cut = list(folds.split(classes, classes))[self.fold][1]
+            cut = list(splitter.split(classes, classes))[self.fold][1]
         except ValueError as error:
-            raise UserError(f"split.folds={self.folds} is not possible: {error}") from error
+            raise UserError(f"split.folds={folds} is not possible: {error}") from error
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
@@ -230,92 +237,6 @@ def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarra
     """Return the rows of each official part."""
     each = {part: rows[official[rows] == number] for number, part in enumerate(PARTS)}
     return {part: named for part, named in each.items() if len(named) or part == "train"}
-
-
-class SplitRows:
-    """Labels and text ids of all rows."""
-
-    def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):
-        self.labels, self.ids, self.class_names = labels, ids, class_names
-
-    def distinct(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return [rows] the index of each row's text, and [texts] the class of its first row."""
-        _, first, text_of_row = np.unique(self.ids[rows], return_index=True, return_inverse=True)
-        return text_of_row, self.labels[rows[first]]
-
-    def check_learnable(
-        self, train: np.ndarray, parts: dict[Part, np.ndarray], instead: str = ""
-    ) -> None:
-        """Check that every class of a part has training rows.
-
-        Raises:
-            UserError: if a class has none.
-        """
-        learned = np.unique(self.labels[train])
-        for part, rows in parts.items():
-            foreign = rows[~np.isin(self.labels[rows], learned)]
-            if len(foreign):
-                number = self.labels[foreign[0]]
-                name = self.class_names[number]
-                count = count_noun(int((self.labels[foreign] == number).sum()), "row")
-                raise UserError(
-                    f"Class {name!r} has {count} in the {part} part and none to train with: "
-                    f"give it training rows, or drop it with dataset.drop_labels=[{name}]{instead}."
-                )
-
-    def check_classes(self, rows: np.ndarray, classes: np.ndarray, at_least: int = 2) -> None:
-        """Check that each class has enough texts to be in every part.
-
-        Args:
-            rows: rows to split
-            classes: [texts] classes of their texts
-
-        Raises:
-            UserError: if a class has too few.
-        """
-        counts = np.bincount(classes, minlength=len(self.class_names))
-        rarest = int(counts.argmin())
-        if counts[rarest] >= at_least:
-            return
-        name = self.class_names[rarest]
-        of_class = rows[self.labels[rows] == rarest]
-        drop = f"leave it out with dataset.drop_labels=[{name}]"
-        if not (self.labels == rarest).any():
-            raise UserError(f"Class {name!r} has no rows: give it some, or {drop}.")
-        if len(np.unique(self.ids[of_class])) >= at_least:
-            raise UserError(
-                f"Class {name!r} has {len(of_class)} rows to divide, but the same texts have "
-                f"other labels in earlier rows: fix these labels, {drop}, or use "
-                f"dataset.duplicates=keep."
-            )
-        raise UserError(
-            f"Class {name!r} has too few rows for a stratified split ({len(of_class)} left to "
-            f"divide, {counts[rarest]} different texts): give it at least {at_least + 1} different "
-            f"texts, {drop}, or use split.stratify=false."
-        )
-
-    def check_classes_of_part(self, part: Part, rows: np.ndarray, is_named: bool) -> None:
-        """Check that a part has rows of more than one class.
-
-        Args:
-            is_named: whether the source defines the part
-
-        Raises:
-            UserError: if all rows have the same class.
-        """
-        classes = np.unique(self.labels[rows])
-        if len(classes) > 1:
-            return
-        only = f", {self.class_names[classes[0]]!r}" if len(classes) else ""
-        instead = (
-            "the source names its rows: give it rows of every class"
-            if is_named
-            else "choose other sizes split.test_size, split.val_size and split.max_train_examples, "
-            "or give rows of every class"
-        )
-        raise UserError(
-            f"The {part} part has rows of one class only{only} ({len(rows)} in all): {instead}."
-        )
 
 
 def _allocate_per_class(count: int, available: np.ndarray) -> np.ndarray:

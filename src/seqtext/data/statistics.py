@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from seqtext.data.split import Part
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
@@ -114,7 +115,7 @@ def compute_statistics(
     ids: np.ndarray,
     offsets: np.ndarray,
     labels: np.ndarray,
-    parts: Mapping[str, np.ndarray],
+    parts: Mapping[Part, np.ndarray],
     words: Sequence[str],
     class_names: Sequence[str],
     most_words: int = WORDS,

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import numpy as np
@@ -72,11 +72,16 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         cache: folder of prepared data, which any number of processes may share
     """
 
-    class_names: Sequence[str] | None = None  # of class 0, 1, …; None: as found, in order
-    default_cleaning: tuple[str, ...] = ("lower", "keras_filter")
-    default_tokenizer: Mapping[str, Any] = MappingProxyType({})  # for options left at "auto"
+    name: str
+    class_names: Sequence[str] = ()  # of class 0, 1, …; empty: as found, in order
+    dataset: PreparedDataset  # after `setup`
+    training_rows: np.ndarray  # [N] after `setup`: rows to train on, after sampling
+    default_cleaning: ClassVar[tuple[str, ...]] = ("lower", "keras_filter")
+    default_tokenizer: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {}
+    )  # for options left at "auto"
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
-    text_columns: Sequence[str] = ("text",)  # of its files
+    text_columns: Sequence[str | int] = ("text",)  # of its files
     ignore_label_case: bool | None = None  # see `write_rows`
     use_official_split = False  # where split.use_official_split is null
 
@@ -118,14 +123,13 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         self.files_digest = ""
         self.log_notes: list[str] = []  # what `read_tables` reports; logged in every run
         self.row_warnings: list[str] = []  # the same, of likely mistakes
-        self.dataset: PreparedDataset | None = None  # after `setup`
         self.process = ProcessInfo()  # of this process, among those that share the rows
         self._on_device: EncodedDataset | DeviceDataset | None = None
 
     def read_tables(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
         """Read the rows of the source, at once or in blocks: columns `text` (string) and `label`.
 
-        The label is a class number, or a name where `class_names` is None. Two more columns are
+        The label is a class number, or a name where `class_names` is empty. Two more columns are
         possible: `part` ("train", "val" or "test") where the source has an official split, and
         `row`, the number in the source where rows are left out.
         """
@@ -147,7 +151,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Prepare the data, or find it prepared in the cache, and log a summary."""
-        if self.dataset is not None:
+        if hasattr(self, "dataset"):
             return
         self.source, paths = self.locate_files()
         log.info("Data set %s from %s.", self.name, self.source)
@@ -202,7 +206,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     def _write_rows(self, paths: Sequence[Path], folder: Path) -> None:
         self.log_notes, self.row_warnings = [], []
         tables = self.read_tables(paths)
-        dropped = LabelFilter(self.drop_labels, self.class_names)
+        dropped = LabelFilter(self.drop_labels, self.class_names or None)
         blocks = dropped.filter_rows([tables] if isinstance(tables, pa.Table) else tables)
 
         def read_all() -> Iterator[pa.Table]:
@@ -252,6 +256,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     def train_dataloader(self) -> BucketDataLoader:
         """Build batches of texts of similar length, in an order drawn from seed and epoch."""
         texts, rows = self.dataset.texts, self.training_rows
+        sampler: Sampler
         if self.sampling == "balanced_batches":
             sampler = ClassBalancedBatchSampler(
                 rows, self.labels[rows], texts.lengths, self.batch_size, self.seed
@@ -272,8 +277,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
         """Copy a batch to a device; Lightning's own search through nested lists takes longer."""
-        tensors = (part.to(device, non_blocking=True) for part in batch[:-1])
-        return Batch(*tensors, batch.weight)
+        ids, lengths, labels, rows = (t.to(device, non_blocking=True) for t in batch[:4])
+        return Batch(ids, lengths, labels, rows, batch.weight)
 
     def _evaluation_loader(self, part: Part) -> BucketDataLoader:
         texts, rows = self.dataset.texts, self.dataset.parts[part]

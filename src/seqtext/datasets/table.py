@@ -13,6 +13,7 @@ from seqtext.data.encodings import normalize_encoding
 from seqtext.data.formats import Column
 from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
 from seqtext.data.readers import encode_labels
+from seqtext.data.split import Part
 from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun
@@ -20,6 +21,7 @@ from seqtext.errors import UserError
 from seqtext.files import check_is_file
 from seqtext.validation import validate_args
 
+FORMAT_OPTIONS = ("header", "separator", "encoding", "quoting", "escapechar")
 SPELLINGS = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev"),
@@ -78,16 +80,18 @@ class TableDataset(TextDataModule):
         super().__init__(**shared)
         if path is None:
             raise UserError("dataset=table needs a file: give dataset.path=my.csv.")
-        self.paths = {"train": path, "val": val, "test": test}
-        self.paths = {name: Path(p).expanduser() for name, p in self.paths.items() if p}
+        paths: dict[Part, str | None] = {"train": path, "val": val, "test": test}
+        self.paths = {part: Path(p).expanduser() for part, p in paths.items() if p}
         self.name = self.paths["train"].name.split(".")[0]
         self.text: list[Column] = list(text) if isinstance(text, list | tuple) else [text]
         self.text_columns = self.text
         self.label, self.part = label, part
         self.ignore_label_case = ignore_label_case
         if classes is not None:
-            self.class_names = _distinct(map(normalize_label, classes))
-            self.class_names += [c for c in self.drop_labels if c not in self.class_names]
+            if not classes:
+                raise UserError("dataset.classes=[] names no class: name all, or use null.")
+            names = _distinct(map(normalize_label, classes))
+            self.class_names = names + [c for c in self.drop_labels if c not in names]
         self.header, self.encoding = header, normalize_encoding(encoding)
         self.separator = normalize_separator(separator)
         self.quoting, self.escapechar = quoting, normalize_escapechar(escapechar)
@@ -103,8 +107,7 @@ class TableDataset(TextDataModule):
 
     def settings(self) -> dict:
         """See `TextDataModule.settings`."""
-        names = ("text", "label", "part", "class_names", "ignore_label_case", "header")
-        names += ("separator", "encoding", "quoting", "escapechar")
+        names = ["text", "label", "part", "class_names", "ignore_label_case", *FORMAT_OPTIONS]
         files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
@@ -138,8 +141,7 @@ class TableDataset(TextDataModule):
     def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
         count, left_out = len(self.text), self._left_out(path)
-        names = ("header", "separator", "encoding", "quoting", "escapechar")
-        options = {name: getattr(self, name) for name in names}
+        options = {name: getattr(self, name) for name in FORMAT_OPTIONS}
         reader = TableReader(path, **options, warn=self.row_warnings.append)
         for block in reader.read_columns(columns):
             rows = {
@@ -155,14 +157,14 @@ class TableDataset(TextDataModule):
         self.row_warnings += left_out.warnings()
 
     def _left_out(self, path: Path) -> "_MissingRowFilter":
-        return _MissingRowFilter(path, kept=[*(self.class_names or ()), *self.drop_labels])
+        return _MissingRowFilter(path, kept=[*self.class_names, *self.drop_labels])
 
     def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
-        if self.class_names is None:
+        if not self.class_names:
             return rows
-        labels = rows.select(["label", "row"])
+        labels, ignore_case = rows.select(["label", "row"]), bool(self.ignore_label_case)
         numbers = encode_labels(
-            labels, "label", self.class_names, path, str(self.label), self.ignore_label_case
+            labels, "label", self.class_names, path, str(self.label), ignore_case
         )
         return rows.set_column(rows.column_names.index("label"), "label", numbers)
 

@@ -15,7 +15,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from seqtext.config.groups import GROUPS
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.run_config import validate_config
-from seqtext.data.split import Part, Split, SplitRows
+from seqtext.data.split import Split
+from seqtext.data.split_checks import Part, SplitRows
 from seqtext.datasets.base import TextDataModule
 from seqtext.inference.load_model import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
@@ -68,17 +69,10 @@ class InMemoryDataModule(TextDataModule):
 class ValidationOnlySplit(Split):
     """All rows train, but those that choose; the same ones stand for the test part."""
 
-    def split_rows(
-        self,
-        labels: np.ndarray,
-        text_ids: np.ndarray,
-        class_names: Sequence[str],
-        official: np.ndarray | None = None,
-        duplicates: str = "group",
+    def _cut(
+        self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
-        """See `Split.split_rows`."""
-        rows = np.arange(len(labels))
-        texts = SplitRows(labels, rows if duplicates == "keep" else text_ids, class_names)
+        rows = np.arange(len(texts.labels))  # also those that duplicates=drop would leave out
         train, val = self._holdout(rows, texts, self.val_size, "split.val_size")
         texts.check_learnable(train, {"val": val})
         return {"train": train, "val": val, "test": val}, []

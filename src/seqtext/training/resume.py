@@ -7,7 +7,7 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
@@ -199,16 +199,20 @@ def _without_trainer(description: dict[str, Any]) -> dict[str, Any]:
     return {name: v for name, v in description["config"].items() if name != "trainer"}
 
 
+def _get_callbacks(trainer: L.Trainer) -> list[Callback]:
+    return trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
+
+
 def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
     return any(
         isinstance(callback, EarlyStopping)
         and states.get(callback.state_key, {}).get("stopped_epoch")
-        for callback in trainer.callbacks
+        for callback in _get_callbacks(trainer)
     )
 
 
 def _restore_callbacks(trainer: L.Trainer, states: dict[str, Any]) -> None:
     """Restore the states of the callbacks at the end of training."""
-    for callback in trainer.callbacks:
+    for callback in _get_callbacks(trainer):
         if callback.state_key in states:
             callback.load_state_dict(states[callback.state_key])

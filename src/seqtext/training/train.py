@@ -123,7 +123,8 @@ def _train_and_evaluate(
     start_git_query()
     logger = EpochTensorBoardLogger(str(run_dir.path))
     data = build_datamodule(settings, options, split)
-    train_labels, val_labels = (data.labels[data.dataset.parts[part]] for part in ("train", "val"))
+    parts = data.dataset.parts
+    train_labels, val_labels = data.labels[parts["train"]], data.labels[parts["val"]]
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
     log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
@@ -133,10 +134,9 @@ def _train_and_evaluate(
     warnings = list(data.warnings)
     for part, part_predictions in predictions.items():
         warnings += find_warnings(PART_NAMES[part], part_predictions, train_labels)
-    # matplotlib and scikit-learn: not before they serve
-    from seqtext.training.artifacts import write_artifacts
+    from seqtext.training.artifacts import write_artifacts  # imports matplotlib and scikit-learn
 
-    model_class = resolve_target("model", settings["model"]["_target_"])
+    model_class: Any = resolve_target("model", settings["model"]["_target_"])
     facts = {
         "dataset": data.name,
         "model": model_class.name or model_class.__name__,
@@ -226,7 +226,7 @@ def fit_in_process(
     }
     return TrainResult(
         predictions,
-        score=checkpoints.best_score,
+        score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         start_time=start_time,
         train_seconds=progress.seconds,
@@ -281,7 +281,7 @@ def predict_split(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
 ) -> Predictions:
     """Predict a whole split and gather the outputs of all ranks."""
-    outputs = all_gather_objects(trainer.predict(model, batches))
+    outputs = all_gather_objects(trainer.predict(model, batches) or [])
     return Predictions.from_batches(outputs, data.labels, data.class_names)
 
 

@@ -83,7 +83,7 @@ def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, capl
     assert sum(map(len, dropped.dataset.parts.values())) == 60
     kept = loaded(tmp_path, rows, duplicates="keep", split=Split(seed=1))
     assert kept.dataset.duplicate_stats.in_test > 0
-    assert "a text that was trained or chosen with" in caplog.text
+    assert "a text that is also in the training or validation part" in caplog.text
 
 
 def words(data: TableDataset, row: int) -> list[int]:

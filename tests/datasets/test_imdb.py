@@ -275,7 +275,7 @@ def test_repeated_texts_are_counted(kaggle_dir, reviews, caplog):
     data = loaded(kaggle_dir)
     assert data.dataset.duplicate_stats == (3, 1, 0, 0)
     assert "3 rows repeat an earlier text as written, 0 more after cleaning" in caplog.text
-    assert "(duplicates=group); 1 text has unlike labels" in caplog.text
+    assert "(duplicates=group); 1 text has different labels" in caplog.text
     assert sum(map(len, data.dataset.parts.values())) == 243
     assert sum(map(len, loaded(kaggle_dir, duplicates="drop").dataset.parts.values())) == 240
 
@@ -287,7 +287,7 @@ def test_texts_in_both_official_halves_are_reported(folder, reviews, caplog):
     for _ in range(2):  # from a cold and from a warm cache
         caplog.clear()
         loaded(folder, split=Split(use_official_split=True))
-        assert "2 test rows have a text that was trained or chosen with" in caplog.text
+        assert "2 test rows have a text that is also in the" in caplog.text
     assert loaded(folder).dataset.duplicate_stats.in_test == 0
     assert (
         loaded(folder, split=Split(seed=3), duplicates="drop").dataset.duplicate_stats.in_test == 0

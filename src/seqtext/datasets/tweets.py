@@ -11,7 +11,7 @@ from seqtext.datasets.base import TextDataModule
 
 
 class Tweets(TextDataModule):
-    """31,962 labelled tweets, 7 % of them hateful; emoji arrive double-encoded, as the set is."""
+    """Loads 31,962 labelled tweets, 7 % of them hateful; the source double-encodes emoji."""
 
     name = "tweets"
     filenames = ("train.csv",)

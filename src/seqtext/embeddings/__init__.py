@@ -1,1 +1,1 @@
-"""Modules from token ids to vectors, and the readers of pretrained vectors."""
+"""Embedding modules, and readers of pretrained vectors."""

@@ -11,27 +11,27 @@ from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
 
-OOV_STD = 0.05  # of words without a vector, where no word has one
+OOV_STD = 0.05  # of random vectors, if no word has a pretrained one
 
 
 class PretrainedEmbedding(nn.Embedding):
-    """Base class of embeddings with vectors from a public file; zeros until `fill` is called.
+    """Base class of embeddings with pretrained vectors; zeros until `fill` is called.
 
-    It reads no file itself, so that a model is rebuilt from a checkpoint alone. A subclass sets
-    `source`.
+    The class does not read files, so that a model can be rebuilt from a checkpoint only. A
+    subclass sets `source`.
 
     Args:
-        vocabulary_size: V, the two special words included; known once the data is prepared
-        dim: E, numbers per word
+        vocabulary_size: V, including the two special tokens; known after the data is prepared
+        dim: E, dimension of the vectors
         path: file of the vectors, or its folder; None: data/<source>
-        download: fetch the file where there is none
+        download: download the file if it is missing
         freeze: do not train the vectors
-        oov_init: initial vectors of words that the file lacks: "zeros", or "random": drawn from a
-            normal distribution with the mean and standard deviation of the others, per dimension
+        oov_init: initial vectors of words missing in the file: "zeros", or "random": normally
+            distributed with the mean and standard deviation of the other vectors, per dimension
     """
 
     source: EmbeddingSource
-    fingerprint: str | None = None  # of the vectors that were filled in: see `WordVectors`
+    fingerprint: str | None = None  # see `WordVectors`
     files_digest: str | None = None
 
     @validate_args
@@ -54,11 +54,11 @@ class PretrainedEmbedding(nn.Embedding):
 
     @torch.no_grad()
     def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
-        """Copy vectors into the table; the unknown word gets their mean, padding stays zero.
+        """Copy vectors into the weight; the unknown token gets their mean, padding stays zero.
 
         Args:
-            vectors: [found, E]
-            known: [V - 2] bool, which words they belong to, in this order
+            vectors: [found, E] vectors of the words found, in the order of the vocabulary
+            known: [V - 2] bool, whether a word was found
         """
         found, at = torch.tensor(vectors, dtype=self.weight.dtype), torch.tensor(known)
         mean, std = torch.zeros(self.embedding_dim), torch.full((self.embedding_dim,), OOV_STD)
@@ -73,7 +73,7 @@ class PretrainedEmbedding(nn.Embedding):
 
 
 class GloVe(PretrainedEmbedding):
-    """Pennington et al., 2014, "GloVe: Global Vectors for Word Representation"."""
+    """GloVe (Pennington et al., 2014, "GloVe: Global Vectors for Word Representation")."""
 
     source = GLOVE
 
@@ -83,6 +83,8 @@ class GloVe(PretrainedEmbedding):
 
 
 class Numberbatch(PretrainedEmbedding):
-    """Speer et al., 2017, "ConceptNet 5.5: An Open Multilingual Graph of General Knowledge"."""
+    """ConceptNet Numberbatch (Speer et al., 2017, "ConceptNet 5.5: An Open Multilingual Graph of
+    General Knowledge").
+    """
 
     source = NUMBERBATCH

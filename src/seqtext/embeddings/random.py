@@ -1,4 +1,4 @@
-"""Word vectors that are learned with the model, from random ones."""
+"""Randomly initialized, trainable embeddings."""
 
 import torch
 from torch import nn
@@ -8,11 +8,11 @@ from seqtext.validation import PositiveInt, validate_args
 
 
 class RandomEmbedding(nn.Embedding):
-    """Embedding that is initialized as in Keras (uniform, ±0.05) and trained with the model.
+    """Embedding initialized as in Keras (uniform, ±0.05) and trained with the model.
 
     Args:
-        vocabulary_size: V, the two special tokens included; known once the data is prepared
-        dim: E, numbers per token
+        vocabulary_size: V, including the two special tokens; known after the data is prepared
+        dim: E, dimension of the vectors
     """
 
     @validate_args
@@ -20,7 +20,7 @@ class RandomEmbedding(nn.Embedding):
         super().__init__(vocabulary_size, dim, padding_idx=PAD)
 
     def reset_parameters(self) -> None:
-        """Draw vectors from a uniform distribution within ±0.05; padding is zero and stays so."""
+        """Sample vectors uniformly from ±0.05; the padding vector is always zero."""
         nn.init.uniform_(self.weight, -0.05, 0.05)
         with torch.no_grad():
             self.weight[PAD] = 0

@@ -1,4 +1,4 @@
-"""word2vec's binary files: a line with the counts, then words and their float32 numbers."""
+"""Read word2vec's binary files: a line of counts, then words with float32 numbers."""
 
 from collections.abc import Mapping
 from typing import IO
@@ -8,10 +8,10 @@ import numpy as np
 from seqtext.display import make_printable
 from seqtext.errors import UserError
 
-BLOCK = 1 << 20  # bytes that are read at once
+BLOCK = 1 << 20  # bytes read at once
 MAX_WORD_BYTES = 1 << 16  # bytes
 FASTTEXT = (793_712_314).to_bytes(4, "little")
-MAGIC = {  # first bytes → what has them
+MAGIC = {  # first bytes: description of the format
     FASTTEXT: "a fastText model: give its .vec file, which has the words' vectors as text",
     b"\x80": "a Python pickle (gensim's?), which is not read: save it in word2vec's format",
     b"\x93NUMPY": "a NumPy array, which holds no words: give a file with words and vectors",
@@ -26,13 +26,13 @@ MAGIC = {  # first bytes → what has them
 
 
 def refuse_other_formats(first: bytes, name: str) -> None:
-    """Refuse files that hold no vectors as text or in word2vec's binary format.
+    """Refuse files that are neither text nor in word2vec's binary format.
 
     Args:
-        first: line
+        first: first line of the file
 
     Raises:
-        UserError: saying what the file is, where its first bytes tell.
+        UserError: if the format is not supported; it is named if it has known first bytes.
     """
     for magic, what in MAGIC.items():
         if first.startswith(magic) and not _is_text(first):
@@ -45,9 +45,9 @@ def refuse_other_formats(first: bytes, name: str) -> None:
 
 
 def is_binary(line: bytes) -> bool:
-    """Tell whether what follows the header, up to the next line end, is no line of text.
+    """Return whether the bytes after the header, up to a line end, are not a line of text.
 
-    A text's word may hold any bytes, but its line ends in a number.
+    In a text file the word may contain any bytes, but the line ends in a number.
     """
     try:
         float(line.split()[-1])
@@ -64,23 +64,23 @@ def read_binary_rows(
     shape: tuple[int, int],
     sampled: int,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Read the wanted rows of what follows the header.
+    """Read the vectors of wanted words after the header.
 
     Args:
-        stream: of the file
-        begun: what was read of it after the header
-        name: of the file, for messages
-        row_of: wanted words → their rows
-        shape: N, E: words in the file, numbers per word
-        sampled: how many of its first words to return
+        stream: stream of the file
+        begun: bytes already read after the header
+        name: name of the file for messages
+        row_of: wanted words and their rows in the result
+        shape: N, E: number of words in the file, dimension of the vectors
+        sampled: number of the file's first words to return
 
     Returns:
-        vectors: [wanted, E] float32, zeros where there is none
-        known: [wanted] bool
-        sample: the file's first words
+        vectors: [wanted, E] float32, zeros for missing words
+        known: [wanted] bool, whether a word was found
+        sample: first words of the file
 
     Raises:
-        UserError: if the file ends before the last word, or a wanted number is not finite.
+        UserError: if the file is truncated, or a number of a wanted word is not finite.
     """
     count, dim = shape
     vectors, known = np.zeros((len(row_of), dim), np.float32), np.zeros(len(row_of), bool)
@@ -112,5 +112,5 @@ def read_binary_rows(
 
 
 def _is_text(line: bytes) -> bool:
-    """Return whether all of a line is printable ASCII: GloVe has words such as PAR1."""
+    """Return whether a line is printable ASCII: GloVe has words such as PAR1."""
     return all(0x20 <= byte < 0x7F or byte in b"\t\r\n" for byte in line)

@@ -1,4 +1,4 @@
-"""Why a file of word vectors has few of the words that are wanted."""
+"""Explain low vocabulary coverage of a file of word vectors."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from seqtext.display import make_printable
 
-MIN_COVERAGE = 0.1  # of the words; fewer are worth a warning
+MIN_COVERAGE = 0.1  # share of the words; less causes a warning
 
 
 def explain_coverage(words: Sequence[str], known: np.ndarray, sample: Sequence[str]) -> str:
-    """Return the likely reason why few words have a vector, as a sentence; "" where many have one.
+    """Return a sentence with the likely reason of low coverage, or "" if coverage is sufficient.
 
     Args:
-        words: wanted, the most frequent first
-        known: [words] bool, which of them have a vector
-        sample: some words of the file as they are written there
+        words: words of the vocabulary, most frequent first
+        known: [words] bool, whether a word has a vector
+        sample: some words of the file, in its spelling
     """
     missing = [word for word, is_known in zip(words, known, strict=True) if not is_known]
     if not missing or known.sum() >= MIN_COVERAGE * len(known):
@@ -40,7 +40,7 @@ def explain_coverage(words: Sequence[str], known: np.ndarray, sample: Sequence[s
 
 
 def _find_other_case(missing: Sequence[str], sample: Sequence[str]) -> list[tuple[str, str]]:
-    """Pair words with the file's spellings that differ from them in nothing but case."""
+    """Pair words with the file's spellings that differ only in case."""
     spellings = {word.lower(): word for word in reversed(sample)}
     pairs = [(word, spellings.get(word.lower())) for word in missing]
     return [(ours, theirs) for ours, theirs in pairs if theirs is not None]

@@ -1,4 +1,4 @@
-"""Files of word vectors, read as a stream: of all their rows only the wanted ones are parsed."""
+"""Read files of word vectors as streams and parse only the rows of wanted words."""
 
 import io
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from seqtext.data.compression import open_file
 from seqtext.embeddings.vector_binary import is_binary, read_binary_rows, refuse_other_formats
 from seqtext.errors import UserError
 
-BUFFER = 1 << 16  # bytes; Python's own readers of archives are slow at single lines
-SAMPLE_SIZE = 10_000  # first words of a file, for messages
-MAX_LINE_BYTES = 1 << 20  # bytes of the first two lines, which tell the format
+BUFFER = 1 << 16  # bytes; Python's archive readers are slow for single lines
+SAMPLE_SIZE = 10_000  # number of a file's first words kept for messages
+MAX_LINE_BYTES = 1 << 20  # bytes of the first two lines, which determine the format
 MEMBERS = (".txt", ".vec", ".bin")  # of archives
 
 
 class VectorRows(NamedTuple):
-    """What a file has for the wanted words.
+    """Hold the vectors of the wanted words in a file.
 
-    vectors: [words, E] float32, zeros where there is none
-    known: [words] bool
-    sample: some words of the file as they are written there
+    vectors: [words, E] float32, zeros for missing words
+    known: [words] bool, whether a word was found
+    sample: some words of the file, in its spelling
     """
 
     vectors: np.ndarray
@@ -35,19 +35,20 @@ class VectorRows(NamedTuple):
 
 
 def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
-    """Read vectors in GloVe's or word2vec's text format, or word2vec's binary one.
+    """Read vectors in GloVe's or word2vec's text format, or word2vec's binary format.
 
-    .gz, .bz2, .xz and .zip files are read as they are. A line of text is a word and its numbers,
-    between spaces or tabs, with or without a first line that counts words and numbers or names
-    columns. Lines whose word has spaces are left out; of a repeated word the first one counts.
+    .gz, .bz2, .xz and .zip files are read without unpacking. A text line contains a word and its
+    numbers, separated by spaces or tabs. The first line may contain the numbers of words and
+    dimensions, or column names. Lines whose word has spaces are skipped; of a repeated word the
+    first line is used.
 
     Args:
-        words: whose vectors are wanted, each once
-        dim: E, numbers per word
+        words: distinct words to read
+        dim: E, dimension of the vectors
 
     Raises:
-        UserError: naming the file, and the line, if they are damaged, of another width or of
-            another format.
+        UserError: if the file is damaged, or has another dimension or format; the message names the
+            file and the line.
     """
     row_of = {word.encode(): row for row, word in enumerate(words)}
     with open_file(path, lambda names: _select_member(names, path, dim)) as file:
@@ -67,12 +68,12 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
 
 
 def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> VectorRows:
-    """Read vectors of an installed package: an .npy table [n, E] and a .parquet of its n words.
+    """Read vectors of an installed package: an .npy array [n, E] and a .parquet file of n words.
 
-    Args and returns as `read_vector_file`.
+    Arguments and result are those of `read_vector_file`.
 
     Raises:
-        UserError: if the two files do not belong together.
+        UserError: if the two files do not match.
     """
     try:
         stored = np.load(table, mmap_mode="r")
@@ -92,7 +93,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
 
 
 def _select_member(names: list[str], path: Path, dim: int) -> str:
-    """Select the member with vectors of this width, or the only one that may hold vectors."""
+    """Select the member with vectors of this dimension, or the only one with vectors."""
     possible = [name for name in names if name.endswith(MEMBERS)]
     fitting = [name for name in possible if name.endswith(f".{dim}d.txt")] or possible
     if len(fitting) == 1:
@@ -108,11 +109,11 @@ def _select_member(names: list[str], path: Path, dim: int) -> str:
 
 
 def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> VectorRows:
-    """See `read_vector_file`.
+    """Read vectors from text lines, see `read_vector_file`.
 
     Args:
-        lines: without a header
-        header: how many words it announces, or None; and how many lines it took
+        lines: lines after the header
+        header: number of words in the header, or None; and number of its lines
     """
     count, start = header
     vectors, known = np.zeros((len(row_of), dim), np.float32), np.zeros(len(row_of), bool)
@@ -136,12 +137,14 @@ def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> Vect
             f"first line announces: fetch it again."
         )
     if line.strip() and number > start:
-        _parse_numbers(line, name, number, dim)  # where a file was cut off, whatever its last word
+        _parse_numbers(
+            line, name, number, dim
+        )  # of the last word, wanted or not: detects truncation
     return VectorRows(vectors, known, [word.decode(errors="replace") for word in sample])
 
 
 def _find_separator(line: bytes, dim: int) -> bytes:
-    """Return the separator of a word and its numbers: a tab or a space."""
+    """Return the separator of a line's fields, a tab or a space."""
     stripped = line.rstrip()
     word = stripped.rsplit(None, dim)[0] if stripped else b""
     return b"\t" if stripped[len(word) : len(word) + 1] == b"\t" else b" "
@@ -150,10 +153,10 @@ def _find_separator(line: bytes, dim: int) -> bytes:
 def _read_header(first: bytes, name: str, dim: int) -> tuple[int | None, int]:
     """Return the number of words in word2vec's header (or None) and its number of lines.
 
-    A line of column names is a header that announces nothing.
+    A line of column names is a header without the number of words.
 
     Raises:
-        UserError: if the vectors are none, or have another width.
+        UserError: if the file has no vectors, or vectors of another dimension.
     """
     fields = first.split()
     count, lines, width = None, 0, len(fields) - 1
@@ -177,10 +180,10 @@ def _read_header(first: bytes, name: str, dim: int) -> tuple[int | None, int]:
 
 
 def _parse_numbers(line: bytes, name: str, number: int, dim: int) -> np.ndarray | None:
-    """Parse the [E] numbers of a line; None if its word has spaces.
+    """Parse the [E] numbers of a line; return None if its word has spaces.
 
     Raises:
-        UserError: if they are too few, no numbers or not finite.
+        UserError: if numbers are missing, invalid or not finite.
     """
     fields = line.split()
     if len(fields) > dim + 1:

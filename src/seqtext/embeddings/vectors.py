@@ -1,4 +1,4 @@
-"""Public word vectors: where they are, and those of a vocabulary's words."""
+"""Locate public word vectors, and read those of a vocabulary's words."""
 
 import hashlib
 import logging
@@ -24,12 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class WordVectors(NamedTuple):
-    """The vectors of a vocabulary's words.
+    """Hold the vectors of a vocabulary's words.
 
     values: [found, E] float32, in the vocabulary's order
-    known: [words] bool, which words were found
-    warning: a sentence, if they are few
-    files_digest: of the files that they are from
+    known: [words] bool, whether a word was found
+    warning: a sentence if coverage is low, else empty
+    files_digest: digest of the source files
     """
 
     values: np.ndarray
@@ -38,7 +38,7 @@ class WordVectors(NamedTuple):
     files_digest: str = ""
 
     def fingerprint(self) -> str:
-        """Return a digest of the vectors, however they were stored."""
+        """Return a digest of the vectors that is independent of the file format."""
         digest = hashlib.blake2b(np.ascontiguousarray(self.values).data, digest_size=16)
         digest.update(np.ascontiguousarray(self.known).data)
         return digest.hexdigest()
@@ -50,20 +50,20 @@ def keep_spelling(word: str) -> str:
 
 
 def mask_digits(word: str) -> str:
-    """Replace digits by # as Numberbatch does where two are adjacent: 1990s → ####s."""
+    """Replace all digits by # if two are adjacent, as in Numberbatch: 1990s becomes ####s."""
     return re.sub("[0-9]", "#", word) if re.search("[0-9][0-9]", word) else word
 
 
 @dataclass(frozen=True)
 class EmbeddingSource:
-    """Where word vectors come from.
+    """Describes a public source of word vectors.
 
-    name: also of the folder under data/
-    files: names looked for, in this order; {dim} stands for the numbers per word
-    dims: numbers per word that there are
-    download: the file that holds them all
-    wheels: installable package with the vectors of a width
-    spelling: how a word is written that is not there as it stands
+    name: name of the source and of its folder under data/
+    files: file names to look for, in this order; {dim} is replaced by the dimension
+    dims: available dimensions
+    download: file for automatic download
+    wheels: installable packages, by dimension
+    spelling: returns the source's spelling of a word that is missing as written
     """
 
     name: str
@@ -116,16 +116,16 @@ def read_vectors(
     download: bool,
     cache: Cache,
 ) -> WordVectors:
-    """Read the vectors of a vocabulary's words; a file is parsed once for each vocabulary.
+    """Read the vectors of a vocabulary's words; a file is parsed once per vocabulary.
 
     Args:
-        dim: E, numbers per word
+        dim: E, dimension of the vectors
         path: a file, or a folder with one of the source's files; None: data/<source>
-        download: fetch the file where there is none
+        download: download the file if it is missing
 
     Raises:
-        UserError: if there is no file (saying where to get it), it is not as it should be, or it
-            has none of the words.
+        UserError: if the file is missing (the message tells where to get it), invalid, or contains
+            none of the words.
     """
     words = vocabulary.tokens
     name, paths = locate_vectors(source, dim, path, download)
@@ -171,7 +171,7 @@ def read_vectors(
 def locate_vectors(
     source: EmbeddingSource, dim: int, path: str | None, download: bool
 ) -> tuple[str, list[Path]]:
-    """Return a description of the vectors' source and its files; download them if asked to.
+    """Return a description of the vectors' source and its files; download them if `download`.
 
     Raises:
         UserError: as `read_vectors`.
@@ -198,7 +198,7 @@ def locate_vectors(
 
 
 def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
-    """Return the two files of the installed package with vectors of this width, if any."""
+    """Return the two files of the installed package with vectors of this dimension, if any."""
     package = source.wheels.get(dim, "").replace("-", "_")
     found = find_spec(package) if package else None
     if not found or not found.submodule_search_locations:
@@ -226,7 +226,7 @@ def _missing(source: EmbeddingSource, dim: int, folder: Path, wheels: bool) -> s
 def _lookup(
     source: EmbeddingSource, paths: Sequence[Path], words: Sequence[str], dim: int
 ) -> VectorRows:
-    """See `read_vector_file`; words that are not there are looked up in their other spelling."""
+    """Read vectors with `read_vector_file`; look up missing words in the source's spelling."""
     others = [source.spelling(word) for word in words]
     spellings = list(dict.fromkeys([*words, *others]))
     log.info("Reading %s.", paths[0])

@@ -1,1 +1,1 @@
-"""Tokenizers: from cleaned texts to token ids and back, and the vocabulary they learn."""
+"""Tokenizers, which convert cleaned texts to token ids and back, and their vocabulary."""

@@ -15,18 +15,18 @@ from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary
 
 TruncationSide = Literal["left", "right"]
-MAX_LENGTH_LIMIT = 2**62  # tokens of a text that a checkpoint may ask for
+MAX_LENGTH_LIMIT = 2**62  # maximum `max_length` accepted from a checkpoint
 
 
 class Tokenizer(ABC):
-    """Turns cleaned texts into token ids and back.
+    """Converts cleaned texts to token ids and back.
 
-    A subclass defines what a token is: it implements `fit` and `encode`, and keeps what it has
-    learned in `vocabulary`. Id 0 is padding, id 1 an unknown token.
+    A subclass defines what a token is: it implements `fit` and `encode`, and stores its fitted
+    state in `vocabulary`. Id 0 is padding, id 1 an unknown token.
 
     Args:
-        max_length: tokens of a text that are used, known at the latest after `fit`; None: all
-        truncation_side: the end of a longer text that is cut
+        max_length: maximum number of tokens of a text, may be set by `fit`; None: no limit
+        truncation_side: the side of a longer text that is cut
     """
 
     vocabulary: Vocabulary  # set by `fit` or `load_state_dict`
@@ -39,25 +39,25 @@ class Tokenizer(ABC):
         return f"{type(self).__name__}({', '.join(options)})"
 
     def set_defaults(self, defaults: Mapping[str, Any]) -> None:  # noqa: B027  an optional hook
-        """Replace options that were left at "auto" by those of a data set.
+        """Replace options set to "auto" by those of a data set.
 
         Args:
             defaults: see `TextDataModule.default_tokenizer`
         """
 
     def settings(self) -> dict[str, Any]:
-        """Return everything that decides the ids, as plain values, before `fit`: a cache key."""
+        """Return the options that determine the ids, as plain values: a cache key before `fit`."""
         options = {name: value for name, value in vars(self).items() if name != "vocabulary"}
         kind = type(self)
         return {"class": kind.__qualname__, "code": code_fingerprint(kind), **options}
 
     @abstractmethod
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
-        """Learn the vocabulary, and `max_length` where it depends on the texts.
+        """Build the vocabulary, and set `max_length` if it depends on the texts.
 
         Args:
-            corpus: all texts of the data set, cleaned
-            rows: [n] row numbers of the training texts, the only ones to look at
+            corpus: all cleaned texts of the data set
+            rows: [n] row numbers of the training texts; others must not be used
         """
 
     @abstractmethod
@@ -65,15 +65,15 @@ class Tokenizer(ABC):
         """Encode cleaned texts; a text without tokens becomes one unknown token.
 
         Returns:
-            ids: [sum of lengths] token ids of all texts, one text after the other
+            ids: [sum of lengths] concatenated token ids of the texts
             lengths: [texts] number of tokens of each text, from 1 to `max_length`
         """
 
     def encode_corpus(self, corpus: TokenizedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Encode all texts of a corpus, block by block; ids are of the type `vocabulary.dtype`.
+        """Encode all texts of a corpus in blocks; the dtype of the ids is `vocabulary.dtype`.
 
         Yields:
-            For each block of texts what `encode` returns.
+            The result of `encode` for each block of texts.
         """
         for start, stop, codes in corpus.blocks():
             words = corpus.dictionary.take(pa.array(codes)).combine_chunks()
@@ -87,11 +87,11 @@ class Tokenizer(ABC):
         return [self.vocabulary.token(int(i)) for i in ids]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was learned by `fit`, as plain values for a checkpoint."""
+        """Return the fitted state as plain values for a checkpoint."""
         return {"tokens": self.vocabulary.tokens, "max_length": self.max_length}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, perhaps in a stranger's checkpoint.
+        """Restore a result of `state_dict`, which may come from an untrusted checkpoint.
 
         Raises:
             UserError: if the state is damaged.
@@ -107,7 +107,7 @@ class Tokenizer(ABC):
             raise UserError("tokenizer.max_length must be null or a positive whole number.")
         try:
             "".join(tokens).encode()
-        except UnicodeEncodeError as error:  # half of a surrogate pair
+        except UnicodeEncodeError as error:  # unpaired surrogate
             raise UserError("tokenizer.tokens must be writable as UTF-8.") from error
         self.vocabulary, self.max_length = Vocabulary(tokens), max_length
 
@@ -118,12 +118,12 @@ def truncate(
     """Truncate texts to `max_length` tokens; a text without tokens becomes one unknown token.
 
     Args:
-        ids: [sum of lengths] token ids of all texts, one text after the other
+        ids: [sum of lengths] concatenated token ids of the texts
         lengths: [texts] number of tokens of each text
-        side: the end of a longer text that is cut
+        side: the side of a longer text that is cut
 
     Returns:
-        ids and lengths of what is left.
+        Truncated ids and lengths.
     """
     starts = np.cumsum(lengths) - lengths
     kept = lengths if max_length is None else np.minimum(lengths, max_length)
@@ -135,6 +135,6 @@ def truncate(
 
 
 def _concatenate_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return the numbers start, start + 1, … of every range, one range after the other."""
+    """Return the concatenated numbers start, start + 1, … of all ranges."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

@@ -1,4 +1,4 @@
-"""The tokens that a model knows, and their ids."""
+"""The vocabulary: known tokens and their ids."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,12 +14,12 @@ SPECIAL_TOKENS = ("<pad>", "<unk>")
 
 
 class Vocabulary:
-    """Maps tokens to ids: 0 is padding, 1 an unknown token, then the known ones by frequency.
+    """Maps tokens to ids: 0 is padding, 1 an unknown token, then known tokens by frequency.
 
     Args:
-        tokens: without the two special ones: token i has id i + 2
-        counts: [tokens] how often each occurs in the training texts; None: not known
-        total_tokens: tokens of the training texts in all, known or not; None: not known
+        tokens: tokens without the two special ones; token i has id i + 2
+        counts: [tokens] frequency of each token in the training texts; None if unknown
+        total_tokens: number of all tokens of the training texts; None if unknown
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Vocabulary:
     def from_corpus(
         cls, corpus: TokenizedCorpus, rows: np.ndarray, vocab_size: int | None
     ) -> "Vocabulary":
-        """Count the words of some rows; equally frequent words are in alphabetical order.
+        """Build a vocabulary of the words in `rows`; equally frequent words are sorted.
 
         Args:
             rows: [n] row numbers of the training texts in `corpus`
-            vocab_size: known words, without the special tokens; None: all
+            vocab_size: maximum number of words without the special tokens; None: all
         """
         counts = count_words(corpus, rows)
         least = 1
@@ -58,7 +58,7 @@ class Vocabulary:
         return cls(ranked["word"].to_pylist(), ranked["count"].to_numpy(), int(counts.sum()))
 
     def encode(self, tokens: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """Return [n] int32 ids of tokens, 1 where a token is unknown."""
+        """Return [n] int32 ids of tokens, 1 for an unknown token."""
         positions = pc.index_in(tokens, value_set=self._known)
         return pc.fill_null(pc.add(positions, len(SPECIAL_TOKENS)), UNKNOWN).to_numpy()
 
@@ -68,12 +68,12 @@ class Vocabulary:
 
     @property
     def dtype(self) -> type:
-        """Type of stored ids: two bytes where they suffice."""
+        """Return the dtype of stored ids: uint16 if it is sufficient."""
         return np.uint16 if len(self) <= np.iinfo(np.uint16).max + 1 else np.int32
 
 
 def count_words(corpus: TokenizedCorpus, rows: np.ndarray) -> np.ndarray:
-    """Count how often each distinct word occurs in some rows: [distinct words] int64."""
+    """Return [distinct words] int64 counts of each word in `rows`."""
     counts = np.zeros(len(corpus.dictionary), np.int64)
     for _, codes in corpus.iter_rows(rows):
         counts += np.bincount(codes, minlength=len(counts))

@@ -1,4 +1,4 @@
-"""Words between white space as tokens."""
+"""Tokenizer of words separated by white space."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -17,18 +17,18 @@ DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows"
 
 
 class WordTokenizer(Tokenizer):
-    """Splits cleaned texts at white space and knows the most frequent words.
+    """Splits cleaned texts at white space; the most frequent words are the vocabulary.
 
-    With "auto" an option is the data set's own (`TextDataModule.default_tokenizer`), or else the
-    one in `DEFAULTS`.
+    The value "auto" is replaced by the data set's (`TextDataModule.default_tokenizer`), or else by
+    that of `DEFAULTS`.
 
     Args:
-        max_length: words of a text that are used; "longest": as many as the longest training text
-            has; None: all
-        truncation_side: the end of a longer text that is cut
-        vocab_size: known words, the most frequent ones of the training texts, without the two
-            special tokens; None: all
-        fit_rows: count words in this many training texts only, the first ones; None: in all
+        max_length: maximum number of words of a text; "longest": the length of the longest training
+            text; None: no limit
+        truncation_side: the side of a longer text that is cut
+        vocab_size: maximum number of words, the most frequent ones in the training texts, without
+            the two special tokens; None: no limit
+        fit_rows: count words only in the first `fit_rows` training texts; None: in all
     """
 
     @validate_args

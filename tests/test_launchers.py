@@ -143,5 +143,5 @@ def test_ray_loses_a_node(small, tmp_path, two_nodes):
 
 
 def _identity(job: RunDir) -> tuple[int, int]:
-    status = job.metrics.stat()
+    status = job.metrics_path.stat()
     return status.st_ino, status.st_mtime_ns

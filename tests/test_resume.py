@@ -160,7 +160,11 @@ def started(small, folder: RunDir, tmp_path) -> subprocess.Popen:
             stderr=terminal,
         )
     deadline = time.monotonic() + 100
-    while not folder.last.exists() and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not folder.last_checkpoint.exists()
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.001)
     return process
 
@@ -171,7 +175,7 @@ def test_kill_9_and_resume_from_the_command_line(small, tmp_path):
     process = started(small, folder, tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait(10)
-    assert folder.last.exists(), (tmp_path / "terminal.txt").read_text()
+    assert folder.last_checkpoint.exists(), (tmp_path / "terminal.txt").read_text()
     assert folder.read_metrics() is None, "killed too late to show anything"
     moved = RunDir(folder.path.rename(tmp_path / "moved"))
     subprocess.run([*COMMAND, f"resume={moved.path}"], cwd=tmp_path, check=True, timeout=100)
@@ -205,16 +209,16 @@ def test_other_data_are_refused(train, small, kaggle_dir, tmp_path, monkeypatch)
 
 
 def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
-    before = unbroken.metrics.read_bytes()
+    before = unbroken.metrics_path.read_bytes()
     monkeypatch.setattr(TextClassifier, "training_step", lambda *_: pytest.fail("trained again"))
     status, output, error = train(f"resume={unbroken.path}")
     assert status == 0, error
     assert "finished already" in output
-    assert unbroken.metrics.read_bytes() == before
+    assert unbroken.metrics_path.read_bytes() == before
 
 
 def test_settings_come_from_the_run(unbroken):
-    unbroken.metrics.unlink()  # as if it had been killed just before
+    unbroken.metrics_path.unlink()  # as if it had been killed just before
     config = OmegaConf.create({"cache": ".cache"})
     settings = load_resume_config(unbroken, ["resume=x", "trainer.max_epochs=7"], config)
     assert settings["model"]["units"] == 8

@@ -28,9 +28,9 @@ class RunDir:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.metrics = self.path / "metrics.json"
-        self.best = self.path / "checkpoints" / "best.ckpt"
-        self.last = self.path / "checkpoints" / "last.ckpt"
+        self.metrics_path = self.path / "metrics.json"
+        self.best_checkpoint = self.path / "checkpoints" / "best.ckpt"
+        self.last_checkpoint = self.path / "checkpoints" / "last.ckpt"
         self.figures = self.path / "figures"
         self._lock = FileLock(self.path / ".lock")
 
@@ -41,7 +41,7 @@ class RunDir:
     @property
     def has_started(self) -> bool:
         """Return whether a run has started in this folder."""
-        return self.last.exists() or (self.path / ".hydra" / "config.yaml").exists()
+        return self.last_checkpoint.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
     def lock(self, resume: bool) -> None:
         """Lock the folder for the lifetime of this process.
@@ -54,7 +54,7 @@ class RunDir:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise RunDirInUse(f"{self.path} is in use by another process: wait for it.") from error
-        if not resume and (self.metrics.exists() or self.last.exists()):
+        if not resume and (self.metrics_path.exists() or self.last_checkpoint.exists()):
             self.unlock()
             raise run_exists_error(self.path)
 
@@ -96,11 +96,11 @@ class RunDir:
 
     def read_metrics(self, required: Sequence[str] = ()) -> dict[str, Any] | None:
         """Return the content of metrics.json, or None if the run has not finished."""
-        return read_metrics(self.metrics, required) if self.metrics.exists() else None
+        return read_metrics(self.metrics_path, required) if self.metrics_path.exists() else None
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json atomically."""
-        write_json(self.metrics, metrics)
+        write_json(self.metrics_path, metrics)
 
 
 def check_links(path: Path) -> None:

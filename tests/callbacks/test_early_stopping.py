@@ -33,7 +33,7 @@ def test_the_best_epoch_of_a_run(small, tmp_path, monkeypatch, caplog):
     train_and_evaluate(settings_of(*small, "trainer.max_epochs=5", "patience=2"), folder)
     metrics = folder.read_metrics()
     assert (metrics["epochs"], metrics["best_epoch"]) == (4, 2)
-    assert load_checkpoint(folder.best)["epoch"] == 1
+    assert load_checkpoint(folder.best_checkpoint)["epoch"] == 1
     assert caplog.text.count("(best)") == 2
     said = "Stopped after epoch 4: val/auroc has not improved for 2 epochs (patience=2)."
     assert said in caplog.text

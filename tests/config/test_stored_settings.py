@@ -97,9 +97,9 @@ def test_a_strangers_run(tmp_path, caplog):
     assert (changed["cache"], changed["dataset"]["dir"]) == ("there", "files")
     with pytest.raises(UserError, match="cannot be changed in the middle"):
         load_resume_config(stranger, ["tokenizer.max_length=3"], config)
-    stranger.last.parent.mkdir()
+    stranger.last_checkpoint.parent.mkdir()
     for wrong in ({"a": REFERENCES[0]}, 3, {"a": {1: 2}}):
-        save_checkpoint(stranger.last, {"seqtext": {"config": wrong}})
+        save_checkpoint(stranger.last_checkpoint, {"seqtext": {"config": wrong}})
         with pytest.raises(UserError, match=r"last\.ckpt"):
             load_resume_config(stranger, [], config)
 
@@ -138,7 +138,9 @@ def test_own_references_are_stored_as_their_values(train, small, tmp_path, monke
     run = RunDir(tmp_path / "outputs" / "r")
     stored = read_stored_settings(run.path / ".hydra" / "config.yaml")
     assert stored.dataset.dir == str(tmp_path / "imdb")
-    assert load_checkpoint(run.last)["seqtext"]["config"] == OmegaConf.to_container(stored)
+    assert load_checkpoint(run.last_checkpoint)["seqtext"]["config"] == OmegaConf.to_container(
+        stored
+    )
 
 
 def test_links_out_of_a_run_folder(tmp_path):

@@ -25,7 +25,7 @@ def tokens_of(texts: list[str], folder, cleaning=()) -> TokenizedCorpus:
 
 
 def words_of(tokens: TokenizedCorpus, row: int) -> list[str]:
-    return tokens.dictionary.take(pa.array(tokens.codes(row, row + 1))).to_pylist()
+    return tokens.dictionary.take(pa.array(tokens.read_word_codes(row, row + 1))).to_pylist()
 
 
 def encode(

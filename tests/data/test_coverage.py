@@ -87,7 +87,7 @@ def test_texts_that_are_the_same_after_cleaning_stand_in_one_part(tmp_path, capl
 
 
 def words(data: TableDataset, row: int) -> list[int]:
-    return data.corpus.codes(row, row + 1).tolist()
+    return data.corpus.read_word_codes(row, row + 1).tolist()
 
 
 def test_counted_repeats():

@@ -112,7 +112,7 @@ def trained(small, file, tmp_path, *options: str) -> tuple[torch.Tensor, list[st
     """Table and words of best.ckpt, and the folder, of a run with vectors from the file."""
     folder = RunDir(tmp_path / "run")
     train_and_evaluate(settings_of(*small, f"embedding.path={file[0]}", *options), folder)
-    checkpoint = load_checkpoint(folder.best)
+    checkpoint = load_checkpoint(folder.best_checkpoint)
     words = ["<pad>", "<unk>", *checkpoint["seqtext"]["tokenizer"]["tokens"]]
     return checkpoint["state_dict"]["embedding.weight"], words, folder
 
@@ -131,7 +131,7 @@ def test_frozen_in_a_run(small, file, tmp_path, name, caplog):
         np.testing.assert_allclose(row, expected[word], atol=1e-6 if word == "<unk>" else 0)
     metrics = folder.read_metrics()
     assert metrics["test"]["auroc"] > 0.9
-    learned = load_checkpoint(folder.best)["state_dict"]
+    learned = load_checkpoint(folder.best_checkpoint)["state_dict"]
     trainable = sum(
         t.numel()
         for name, t in learned.items()

@@ -155,10 +155,10 @@ def test_standard_input_that_cannot_be_read(tmp_path):
 
 @pytest.fixture
 def checkpoint_with(finished, tmp_path):
-    """Write a checkpoint with other entries of its description."""
+    """Write a checkpoint with other entries of its metadata."""
 
     def write(dataset=None, **changes):
-        checkpoint = load_checkpoint(finished.best)
+        checkpoint = load_checkpoint(finished.best_checkpoint)
         checkpoint["seqtext"] |= changes
         checkpoint["seqtext"]["config"]["dataset"] |= dataset or {}
         save_checkpoint(tmp_path / "changed.ckpt", checkpoint)

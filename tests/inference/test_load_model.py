@@ -35,7 +35,7 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("form", ["torch", "old torch", "pickle", "in place", "in the weights"])
 def test_a_pickled_object_is_not_run(finished, tmp_path, form):
     evil, path = Evil(tmp_path / "mark"), tmp_path / "evil.ckpt"
-    checkpoint = load_checkpoint(finished.best)
+    checkpoint = load_checkpoint(finished.best_checkpoint)
     if form == "in place":
         checkpoint["seqtext"]["config"]["model"]["units"] = evil
     elif form == "in the weights":
@@ -51,7 +51,7 @@ def test_a_pickled_object_is_not_run(finished, tmp_path, form):
 
 
 def test_damaged_and_other_files(finished, tmp_path):
-    content = finished.best.read_bytes()
+    content = finished.best_checkpoint.read_bytes()
     for name, wrong in {
         "half": content[: len(content) // 2],
         "short": content[:-1],
@@ -160,7 +160,7 @@ WRONG = {
 
 @pytest.fixture(scope="session")
 def checkpoint(finished):
-    return load_checkpoint(finished.best)
+    return load_checkpoint(finished.best_checkpoint)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
+from seqtext.checkpoints.files import METADATA_KEY, build_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference.export import describe_preprocessing
@@ -52,7 +52,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
             settings["model"]["buckets"] = 50
         table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
         state = build("model", settings["model"], embedding=table, classes=classes).state_dict()
-    description = checkpoint_metadata(
+    metadata = build_metadata(
         settings,
         {"tokens": words, "max_length": 5},
         class_names=list("abc"[:classes]),
@@ -60,7 +60,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
         data="",
         input_spec={"columns": ["text"], "drop_labels": []},
     )
-    return {DESCRIPTION: description, "state_dict": dict(state)}
+    return {METADATA_KEY: metadata, "state_dict": dict(state)}
 
 
 def places(value, above=()):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from seqtext import load
-from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, save_checkpoint
+from seqtext.checkpoints.files import METADATA_KEY, build_metadata, save_checkpoint
 from seqtext.config.instantiate import build
 from seqtext.errors import UserError
 from seqtext.inference import load_model as loading
@@ -55,7 +55,7 @@ def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
     small = [option for option in NO_UNITS if name != "glove" or "embedding" not in option]
     done = trained(tmp_path, *overrides, small=tuple(small))
     texts, said = saved(done)
-    alone = shutil.copy(done.best, tmp_path / "elsewhere.ckpt")
+    alone = shutil.copy(done.best_checkpoint, tmp_path / "elsewhere.ckpt")
     shutil.rmtree(done.path)
     (tmp_path / "glove.6B.3d.txt").unlink(missing_ok=True)
     model = load(alone)
@@ -74,7 +74,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
     words = GOOD + BAD
     table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
     network = build("model", settings["model"], embedding=table, classes=classes).eval()
-    description = checkpoint_metadata(
+    metadata = build_metadata(
         settings,
         {"tokens": words, "max_length": None},
         class_names=list("abc"[:classes]),
@@ -82,7 +82,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
         data="",
         input_spec={"columns": ["text"], "drop_labels": []},
     )
-    state = {DESCRIPTION: description, "state_dict": network.state_dict()}
+    state = {METADATA_KEY: metadata, "state_dict": network.state_dict()}
     save_checkpoint(tmp_path / "some.ckpt", state)
     ids = torch.tensor([[2, 3, 4, 1], [5, 0, 0, 0]])
     with torch.inference_mode():
@@ -181,9 +181,9 @@ def test_a_threshold_decides(finished):
 
 
 def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
-    best = RunDir(tmp_path).best
+    best = RunDir(tmp_path).best_checkpoint
     best.parent.mkdir()
-    shutil.copy(finished.best, best)
+    shutil.copy(finished.best_checkpoint, best)
     for path, told in (finished.path, []), (best, []), (tmp_path, [str(tmp_path)]):
         caplog.clear()
         load(path)
@@ -198,9 +198,9 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path):
         metrics = {**finished.read_metrics(), "score": score}
         metrics["settings"] = {**metrics["settings"], "seed": len(name) + int(score * 10)}
         (folder / "metrics.json").write_text(json.dumps(metrics))
-    best = RunDir(tmp_path / "sweep" / "b").best
+    best = RunDir(tmp_path / "sweep" / "b").best_checkpoint
     best.parent.mkdir()
-    shutil.copy(finished.best, best)  # the others have none
+    shutil.copy(finished.best_checkpoint, best)  # the others have none
     assert load(tmp_path / "sweep").classes_.tolist() == ["negative", "positive"]
     with pytest.raises(UserError, match=r"run=.*no run in this folder has finished"):
         load(tmp_path / "sweep" / "b" / "checkpoints")

@@ -19,7 +19,7 @@ from seqtext.metrics.scores import (
     predict_classes,
 )
 from seqtext.reporting.bootstrap import build_scorer
-from seqtext.reporting.runs import StoredPredictions
+from seqtext.reporting.runs import LoadedPredictions
 
 
 def most_probable(shares: np.ndarray) -> np.ndarray:
@@ -94,7 +94,7 @@ def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, fl
     wanted = expected(labels, shares)
     assert got.keys() == wanted.keys() == set(list_metrics(names, labels))
     assert got == pytest.approx(wanted, abs=1e-9)
-    said = StoredPredictions(
+    said = LoadedPredictions(
         np.arange(len(labels)), labels, most_probable(shares), shares, tuple(names)
     )
     everything = np.ones((1, len(labels)), np.float32)

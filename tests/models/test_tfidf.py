@@ -323,7 +323,7 @@ def test_tensorboard(finished):
 def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
     """Texts, the one file, and nothing of the run: the probabilities that the run saved."""
     folder = finished[0]
-    checkpoint = load_checkpoint(folder.best)
+    checkpoint = load_checkpoint(folder.best_checkpoint)
     content = checkpoint["seqtext"]
     model = build("model", content["config"]["model"], classes=len(content["class_names"]))
     model.load_state_dict(content["tokenizer"]["tokens"], checkpoint["state_dict"])
@@ -360,18 +360,18 @@ def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
 
 
 def test_finished_run_is_shown_again(train, finished, monkeypatch):
-    before = finished[0].metrics.read_bytes()
+    before = finished[0].metrics_path.read_bytes()
     monkeypatch.setattr(TfIdf, "fit", lambda *_: pytest.fail("fitted again"))
     status, output, error = train(f"resume={finished[0].path}")
     assert status == 0, error
     assert "finished already" in output
-    assert finished[0].metrics.read_bytes() == before
+    assert finished[0].metrics_path.read_bytes() == before
 
 
 def test_unfinished_run_starts_over(train, finished):
     folder = finished[0]
     wanted = folder.read_metrics()["test"]
-    folder.metrics.unlink()
+    folder.metrics_path.unlink()
     status, _, error = train(f"resume={folder.path}")
     assert status == 0, error
     assert folder.read_metrics()["test"] == wanted

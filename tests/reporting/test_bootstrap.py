@@ -7,7 +7,7 @@ from sklearn import metrics as sk
 
 from seqtext.metrics.scores import compute_metrics, compute_probabilities, predict_classes
 from seqtext.reporting.bootstrap import CHUNK, build_scorer, draw_resamples
-from seqtext.reporting.runs import StoredPredictions
+from seqtext.reporting.runs import LoadedPredictions
 
 NAMES = {
     2: ("no", "yes"),
@@ -16,7 +16,7 @@ NAMES = {
 }
 
 
-def said_of(classes: int, rows: int = 60) -> tuple[StoredPredictions, torch.Tensor]:
+def said_of(classes: int, rows: int = 60) -> tuple[LoadedPredictions, torch.Tensor]:
     """Predictions with ties, and the logits behind them."""
     rng = np.random.default_rng(classes)
     labels = rng.integers(classes, size=rows)
@@ -24,7 +24,7 @@ def said_of(classes: int, rows: int = 60) -> tuple[StoredPredictions, torch.Tens
     logits = torch.from_numpy(logits[:, 1] if classes == 2 else logits)
     shares = compute_probabilities(logits)
     predicted = predict_classes(shares).numpy()
-    said = StoredPredictions(np.arange(rows), labels, predicted, shares.numpy(), NAMES[classes])
+    said = LoadedPredictions(np.arange(rows), labels, predicted, shares.numpy(), NAMES[classes])
     return said, logits
 
 

@@ -9,7 +9,7 @@ import pytest
 from seqtext.reporting import bootstrap
 from seqtext.reporting import report as reports
 from seqtext.reporting.html_page import render_report
-from seqtext.reporting.published_results import Reference
+from seqtext.reporting.published_results import PublishedResult
 from seqtext.reporting.report import build_report, format_markdown
 from seqtext.reporting.report_files import write_report
 from tests.reporting.invented import write_run
@@ -21,7 +21,7 @@ def hostile(tmp_path, monkeypatch):
     """A folder in which every text is markup."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
     folder = tmp_path / FOLDER
-    other = Reference(*[PAYLOAD] * 5, {"test/accuracy": 0.5, f"test/{PAYLOAD}": 0.5})
+    other = PublishedResult(*[PAYLOAD] * 5, {"test/accuracy": 0.5, f"test/{PAYLOAD}": 0.5})
     monkeypatch.setattr(reports, "load_published_results", lambda dataset: [other])
     monkeypatch.setattr(reports, "has_study_rows", lambda run: True)
     for number, model in enumerate((PAYLOAD, "tfidf", f"{PAYLOAD} 2", f"{PAYLOAD} 2")):

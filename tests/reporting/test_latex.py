@@ -5,7 +5,7 @@ import re
 import pytest
 
 from seqtext.reporting.latex import escape_latex, format_latex_table
-from seqtext.reporting.results_table import OURS, REPORTED, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, REPORTED, Cell, ResultsTable, Row
 
 SCORES = [f"test metric {n}" for n in range(9)]
 COLUMNS = ["val acc.", "test acc.", "n", "time", "parameters", *SCORES]
@@ -22,7 +22,7 @@ def body(text: str) -> list[str]:
 
 
 def test_wide_tables_are_cut_and_say_so():
-    text = format_latex_table(Table(COLUMNS, rows(3, OURS)), "caption")
+    text = format_latex_table(ResultsTable(COLUMNS, rows(3, OURS)), "caption")
     widths = {len(re.findall("(?<!\\\\)&", line)) for line in body(text)}
     assert widths == {7}  # five scores, n, time
     assert r"\resizebox{\ifdim\width>\linewidth" in text
@@ -30,7 +30,7 @@ def test_wide_tables_are_cut_and_say_so():
 
 
 def test_long_tables_are_cut_and_say_so():
-    text = format_latex_table(Table(COLUMNS, rows(60, OURS) + rows(18, REPORTED)), "caption")
+    text = format_latex_table(ResultsTable(COLUMNS, rows(60, OURS) + rows(18, REPORTED)), "caption")
     assert len(body(text)) == 1 + 40
     assert "gru units=8 21" in text
     assert "gru units=8 22 &" not in text
@@ -38,7 +38,9 @@ def test_long_tables_are_cut_and_say_so():
 
 
 def test_long_labels_are_broken():
-    text = format_latex_table(Table(COLUMNS, rows(1, OURS, "gru path=a/very_long/" + "x" * 40)), "")
+    text = format_latex_table(
+        ResultsTable(COLUMNS, rows(1, OURS, "gru path=a/very_long/" + "x" * 40)), ""
+    )
     assert r"\parbox[t]{0.35\linewidth}{\raggedright gru path\allowbreak{}=" in text
     assert r"very\allowbreak{}\_\allowbreak{}long\allowbreak{}/\allowbreak{}xxx" in text
     assert max(map(len, re.findall("x+", text))) == 24

@@ -8,7 +8,7 @@ from seqtext.reporting.markdown import (
     format_code_block,
     format_markdown_table,
 )
-from seqtext.reporting.results_table import OURS, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_no_line_ends_a_block_of_code():
 
 def test_a_table_keeps_its_columns():
     row = Row("a|b\nc", OURS, [Cell("1|2", best=True), Cell("–")])
-    lines = format_markdown_table(Table(["x|y", "z"], [row])).splitlines()
+    lines = format_markdown_table(ResultsTable(["x|y", "z"], [row])).splitlines()
     assert lines[2] == r"| a\|b c | **1\|2** | – |"
     assert lines[0] == r"|  | x\|y | z |"

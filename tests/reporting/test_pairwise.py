@@ -7,7 +7,7 @@ from scipy import stats
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.pairwise import DIFFERENT, NOT_SIGNIFICANT, UNDECIDED, compare_groups
-from seqtext.reporting.run_files import StoredPredictions
+from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
 ROWS = 400
@@ -31,7 +31,7 @@ def _run(label: str, right: float, seed: int, rows, split) -> Run:
     sizes = {"train": {"a": 4 * len(rows)}, "test": {"a": len(rows)}}
     metrics = {"model": "gru", "settings": {"seed": seed, "split": split}, "rows": sizes}
     run = Run(None, metrics)
-    run.__dict__["predictions"] = StoredPredictions(
+    run.__dict__["predictions"] = LoadedPredictions(
         rows, labels, predicted, np.eye(2)[predicted], ("no", "yes")
     )
     return run
@@ -74,7 +74,7 @@ def _with(one: Group, predicted: np.ndarray) -> Group:
     old = one.runs[0].predictions
     run = Run(None, one.runs[0].metrics)
     shares = np.eye(2)[predicted]
-    run.__dict__["predictions"] = StoredPredictions(
+    run.__dict__["predictions"] = LoadedPredictions(
         old.rows, old.labels, predicted, shares, old.class_names
     )
     return Group("alike", {}, (run,))

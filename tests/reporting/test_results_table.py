@@ -5,7 +5,7 @@ import pytest
 from seqtext.reporting.groups import group_runs
 from seqtext.reporting.latex import escape_latex, format_latex_table
 from seqtext.reporting.markdown import format_markdown_table
-from seqtext.reporting.published_results import Reference, load_published_results
+from seqtext.reporting.published_results import PublishedResult, load_published_results
 from seqtext.reporting.results_table import (
     build_table,
     collect_footnotes,
@@ -25,7 +25,7 @@ def groups(tmp_path):
     return group_runs(read_runs([tmp_path])[0], "accuracy")[0]
 
 
-OTHER = Reference("study 9", "imdb", "lstm", "", "a fault", {"test/accuracy": 0.999})
+OTHER = PublishedResult("study 9", "imdb", "lstm", "", "a fault", {"test/accuracy": 0.999})
 
 
 def test_rows_and_marks(groups):

@@ -3,7 +3,7 @@
 import pytest
 
 from seqtext.reporting.groups import Group
-from seqtext.reporting.plot_style import assign_styles, escape_plotly, shorten
+from seqtext.reporting.plot_style import assign_styles, escape_plotly, shorten_label
 from seqtext.reporting.runs import Run
 from seqtext.reporting.training_plots import (
     plot_curves,
@@ -76,8 +76,8 @@ def test_texts_are_nothing_else_to_plotly():
 
 def test_long_names_are_shortened_and_stay_unlike():
     long = ["x" * 100 + end for end in ("a", "b")]
-    short = [shorten(text) for text in long]
+    short = [shorten_label(text) for text in long]
     assert short[0] != short[1]
     assert all(len(text) <= 62 for text in short)
-    assert shorten("short") == "short"
-    assert len({shorten(f"{'a' * 40}{n}{'b' * 40}", 28) for n in range(50)}) == 50
+    assert shorten_label("short") == "short"
+    assert len({shorten_label(f"{'a' * 40}{n}{'b' * 40}", 28) for n in range(50)}) == 50

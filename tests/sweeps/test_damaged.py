@@ -13,10 +13,10 @@ from seqtext.best_run import read_best_run
 from seqtext.callbacks.progress_bar import print_summary
 from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.metrics_file import SHOWN
+from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, JobResult, find_run_conflict, read_job_result
-from seqtext.sweeps.progress import Progress
+from seqtext.sweeps.progress import SweepProgress
 from seqtext.training.resume import load_resume_config
 from tests.conftest import settings_of
 from tests.reporting.invented import write_run
@@ -57,7 +57,7 @@ def read_as_a_sweep(sweep: Path) -> None:
 
 def read_as_a_finished_run(sweep: Path) -> None:
     folder = RunDir(sweep / "run")
-    print_summary(folder.read_metrics(SHOWN), folder.path)
+    print_summary(folder.read_metrics(SUMMARY_ENTRIES), folder.path)
 
 
 READERS: dict[str, list[Callable[[Path], object]]] = {
@@ -70,7 +70,7 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     "run/.hydra/config.yaml": [
         lambda sweep: load_resume_config(RunDir(sweep / "run"), [], OmegaConf.create(CONFIG))
     ],
-    "sweep.json": [lambda sweep: Progress(sweep, 1, "val/f1")],
+    "sweep.json": [lambda sweep: SweepProgress(sweep, 1, "val/f1")],
 }
 
 

@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
-from seqtext.sweeps.sweep import Sweep
+from seqtext.sweeps.sweep import SweepRunner
 from tests.conftest import csv_of, invented_reviews
 from tests.sweeps.test_grid import inodes, sweep_of
 
@@ -73,13 +73,13 @@ def test_other_content_under_the_same_name(train, fast, tmp_path):
 
 def test_data_that_change_while_a_sweep_runs(train, fast, tmp_path, monkeypatch):
     (tmp_path / "d.csv").write_text(rows_of(0))
-    original = Sweep.run
+    original = SweepRunner.run
 
     def editing(self, jobs):
         (tmp_path / "d.csv").write_text(rows_of(1))
         return original(self, jobs)
 
-    monkeypatch.setattr(Sweep, "run", editing)
+    monkeypatch.setattr(SweepRunner, "run", editing)
     status, _, error = train("-m", "name=edited", *fast, "dataset.path=d.csv", "seed=0,1")
     assert status == 1
     assert "2 jobs: its data changed while the sweep ran" in error

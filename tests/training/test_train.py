@@ -132,7 +132,7 @@ def test_predictions_belong_to_the_rows_of_the_source(finished, reviews):
 
 def test_checkpoints_are_plain_and_complete(finished):
     folder = finished[0]
-    for path in (folder.best, folder.last):
+    for path in (folder.best_checkpoint, folder.last_checkpoint):
         content = torch.load(path, weights_only=True)["seqtext"]
         assert content["class_names"] == ["negative", "positive"]
         steps = ["strip_html", "keep_letters", "drop_single_letters", "lower"]
@@ -146,7 +146,7 @@ def test_best_checkpoint_gives_the_saved_predictions(finished, small):
     from seqtext.embeddings.random import RandomEmbedding
     from seqtext.models.rnn import GRU
 
-    checkpoint = load_checkpoint(finished[0].best)
+    checkpoint = load_checkpoint(finished[0].best_checkpoint)
     content = checkpoint["seqtext"]
     options = {k: v for k, v in content["config"]["model"].items() if k != "_target_"}
     model = GRU(RandomEmbedding(len(content["tokenizer"]["tokens"]) + 2, dim=8), **options)
@@ -215,7 +215,11 @@ def test_tuned_threshold(small, tmp_path, capfd):
     for row in pd.read_parquet(folder.predictions("test")).to_dict("records"):
         is_positive = row["probability_positive"] >= metrics["threshold"]
         assert row["prediction"] == ("positive" if is_positive else "negative")
-    assert load_checkpoint(folder.best)["seqtext"]["threshold"] == metrics["threshold"] != 0.5
+    assert (
+        load_checkpoint(folder.best_checkpoint)["seqtext"]["threshold"]
+        == metrics["threshold"]
+        != 0.5
+    )
     assert "test at 0.5" in capfd.readouterr().out
 
 
@@ -259,7 +263,7 @@ def test_early_stopping_keeps_the_best_epoch(small, tmp_path, monkeypatch):
     metrics = folder.read_metrics()
     assert metrics["epochs"] == 4
     assert metrics["best_epoch"] == 2
-    assert load_checkpoint(folder.best)["epoch"] == 1
+    assert load_checkpoint(folder.best_checkpoint)["epoch"] == 1
 
 
 def test_diverging_training_says_so(train, small, monkeypatch):
@@ -273,7 +277,7 @@ def test_metrics_are_written_last(small, tmp_path, monkeypatch):
 
     def look(metrics):
         assert folder.predictions("test").exists()
-        assert not folder.metrics.exists()
+        assert not folder.metrics_path.exists()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(folder, "write_metrics", look)
@@ -398,7 +402,7 @@ def test_a_class_without_rows_has_no_recall(train, table_without_classes, tmp_pa
     metrics = folder.read_metrics()
     assert "recall_rare" not in metrics["val"]
     assert "recall_good" not in metrics["test"]
-    assert "NaN" not in folder.metrics.read_text()
+    assert "NaN" not in folder.metrics_path.read_text()
     assert metrics["test"]["auroc"] == metrics["val"]["auroc"] == 1
     assert "val/recall_rare" not in metrics["curves"]
     rows = [line.split() for line in output.splitlines() if "│ recall_" in line]

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
-from seqtext.checkpoints.files import DESCRIPTION
+from seqtext.checkpoints.files import METADATA_KEY
 from seqtext.distributed import all_gather_objects
 from seqtext.loggers.tensorboard import append_curves
 from seqtext.metrics.definitions import is_better
@@ -25,14 +25,14 @@ class BestAndLastCheckpoint(Checkpoint):
         best, last: paths of the two files
         monitor: name of a logged metric
         minutes: time between two checkpoints within an epoch
-        description: what is needed to use the model elsewhere (see `checkpoint_metadata`)
+        metadata: what is needed to use the model elsewhere (see `build_metadata`)
     """
 
     def __init__(
-        self, best: Path, last: Path, monitor: str, minutes: float, description: dict[str, Any]
+        self, best: Path, last: Path, monitor: str, minutes: float, metadata: dict[str, Any]
     ):
         self.best, self.last, self.monitor = best, last, monitor
-        self.seconds, self.description = 60 * minutes, description
+        self.seconds, self.metadata = 60 * minutes, metadata
         self.best_score: float | None = None
         self.best_loss: float | None = None  # validation loss of the best epoch
         self.epochs = 0  # completed epochs
@@ -71,8 +71,8 @@ class BestAndLastCheckpoint(Checkpoint):
         self.has_finished_epoch = True
 
     def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
-        """Add the description and the random states."""
-        checkpoint[DESCRIPTION] = self.description
+        """Add the metadata and the random states."""
+        checkpoint[METADATA_KEY] = self.metadata
         checkpoint["random_states"] = all_gather_objects([_random_state(model.device)])
 
     def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from seqtext.errors import UserError
 from seqtext.files import replace_file
 from seqtext.validation import type_error
 
-DESCRIPTION = "seqtext"  # key of the metadata in a checkpoint
+METADATA_KEY = "seqtext"  # key of the metadata in a checkpoint
 FORMAT = 2  # incremented whenever checkpoints of earlier versions become unusable
 
 
@@ -41,7 +41,7 @@ class AtomicCheckpointIO(CheckpointIO):
         Path(path).unlink(missing_ok=True)
 
 
-def checkpoint_metadata(
+def build_metadata(
     config: dict[str, Any],
     tokenizer: dict[str, Any],
     class_names: Sequence[str],
@@ -76,7 +76,7 @@ def checkpoint_metadata(
 def set_threshold(path: Path, threshold: float) -> None:
     """Store the threshold that was selected after training in a checkpoint."""
     checkpoint = load_checkpoint(path)
-    checkpoint[DESCRIPTION]["threshold"] = threshold
+    checkpoint[METADATA_KEY]["threshold"] = threshold
     save_checkpoint(path, checkpoint)
 
 
@@ -100,10 +100,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"There is no checkpoint {path}.") from error
     except DamagedError as error:
         raise UserError(f"{path} is damaged, or no checkpoint of plain values.") from error
-    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(DESCRIPTION), dict):
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(METADATA_KEY), dict):
         raise UserError(f"{path} is no checkpoint of this program.")
-    if type_error(checkpoint[DESCRIPTION].get("format"), int) or (
-        checkpoint[DESCRIPTION]["format"] != FORMAT
+    if type_error(checkpoint[METADATA_KEY].get("format"), int) or (
+        checkpoint[METADATA_KEY]["format"] != FORMAT
     ):
         raise UserError(
             f"{path} was written by another version of this program: its format is not "

@@ -53,7 +53,7 @@ class TokenizedCorpus:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def codes(self, start: int, stop: int) -> np.ndarray:
+    def read_word_codes(self, start: int, stop: int) -> np.ndarray:
         """Read the words of texts `start` to `stop` as int32 indices into `dictionary`.
 
         The file is read, not memory-mapped: mapped pages would count as memory of the process.
@@ -65,7 +65,7 @@ class TokenizedCorpus:
         """Yield (start, stop, codes of the texts between), in blocks of `READ_ROWS` texts."""
         for start in range(0, len(self), READ_ROWS):
             stop = min(start + READ_ROWS, len(self))
-            yield start, stop, self.codes(start, stop)
+            yield start, stop, self.read_word_codes(start, stop)
 
     def iter_rows(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Iterate over the texts of `rows` in blocks, in ascending order of the rows.

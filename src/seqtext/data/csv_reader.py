@@ -58,7 +58,7 @@ class CsvReader:
     def blocks(self) -> Iterator[list[Row]]:
         """Yield columns of blocks of rows, `[columns][rows]`; at least one block."""
         width, start = len(self.first_row), 0
-        oddities = _RowChecks(self.path, self.format, width)
+        row_checks = _RowChecks(self.path, self.format, width)
         with self._open_rows() as reader:
             if self.format.header:
                 next(row for row in reader if row)
@@ -68,18 +68,18 @@ class CsvReader:
                 try:
                     rows.extend(islice(reader, formats.BLOCK))
                 except csv.Error as error:  # `rows` contains the rows before the malformed one
-                    number = start + len(oddities.regular(rows, start)) + 1
+                    number = start + len(row_checks.pad_rows(rows, start)) + 1
                     raise self._malformed(error, f"row {number}") from error
                 count = len(rows)
-                regular = oddities.regular(rows, start)
+                regular = row_checks.pad_rows(rows, start)
                 if reader.line_num - line != count:
-                    oddities.count_spanning(regular, start)
+                    row_checks.count_spanning(regular, start)
                 if count or not start:
                     yield list(zip(*regular, strict=True)) if regular else [()] * width
                 start += len(regular)
                 if count < formats.BLOCK:
                     break
-        for sentence in oddities.sentences(start):
+        for sentence in row_checks.describe(start):
             self.warn(sentence)
 
     @cached_property
@@ -144,7 +144,7 @@ class _RowChecks:
         self.empty_lines, self.first_after_empty = 0, 0
         self._pending = 0  # empty lines not yet followed by a row
 
-    def regular(self, rows: list[list[str]], start: int) -> list[list[str]]:
+    def pad_rows(self, rows: list[list[str]], start: int) -> list[list[str]]:
         """Return the rows with the same number of columns as the first row.
 
         Args:
@@ -162,7 +162,7 @@ class _RowChecks:
                 if self.width > 1 and not any(map(str.strip, row)) and len(row) < 2:
                     self._pending += 1
                     continue
-                fitted = self._fitted(row, number)
+                fitted = self._pad_row(row, number)
             else:
                 fitted = row
             if self._pending:
@@ -182,7 +182,7 @@ class _RowChecks:
         self.spanning += len(spanning)
         self.first_spanning = self.first_spanning or (spanning[0] if spanning else 0)
 
-    def sentences(self, count: int) -> Iterator[str]:
+    def describe(self, count: int) -> Iterator[str]:
         """Yield a sentence for each irregularity of a file with `count` rows."""
         if 0 < self.spanning < count / 2:
             none = self.format.option("quoting", "none")
@@ -201,7 +201,7 @@ class _RowChecks:
                 f"row {self.first_after_empty}."
             )
 
-    def _fitted(self, row: list[str], number: int) -> list[str]:
+    def _pad_row(self, row: list[str], number: int) -> list[str]:
         if any(row[self.width :]):
             raise UserError(
                 f"{self.path}, row {number}: {len(row)} columns where the first row has "

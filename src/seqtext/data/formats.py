@@ -129,7 +129,7 @@ def refuse_other_separator(names: Sequence[Column], path: Path) -> None:
         )
 
 
-def strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArray:
+def cast_to_strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.ChunkedArray:
     """Return a Parquet column as strings, null as an empty string.
 
     Raises:

@@ -67,7 +67,7 @@ def read_objects(lines: Iterable[str], path: Path) -> Iterator[Record]:
 
 def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
     """Yield the objects of a JSON array read in parts, with few objects in memory at a time."""
-    text = _Text(parts)
+    text = _JsonStream(parts)
     text.skip("[")
     number = 0
     while text.next_character() != "]":
@@ -88,7 +88,7 @@ def read_array(parts: Iterable[str], path: Path) -> Iterator[Record]:
         raise UserError(f"{path}: more follows the end of the array: give one array.")
 
 
-class _Text:
+class _JsonStream:
     """Reads JSON objects from a text in parts, one at a time."""
 
     def __init__(self, parts: Iterable[str]):

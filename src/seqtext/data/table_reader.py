@@ -17,11 +17,11 @@ from seqtext.data.formats import (
     PARQUET,
     SEPARATORS,
     Column,
+    cast_to_strings,
     column_index,
     file_format,
     find_positions,
     parquet_blocks,
-    strings,
 )
 from seqtext.data.json_reader import Record, json_blocks, read_names
 from seqtext.errors import UserError
@@ -117,7 +117,7 @@ class TableReader:
         start = 0
         for block in blocks:
             each = zip(block.columns, columns, strict=True)
-            texts = [strings(values, self.path, column) for values, column in each]
+            texts = [cast_to_strings(values, self.path, column) for values, column in each]
             rows = pa.array(range(start, start + len(block)), pa.int64())
             yield pa.table([*texts, rows], names=[*map(str, columns), "row"])
             start += len(block)
@@ -138,7 +138,9 @@ class TableReader:
         if isinstance(block, pa.Table):
             found = [column_index(column, block.column_names, self.path) for column in columns]
             each = zip(found, columns, strict=True)
-            return [strings(block.column(p), self.path, c).combine_chunks() for p, c in each]
+            return [
+                cast_to_strings(block.column(p), self.path, c).combine_chunks() for p, c in each
+            ]
         rows = [_select_values(record, columns, place) for place, record in block]
         values = zip(*rows, strict=True) if rows else [()] * len(columns)
         return [string_array(column, self.path, start) for column in values]

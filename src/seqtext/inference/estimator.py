@@ -15,7 +15,7 @@ from seqtext.inference.load_model import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
 # Or a pandas Series, or a table of one column.
-Texts: TypeAlias = Sequence[str] | np.ndarray | pa.Array
+TextsLike: TypeAlias = Sequence[str] | np.ndarray | pa.Array
 
 
 class TrainedClassifier(ClassifierMixin, BaseEstimator):
@@ -28,7 +28,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     def __init__(self, run: str | Path):
         self.run = run
 
-    def fit(self, texts: Texts, labels: Any) -> "TrainedClassifier":
+    def fit(self, texts: TextsLike, labels: Any) -> "TrainedClassifier":
         """Train a model with the settings of the run on other rows; `load` has the trained one.
 
         The share ``split.val_size`` of the rows chooses the best epoch; all others train. No file
@@ -64,7 +64,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = np.array(self.predictor_.class_names)
         return self
 
-    def predict_proba(self, texts: Texts) -> np.ndarray:
+    def predict_proba(self, texts: TextsLike) -> np.ndarray:
         """Return probabilities [N, C], float64, in the order of `classes_`; None is an empty text.
 
         Raises:
@@ -72,12 +72,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         """
         return self.predictor_.probabilities(self._logits(texts))
 
-    def predict(self, texts: Texts) -> np.ndarray:
+    def predict(self, texts: TextsLike) -> np.ndarray:
         """Return the names of the predicted classes [N], at the run's threshold."""
         logits = self._logits(texts)
         return self.classes_[self.predictor_.predict_classes(logits)]
 
-    def explain(self, texts: Texts) -> list[Explanation]:
+    def explain(self, texts: TextsLike) -> list[Explanation]:
         """Return which words decided, for each of [N] texts; see `Explanation`.
 
         Raises:
@@ -86,7 +86,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "predictor_")
         return explain(self.predictor_, _strings(texts))
 
-    def _logits(self, texts: Texts) -> Any:
+    def _logits(self, texts: TextsLike) -> Any:
         check_is_fitted(self, "predictor_")
         return self.predictor_.predict_logits(_strings(texts))
 
@@ -107,7 +107,7 @@ def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     return classes, numbers
 
 
-def _strings(texts: Texts) -> pa.Array:
+def _strings(texts: TextsLike) -> pa.Array:
     if isinstance(texts, str | bytes):
         raise UserError("Texts come as a list: put the one text into [ ].")
     if isinstance(texts, Mapping | Set):  # iterates over names, or in no order

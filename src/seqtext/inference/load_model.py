@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from seqtext.best_run import find_best_run
-from seqtext.checkpoints.files import DESCRIPTION, load_checkpoint
+from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.instantiate import build, resolve_target
 from seqtext.config.stored_settings import check_stored_settings
@@ -26,7 +26,7 @@ from seqtext.validation import type_error
 
 log = logging.getLogger(__name__)
 
-HINTS = {  # of a checkpoint's description
+HINTS = {  # of a checkpoint's metadata
     "config": dict,
     "tokenizer": dict,
     "class_names": list[str],
@@ -79,11 +79,11 @@ def find_checkpoint(run: str | Path) -> Path:
         raise UserError(f"run={run}: there is no such file or folder.")
     if path.is_file():
         return path
-    if RunDir(path).best.exists():
-        if not RunDir(path).metrics.exists():
+    if RunDir(path).best_checkpoint.exists():
+        if not RunDir(path).metrics_path.exists():
             log.warning("%s has not finished: its best epoch so far is used.", path)
-        return RunDir(path).best
-    return RunDir(find_best_run(str(path), "run")[0]).best
+        return RunDir(path).best_checkpoint
+    return RunDir(find_best_run(str(path), "run")[0]).best_checkpoint
 
 
 def load_model(path: Path) -> LoadedModel:
@@ -94,7 +94,7 @@ def load_model(path: Path) -> LoadedModel:
     """
     checkpoint = load_checkpoint(path)
     try:
-        return _build_loaded_model(checkpoint, checkpoint[DESCRIPTION])
+        return _build_loaded_model(checkpoint, checkpoint[METADATA_KEY])
     except UserError as error:
         reason = make_printable(str(error))
         if len(reason) > MAX_MESSAGE_LENGTH:
@@ -102,31 +102,31 @@ def load_model(path: Path) -> LoadedModel:
         raise UserError(f"{path} cannot be used: {reason}") from error
 
 
-def _build_loaded_model(checkpoint: dict[str, Any], description: dict[str, Any]) -> LoadedModel:
-    _check(HINTS, description)
-    check_stored_settings(description["config"])
-    names = description["class_names"]
+def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) -> LoadedModel:
+    _check(HINTS, metadata)
+    check_stored_settings(metadata["config"])
+    names = metadata["class_names"]
     if len(set(names)) != len(names) or len(names) < 2:
         raise UserError("class_names must be two or more different names.")
     _check_encodable("class_names", names)
-    if not 0 <= description["threshold"] <= 1:
+    if not 0 <= metadata["threshold"] <= 1:
         raise UserError("threshold must be between 0 and 1.")
     state = checkpoint.get("state_dict")
     if not isinstance(state, Mapping):
         raise UserError("it has no state_dict.")
     for name, tensor in state.items():
         _check_tensor(str(name), tensor)
-    tokenizer = build("tokenizer", _read_group(description["config"], "tokenizer"))
-    tokenizer.load_state_dict(description["tokenizer"])
+    tokenizer = build("tokenizer", _read_group(metadata["config"], "tokenizer"))
+    tokenizer.load_state_dict(metadata["tokenizer"])
     words = tokenizer.vocabulary.tokens
     return LoadedModel(
-        model=_build_model(description["config"], words, len(names), dict(state)),
+        model=_build_model(metadata["config"], words, len(names), dict(state)),
         tokenizer=tokenizer,
-        cleaning=_build_cleaner(description["cleaning"], description["config"]),
+        cleaning=_build_cleaner(metadata["cleaning"], metadata["config"]),
         class_names=names,
-        input_spec=_build_input_spec(description),
-        threshold=description["threshold"],
-        config=description["config"],
+        input_spec=_build_input_spec(metadata),
+        threshold=metadata["threshold"],
+        config=metadata["config"],
     )
 
 
@@ -171,8 +171,8 @@ def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Te
     return cleaning
 
 
-def _build_input_spec(description: Mapping[str, Any]) -> InputSpec:
-    input_spec = description.get("input_spec")
+def _build_input_spec(metadata: Mapping[str, Any]) -> InputSpec:
+    input_spec = metadata.get("input_spec")
     if not isinstance(input_spec, dict):
         raise UserError("input_spec must be a dict.")
     _check(INPUT_SPEC_HINTS, input_spec, "input_spec.")

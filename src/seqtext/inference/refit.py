@@ -142,7 +142,7 @@ def _train(
     L.seed_everything(options.seed, verbose=False)
     result = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))
     apply_threshold(result.predictions, options.threshold, folder)
-    return load_model(folder.best)
+    return load_model(folder.best_checkpoint)
 
 
 # given by the checkpoint, or about rows of a file

@@ -16,7 +16,7 @@ from seqtext.metrics.definitions import (
     get_count_metrics,
     list_ranking_metrics,
 )
-from seqtext.reporting.run_files import StoredPredictions
+from seqtext.reporting.run_files import LoadedPredictions
 
 RESAMPLES = 10_000
 RANKED_RESAMPLES = 2_000  # of metrics that take the order of all rows, a thousand times the work
@@ -30,7 +30,7 @@ MIN_LOG = -745.0  # of the smallest probability above zero
 Scorer = Callable[[np.ndarray], np.ndarray]
 
 
-def build_scorer(predictions: StoredPredictions, metric: str) -> Scorer:
+def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
     """Build a function from weights [R, N] to the scores [R] of this run.
 
     A score is NaN where the metric does not exist: such as the recall of a class that the rows of a
@@ -58,14 +58,14 @@ def build_scorer(predictions: StoredPredictions, metric: str) -> Scorer:
     return score
 
 
-def has_score(predictions: StoredPredictions, metric: str) -> bool:
+def has_score(predictions: LoadedPredictions, metric: str) -> bool:
     """Tell whether predictions give this metric, as a finite number for all of their rows."""
     everything = np.ones((1, len(predictions.rows)), np.float32)
     return bool(np.isfinite(build_scorer(predictions, metric)(everything)).all())
 
 
 def draw_resamples(
-    rows: int, metric: str, predictions: Sequence[StoredPredictions]
+    rows: int, metric: str, predictions: Sequence[LoadedPredictions]
 ) -> Iterator[np.ndarray]:
     """Draw weights [b, rows] of all resamples, chunk by chunk; the same at every call.
 
@@ -92,7 +92,7 @@ def _draw_weights(rows: int, resamples: int) -> Iterator[np.ndarray]:
         yield counts.reshape(CHUNK, rows).astype(np.float32)
 
 
-def _build_slow_scorer(predictions: StoredPredictions, metric: str) -> Scorer:
+def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
     """Build a scorer that computes each resample's metrics as training does."""
     import torch
 

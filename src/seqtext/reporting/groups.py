@@ -17,7 +17,7 @@ from seqtext.identity import (
     identity,
 )
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting.run_files import StoredPredictions
+from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
 REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
@@ -46,7 +46,7 @@ class Group:
         return self.model == BASELINE_MODEL
 
     @property
-    def predictions(self) -> list[StoredPredictions]:
+    def predictions(self) -> list[LoadedPredictions]:
         """Return the test predictions of every run; an empty list if any run has none."""
         known = [run.predictions for run in self.runs if run.predictions is not None]
         return known if len(known) == len(self.runs) else []
@@ -153,12 +153,14 @@ def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
         elif name == "model":
             words.append(str(value))
         else:
-            text = f"{value:.3g}" if isinstance(value, float) and not exact else format_value(value)
+            text = (
+                f"{value:.3g}" if isinstance(value, float) and not exact else format_setting(value)
+            )
             words.append(f"{short if last[short] == 1 else name}={text}")
     return " ".join(dict.fromkeys(words))
 
 
-def format_value(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """Return a value as it is typed on the command line."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text.replace(" ", "")
@@ -213,7 +215,7 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if len(set(digests)) == 1:
             continue
         names = [_get_file_options(run, files) for run in runs]
-        pairs = set(zip(map(format_value, names), digests, strict=True))
+        pairs = set(zip(map(format_setting, names), digests, strict=True))
         is_distinct = len({name for name, _ in pairs}) == len(pairs)
         for options, named, digest in zip(collected, names, digests, strict=True):
             options.update(named if is_distinct else {content: digest[:8]})
@@ -235,7 +237,7 @@ def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) 
     names = dict.fromkeys(name for each in settings for name in each)
     values = {
         name: {
-            format_value(each.get(name, NO_VALUE)) for each in settings if absent or name in each
+            format_setting(each.get(name, NO_VALUE)) for each in settings if absent or name in each
         }
         for name in names
     }

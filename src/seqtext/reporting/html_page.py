@@ -13,9 +13,9 @@ from seqtext.metrics.definitions import metric_mode
 from seqtext.reporting import plot_style, prediction_plots, settings_plots, training_plots
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
-from seqtext.reporting.pairwise import Comparison, Pair
-from seqtext.reporting.report import Report, Section
-from seqtext.reporting.results_table import REPORTED, Table
+from seqtext.reporting.pairwise import Comparison, PairwiseResult
+from seqtext.reporting.report import DatasetSection, Report
+from seqtext.reporting.results_table import REPORTED, ResultsTable
 
 PACKAGE = "seqtext.reporting"
 MATRICES = 8  # side by side; the others are folded away
@@ -50,7 +50,7 @@ def render_report(report: Report) -> str:
     )
 
 
-def _build_section(section: Section) -> dict[str, Any]:
+def _build_section(section: DatasetSection) -> dict[str, Any]:
     """Return the values of a section that the template shows."""
     comparison = section.comparison
     groups, metric = section.groups, section.metric
@@ -69,7 +69,7 @@ def _build_section(section: Section) -> dict[str, Any]:
     }
 
 
-def _build_table(table: Table) -> dict[str, Any]:
+def _build_table(table: ResultsTable) -> dict[str, Any]:
     return {
         "columns": table.columns,
         "own": [row for row in table.rows if row.kind != REPORTED],
@@ -162,7 +162,7 @@ def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:
     return {"first": comparison.groups[first].label, "rows": rows}
 
 
-def _format_pair(pair: Pair) -> list[str]:
+def _format_pair(pair: PairwiseResult) -> list[str]:
     return [
         f"{pair.difference:+.4f}",
         f"{pair.low:+.4f} to {pair.high:+.4f}",

@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 from seqtext.display import REPLACEMENT, make_printable
-from seqtext.reporting.results_table import REPORTED, Row, Table
+from seqtext.reporting.results_table import REPORTED, ResultsTable, Row
 
 ALWAYS_SHOWN = ("n", "time")  # of the columns after the deciding scores, what every table has
 MAX_SCORES = 5  # columns of scores, the deciding ones among them
@@ -34,7 +34,7 @@ def escape_latex(text: str) -> str:
     return "".join(LATEX_ESCAPES.get(character, character) for character in line)
 
 
-def format_latex_table(table: Table, caption: str) -> str:
+def format_latex_table(table: ResultsTable, caption: str) -> str:
     r"""Return a booktabs table; the best of a column in bold, in the order of all other formats.
 
     It has the deciding scores, runs, time and the first further scores: so many that small type
@@ -67,14 +67,14 @@ def format_latex_table(table: Table, caption: str) -> str:
     )
 
 
-def _choose_columns(table: Table) -> list[int]:
+def _choose_columns(table: ResultsTable) -> list[int]:
     """Return the positions of the columns that fit a page."""
     scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
     few = scores[:MAX_SCORES]
     return [n for n, name in enumerate(table.columns) if n in few or name in ALWAYS_SHOWN]
 
 
-def _choose_rows(table: Table) -> tuple[list[Row], list[Row]]:
+def _choose_rows(table: ResultsTable) -> tuple[list[Row], list[Row]]:
     """Return our rows and the reported ones: the first of each, where not all fit a page."""
     reported = [row for row in table.rows if row.kind == REPORTED]
     own = [row for row in table.rows if row.kind != REPORTED]
@@ -99,7 +99,7 @@ def _format_label(label: str) -> str:
     return rf"\parbox[t]{{0.35\linewidth}}{{\raggedright {breakable}\strut}}"
 
 
-def _format_note(table: Table, columns: list[str], rows_left_out: int) -> list[str]:
+def _format_note(table: ResultsTable, columns: list[str], rows_left_out: int) -> list[str]:
     left_out = [name for name in table.columns if name not in columns]
     parts = [f"the columns {', '.join(left_out)}"] if left_out else []
     if rows_left_out:

@@ -3,7 +3,7 @@
 import re
 
 from seqtext.display import make_printable
-from seqtext.reporting.results_table import OURS, Cell, Row, Table
+from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
 # An underscore within a word is never emphasis, and stays readable: macro_f1.
 SPECIAL = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
@@ -31,7 +31,7 @@ def format_code_block(text: str, language: str = "") -> str:
     return "\n".join([fence + language, make_printable(text, keep="\n"), fence])
 
 
-def format_markdown_table(table: Table) -> str:
+def format_markdown_table(table: ResultsTable) -> str:
     """Return a pipe table; the best of a column in bold, rows that are not ours in italics."""
     titles = ["", *map(escape_markdown, table.columns)]
     lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]

@@ -23,7 +23,7 @@ NOT_SIGNIFICANT = "not significant"
 UNDECIDED = "undecided: runs vary too much"
 
 
-class Pair(NamedTuple):
+class PairwiseResult(NamedTuple):
     """Two groups compared on a test metric; the p values are corrected over all pairs (Holm).
 
     first, second: positions of the groups
@@ -81,11 +81,11 @@ class Comparison(NamedTuple):
     excluded_other_rows: list[int]
     excluded_no_predictions: list[int]
     excluded_no_metric: list[int]
-    pairs: Sequence[Pair] = ()
+    pairs: Sequence[PairwiseResult] = ()
     rows: int = 0
     resamples: int = 0
 
-    def get_pair(self, one: int, other: int) -> Pair | None:
+    def get_pair(self, one: int, other: int) -> PairwiseResult | None:
         """Return the pair of two groups, `one` minus `other`; None if not compared."""
         for pair in self.pairs:
             if (pair.first, pair.second) == (one, other):
@@ -184,7 +184,7 @@ def _compare_pair(
     places: tuple[int, int],
     resampled: np.ndarray,
     scores: dict[int, list[float]],
-) -> Pair:
+) -> PairwiseResult:
     one, other = (groups[place] for place in places)
     ours, theirs = scores[id(one)], scores[id(other)]
     difference = fmean(ours) - fmean(theirs)
@@ -200,7 +200,7 @@ def _compare_pair(
         if np.array_equal(first.rows, second.rows)
         else None
     )
-    return Pair(
+    return PairwiseResult(
         *places,
         difference,
         low=float(low),
@@ -233,10 +233,10 @@ def _compute_test_share(group: Group) -> float:
     return run.rows("test") / max(run.rows("train"), 1)
 
 
-def _correct_p_values(pairs: Sequence[Pair]) -> list[Pair]:
-    names = [name for name in Pair._fields if name.startswith("p")]
+def _correct_p_values(pairs: Sequence[PairwiseResult]) -> list[PairwiseResult]:
+    names = [name for name in PairwiseResult._fields if name.startswith("p")]
     columns = {name: correct_holm([getattr(pair, name) for pair in pairs]) for name in names}
     return [
-        Pair(**(pair._asdict() | {name: column[n] for name, column in columns.items()}))
+        PairwiseResult(**(pair._asdict() | {name: column[n] for name, column in columns.items()}))
         for n, pair in enumerate(pairs)
     ]

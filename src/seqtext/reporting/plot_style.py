@@ -41,10 +41,10 @@ def assign_styles(groups: Sequence[Group]) -> list[Style]:
 
 def format_group_name(group: Group) -> str:
     """Return a group's label, escaped and shortened for a figure."""
-    return escape_plotly(shorten(group.label))
+    return escape_plotly(shorten_label(group.label))
 
 
-def shorten(text: str, most: int = MAX_LABEL_LENGTH) -> str:
+def shorten_label(text: str, most: int = MAX_LABEL_LENGTH) -> str:
     """Return a text of `most` characters or little more, still unlike others that were longer."""
     if len(text) <= most:
         return text

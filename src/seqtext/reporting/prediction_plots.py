@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from seqtext.reporting.groups import Group
-from seqtext.reporting.pairwise import Comparison, Pair
+from seqtext.reporting.pairwise import Comparison, PairwiseResult
 from seqtext.reporting.plot_style import (
     BAR_HEIGHT,
     MAX_GROUPS,
@@ -17,7 +17,7 @@ from seqtext.reporting.plot_style import (
     assign_styles,
     escape_plotly,
     format_group_name,
-    shorten,
+    shorten_label,
     show_category,
 )
 
@@ -98,7 +98,9 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=[escape_plotly(shorten(name, MAX_CLASS_NAME_LENGTH)) for name in names],
+        subplot_titles=[
+            escape_plotly(shorten_label(name, MAX_CLASS_NAME_LENGTH)) for name in names
+        ],
         shared_yaxes=True,
         shared_xaxes="all",
         horizontal_spacing=0.03,
@@ -162,9 +164,9 @@ def plot_differences(comparison: Comparison) -> go.Figure | None:
     pairs = [[comparison.get_pair(a, b) if a != b else None for b in places] for a in places]
     labels = [comparison.groups[n].label for n in places]
     names = {
-        "x": [escape_plotly(shorten(label, MAX_SLANTED_LABEL_LENGTH)) for label in labels]
+        "x": [escape_plotly(shorten_label(label, MAX_SLANTED_LABEL_LENGTH)) for label in labels]
     }  # they are slanted
-    names["y"] = [escape_plotly(shorten(label)) for label in labels]
+    names["y"] = [escape_plotly(shorten_label(label)) for label in labels]
     figure = go.Figure()
     has_room = len(places) <= 16
     faint = {"showscale": False, "colorscale": [[0, FAINT_COLOUR], [1, FAINT_COLOUR]]}
@@ -182,7 +184,7 @@ def plot_differences(comparison: Comparison) -> go.Figure | None:
 
 def _add_heatmap(
     figure: go.Figure,
-    pairs: list[list[Pair | None]],
+    pairs: list[list[PairwiseResult | None]],
     names: dict[str, list[str]],
     text: str,
     is_significant: bool,

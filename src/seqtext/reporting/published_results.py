@@ -34,7 +34,7 @@ MIN_SHARE_LEFT = 0.8  # of the rows, where repeated texts or empty ones are drop
 MIN_SHARE_TESTED = 0.05  # of the rows
 
 
-class Reference(NamedTuple):
+class PublishedResult(NamedTuple):
     """Scores that were reported elsewhere, on other splits: they are never tested against ours.
 
     study: "study 1" to "study 5", "published", or "measured" (by others, in one run)
@@ -55,13 +55,13 @@ class Reference(NamedTuple):
         return f"{self.study}: {self.model}" + (f", {self.setting}" if self.setting else "")
 
 
-def load_published_results(dataset: str) -> list[Reference]:
+def load_published_results(dataset: str) -> list[PublishedResult]:
     """Load the published results on a data set, in the order of the file."""
     with resources.files("seqtext.reporting").joinpath(FILE).open(encoding="utf-8") as stream:
         table = pd.read_csv(stream, keep_default_na=False)
     own = table[table["dataset"] == dataset]
     return [
-        Reference(
+        PublishedResult(
             **dict(zip(KEYS, key, strict=True)),
             scores=dict(zip(rows["part"] + "/" + rows["metric"], rows["value"], strict=True)),
         )

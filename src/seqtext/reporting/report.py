@@ -15,9 +15,13 @@ from seqtext.reporting.datasets import group_by_dataset
 from seqtext.reporting.groups import choose_main_metric, group_runs
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
 from seqtext.reporting.pairwise import Comparison, compare_groups
-from seqtext.reporting.published_results import Reference, has_study_rows, load_published_results
+from seqtext.reporting.published_results import (
+    PublishedResult,
+    has_study_rows,
+    load_published_results,
+)
 from seqtext.reporting.results_table import (
-    Table,
+    ResultsTable,
     build_table,
     collect_footnotes,
     format_duration,
@@ -27,7 +31,7 @@ from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
 
 
-class Section:
+class DatasetSection:
     """The runs of one data set: groups, table, tests.
 
     Args:
@@ -55,14 +59,14 @@ class Section:
         return first.metrics["dataset"] if any(map(has_study_rows, self.runs)) else None
 
     @cached_property
-    def references(self) -> list[Reference]:
+    def published(self) -> list[PublishedResult]:
         """Return the published results on this data set."""
         return load_published_results(self.study) if self.study else []
 
     @cached_property
-    def table(self) -> Table:
+    def table(self) -> ResultsTable:
         """Return the table of groups and published results."""
-        return build_table(self.groups, self.references, self.metric)
+        return build_table(self.groups, self.published, self.metric)
 
     @property
     def runs(self) -> list[Run]:
@@ -90,11 +94,11 @@ class Section:
     def collect_notes(self) -> list[str]:
         """Return the footnotes of published results, and the warnings of runs."""
         notes = collect_footnotes(self.table)
-        if self.references:
+        if self.published:
             notes.append(
                 "What others reported was measured on other rows than these, mostly in one run."
             )
-        if self.references and not all(map(has_study_rows, self.runs)):
+        if self.published and not all(map(has_study_rows, self.runs)):
             notes.append("It cannot be compared with settings that use a part of the data only.")
         for group in self.groups:
             each = (run.metrics.get("warnings") or () for run in group.runs)
@@ -126,7 +130,7 @@ class Report:
     """A section per data set, the jobs without a result, a sentence for each damaged file."""
 
     title: str
-    sections: Sequence[Section]
+    sections: Sequence[DatasetSection]
     unfinished: Sequence[UnfinishedRun]
     damaged: Sequence[str]
 
@@ -148,7 +152,7 @@ def build_report(
         usual: by data set, where `metric` is None
 
     Raises:
-        UserError: see `read_runs` and `Section`.
+        UserError: see `read_runs` and `DatasetSection`.
     """
     runs, unfinished, damaged = read_runs(folders)
     metrics = usual or {}
@@ -156,7 +160,7 @@ def build_report(
     for title, own in group_by_dataset(runs).items():
         is_study = any(map(has_study_rows, own))
         chosen = metric or (metrics.get(own[0].metrics["dataset"]) if is_study else None)
-        sections.append(Section(title, own, chosen))
+        sections.append(DatasetSection(title, own, chosen))
     used = [run for section in sections for run in section.runs]
     damaged = [*damaged, *(run.damage for run in used if run.damage)]
     return Report(format_title(folders), sections, unfinished, damaged)
@@ -175,7 +179,7 @@ def format_markdown(report: Report) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def format_notes(section: Section) -> list[str]:
+def format_notes(section: DatasetSection) -> list[str]:
     """Return a section's notes as lines of Markdown."""
     notes = [f"- {escape_markdown(note)}" for note in section.collect_notes()]
     return ["Notes:", "", *notes, ""] if notes else []
@@ -198,8 +202,8 @@ def format_omissions(report: Report) -> list[str]:
     return lines
 
 
-def pairs_to_dataframe(section: Section) -> pd.DataFrame:
-    """Return every pair of groups in numbers: difference, intervals, p values; see `Pair`."""
+def pairs_to_dataframe(section: DatasetSection) -> pd.DataFrame:
+    """Return every pair of groups in numbers; see `PairwiseResult`."""
     labels = [group.label for group in section.groups]
     rows = [
         {

@@ -14,7 +14,7 @@ from seqtext.reporting.results_table import to_dataframe
 def write_report(output: Path, report: Report) -> list[Path]:
     """Write report.md, .csv, .tex, .html and differences.csv into a folder; return the paths."""
     sections = report.sections
-    numbers = pd.concat([to_dataframe(s.dataset, s.groups, s.references) for s in sections])
+    numbers = pd.concat([to_dataframe(s.dataset, s.groups, s.published) for s in sections])
     tables = [format_latex_table(s.table, f"{s.dataset}: {s.describe()}") for s in sections]
     files = {
         "report.md": format_markdown(report),

@@ -8,9 +8,9 @@ from seqtext.files import write_text
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
 from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
-from seqtext.reporting.published_results import Reference
-from seqtext.reporting.report import Report, Section, format_notes, format_omissions
-from seqtext.reporting.results_table import OURS, Cell, Row, Table, format_duration
+from seqtext.reporting.published_results import PublishedResult
+from seqtext.reporting.report import DatasetSection, Report, format_notes, format_omissions
+from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row, format_duration
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
 METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
@@ -51,11 +51,11 @@ def write_results(path: Path, report: Report) -> Path:
     return path
 
 
-def _get_study_number(section: Section) -> int:
+def _get_study_number(section: DatasetSection) -> int:
     return STUDIES[section.study or ""]
 
 
-def _format_study(section: Section) -> str:
+def _format_study(section: DatasetSection) -> str:
     return "\n".join(
         [
             f"## Study {_get_study_number(section)}: {escape_markdown(section.dataset)}",
@@ -79,7 +79,7 @@ def _format_study(section: Section) -> str:
     )
 
 
-def _build_summary_table(section: Section) -> Table:
+def _build_summary_table(section: DatasetSection) -> ResultsTable:
     """Build a table of the best row of each source; ours are chosen by validation."""
     rows: dict[str, Row] = {}
     own = section.table.rows[: len(section.groups)]
@@ -93,7 +93,7 @@ def _build_summary_table(section: Section) -> Table:
     order = ("theirs", "ours, faithful", "ours, best", "tfidf")
     few = [rows[name] for name in order if name in rows]
     unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
-    return Table(section.table.columns, unmarked)
+    return ResultsTable(section.table.columns, unmarked)
 
 
 def get_result_source(group: Group) -> str:
@@ -104,9 +104,9 @@ def get_result_source(group: Group) -> str:
     return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"
 
 
-def _find_best_published(section: Section) -> Reference | None:
+def _find_best_published(section: DatasetSection) -> PublishedResult | None:
     """Return the study's own best row, by the score that most of its rows have."""
-    theirs = [other for other in section.references if other.study.startswith("study")]
+    theirs = [other for other in section.published if other.study.startswith("study")]
     names = [name for other in theirs for name in other.scores]
     if not names:
         return None
@@ -114,7 +114,7 @@ def _find_best_published(section: Section) -> Reference | None:
     return max(theirs, key=lambda other: other.scores.get(usual, 0.0))
 
 
-def _format_runtimes(section: Section) -> str:
+def _format_runtimes(section: DatasetSection) -> str:
     totals: dict[str, list[float]] = {}
     for group in section.groups:
         totals.setdefault(get_result_source(group), []).extend(group.values("seconds", "total"))

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from seqtext.metrics.definitions import metric_mode
-from seqtext.reporting.groups import NO_VALUE, Group, format_value
-from seqtext.reporting.published_results import Reference
+from seqtext.reporting.groups import NO_VALUE, Group, format_setting
+from seqtext.reporting.published_results import PublishedResult
 
 TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")
@@ -33,14 +33,16 @@ class Row(NamedTuple):
     note: str = ""
 
 
-class Table(NamedTuple):
+class ResultsTable(NamedTuple):
     """columns: their titles, without the first, which names the row."""
 
     columns: list[str]
     rows: list[Row]
 
 
-def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: str) -> Table:
+def build_table(
+    groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
+) -> ResultsTable:
     """Build the table: groups in their order, the baseline among them, then published results.
 
     All formats keep this order.
@@ -62,11 +64,11 @@ def build_table(groups: Sequence[Group], others: Sequence[Reference], metric: st
         cells = [Cell(text) for text in (*texts[:2], runs, UNKNOWN, UNKNOWN, *texts[2:])]
         rows.append(Row(other.label, REPORTED, cells, other.note))
     titles = [f"{part} {ABBREVIATIONS.get(name, name)}" for part, name in scores]
-    return Table([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
+    return ResultsTable([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
 
 
 def choose_score_columns(
-    groups: Sequence[Group], others: Sequence[Reference], metric: str
+    groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
 ) -> list[tuple[str, str]]:
     """(part, metric): the deciding one, on validation and test; the usual ones on test; and those
     that the studies of this data set reported."""
@@ -122,7 +124,7 @@ def _get_kind(group: Group) -> str:
     return REFERENCE_MODEL if group.is_baseline else OURS
 
 
-def collect_footnotes(table: Table) -> list[str]:
+def collect_footnotes(table: ResultsTable) -> list[str]:
     """Return the notes on published results: each note once, with its rows."""
     rows: dict[str, list[str]] = {}
     for row in table.rows:
@@ -132,7 +134,7 @@ def collect_footnotes(table: Table) -> list[str]:
 
 
 def to_dataframe(
-    dataset: str, groups: Sequence[Group], others: Sequence[Reference]
+    dataset: str, groups: Sequence[Group], others: Sequence[PublishedResult]
 ) -> pd.DataFrame:
     """Return all rows in numbers: settings, and mean and standard deviation of each score."""
     return pd.DataFrame(
@@ -153,7 +155,7 @@ def to_dataframe(
 def _to_record(dataset: str, group: Group) -> dict[str, Any]:
     row = {"dataset": dataset, "label": group.label, "kind": _get_kind(group), "n": len(group.runs)}
     row |= {
-        name: format_value(value) for name, value in group.settings.items() if value != NO_VALUE
+        name: format_setting(value) for name, value in group.settings.items() if value != NO_VALUE
     }
     for part in ("val", "test"):
         for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):

@@ -20,7 +20,7 @@ PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True)
-class StoredPredictions:
+class LoadedPredictions:
     """Predictions of a run on its test part, read from its folder; N rows, in the order of `rows`.
 
     rows: [N] numbers in the source
@@ -109,7 +109,7 @@ def read_options(path: Path) -> dict[str, Any]:
     return _read(read_yaml, path)
 
 
-def read_predictions(path: Path, metrics: Mapping[str, Any]) -> StoredPredictions | None:
+def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPredictions | None:
     """Read a part's predictions of the run with these metrics; None if there is no such file.
 
     Raises:
@@ -136,7 +136,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> StoredPrediction
         raise damaged_file_error(path, "its row numbers are missing or repeated")
     table = table.sort_values("row")
     threshold = metrics.get("threshold")
-    return StoredPredictions(
+    return LoadedPredictions(
         table["row"].to_numpy(),
         _encode_classes(table["label"], names, path),
         _encode_classes(table["prediction"], names, path),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from seqtext.errors import UserError
 from seqtext.reporting.run_files import (
-    StoredPredictions,
+    LoadedPredictions,
     read_hydra,
     read_metrics,
     read_options,
@@ -18,7 +18,7 @@ from seqtext.reporting.run_files import (
     read_sweep,
 )
 
-SWEEP = "sweep.json"
+SWEEP_FILE = "sweep.json"
 INTERRUPTED = "interrupted, or still running"
 NO_REASON = "no reason is known"
 
@@ -58,7 +58,7 @@ class Run:
         return sum((self.metrics.get("rows") or {}).get(part, {}).values())
 
     @cached_property
-    def predictions(self) -> StoredPredictions | None:
+    def predictions(self) -> LoadedPredictions | None:
         """Return the predictions on the test part; None if the file is missing or damaged."""
         return self._loaded_predictions[0]
 
@@ -68,7 +68,7 @@ class Run:
         return self._loaded_predictions[1]
 
     @cached_property
-    def _loaded_predictions(self) -> tuple[StoredPredictions | None, str | None]:
+    def _loaded_predictions(self) -> tuple[LoadedPredictions | None, str | None]:
         path = self.path / "predictions" / "test.parquet"
         try:
             return read_predictions(path, self.metrics), None
@@ -158,8 +158,8 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
 def find_sweep_command(folder: Path) -> str | None:
     """Return the command line of the sweep that a run's folder belongs to, or None."""
     for parent in list(folder.parents)[:2]:
-        if (parent / SWEEP).exists():  # damage was reported when the runs were read
-            return _try_read(read_sweep, parent / SWEEP, [], {}).get("command")
+        if (parent / SWEEP_FILE).exists():  # damage was reported when the runs were read
+            return _try_read(read_sweep, parent / SWEEP_FILE, [], {}).get("command")
     return None
 
 
@@ -175,7 +175,7 @@ def _try_read(read: Callable[[Path], Any], path: Path, damaged: list[str], defau
 def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
     """Find the jobs that sweeps list as failed or pruned."""
     jobs = {}
-    for path in sorted(folder.rglob(SWEEP)):
+    for path in sorted(folder.rglob(SWEEP_FILE)):
         for job in _try_read(read_sweep, path, damaged, {}).get("jobs", ()):
             if job["status"] != "finished":
                 place = path.parent / job["folder"]

@@ -7,12 +7,12 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.reporting.groups import NO_VALUE, Group, format_value
+from seqtext.reporting.groups import NO_VALUE, Group, format_setting
 from seqtext.reporting.plot_style import (
     assign_styles,
     escape_plotly,
     format_group_name,
-    shorten,
+    shorten_label,
     show_category,
 )
 
@@ -31,7 +31,7 @@ def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
     figure = make_subplots(
         rows,
         columns,
-        subplot_titles=[escape_plotly(shorten(name)) for name in names],
+        subplot_titles=[escape_plotly(shorten_label(name)) for name in names],
         shared_yaxes=True,
         horizontal_spacing=0.03,
         vertical_spacing=0.28 / rows,
@@ -78,7 +78,7 @@ def _add_setting(
         figure.update_xaxes(type="log" if far else "linear", **at)
         return
     alike = {
-        v: [s for x, s in zip(values, scores, strict=True) if format_value(x) == v] for v in order
+        v: [s for x, s in zip(values, scores, strict=True) if format_setting(x) == v] for v in order
     }
     figure.add_scatter(
         x=[_format_tick(value) for value in order],
@@ -92,7 +92,7 @@ def _add_setting(
 
 
 def _format_tick(value) -> str:
-    return escape_plotly(shorten(format_value(value), MAX_VALUE_LENGTH))
+    return escape_plotly(shorten_label(format_setting(value), MAX_VALUE_LENGTH))
 
 
 def _is_number(value) -> bool:
@@ -104,9 +104,9 @@ def sort_values(values: Sequence) -> list[str]:
 
     def size(value) -> tuple[bool, float, str]:
         number = _is_number(value)
-        return not number, value if number else 0, format_value(value)
+        return not number, value if number else 0, format_setting(value)
 
-    return list(dict.fromkeys(format_value(value) for value in sorted(values, key=size)))
+    return list(dict.fromkeys(format_setting(value) for value in sorted(values, key=size)))
 
 
 def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
@@ -179,4 +179,4 @@ def _compute_grid(
 
 
 def _get_setting(group: Group, name: str) -> str | None:
-    return format_value(group.settings[name]) if name in group.settings else None
+    return format_setting(group.settings[name]) if name in group.settings else None

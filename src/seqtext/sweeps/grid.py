@@ -12,7 +12,7 @@ from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.job import Job
 from seqtext.sweeps.space import parse_overrides
-from seqtext.sweeps.sweep import Sweep
+from seqtext.sweeps.sweep import SweepRunner
 from seqtext.validation import PositiveInt, type_error
 
 
@@ -57,7 +57,7 @@ class GridSweeper(BasicSweeper):
         swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
         (combinations,) = self.split_arguments(overrides, None)
         unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
-        sweep = Sweep(config, context, launcher)
+        sweep = SweepRunner(config, context, launcher)
         jobs = [sweep.job_builder.build(each, swept) for each in unique]
         sweep.raise_common_error(jobs)
         with sweep:

@@ -161,7 +161,7 @@ def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any]
     if metrics := folder.read_metrics(required=("settings",)):
         return metrics["settings"]
     is_pruned = result is not None and result.status == "pruned"
-    if not is_pruned and not folder.last.exists():
+    if not is_pruned and not folder.last_checkpoint.exists():
         return None
     try:
         return to_run_config(read_stored_settings(folder.path / ".hydra" / "config.yaml"))

@@ -112,7 +112,7 @@ def build_search_space(
             continue
         with raise_as_user_error(f"{override.input_line} cannot be searched"):
             value = create_optuna_distribution_from_override(override)
-            _require_finite_ends(value)
+            _require_finite_bounds(value)
         is_swept = isinstance(value, BaseDistribution)
         (space if is_swept else fixed)[override.get_key_element()] = value
     return space, fixed, deleted
@@ -133,12 +133,12 @@ def raise_as_user_error(what: str) -> Iterator[None]:
         raise UserError(f"{what}: {reason}") from error
 
 
-def _require_finite_ends(value: Any) -> None:
+def _require_finite_bounds(value: Any) -> None:
     if isinstance(value, FloatDistribution) and not math.isfinite(value.high - value.low):
         raise ValueError("its two ends must be finite")
 
 
-def ends(distribution: BaseDistribution) -> tuple[Any, Any]:
+def get_bounds(distribution: BaseDistribution) -> tuple[Any, Any]:
     """Return the first and the last value of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0], distribution.choices[-1]
@@ -146,7 +146,7 @@ def ends(distribution: BaseDistribution) -> tuple[Any, Any]:
     return numeric.low, numeric.high
 
 
-def fits(old: BaseDistribution, new: BaseDistribution) -> bool:
+def are_compatible(old: BaseDistribution, new: BaseDistribution) -> bool:
     """Return whether one study can hold both: the bounds of a range may move."""
     if CategoricalDistribution in (type(old), type(new)):
         return old == new

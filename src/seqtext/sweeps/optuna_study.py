@@ -23,18 +23,18 @@ from seqtext.metrics.definitions import metric_mode
 from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.optuna_components import (
+    are_compatible,
     build_pruner,
     build_sampler,
     build_search_space,
     build_storage,
-    ends,
-    fits,
+    get_bounds,
     raise_as_user_error,
     storage_name,
     study_name,
 )
 from seqtext.sweeps.space import parse_overrides
-from seqtext.sweeps.sweep import Sweep
+from seqtext.sweeps.sweep import SweepRunner
 
 FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # attributes of trials
@@ -75,7 +75,7 @@ class StudySweeper(OptunaSweeperImpl):
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
         self._sampler(space, earlier=0)  # refused before anything is on disk
-        sweep = Sweep(config, context, launcher)
+        sweep = SweepRunner(config, context, launcher)
         self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
             study = self._study(space, pruner)
@@ -86,7 +86,7 @@ class StudySweeper(OptunaSweeperImpl):
     def _search(
         self,
         study: optuna.Study,
-        sweep: Sweep,
+        sweep: SweepRunner,
         space: dict[str, BaseDistribution],
         fixed: dict[str, str],
         deleted: list[str],
@@ -113,7 +113,7 @@ class StudySweeper(OptunaSweeperImpl):
 
     def _raise_common_error(
         self,
-        sweep: Sweep,
+        sweep: SweepRunner,
         space: dict[str, BaseDistribution],
         fixed: dict[str, str],
         deleted: list[str],
@@ -125,7 +125,7 @@ class StudySweeper(OptunaSweeperImpl):
         """
         jobs = []
         for end in (0, -1):
-            values = {name: ends(values)[end] for name, values in space.items()} | fixed
+            values = {name: get_bounds(values)[end] for name, values in space.items()} | fixed
             overrides = [*(f"{name}={value}" for name, value in values.items()), *deleted]
             folds = [f"split.folds={self.folds}", "split.fold=0"] if self.folds else []
             jobs.append(sweep.job_builder.build([*overrides, *folds], list(space)))
@@ -155,7 +155,7 @@ class StudySweeper(OptunaSweeperImpl):
             )
         earlier = study.get_trials(deepcopy=False)
         for name, values in space.items():
-            if not all(fits(t.distributions.get(name, values), values) for t in earlier):
+            if not all(are_compatible(t.distributions.get(name, values), values) for t in earlier):
                 raise UserError(
                     f"{name} is swept over other values than {study.study_name} was begun with: "
                     f"give the sweep another name=."
@@ -176,7 +176,7 @@ class StudySweeper(OptunaSweeperImpl):
             return sampler(choices)
         return sampler
 
-    def _requeue_abandoned(self, study: optuna.Study, sweep: Sweep) -> None:
+    def _requeue_abandoned(self, study: optuna.Study, sweep: SweepRunner) -> None:
         """Queue the trials that a killed process left: their runs can be continued."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self._is_running(trial, sweep):
@@ -184,7 +184,7 @@ class StudySweeper(OptunaSweeperImpl):
                     study.tell(trial.number, state=TrialState.FAIL)
                     study.enqueue_trial(trial.params)
 
-    def _is_running(self, trial: FrozenTrial, sweep: Sweep) -> bool:
+    def _is_running(self, trial: FrozenTrial, sweep: SweepRunner) -> bool:
         folder = trial.user_attrs.get(FOLDER)
         if not folder:
             return False
@@ -199,7 +199,7 @@ class StudySweeper(OptunaSweeperImpl):
     def _run(
         self,
         study: optuna.Study,
-        sweep: Sweep,
+        sweep: SweepRunner,
         trials: list[Trial],
         overrides: Sequence[Sequence[str]],
         swept: list[str],
@@ -216,7 +216,7 @@ class StudySweeper(OptunaSweeperImpl):
         return failed
 
     def _jobs(
-        self, sweep: Sweep, trial: Trial, overrides: Sequence[str], swept: list[str]
+        self, sweep: SweepRunner, trial: Trial, overrides: Sequence[str], swept: list[str]
     ) -> list[Job]:
         number = str(trial.number)
         if not self.folds:
@@ -233,7 +233,7 @@ class StudySweeper(OptunaSweeperImpl):
         trial.set_user_attr(FOLDER, jobs[0].folder.removesuffix("/fold-0"))
         return jobs
 
-    def _write_best(self, study: optuna.Study, sweep: Sweep) -> None:
+    def _write_best(self, study: optuna.Study, sweep: SweepRunner) -> None:
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             return
         best = study.best_trial

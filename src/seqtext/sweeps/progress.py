@@ -14,10 +14,10 @@ from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.validation import type_error
 
-SWEEP = "sweep.json"
+SWEEP_FILE = "sweep.json"
 
 
-class Progress:
+class SweepProgress:
     """Counts a sweep's jobs as they end.
 
     Args:
@@ -66,7 +66,7 @@ class Progress:
             "command": shlex.join(["python", *(word for word in sys.argv if word != MULTIRUN)]),
             "jobs": list(self._entries.values()),
         }
-        write_json(self.folder / SWEEP, content)
+        write_json(self.folder / SWEEP_FILE, content)
 
     def print(self, text: str, error: bool = False) -> None:
         """Print a line."""
@@ -140,7 +140,7 @@ class Progress:
 
 
 def _read_jobs(folder: Path) -> list[dict]:
-    file = folder / SWEEP
+    file = folder / SWEEP_FILE
     jobs: Any = read_json(file).get("jobs") if file.exists() else []
     if type_error(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
         raise damaged_file_error(file)

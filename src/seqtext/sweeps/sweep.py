@@ -27,10 +27,10 @@ from seqtext.sweeps.job import (
 from seqtext.sweeps.job_builder import NO_RESUME, JobBuilder, quote_override
 from seqtext.sweeps.job_watcher import JobWatcher
 from seqtext.sweeps.preflight import PreflightCheck
-from seqtext.sweeps.progress import Progress
+from seqtext.sweeps.progress import SweepProgress
 
 
-class Sweep:
+class SweepRunner:
     """Runs jobs under one folder, whatever the launcher, each once over any number of commands.
 
     It is a context: within it no other sweep can have the folder, which is written to only then.
@@ -49,13 +49,13 @@ class Sweep:
             raise UserError(NO_RESUME)
         self.config, self.context, self.launcher = config, context, launcher
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.progress: Progress  # while it runs
+        self.progress: SweepProgress  # while it runs
         self._preflight = PreflightCheck(config)
         self.job_builder = JobBuilder(config, context.config_loader, self.folder, self._preflight)
         self._lock = FileLock(self.folder / ".lock")
         self._launched = 0
 
-    def __enter__(self) -> "Sweep":
+    def __enter__(self) -> "SweepRunner":
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
@@ -65,7 +65,7 @@ class Sweep:
                 f"name=."
             ) from error
         try:
-            self.progress = Progress(self.folder, 0, self.config.monitor)
+            self.progress = SweepProgress(self.folder, 0, self.config.monitor)
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
         except BaseException:
             self._lock.release()

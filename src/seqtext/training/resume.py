@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
-from seqtext.checkpoints.files import DESCRIPTION, checkpoint_metadata, load_checkpoint
+from seqtext.checkpoints.files import METADATA_KEY, build_metadata, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.settings import to_run_config
 from seqtext.config.stored_settings import (
@@ -81,15 +81,15 @@ def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
     Raises:
         UserError: if they are damaged, or not plain values.
     """
-    if not run_dir.last.exists():  # killed within the first epoch
+    if not run_dir.last_checkpoint.exists():  # killed within the first epoch
         return to_run_config(read_stored_settings(stored_config_path(run_dir)))
-    settings = load_checkpoint(run_dir.last)[DESCRIPTION].get("config")
+    settings = load_checkpoint(run_dir.last_checkpoint)[METADATA_KEY].get("config")
     if not isinstance(settings, dict):
-        raise UserError(f"{run_dir.last} has no settings of a run.")
+        raise UserError(f"{run_dir.last_checkpoint} has no settings of a run.")
     try:
         check_stored_settings(settings)
     except UserError as error:
-        raise UserError(f"{run_dir.last} cannot be used: {error}") from error
+        raise UserError(f"{run_dir.last_checkpoint} cannot be used: {error}") from error
     return settings
 
 
@@ -98,7 +98,7 @@ def stored_config_path(run_dir: RunDir) -> Path:
     return run_dir.path / ".hydra" / "config.yaml"
 
 
-def collect_metadata(
+def collect_run_metadata(
     settings: dict[str, Any],
     data: TextDataModule,
     tokenizer_state: dict[str, Any],
@@ -107,7 +107,7 @@ def collect_metadata(
     """Collect what a checkpoint holds beside the weights."""
     cleaning, fingerprint = data.cleaning.settings(), data.dataset.fingerprint()
     names, spec = data.class_names, data.input_spec()
-    metadata = checkpoint_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
+    metadata = build_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
     return metadata | {"fingerprints": fingerprints}
 
 
@@ -136,11 +136,11 @@ def fit_or_resume(
     Raises:
         UserError: if that checkpoint was made with other data or options, or is of another model.
     """
-    last = run_dir.last if run_dir.last.exists() else None
+    last = run_dir.last_checkpoint if run_dir.last_checkpoint.exists() else None
     try:
         if last is not None:
             checkpoint = load_checkpoint(last)
-            _check_same_run(checkpoint[DESCRIPTION], checkpoints.description, data, run_dir)
+            _check_same_run(checkpoint[METADATA_KEY], checkpoints.metadata, data, run_dir)
             log.info("Going on from %s.", last)
             if _stopped_early(trainer, checkpoint["callbacks"]):
                 _restore_callbacks(trainer, checkpoint["callbacks"])
@@ -195,8 +195,8 @@ def _check_same_run(
         )
 
 
-def _without_trainer(description: dict[str, Any]) -> dict[str, Any]:
-    return {name: v for name, v in description["config"].items() if name != "trainer"}
+def _without_trainer(metadata: dict[str, Any]) -> dict[str, Any]:
+    return {name: v for name, v in metadata["config"].items() if name != "trainer"}
 
 
 def _get_callbacks(trainer: L.Trainer) -> list[Callback]:

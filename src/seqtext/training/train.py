@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import Callback
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
-from seqtext.checkpoints.files import DESCRIPTION, save_checkpoint, set_threshold
+from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint, set_threshold
 from seqtext.config.instantiate import build, build_trainer, num_devices, resolve_target
 from seqtext.config.run_config import (
     RunConfig,
@@ -41,7 +41,7 @@ from seqtext.training.model_summary import format_model_summary
 from seqtext.training.provenance import collect_provenance, describe_devices, start_git_query
 from seqtext.training.resume import (
     check_size,
-    collect_metadata,
+    collect_run_metadata,
     fit_or_resume,
     load_best_weights,
 )
@@ -97,7 +97,7 @@ def train_and_evaluate(
     try:
         metrics = run_dir.read_metrics(required=SUMMARY_ENTRIES)
         if metrics is None:
-            if not run_dir.last.exists():
+            if not run_dir.last_checkpoint.exists():
                 run_dir.remove_events()
             metrics = _train_and_evaluate(settings, options, split, run_dir, extra_callbacks)
         else:
@@ -197,17 +197,17 @@ def fit_in_process(
         UserError: if that checkpoint was made with other data, or the model's outputs are not
             finite.
     """
-    if run_dir.last.exists():
-        check_size(settings, data, run_dir.last)
+    if run_dir.last_checkpoint.exists():
+        check_size(settings, data, run_dir.last_checkpoint)
     progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
     fingerprints = collect_fingerprints(data, model)
     log.info(format_model_summary(model))  # as the message: an argument would stay on one line
     checkpoints = BestAndLastCheckpoint(
-        run_dir.best,
-        run_dir.last,
+        run_dir.best_checkpoint,
+        run_dir.last_checkpoint,
         options.monitor,
         options.checkpoint_minutes,
-        collect_metadata(settings, data, data.tokenizer.state_dict(), fingerprints),
+        collect_run_metadata(settings, data, data.tokenizer.state_dict(), fingerprints),
     )
     callbacks: list[Callback] = [progress]
     if options.patience is not None:
@@ -219,7 +219,7 @@ def fit_in_process(
     check_batches(trainer, data)
     start_time = time.perf_counter()
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
-    best_epoch = load_best_weights(model, run_dir.best)
+    best_epoch = load_best_weights(model, run_dir.best_checkpoint)
     predictions = {
         "val": predict_split(trainer, model, data, data.val_dataloader()),
         "test": predict_split(trainer, model, data, data.test_dataloader()),
@@ -252,8 +252,10 @@ def fit_baseline(
     train_seconds = time.perf_counter() - start_time
     fingerprints = collect_fingerprints(data)
     tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
-    metadata = collect_metadata(settings, data, tokenizer_state, fingerprints)
-    save_checkpoint(run_dir.best, {DESCRIPTION: metadata, "state_dict": model.state_dict()})
+    metadata = collect_run_metadata(settings, data, tokenizer_state, fingerprints)
+    save_checkpoint(
+        run_dir.best_checkpoint, {METADATA_KEY: metadata, "state_dict": model.state_dict()}
+    )
     predictions: dict[str, Predictions] = {}
     logged: dict[str, float] = {}
     for part in PARTS:
@@ -295,5 +297,5 @@ def apply_threshold(
     """
     value = predictions["val"].find_best_threshold() if threshold == "tuned" else float(threshold)
     if value != 0.5:
-        set_threshold(run_dir.best, value)
+        set_threshold(run_dir.best_checkpoint, value)
     return {part: found.with_threshold(value) for part, found in predictions.items()}

@@ -1,6 +1,8 @@
 """What a class builds without options in a notebook is what its group's file in conf builds."""
 
 import inspect
+import json
+import re
 from typing import Any
 
 import pytest
@@ -47,11 +49,26 @@ def test_models(name):
     assert unlisted == ({"recurrent_activation"} if has_no_gates else set())
 
 
-@pytest.mark.parametrize("name", list_files("embedding"))
-def test_embeddings(name):
-    config = settings_of(f"embedding={name}")["embedding"]
-    defaults = constructor_defaults(resolve_target("embedding", config.pop("_target_")))
-    assert config == {option: as_list(defaults[option]) for option in config}
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [(group, n) for group in ("embedding", "tokenizer", "scheduler") for n in list_files(group)],
+)
+def test_embeddings_tokenizers_and_schedulers(group, name):
+    config = settings_of(f"{group}={name}")[group]
+    defaults = constructor_defaults(resolve_target(group, config.pop("_target_")))
+    assert config == {option: as_list(default) for option, default in defaults.items()}
+
+
+@pytest.mark.parametrize("name", list_files("optimizer"))
+def test_optimizers(name):
+    """Where a value is not torch's, a comment says why and ends with torch's: `torch: 0.001`."""
+    config = settings_of(f"optimizer={name}")["optimizer"]
+    defaults = constructor_defaults(resolve_target("optimizer", config.pop("_target_")))
+    assert config.pop("_partial_") is True
+    differing = {o: defaults[o] for o in config if config[o] != as_list(defaults[o])}
+    file = (ROOT / "conf" / "optimizer" / f"{name}.yaml").read_text()
+    comments = dict(re.findall(r"^(\w+):.*# .+; torch: (\S+)$", file, re.MULTILINE))
+    assert {option: json.loads(value) for option, value in comments.items()} == differing
 
 
 def test_trainer():

@@ -8,7 +8,7 @@ import pytest
 from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.errors import UserError
 from seqtext.inference.predict_file import find_text_columns
-from seqtext.inference.table_io import open_writer
+from seqtext.inference.table_writer import open_writer
 from tests.data.damage import ENCODINGS, SEPARATORS, generate_files
 from tests.data.test_damage import check_refusal
 

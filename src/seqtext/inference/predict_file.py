@@ -18,7 +18,7 @@ from seqtext.files import check_is_file
 from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
 from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predictor import Predictor
-from seqtext.inference.table_io import Columns, TableWriter, open_writer
+from seqtext.inference.table_writer import Columns, TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 

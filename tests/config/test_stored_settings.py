@@ -117,7 +117,7 @@ def test_a_strangers_sweep(tmp_path, text):
     settings = {"split": {"folds": None, "fold": 0}, "dataset": {"dir": text}}
     metrics = {"score": 1.0, "monitor": "val/f1", "settings": settings}
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
-    with pytest.raises(UserError, match="refers to something else"):
+    with pytest.raises(UserError, match="is an interpolation"):
         read_best_run(str(tmp_path))
     settings["dataset"]["dir"] = None
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))

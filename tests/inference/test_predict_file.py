@@ -262,7 +262,7 @@ def test_a_file_without_rows_of_a_class(predict, finished, tmp_path):
     """Has no scores of that class, which is said."""
     (tmp_path / "one.csv").write_text(csv_of(REVIEWS[::2]))
     shown = done(predict(f"run={finished.path}", "input=one.csv", "label=sentiment"))
-    assert "Warning: The file has no row of 'positive': its scores say little." in shown
+    assert "Warning: The file has no row of 'positive': its scores are hardly informative." in shown
     assert "specificity" in shown
     assert "│ recall " not in shown
 

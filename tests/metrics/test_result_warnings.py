@@ -34,7 +34,7 @@ def test_classes_without_rows():
     (said,) = warnings_of([[5.0, 0, 0], [0, 5.0, 0]], [0, 1])
     assert said == "The test part has no row of 'rare': averages are over the other classes."
     (said,) = warnings_of([[5.0, 0, 0]] * 2, [0, 0])
-    assert said == "The test part has no row of 'bad' or 'rare': its scores say little."
+    assert said == "The test part has no row of 'bad' or 'rare': its scores are hardly informative."
 
 
 def test_worse_than_the_class_shares():

@@ -1,1 +1,1 @@
-"""The configuration: groups, validation, instantiation, stored settings."""
+"""Configuration groups, validation, instantiation and stored settings."""

@@ -1,4 +1,4 @@
-"""List what the configuration's files offer: groups, their choices, and their options."""
+"""List the groups, choices and options that the configuration files define."""
 
 import difflib
 import textwrap
@@ -11,25 +11,25 @@ from typing import Any
 import yaml
 
 NOT_GROUPS = ("hydra",)
-MIN_SIMILARITY = 0.75  # similarity from which on a name may be a misspelt one
+MIN_SIMILARITY = 0.75  # minimum similarity of a misspelt name
 LONG_GROUP = "experiment"  # its choices are paths
-HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 16  # characters, of the list on the help page
+HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 16  # characters; layout of the help page
 _folders: list[Path] = []
 
 
 def set_config_folders(folders: Sequence[Path]) -> None:
-    """Remember where the configuration's files are, for messages about the command line."""
+    """Set the folders of the configuration files, for messages about the command line."""
     _folders[:] = folders
     _options.cache_clear()
 
 
 def is_base(choice: str) -> bool:
-    """Return whether a file is one that others build on, such as ``_base``, and no choice."""
+    """Return whether a name is a base file such as ``_base``, not selectable."""
     return any(part.startswith("_") for part in choice.split("/"))
 
 
 def list_choices(group: str) -> list[str]:
-    """List the names of a group's files, with those in its folders as ``folder/name``."""
+    """List the choices of a group; files in its subfolders are ``folder/name``."""
     names = set()
     for folder in _folders:
         root = folder / group
@@ -38,14 +38,14 @@ def list_choices(group: str) -> list[str]:
 
 
 def list_groups() -> list[str]:
-    """List the groups of the command line, without Hydra's own."""
+    """List all groups except Hydra's own."""
     found = {f.name for folder in _folders if folder.is_dir() for f in folder.iterdir()}
     groups = found - {*NOT_GROUPS}
     return sorted(name for name in groups if any((f / name).is_dir() for f in _folders))
 
 
 def describe_groups() -> str:
-    """List all groups with their choices for the help page, also those that you add to conf/."""
+    """Format all groups and their choices for the help page, including those added to conf/."""
     lines = []
     for group in [name for name in list_groups() if name != LONG_GROUP] + [LONG_GROUP]:
         choices = ", ".join(list_choices(group))
@@ -59,11 +59,11 @@ def describe_groups() -> str:
 
 
 def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
-    """Format a sentence: this choice does not exist, the nearest one is …, these exist.
+    """Format an error message for a missing choice, with the nearest and all existing choices.
 
     Args:
         path: group and choice, as in ``model/gru`` or ``experiment/imdb/best``
-        known: choices of the group that are known otherwise
+        known: additional choices of the group
     """
     group, choice = path.rpartition("/")[::2]
     if not path.startswith("hydra/"):
@@ -75,7 +75,7 @@ def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
 
 
 def find_nearest_options(option: str) -> list[str]:
-    """Find the options that `option` may mean, in any group: of the same name, else the nearest."""
+    """Find options with the name of `option` in any group, or else the most similar ones."""
     options = _options()
     name = option.rpartition(".")[2]
     if name not in options:
@@ -87,7 +87,7 @@ def find_nearest_options(option: str) -> list[str]:
 
 
 def find_override(word: str) -> str | None:
-    """Find the group of a choice that was typed alone: ``dataset=imdb`` for ``imdb``."""
+    """Find the override of a choice without its group: ``dataset=imdb`` for ``imdb``."""
     for group in list_groups():
         if word in list_choices(group):
             return f"{group}={word}"
@@ -96,7 +96,7 @@ def find_override(word: str) -> str | None:
 
 @cache
 def _options() -> Mapping[str, Sequence[str]]:
-    """Map the last word of each option to the options that end in it, with their groups."""
+    """Map the last part of each option's name to the full names with this last part."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for folder in _folders:
         for file in sorted(folder.rglob("*.yaml")):
@@ -115,7 +115,7 @@ def _options() -> Mapping[str, Sequence[str]]:
 
 
 def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
-    """Yield the options of a file with dots, such as ``split.seed``, without Hydra's entries."""
+    """Yield the dotted option names of a file, such as ``split.seed``, without Hydra's."""
     for name, value in content.items():
         if str(name).startswith("_") or name in ("defaults", "hydra"):
             continue
@@ -125,7 +125,7 @@ def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
 
 
 def _read_yaml(file: Path) -> Mapping[str, Any]:
-    """Read a file; an empty mapping where it is unreadable: Hydra reports that better."""
+    """Read a file; return an empty mapping if it is unreadable, which Hydra reports itself."""
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):

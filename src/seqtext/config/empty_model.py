@@ -1,4 +1,4 @@
-"""A network that is rebuilt for the tensors of a checkpoint, which may be a stranger's."""
+"""Rebuild a network for the tensors of a checkpoint, which may be untrusted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,16 +19,16 @@ def build_empty_model(
     classes: int,
     state: Mapping[str, Tensor],
 ) -> TextClassifier:
-    """Build a model without its weights, and without memory for them: it may ask for any amount.
+    """Build a model without weights on the meta device: the file may request arbitrary sizes.
 
     Args:
-        options: of the model, with `_target_`
-        embedding: its options
-        words: how many the vocabulary has, without the special ones
-        state: the tensors that it is to hold
+        options: options of the model, with `_target_`
+        embedding: options of the embedding
+        words: number of words in the vocabulary, without the special tokens
+        state: tensors that the model must have
 
     Raises:
-        UserError: if it cannot be built, or would have more layers than there are tensors.
+        UserError: if it cannot be built, or has more layers than tensors.
     """
     layers = options.get("layers", 1)
     if isinstance(layers, int) and layers > len(state):
@@ -46,10 +46,10 @@ def build_empty_model(
 def match_state_dict(
     state: dict[str, Tensor], wanted: Mapping[str, Tensor], dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Return a checkpoint's tensors by the names and in the types of a model's.
+    """Return a checkpoint's tensors with the names and dtypes of a model's.
 
     Raises:
-        UserError: if one is missing, too many, or of another shape than the model's.
+        UserError: if a tensor is missing or unknown, or its shape or type is wrong.
     """
     for name in (*wanted, *state):
         if name not in state or name not in wanted:

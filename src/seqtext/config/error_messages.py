@@ -1,4 +1,4 @@
-"""Format errors of users, of Hydra and of the operating system as one sentence each."""
+"""Format user errors and errors of Hydra and the operating system as one sentence each."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def format_error(error: BaseException) -> str:
-    """Format one of `USER_ERRORS` as one line, with what to do about it."""
+    """Format one of `USER_ERRORS` as one line that states how to fix it."""
     if isinstance(error, UserError):
         return str(error)
     if found := re.search(r"UserError raised while resolving interpolation: (.*)", str(error)):
@@ -44,7 +44,7 @@ def _describe_unreadable(override: str) -> str:
 
 
 def _describe_composition_error(error: BaseException) -> str:
-    """Describe what Hydra or OmegaConf refused when it composed the configuration."""
+    """Describe an error of Hydra or OmegaConf in composing the configuration."""
     text, cause = str(error), str(error.__cause__ or "")
     if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
         option, value = found.groups()

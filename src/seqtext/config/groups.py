@@ -1,7 +1,7 @@
-"""List the configuration groups: what a group may build, and which arguments a run adds.
+"""List the configuration groups: classes that a group may build, and runtime arguments.
 
-A new group needs an entry here and a folder in conf/. The command line, its messages and its help
-page find the choices of a group in that folder (see `seqtext.config.available_options`).
+A new group needs an entry here and a folder in conf/. The command line, its messages and the help
+page list the choices of a group from that folder (see `seqtext.config.available_options`).
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from pkgutil import resolve_name
 
 @dataclass(frozen=True)
 class ConfigGroup:
-    """A group whose configuration names a class by `_target_`.
+    """Describes a group whose configuration names a class by `_target_`.
 
     Attributes:
-        package: where its classes are defined
-        bases: one of which each class extends, as ``module:name``; imported only on demand
-        runtime_args: arguments of the constructor that a run gives; they are no options
-        is_partial: the class is called later, with `runtime_args`
+        package: package that defines the classes
+        bases: allowed base classes, as ``module:name``, imported on demand
+        runtime_args: constructor arguments that the run passes, which are not options
+        is_partial: whether the class is called later, with `runtime_args`
     """
 
     package: str
@@ -47,5 +47,5 @@ GROUPS = {
     ),
     "scheduler": ConfigGroup("seqtext.optim", ("seqtext.optim:Scheduler",)),
 }
-UNTARGETED = ("trainer", "split")  # groups of options that always build the same class
-WITH_CHOICES = (*GROUPS, "trainer")  # groups that have a folder in conf/, without experiment
+UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
+WITH_CHOICES = (*GROUPS, "trainer")  # groups with a folder in conf/, except experiment

@@ -1,7 +1,7 @@
 """Build objects from the configuration.
 
-A configuration may come from a stranger's run folder, so it can only name classes of this
-package's data sets, models and embeddings, and torch's optimizers.
+A configuration may come from an untrusted run folder, so it can only name this package's data
+sets, models and embeddings, and torch's optimizers.
 """
 
 import inspect
@@ -40,13 +40,13 @@ from seqtext.validation import (
 
 
 def validate_group(group: str, config: dict[str, Any]) -> None:
-    """Refuse a group's options before anything is loaded.
+    """Check a group's options before anything is loaded.
 
     Raises:
-        UserError: if the target is not allowed, or an option does not exist or does not fit.
+        UserError: if the target is not allowed, or an option is unknown or invalid.
     """
     kind = resolve_target(group, str(config.get("_target_")))
-    for name, value in config.items():  # Hydra knows more of them, such as _args_
+    for name, value in config.items():  # e.g. Hydra's _args_
         if name.startswith("_") and (name, value) not in (
             ("_target_", config["_target_"]),
             ("_partial_", GROUPS[group].is_partial),
@@ -64,10 +64,10 @@ def build(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
     Args:
         group: a key of `GROUPS`, as on the command line
         config: `_target_` and options
-        runtime_args: further arguments that are known only now, such as the vocabulary's size
+        runtime_args: arguments that are known only at run time, such as the vocabulary size
 
     Raises:
-        UserError: as `validate_group`, or what the constructor raises.
+        UserError: as `validate_group`, or raised by the constructor.
     """
     validate_group(group, config)
     target = config["_target_"]
@@ -81,10 +81,10 @@ def build(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
 
 
 def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
-    """Build a factory of optimizers; it is tried once, since torch checks values only then.
+    """Build an optimizer factory; an optimizer is constructed once to validate its arguments.
 
     Raises:
-        UserError: as `build`, or what torch refuses.
+        UserError: as `build`, or if torch refuses an argument.
     """
     factory = build("optimizer", config)
     try:
@@ -95,7 +95,7 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
 
 
 def build_from_signature(group: str, kind: type, config: dict[str, Any]) -> Any:
-    """Build a `kind` from a group that has no target, such as `split`."""
+    """Build a `kind` from a group without `_target_`, such as `split`."""
     _check(group, get_option_hints(kind), config)
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in config:
@@ -107,7 +107,7 @@ def resolve_target(group: str, target: str) -> type:
     """Import the class that `target` names.
 
     Raises:
-        UserError: if it is none that this group may build.
+        UserError: if it does not exist, or is not allowed in this group.
     """
     package, bases = GROUPS[group].package, GROUPS[group].load_bases()
     if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Z]\w*", target):
@@ -142,10 +142,10 @@ def create_trainer(
     detect_anomaly: bool = False,
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
-    """Create Lightning's Trainer from those of its options that leave a run's results whole."""
+    """Create Lightning's Trainer from those of its options that do not invalidate results."""
     if num_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
-    launched = find_launched_process()  # by torchrun or Slurm: Lightning finds them by itself
+    launched = find_launched_process()  # by torchrun or Slurm, which Lightning detects
     if launched is None and num_nodes > 1:
         raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
     if launched and num_devices(devices) * num_nodes != launched.world_size:
@@ -160,7 +160,7 @@ def create_trainer(
         num_nodes=num_nodes,
         strategy=_build_strategy(strategy, num_devices(devices) * num_nodes),
         plugins=[*environments, AtomicCheckpointIO()],
-        use_distributed_sampler=False,  # the loaders share out the rows
+        use_distributed_sampler=False,  # the loaders distribute the rows
         precision=precision,
         max_epochs=max_epochs,
         gradient_clip_val=gradient_clip_val,
@@ -174,12 +174,12 @@ def create_trainer(
         enable_checkpointing=bool(callbacks),
         enable_progress_bar=bool(callbacks),
     )
-    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # type: ignore[assignment]  # knows 2
+    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # type: ignore[assignment]  # Lightning's type allows only two values
     return trainer
 
 
 def num_devices(devices: int | Sequence[int]) -> int:
-    """Return the number of devices that the option `devices` means."""
+    """Return the number of devices given by the option `devices`."""
     return devices if isinstance(devices, int) else len(devices)
 
 
@@ -189,13 +189,13 @@ def build_trainer(
     callbacks: Sequence = (),
     process: ProcessInfo = ProcessInfo(),  # noqa: B008  an immutable value
 ) -> Trainer:
-    """Build the Trainer that the group `trainer` describes.
+    """Build the Trainer from the options of the group `trainer`.
 
     Args:
-        process: of this process among those of the run
+        process: rank and number of the processes of the run
 
     Raises:
-        UserError: if an option does not exist or does not fit, or Lightning refuses its value.
+        UserError: if an option is unknown or invalid, or Lightning refuses its value.
     """
     _check(
         "trainer",
@@ -214,7 +214,7 @@ def build_trainer(
 def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
     if name != "auto" or world_size == 1:
         return name
-    return DDPStrategy(broadcast_buffers=False)  # all processes have the same: see `all_reduce_sum`
+    return DDPStrategy(broadcast_buffers=False)  # equal on all processes: see `all_reduce_sum`
 
 
 def _check(
@@ -223,7 +223,7 @@ def _check(
     options: Mapping[str, Any],
     runtime_args: Sequence[str] = (),
 ) -> None:
-    """Refuse options that are none, or that do not fit their type hints."""
+    """Raise for unknown options, and for values that do not fit their type hints."""
     known = [name for name in hints if name not in runtime_args]
     for option in options:
         if option not in known:

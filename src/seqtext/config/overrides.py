@@ -1,4 +1,4 @@
-"""Quote command line overrides for Hydra's grammar, which knows ASCII only."""
+"""Quote command line overrides for Hydra's grammar, which supports only ASCII."""
 
 import re
 import shlex
@@ -21,28 +21,28 @@ ALL_PATH_OPTIONS = (
     *("cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
 )
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
-COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # a whole number names one too
+COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a number
 MULTIRUN = "hydra.mode=MULTIRUN"
 MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
 OVERRIDE = re.compile(r"([~+]*[^=\s]+)=(.*)", re.DOTALL)
-STRUCTURED = re.compile(r"[\[{'\"]")  # how lists, dictionaries and quoted texts begin
+STRUCTURED = re.compile(r"[\[{'\"]")  # starts a list, dictionary or quoted text
 FUNCTIONS = tuple(create_functions().functions)  # range, choice, interval, …
 QUOTES = "'\""
 
 
 def quote_values(arguments: Sequence[str]) -> list[str]:
-    """Quote the values of overrides that Hydra's grammar cannot read, or would read as numbers.
+    """Quote the override values that Hydra's grammar cannot parse, or would parse as numbers.
 
-    What Hydra reads keeps its meaning: lists, dictionaries, sweeps, functions, interpolations.
+    Valid lists, dictionaries, sweeps, functions and interpolations keep their meaning.
 
     Args:
-        arguments: of the command line, with flags
+        arguments: command line arguments, including flags
 
     Returns:
-        As many arguments.
+        The same number of arguments.
 
     Raises:
-        UserError: if a value cannot be read, and it is not clear what is meant.
+        UserError: if a value cannot be parsed and its meaning is ambiguous.
     """
     is_multirun = any(word in arguments for word in MULTIRUN_WORDS)
     previous = ["", *arguments]
@@ -53,7 +53,7 @@ def quote_values(arguments: Sequence[str]) -> list[str]:
 
 
 def quote_value(argument: str, is_multirun: bool = False) -> str:
-    """Quote the value of one override where that is needed; see `quote_values`."""
+    """Quote the value of one override if necessary, see `quote_values`."""
     found = OVERRIDE.fullmatch(argument)
     if not found or argument.startswith("-"):
         return argument
@@ -69,13 +69,13 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
 
 
 def plain_values(arguments: Sequence[str]) -> dict[str, str]:
-    """Map each option of the command line to its value, as typed but without quotes."""
+    """Map each option of the command line to its typed value without quotes."""
     values = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     return {key: _inner(value) if _is_quoted(value) else value for key, value in values.items()}
 
 
 def explain_unreadable(argument: str) -> str:
-    """Return a sentence on how to type an override that Hydra cannot read."""
+    """Return a sentence on how to type an override that Hydra cannot parse."""
     found = OVERRIDE.fullmatch(argument)
     if not found:
         return f"{argument!r} is no option: each one is <word>=<value>, as in dataset=imdb."
@@ -96,9 +96,9 @@ def explain_unreadable(argument: str) -> str:
 
 
 def _is_meant_as_text(option: str, value: str, override: Override, is_multirun: bool) -> bool:
-    """Return whether Hydra reads the value, but as something that this option can never be."""
+    """Return whether Hydra would parse the value with a type the option cannot have."""
     if option == "dataset.separator" and value and value.isspace():
-        return True  # Hydra would read nothing
+        return True  # Hydra would parse it as empty
     read = None if override.is_sweep_override() else override.value()
     if isinstance(read, list | dict) or (override.is_sweep_override() and not is_multirun):
         return option in ALL_PATH_OPTIONS and Path(value).expanduser().exists()
@@ -108,10 +108,10 @@ def _is_meant_as_text(option: str, value: str, override: Override, is_multirun: 
 
 
 def _quote_unreadable(option: str, value: str) -> str:
-    """Quote a value that Hydra cannot read; of a list, a function or a sweep, its items.
+    """Quote a value that Hydra cannot parse, or the items of a list, function or sweep.
 
     Raises:
-        UserError: if it is not clear what is meant.
+        UserError: if its meaning is ambiguous.
     """
     if option in ALL_PATH_OPTIONS and Path(value).expanduser().exists():
         return _quoted(value)
@@ -125,9 +125,9 @@ def _quote_unreadable(option: str, value: str) -> str:
 
 
 def _quote_items(items: str) -> str | None:
-    """Quote those of the items, divided by commas, that cannot be read.
+    """Quote those comma-separated items that cannot be parsed; None if that is not possible.
 
-    None if that is not possible. Commas within quotes, brackets and parentheses do not divide.
+    Commas within quotes, brackets and parentheses do not separate items.
     """
     quoted = [_quote_item(item.strip()) for item in _split_at_commas(items)]
     readable = [item for item in quoted if item is not None]

@@ -1,4 +1,4 @@
-"""Check the settings of a run, and build its data, embedding and model."""
+"""Validate the settings of a run, and build its data, embedding and model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, valid
 
 
 class RunConfig:
-    """Hold the options of a run that belong to no group; conf/config.yaml documents them."""
+    """Hold the options of a run outside of groups; conf/config.yaml documents them."""
 
     @validate_args
     def __init__(
@@ -49,7 +49,7 @@ class RunConfig:
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
     def check_for_classes(self, class_names: Sequence[str]) -> None:
-        """Check what depends on the classes.
+        """Check the options that depend on the classes.
 
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
@@ -61,13 +61,13 @@ class RunConfig:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
     def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
-        """Refuse to choose by what the validation part cannot tell.
+        """Raise if the monitored metric is undefined on the validation set.
 
         Args:
             labels: [rows of the validation part] class numbers
 
         Raises:
-            UserError: if the monitored metric does not exist for these rows.
+            UserError: if a class needed for the metric has no rows.
         """
         present = np.unique(labels)
         known = [f"val/{name}" for name in list_metrics(class_names, present)]
@@ -84,7 +84,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     """Check all options before anything is loaded.
 
     Raises:
-        UserError: if one does not exist or is not possible.
+        UserError: if an option is unknown or invalid.
     """
     groups = (*GROUPS, *UNTARGETED)
     for group in groups:
@@ -102,7 +102,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 
 
 def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
-    """Build the data module of `settings`, and prepare its data."""
+    """Build the data module of `settings` and prepare its data."""
     data = _unprepared_data(settings, options, split)
     data.setup()
     return data
@@ -122,7 +122,7 @@ def _unprepared_data(settings: dict[str, Any], options: RunConfig, split: Split)
 
 
 def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
-    """Build the embedding of `settings` for this data, with initial values."""
+    """Build the embedding of `settings` for prepared data, with initial weights."""
     embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
     if isinstance(embedding, PretrainedEmbedding):
         vectors = read_vectors(
@@ -144,18 +144,18 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
 def digest_input_files(
     settings: dict[str, Any], contents: dict[tuple[Path, ...], str]
 ) -> dict[str, str | None]:
-    """Check `settings`, find the files that a run reads, and return digests of their content.
+    """Validate `settings`, locate the files of a run, and return digests of their content.
 
-    No row is read; files that may be downloaded are.
+    Rows are not parsed; files are downloaded if the options allow it.
 
     Args:
-        contents: fingerprints of files by their paths, which are not read again; new ones go in
+        contents: known digests of files by path, which are not read again; new ones are added
 
     Returns:
         Digests by the keys of `PATH_OPTIONS_BY_CONTENT`; None where no files are read.
 
     Raises:
-        UserError: if an option is not possible, or a file is missing.
+        UserError: if an option is invalid or a file is missing.
     """
     options, split = validate_config(settings)
     data = _unprepared_data(settings, options, split)
@@ -176,7 +176,7 @@ def digest_input_files(
 
 
 def _vector_files(settings: dict[str, Any]) -> list[Path]:
-    """List the files of word vectors that a run of these settings reads."""
+    """List the word vector files of a run with these settings."""
     is_direct = issubclass(
         resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
     )
@@ -192,8 +192,8 @@ def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -
     """Return the fingerprints of what a run reads: see `seqtext.identity`.
 
     Args:
-        data: prepared
-        model: that learns from it; None: it has no word vectors
+        data: prepared data
+        model: model with the embedding; None: without word vectors
     """
     modules = () if model is None else model.modules()
     kinds = (module for module in modules if isinstance(module, PretrainedEmbedding))
@@ -206,7 +206,7 @@ def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -
 
 
 def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
-    """Prepare the data of `settings`, or find them prepared, and return their fingerprints."""
+    """Prepare the data of `settings`, or load it from the cache, and return its fingerprints."""
     options, split = validate_config(settings)
     data = build_datamodule(settings, options, split)
     embedding = build_embedding(settings, data) if _vector_files(settings) else None
@@ -216,7 +216,7 @@ def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
 def build_model(
     settings: dict[str, Any], options: RunConfig, data: TextDataModule
 ) -> TextClassifier:
-    """Build the model of `settings` for this data, with initial values."""
+    """Build the model of `settings` for prepared data, with initial weights."""
     embedding = build_embedding(settings, data)
     classes = len(data.class_names)
     model = build("model", settings["model"], embedding=embedding, classes=classes)

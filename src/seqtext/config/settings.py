@@ -11,22 +11,27 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import damaged_file_error, read_yaml
 from seqtext.identity import flatten
 
-CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they say what is to be done
-MACHINE_OPTIONS = ("cache", "checkpoint_minutes", "dataset.dir", "dataset.download")  # not shown
+CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they select the action
+MACHINE_OPTIONS = (
+    "cache",
+    "checkpoint_minutes",
+    "dataset.dir",
+    "dataset.download",
+)  # not logged
 
 
 def to_run_config(config: DictConfig) -> dict[str, Any]:
-    """Return the settings of a run as plain values, without Hydra's and the control keys."""
+    """Return the settings of a run as plain values, without Hydra's and control options."""
     own = [str(name) for name in config if name not in (*CONTROL_OPTIONS, "hydra")]
     settings = OmegaConf.to_container(OmegaConf.masked_copy(config, own), resolve=True)
     return cast(dict[str, Any], settings)
 
 
 def read_choices(run: Path) -> dict[str, str]:
-    """Return which file of each configuration group a run was composed from.
+    """Return the choice of each configuration group from which a run was composed.
 
     Raises:
-        UserError: if the run's hydra.yaml is damaged; without one there are no choices.
+        UserError: if the run's hydra.yaml is damaged; if it is missing, the result is empty.
     """
     path = run / ".hydra" / "hydra.yaml"
     try:
@@ -44,12 +49,12 @@ def read_choices(run: Path) -> dict[str, str]:
 def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str, Any]) -> dict:
     """Apply overrides to the settings of another run.
 
-    Their values are those that `config` has, which was composed with them.
+    The values are taken from `config`, which was composed with the overrides.
 
     Args:
-        overrides: of options and groups; those in `CONTROL_OPTIONS` change nothing
-        config: the composed configuration
-        settings: of another run
+        overrides: overrides of options and groups; `CONTROL_OPTIONS` are ignored
+        config: composed configuration
+        settings: settings of another run
     """
     changed = OmegaConf.create(settings)
     for override in OverridesParser.create().parse_overrides(overrides):
@@ -60,7 +65,7 @@ def apply_overrides(overrides: list[str], config: DictConfig, settings: dict[str
 
 
 def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict[str, Any]:
-    """Flatten nested settings to ``group.option``, without some of them and ``_target_``."""
+    """Flatten nested settings to ``group.option``, without `without` and ``_target_``."""
     return {
         option: value
         for option, value in flatten(settings)

@@ -1,4 +1,4 @@
-"""Read the settings that a run has stored, and refuse anything but plain values in them."""
+"""Read the stored settings of a run, and refuse everything except plain values."""
 
 import io
 import logging
@@ -20,25 +20,24 @@ PLAIN_INTERPOLATION = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${mo
 
 
 def check_stored_settings(settings: Mapping[str, Any]) -> None:
-    """Refuse stored settings that are not plain values, or that refer to something.
+    """Refuse stored settings that are not plain values, or that contain interpolations.
 
-    OmegaConf would look up a reference such as ``${oc.env:HOME}`` here, on the machine of whoever
-    uses the settings, and write what it finds into files that people share.
+    OmegaConf would resolve an interpolation such as ``${oc.env:HOME}`` on the machine that uses the
+    settings, and the value would be written to files that people share.
 
     Raises:
-        UserError: naming the option.
+        UserError: for the first such option.
     """
     _check(settings, "", lambda text: INTERPOLATION not in text)
 
 
 def read_stored_settings(path: Path) -> DictConfig:
-    """Read the configuration that Hydra wrote into a run folder.
+    """Read Hydra's stored configuration of a run folder.
 
-    References to other options of the same file, such as ``${model.units}``, are looked up there;
-    nothing else is.
+    Only interpolations of other options of the same file, such as ``${model.units}``, are resolved.
 
     Raises:
-        UserError: if it is missing or damaged, or refers to anything else.
+        UserError: if the file is missing or damaged, or has other interpolations.
     """
     try:
         config = OmegaConf.load(io.BytesIO(read_shallow_yaml(path)))
@@ -48,14 +47,14 @@ def read_stored_settings(path: Path) -> DictConfig:
         *MALFORMED_YAML,
         OmegaConfBaseException,
         OSError,
-    ) as error:  # OmegaConf's, of no mapping
+    ) as error:  # OmegaConf's, if it is not a mapping
         raise UserError(f"{path} is damaged, or no configuration of a run.") from error
     if not isinstance(config, DictConfig):
         raise UserError(f"{path} is no configuration of a run.")
     try:
         _check(OmegaConf.to_container(config), "", _refers_to_options_only)
         resolved = cast(dict[str, Any], OmegaConf.to_container(config, resolve=True))
-        check_stored_settings(resolved)  # what it is put together from
+        check_stored_settings(resolved)  # values that interpolations may have composed
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
     except (OmegaConfBaseException, RecursionError) as error:
@@ -65,14 +64,14 @@ def read_stored_settings(path: Path) -> DictConfig:
 
 
 def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> None:
-    """Keep stored settings, which may be a stranger's, from creating folders of their choice.
+    """Prevent stored settings, which may be untrusted, from creating arbitrary folders.
 
-    Their cache stays if it is one already, with prepared data in it. Nothing is downloaded into a
-    folder that is not there.
+    Their cache is used only if it already contains prepared data; nothing is downloaded into a
+    folder that does not exist.
 
     Args:
-        settings: changed in place
-        config: has the cache to use instead
+        settings: settings, changed in place
+        config: configuration with the cache to use instead
     """
     cache = settings.get("cache")
     if cache != config.cache and not Path(str(cache), "rows").expanduser().is_dir():
@@ -91,7 +90,7 @@ def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> Non
 
 
 def has_interpolations(config: DictConfig) -> bool:
-    """Return whether any option of a configuration, Hydra's own apart, refers to something."""
+    """Return whether any option of a configuration, except Hydra's own, is an interpolation."""
     own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])
     try:
         check_stored_settings(cast(dict[str, Any], OmegaConf.to_container(own)))
@@ -116,7 +115,7 @@ def _check(value: Any, option: str, is_allowed: Callable[[str], bool]) -> None:
     elif isinstance(value, str):
         if not is_allowed(value):
             raise UserError(
-                f"{option}={value} refers to something else: stored settings must be plain values."
+                f"{option}={value} is an interpolation: stored settings must be plain values."
             )
     elif not isinstance(value, int | float | None):
         raise UserError(f"{option} must be a plain value.")

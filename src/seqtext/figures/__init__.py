@@ -1,1 +1,1 @@
-"""Matplotlib figures of data and predictions."""
+"""Matplotlib figures of data statistics and predictions."""

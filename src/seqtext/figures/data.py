@@ -31,8 +31,8 @@ from seqtext.figures.text import (
 )
 
 PANEL_NAME = 24  # characters of a class name above a panel
-PANELS = 6  # classes in a figure with panels for each
-WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, of one in a list, of an example
+PANELS = 6  # maximum number of panels, one per class
+WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, a listed word, an example
 PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
 SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
 MEAN: dict[str, Any] = {"color": "black"}
@@ -70,7 +70,7 @@ def _describe_validation_coverage(statistics: DatasetStatistics) -> str:
 
 
 def plot_statistics(statistics: DatasetStatistics) -> dict[str, Figure]:
-    """Plot class shares, text lengths and distinctive words; return figures by file name."""
+    """Plot class shares, text lengths and words; return figures by file name."""
     return {
         "class_shares": plot_class_shares(statistics),
         "text_lengths": plot_text_lengths(statistics),
@@ -79,7 +79,7 @@ def plot_statistics(statistics: DatasetStatistics) -> dict[str, Figure]:
 
 
 def plot_class_shares(statistics: DatasetStatistics) -> Figure:
-    """Draw the share of each class in each part, with rows."""
+    """Draw the share of each class in each part, labelled with the number of rows."""
     classes, parts = statistics.classes, list(statistics.rows)
     names = _label_classes(statistics, NAME_LENGTH)
     thickness = 0.8 / len(parts)
@@ -110,7 +110,7 @@ def plot_class_shares(statistics: DatasetStatistics) -> Figure:
 
 
 def plot_text_lengths(statistics: DatasetStatistics) -> Figure:
-    """Draw histograms of the words in a text, before and after cleaning, class below class."""
+    """Draw histograms of text lengths before and after cleaning, one row per class."""
     classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
     with draw_text_literally(*names.values()):
         figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
@@ -140,12 +140,12 @@ def plot_distinctive_words(statistics: DatasetStatistics) -> Figure:
 
 
 def plot_frequent_words(statistics: DatasetStatistics) -> Figure:
-    """Draw how often the most frequent words of each class stand in it."""
+    """Draw the counts of the most frequent words of each class."""
     return _plot_words(statistics, "frequent", "times in the training texts of the class")
 
 
 def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figure:
-    """Draw a panel of bars for each class: its first words, by a field of `ClassStatistics`."""
+    """Draw a panel of bars per class with the first words of a field of `ClassStatistics`."""
     classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
     values = [_take_first(getattr(one, which)) for one in classes]
     words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
@@ -153,9 +153,7 @@ def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figu
     lines = -(-len(classes) // columns)
     with draw_text_literally(*names.values(), *chain.from_iterable(words)):
         figure = Figure((3.2 * columns, 0.6 + 2.6 * lines), layout="constrained")
-        shared = (
-            which == "distinctive_words"
-        )  # counts of a rare class would vanish beside a frequent one's
+        shared = which == "distinctive_words"  # own axes: counts of a rare class would be too small
         panels = list(figure.subplots(lines, columns, sharex=shared, squeeze=False).flat)
         for axes, one, counts, ticks in zip(panels, classes, values, words, strict=False):
             axes.barh(range(len(ticks)), list(counts.values()), color=SHADES[0])
@@ -176,7 +174,7 @@ def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figu
 
 def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> None:
     bins = len(edges) - 1
-    if edges[-1] - edges[-2] > edges[1] - edges[0]:  # the few longest texts
+    if edges[-1] - edges[-2] > edges[1] - edges[0]:  # the wide last bin
         bins -= 1
     axes.set_xlim(0, edges[bins])
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
@@ -201,7 +199,7 @@ def _take_first(words: Mapping[str, float]) -> dict[str, float]:
 
 
 def _label_classes(statistics: DatasetStatistics, length: int) -> dict[int, str]:
-    """Return the names of the described classes in figures, by class number."""
+    """Return figure labels of the described classes by class number."""
     labels = label_classes(statistics.class_names, length)
     return {one.number: labels[one.number] for one in statistics.classes}
 
@@ -268,7 +266,7 @@ def _build_word_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
 
 
 def _print_table(console: Console, title: str, rows: Iterator[list[str]]) -> None:
-    """Print rows as a table: the first is the header; what begins with a digit is right-aligned."""
+    """Print rows as a table with a header row; cells that start with a digit are right-aligned."""
     head, *body = ([make_printable(cell) for cell in row] for row in rows)
     table = Table(title=make_printable(title), title_justify="left")
     table.box = box.HEAVY_HEAD if console.is_terminal else box.ASCII

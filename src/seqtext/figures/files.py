@@ -1,4 +1,4 @@
-"""Figures as files and their content."""
+"""Write figures as PNG files."""
 
 import io
 import logging
@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 def write_figures(
     drawings: Mapping[str, Callable[[], Figure]], folder: Path, dpi: int = 150
 ) -> dict[str, bytes]:
-    """Draw figures and write them as PNG files, which are returned by name.
+    """Draw figures and write them as PNG files; return the content by file name.
 
-    One that cannot be drawn is a warning, and left out.
+    A figure that cannot be drawn is skipped with a warning.
 
     Args:
-        drawings: functions that draw, by the name of the file
+        drawings: functions that return a figure, by file name
     """
     folder.mkdir(parents=True, exist_ok=True)
     contents = {}
@@ -36,7 +36,7 @@ def write_figures(
 
 @contextmanager
 def log_failure_as_warning(what: str) -> Iterator[None]:
-    """Log any error as a warning: what is only to be looked at must not cost a run its scores."""
+    """Log any error as a warning: a failed figure must not end a run without scores."""
     try:
         yield
     except Exception as error:
@@ -44,7 +44,7 @@ def log_failure_as_warning(what: str) -> Iterator[None]:
 
 
 def to_png(figure: Figure, dpi: int = 120) -> bytes:
-    """Return a PNG file's bytes; a notebook shows them as ``Image(to_png(figure))``."""
+    """Encode a figure as PNG; in a notebook, ``Image(to_png(figure))`` shows it."""
     FigureCanvasAgg(figure)
     content = io.BytesIO()
     figure.savefig(content, dpi=dpi)

@@ -1,4 +1,4 @@
-"""Figures of a part's predictions, for any number of classes under any names."""
+"""Plot predictions of one part of the data, for any number of classes with any names."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,12 +25,12 @@ from seqtext.figures.text import (
 from seqtext.metrics.predictions import Predictions
 
 SIZE = (5, 4.5)  # inches
-CURVES = 12  # classes with a curve
-MATRIX = 30  # classes with a row of the confusion matrix
-COUNTED = 12  # classes whose cells have their numbers written into them
-CELL, COUNTED_CELL = 0.22, 0.4  # inches, so that names of classes, or numbers, do not touch
-DASHED = 10  # curves after which matplotlib's colours come a second time
-LEGEND_INSIDE = (4, 120)  # curves and characters of a legend that may stand on the curves
+CURVES = 12  # maximum number of classes with a curve
+MATRIX = 30  # maximum number of rows of the confusion matrix
+COUNTED = 12  # maximum number of classes with numbers in the cells
+CELL, COUNTED_CELL = 0.22, 0.4  # inches per cell, without and with numbers
+DASHED = 10  # number of curves after which matplotlib's colours repeat
+LEGEND_INSIDE = (4, 120)  # maximum curves and characters of a legend within the axes
 OTHERS = "all other classes"
 Curve = tuple[np.ndarray, np.ndarray, str]  # x, y and a summary for the legend
 
@@ -38,7 +38,7 @@ Curve = tuple[np.ndarray, np.ndarray, str]  # x, y and a summary for the legend
 def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Callable[[], Figure]]:
     """Return functions that draw confusion matrix, ROC and precision-recall curves, by file name.
 
-    Of many classes the largest are drawn, by their rows in this part.
+    Of many classes, those with most rows in this part are drawn.
     """
     return {
         "confusion_matrix": partial(plot_confusion_matrix, predictions, title),
@@ -48,12 +48,12 @@ def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Call
 
 
 def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
-    """Draw counts, coloured by the share of each true class; classes beyond `MATRIX` as one."""
+    """Draw counts, coloured by row share; classes beyond `MATRIX` are merged into one."""
     names, counts = _count_confusions(predictions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
     longest, is_counted = max(map(len, names)), len(names) <= COUNTED
     is_level = sum(len(name) + 2 for name in names) < 40
-    # beyond what the usual size has room for
+    # size beyond the default
     extent = max(0.0, (COUNTED_CELL if is_counted else CELL) * len(names) - 3)
     room = max(0.0, CHARACTER * (longest - 9))
     size = (SIZE[0] + extent + room, SIZE[1] + extent + (0 if is_level else room))
@@ -77,14 +77,14 @@ def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
 
 
 def plot_roc(predictions: Predictions, title: str) -> Figure:
-    """Draw true against false positive rate, a curve per class (class 1 alone for two classes)."""
+    """Draw true against false positive rate, one curve per class (only class 1 of two)."""
     return _plot_curves(
         predictions, title, _compute_roc, "false positive rate", "true positive rate (recall)"
     )
 
 
 def plot_precision_recall(predictions: Predictions, title: str) -> Figure:
-    """Draw precision against recall, a curve per class (class 1 alone for two classes)."""
+    """Draw precision against recall, one curve per class (only class 1 of two)."""
     return _plot_curves(predictions, title, _compute_precision_recall, "recall", "precision")
 
 
@@ -105,7 +105,7 @@ def _plot_curves(
     xlabel: str,
     ylabel: str,
 ) -> Figure:
-    """Draw a curve of each class against the rest."""
+    """Draw one curve per class against the rest."""
     lines, legend = [], []
     is_roc = compute_curve is _compute_roc
     names, chosen = label_classes(predictions.class_names), _choose_classes(predictions)
@@ -129,7 +129,7 @@ def _plot_curves(
 
 
 def _choose_classes(predictions: Predictions) -> list[int]:
-    """Return the classes to draw: of two class 1, of more the largest, none without a curve."""
+    """Return the classes to draw: class 1 of two, else the largest that have a curve."""
     labels, count = predictions.labels, len(predictions.class_names)
     sizes = np.bincount(labels, minlength=count)
     chosen = [1] if count == 2 else find_largest(sizes, CURVES)
@@ -137,7 +137,7 @@ def _choose_classes(predictions: Predictions) -> list[int]:
 
 
 def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
-    """Return names and counts [true, predicted]; of many classes all but the largest are one."""
+    """Return names and counts [true, predicted]; of many classes, the small ones are merged."""
     names = label_classes(predictions.class_names)
     labels, predicted = predictions.labels, predictions.predicted
     if len(names) > MATRIX:
@@ -150,7 +150,7 @@ def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
 
 
 def _add_legend(figure: Figure, axes, lines: list, names: list[str], where: str) -> None:
-    """Name the lines; given explicitly, names that begin with "_" are not left out."""
+    """Add a legend; passing the lines explicitly keeps names that begin with "_"."""
     count, characters = LEGEND_INSIDE
     if len(names) <= count and sum(map(len, names)) <= characters:
         axes.legend(lines, names, loc=where)

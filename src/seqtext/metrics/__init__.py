@@ -1,1 +1,1 @@
-"""Metrics: one definition each, for training, final scores, predict and the report."""
+"""Metrics, with one definition each for training, final scores, predict and the report."""

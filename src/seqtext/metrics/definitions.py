@@ -1,13 +1,13 @@
-"""Definitions of all metrics, for many weightings of the same rows at once.
+"""Define all metrics, vectorized over bootstrap weights.
 
-One definition serves training, the final scores, ``predict.py label=`` (one weighting, all ones)
-and the report's bootstrap (a weight per row and resample: how often the row was drawn). The values
-are scikit-learn's; where a metric does not exist they are NaN:
+Training, the final scores and ``predict.py label=`` use one weighting, all ones; the report's
+bootstrap uses a weight per row and resample, the number of times the row was drawn. The values are
+equal to scikit-learn's; undefined metrics are NaN:
 
-- scores of one class (precision, recall, specificity, F1) exist where rows of that class do;
-- the area under the ROC curve of a class needs rows of the class and of others, its average
-  precision and its recall at some precision need rows of the class;
-- averages are over the classes for which there is a value.
+- scores of one class (precision, recall, specificity, F1) are defined if it has rows;
+- the area under the ROC curve of a class requires rows of the class and of others, its average
+  precision and its recall at a precision require rows of the class;
+- averages are over the classes with a defined value.
 """
 
 import re
@@ -17,16 +17,16 @@ from typing import Literal
 
 import numpy as np
 
-PART = re.compile("^(train|val|test)/")  # the names of classes, in others, may have slashes too
+PART = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
 LOWER_IS_BETTER = ("loss",)
 PRECISION_98 = 0.98
-RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # of the order of all rows
+RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # rank-based metrics
 
 CountMetric = Callable[[np.ndarray], np.ndarray]
 
 
 def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
-    """Return the metrics of confusion counts [R, true class, predicted class] → [R]."""
+    """Return functions from confusion counts [R, true class, predicted class] to metrics [R]."""
     shared: dict[str, CountMetric] = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
         "balanced_accuracy": lambda c: _nanmean(_compute_recalls(c)),
@@ -60,13 +60,13 @@ def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
 
 
 class RankingScorer:
-    """Scores rankings: holds the rows in the order of each class's probability.
+    """Computes rank-based metrics; keeps the rows sorted by each class's probability.
 
-    Class 1 alone for two classes; for more each class against the rest, averaged.
+    Of two classes, class 1 is scored; of more, the average of each class against the rest.
 
     Args:
-        labels: [N]
-        probabilities: [N, C]
+        labels: [N] true classes
+        probabilities: [N, C] class probabilities
     """
 
     def __init__(self, labels: np.ndarray, probabilities: np.ndarray):
@@ -79,10 +79,10 @@ class RankingScorer:
             self._ordered.append((order, (labels == number)[order], first_of_ties))
 
     def score(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """Return the metric [R] under weights [R, N]; one of `RANKING`."""
+        """Return a metric of `RANKING` [R] under weights [R, N]."""
         areas = (_compute_auroc, _compute_average_precision, _compute_recall_at_precision_98)
         area = dict(zip(RANKING, areas, strict=True))[metric]
-        by_row = np.ascontiguousarray(weights.T)  # whole rows are gathered several times faster
+        by_row = np.ascontiguousarray(weights.T)  # gathering whole rows is several times faster
         each = [
             area(by_row[order], truth.astype(weights.dtype), ties)
             for order, truth, ties in self._ordered
@@ -91,12 +91,14 @@ class RankingScorer:
 
 
 def format_recall_name(class_name: str) -> str:
-    """Return the name of a class's recall, as Lightning and TensorBoard take it."""
-    return f"recall_{class_name}".replace("/dataloader_idx_", "/dataloader_idx-")  # it refuses that
+    """Return the name of a class's recall that Lightning and TensorBoard accept."""
+    return f"recall_{class_name}".replace(
+        "/dataloader_idx_", "/dataloader_idx-"
+    )  # Lightning refuses it
 
 
 def metric_mode(metric: str) -> Literal["min", "max"]:
-    """Return "min" or "max": which is better of a metric, with or without its part (val/loss)."""
+    """Return "min" if a lower value of a metric is better, else "max"; accepts e.g. val/loss."""
     return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
 
 
@@ -107,14 +109,14 @@ def is_better(
     loss: float | None = None,
     best_loss: float | None = None,
 ) -> bool:
-    """Tell whether a score beats the best so far; of equal scores the lower validation loss does.
+    """Return whether a score is better than the best so far; ties are broken by validation loss.
 
-    The one rule for the best epoch, early stopping, grids and ``from_best=``; Optuna's searches
-    compare scores alone.
+    This rule is used for the best epoch, early stopping, grids and ``from_best=``; Optuna's
+    searches compare only scores.
 
     Args:
-        best: None where there is none yet
-        loss, best_loss: the validation losses that belong to the two; None: not known
+        best: best score, or None if there is none yet
+        loss, best_loss: validation losses of the two scores; None if unknown
     """
     if best is None:
         return True
@@ -124,13 +126,13 @@ def is_better(
 
 
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Divide, with NaN for 0 / 0."""
+    """Divide; 0 / 0 is NaN."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(one / other)
 
 
 def _nanmean(values: np.ndarray) -> np.ndarray:
-    """Return means [R] of values [R, C] without NaN; NaN where all are, without a warning."""
+    """Return means [R] of values [R, C], ignoring NaN; NaN if all are, without a warning."""
     is_known = ~np.isnan(values)
     return _divide(np.where(is_known, values, 0).sum(1), is_known.sum(1))
 
@@ -149,13 +151,13 @@ def _compute_class_recall(counts: np.ndarray, number: int) -> np.ndarray:
 
 
 def _compute_precisions(counts: np.ndarray) -> np.ndarray:
-    """Return precisions [R, C]: 0 for a class that is never predicted; NaN without rows too."""
+    """Return precisions [R, C]: 0 for a class that is never predicted, NaN without rows."""
     precisions = np.nan_to_num(_divide(_count_hits(counts), counts.sum(1)))
     return np.where(counts.sum(1) + counts.sum(2) > 0, precisions, np.nan)
 
 
 def _compute_f1_scores(counts: np.ndarray) -> np.ndarray:
-    """Return F1 scores [R, C]; NaN for a class that neither occurs nor is predicted."""
+    """Return F1 scores [R, C]; NaN for a class without true or predicted rows."""
     return _divide(2 * _count_hits(counts), counts.sum(1) + counts.sum(2))
 
 
@@ -165,7 +167,7 @@ def _compute_weighted_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_mcc(counts: np.ndarray) -> np.ndarray:
-    """Compute Matthews' correlation of C classes (Gorodkin, 2004); 0 if a side is constant."""
+    """Compute Matthews' correlation of C classes (Gorodkin, 2004); 0 for constant labels."""
     total, true, predicted = counts.sum((1, 2)), counts.sum(2), counts.sum(1)
     covariance = _count_hits(counts).sum(1) * total - (true * predicted).sum(1)
     spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
@@ -173,7 +175,7 @@ def _compute_mcc(counts: np.ndarray) -> np.ndarray:
 
 
 def _compute_auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """Compute the share of pairs whose true row ranks first; a tie counts half (Mann-Whitney)."""
+    """Compute the share of correctly ordered pairs; a tie counts half (Mann-Whitney)."""
     hits = _sum_ties(weights * truth[:, None], ties)
     others = _sum_ties(weights * (1 - truth)[:, None], ties)
     before = others.cumsum(axis=0) - others / 2
@@ -199,5 +201,5 @@ def _compute_recall_at_precision_98(
 
 
 def _sum_ties(values: np.ndarray, ties: np.ndarray) -> np.ndarray:
-    """Sum rows of equal probability."""
+    """Sum values over rows of equal probability."""
     return values if len(ties) == len(values) else np.add.reduceat(values, ties, axis=0)

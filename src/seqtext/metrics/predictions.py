@@ -1,4 +1,4 @@
-"""A model's predictions on one part of the data."""
+"""Predictions of a model on one part of the data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,12 +22,12 @@ from seqtext.metrics.scores import (
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions of N rows, in the order of the source.
+    """Hold predictions of N rows, in the order of the source.
 
     rows: [N] positions in the prepared data set
     labels: [N] true classes
     logits: [N] for two classes, [N, C] for more
-    threshold: of two classes, the probability of class 1 from which on it is predicted
+    threshold: for two classes, the minimum probability at which class 1 is predicted
     """
 
     rows: np.ndarray
@@ -43,7 +43,7 @@ class Predictions:
         labels: np.ndarray,
         class_names: Sequence[str],
     ) -> "Predictions":
-        """Build from batches of (rows, logits), in any order, and the labels of all rows."""
+        """Build predictions from (rows, logits) of batches in any order, and all labels."""
         rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
         order = rows.argsort()
         sorted_rows = rows[order].numpy()
@@ -60,7 +60,7 @@ class Predictions:
         return predict_classes(compute_probabilities(self.logits), self.threshold).numpy()
 
     def compute_metrics(self) -> dict[str, float]:
-        """Compute loss and every metric; see `seqtext.metrics.scores.compute_metrics`."""
+        """Compute the loss and all metrics, see `seqtext.metrics.scores.compute_metrics`."""
         labels = torch.from_numpy(self.labels)
         return compute_metrics(self.logits, labels, self.class_names, self.threshold)
 
@@ -71,11 +71,11 @@ class Predictions:
         )
 
     def with_threshold(self, threshold: float) -> "Predictions":
-        """Return the same logits with another decision threshold."""
+        """Return these predictions with another decision threshold."""
         return replace(self, threshold=threshold)
 
     def most_confident_errors(self, count: int) -> np.ndarray:
-        """Return the positions of the errors with the highest confidence, in falling order."""
+        """Return the positions of the most confident errors, sorted by falling confidence."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]
 
@@ -83,7 +83,7 @@ class Predictions:
         """Write Parquet with columns row, label, prediction, and probability_<class>.
 
         Args:
-            numbers: [positions] row number in the source
+            numbers: [positions] row numbers in the source
         """
         names = pa.array(self.class_names)
         columns = {

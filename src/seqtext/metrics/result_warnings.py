@@ -9,20 +9,20 @@ from seqtext.display import make_printable
 from seqtext.losses import cross_entropy
 from seqtext.metrics.predictions import Predictions
 
-LISTED_CLASSES = 5  # in a sentence
+LISTED_CLASSES = 5  # classes listed in a sentence
 PART_NAMES = {"val": "the validation part", "test": "the test part"}
-LOSS_MARGIN = 1.05  # times the loss of the class shares: less is noise
+LOSS_MARGIN = 1.05  # factor on the loss of predicting the class shares; less is noise
 
 
 def find_warnings(
     rows: str, predictions: Predictions, training_labels: np.ndarray | None = None
 ) -> list[str]:
-    """Return what a reader of the scores of these predictions must know, as sentences.
+    """Return sentences on the problems of these predictions' scores.
 
     Args:
-        rows: what was predicted, in words: "the test part"
-        predictions: of these rows
-        training_labels: [rows of the training part] class numbers; None: not known
+        rows: description of the rows, such as "the test part"
+        predictions: predictions of these rows
+        training_labels: [rows of the training part] class numbers; None if unknown
     """
     found = [
         *_describe_absent_classes(rows, predictions.labels, predictions.class_names),
@@ -34,7 +34,7 @@ def find_warnings(
 
 
 def is_constant(predicted: np.ndarray) -> bool:
-    """Tell whether all rows are taken for the same class."""
+    """Return whether all rows are predicted as one class."""
     return bool((predicted == predicted[0]).all())
 
 
@@ -46,7 +46,7 @@ def _describe_absent_classes(name: str, labels: np.ndarray, class_names: Sequenc
     more = len(absent) - len(listed)
     what = " or ".join(listed) + (f" or {more} other classes" if more else "")
     if len(class_names) - len(absent) == 1:
-        return [f"{_capitalize(name)} has no row of {what}: its scores say little."]
+        return [f"{_capitalize(name)} has no row of {what}: its scores are hardly informative."]
     return [f"{_capitalize(name)} has no row of {what}: averages are over the other classes."]
 
 
@@ -61,13 +61,13 @@ def _describe_constant(name: str, predictions: Predictions) -> list[str]:
 def _describe_loss(name: str, predictions: Predictions, training_labels: np.ndarray) -> list[str]:
     loss = float(cross_entropy(predictions.logits.double(), torch.from_numpy(predictions.labels)))
     counts = np.bincount(training_labels, minlength=len(predictions.class_names)) + 1.0
-    shares = counts / counts.sum()  # a class without training rows has a small one
+    shares = counts / counts.sum()  # small for a class without training rows
     of_shares = float(-np.log(shares[predictions.labels]).mean())
     if loss <= LOSS_MARGIN * of_shares:
         return []
     return [
         f"The loss on {name}, {loss:.4g}, is above {of_shares:.4g}, that of giving every row the "
-        f"class shares of the training part: the probabilities are not to be trusted."
+        f"class shares of the training part: the probabilities are not reliable."
     ]
 
 

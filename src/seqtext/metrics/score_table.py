@@ -6,8 +6,8 @@ from rich.table import Table
 
 from seqtext.display import make_printable, shorten
 
-NAME_LENGTH = 60  # characters of a score's name, which may hold that of a class
-CLASSES = 20  # whose recall has a row
+NAME_LENGTH = 60  # characters of a score's name, which may contain a class name
+CLASSES = 20  # maximum number of classes with a row for their recall
 RECALL = "recall_"
 OF_CLASS_1 = ("precision", "recall", "f1", "average_precision", "recall_at_precision_98")
 
@@ -17,12 +17,11 @@ def build_score_table(
     columns: Mapping[str, Mapping[str, float | None]],
     class_names: Sequence[str] = (),
 ) -> Table:
-    """Return a table with a row for each score; of many classes the first have one.
+    """Build a table with a row for each score, and for the recall of the first classes.
 
     Args:
-        columns: scores by their names, under the heading of the column; a dash stands for a score
-            that is missing in one of them, or None
-        class_names: of two classes, the scores of class 1 are marked with its name
+        columns: scores by name, for each column's heading; a missing score or None is a dash
+        class_names: of two classes, the second is added to the names of its scores
     """
     table = Table("score", *columns, title=make_printable(title), title_justify="left")
     names = list(dict.fromkeys(name for scores in columns.values() for name in scores))

@@ -1,4 +1,4 @@
-"""Scores of a classifier, the same for training, validation, test and every kind of model."""
+"""Compute the scores of a classifier, equally for all parts and kinds of models."""
 
 import math
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ from seqtext.metrics.definitions import RankingScorer, get_count_metrics, list_r
 def list_metrics(
     class_names: Sequence[str], present: Sequence[int] | np.ndarray | None = None
 ) -> list[str]:
-    """Return the names of what `compute_metrics` returns.
+    """Return the names of the metrics that `compute_metrics` returns.
 
     Args:
-        present: numbers of the classes that the scored rows have; None: all
+        present: numbers of the classes with rows; None: all
     """
     classes = len(class_names)
     labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
@@ -28,7 +28,7 @@ def list_metrics(
 
 
 def compute_probabilities(logits: Tensor) -> Tensor:
-    """Return probabilities [N, C] of logits [N] or [N, C], in float64: float32 would make ties."""
+    """Return float64 probabilities [N, C] of logits [N] or [N, C]; float32 would cause ties."""
     if logits.ndim == 1:
         logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
     return logits.double().softmax(dim=1)
@@ -44,7 +44,7 @@ def predict_classes(probabilities: Tensor, threshold: float = 0.5) -> Tensor:
 def find_best_threshold(probabilities: Tensor, labels: Tensor) -> float:
     """Return the decision threshold of class 1 with the best F1 on these rows.
 
-    It lies in the middle between two probabilities that occur.
+    It is the midpoint of two adjacent probabilities.
 
     Args:
         probabilities: [N] probabilities of class 1
@@ -55,7 +55,7 @@ def find_best_threshold(probabilities: Tensor, labels: Tensor) -> float:
     taken = torch.arange(1, len(ordered) + 1)
     f1 = 2 * hits / (taken + labels.sum())
     is_last = torch.ones_like(taken, dtype=torch.bool)
-    is_last[:-1] = ordered[:-1] != ordered[1:]  # equal probabilities are taken together
+    is_last[:-1] = ordered[:-1] != ordered[1:]  # equal probabilities are not separable
     best = int(torch.where(is_last, f1, -1).argmax())
     below = ordered[best + 1] if best + 1 < len(ordered) else 0.0
     return float((ordered[best] + below) / 2)
@@ -64,23 +64,23 @@ def find_best_threshold(probabilities: Tensor, labels: Tensor) -> float:
 def compute_metrics(
     logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
 ) -> dict[str, float]:
-    """Compute loss and every metric of these predictions, those of all processes of a run.
+    """Compute the loss and all metrics of predictions, gathered from all processes of a run.
 
-    A metric that does not exist for these rows is left out: a class without rows has no recall (see
-    `metric_definitions`). Which ones there are depends on the labels alone.
+    Metrics that are undefined for these rows are omitted, such as the recall of a class without
+    rows (see `seqtext.metrics.definitions`). This depends only on the labels.
 
     Args:
         logits: [N] for two classes, [N, C] for more
-        labels: [N], N at least 1
+        labels: [N] true classes, N at least 1
         threshold: see `predict_classes`
 
     Returns:
-        For two classes: loss, accuracy, balanced_accuracy, precision, recall (share of class 1
-        that was found), specificity (share of class 0 that was found), f1, macro_f1, auroc,
-        average_precision, recall_at_precision_98 (the most of class 1 that can be found while 98 %
-        of what is taken for it is), mcc (Matthews correlation). For more: loss, accuracy,
-        balanced_accuracy, macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and
-        average_precision (one class against the rest, averaged), mcc.
+        For two classes: loss, accuracy, balanced_accuracy, precision, recall (of class 1),
+        specificity (recall of class 0), f1, macro_f1, auroc, average_precision,
+        recall_at_precision_98 (maximum recall of class 1 at a precision of at least 98 %), mcc
+        (Matthews correlation). For more classes: loss, accuracy, balanced_accuracy,
+        macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and average_precision
+        (averages of one class against the rest), mcc.
 
     Raises:
         UserError: if a logit is not finite.

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from seqtext.config.groups import GROUPS
 from seqtext.config.instantiate import create_trainer, resolve_target
 from tests.conftest import ROOT, settings_of
 
 PRESETS = {"attention": {"units", "bidirectional", "pooling"}}  # of a class with its own file
-NOT_OPTIONS = {"self", "embedding", "classes", "features", "vocabulary_size", "vocabulary"}
+NOT_OPTIONS = {"embedding", "classes", "features", "vocabulary_size", "vocabulary"}
 
 
 def constructor_defaults(kind: type) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def constructor_defaults(kind: type) -> dict[str, Any]:
         defaults = named | defaults
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return {name: value for name, value in defaults.items() if name not in NOT_OPTIONS}
+    return defaults
 
 
 def list_files(group: str) -> list[str]:
@@ -44,7 +45,7 @@ def test_models(name):
     defaults = constructor_defaults(kind)
     own = {option for option in config if option not in PRESETS.get(name, ())}
     assert {o: config[o] for o in own} == {o: as_list(defaults[o]) for o in own}
-    unlisted = set(defaults) - set(config)
+    unlisted = set(defaults) - set(config) - NOT_OPTIONS
     has_no_gates = getattr(kind, "cell", None) == "rnn"
     assert unlisted == ({"recurrent_activation"} if has_no_gates else set())
 
@@ -69,6 +70,19 @@ def test_optimizers(name):
     file = (ROOT / "conf" / "optimizer" / f"{name}.yaml").read_text()
     comments = dict(re.findall(r"^(\w+):.*# .+; torch: (\S+)$", file, re.MULTILINE))
     assert {option: json.loads(value) for option, value in comments.items()} == differing
+
+
+@pytest.mark.parametrize("name", list_files("dataset"))
+def test_datasets(name):
+    config = settings_of(f"dataset={name}")["dataset"]
+    kind = resolve_target("dataset", config.pop("_target_"))
+    defaults = constructor_defaults(kind)
+    own = {"cleaning": list(kind.default_cleaning), "batch_size": kind.default_batch_size}
+    assert {option: defaults[option] for option in own} == dict.fromkeys(own)
+    config = {o: own.get(o) if value is None else value for o, value in config.items()}
+    assert config == {option: own.get(option, defaults[option]) for option in config}
+    unlisted = set(defaults) - set(config) - {"dir", "download"}  # a table names its files
+    assert unlisted == set(GROUPS["dataset"].runtime_args)
 
 
 def test_trainer():

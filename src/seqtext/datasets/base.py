@@ -49,8 +49,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     """Prepares a data set, from its files to batches of token ids.
 
     A subclass sets `name`, `class_names`, `filenames` and `homepage`, optionally the defaults of
-    cleaning and tokenizer, and implements `read_tables`. Splitting, class balance, tokenizing,
-    caching and batching are implemented here.
+    cleaning, tokenizer and batch size, and implements `read_tables`. Splitting, class balance,
+    tokenizing, caching and batching are implemented here.
 
     Args:
         dir: folder of the raw files; None: data/<name>
@@ -59,7 +59,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         stopwords: file with the words that the step drop_stopwords removes; None: scikit-learn's
             list
         tokenizer: unfitted tokenizer, which is copied; None: `WordTokenizer()`
-        batch_size: texts in a training batch
+        batch_size: texts in a training batch; None: `default_batch_size` of the data set
         duplicates: "group": rows with the same words after cleaning are in the same part; "drop":
             only the first of them is used; "keep": they are split like other rows
         drop_labels: classes whose rows are dropped; None: none
@@ -76,9 +76,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     dataset: PreparedDataset  # after `setup`
     training_rows: np.ndarray  # [N] after `setup`: rows to train on, after sampling
     default_cleaning: ClassVar[tuple[str, ...]] = ("lower", "keras_filter")
-    default_tokenizer: ClassVar[Mapping[str, Any]] = MappingProxyType(
-        {}
-    )  # for options left at "auto"
+    default_batch_size: ClassVar[int] = 64
+    default_tokenizer: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # for options at "auto"
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
     text_columns: Sequence[str | int] = ("text",)  # of the files
     ignore_label_case: bool | None = None  # see `write_rows`
@@ -92,7 +91,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         cleaning: list[str] | None = None,
         stopwords: str | None = None,
         tokenizer: Tokenizer | None = None,
-        batch_size: PositiveInt = 64,
+        batch_size: PositiveInt | None = None,
         duplicates: Duplicates = "group",
         drop_labels: list[str | int | float | bool] | None = None,
         split: Split | None = None,
@@ -111,7 +110,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         self.tokenizer.set_defaults(self.default_tokenizer)
         self.duplicates = duplicates
         self.drop_labels = [normalize_label(label) for label in drop_labels or ()]
-        self.batch_size, self.seed = batch_size, seed
+        self.batch_size = self.default_batch_size if batch_size is None else batch_size
+        self.seed = seed
         self.split = split or Split()
         self.sampling, self.weighting = sampling, class_weights
         if class_weights != "balanced" and sampling != "class_weights":

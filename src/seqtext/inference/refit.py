@@ -121,6 +121,8 @@ def _train(
     }
     tokenizer = build("tokenizer", settings["tokenizer"])
     dataset_class: Any = resolve_target("dataset", settings["dataset"]["_target_"])
+    if shared.get("batch_size") is None:
+        shared["batch_size"] = dataset_class.default_batch_size
     tokenizer.set_defaults(dataset_class.default_tokenizer)
     data = InMemoryDataModule(
         texts,

@@ -77,7 +77,7 @@ def imdb(cell: str, units: int, batch: int) -> Row:
 
 
 def clothing(name: str, *options: str) -> Row:
-    options = "experiment=clothing/winner", *options
+    options = "experiment=clothing/best_published", *options
     return Row(f"clothing: {name}", options, words=61, vocabulary=5_000, steps=100, classes=5)
 
 
@@ -94,10 +94,10 @@ DENSE_256 = (
     *("model.head_units=256", "model.head_batch_norm=false", "model.head_units_dropout=0.5"),
 )
 ROWS = [
-    spam("SimpleRNN 100, dropouts", "experiment=spam/regimes", "model=rnn"),
-    spam("LSTM 100, dropouts", "experiment=spam/regimes", "model=lstm"),
-    spam("GRU 100, dropouts", "experiment=spam/regimes", "model=gru"),
-    spam("two chains of GRU 100, dropouts", "experiment=spam/chains"),
+    spam("SimpleRNN 100, dropouts", "experiment=spam/cells_and_sampling", "model=rnn"),
+    spam("LSTM 100, dropouts", "experiment=spam/cells_and_sampling", "model=lstm"),
+    spam("GRU 100, dropouts", "experiment=spam/cells_and_sampling", "model=gru"),
+    spam("two chains of GRU 100, dropouts", "experiment=spam/dual_rnn"),
     amazon("CNN 64, 128, 256", "cnn"),
     amazon("SimpleRNN 64, 32 (ReLU)", "rnn"),
     amazon("LSTM 64, 64", "lstm"),
@@ -174,7 +174,7 @@ class Ours:
             weights = inner * cell.weight_ih_l0.numel() + 3 * cell.weight_hh_l0.numel()
             total += 2 * texts * self.row.words * weights
         for number, block in enumerate(getattr(self.model, "blocks", [])):
-            words = self.row.words // self.settings["model"]["pool"] ** number
+            words = self.row.words // self.settings["model"]["pool_size"] ** number
             total += 6 * texts * words * block.convolution.weight.numel()
         for name, layer in self.model.named_modules():
             if isinstance(layer, nn.Linear):

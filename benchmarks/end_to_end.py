@@ -31,8 +31,8 @@ STUDIES = {  # options of train.py
     ),
     "amazon": ("LSTM 64, 64", "experiment=amazon/lstm"),
     "tweets": ("2 × BiLSTM 64", "experiment=tweets/lstm model.units=64"),
-    "clothing": ("LSTM 64, 128", "experiment=clothing/winner"),
-    "spam": ("GRU 100, dropouts", "experiment=spam/regimes model=gru sampling=none"),
+    "clothing": ("LSTM 64, 128", "experiment=clothing/best_published"),
+    "spam": ("GRU 100, dropouts", "experiment=spam/cells_and_sampling model=gru sampling=none"),
 }
 
 

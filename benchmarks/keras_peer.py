@@ -39,7 +39,7 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
     elif kind in ("SimpleRNN", "LSTM", "GRU"):
         features = recurrent(CELLS[kind], model, vectors)
     else:
-        features = {"DualRNN": two_chains, "CNN": cnn}[kind](model, vectors)
+        features = {"DualRNN": dual_rnn, "CNN": cnn}[kind](model, vectors)
     features = head(model, features)
     if classes == 2:
         output = layers.Dense(1, activation="sigmoid")(features)
@@ -70,7 +70,7 @@ def recurrent(cell: type, model: dict, states):
     return layers.GlobalMaxPooling1D()(states) if model["pooling"] == "max" else states
 
 
-def two_chains(model: dict, vectors):
+def dual_rnn(model: dict, vectors):
     """Study 1's."""
     options = {name: model[name] for name in ("units", "recurrent_dropout")}
     options["variational_dropout"] = model["variational_dropout"]
@@ -80,10 +80,10 @@ def two_chains(model: dict, vectors):
 
 def cnn(model: dict, states):
     """Study 2's."""
-    for filters, width in zip(model["filters"], model["widths"], strict=True):
+    for filters, width in zip(model["filters"], model["kernel_sizes"], strict=True):
         states = layers.Conv1D(filters, width, padding="same", activation="relu")(states)
         states = layers.BatchNormalization()(states)
-        states = layers.MaxPooling1D(model["pool"])(states)
+        states = layers.MaxPooling1D(model["pool_size"])(states)
     return layers.GlobalMaxPooling1D()(states)
 
 

@@ -68,12 +68,12 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     command = ("-m", "name=search", *options, "model=cnn", "optimizer=sgd", "trainer.max_epochs=1")
     command = [o for o in command if not o.startswith("model.units")]
     assert train(*command, "optimizer.lr=1e-9,0.5", "model.filters=[3,3,3]")[0] == 0
-    status, _, error = train("from_best=outputs/search", "seed=7", "model.widths=[2,2,2]")
+    status, _, error = train("from_best=outputs/search", "seed=7", "model.kernel_sizes=[2,2,2]")
     assert status == 0, error
     (run,) = (tmp_path / "outputs").glob("imdb-cnn_*from_best-search*")
     settings = RunDir(run).read_metrics()["settings"]
     assert settings["model"]["filters"] == [3, 3, 3]
-    assert settings["model"]["widths"] == [2, 2, 2]
+    assert settings["model"]["kernel_sizes"] == [2, 2, 2]
     assert settings["optimizer"]["_target_"].endswith("SGD")
     assert settings["seed"] == 7
     assert settings["trainer"]["max_epochs"] == 1

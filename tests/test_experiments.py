@@ -42,14 +42,14 @@ def read_commands(*files: Path) -> list[str]:
 DOCUMENTED = read_commands(*STUDIES)
 OTHERS = read_commands(ROOT / "README.md", ROOT / "RESULTS.md")
 JOBS = {  # of the documented commands that begin so; all others are single runs
-    "experiment=spam/regimes": 6,
-    "experiment=spam/regimes name=spam-folds": 10,
-    "experiment=spam/chains -m": 3,
+    "experiment=spam/cells_and_sampling": 6,
+    "experiment=spam/cells_and_sampling name=spam-folds": 10,
+    "experiment=spam/dual_rnn -m": 3,
     "-m name=amazon-networks": 4,
-    "experiment=tweets/regularised -m name=tweets-width": 3,
-    "experiment=tweets/regularised -m name=tweets-depth": 2,
-    "experiment=tweets/regularised -m name=tweets-length": 3,
-    "experiment=tweets/regularised -m name=tweets-vocabulary": 2,
+    "experiment=tweets/regularized -m name=tweets-width": 3,
+    "experiment=tweets/regularized -m name=tweets-depth": 2,
+    "experiment=tweets/regularized -m name=tweets-length": 3,
+    "experiment=tweets/regularized -m name=tweets-vocabulary": 2,
     "experiment=imdb/grid": 18,
     "experiment=imdb/grid name=imdb-grid_relu": 18,
 }
@@ -198,22 +198,29 @@ def test_searches_are_random_in_the_studies_spaces(name, count):
 @pytest.mark.parametrize(
     ("beginning", "rate", "epsilon", "batch", "epochs", "patience"),
     [
-        ("experiment=spam/regimes", 1e-4, 5e-5, 32, 8, None),
-        ("experiment=spam/regimes name=spam-lstm_batch8", 1e-4, 5e-5, 8, 8, None),
-        ("experiment=spam/regimes name=spam-folds", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=spam/cells_and_sampling", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=spam/cells_and_sampling name=spam-lstm_batch8", 1e-4, 5e-5, 8, 8, None),
+        ("experiment=spam/cells_and_sampling name=spam-folds", 1e-4, 5e-5, 32, 8, None),
         ("experiment=spam/tuned", 1e-3, 1e-7, 64, 8, None),
         ("experiment=spam/tuned model.variational_dropout=0.4", 1e-3, 1e-6, 64, 8, None),
-        ("experiment=spam/chains", 1e-4, 5e-5, 32, 8, None),
+        ("experiment=spam/dual_rnn", 1e-4, 5e-5, 32, 8, None),
         ("experiment=amazon/cnn", 1e-3, 1e-7, 16, 10, None),
         ("experiment=amazon/rnn", 1e-3, 1e-7, 64, 10, None),
         ("experiment=amazon/lstm", 1e-3, 1e-7, 32, 10, None),
         ("experiment=amazon/lstm embedding.dim=50", 1e-3, 1e-7, 32, 10, None),
         ("experiment=amazon/attention", 1e-3, 1e-7, 32, 10, None),
         ("experiment=tweets/lstm", 1e-4, 1e-7, 256, 80, 5),
-        ("experiment=tweets/regularised", 1e-4, 1e-7, 256, 80, 5),
+        ("experiment=tweets/regularized", 1e-4, 1e-7, 256, 80, 5),
         ("experiment=imdb/grid", 1e-4, 1e-7, 32, 100, 5),
-        ("experiment=clothing/winner", 1e-3, 1e-7, 32, 15, 5),
-        ("experiment=clothing/winner model=gru 'model.units=[8,32,32,32]'", 1e-2, 1e-7, 32, 15, 5),
+        ("experiment=clothing/best_published", 1e-3, 1e-7, 32, 15, 5),
+        (
+            "experiment=clothing/best_published model=gru 'model.units=[8,32,32,32]'",
+            1e-2,
+            1e-7,
+            32,
+            15,
+            5,
+        ),
     ],
 )
 def test_training_is_as_in_the_studies(beginning, rate, epsilon, batch, epochs, patience):
@@ -236,15 +243,15 @@ def build_network(beginning: str, job: int = 0) -> nn.Module:
     return build("model", settings["model"], embedding=embedding, classes=count_classes(settings))
 
 
-WINNER = "experiment=clothing/winner"
+WINNER = "experiment=clothing/best_published"
 
 
 @pytest.mark.parametrize(
     ("beginning", "job", "layers", "output"),
     [
-        ("experiment=spam/regimes", 0, [15_100], 101),
-        ("experiment=spam/regimes", 2, [60_400], 101),
-        ("experiment=spam/regimes", 4, [45_600], 101),
+        ("experiment=spam/cells_and_sampling", 0, [15_100], 101),
+        ("experiment=spam/cells_and_sampling", 2, [60_400], 101),
+        ("experiment=spam/cells_and_sampling", 4, [45_600], 101),
         ("experiment=spam/tuned", 0, [45_600], 101),
         (WINNER, 0, [42_240, 98_816], 645),
         (f"{WINNER} model=gru model.units=256", 0, [274_944], 1_285),
@@ -258,9 +265,9 @@ def test_parameters_are_those_of_the_studies(beginning, job, layers, output):
     assert count_trained(network.output) == [output]
 
 
-def test_two_chains_end_in_a_verdict_and_a_state():
-    network = build_network("experiment=spam/chains")
-    parts = (*network.chains, network.chain_output, network.output)
+def test_dual_rnn_ends_in_a_verdict_and_a_state():
+    network = build_network("experiment=spam/dual_rnn")
+    parts = (*network.rnns, network.rnn_output, network.output)
     assert count_trained(*parts) == [45_600, 45_600, 101, 102]
 
 
@@ -270,7 +277,11 @@ RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dro
 @pytest.mark.parametrize(
     ("beginning", "job", "values"),
     [
-        ("experiment=spam/regimes name=spam-folds", -1, {"split.folds": 5, "split.fold": 4}),
+        (
+            "experiment=spam/cells_and_sampling name=spam-folds",
+            -1,
+            {"split.folds": 5, "split.fold": 4},
+        ),
         (
             "experiment=spam/tuned",
             0,
@@ -281,20 +292,20 @@ RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dro
             0,
             {"model.variational_dropout": 0.4, "model.recurrent_dropout": 0.4},
         ),
-        ("experiment=spam/chains -m", 1, {"embedding.dim": 100, "embedding.freeze": True}),
-        ("experiment=spam/chains -m", 2, {"embedding.dim": 300, "embedding.freeze": True}),
+        ("experiment=spam/dual_rnn -m", 1, {"embedding.dim": 100, "embedding.freeze": True}),
+        ("experiment=spam/dual_rnn -m", 2, {"embedding.dim": 300, "embedding.freeze": True}),
         ("experiment=amazon/rnn tokenizer", 0, {"tokenizer.max_length": 50}),
         ("experiment=amazon/lstm embedding", 0, {"model.units": 64, "model.head_units": 256}),
-        ("experiment=tweets/regularised", 0, {"model.units": 512, "model.batch_norm": True}),
-        ("experiment=tweets/regularised -m name=tweets-width", 2, {"model.units": 1024}),
+        ("experiment=tweets/regularized", 0, {"model.units": 512, "model.batch_norm": True}),
+        ("experiment=tweets/regularized -m name=tweets-width", 2, {"model.units": 1024}),
         (
-            "experiment=tweets/regularised -m name=tweets-depth",
+            "experiment=tweets/regularized -m name=tweets-depth",
             1,
             {"model.units": [1024, 512, 256]},
         ),
-        ("experiment=tweets/regularised -m name=tweets-length", 2, {"tokenizer.max_length": 74}),
+        ("experiment=tweets/regularized -m name=tweets-length", 2, {"tokenizer.max_length": 74}),
         (
-            "experiment=tweets/regularised -m name=tweets-vocabulary",
+            "experiment=tweets/regularized -m name=tweets-vocabulary",
             1,
             {"tokenizer.vocab_size": 50000},
         ),
@@ -357,7 +368,7 @@ def write_dataset(name: str, folder: Path) -> None:
     ("name", "beginning", "job", "smaller"),
     [
         (
-            *("spam", "experiment=spam/regimes name=spam-folds", -1),
+            *("spam", "experiment=spam/cells_and_sampling name=spam-folds", -1),
             ["model.units=4", "tokenizer.max_length=20"],
         ),
         (
@@ -367,7 +378,7 @@ def write_dataset(name: str, folder: Path) -> None:
             ["model.filters=[4,4,4]", "split.max_train_examples=90"],
         ),
         (
-            *("tweets", "experiment=tweets/regularised -m name=tweets-depth", -1),
+            *("tweets", "experiment=tweets/regularized -m name=tweets-depth", -1),
             ["model.units=[4,3,2]", "model.head_units=[4,3]"],
         ),
         (

@@ -30,7 +30,7 @@ def test_changed_by_overrides():
     composed = OmegaConf.create(
         {"seed": 2, "model": {"width": 9}, "trainer": {"epochs": 5, "limit": 4}, "name": "x"}
     )
-    overrides = ["model=wide", "trainer.epochs=5", "+trainer.limit=4", "name=x"]
+    overrides = ["model=wide_and_deep", "trainer.epochs=5", "+trainer.limit=4", "name=x"]
     assert apply_overrides(overrides, composed, settings) == {
         "seed": 1,
         "model": {"width": 9},

@@ -47,17 +47,17 @@ ONE = {  # of each file in conf/model, what a whole export is tried with
     "rnn": {"bidirectional": True, "layers": 2, "pooling": "last", "head_units": 4},
     "lstm": {"batch_norm": True, "pooling": "max_mean", "recurrent_activation": "hard_sigmoid"},
     "gru": {"units": [4, 3], "bidirectional": True, "pooling": "attention", "batch_norm": True},
-    "cnn": {"filters": [4, 5], "widths": [3, 2], "pool": 3},
+    "cnn": {"filters": [4, 5], "kernel_sizes": [3, 2], "pool_size": 3},
     "text_cnn": {"filters": 4, "head_units": [4, 3], "head_batch_norm": True},
     "attention": {"pooling": "attention_per_feature"},
-    "wide": {"buckets": 500},
-    "bag": {"buckets": 500},
+    "wide_and_deep": {"buckets": 500},
+    "fasttext": {"buckets": 500},
 }
 OTHERS = [  # further corners of the options, and numbers of classes
     ("gru", 2, {"pooling": "last", "head_units": [4, 3], "head_activation": ["tanh", "softmax"]}),
-    ("two_chains", 2, {"cell": "lstm"}),
-    ("wide", 3, {"cell": None, "buckets": 500}),
-    ("bag", 2, {"bigrams": False, "head_units": 3, "head_activation": "selu"}),
+    ("dual_rnn", 2, {"cell": "lstm"}),
+    ("wide_and_deep", 3, {"cell": None, "buckets": 500}),
+    ("fasttext", 2, {"bigrams": False, "head_units": 3, "head_activation": "selu"}),
 ]
 
 

@@ -19,7 +19,7 @@ from seqtext.inference.load_model import load_model
 from seqtext.inference.predictor import Predictor
 from tests.conftest import BAD, GOOD, settings_of
 
-MODELS = ("gru", "cnn", "wide", "attention", "bag", "tfidf", "two_chains")
+MODELS = ("gru", "cnn", "wide_and_deep", "attention", "fasttext", "tfidf", "dual_rnn")
 NUMBERS = [0, -1, 1, 2, 1.5, math.nan, math.inf, 10**6, 2**31, 2**40, 2**63, 2**70, -(2**70)]
 OTHERS = [
     *(None, True, False, "", "a", "\ud800", "x\0y", "${oc.env:HOME}", "a" * 100_000),

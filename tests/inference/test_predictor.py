@@ -24,7 +24,12 @@ from tests.inference.conftest import REVIEWS, trained
 NO_UNITS = [option for option in SMALL if not option.startswith("model.")]
 MODELS = {
     "text_cnn": ("model=text_cnn", "model.filters=4", "dataset.cleaning=[lower,drop_stopwords]"),
-    "wide": ("model=wide", "model.units=4", "model.buckets=500", "threshold=tuned"),
+    "wide_and_deep": (
+        "model=wide_and_deep",
+        "model.units=4",
+        "model.buckets=500",
+        "threshold=tuned",
+    ),
     "tfidf": ("model=tfidf", "threshold=0.3"),
     "glove": (
         *("model=lstm", "model.units=4", "embedding=glove", "embedding.dim=3"),
@@ -34,7 +39,7 @@ MODELS = {
             "trainer.precision=64-true",
         ),
     ),
-    "bag": ("model=bag", "tokenizer.max_length=5"),
+    "fasttext": ("model=fasttext", "tokenizer.max_length=5"),
 }
 NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {"tfidf"})
 

@@ -20,14 +20,14 @@ from tests.models.invariance import (
 )
 from tests.models.with_keras import keras
 
-SMALL = {"filters": [4, 5, 6], "widths": [5, 4, 3]}
+SMALL = {"filters": [4, 5, 6], "kernel_sizes": [5, 4, 3]}
 CORNERS = [
     (CNN, SMALL),
-    (CNN, {**SMALL, "pool": 3}),
-    (CNN, {**SMALL, "pool": 1, "batch_norm": False}),
-    (CNN, {"filters": [7], "widths": [1]}),
+    (CNN, {**SMALL, "pool_size": 3}),
+    (CNN, {**SMALL, "pool_size": 1, "batch_norm": False}),
+    (CNN, {"filters": [7], "kernel_sizes": [1]}),
     (TextCNN, {"filters": 4}),
-    (TextCNN, {"filters": 3, "widths": [1, 2, 9]}),
+    (TextCNN, {"filters": 3, "kernel_sizes": [1, 2, 9]}),
 ]
 
 
@@ -148,7 +148,7 @@ def test_cnn_equals_keras(length, training):
 
 @pytest.mark.parametrize("length", [1, 4, 9])
 def test_kim_equals_keras(length):
-    model = model_of(TextCNN, filters=4, widths=[2, 3, 5])
+    model = model_of(TextCNN, filters=4, kernel_sizes=[2, 3, 5])
     ids, lengths = texts([length] * 3)
     vectors = model.embedding(ids).detach()
     pooled = [
@@ -170,9 +170,9 @@ def test_dropout_takes_whole_features():
 @pytest.mark.parametrize(
     ("kind", "wrong", "words"),
     [
-        (CNN, {"filters": [4], "widths": [3, 3]}, "model.filters has 1 numbers"),
-        (CNN, {"filters": [], "widths": []}, "model.filters has 0 numbers"),
-        (TextCNN, {"widths": []}, "model.widths is empty"),
+        (CNN, {"filters": [4], "kernel_sizes": [3, 3]}, "model.filters has 1 numbers"),
+        (CNN, {"filters": [], "kernel_sizes": []}, "model.filters has 0 numbers"),
+        (TextCNN, {"kernel_sizes": []}, "model.kernel_sizes is empty"),
     ],
 )
 def test_wrong_lists_are_refused(kind, wrong, words):
@@ -182,7 +182,7 @@ def test_wrong_lists_are_refused(kind, wrong, words):
 
 @pytest.mark.parametrize(
     ("kind", "wrong"),
-    [(CNN, {"filters": [4, 0, 3]}), (CNN, {"pool": 0}), (TextCNN, {"widths": [3, 2.5]})],
+    [(CNN, {"filters": [4, 0, 3]}), (CNN, {"pool_size": 0}), (TextCNN, {"kernel_sizes": [3, 2.5]})],
 )
 def test_wrong_options_are_refused(kind, wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):

@@ -68,7 +68,7 @@ def test_text_of_unknown_words_has_no_terms():
 
 
 def test_parts_learn_apart():
-    model = model_of(WideAndDeep, units=4, buckets=500, term_dropout=0.0).train()
+    model = model_of(WideAndDeep, units=4, buckets=500, ngram_dropout=0.0).train()
     ids, lengths = texts([5, 3, 4])
     one = Batch(ids, lengths, torch.tensor([0, 1, 1]), torch.arange(3))
     logits, loss = model.compute_logits_and_loss(one)

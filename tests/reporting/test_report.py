@@ -153,7 +153,7 @@ def test_mistakes_are_told_in_one_sentence(report, tmp_path):
 
 def test_results_of_the_studies(report, sweep, tmp_path):
     best = {"experiment": "imdb/best"}
-    write_run(tmp_path / "best", "wide", quality=3.0, choices=best)
+    write_run(tmp_path / "best", "wide_and_deep", quality=3.0, choices=best)
     write_run(tmp_path / "spam", "lstm", dataset="spam", monitor="val/f1")
     write_run(tmp_path / "mine", dataset="mine")
     status, output, error = report(tmp_path, f"results={tmp_path / 'RESULTS.md'}")

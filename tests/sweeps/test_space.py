@@ -72,7 +72,7 @@ def test_options_of_a_search(train, small, tmp_path, override, words):
         ("hydra.sweeper.params=5", ["hydra.sweeper.params=5"]),
         ("experiment=glob(*)", ["experiment=glob(*) matches nothing", "amazon/best"]),
         ("dataset=null", ["dataset=null", "imdb"]),
-        ("model=gru,_base", ["There is no model=_base: known are attention, bag"]),
+        ("model=gru,_base", ["There is no model=_base: known are attention, cnn"]),
         ("resume=a,b", ["resume=", "leave out -m"]),
         ("resume=a", ["resume="]),
         ("model.units=choice(null,3)", ["model.units=null,1"]),

@@ -26,7 +26,7 @@ def test_table():
 
 
 def test_table_of_blocks_that_pool():
-    model = CNN(RandomEmbedding(11, dim=8), 5, filters=[6, 7, 9], widths=[5, 4, 3])
+    model = CNN(RandomEmbedding(11, dim=8), 5, filters=[6, 7, 9], kernel_sizes=[5, 4, 3])
     assert format_model_summary(model).splitlines() == [
         "layer      shape        trainable",
         "embedding  B × T × 8           88",

@@ -21,8 +21,8 @@ class ConvBlock(nn.Module):
     Args:
         inputs: D
         filters: F
-        width: tokens that a filter reads
-        pool: steps per pooling window; None: all tokens of a text
+        kernel_size: tokens that a filter reads
+        pool_size: steps per pooling window; None: all tokens of a text
         batch_norm: normalize after the convolution
         init: starting values
     """
@@ -31,34 +31,34 @@ class ConvBlock(nn.Module):
         self,
         inputs: int,
         filters: int,
-        width: int,
-        pool: int | None,
+        kernel_size: int,
+        pool_size: int | None,
         batch_norm: bool,
         init: Init,
     ):
         super().__init__()
-        self.convolution = init_linear_(nn.Conv1d(inputs, filters, width), init)
+        self.convolution = init_linear_(nn.Conv1d(inputs, filters, kernel_size), init)
         self.norm = BatchNorm(filters) if batch_norm else None
-        self.pool = pool
+        self.pool_size = pool_size
         load_extension()  # compile now where needed: before the time of training is measured
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, D], [B] → [B, ⌈T / pool⌉, F]"""
+        """[B, T, D], [B] → [B, ⌈T / pool_size⌉, F]"""
         if compiled_conv.is_supported(self.convolution, self.norm, states):
             return compiled_conv.conv_block_forward(
-                self.convolution, self.norm, states, lengths, self.pool
+                self.convolution, self.norm, states, lengths, self.pool_size
             )
         states = masked_conv1d(self.convolution, states, lengths).relu()
         states = self.norm.forward_masked(states, lengths) if self.norm else states
-        if self.pool is None:
+        if self.pool_size is None:
             return max_over_time(states, lengths)[:, None]
-        return max_pool_1d(states, lengths, self.pool)
+        return max_pool_1d(states, lengths, self.pool_size)
 
     def pooled_lengths(self, lengths: Tensor) -> Tensor:
         """Return how many pooling windows texts of these lengths have: [B] → [B]."""
-        if self.pool is None:
+        if self.pool_size is None:
             return torch.ones_like(lengths)
-        return (lengths + self.pool - 1) // self.pool
+        return (lengths + self.pool_size - 1) // self.pool_size
 
 
 def masked_conv1d(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
@@ -70,11 +70,13 @@ def masked_conv1d(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
     return layer(states.transpose(1, 2)).transpose(1, 2)
 
 
-def max_pool_1d(states: Tensor, lengths: Tensor, pool: int) -> Tensor:
-    """Pool the maximum of each window: [B, T, D], [B] → [B, ⌈T / pool⌉, D]; the last window of a
-    text may be smaller."""
+def max_pool_1d(states: Tensor, lengths: Tensor, pool_size: int) -> Tensor:
+    """Pool the maximum of each window: [B, T, D], [B] → [B, ⌈T / pool_size⌉, D].
+
+    The last window of a text may be smaller.
+    """
     mask = padding_mask(lengths, states.shape[1])
     states = states.masked_fill(mask[..., None], -torch.inf)
-    groups = (states.shape[1] + pool - 1) // pool
-    states = F.pad(states, (0, 0, 0, pool - 1), value=-torch.inf)[:, : groups * pool]
-    return amax_with_ties(states.unflatten(1, (groups, pool)), 2)
+    groups = (states.shape[1] + pool_size - 1) // pool_size
+    states = F.pad(states, (0, 0, 0, pool_size - 1), value=-torch.inf)[:, : groups * pool_size]
+    return amax_with_ties(states.unflatten(1, (groups, pool_size)), 2)

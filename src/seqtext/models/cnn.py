@@ -19,16 +19,16 @@ class CNN(TextClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        filters: of each block
-        widths: words that a filter of each block reads
-        pool: neighbours of which each block keeps the largest, the last one of a whole text; a rest
-            at the end is a group too
-        batch_norm: normalise after each convolution, by the words of the batch
+        filters: number of filters of each block
+        kernel_sizes: tokens that a filter of each block reads
+        pool_size: steps per max-pooling window; the last window of a text may be smaller, and the
+            last block pools the whole text
+        batch_norm: normalize after each convolution, over the tokens of the batch
         variational_dropout: on the inputs of each block, one mask per text for all its words
         head: see `TextClassifier`
 
     Raises:
-        UserError: if there are not as many widths as filters.
+        UserError: if `kernel_sizes` and `filters` differ in length.
     """
 
     name = "cnn"
@@ -39,23 +39,23 @@ class CNN(TextClassifier):
         embedding: nn.Module,
         classes: int = 2,
         filters: Sequence[PositiveInt] = (64, 128, 256),
-        widths: Sequence[PositiveInt] = (5, 5, 3),
-        pool: PositiveInt = 2,
+        kernel_sizes: Sequence[PositiveInt] = (5, 5, 3),
+        pool_size: PositiveInt = 2,
         batch_norm: bool = True,
         variational_dropout: DropoutRate = 0.0,
         **head: Any,
     ):
-        if not filters or len(filters) != len(widths):
+        if not filters or len(filters) != len(kernel_sizes):
             raise UserError(
-                f"model.filters has {len(filters)} numbers and model.widths {len(widths)}: give "
-                f"one of each for each block."
+                f"model.filters has {len(filters)} numbers and model.kernel_sizes "
+                f"{len(kernel_sizes)}: give one of each for each block."
             )
         super().__init__(embedding, classes, features=filters[-1], **head)
         inputs = [get_embedding_dim(embedding), *filters]
-        pools = [pool] * (len(filters) - 1) + [None]
+        pools = [pool_size] * (len(filters) - 1) + [None]
         self.blocks = ModuleList(
             ConvBlock(*sizes, batch_norm, self.init)
-            for sizes in zip(inputs[:-1], filters, widths, pools, strict=True)
+            for sizes in zip(inputs[:-1], filters, kernel_sizes, pools, strict=True)
         )
         self.variational_dropout = variational_dropout
 

@@ -14,9 +14,9 @@ from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class DualRNN(TextClassifier):
-    """The first chain's probability and the second's last state make the text's vector.
+    """Classify the first RNN's predicted probability and the second RNN's last state.
 
-    For more than two classes the first chain gives a probability for each.
+    For more than two classes the first RNN predicts a probability for each.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
@@ -28,7 +28,7 @@ class DualRNN(TextClassifier):
         head_dropout, head: see `TextClassifier`
     """
 
-    name = "two_chains"
+    name = "dual_rnn"
 
     @validate_args
     def __init__(
@@ -44,7 +44,7 @@ class DualRNN(TextClassifier):
     ):
         outputs = 1 if classes == 2 else classes
         super().__init__(embedding, classes, outputs + units, head_dropout=head_dropout, **head)
-        self.chains = ModuleList(
+        self.rnns = ModuleList(
             RNNLayer(
                 cell,
                 get_embedding_dim(embedding),
@@ -55,14 +55,14 @@ class DualRNN(TextClassifier):
             )
             for _ in range(2)
         )
-        self.chain_output = init_linear_(nn.Linear(units, outputs), self.init, output=True)
+        self.rnn_output = init_linear_(nn.Linear(units, outputs), self.init, output=True)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
         first, second = (
-            select_time_step(chain(vectors, lengths), lengths - 1) for chain in self.chains
+            select_time_step(rnn(vectors, lengths), lengths - 1) for rnn in self.rnns
         )  # [B, U] each
-        logits = self.chain_output(first)
+        logits = self.rnn_output(first)
         probs = logits.sigmoid() if self.classes == 2 else logits.softmax(dim=1)
         return self.compute_logits(torch.cat([probs, second], dim=1))

@@ -29,7 +29,7 @@ class FastText(TextClassifier):
         head_dropout, head: see `TextClassifier`
     """
 
-    name = "bag"
+    name = "fasttext"
 
     @validate_args
     def __init__(

@@ -1,4 +1,4 @@
-"""Convolutions of several widths side by side."""
+"""Parallel convolutions of several kernel sizes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,18 +15,18 @@ from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class TextCNN(TextClassifier):
-    """Filters of several widths side by side, each with its maximum over time (Kim, 2014).
+    """Parallel convolutions of several kernel sizes, max-pooled over time (Kim, 2014).
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        filters: of each width
-        widths: words that the filters read
+        filters: number of filters of each kernel size
+        kernel_sizes: tokens that the filters read
         variational_dropout: on the word vectors, one mask per text for all its words
         head: see `TextClassifier`
 
     Raises:
-        UserError: if there is no width.
+        UserError: if `kernel_sizes` is empty.
     """
 
     name = "text_cnn"
@@ -37,16 +37,16 @@ class TextCNN(TextClassifier):
         embedding: nn.Module,
         classes: int = 2,
         filters: PositiveInt = 100,
-        widths: Sequence[PositiveInt] = (3, 4, 5),
+        kernel_sizes: Sequence[PositiveInt] = (3, 4, 5),
         variational_dropout: DropoutRate = 0.2,
         **head: Any,
     ):
-        if not widths:
-            raise UserError("model.widths is empty: give at least one width, as in [3,4,5].")
-        super().__init__(embedding, classes, features=filters * len(widths), **head)
+        if not kernel_sizes:
+            raise UserError("model.kernel_sizes is empty: give at least one size, as in [3,4,5].")
+        super().__init__(embedding, classes, features=filters * len(kernel_sizes), **head)
         dim = get_embedding_dim(embedding)
         self.blocks = ModuleList(
-            ConvBlock(dim, filters, width, None, False, self.init) for width in widths
+            ConvBlock(dim, filters, size, None, False, self.init) for size in kernel_sizes
         )
         self.variational_dropout = variational_dropout
 

@@ -111,12 +111,12 @@ class WideAndDeep(TextClassifier):
         bidirectional: read from both ends
         variational_dropout: of the inputs of the recurrence, one mask per text for all its words
         buckets: weights that words and pairs share, for each output
-        term_dropout: share of a text's words and pairs that training leaves out
+        ngram_dropout: share of a text's words and pairs that training leaves out
         nb_prior: share of naive Bayes' log-ratios that these weights start at
         head: see `TextClassifier`
     """
 
-    name = "wide"
+    name = "wide_and_deep"
 
     @validate_args
     def __init__(
@@ -128,14 +128,14 @@ class WideAndDeep(TextClassifier):
         bidirectional: bool = True,
         variational_dropout: DropoutRate = 0.5,
         buckets: PositiveInt = 2**20,
-        term_dropout: DropoutRate = 0.5,
+        ngram_dropout: DropoutRate = 0.5,
         nb_prior: NonNegativeFloat = 0.3,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
         super().__init__(embedding, classes, features=2 * width, **head)
         self.terms = HashedNgramLinear(
-            1 if classes == 2 else classes, buckets, term_dropout, nb_prior
+            1 if classes == 2 else classes, buckets, ngram_dropout, nb_prior
         )
         self.recurrence = None
         if cell:

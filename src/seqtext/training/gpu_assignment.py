@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-PIN_GPU_VARIABLE = "SEQTEXT_SHARE_GPUS"  # conf/hydra/launcher/joblib.yaml sets it
+PIN_GPU_VARIABLE = "SEQTEXT_PIN_GPU"  # conf/hydra/launcher/joblib.yaml sets it
 VISIBLE_GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 _held: list[FileLock] = []  # as long as this process lives

@@ -23,7 +23,7 @@ NORMS = ["none", "training", "known"]
 class Case:
     """A block and texts of odd lengths, from a seed; behind their ends stands nan."""
 
-    def __init__(self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool=2):
+    def __init__(self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool_size=2):
         texts, steps, inputs, filters, width = sizes
         torch.manual_seed(0)
         self.lengths = torch.arange(texts) * 5 % steps + 1
@@ -31,7 +31,7 @@ class Case:
         behind = torch.arange(steps) >= self.lengths[:, None]
         self.x = torch.randn(texts, steps, inputs, dtype=dtype)
         self.x = self.x.masked_fill(behind[..., None], torch.nan)
-        block = ConvBlock(inputs, filters, width, pool, norm != "none", "keras")
+        block = ConvBlock(inputs, filters, width, pool_size, norm != "none", "keras")
         self.block = block.to(dtype).train(norm == "training")
         if norm != "none":
             for row in (*block.norm.parameters(), block.norm.running_mean):
@@ -82,15 +82,15 @@ def test_sizes(monkeypatch, sizes, norm, dtype):
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("pool", [1, 3, 50, None])
-def test_pools(monkeypatch, pool, norm):
-    check(monkeypatch, pool=pool, norm=norm)
+@pytest.mark.parametrize("pool_size", [1, 3, 50, None])
+def test_pools(monkeypatch, pool_size, norm):
+    check(monkeypatch, pool_size=pool_size, norm=norm)
 
 
 def test_equal_words_share_the_gradient(monkeypatch):
     """As amax has it; of words that the ReLU leaves nothing of, too."""
     monkeypatch.setattr(torch, "randn", torch.ones)
-    fused = check(monkeypatch, pool=None, sizes=(2, 4, 2, 6, 1), norm="training")
+    fused = check(monkeypatch, pool_size=None, sizes=(2, 4, 2, 6, 1), norm="training")
     assert fused[1].abs().sum() > 0
 
 
@@ -124,9 +124,9 @@ def test_gradients_by_differences(norm):
     assert torch.autograd.gradcheck(block, (case.x.nan_to_num().requires_grad_(), *given))
 
 
-@pytest.mark.parametrize("pool", [2, None])
-def test_what_is_not_a_number_stays_seen(pool):
-    case = Case(norm="none", pool=pool)
+@pytest.mark.parametrize("pool_size", [2, None])
+def test_what_is_not_a_number_stays_seen(pool_size):
+    case = Case(norm="none", pool_size=pool_size)
     case.x[1, 0, 0] = torch.nan
     largest = case.block(case.x, case.lengths)
     assert largest[1, 0].isnan().all()

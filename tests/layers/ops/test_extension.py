@@ -21,7 +21,7 @@ from seqtext.models.text_cnn import TextCNN
 
 def test_serves_where_there_is_a_compiler():
     """Else the tests of the operator would be left out unseen."""
-    if not shutil.which("c++") or os.environ.get("SEQTEXT_FUSED") == "0":
+    if not shutil.which("c++") or os.environ.get("SEQTEXT_COMPILED_KERNELS") == "0":
         pytest.skip("There is no compiler here, or no wish for it.")
     assert compiled.load_extension()
 
@@ -30,7 +30,7 @@ def test_serves_where_there_is_a_compiler():
 def fresh(monkeypatch, tmp_path):
     """An empty cache, and a small source that compiles at once."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("SEQTEXT_FUSED", raising=False)
+    monkeypatch.delenv("SEQTEXT_COMPILED_KERNELS", raising=False)
     (tmp_path / "native").mkdir()
     (tmp_path / "native" / "texts.cpp").write_text('extern "C" int seven() { return 7; }\n')
     monkeypatch.setattr(compiled, "SOURCES", tmp_path / "native")
@@ -168,7 +168,7 @@ def test_compiled_before_training(kind, monkeypatch):
 
 
 def test_can_be_turned_off(fresh, monkeypatch, caplog):
-    monkeypatch.setenv("SEQTEXT_FUSED", "0")
+    monkeypatch.setenv("SEQTEXT_COMPILED_KERNELS", "0")
     assert fresh() is None
     assert not caplog.records
 

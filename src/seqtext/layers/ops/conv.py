@@ -31,7 +31,7 @@ def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bo
 
 
 def conv_block_forward(
-    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool: int | None
+    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool_size: int | None
 ) -> Tensor:
     """Run a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
     lengths = lengths.clamp(0, states.shape[1])
@@ -48,7 +48,7 @@ def conv_block_forward(
         "inputs": states.shape[2],
         "filters": layer.out_channels,
         "width": layer.kernel_size[0],
-        "pool": min(pool or states.shape[1], states.shape[1]),
+        "pool": min(pool_size or states.shape[1], states.shape[1]),
         "epsilon": norm.eps if norm else 0.0,
     }
     weights = layer.weight, layer.bias, *(affine or (None, None))
@@ -63,7 +63,7 @@ class _Convolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, options):
-        """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool⌉, F]"""
+        """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool_size⌉, F]"""
         (texts, steps, _), filters = x.shape, options["filters"]
         largest = x.new_empty(texts, -(-steps // options["pool"]), filters)
         tensors = {

@@ -34,9 +34,9 @@ def load_extension() -> ctypes.CDLL | None:
     """Return the compiled functions; None, with a warning in the log, where there are none.
 
     They need a C++ compiler (`CXX`, else c++) once, for some seconds, and are kept in the user's
-    cache. SEQTEXT_FUSED=0 does without them.
+    cache. SEQTEXT_COMPILED_KERNELS=0 does without them.
     """
-    if os.environ.get("SEQTEXT_FUSED") == "0":
+    if os.environ.get("SEQTEXT_COMPILED_KERNELS") == "0":
         return None
     try:
         found = _load(_cache())

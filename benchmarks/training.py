@@ -15,7 +15,7 @@ from seqtext.data.loaders import EncodedDataset
 from seqtext.data.preprocessing import PreparedDataset
 from seqtext.datasets.base import TextDataModule
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.models.base import TextClassifier
 
 
@@ -52,7 +52,7 @@ def epoch_seconds(
         checkpoints = BestAndLastCheckpoint(
             Path(folder, "best"), Path(folder, "last"), monitor, 10, {}
         )
-        callbacks = [progress, EarlyStopping(monitor, mode=metric_mode(monitor)), checkpoints]
+        callbacks = [progress, EarlyStopping(monitor, mode=get_metric_mode(monitor)), checkpoints]
         options = {"gradient_clip_val": None, **trainer, "accelerator": "cpu", "max_epochs": 1}
         build_trainer(options, EpochTensorBoardLogger(folder), callbacks).fit(model, data)
     return progress.epoch_seconds

@@ -12,6 +12,7 @@ from seqtext.display import (
     PrintableFormatter,
     build_console,
     count_noun,
+    format_duration,
     make_printable,
     name_classes,
     print_line,
@@ -113,3 +114,10 @@ def test_log_lines_cannot_be_forged():
 def test_other_log_messages_keep_their_lines():
     assert format_record("seqtext.training.train", "a table\nof 100 %") == "INFO a table\nof 100 %"
     assert format_record("py.warnings", "%s", f"a\nb{ESC}") == "INFO a\nb\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(3.21, "3.2 s"), (64, "64 s"), (200, "3.3 min"), (9000, "2.5 h")]
+)
+def test_duration(seconds, said):
+    assert format_duration(seconds) == said

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from seqtext.config.run_config import digest_input_files, read_fingerprints
-from seqtext.identity import find_changed_content, has_all_fingerprints, identity
+from seqtext.identity import build_run_key, find_changed_content, has_all_fingerprints
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 
 PATH_OPTIONS_BY_CONTENT = {"data": "f", "vectors": None}
@@ -30,11 +30,13 @@ def test_files_that_are_equal_are_not_read():
 def test_paths_and_the_machine_do_not_count():
     one = {"seed": 1, "cache": "a", "dataset": {"dir": "a"}, "trainer": {"accelerator": "cpu"}}
     other = {"seed": 1, "cache": "b", "dataset": {"dir": "b"}, "trainer": {"accelerator": "gpu"}}
-    assert identity(one, STORED) == identity(other, STORED)
-    assert identity(one, STORED) != identity(one, STORED | {"data": "2"})
-    assert identity(one, STORED) != identity(one, STORED | {"vectors": "2"})
-    assert identity(one, STORED) != identity(one | {"seed": 2}, STORED)
-    assert identity(one, None, "a.csv") != identity(one, None, "b.csv"), "an earlier version's"
+    assert build_run_key(one, STORED) == build_run_key(other, STORED)
+    assert build_run_key(one, STORED) != build_run_key(one, STORED | {"data": "2"})
+    assert build_run_key(one, STORED) != build_run_key(one, STORED | {"vectors": "2"})
+    assert build_run_key(one, STORED) != build_run_key(one | {"seed": 2}, STORED)
+    assert build_run_key(one, None, "a.csv") != build_run_key(one, None, "b.csv"), (
+        "an earlier version's"
+    )
     assert not has_all_fingerprints({"data": "1", "vectors": None})
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from seqtext.error_handling import run_with_friendly_errors
 from seqtext.errors import UserError
-from seqtext.run_names import MAX_NAME_LENGTH, run_name, sweep_dir
+from seqtext.run_names import MAX_NAME_LENGTH, build_run_name, resolve_sweep_dir
 
 
 def test_a_name_says_what_was_overridden():
     overrides = ["model=gru", "model.units=[64,32]", "optimizer.lr=-0.1", "name=a", "hydra.x=1"]
-    assert run_name(overrides, "imdb", "gru") == "imdb-gru_units-64-32_lr--0.1"
+    assert build_run_name(overrides, "imdb", "gru") == "imdb-gru_units-64-32_lr--0.1"
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_a_name_says_what_was_overridden():
     ids=["sign", "sign in a list", "characters", "long"],
 )
 def test_other_overrides_other_names(pair):
-    names = [run_name([override], "imdb", "gru") for override in pair]
+    names = [build_run_name([override], "imdb", "gru") for override in pair]
     assert names[0] != names[1]
-    assert names == [run_name([override], "imdb", "gru") for override in pair]
+    assert names == [build_run_name([override], "imdb", "gru") for override in pair]
     assert all(len(name) <= MAX_NAME_LENGTH for name in names)
 
 
 def test_sweeps_have_names():
-    assert sweep_dir("mine", "imdb/grid", []) == "outputs/mine"
-    assert sweep_dir(None, "imdb/grid", []) == "outputs/imdb-grid"
-    assert sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
+    assert resolve_sweep_dir("mine", "imdb/grid", []) == "outputs/mine"
+    assert resolve_sweep_dir(None, "imdb/grid", []) == "outputs/imdb-grid"
+    assert resolve_sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
     with pytest.raises(UserError, match="name=a/b"):
-        sweep_dir("a/b", None, [])
+        resolve_sweep_dir("a/b", None, [])
 
 
 def test_imports_without_the_garbage_collector():

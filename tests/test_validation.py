@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 import pytest
 from annotated_types import Interval
 
-from seqtext.errors import OptionError, unknown_option
+from seqtext.errors import OptionError, build_unknown_option_error
 from seqtext.models.rnn import GRU
 from seqtext.validation import (
     DropoutRate,
     PositiveInt,
+    find_type_error,
     get_option_hints,
-    type_error,
     validate_args,
 )
 
@@ -33,8 +33,8 @@ from seqtext.validation import (
     ],
 )
 def test_fits(hint, good, bad):
-    assert all(type_error(value, hint) is None for value in good)
-    assert all(type_error(value, hint) for value in bad)
+    assert all(find_type_error(value, hint) is None for value in good)
+    assert all(find_type_error(value, hint) for value in bad)
 
 
 def test_checked_constructor():
@@ -56,8 +56,10 @@ def test_error_within_a_group():
 
 
 def test_nearest_option_is_offered():
-    assert "did you mean model.units?" in str(unknown_option("unit", ["units", "layers"], "model"))
-    assert "known are layers, units." in str(unknown_option("zzz", ["units", "layers"]))
+    assert "did you mean model.units?" in str(
+        build_unknown_option_error("unit", ["units", "layers"], "model")
+    )
+    assert "known are layers, units." in str(build_unknown_option_error("zzz", ["units", "layers"]))
 
 
 class Focal:

@@ -14,7 +14,7 @@ from seqtext.config.groups import WITH_CHOICES
 from seqtext.config.settings import apply_overrides, read_choices, to_run_config
 from seqtext.config.stored_settings import check_stored_settings, replace_untrusted_paths
 from seqtext.errors import UserError
-from seqtext.identity import identity
+from seqtext.identity import build_run_key
 from seqtext.metrics_file import METRICS_FILE, read_metrics
 
 REQUIRED_ENTRIES = ("score", "monitor", "settings")
@@ -113,7 +113,9 @@ def _candidates(runs: Candidate) -> Iterator[Candidate]:
     """Yield groups of runs that differ only in their fold; of a repeated run, only the last."""
     members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
     for path, metrics in runs:
-        what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+        what = build_run_key(
+            metrics["settings"], metrics.get("fingerprints"), metrics.get("source")
+        )
         fold = what.pop("split.fold", None) or 0
         members[json.dumps(what, sort_keys=True)][fold] = path, metrics
     for folds in members.values():

@@ -78,6 +78,13 @@ def count_noun(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def format_duration(seconds: float) -> str:
+    """Return seconds as text: seconds below two minutes, minutes below two hours, then hours."""
+    if seconds < 120:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
 def build_console(file: IO[str] | None = None, stderr: bool = False, **options) -> "Console":
     """Build a rich console that prints texts verbatim: no markup, emoji names or highlighting.
 

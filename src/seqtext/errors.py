@@ -33,7 +33,7 @@ class UserErrorExit(BaseException):
     """Carries a `UserError` past Hydra's error handling, which would print a traceback."""
 
 
-def unknown_option(
+def build_unknown_option_error(
     option: str, known: Mapping | list[str], group: str = "", elsewhere: Sequence[str] = ()
 ) -> UserError:
     """Build the error for an unknown option, with the nearest existing one as a hint.

@@ -70,9 +70,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise damaged_file_error(path) from error
+        raise build_damaged_file_error(path) from error
     if not isinstance(value, dict):
-        raise damaged_file_error(path)
+        raise build_damaged_file_error(path)
     return value
 
 
@@ -86,11 +86,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(read_shallow_yaml(path), LOADER)
     except MALFORMED_YAML as error:
-        raise damaged_file_error(path, "it is not YAML") from error
+        raise build_damaged_file_error(path, "it is not YAML") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise damaged_file_error(path, "it holds no options")
+        raise build_damaged_file_error(path, "it holds no options")
     return content
 
 
@@ -114,7 +114,7 @@ def read_shallow_yaml(path: Path) -> bytes:
     return content
 
 
-def damaged_file_error(path: Path, reason: str = "") -> UserError:
+def build_damaged_file_error(path: Path, reason: str = "") -> UserError:
     """Build the error for a damaged file of a run."""
     reason = f" ({reason})" if reason else ""
     return UserError(f"{path} is damaged{reason}: delete it, and run that again.")

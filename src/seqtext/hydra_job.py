@@ -20,10 +20,10 @@ from seqtext.lightning_messages import silence_lightning
 from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
 from seqtext.speedups import freeze_garbage
-from seqtext.sweeps.job import JobResult, error_reason
-from seqtext.sweeps.optuna_pruning import Pruned, pruning_callbacks
+from seqtext.sweeps.job import JobResult, format_error_reason
+from seqtext.sweeps.optuna_pruning import Pruned, build_pruning_callbacks
 from seqtext.training.describe_data import describe_data
-from seqtext.training.resume import load_resume_config, stored_config_path
+from seqtext.training.resume import get_stored_config_path, load_resume_config
 from seqtext.training.train import train_and_evaluate
 
 MODES = ("train", "describe")
@@ -83,7 +83,7 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
         settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
         _save_effective_config(config, settings, run_dir)
         return train_and_evaluate(
-            settings, run_dir, resume=True, extra_callbacks=pruning_callbacks(config.monitor)
+            settings, run_dir, resume=True, extra_callbacks=build_pruning_callbacks(config.monitor)
         )
     except RunDirInUse as error:
         return JobResult("failed", reason=str(error))
@@ -96,7 +96,7 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
         return pruned.score
     except Exception as error:
         seconds = time.perf_counter() - start_time
-        JobResult("failed", reason=error_reason(error), seconds=seconds).write(run_dir.path)
+        JobResult("failed", reason=format_error_reason(error), seconds=seconds).write(run_dir.path)
         raise
     finally:
         gc.collect()  # a Trainer and its model refer to each other
@@ -110,4 +110,4 @@ def _save_effective_config(config: DictConfig, settings: dict[str, Any], run_dir
     interpolations such as ``${oc.env:HOME}``, whose value may differ when the run is resumed.
     """
     if config.resume is None and (config.from_best is not None or has_interpolations(config)):
-        write_text(stored_config_path(run_dir), OmegaConf.to_yaml(OmegaConf.create(settings)))
+        write_text(get_stored_config_path(run_dir), OmegaConf.to_yaml(OmegaConf.create(settings)))

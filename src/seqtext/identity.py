@@ -35,7 +35,7 @@ def find_first_difference(
 
     Options that cannot change a result, and those that name files, may differ.
     """
-    one, other = dict(flatten(stored)), dict(flatten(wanted))
+    one, other = dict(flatten_settings(stored)), dict(flatten_settings(wanted))
     for option in dict.fromkeys([*other, *one]):
         values = one.get(option, MISSING_OPTION), other.get(option, MISSING_OPTION)
         if option not in OPTIONS_NOT_COMPARED and values[0] != values[1]:
@@ -70,7 +70,7 @@ def has_all_fingerprints(fingerprints: Any) -> bool:
     )
 
 
-def identity(
+def build_run_key(
     settings: Mapping[str, Any], fingerprints: Any, source: str | None = None
 ) -> dict[str, Any]:
     """Return a comparison key: two runs are equal if their keys are.
@@ -80,17 +80,17 @@ def identity(
         fingerprints: fingerprints of the run; if incomplete, the names of its files are compared
         source: description of the source of its data
     """
-    options = dict(flatten(settings))
+    options = dict(flatten_settings(settings))
     kept = {name: value for name, value in options.items() if name not in OPTIONS_NOT_COMPARED}
     if has_all_fingerprints(fingerprints):
         return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT_NAMES}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}
 
 
-def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield nested settings as ``group.option`` and value."""
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            yield from flatten(value, f"{prefix}{name}.")
+            yield from flatten_settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value

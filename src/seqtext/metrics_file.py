@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqtext.files import damaged_file_error, read_json
+from seqtext.files import build_damaged_file_error, read_json
 from seqtext.identity import CONTENT_NAMES
 
 METRICS_FILE = "metrics.json"
@@ -30,10 +30,10 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     """
     metrics = read_json(path)
     if missing := [name for name in required if name not in metrics]:
-        raise damaged_file_error(path, f"it has no entry {', '.join(missing)}")
+        raise build_damaged_file_error(path, f"it has no entry {', '.join(missing)}")
     for name, (is_valid, expected) in ENTRY_CHECKS.items():
         if name in metrics and not is_valid(metrics[name]):
-            raise damaged_file_error(path, f"its {name} is not {expected}")
+            raise build_damaged_file_error(path, f"its {name} is not {expected}")
     return metrics
 
 

@@ -10,8 +10,10 @@ from filelock import FileLock, Timeout
 
 from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.metrics_file import read_metrics
+from seqtext.metrics_file import METRICS_FILE, read_metrics
 
+RESULT_FILE = "outcome.json"  # of a job of a sweep that did not finish
+SWEEP_FILE = "sweep.json"
 LOG_FILE = "train.log"  # as in conf/config.yaml
 RUN_FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
 
@@ -28,7 +30,7 @@ class RunDir:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.metrics_path = self.path / "metrics.json"
+        self.metrics_path = self.path / METRICS_FILE
         self.best_checkpoint = self.path / "checkpoints" / "best.ckpt"
         self.last_checkpoint = self.path / "checkpoints" / "last.ckpt"
         self.figures = self.path / "figures"
@@ -56,7 +58,7 @@ class RunDir:
             raise RunDirInUse(f"{self.path} is in use by another process: wait for it.") from error
         if not resume and (self.metrics_path.exists() or self.last_checkpoint.exists()):
             self.unlock()
-            raise run_exists_error(self.path)
+            raise build_run_exists_error(self.path)
 
     def is_locked(self) -> bool:
         """Return whether another process uses the folder."""
@@ -124,7 +126,7 @@ def check_links(path: Path) -> None:
                 )
 
 
-def run_exists_error(path: Path) -> UserError:
+def build_run_exists_error(path: Path) -> UserError:
     """Build the error for a new run in the folder of an existing one."""
     return UserError(
         f"{path} already holds a run: choose another folder, or resume it with resume={path}."

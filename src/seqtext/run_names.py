@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from seqtext.config.available_options import describe_groups
 from seqtext.errors import UserError
 from seqtext.identity import PATH_OPTIONS
-from seqtext.run_dir import RunDir, check_links, run_exists_error
+from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
@@ -33,7 +33,7 @@ MAX_NAME_LENGTH = 120
 DESCRIBE = "mode=describe"
 
 
-def run_dir(
+def resolve_run_dir(
     resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
 ) -> str:
     """Return the folder of a new run, with a unique name, or of the run to resume.
@@ -44,10 +44,10 @@ def run_dir(
     own = validate_resume_dir(resume) if resume is not None else _named(name)
     if own:
         check_links(Path(own))
-    return own or f"{OUTPUTS}/{run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
+    return own or f"{OUTPUTS}/{build_run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
 
 
-def config_dir(resume: str | None, folder: str) -> str:
+def resolve_config_dir(resume: str | None, folder: str) -> str:
     """Return the subfolder for Hydra's configuration; never that of an existing run.
 
     Raises:
@@ -57,7 +57,7 @@ def config_dir(resume: str | None, folder: str) -> str:
         validate_resume_dir(resume)
         return ".hydra/resumed"
     if RunDir(folder).has_started:
-        raise run_exists_error(Path(folder))
+        raise build_run_exists_error(Path(folder))
     return ".hydra"
 
 
@@ -72,13 +72,13 @@ def validate_resume_dir(resume: object) -> str:
     return str(resume)
 
 
-def sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
+def resolve_sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
     """Return the folder of a sweep: the same for the same name or experiment, else a new one."""
     own = _named(name if name is not None else experiment and experiment.replace("/", "-"))
-    return own or f"{OUTPUTS}/{run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
+    return own or f"{OUTPUTS}/{build_run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
 
 
-def run_name(
+def build_run_name(
     overrides: Sequence[str], *start: str, swept: Collection[str] = (), unique: bool = False
 ) -> str:
     """Build a name from `start` and the overrides: ``model.units=64`` becomes ``units-64``.
@@ -94,7 +94,7 @@ def run_name(
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
     named = [o for o in overrides if _is_in_name(_key(o), swept)]
-    name = "_".join(["-".join(start), *map(override_slug, named)])
+    name = "_".join(["-".join(start), *map(format_override_slug, named)])
     values = [_distinct_value(override, swept) for override in named]
     digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(named, values, strict=True))
     if len(name) > MAX_NAME_LENGTH - len(digest) - 1:
@@ -104,7 +104,7 @@ def run_name(
     return name
 
 
-def name_with_hash(name: str, overrides: Sequence[str]) -> str:
+def append_hash(name: str, overrides: Sequence[str]) -> str:
     """Return the name of a job whose usual name belongs to a job with other overrides."""
     return f"{name}-{_short_digest(overrides)}"
 
@@ -137,7 +137,7 @@ def _end_of_path(value: str) -> str:
     return PurePath(value.strip("'\"")).name
 
 
-def override_slug(override: str) -> str:
+def format_override_slug(override: str) -> str:
     """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``."""
     key, value = _key(override), override.partition("=")[2]
     if key in SHORTENED_PATH_OPTIONS:
@@ -165,6 +165,6 @@ def _stamp() -> str:
 
 
 OmegaConf.register_resolver("groups", describe_groups, replace=True)
-OmegaConf.register_resolver("run_dir", run_dir, use_cache=True, replace=True)
-OmegaConf.register_resolver("sweep_dir", sweep_dir, use_cache=True, replace=True)
-OmegaConf.register_resolver("config_dir", config_dir, replace=True)
+OmegaConf.register_resolver("run_dir", resolve_run_dir, use_cache=True, replace=True)
+OmegaConf.register_resolver("sweep_dir", resolve_sweep_dir, use_cache=True, replace=True)
+OmegaConf.register_resolver("config_dir", resolve_config_dir, replace=True)

@@ -67,7 +67,7 @@ def validate(hints: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         OptionError: for the first argument that does not fit, with what it must be.
     """
     for name, value in arguments.items():
-        if name in hints and (expected := type_error(value, hints[name])):
+        if name in hints and (expected := find_type_error(value, hints[name])):
             raise OptionError(name, value, expected)
 
 
@@ -102,18 +102,18 @@ def broadcast_to_layers(
     return list(value)
 
 
-def type_error(value: Any, hint: Any) -> str | None:
+def find_type_error(value: Any, hint: Any) -> str | None:
     """Describe what `value` must be, or return None if it fits the type `hint`."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
         fits = _is_instance(value, arguments[0]) and is_within(value, arguments[1:])
     elif origin in (Union, types.UnionType):
-        fits = any(type_error(value, argument) is None for argument in arguments)
+        fits = any(find_type_error(value, argument) is None for argument in arguments)
     elif origin is Literal:
         fits = value in arguments
     elif origin in (list, Sequence):
         fits = isinstance(value, list | tuple) and not any(
-            type_error(v, arguments[0]) for v in value
+            find_type_error(v, arguments[0]) for v in value
         )
     else:
         fits = _is_instance(value, hint)

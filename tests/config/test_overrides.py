@@ -3,7 +3,12 @@
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from seqtext.config.overrides import explain_unreadable, plain_values, quote_value, quote_values
+from seqtext.config.overrides import (
+    explain_unreadable,
+    quote_value,
+    quote_values,
+    read_override_values,
+)
 from seqtext.errors import UserError
 
 UNCHANGED = (
@@ -91,4 +96,7 @@ def test_values_of_flags_are_left_alone():
 
 
 def test_plain_values():
-    assert plain_values(["from_best='a (1)'", "x=1", "-m"]) == {"from_best": "a (1)", "x": "1"}
+    assert read_override_values(["from_best='a (1)'", "x=1", "-m"]) == {
+        "from_best": "a (1)",
+        "x": "1",
+    }

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from seqtext.data.class_balance import class_weights, resample
+from seqtext.data.class_balance import compute_class_weights, resample
 from seqtext.data.split import Split
 from seqtext.datasets.imdb import IMDB
 from seqtext.errors import UserError
@@ -67,13 +67,13 @@ def test_validation_test_and_vocabulary_are_untouched(unbalanced_dir, tmp_path, 
     [("balanced", [4 / 6, 2]), ("inverse_to_largest", [1, 3]), ([2, 0.5], [2, 0.5])],
 )
 def test_class_weights(weighting, expected):
-    weights = class_weights(np.array([0, 0, 0, 1]), ("no", "yes"), weighting)
+    weights = compute_class_weights(np.array([0, 0, 0, 1]), ("no", "yes"), weighting)
     assert weights == pytest.approx(expected)
 
 
 def test_wrong_number_of_class_weights():
     with pytest.raises(UserError, match="3 numbers for 2 classes: give one for each of no, yes"):
-        class_weights(np.array([0, 1]), ("no", "yes"), [1, 2, 3])
+        compute_class_weights(np.array([0, 1]), ("no", "yes"), [1, 2, 3])
 
 
 def test_class_weights_without_their_sampling(unbalanced_dir):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from seqtext.data import code_fingerprint as code
-from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.code_fingerprint import digest_code
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.spam import Spam
 from seqtext.datasets.table import TableDataset
@@ -42,7 +42,7 @@ def test_a_data_set_depends_on_what_reads_and_prepares_it():
     others = {"spam", "amazon", "table", "statistics", "vectors", "vector_files", "loaders"}
     assert not others & modules(IMDB)
     assert not {"imdb", "spam"} & modules(TableDataset)
-    assert code_fingerprint(IMDB) == code_fingerprint(IMDB) != code_fingerprint(Spam)
+    assert digest_code(IMDB) == digest_code(IMDB) != digest_code(Spam)
 
 
 @pytest.fixture
@@ -67,16 +67,16 @@ def own(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["own_set", "own_cleaning", "own_words"])
 def test_own_modules_are_followed(own, name):
     kind = importlib.import_module("own_set").Own
-    before = code_fingerprint(kind)
+    before = digest_code(kind)
     (own / "own_other.py").write_text("x = 2\n")
-    assert code_fingerprint(kind) == before
+    assert digest_code(kind) == before
     (own / f"{name}.py").write_text((own / f"{name}.py").read_text() + "\n# changed\n")
-    assert code_fingerprint(kind) != before
+    assert digest_code(kind) != before
 
 
 def test_code_that_cannot_be_read_is_never_found_again():
     kind = type("Typed", (IMDB,), {"__module__": "typed_into_an_interpreter"})
-    assert code_fingerprint(kind) != code_fingerprint(kind)
+    assert digest_code(kind) != digest_code(kind)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from seqtext.data.loaders import (
     DeviceDataset,
     EncodedDataset,
     LengthSortedBatchSampler,
-    batches_by_length,
+    iter_batches_by_length,
     to_device_if_it_fits,
 )
 from seqtext.errors import UserError
@@ -170,7 +170,7 @@ MAX_WORDS = EVALUATION_TEXTS * WORDS_PER_TEXT
 
 def test_batches_by_length_hold_every_text_once_and_not_too_many_words():
     lengths = np.array([3] * 700 + [10_000] * 30 + [2 * MAX_WORDS])
-    batches = list(batches_by_length(lengths))
+    batches = list(iter_batches_by_length(lengths))
     assert sorted(np.concatenate(batches)) == list(range(len(lengths)))
     assert max(map(len, batches)) == EVALUATION_TEXTS
     for batch in batches:

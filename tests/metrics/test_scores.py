@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from seqtext.errors import UserError
-from seqtext.metrics.definitions import is_better, metric_mode
+from seqtext.metrics.definitions import get_metric_mode, is_better
 from seqtext.metrics.scores import (
     compute_metrics,
     compute_probabilities,
@@ -225,9 +225,9 @@ def test_probability_at_the_threshold_is_class_1():
 
 
 def test_direction():
-    assert [metric_mode(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]
+    assert [get_metric_mode(m) for m in ("val/loss", "val/f1", "loss")] == ["min", "max", "min"]
     of_classes = ("val/recall_loss", "val/recall_x/loss", "recall_a/loss")
-    assert [metric_mode(metric) for metric in of_classes] == ["max"] * 3
+    assert [get_metric_mode(metric) for metric in of_classes] == ["max"] * 3
 
 
 def test_equal_scores_are_told_apart_by_the_loss():

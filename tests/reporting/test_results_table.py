@@ -9,7 +9,6 @@ from seqtext.reporting.published_results import PublishedResult, load_published_
 from seqtext.reporting.results_table import (
     build_table,
     collect_footnotes,
-    format_duration,
     to_dataframe,
 )
 from seqtext.reporting.runs import read_runs
@@ -84,13 +83,6 @@ def test_frame_has_everything_in_numbers(groups):
     assert best["val/f1/std"] == pytest.approx(groups[0].std("val", "f1"))
     assert (best["n"], best["model.units"]) == (2, "16")
     assert numbers.loc["study 9: lstm", "test/accuracy/mean"] == 0.999
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(3.21, "3.2 s"), (64, "64 s"), (200, "3.3 min"), (9000, "2.5 h")]
-)
-def test_duration(seconds, said):
-    assert format_duration(seconds) == said
 
 
 def test_the_studies_numbers():

@@ -8,7 +8,7 @@ import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor
 
-from seqtext.metrics.definitions import is_better, metric_mode
+from seqtext.metrics.definitions import get_metric_mode, is_better
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class TieBreakingEarlyStopping(EarlyStopping):
     """
 
     def __init__(self, monitor: str, patience: int):
-        super().__init__(monitor, patience=patience, mode=metric_mode(monitor), min_delta=0)
+        super().__init__(monitor, patience=patience, mode=get_metric_mode(monitor), min_delta=0)
         self.best_loss: float | None = None  # validation loss of the best epoch
         self.best_epoch = 0
         self.lowest_loss = math.inf  # lowest validation loss of all epochs

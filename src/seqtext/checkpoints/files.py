@@ -11,7 +11,7 @@ from seqtext.checkpoints.archive import read_archive
 from seqtext.checkpoints.unpickling import DamagedError
 from seqtext.errors import UserError
 from seqtext.files import replace_file
-from seqtext.validation import type_error
+from seqtext.validation import find_type_error
 
 METADATA_KEY = "seqtext"  # key of the metadata in a checkpoint
 FORMAT = 2  # incremented whenever checkpoints of earlier versions become unusable
@@ -102,7 +102,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is damaged, or no checkpoint of plain values.") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(METADATA_KEY), dict):
         raise UserError(f"{path} is no checkpoint of this program.")
-    if type_error(checkpoint[METADATA_KEY].get("format"), int) or (
+    if find_type_error(checkpoint[METADATA_KEY].get("format"), int) or (
         checkpoint[METADATA_KEY]["format"] != FORMAT
     ):
         raise UserError(

@@ -107,21 +107,21 @@ def _options() -> Mapping[str, Sequence[str]]:
                 prefix = f"{first}."
             else:
                 continue
-            for option in _flatten(_read_yaml(file), prefix):
+            for option in _iter_option_names(_read_yaml(file), prefix):
                 found[option.rpartition(".")[2]][option] = True
     for group in list_groups():
         found[group][group] = True
     return {name: list(options) for name, options in found.items()}
 
 
-def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _iter_option_names(content: Mapping[str, Any], prefix: str) -> Iterator[str]:
     """Yield the dotted option names of a file, such as ``split.seed``, without Hydra's."""
     for name, value in content.items():
         if str(name).startswith("_") or name in ("defaults", "hydra"):
             continue
         yield f"{prefix}{name}"
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
+            yield from _iter_option_names(value, f"{prefix}{name}.")
 
 
 def _read_yaml(file: Path) -> Mapping[str, Any]:

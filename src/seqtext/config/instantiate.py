@@ -26,7 +26,7 @@ from seqtext.distributed import (
     ProcessInfo,
     find_launched_process,
 )
-from seqtext.errors import OptionError, UserError, unknown_option
+from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.optim import Clipping, OptimizerFactory
 from seqtext.speedups import build_null_profiler
 from seqtext.validation import (
@@ -228,7 +228,7 @@ def _check(
     for option in options:
         if option not in known:
             elsewhere = find_nearest_options(f"{group}.{option}" if group else option)
-            raise unknown_option(option, known, group, elsewhere)
+            raise build_unknown_option_error(option, known, group, elsewhere)
     try:
         validate(hints, options)
     except OptionError as error:

@@ -68,7 +68,7 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
     return argument
 
 
-def plain_values(arguments: Sequence[str]) -> dict[str, str]:
+def read_override_values(arguments: Sequence[str]) -> dict[str, str]:
     """Map each option of the command line to its typed value without quotes."""
     values = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     return {key: _inner(value) if _is_quoted(value) else value for key, value in values.items()}

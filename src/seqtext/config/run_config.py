@@ -162,7 +162,7 @@ def digest_input_files(
     if data.class_names:
         options.check_for_classes(data.class_names)
 
-    def fingerprint(paths: Sequence[Path]) -> str:
+    def digest(paths: Sequence[Path]) -> str:
         known = tuple(paths)
         if known not in contents:
             contents[known] = data.cache.digest_files(paths)
@@ -170,8 +170,8 @@ def digest_input_files(
 
     vectors = _vector_files(settings)
     return {
-        "data": data.digest_sources(fingerprint(data.locate_files()[1])),
-        "vectors": fingerprint(vectors) if vectors else None,
+        "data": data.digest_sources(digest(data.locate_files()[1])),
+        "vectors": digest(vectors) if vectors else None,
     }
 
 

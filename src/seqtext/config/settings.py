@@ -8,8 +8,8 @@ from typing import Any, cast
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from seqtext.files import damaged_file_error, read_yaml
-from seqtext.identity import flatten
+from seqtext.files import build_damaged_file_error, read_yaml
+from seqtext.identity import flatten_settings
 
 CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they select the action
 MACHINE_OPTIONS = (
@@ -40,9 +40,9 @@ def read_choices(run: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (LookupError, TypeError, AttributeError) as error:
-        raise damaged_file_error(path, "it names no choices") from error
+        raise build_damaged_file_error(path, "it names no choices") from error
     if not all(re.fullmatch(r"[\w./-]+", choice) for choice in chosen.values()):
-        raise damaged_file_error(path)
+        raise build_damaged_file_error(path)
     return chosen
 
 
@@ -68,6 +68,6 @@ def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict
     """Flatten nested settings to ``group.option``, without `without` and ``_target_``."""
     return {
         option: value
-        for option, value in flatten(settings)
+        for option, value in flatten_settings(settings)
         if option not in without and not option.rpartition(".")[2].startswith("_")
     }

@@ -32,7 +32,7 @@ def resample(rows: np.ndarray, labels: np.ndarray, sampling: Sampling, seed: int
     return np.sort(kind(random_state=seed).fit_resample(rows[:, None], labels)[0][:, 0])
 
 
-def class_weights(
+def compute_class_weights(
     labels: np.ndarray, class_names: Sequence[str], weighting: ClassWeights
 ) -> list[float]:
     """Return [classes] weights of the training loss.

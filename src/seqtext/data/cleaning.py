@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.errors import UserError, unknown_option
+from seqtext.errors import UserError, build_unknown_option_error
 
 MAX_IN_PATTERN = 500  # words; RE2 limits the size of a regular expression
 
@@ -139,7 +139,7 @@ class TextCleaner:
         known = [*CLEANING_STEPS, DROP_STOPWORDS]
         for step in steps:
             if step not in known:
-                raise UserError(f"dataset.cleaning: {unknown_option(str(step), known)}")
+                raise UserError(f"dataset.cleaning: {build_unknown_option_error(str(step), known)}")
         self.steps = tuple(steps)
         self.stopwords = None if stopwords is None else tuple(stopwords)
 

@@ -21,7 +21,7 @@ IMPORT = re.compile(
 )
 
 
-def code_fingerprint(kind: type | Callable) -> str:
+def digest_code(kind: type | Callable) -> str:
     """Return a digest of the source of the module that defines `kind`, and of its imports.
 
     Imports of this package's data modules are followed, and of modules in the same folder as that

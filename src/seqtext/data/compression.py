@@ -57,7 +57,7 @@ def find_compression(path: Path) -> str:
     return suffix if suffix in (*OPENERS, ".zip") else ""
 
 
-def inner_name(path: Path) -> str:
+def get_inner_name(path: Path) -> str:
     """Return the name of the file that `open_file` opens, without compression suffixes.
 
     Raises:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from seqtext.data.compression import inner_name, open_file
+from seqtext.data.compression import get_inner_name, open_file
 from seqtext.data.csv_format import SEPARATOR_NAMES
 from seqtext.errors import UserError
 
@@ -19,7 +19,7 @@ PARQUET = (".parquet", ".pq")
 Column = str | int  # name, or number from 0
 
 
-def file_format(path: Path, separator: str | None = None) -> str:
+def detect_format(path: Path, separator: str | None = None) -> str:
     """Return the suffix of a file's format, ignoring a compression suffix.
 
     Args:
@@ -28,14 +28,14 @@ def file_format(path: Path, separator: str | None = None) -> str:
     Raises:
         UserError: if the format is unknown.
     """
-    suffix = Path(inner_name(path)).suffix.lower()
+    suffix = Path(get_inner_name(path)).suffix.lower()
     if separator or suffix in (*SEPARATORS, *JSON_LINES, *PARQUET):
         return suffix
     known = ", ".join((*SEPARATORS, *JSON_LINES, *PARQUET))
     raise UserError(f"{path} must end in one of {known} (and .gz, .bz2, .xz or .zip): rename it.")
 
 
-def parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Iterator[pa.Table]:
+def iter_parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> Iterator[pa.Table]:
     """Yield unconverted columns of a Parquet file, all for None; at least one block.
 
     Raises:
@@ -64,7 +64,7 @@ def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Pat
     Raises:
         UserError: if one is missing, ambiguous, or requested twice.
     """
-    positions = [column_index(column, names, path) for column in columns]
+    positions = [find_position(column, names, path) for column in columns]
     for place, position in enumerate(positions):
         if position in positions[:place]:
             same = columns[positions.index(position)]
@@ -86,7 +86,7 @@ def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
     )
 
 
-def column_index(column: Column, names: Sequence[Column], path: Path) -> int:
+def find_position(column: Column, names: Sequence[Column], path: Path) -> int:
     """Return the position of a column in a file.
 
     A number is a position from 0, unless the file has a column with this number as its name.

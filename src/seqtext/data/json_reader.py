@@ -15,7 +15,7 @@ CHARACTERS = 1 << 16  # characters of an array read at once
 SPACE = " \t\r\n"
 
 
-def json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
+def iter_json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
     """Yield the objects of a JSON Lines file, or of a JSON array, in blocks.
 
     Raises:
@@ -36,7 +36,7 @@ def read_names(path: Path, encoding: str) -> list[str]:
     """Return the keys of all objects of a file, in the order of the objects' keys."""
     names: list[str] = []
     known: set[str] = set()
-    for block in json_blocks(path, encoding):
+    for block in iter_json_blocks(path, encoding):
         for _, record in block:
             if not record.keys() <= known:
                 merge_names(names, known, list(record))

@@ -86,7 +86,7 @@ class DeviceDataset:
             yield Batch(ids, lengths, self._labels[rows], rows)
 
 
-def batches_by_length(
+def iter_batches_by_length(
     lengths: np.ndarray, most_texts: int = EVALUATION_TEXTS, most_words: int | None = None
 ) -> Iterator[np.ndarray]:
     """Yield the positions of all texts in batches, short ones first.
@@ -210,8 +210,8 @@ class ClassBalancedBatchSampler:
 class LengthSortedBatchSampler:
     """Builds batches from short to long texts, in a fixed order, for validation and test.
 
-    The number of words of a batch is also limited (see `batches_by_length`), so that one very long
-    text does not add padding to many others.
+    The number of words of a batch is also limited (see `iter_batches_by_length`), so that one very
+    long text does not add padding to many others.
 
     Args:
         batch_size: maximum number of texts in a batch
@@ -228,7 +228,7 @@ class LengthSortedBatchSampler:
         by_length = positions[np.argsort(lengths[positions], kind="stable")]
         own = by_length[process.rank :: process.world_size]
         self.batch_size = batch_size
-        self._batches = [own[at] for at in batches_by_length(lengths[own], batch_size)]
+        self._batches = [own[at] for at in iter_batches_by_length(lengths[own], batch_size)]
 
     def __len__(self) -> int:
         return len(self._batches)

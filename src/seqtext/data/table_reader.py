@@ -18,12 +18,12 @@ from seqtext.data.formats import (
     SEPARATORS,
     Column,
     cast_to_strings,
-    column_index,
-    file_format,
+    detect_format,
+    find_position,
     find_positions,
-    parquet_blocks,
+    iter_parquet_blocks,
 )
-from seqtext.data.json_reader import Record, json_blocks, read_names
+from seqtext.data.json_reader import Record, iter_json_blocks, read_names
 from seqtext.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class TableReader:
         prefix: str | None = "dataset.",
         warn: Warn = log.warning,
     ):
-        self.path, self.kind = path, file_format(path, separator)
+        self.path, self.kind = path, detect_format(path, separator)
         default = SEPARATORS.get(self.kind, ",")
         self.format = build_csv_format(
             default, separator, header, encoding, quoting, escapechar, prefix
@@ -71,7 +71,7 @@ class TableReader:
         if self.kind in JSON_LINES:
             return read_names(self.path, self.format.encoding)
         if self.kind in PARQUET:
-            return next(parquet_blocks(self.path)).column_names
+            return next(iter_parquet_blocks(self.path)).column_names
         return [str(name) for name in self._csv.names]
 
     def find_positions(self, columns: Sequence[Column]) -> list[int]:
@@ -89,11 +89,11 @@ class TableReader:
     def blocks(self) -> Iterator[Block]:
         """Yield blocks of rows with all columns; at least one block, which may be empty."""
         if self.kind in JSON_LINES:
-            blocks = json_blocks(self.path, self.format.encoding)
+            blocks = iter_json_blocks(self.path, self.format.encoding)
             yield next(blocks, [])
             yield from blocks
         elif self.kind in PARQUET:
-            yield from parquet_blocks(self.path)
+            yield from iter_parquet_blocks(self.path)
         else:
             yield from self._csv_blocks(range(len(self.names)))
 
@@ -111,7 +111,7 @@ class TableReader:
         if self.kind in JSON_LINES:
             blocks = self._json_columns(columns)
         elif self.kind in PARQUET:
-            blocks = parquet_blocks(self.path, columns)
+            blocks = iter_parquet_blocks(self.path, columns)
         else:
             blocks = self._csv_columns(columns)
         start = 0
@@ -136,7 +136,7 @@ class TableReader:
             UserError: if there is no such column; the message has the existing ones.
         """
         if isinstance(block, pa.Table):
-            found = [column_index(column, block.column_names, self.path) for column in columns]
+            found = [find_position(column, block.column_names, self.path) for column in columns]
             each = zip(found, columns, strict=True)
             return [
                 cast_to_strings(block.column(p), self.path, c).combine_chunks() for p, c in each

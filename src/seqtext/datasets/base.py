@@ -13,9 +13,9 @@ import pyarrow as pa
 import torch
 
 from seqtext.cache import Cache, digest_json
-from seqtext.data.class_balance import ClassWeights, Sampling, class_weights, resample
+from seqtext.data.class_balance import ClassWeights, Sampling, compute_class_weights, resample
 from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
-from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.data.labels import LabelFilter, normalize_label
 from seqtext.data.loaders import (
@@ -66,7 +66,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         split: sizes and seed of the training, validation and test parts
         sampling: class balance of the training part: a value of `resample`; "class_weights", which
             weights the model's loss; or "balanced_batches", see `ClassBalancedBatchSampler`
-        class_weights: with sampling="class_weights", see `class_weights`
+        class_weights: with sampling="class_weights", see `compute_class_weights`
         seed: seed of the order of training batches
         cache: folder of prepared data, which processes may share
     """
@@ -157,7 +157,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         files = self.cache.watch(paths)
         origin = {
             "data": type(self).__qualname__,
-            "code": code_fingerprint(type(self)),
+            "code": digest_code(type(self)),
             "content": files.digest,
             "drop_labels": self.drop_labels,
             **self.settings(),
@@ -230,7 +230,9 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         """Return [classes] weights of the loss with sampling="class_weights"; else None."""
         if self.sampling != "class_weights":
             return None
-        return class_weights(self.labels[self.training_rows], self.class_names, self.weighting)
+        return compute_class_weights(
+            self.labels[self.training_rows], self.class_names, self.weighting
+        )
 
     @property
     def vocabulary(self) -> Vocabulary:

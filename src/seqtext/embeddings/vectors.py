@@ -13,7 +13,7 @@ import numpy as np
 
 from seqtext.cache import Cache
 from seqtext.data.arrow_io import open_array
-from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.download import Download, fetch
 from seqtext.embeddings.vector_coverage import MIN_COVERAGE, explain_coverage
 from seqtext.embeddings.vector_files import VectorRows, read_vector_file, read_wheel
@@ -132,7 +132,7 @@ def read_vectors(
     files = cache.watch(paths)
     settings = {
         "source": source.name,
-        "code": code_fingerprint(EmbeddingSource),
+        "code": digest_code(EmbeddingSource),
         "content": files.digest,
         "dim": dim,
         "words": hashlib.blake2b("\n".join(words).encode(), digest_size=16).hexdigest(),

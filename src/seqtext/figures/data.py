@@ -45,7 +45,7 @@ def print_statistics(statistics: DatasetStatistics, title: str) -> None:
     """Print classes, lengths, words and examples of the data set `title`."""
     console = build_console()
     _print_table(console, title, _build_class_rows(statistics))
-    _print_text(console, _describe_omission(statistics, len(statistics.classes)))
+    _print_text(console, describe_omission(len(statistics.classes), len(statistics.class_names)))
     _print_table(console, "Words in a training text", _build_length_rows(statistics))
     _print_text(console, _describe_stages(statistics))
     _print_table(console, "Words of the training texts", _build_word_rows(statistics))
@@ -105,7 +105,7 @@ def plot_class_shares(statistics: DatasetStatistics) -> Figure:
         axes.set_xlim(0, 1.3 * longest)  # room for the labels
         axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}" if share <= 1 else "")
         figure.legend(loc="outside lower center", ncols=len(parts))
-        _add_note(figure, _describe_omission(statistics, len(classes)))
+        _add_note(figure, describe_omission(len(classes), len(statistics.class_names)))
     return figure
 
 
@@ -128,7 +128,7 @@ def plot_text_lengths(statistics: DatasetStatistics) -> Figure:
         ]
         key += [Line2D([], [], **MEAN, label="mean"), Line2D([], [], **QUARTILE, label="quartiles")]
         figure.legend(handles=key, loc="outside lower center", ncols=4)
-        _add_note(figure, _describe_omission(statistics, len(classes)))
+        _add_note(figure, describe_omission(len(classes), len(statistics.class_names)))
     return figure
 
 
@@ -168,7 +168,7 @@ def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figu
         for axes in panels[len(classes) :]:
             axes.remove()
         figure.supxlabel(meaning, fontsize=10)
-        _add_note(figure, _describe_omission(statistics, len(classes)))
+        _add_note(figure, describe_omission(len(classes), len(statistics.class_names)))
     return figure
 
 
@@ -202,10 +202,6 @@ def _label_classes(statistics: DatasetStatistics, length: int) -> dict[int, str]
     """Return figure labels of the described classes by class number."""
     labels = label_classes(statistics.class_names, length)
     return {one.number: labels[one.number] for one in statistics.classes}
-
-
-def _describe_omission(statistics: DatasetStatistics, shown: int) -> str:
-    return describe_omission(shown, len(statistics.class_names))
 
 
 def _add_note(figure: Figure, text: str) -> None:

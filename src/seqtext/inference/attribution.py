@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from seqtext.data.corpus import BLOCK_ROWS, split_words
-from seqtext.data.loaders import Batch, EncodedDataset, batches_by_length
+from seqtext.data.loaders import Batch, EncodedDataset, iter_batches_by_length
 from seqtext.errors import UserError
 from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.predictor import Predictor
@@ -115,7 +115,7 @@ def _compute_weights(
     texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
     to_device = methodcaller("to", predictor.device)
     method, weights = "", [np.zeros(0)] * len(lengths)
-    for positions in batches_by_length(filled, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
+    for positions in iter_batches_by_length(filled, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
         batch = Batch(*map(to_device, texts.batch(positions)[:4]))
         method, of_batch = _attribute_batch(model, batch)
         for position, row in zip(positions, of_batch.double().cpu().numpy(), strict=True):

@@ -22,7 +22,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.base import Tokenizer
-from seqtext.validation import type_error
+from seqtext.validation import find_type_error
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _check(hints: Mapping[str, Any], values: Mapping[str, Any], within: str = ""
     for name, hint in hints.items():
         if name not in values:
             raise UserError(f"it has no {within}{name}.")
-        if expected := type_error(values[name], hint):
+        if expected := find_type_error(values[name], hint):
             raise UserError(f"{within}{name} must be {expected}.")
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqtext.data.corpus import BLOCK_ROWS, split_words
-from seqtext.data.loaders import EncodedDataset, batches_by_length
+from seqtext.data.loaders import EncodedDataset, iter_batches_by_length
 from seqtext.inference.load_model import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.base import TextClassifier
@@ -99,7 +99,7 @@ class Predictor:
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
         logits = torch.empty(len(lengths), *self.outputs)
-        for positions in batches_by_length(lengths):
+        for positions in iter_batches_by_length(lengths):
             batch = texts.batch(positions)
             padded, of_each = batch.ids.to(self.device), batch.lengths.to(self.device)
             logits[batch.rows] = model(padded, of_each).float().cpu()

@@ -97,7 +97,7 @@ def format_recall_name(class_name: str) -> str:
     )  # Lightning refuses it
 
 
-def metric_mode(metric: str) -> Literal["min", "max"]:
+def get_metric_mode(metric: str) -> Literal["min", "max"]:
     """Return "min" if a lower value of a metric is better, else "max"; accepts e.g. val/loss."""
     return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
 
@@ -122,7 +122,7 @@ def is_better(
         return True
     if score == best:
         return loss is not None and best_loss is not None and loss < best_loss
-    return score < best if metric_mode(metric) == "min" else score > best
+    return score < best if get_metric_mode(metric) == "min" else score > best
 
 
 def _divide(one: np.ndarray, other: np.ndarray) -> np.ndarray:

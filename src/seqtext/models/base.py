@@ -20,7 +20,7 @@ from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.module_list import ModuleList
 from seqtext.losses import cross_entropy
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.metrics.result_warnings import is_constant
 from seqtext.metrics.scores import (
     compute_metrics,
@@ -143,7 +143,7 @@ class TextClassifier(L.LightningModule):
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
             optimizer = self._make_optimizer(build_parameter_groups(self))
-        mode = metric_mode(self._monitor)
+        mode = get_metric_mode(self._monitor)
         scheduler = self._scheduler.build(optimizer, self._training_steps, self._monitor, mode)
         if scheduler is None:
             return {"optimizer": optimizer}

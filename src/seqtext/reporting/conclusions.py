@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from seqtext.display import count_noun
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.pairwise import (
     DIFFERENT,
     LEVEL,
@@ -55,7 +55,7 @@ def _summarize_best(comparison: Comparison) -> str:
     groups = comparison.groups
     first = min(pair.first for pair in comparison.pairs)
     against = {n: pair for n in range(len(groups)) if (pair := comparison.get_pair(first, n))}
-    sign = -1 if metric_mode(comparison.metric) == "min" else 1
+    sign = -1 if get_metric_mode(comparison.metric) == "min" else 1
     of = {
         word: [groups[n].label for n, pair in against.items() if pair.verdict == word]
         for word in (NOT_SIGNIFICANT, UNDECIDED)

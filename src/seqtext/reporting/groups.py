@@ -14,9 +14,9 @@ from seqtext.identity import (
     OPTIONS_WITHOUT_EFFECT,
     PATH_OPTIONS,
     PATH_OPTIONS_BY_CONTENT,
-    identity,
+    build_run_key,
 )
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
@@ -113,7 +113,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
 
 def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
     """Sort by mean validation score, best first; groups without one come last."""
-    sign = 1 if metric_mode(metric) == "min" else -1
+    sign = 1 if get_metric_mode(metric) == "min" else -1
 
     def place(group: Group) -> tuple[bool, float, float]:
         score = group.mean("val", metric)
@@ -171,7 +171,7 @@ NO_VALUE = "–"  # the value of an option that a model does not have
 
 def _build_identity(run: Run) -> list[Any]:
     metrics = run.metrics
-    what = identity(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
+    what = build_run_key(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
     return [metrics["model"], {name: v for name, v in what.items() if name not in REPEATED}]
 
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from seqtext.html_templates import escape_json, hash_script, read_asset, render_page
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting import plot_style, prediction_plots, settings_plots, training_plots
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.groups import Group
@@ -81,7 +81,7 @@ def _build_figures(
     groups: Sequence[Group], metric: str, comparison: Comparison
 ) -> Iterator[Figure]:
     """Draw all figures of a section, with heading and caption; empty ones are left out."""
-    better = "Down" if metric_mode(metric) == "min" else "Up"
+    better = "Down" if get_metric_mode(metric) == "min" else "Up"
     most = prediction_plots.MAX_HEATMAP_GROUPS
     leading = f"; the {most} best by validation" if len(groups) > most else ""
     made = (

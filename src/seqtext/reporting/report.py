@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqtext.display import count_noun
+from seqtext.display import count_noun, format_duration
 from seqtext.errors import UserError
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.datasets import group_by_dataset
@@ -24,7 +24,6 @@ from seqtext.reporting.results_table import (
     ResultsTable,
     build_table,
     collect_footnotes,
-    format_duration,
 )
 from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from seqtext.display import count_noun
+from seqtext.display import count_noun, format_duration
 from seqtext.errors import UserError
 from seqtext.files import write_text
 from seqtext.reporting.conclusions import summarize_significance
@@ -10,7 +10,7 @@ from seqtext.reporting.groups import Group
 from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
 from seqtext.reporting.published_results import PublishedResult
 from seqtext.reporting.report import DatasetSection, Report, format_notes, format_omissions
-from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row, format_duration
+from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
 METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win

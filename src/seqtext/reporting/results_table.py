@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from seqtext.metrics.definitions import metric_mode
+from seqtext.display import format_duration
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.groups import NO_VALUE, Group, format_setting
 from seqtext.reporting.published_results import PublishedResult
 
@@ -86,18 +87,9 @@ def choose_score_columns(
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
 
 
-def format_duration(seconds: float | None) -> str:
-    """Return seconds as text: seconds below two minutes, minutes below two hours, then hours."""
-    if seconds is None:
-        return UNKNOWN
-    if seconds < 120:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
 def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
-    choose: Callable[..., float] = min if metric_mode(name) == "min" else max
+    choose: Callable[..., float] = min if get_metric_mode(name) == "min" else max
     best = choose((mean for mean in means if mean is not None), default=None)
     return [
         Cell(_format_score(group, part, name), mean is not None and mean == best)
@@ -117,7 +109,10 @@ def _format_score(group: Group, part: str, name: str) -> str:
 def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:
     times = [group.mean("seconds", "total") for group in groups]
     least = min((time for time in times if time is not None), default=None)
-    return [Cell(format_duration(time), time is not None and time == least) for time in times]
+    return [
+        Cell(UNKNOWN if time is None else format_duration(time), time is not None and time == least)
+        for time in times
+    ]
 
 
 def _get_kind(group: Group) -> str:

@@ -11,8 +11,8 @@ import pandas as pd
 
 from seqtext import metrics_file
 from seqtext.errors import UserError
-from seqtext.files import damaged_file_error, read_json, read_yaml
-from seqtext.validation import type_error
+from seqtext.files import build_damaged_file_error, read_json, read_yaml
+from seqtext.validation import find_type_error
 
 REQUIRED_KEYS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
 STATUSES = ("finished", "failed", "pruned")  # of a job, in sweep.json and outcome.json
@@ -55,10 +55,10 @@ def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
     hydra = _get_section(read_options(path), "hydra", path)
     chosen = _get_section(_get_section(hydra, "runtime", path), "choices", path)
     if not chosen:  # Hydra always writes some: the file was cut off
-        raise damaged_file_error(path, "its choices are missing")
+        raise build_damaged_file_error(path, "its choices are missing")
     typed = _get_section(hydra, "overrides", path).get("task") or []
-    if type_error(typed, list[str]):
-        raise damaged_file_error(path, "its overrides are not a list of texts")
+    if find_type_error(typed, list[str]):
+        raise build_damaged_file_error(path, "its overrides are not a list of texts")
     plain = {k: v for k, v in chosen.items() if isinstance(k, str) and _is_plain(v)}
     choices = {k: str(v) for k, v in plain.items() if v and not k.startswith("hydra/")}
     return choices, tuple(typed)
@@ -72,11 +72,11 @@ def read_sweep(path: Path) -> dict[str, Any]:
     """
     sweep = _read(read_json, path)
     jobs = sweep.get("jobs", [])
-    if not isinstance(sweep.get("command", ""), str) or type_error(jobs, list[dict]):
-        raise damaged_file_error(path, "its command or its jobs are missing")
+    if not isinstance(sweep.get("command", ""), str) or find_type_error(jobs, list[dict]):
+        raise build_damaged_file_error(path, "its command or its jobs are missing")
     for job in jobs:
         if not isinstance(job.get("folder"), str) or "\0" in job["folder"]:
-            raise damaged_file_error(path, "a job of it has no folder")
+            raise build_damaged_file_error(path, "a job of it has no folder")
         check_status(path, job)
     return sweep
 
@@ -95,9 +95,9 @@ def read_outcome(path: Path) -> dict[str, Any]:
 def check_status(path: Path, outcome: Mapping[str, Any]) -> None:
     """Raise a `UserError` unless status and reason are what a sweep writes."""
     if outcome.get("status") not in STATUSES:
-        raise damaged_file_error(path, f"a job's status is none of {', '.join(STATUSES)}")
+        raise build_damaged_file_error(path, f"a job's status is none of {', '.join(STATUSES)}")
     if not isinstance(outcome.get("reason"), str | None):
-        raise damaged_file_error(path, "a job's reason is not a text")
+        raise build_damaged_file_error(path, "a job's reason is not a text")
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -122,18 +122,18 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
     except MemoryError:
         raise
     except Exception as error:  # pyarrow raises of every kind on damaged bytes
-        raise damaged_file_error(path, "it is not Parquet") from error
+        raise build_damaged_file_error(path, "it is not Parquet") from error
     names = tuple(n.removeprefix(PROBABILITY) for n in table if str(n).startswith(PROBABILITY))
     if missing := [n for n in ("row", "label", "prediction") if n not in table]:
-        raise damaged_file_error(path, f"it has no column {', '.join(missing)}")
+        raise build_damaged_file_error(path, f"it has no column {', '.join(missing)}")
     if len(names) < 2 or not table.columns.is_unique:
-        raise damaged_file_error(path, "it has no probabilities of two or more classes")
+        raise build_damaged_file_error(path, "it has no probabilities of two or more classes")
     part = (metrics.get("rows") or {}).get(path.stem)
     if part is not None and (set(part) != set(names) or sum(part.values()) != len(table)):
-        raise damaged_file_error(path, "its rows or classes are not those of the run")
+        raise build_damaged_file_error(path, "its rows or classes are not those of the run")
     rows = table["row"].to_numpy()
     if not len(rows) or rows.dtype.kind not in "iu" or len(np.unique(rows)) < len(rows):
-        raise damaged_file_error(path, "its row numbers are missing or repeated")
+        raise build_damaged_file_error(path, "its row numbers are missing or repeated")
     table = table.sort_values("row")
     threshold = metrics.get("threshold")
     return LoadedPredictions(
@@ -151,9 +151,11 @@ def _encode_classes(column: pd.Series, names: Sequence[str], path: Path) -> np.n
     try:
         numbers = column.map({name: number for number, name in enumerate(names)}).to_numpy(float)
     except (TypeError, ValueError) as error:
-        raise damaged_file_error(path, f"its column {column.name} holds no classes") from error
+        raise build_damaged_file_error(
+            path, f"its column {column.name} holds no classes"
+        ) from error
     if np.isnan(numbers).any():
-        raise damaged_file_error(path, f"its column {column.name} holds what is no class")
+        raise build_damaged_file_error(path, f"its column {column.name} holds what is no class")
     return numbers.astype(np.int64)
 
 
@@ -162,9 +164,9 @@ def _extract_probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
     try:
         values = table.to_numpy(float)
     except (TypeError, ValueError) as error:
-        raise damaged_file_error(path, "its probabilities are no numbers") from error
+        raise build_damaged_file_error(path, "its probabilities are no numbers") from error
     if not ((values >= 0) & (values <= 1)).all():  # nan is neither
-        raise damaged_file_error(path, "its probabilities do not lie between 0 and 1")
+        raise build_damaged_file_error(path, "its probabilities do not lie between 0 and 1")
     return values
 
 
@@ -178,7 +180,7 @@ def _read(reader: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any
 def _get_section(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:
     section = content.get(name) or {}
     if not isinstance(section, dict):
-        raise damaged_file_error(path, f"its {name} holds no options")
+        raise build_damaged_file_error(path, f"its {name} holds no options")
     return section
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seqtext.errors import UserError
+from seqtext.metrics_file import METRICS_FILE
 from seqtext.reporting.run_files import (
     LoadedPredictions,
     read_hydra,
@@ -17,8 +18,8 @@ from seqtext.reporting.run_files import (
     read_predictions,
     read_sweep,
 )
+from seqtext.run_dir import RESULT_FILE, SWEEP_FILE
 
-SWEEP_FILE = "sweep.json"
 INTERRUPTED = "interrupted, or still running"
 NO_REASON = "no reason is known"
 
@@ -112,7 +113,7 @@ def read_runs(folders: Sequence[Path]) -> FoundRuns:
             raise UserError(f"{folder}: there is no such folder.")
         if not folder.is_dir():
             raise UserError(f"{folder} is a file: name the folder of a run, or of many.")
-        for path in sorted(folder.rglob("metrics.json")):
+        for path in sorted(folder.rglob(METRICS_FILE)):
             if path.parent.resolve() not in runs:
                 run = _try_read(partial(read_run, damaged=damaged), path.parent, damaged, None)
                 runs |= {path.parent.resolve(): run} if run else {}
@@ -149,7 +150,7 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
     Raises:
         UserError: if its metrics.json is damaged, or another program's.
     """
-    metrics = read_metrics(folder / "metrics.json")
+    metrics = read_metrics(folder / METRICS_FILE)
     path = folder / ".hydra" / "hydra.yaml"
     started = _try_read(read_hydra, path, damaged, ()) if path.exists() else ()
     return Run(folder, metrics, *started)
@@ -189,7 +190,7 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
     started = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
         place = config.parent.parent
-        if (place / "metrics.json").exists():
+        if (place / METRICS_FILE).exists():
             continue
         if _try_read(read_options, config, damaged, {}).get("mode") != "describe":
             started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
@@ -198,7 +199,7 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
 
 def _read_status(folder: Path, damaged: list[str]) -> tuple[str, str]:
     """Return status and reason of a run without a result."""
-    path = folder / "outcome.json"
+    path = folder / RESULT_FILE
     outcome = _try_read(read_outcome, path, damaged, {}) if path.exists() else {}
     if outcome.get("status", "finished") == "finished":
         return "unfinished", INTERRUPTED

@@ -13,7 +13,7 @@ from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.job import Job
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
-from seqtext.validation import PositiveInt, type_error
+from seqtext.validation import PositiveInt, find_type_error
 
 
 class GridSweeper(BasicSweeper):
@@ -30,7 +30,7 @@ class GridSweeper(BasicSweeper):
         Raises:
             OptionError: if an option of the sweeper is not possible.
         """
-        if expected := type_error(self.max_batch_size, PositiveInt | None):
+        if expected := find_type_error(self.max_batch_size, PositiveInt | None):
             raise OptionError("hydra.sweeper.max_batch_size", self.max_batch_size, expected)
         if not isinstance(self.params, Mapping):
             raise OptionError("hydra.sweeper.params", self.params, "options and their values")

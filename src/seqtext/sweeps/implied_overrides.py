@@ -14,7 +14,7 @@ from seqtext.config.available_options import (
     list_groups,
     set_config_folders,
 )
-from seqtext.config.overrides import MULTIRUN, plain_values, quote_values
+from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
 from seqtext.errors import UserError
 
 
@@ -32,7 +32,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     Raises:
         UserError: if there is no winner, or an argument cannot be.
     """
-    values = plain_values(arguments)
+    values = read_override_values(arguments)
     if values.get("experiment", "").lower() == "null":  # as it is without
         arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
         del values["experiment"]

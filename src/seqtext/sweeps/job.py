@@ -17,10 +17,9 @@ from seqtext.identity import (
     find_first_difference,
     has_all_fingerprints,
 )
-from seqtext.run_dir import RunDir
-from seqtext.validation import type_error
+from seqtext.run_dir import RESULT_FILE, RunDir
+from seqtext.validation import find_type_error
 
-RESULT_FILE = "outcome.json"  # of a job that did not finish
 ANOTHER_NAME = "give the sweep another name=, or delete the folder"
 
 
@@ -59,7 +58,9 @@ class JobResult:
             return None
         hints = RESULT_TYPES
         is_whole = "status" in entries and entries.keys() <= hints.keys()
-        if is_whole and not any(type_error(value, hints[name]) for name, value in entries.items()):
+        if is_whole and not any(
+            find_type_error(value, hints[name]) for name, value in entries.items()
+        ):
             return cls(**entries)
         return None
 
@@ -169,7 +170,7 @@ def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any]
         return None  # training compares with the checkpoint's own
 
 
-def error_reason(error: BaseException) -> str:
+def format_error_reason(error: BaseException) -> str:
     """Return why a job failed, in one line."""
     if isinstance(error, USER_ERRORS):
         return format_error(error)

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS
 from seqtext.errors import UserError
-from seqtext.run_names import name_with_hash, override_slug, run_name
-from seqtext.sweeps.job import Job, error_reason
+from seqtext.run_names import append_hash, build_run_name, format_override_slug
+from seqtext.sweeps.job import Job, format_error_reason
 from seqtext.sweeps.preflight import PreflightCheck
 
 TRIAL = "SEQTEXT_TRIAL"
@@ -58,14 +58,14 @@ class JobBuilder:
             settings = compose_run_config(composed, task)
         except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
             chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
-            name = run_name(overrides, *chosen or ["job"], swept=swept)
+            name = build_run_name(overrides, *chosen or ["job"], swept=swept)
             return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
         choices = composed.hydra.runtime.choices
         if self._experiment:  # all jobs have the same
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
         name = self._unique_name(
-            run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
+            build_run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
             tuple(unfolded),
         )
         folder = f"{name}/{within}" if within else name
@@ -80,7 +80,7 @@ class JobBuilder:
         """Return `name`, with a hash if another job has it, in whatever case of letters."""
         if self._names.setdefault(name.casefold(), overrides) == overrides:
             return name
-        return name_with_hash(name, overrides)
+        return append_hash(name, overrides)
 
     def _to_user_error(self, overrides: Sequence[str], error: Exception) -> Exception:
         """Explain errors that Hydra words badly: an experiment that is a sweep, a group of null."""
@@ -93,7 +93,7 @@ class JobBuilder:
             if value == "null" and (known := self._loader.get_group_options(key)):
                 choices = ", ".join(known)
                 return UserError(f"{override} is not possible: it must be one of {choices}.")
-        return UserError(error_reason(error))
+        return UserError(format_error_reason(error))
 
     def _hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
         """List overrides that a worker, which may not know this program's resolvers, cannot derive.
@@ -130,4 +130,4 @@ def _short(override: str) -> str:
         return value
     if "/" in value and len(value) <= MAX_PATH_LENGTH:
         return f"{key.rpartition('.')[2]}={value}"
-    return override_slug(override)
+    return format_override_slug(override)

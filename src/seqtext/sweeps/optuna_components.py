@@ -41,12 +41,12 @@ def build_storage(config: DictConfig) -> BaseStorage:
     return JournalStorage(JournalFileBackend(str(Path(config.sweep.dir).absolute() / STUDY)))
 
 
-def storage_name(config: DictConfig) -> str:
+def get_storage_name(config: DictConfig) -> str:
     """Return the address of the study's storage, for messages."""
     return config.sweeper.storage or str(Path(config.sweep.dir) / STUDY)
 
 
-def study_name(config: DictConfig) -> str:
+def get_study_name(config: DictConfig) -> str:
     """Return the name of the study: the sweep's, unless it has one of its own."""
     return config.sweeper.study_name or Path(config.sweep.dir).name
 
@@ -80,7 +80,7 @@ def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
 
 def load_trial(config: DictConfig, number: int) -> optuna.Trial:
     """Load a trial that another process asked for."""
-    storage, name = build_storage(config), study_name(config)
+    storage, name = build_storage(config), get_study_name(config)
     pruner = build_pruner(config.sweeper.pruner)
     study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
     study_id = storage.get_study_id_from_name(name)

@@ -44,7 +44,7 @@ class PruningCallback(Callback):
             raise Pruned(score, epoch, collect_fingerprints(cast(Any, trainer).datamodule, model))
 
 
-def pruning_callbacks(monitor: str) -> list[Callback]:
+def build_pruning_callbacks(monitor: str) -> list[Callback]:
     """Build the pruning callback, where this process runs a trial that may be pruned."""
     hydra = HydraConfig.get()
     if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:

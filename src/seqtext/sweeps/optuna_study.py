@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from seqtext.display import count_noun
 from seqtext.errors import UserError
-from seqtext.metrics.definitions import metric_mode
+from seqtext.metrics.definitions import get_metric_mode
 from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.optuna_components import (
@@ -29,9 +29,9 @@ from seqtext.sweeps.optuna_components import (
     build_search_space,
     build_storage,
     get_bounds,
+    get_storage_name,
+    get_study_name,
     raise_as_user_error,
-    storage_name,
-    study_name,
 )
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
@@ -136,12 +136,12 @@ class StudySweeper(OptunaSweeperImpl):
     ) -> optuna.Study:
         assert self.config is not None  # see `setup`
         config = self.config.hydra
-        wanted = self.direction or metric_mode(self.config.monitor)
+        wanted = self.direction or get_metric_mode(self.config.monitor)
         towards: Literal["minimize", "maximize"]
         towards = "minimize" if "min" in str(wanted) else "maximize"
-        with raise_as_user_error(f"The study in {storage_name(config)} cannot be used"):
+        with raise_as_user_error(f"The study in {get_storage_name(config)} cannot be used"):
             study = optuna.create_study(
-                study_name=study_name(config),
+                study_name=get_study_name(config),
                 storage=build_storage(config),
                 pruner=pruner,
                 direction=towards,

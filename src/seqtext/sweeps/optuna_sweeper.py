@@ -8,7 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from seqtext.errors import OptionError, unknown_option
+from seqtext.errors import OptionError, build_unknown_option_error
 from seqtext.validation import PositiveInt, validate
 
 GROUP = "hydra.sweeper"
@@ -55,7 +55,7 @@ class OptunaSweeper(Sweeper):
 def _check(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in HINTS:
-            raise unknown_option(name, HINTS, GROUP)
+            raise build_unknown_option_error(name, HINTS, GROUP)
     try:
         validate(HINTS, {name: _plain(value) for name, value in options.items()})
     except OptionError as error:

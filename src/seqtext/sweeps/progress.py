@@ -8,13 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from seqtext.display import print_line
-from seqtext.files import damaged_file_error, read_json, write_json
+from seqtext.display import format_duration, print_line
+from seqtext.files import build_damaged_file_error, read_json, write_json
+from seqtext.run_dir import SWEEP_FILE
 from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, JobResult
-from seqtext.validation import type_error
-
-SWEEP_FILE = "sweep.json"
+from seqtext.validation import find_type_error
 
 
 class SweepProgress:
@@ -52,7 +51,7 @@ class SweepProgress:
         """Count a job that ended now, and print its line."""
         self._jobs_run += 1
         self._count(job, result)
-        self._print_job(job, result, _format_duration(result.seconds), self._format_time_left())
+        self._print_job(job, result, format_duration(result.seconds), self._format_time_left())
         self.write()
 
     def note(self, text: str) -> None:
@@ -79,7 +78,7 @@ class SweepProgress:
             counts[result.status] += 1
         parts = [f"{count} {kind}" for kind, count in counts.items() if count or kind == "finished"]
         self.print(
-            f"{', '.join(parts)}, in {_format_duration(time.monotonic() - self._start_time)}."
+            f"{', '.join(parts)}, in {format_duration(time.monotonic() - self._start_time)}."
         )
         if self.best:
             score, name = self.best
@@ -127,7 +126,7 @@ class SweepProgress:
 
     def _format_time_left(self) -> str:
         left = (time.monotonic() - self._start_time) / self._jobs_run * (self.total - self._number)
-        return f"left {_format_duration(left)}" if self._number < self.total else ""
+        return f"left {format_duration(left)}" if self._number < self.total else ""
 
     def _format_result(self, result: JobResult) -> list[str]:
         if result.status == "failed":
@@ -142,12 +141,8 @@ class SweepProgress:
 def _read_jobs(folder: Path) -> list[dict]:
     file = folder / SWEEP_FILE
     jobs: Any = read_json(file).get("jobs") if file.exists() else []
-    if type_error(jobs, list[dict]) or not all(isinstance(job.get("folder"), str) for job in jobs):
-        raise damaged_file_error(file)
+    if find_type_error(jobs, list[dict]) or not all(
+        isinstance(job.get("folder"), str) for job in jobs
+    ):
+        raise build_damaged_file_error(file)
     return jobs
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"

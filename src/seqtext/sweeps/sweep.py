@@ -20,8 +20,8 @@ from seqtext.sweeps.job import (
     Job,
     JobResult,
     delete_job_result,
-    error_reason,
     find_run_conflict,
+    format_error_reason,
     read_job_result,
 )
 from seqtext.sweeps.job_builder import NO_RESUME, JobBuilder, quote_override
@@ -82,7 +82,7 @@ class SweepRunner:
             Exception: that reason.
         """
         errors = [job.error or job.blocked_by for job in jobs]
-        if None in errors or len({error and error_reason(error) for error in errors}) > 1:
+        if None in errors or len({error and format_error_reason(error) for error in errors}) > 1:
             return
         if not any(job.error is None and self._has_ended(job) for job in jobs):
             raise cast(Exception, errors[0])
@@ -142,13 +142,13 @@ class SweepRunner:
     def _cached_result(self, job: Job) -> JobResult | None:
         """Return how a job ended earlier, or why it cannot run; None if it is still to do."""
         if job.error:
-            return JobResult("failed", reason=error_reason(job.error))
+            return JobResult("failed", reason=format_error_reason(job.error))
         try:
             result = self._earlier_result(job)
         except USER_ERRORS as error:  # another run's folder, or a damaged one
-            return JobResult("failed", reason=error_reason(error))
+            return JobResult("failed", reason=format_error_reason(error))
         if result is None and job.blocked_by:
-            return JobResult("failed", reason=error_reason(job.blocked_by))
+            return JobResult("failed", reason=format_error_reason(job.blocked_by))
         folder = self.folder / job.folder
         if result is None and RunDir(folder).is_locked():  # its job would write a log there
             return JobResult(
@@ -204,8 +204,8 @@ class SweepRunner:
                 with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
                     value = returned.return_value
             except Exception as error:
-                return JobResult("failed", reason=error_reason(error))
+                return JobResult("failed", reason=format_error_reason(error))
             return value if isinstance(value, JobResult) else JobResult("finished", value)
-        why = f" ({error_reason(returned)})" if returned else ""
+        why = f" ({format_error_reason(returned)})" if returned else ""
         again = f"{self.describe_command()} runs it again."
         return JobResult("failed", reason=f"Its process died{why}: {again}")

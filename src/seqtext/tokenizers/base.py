@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
@@ -49,7 +49,7 @@ class Tokenizer(ABC):
         """Return the options that determine the ids, as plain values: a cache key before `fit`."""
         options = {name: value for name, value in vars(self).items() if name != "vocabulary"}
         kind = type(self)
-        return {"class": kind.__qualname__, "code": code_fingerprint(kind), **options}
+        return {"class": kind.__qualname__, "code": digest_code(kind), **options}
 
     @abstractmethod
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:

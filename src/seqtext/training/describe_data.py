@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtext.config.run_config import build_datamodule, build_embedding, validate_config
-from seqtext.data.code_fingerprint import code_fingerprint
+from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.statistics import WORDS, DatasetStatistics, compute_statistics
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import print_line
@@ -68,7 +68,7 @@ def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
         for name, figure in plot_statistics(compute_data_statistics(data)).items():
             (folder / f"{name}.png").write_bytes(to_png(figure))
 
-    settings = {"data": data.dataset.key, "code": code_fingerprint(plot_statistics)}
+    settings = {"data": data.dataset.key, "code": digest_code(plot_statistics)}
     try:
         folder = data.cache.get_or_build("pictures", settings, draw)
     except OSError:

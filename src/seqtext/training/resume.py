@@ -82,7 +82,7 @@ def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
         UserError: if they are damaged, or not plain values.
     """
     if not run_dir.last_checkpoint.exists():  # killed within the first epoch
-        return to_run_config(read_stored_settings(stored_config_path(run_dir)))
+        return to_run_config(read_stored_settings(get_stored_config_path(run_dir)))
     settings = load_checkpoint(run_dir.last_checkpoint)[METADATA_KEY].get("config")
     if not isinstance(settings, dict):
         raise UserError(f"{run_dir.last_checkpoint} has no settings of a run.")
@@ -93,7 +93,7 @@ def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
     return settings
 
 
-def stored_config_path(run_dir: RunDir) -> Path:
+def get_stored_config_path(run_dir: RunDir) -> Path:
     """Return where Hydra writes the configuration of a run."""
     return run_dir.path / ".hydra" / "config.yaml"
 

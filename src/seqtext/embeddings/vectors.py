@@ -44,11 +44,6 @@ class WordVectors(NamedTuple):
         return digest.hexdigest()
 
 
-def keep_spelling(word: str) -> str:
-    """Return a word unchanged."""
-    return word
-
-
 def mask_digits(word: str) -> str:
     """Replace all digits by # if two are adjacent, as in Numberbatch: 1990s becomes ####s."""
     return re.sub("[0-9]", "#", word) if re.search("[0-9][0-9]", word) else word
@@ -71,7 +66,7 @@ class EmbeddingSource:
     dims: tuple[int, ...]
     download: Download
     wheels: Mapping[int, str] = field(default_factory=dict)
-    spelling: Callable[[str], str] = keep_spelling
+    spelling: Callable[[str], str] = str  # as it is
 
 
 GLOVE = EmbeddingSource(

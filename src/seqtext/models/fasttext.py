@@ -63,13 +63,11 @@ class FastText(TextClassifier):
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
                 pairs = pairs.masked_fill(dropped, PAD)
-            total = total + self.bigram_embedding(pairs, per_sample_weights=self._bigram_scale())
+            scale = self.token_scale  # [B, T]; None: 1
+            scale = None if scale is None else bigram_scale(F.pad(scale, (0, 1)))
+            total = total + self.bigram_embedding(pairs, per_sample_weights=scale)
             count = count + (pairs != PAD).sum(dim=1, keepdim=True)
         return self.compute_logits(total / count)
-
-    def _bigram_scale(self) -> Tensor | None:
-        """[B, T], as `forward` pads the pairs."""
-        return None if self.token_scale is None else bigram_scale(F.pad(self.token_scale, (0, 1)))
 
 
 class BigramEmbeddingBag(nn.EmbeddingBag):

@@ -39,7 +39,8 @@ def load_extension() -> ctypes.CDLL | None:
     if os.environ.get("SEQTEXT_COMPILED_KERNELS") == "0":
         return None
     try:
-        found = _load(_cache())
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        found = _load(Cache(Path(root, "seqtext")))
         tune_malloc()
         return found
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
@@ -117,11 +118,6 @@ class KernelArgs(ctypes.Structure):
                 f"{cls.__name__} has {ctypes.sizeof(cls)}: the two must list the same fields."
             )
         return getattr(library, f"{cls.function}_{TYPES[dtype]}")
-
-
-def _cache() -> Cache:
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Cache(Path(root, "seqtext"))
 
 
 def _load(cache: Cache) -> ctypes.CDLL:

@@ -1,1 +1,1 @@
-"""What models are built from."""
+"""Layers of models."""

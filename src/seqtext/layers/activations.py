@@ -1,4 +1,4 @@
-"""Activations under Keras' names."""
+"""Activation functions by Keras' names."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +14,7 @@ def linear(x: Tensor) -> Tensor:
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Compute a softmax over the features, the last dimension."""
+    """Compute the softmax over the last dimension, the features."""
     return torch.softmax(x, dim=-1)
 
 

@@ -1,7 +1,7 @@
-"""Convolutions over padded texts: the result never depends on the padding.
+"""Convolutions over padded texts, whose results do not depend on the padding.
 
-A convolution keeps a text's length and reads zeros beyond its ends (Keras' padding="same"); batch
-norm and pooling see tokens only.
+A convolution keeps a text's length and pads it with zeros (Keras' padding="same"); batch norm and
+pooling use tokens only.
 """
 
 import torch
@@ -16,15 +16,15 @@ from seqtext.layers.pooling import amax_with_ties, max_over_time, padding_mask
 
 
 class ConvBlock(nn.Module):
-    """Convolution → ReLU → batch norm → max pooling of padded texts.
+    """Applies convolution, ReLU, batch norm and max pooling to padded texts.
 
     Args:
-        inputs: D
-        filters: F
-        kernel_size: tokens that a filter reads
-        pool_size: steps per pooling window; None: all tokens of a text
-        batch_norm: normalize after the convolution
-        init: starting values
+        inputs: D, number of input features
+        filters: F, number of filters
+        kernel_size: kernel size
+        pool_size: size of a pooling window; None: all tokens of a text
+        batch_norm: whether to normalize after the convolution
+        init: weight initialization
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class ConvBlock(nn.Module):
         self.convolution = init_linear_(nn.Conv1d(inputs, filters, kernel_size), init)
         self.norm = BatchNorm(filters) if batch_norm else None
         self.pool_size = pool_size
-        load_extension()  # compile now where needed: before the time of training is measured
+        load_extension()  # compile now, before training is timed
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D], [B] → [B, ⌈T / pool_size⌉, F]"""
@@ -55,14 +55,14 @@ class ConvBlock(nn.Module):
         return max_pool_1d(states, lengths, self.pool_size)
 
     def pooled_lengths(self, lengths: Tensor) -> Tensor:
-        """Return how many pooling windows texts of these lengths have: [B] → [B]."""
+        """Return the number of pooling windows of texts with these lengths: [B] → [B]."""
         if self.pool_size is None:
             return torch.ones_like(lengths)
         return (lengths + self.pool_size - 1) // self.pool_size
 
 
 def masked_conv1d(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
-    """Convolve padded texts: [B, T, D] → [B, T, F]; after a text's end the filters read zeros."""
+    """Convolve padded texts, [B, T, D] → [B, T, F]; values after a text's end are zeros."""
     mask = padding_mask(lengths, states.shape[1])
     around = layer.kernel_size[0] - 1
     states = states.masked_fill(mask[..., None], 0)
@@ -71,7 +71,7 @@ def masked_conv1d(layer: nn.Conv1d, states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def max_pool_1d(states: Tensor, lengths: Tensor, pool_size: int) -> Tensor:
-    """Pool the maximum of each window: [B, T, D], [B] → [B, ⌈T / pool_size⌉, D].
+    """Pool the maximum of each window, [B, T, D], [B] → [B, ⌈T / pool_size⌉, D].
 
     The last window of a text may be smaller.
     """

@@ -1,4 +1,4 @@
-"""Dense layers between the text vector and the output layer."""
+"""Dense layers between text vector and output layer."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +9,7 @@ from seqtext.layers.normalization import BatchNorm
 
 
 class DenseBlock(nn.Module):
-    """Linear → activation → batch norm → dropout, of vectors [B, D]."""
+    """Applies linear layer, activation, batch norm and dropout to vectors [B, D]."""
 
     def __init__(
         self,
@@ -32,5 +32,5 @@ class DenseBlock(nn.Module):
         return F.dropout(features, self.dropout, self.training)
 
     def penalty(self) -> Tensor:
-        """l2 · Σ w², as Keras' kernel regularizer."""
+        """Return l2 · Σ w², as Keras' kernel regularizer."""
         return self.l2 * self.linear.weight.square().sum()

@@ -4,19 +4,19 @@ from typing import Literal, TypeVar
 
 from torch import Tensor, nn
 
-# keras: Glorot-uniform, recurrent weights orthogonal, biases zero but an LSTM's forget bias 1;
-# torch: torch's own; he_normal: as keras, but all other weights He-normal, the output layer's
-# Glorot-normal
+# keras: weights Glorot-uniform, recurrent weights orthogonal, biases zero except an LSTM's forget
+# bias 1; torch: torch's defaults; he_normal: as keras, but He-normal weights, Glorot-normal in the
+# output layer
 Init = Literal["keras", "torch", "he_normal"]
 
-TRUNC_NORMAL_STD = 0.87962566103423978  # of a standard normal distribution cut at ±2
+TRUNC_NORMAL_STD = 0.87962566103423978  # of a standard normal distribution truncated at ±2
 
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
 def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
-    """Initialize a layer in place; an output layer is Glorot-normal where others are He-normal."""
+    """Initialize a layer in place; with he_normal, an output layer is Glorot-normal."""
     if init == "torch":
         return layer
     if init == "he_normal":
@@ -30,7 +30,7 @@ def init_linear_(layer: Layer, init: Init, output: bool = False) -> Layer:
 
 
 def init_rnn_(cell: nn.RNNBase, init: Init, single_bias: bool) -> nn.RNNBase:
-    """Initialize a cell in place; with `single_bias` the second bias is zero and stays so."""
+    """Initialize a cell in place; with `single_bias` the second bias is fixed at zero."""
     [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights  # one layer, one direction
     if init == "he_normal":
         _trunc_normal_(w_ih, 2 / cell.input_size)
@@ -48,6 +48,6 @@ def init_rnn_(cell: nn.RNNBase, init: Init, single_bias: bool) -> nn.RNNBase:
 
 
 def _trunc_normal_(weight: Tensor, variance: float) -> None:
-    """Normal, cut at two standard deviations, of this variance after the cut, as Keras does."""
+    """Fill with a normal distribution truncated at ±2 std, with this variance, as in Keras."""
     std = variance**0.5 / TRUNC_NORMAL_STD
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)

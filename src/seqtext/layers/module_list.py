@@ -1,4 +1,4 @@
-"""torch's list of modules, with the type of its items."""
+"""A typed nn.ModuleList."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -9,7 +9,7 @@ Item = TypeVar("Item", bound=nn.Module)
 
 
 class ModuleList(nn.ModuleList, Generic[Item]):
-    """nn.ModuleList; only a type checker sees the difference."""
+    """nn.ModuleList with the type of its items for type checkers."""
 
     if TYPE_CHECKING:
 

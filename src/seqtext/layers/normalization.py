@@ -1,4 +1,4 @@
-"""Batch normalization of vectors and of tokens in padded texts, over all processes of a run."""
+"""Batch normalization of vectors and padded texts, synchronized over processes."""
 
 import torch
 from torch import Tensor, distributed, nn
@@ -8,9 +8,10 @@ from seqtext.layers.pooling import padding_mask
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Ioffe and Szegedy, 2015, with Keras' constants; one row alone is scaled as in evaluation.
+    """Batch normalization (Ioffe and Szegedy, 2015) with Keras' constants.
 
-    The running variance takes up the variance of a batch as it is (torch: n / (n - 1) of it).
+    The running variance uses the biased batch variance (torch: n / (n - 1) times it). A single row
+    is normalized with the running statistics.
     """
 
     running_mean: Tensor
@@ -35,9 +36,9 @@ class BatchNorm(nn.BatchNorm1d):
         return self._normalize(self.running_mean, self.running_var, rows)
 
     def forward_masked(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """Normalize [B, T, D] with the statistics of all tokens; padding becomes zero."""
+        """Normalize [B, T, D] over all tokens; padding becomes zero."""
         mask = padding_mask(lengths, states.shape[1])
-        if not self.training:  # by known moments: no word matters to another
+        if not self.training:  # no batch statistics
             return self(states).masked_fill(mask[..., None], 0)
         words = (~mask).flatten().nonzero().squeeze(1)
         rows = states.flatten(0, 1)  # [B T, D]
@@ -46,11 +47,11 @@ class BatchNorm(nn.BatchNorm1d):
         return nothing.index_copy(0, words, normal).view_as(states)
 
     def is_local(self) -> bool:
-        """Return whether the statistics are those of this process alone."""
+        """Return whether statistics are not synchronized with other processes."""
         return not (self.training and distributed.is_initialized())
 
     def update_running_stats(self, mean: Tensor, variance: Tensor) -> None:
-        """Update the running statistics with those of a batch, [D]."""
+        """Update the running statistics with those of a batch, [D] each."""
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance, self.momentum)
         self.num_batches_tracked += 1

@@ -1,4 +1,4 @@
-"""Pooling of padded texts: one vector per token → one vector per text. Padding never counts."""
+"""Pool token vectors of padded texts to one vector per text, without padding."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ Pooling = Literal["last", "max", "mean", "max_mean", "attention", "attention_per
 
 
 def padding_mask(lengths: Tensor, steps: int) -> Tensor:
-    """Return a mask [B, T], True at padding."""
+    """Return a mask [B, T] that is True at padding."""
     return torch.arange(steps, device=lengths.device) >= lengths[:, None]
 
 
@@ -27,7 +27,7 @@ def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def amax_with_ties(states: Tensor, dim: int) -> Tensor:
-    """Return the maxima along `dim`, as `Tensor.amax`: equal maxima share the gradient."""
+    """Return the maxima along `dim`; equal maxima share the gradient, as in `Tensor.amax`."""
     if states.requires_grad and speedups.is_enabled():
         return _Amax.apply(states, dim)
     return states.amax(dim)
@@ -57,30 +57,30 @@ def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def select_time_step(states: Tensor, positions: Tensor) -> Tensor:
-    """Take the state at one position of each text: [B, T, D], [B] → [B, D]."""
+    """Select the state at one position of each text: [B, T, D], [B] → [B, D]."""
     places = positions[:, None, None].expand(-1, 1, states.shape[2])
     return states.gather(1, places).squeeze(1)
 
 
 def masked_embedding_bag(table: Tensor, rows: Tensor, factors: Tensor | None = None) -> Tensor:
-    """Sum rows of a table: [V, D] and row numbers [B, M] → [B, D]; row 0 counts for nothing.
+    """Sum rows of a table, [V, D] and row numbers [B, M] → [B, D]; row 0 is ignored.
 
     Args:
-        factors: [B, M], of the rows
+        factors: [B, M] factors of the rows
     """
-    if torch.compiler.is_exporting():  # ONNX has no such operator; elsewhere it saves memory
+    if torch.compiler.is_exporting():  # ONNX lacks embedding_bag, which saves memory
         return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
     return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD, per_sample_weights=factors)
 
 
 class AdditiveAttention(nn.Module):
-    """A weighted average of the words, with weights that the model learns to give.
+    """Averages token states with learned attention weights.
 
     Args:
-        features: D
-        init: starting values
-        per: "word" gives one weight to each word, from v · tanh(W h + b) (Bahdanau et al., 2015;
-            Yang et al., 2016); "feature" one to each feature of each word, from tanh(W h + b)
+        features: D, number of features
+        init: weight initialization
+        per: "word": one weight per word, the softmax of v · tanh(W h + b) (Bahdanau et al., 2015;
+            Yang et al., 2016); "feature": one per feature of each word, of tanh(W h + b)
     """
 
     def __init__(self, features: int, init: Init, per: AttentionPer = "word"):
@@ -102,7 +102,7 @@ class AdditiveAttention(nn.Module):
         return weights.squeeze(2) if self.score else weights
 
     def _weights(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, D] → [B, T, 1] or [B, T, D]"""
+        """Return weights that broadcast to states, [B, T, D] → [B, T, 1] or [B, T, D]."""
         scores = torch.tanh(self.hidden(states))
         if self.score:
             scores = self.score(scores)

@@ -1,8 +1,8 @@
 """Simple recurrent, LSTM and GRU layers over padded texts, in one or both directions.
 
-Recurrences run over padded batches and not over packed ones: torch's packed CPU kernels mostly
-take twice as long (the LSTM's up to 11 times), and a forward recurrence never sees the padding
-after the tokens that it reads. The backward direction reads each text from its own last token.
+Layers run over padded instead of packed batches: torch's packed CPU kernels mostly take twice as
+long (the LSTM's up to 11 times), and in the forward direction padding only follows the tokens. The
+backward direction starts at each text's own last token.
 """
 
 from typing import Literal, NamedTuple
@@ -23,11 +23,11 @@ CellName = Literal["rnn", "lstm", "gru"]
 
 
 class CellSpec(NamedTuple):
-    """A kind of recurrent cell.
+    """Describes a kind of recurrent cell.
 
-    module: torch's module, which holds the weights
-    single_bias: one bias vector is trained, as in Keras' SimpleRNN and LSTM; torch's have two
-    has_gates: whether there are gates for `recurrent_activation`
+    module: torch's module with the weights
+    single_bias: whether to train one bias vector, as Keras' SimpleRNN and LSTM, of torch's two
+    has_gates: whether the cell has gates, with the `recurrent_activation`
     """
 
     module: type[nn.RNN] | type[nn.LSTM] | type[nn.GRU]
@@ -43,20 +43,20 @@ CELLS: dict[str, CellSpec] = {
 
 
 class RNNLayer(ModuleList[nn.RNNBase]):
-    """One recurrent layer: a cell, and for both directions a second one that reads from the end.
+    """Recurrent layer with one cell, or two cells for both directions.
 
     Args:
         cell: kind of cell, see `CELLS`
-        inputs: D
-        units: U, of each direction
-        bidirectional: read from both ends; the two states are concatenated
-        activation: of the candidate, and of an LSTM's output
-        recurrent_activation: of the gates
-        variational_dropout: share of the inputs that training drops, with one mask per text for
-            all its tokens (Gal and Ghahramani, 2016)
-        recurrent_dropout: share of the previous state that training drops, with one mask per text
-            and gate for all its tokens; with it, the inputs have a mask for each gate as well
-        init: starting values
+        inputs: D, number of input features
+        units: U, width of each direction
+        bidirectional: whether to concatenate the states of a forward and a backward pass
+        activation: activation of the candidate, and of an LSTM's output
+        recurrent_activation: activation of the gates
+        variational_dropout: dropout rate of the inputs, with one mask per text (Gal and
+            Ghahramani, 2016)
+        recurrent_dropout: dropout rate of the previous state, with one mask per text and gate; then
+            the inputs have a mask per gate too
+        init: weight initialization
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class RNNLayer(ModuleList[nn.RNNBase]):
         self.units = units
         self.activation, self.recurrent_activation = activation, recurrent_activation
         self.variational_dropout, self.recurrent_dropout = variational_dropout, recurrent_dropout
-        load_extension()  # compile now where needed: before the time of training is measured
+        load_extension()  # compile now, before training is timed
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D] → [B, T, U × directions]; values after a text's last token are undefined."""
@@ -91,7 +91,7 @@ class RNNLayer(ModuleList[nn.RNNBase]):
         if not self.training or self.recurrent_dropout == 0:
             states = variational_dropout(states, self.variational_dropout, self.training)
             return rnn_forward(cell, states, lengths, *functions, reverse=reverse)
-        # Keras has one mask per gate on inputs too, once there is one on the state.
+        # As in Keras, with dropout of the state the inputs have one mask per gate too.
         gates = len(cell.all_weights[0][1]) // self.units
         input_mask = None
         if self.variational_dropout:
@@ -103,7 +103,7 @@ class RNNLayer(ModuleList[nn.RNNBase]):
 
 
 def variational_dropout(states: Tensor, rate: float, training: bool) -> Tensor:
-    """Drop features of [B, T, D] with one mask per text, the same for all its tokens."""
+    """Drop features of [B, T, D] with one mask per text for all its tokens."""
     if not training or rate == 0:
         return states
     mask = torch.empty_like(states[:, :1]).bernoulli_(1 - rate)  # [B, 1, D]
@@ -120,20 +120,20 @@ def rnn_forward(
     mask: Tensor | None = None,
     reverse: bool = False,
 ) -> Tensor:
-    """Compute the states of a cell at every token, in the fastest way that serves the options.
+    """Compute the states of a cell at all tokens, with the fastest supported implementation.
 
-    On a CPU that is a compiled operator; elsewhere torch's own module, and for what that does not
-    know (other activations, dropout of states) a form in torch's operators.
+    On a CPU, this is a compiled kernel; else torch's module, or for options that it does not
+    support (other activations, dropout of states), an implementation in torch's operators.
 
     Args:
         cell: one layer and direction: nn.RNN, nn.LSTM or nn.GRU, with G gates
         inputs: [B, T, E]
         lengths: [B]
-        activation: of the candidate, and of an LSTM's output
-        recurrent_activation: of the gates
-        input_mask: [G, B, E] factors of the inputs of each gate
-        mask: [G, B, U] factors of the previous state on its way into each gate
-        reverse: read each text from its end; each state stands at the position of its token
+        activation: activation of the candidate, and of an LSTM's output
+        recurrent_activation: activation of the gates
+        input_mask: [G, B, E] dropout factors of the inputs of each gate
+        mask: [G, B, U] dropout factors of the previous state for each gate
+        reverse: whether to run backwards; the output is still in token order
 
     Returns:
         States [B, T, U]; values after a text's last token are undefined.
@@ -155,7 +155,7 @@ def rnn_forward(
 
 
 def reverse_padded_index(lengths: Tensor, steps: int) -> Tensor:
-    """Return positions [B, T] that reverse each text within its length; padding keeps its place."""
+    """Return positions [B, T] that reverse each text within its length and keep its padding."""
     forward = torch.arange(steps, device=lengths.device)
     backward = lengths[:, None] - 1 - forward
     return torch.where(backward >= 0, backward, forward)

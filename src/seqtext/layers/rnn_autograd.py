@@ -1,13 +1,13 @@
-"""SimpleRNN, LSTM and GRU in torch's operators, each one autograd function.
+"""SimpleRNN, LSTM and GRU in torch's operators, as one autograd function each.
 
-It serves where the compiled form does not: on a GPU, without a compiler, for the rarer activations.
-Forward takes only the products that must follow each other; backward computes the derivatives and
-the gradient of the recurrent weights for all steps at once. 2 to 20 times as fast as the reference
-form, forward and backward: GRU 100 with gelu, batch 32, 100 steps, 2 cores, in 0.19 instead of
-0.60 s; RNN in 0.06 instead of 1.2 s.
+Used when the kernel is unavailable: on a GPU, without a compiler, or for rarer activations. Only
+operations that depend on the previous state run step by step; derivatives and the gradient of the
+recurrent weights are computed for all steps at once. Forward and backward are 2 to 20 times as fast
+as the reference: GRU 100 with gelu, batch 32, 100 steps, 2 cores, in 0.19 instead of 0.60 s; RNN in
+0.06 instead of 1.2 s.
 
-Inside, the steps stand in the first dimension. States after a text's end are zero: an unbounded
-activation could grow there without end.
+Time is the first dimension here. States after a text's end are set to zero, since an unbounded
+activation could overflow there.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ IN_PLACE = {torch.sigmoid: torch.sigmoid_, torch.tanh: torch.tanh_, torch.relu: 
 
 
 def rnn_forward(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNOptions) -> Tensor:
-    """As `layers.rnn.rnn_forward`, forwards; states behind a text's end are zero."""
+    """Compute `layers.rnn.rnn_forward` in forward direction; zeros after a text's end."""
     act, gate = ACTIVATIONS[options.activation], ACTIVATIONS[options.recurrent_activation]
     [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
     inputs = inputs.transpose(0, 1)  # [T, B, E]
@@ -49,7 +49,7 @@ def rnn_forward(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNO
 
 
 def _project(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """W x + b of all steps in one product, [T, B, gates × U]."""
+    """Compute W x + b of all steps in one product, [T, B, gates × U]."""
     if inputs.dim() == 3:
         return F.linear(inputs, weight, bias).to(weight.dtype)
     weights = weight.unflatten(0, (len(inputs), -1))
@@ -58,12 +58,12 @@ def _project(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _output_first(rows: Tensor) -> Tensor:
-    """Gates input, forget, cell, output → output, input, forget, cell."""
+    """Reorder gates from input, forget, cell, output to output, input, forget, cell."""
     return rows.roll(len(rows) // 4, 0)
 
 
 def _without_autocast(backward: Callable) -> Callable:
-    """A backward pass that autocast leaves alone, even where it is called within one."""
+    """Decorate a backward method to run without autocast, even when called within it."""
 
     @once_differentiable
     def wrapper(ctx, gradient):
@@ -74,7 +74,7 @@ def _without_autocast(backward: Callable) -> Callable:
 
 
 class _RNN(torch.autograd.Function):
-    """h = act(x + W h), for all steps."""
+    """Computes h = act(x + W h) for all steps."""
 
     @staticmethod
     def forward(ctx, x, weight, mask, lengths, act):
@@ -105,7 +105,7 @@ class _RNN(torch.autograd.Function):
 
 
 class _LSTM(torch.autograd.Function):
-    """c = f c + i act(g), h = o act(c), for all steps; gates are output, input, forget, cell."""
+    """Computes c = f c + i act(g), h = o act(c); the gates are output, input, forget, cell."""
 
     @staticmethod
     def forward(ctx, x, weight, mask, lengths, act, gate):
@@ -141,7 +141,8 @@ class _LSTM(torch.autograd.Function):
         _activate(act, shown)
         shown, shown_slope = _activate_with_slope(act, shown)
         by_output, by_enter, by_forget = slopes.chunk(3, dim=2)
-        # What an output gate's input does to the state, what the others' do to the carry.
+        # Derivatives of the state with respect to the output gate's input, and of the carry with
+        # respect to the other gates' inputs.
         by_output *= shown
         by_others = torch.stack(
             [by_enter * cell, by_forget * _previous(carries), cell_slope * enter], dim=2
@@ -162,7 +163,7 @@ class _LSTM(torch.autograd.Function):
 
 
 class _GRU(torch.autograd.Function):
-    """n = act(x_n + r (W h + b)_n), h = z h + (1 - z) n, for all steps; gates are r, z, n."""
+    """Computes n = act(x_n + r (W h + b)_n), h = z h + (1 - z) n; the gates are r, z, n."""
 
     @staticmethod
     def forward(ctx, x, x_new, weight, bias, mask, lengths, act, gate):
@@ -195,7 +196,7 @@ class _GRU(torch.autograd.Function):
         (reset, update), (by_reset, by_update) = gates.chunk(2, dim=2), slopes.chunk(2, dim=2)
         new, by_new = _activate_with_slope(act, news)
         previous = _previous(states)
-        # What each gate's input does to the state.
+        # Derivatives of the state with respect to each gate's input.
         by_new.addcmul_(by_new, update, value=-1)
         by_reset *= by_new * before[..., 2 * units :]
         by_update *= previous - new
@@ -212,7 +213,7 @@ class _GRU(torch.autograd.Function):
 
 
 class _Product:
-    """W h, where each gate may see a state masked its own way; weight [G × U, U]."""
+    """Computes W h, with a separate mask of the state per gate; weight [G × U, U]."""
 
     def __init__(self, weight: Tensor, mask: Tensor | None):
         self.weight, self.mask, self.transposed = weight, mask, weight.t()
@@ -220,7 +221,7 @@ class _Product:
             self.gates = weight.chunk(len(mask))
 
     def forward(self, x: Tensor, state: Tensor, out: Tensor) -> None:
-        """x [B, G × U] + W h [B, U]"""
+        """Compute x [B, G × U] + W h, h [B, U]."""
         if self.mask is None:
             torch.addmm(x, state, self.transposed, out=out)
         else:
@@ -229,14 +230,14 @@ class _Product:
                 torch.addmm(x_g, state_g, w.t(), out=part)
 
     def backward_state(self, change: Tensor) -> Tensor:
-        """The state's gradient [B, U], from that of W h [B, G × U]"""
+        """Return the gradient of the state [B, U], from that of W h [B, G × U]."""
         if self.mask is None:
             return change @ self.weight
         parts = zip(change.chunk(len(self.mask), 1), self.gates, self.mask, strict=True)
         return sum(part @ w * mask for part, w, mask in parts)
 
     def backward_weight(self, change: Tensor, previous: Tensor) -> Tensor:
-        """That of W, from all steps: change [T, B, G × U], previous states [T, B, U]"""
+        """Return the gradient of W from change [T, B, G × U], previous states [T, B, U]."""
         if self.mask is None:
             return change.flatten(0, 1).t() @ previous.flatten(0, 1)
         parts = zip(change.chunk(len(self.mask), 2), self.mask, strict=True)
@@ -244,7 +245,7 @@ class _Product:
 
 
 def _iter_steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
-    """The tensors step by step; before them [B, 1] which texts go on, where some do not."""
+    """Yield the tensors of each step, preceded by a mask [B, 1] of unfinished texts, or None."""
     steps = torch.arange(len(tensors[0]), device=lengths.device)
     real = (steps[:, None] < lengths).to(tensors[0].dtype)[..., None].unbind()
     shortest = int(lengths.min())
@@ -253,7 +254,7 @@ def _iter_steps(lengths: Tensor, *tensors: Tensor) -> Iterator[tuple]:
 
 
 def _iter_steps_reversed(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """The tensors step by step, the last one first."""
+    """Yield the tensors of each step from the last one."""
     return zip(*(tensor.unbind()[::-1] for tensor in tensors), strict=True)
 
 
@@ -262,7 +263,7 @@ def _split_gates(tensor: Tensor, features: int) -> tuple[Tensor, Tensor]:
 
 
 def _previous(states: Tensor) -> Tensor:
-    """[T, B, U] the state before each step."""
+    """Return the state before each step, [T, B, U]."""
     return F.pad(states[:-1], (0, 0, 0, 0, 1, 0))
 
 
@@ -272,12 +273,12 @@ def _without_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _activate(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """The function's value; it takes the place of x where `_activate_with_slope` needs no more."""
+    """Return the function's value, in place if `_activate_with_slope` needs only the value."""
     return IN_PLACE[function](x) if function in IN_PLACE else function(x)
 
 
 def _activate_with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
-    """Value and derivative, number by number, from what `_activate` left in x."""
+    """Return elementwise value and derivative from the x that `_activate` may have changed."""
     if function is torch.sigmoid:
         return x, torch.addcmul(x, x, x, value=-1)
     if function is torch.tanh:
@@ -288,4 +289,4 @@ def _activate_with_slope(function: Callable[[Tensor], Tensor], x: Tensor) -> tup
         x = x.detach().requires_grad_()
         y = function(x)
         (slope,) = torch.autograd.grad(y.sum(), x)
-    return y.detach(), slope.contiguous()  # a sum's gradient may be one number, expanded
+    return y.detach(), slope.contiguous()  # may be an expanded scalar

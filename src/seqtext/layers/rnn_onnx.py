@@ -1,7 +1,7 @@
-"""SimpleRNN, LSTM and GRU as ONNX has them, for texts of any number and length; see predict/export.
+"""SimpleRNN, LSTM and GRU in ONNX operators with dynamic shapes; see `seqtext.inference.export`.
 
-ONNX has an operator for each, which knows some of the activations. With others the steps become
-the body of its `Scan`. Here is what torch.export sees of them; nothing is computed.
+ONNX has an operator for each cell, with some of the activations. With other activations, a step is
+the body of ONNX' `Scan`. Builds the traced form for torch.export; nothing is computed.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from seqtext.layers.rnn_reference import STEP, RNNOptions
 
 
 class Function(NamedTuple):
-    """An activation of ONNX' operators, with its constants."""
+    """Hold an activation of ONNX' operators and its constants."""
 
     name: str
     alpha: tuple[float, ...] = ()
@@ -35,14 +35,14 @@ FUNCTIONS = {
     "softsign": Function("Softsign"),
     "leaky_relu": Function("LeakyRelu", (0.2,)),
 }
-# torch's gates in ONNX' order: of an LSTM input, output, forget, cell; of a GRU update, reset, new
+# torch's gates in ONNX' order: LSTM input, output, forget, cell; GRU update, reset, new
 ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
 
 
 def rnn_forward(
     cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNOptions, reverse: bool
 ) -> Tensor:
-    """As `layers.rnn.rnn_forward`, without masks; states behind a text's end are zero."""
+    """Build `layers.rnn.rnn_forward` without masks; states after a text's end are zero."""
     inputs = inputs.transpose(0, 1)  # [T, B, E]
     names = options.activation, options.recurrent_activation
     if {*names} <= {*FUNCTIONS}:
@@ -68,7 +68,7 @@ def _operator(
 
 
 def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
-    """For ONNX' operator: W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
+    """Return ONNX' weights W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
     order = ORDER[type(cell)]
     gates = [w.unflatten(0, (len(order), -1)) for w in cell.all_weights[0]]  # [G, U, …] each
     *weights, bias, other = (parts[order].flatten(0, 1)[None] for parts in gates)
@@ -78,7 +78,7 @@ def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
 def operator_attributes(
     cell: nn.RNNBase, activation: str, recurrent_activation: str, reverse: bool
 ) -> dict[str, Any]:
-    """For ONNX' operator, which takes each function's constants from lists in their order."""
+    """Return the attributes of ONNX' operator, with the activations' constants as lists."""
     names = {
         nn.RNN: [activation],
         nn.GRU: [recurrent_activation, activation],
@@ -91,7 +91,7 @@ def operator_attributes(
         "activations": [function.name for function in functions],
         "activation_alpha": [number for function in functions for number in function.alpha],
         "activation_beta": [number for function in functions for number in function.beta],
-        "linear_before_reset": int(isinstance(cell, nn.GRU)),  # as torch's and Keras' GRU
+        "linear_before_reset": int(isinstance(cell, nn.GRU)),  # as in torch and Keras
     }
     return {name: value for name, value in attributes.items() if value}
 
@@ -103,12 +103,12 @@ def _scan(
     functions: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]],
     reverse: bool,
 ) -> Tensor:
-    """[T, B, E] → [T, B, U] step by step; a text's state is zero before its first word is read.
+    """Build a scan over time, [T, B, E] → [T, B, U]; the state is zero at padding.
 
     Args:
-        functions: of the candidate and of the gates
+        functions: activations of the candidate and of the gates
     """
-    from torch._higher_order_ops.scan import scan  # it has no public name yet
+    from torch._higher_order_ops.scan import scan  # not public yet
 
     gates, step = len(ORDER[type(cell)]), STEP[type(cell)]
     [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
@@ -119,7 +119,7 @@ def _scan(
         seen = F.linear(state, w_hh, b_hh).chunk(gates, dim=1)
         after = step(x.chunk(gates, dim=1), seen, state, carry, *functions)
         state, carry = (torch.where(is_word, each, 0) for each in after)
-        return (state, carry.clone()), state.clone()  # scan wants no tensor twice
+        return (state, carry.clone()), state.clone()  # scan refuses aliased outputs
 
     x = F.linear(inputs, w_ih, b_ih)  # [T, B, G × U]
     start = x.new_zeros(x.shape[1], cell.hidden_size)

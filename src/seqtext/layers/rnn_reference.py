@@ -1,7 +1,7 @@
-"""SimpleRNN, LSTM and GRU step by step: the definition that tests compare the other forms with.
+"""Reference implementation of SimpleRNN, LSTM and GRU, with which tests compare the others.
 
-It also runs the one activation that mixes units, a softmax over them: its derivative is a matrix,
-which the faster forms have no room for.
+It is also used for the activation softmax, whose derivative is a matrix over the units, which the
+faster implementations do not support.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from seqtext.layers.activations import ACTIVATIONS, Activation
 
 
 class RNNOptions(NamedTuple):
-    """Options of a recurrence: see `layers.rnn.rnn_forward`."""
+    """Options of a recurrent layer, see `layers.rnn.rnn_forward`."""
 
     activation: Activation = "tanh"
     recurrent_activation: Activation = "sigmoid"
@@ -23,7 +23,7 @@ class RNNOptions(NamedTuple):
 
 
 def rnn_forward(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> Tensor:
-    """As `layers.rnn.rnn_forward`, forwards."""
+    """Compute `layers.rnn.rnn_forward` in forward direction."""
     act, gate = ACTIVATIONS[options.activation], ACTIVATIONS[options.recurrent_activation]
     step, [[w_ih, w_hh, b_ih, b_hh]] = STEP[type(cell)], cell.all_weights
     input_mask = None if options.input_mask is None else options.input_mask[:, :, None]
@@ -41,7 +41,7 @@ def rnn_forward(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> Tensor
 def _by_gate(
     gates: int, x: Tensor, weight: Tensor, bias: Tensor, mask: Tensor | None
 ) -> list[Tensor]:
-    """W x + b of each gate, which may see x masked its own way."""
+    """Compute W x + b of each gate, with a separate mask of x per gate."""
     masks = [1] * gates if mask is None else mask
     rows = zip(weight.chunk(gates), bias.chunk(gates), masks, strict=True)
     return [F.linear(x * m, w, b) for w, b, m in rows]
@@ -63,4 +63,4 @@ def _gru(x, seen, state, carry, act, gate):
     return update * state + (1 - update) * new, carry
 
 
-STEP = {nn.RNN: _rnn, nn.LSTM: _lstm, nn.GRU: _gru}  # gates' inputs → state and carry
+STEP = {nn.RNN: _rnn, nn.LSTM: _lstm, nn.GRU: _gru}  # gate inputs → state and carry

@@ -1,1 +1,1 @@
-"""From batches to logits: one LightningModule per architecture over one shared TextClassifier."""
+"""Models, one LightningModule per architecture, based on `TextClassifier`."""

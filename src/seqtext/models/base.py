@@ -1,4 +1,4 @@
-"""What all models share: loss, metrics, optimizer, the head that gives logits."""
+"""The base class of models: loss, metrics, optimizer and the classification head."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,34 +38,36 @@ from seqtext.validation import (
     validate_args,
 )
 
-DIVERGENCE_FACTOR = 1e4  # times the loss of guessing: what no training comes back from
+DIVERGENCE_FACTOR = (
+    1e4  # factor on the loss of guessing above which training is considered diverged
+)
 
 
 class TextClassifier(L.LightningModule):
-    """Base of all models: a subclass makes layers and a `forward(ids, lengths) -> logits`.
+    """Base of neural models; a subclass defines layers and `forward(ids, lengths) -> logits`.
 
-    Adding padding to `ids` never changes a logit. For two classes the one logit [B] is that of
-    class 1; for more there is one each, [B, C].
+    Adding padding to `ids` never changes a logit. For two classes the logits [B] are those of
+    class 1; for more classes the shape is [B, C].
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        features: F, width of the text's vector that the subclass hands to `compute_logits`
-        word_dropout: share of the words that training replaces by the unknown word (Iyyer et
+        features: F, width of the text vector that the subclass passes to `compute_logits`
+        word_dropout: rate at which words are replaced by the unknown token in training (Iyyer et
             al., 2015)
-        head_dropout: share of the text's vector that training drops
-        head_units: widths of dense layers between the text's vector and the output layer
-        head_activation: of the dense layers; here and below, one for all or a list
-        head_units_dropout: share of a dense layer's outputs that training drops
-        head_batch_norm: after a dense layer's activation
-        head_l2: times the sum of a dense layer's squared weights, part of the training loss
-        init: starting values (see `Init`)
+        head_dropout: dropout rate of the text vector
+        head_units: widths of dense layers between the text vector and the output layer
+        head_activation: activation of the dense layers; here and below, one value or a list
+        head_units_dropout: dropout rate of a dense layer's outputs
+        head_batch_norm: whether to use batch normalization after a dense layer's activation
+        head_l2: factor of the L2 penalty on a dense layer's weights in the training loss
+        init: weight initialization (see `Init`)
 
     Raises:
         UserError: if a list has another length than `head_units`.
     """
 
-    name = ""  # in tables; a subclass gives its own
+    name = ""  # shown in tables, set by a subclass
     class_weights: Tensor | None  # [C]
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
@@ -87,7 +89,7 @@ class TextClassifier(L.LightningModule):
         super().__init__()
         self.embedding, self.classes = embedding, classes
         self.token_scale: Tensor | None = None  # see `scale_tokens`
-        self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # of metrics
+        self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # in metrics
         self.word_dropout, self.head_dropout = word_dropout, head_dropout
         self.init = init
         widths = [head_units] if isinstance(head_units, int) else list(head_units or [])
@@ -108,7 +110,7 @@ class TextClassifier(L.LightningModule):
         self.output = nn.Linear(inputs[-1], 1 if classes == 2 else classes)
         init_linear_(self.output, init, output=True)
         self.configure_training(torch.optim.Adam)
-        self.has_constant_predictions = False  # of the validation part, in the last epoch
+        self.has_constant_predictions = False  # on the validation part, in the last epoch
         self._epoch_outputs: dict[str, list[tuple[Tensor, Tensor]]] = {"train": [], "val": []}
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -122,13 +124,13 @@ class TextClassifier(L.LightningModule):
         class_weights: Sequence[float] | None = None,
         monitor: str = "val/loss",
     ) -> None:
-        """Set what `Trainer.fit` will use.
+        """Set the optimizer, scheduler, class weights and monitored metric for `Trainer.fit`.
 
         Args:
-            optimizer: parameters → optimizer
-            scheduler: of the learning rate; None: it stays as it is
-            class_weights: [C] of the training loss; None: all classes count alike
-            monitor: a logged metric
+            optimizer: function from parameters to an optimizer
+            scheduler: learning rate schedule; None: constant rate
+            class_weights: [C] weights of the training loss; None: equal weights
+            monitor: name of a logged metric
         """
         self._make_optimizer, self._monitor = optimizer, monitor
         self._scheduler = scheduler or Scheduler()
@@ -136,10 +138,10 @@ class TextClassifier(L.LightningModule):
         self.register_buffer("class_weights", weights, persistent=False)
 
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:
-        """Take starting values from the training part; most models have no such values."""
+        """Initialize weights from the training part; by default, do nothing."""
 
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
-        """Return the optimizer of the trainable parameters, and the scheduler of its rate."""
+        """Return the optimizer of the trainable parameters and the learning rate scheduler."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay"):
             optimizer = self._make_optimizer(build_parameter_groups(self))
@@ -150,13 +152,13 @@ class TextClassifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
     def _training_steps(self) -> int:
-        # Not trainer.estimated_stepping_batches: asked for this early, it makes Lightning forget
-        # where in its epoch a restarted run was.
+        # Not trainer.estimated_stepping_batches: at this time it resets Lightning's epoch progress
+        # of a resumed run.
         trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # of fit
+        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # set by fit
         limit = trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        assert trainer.max_epochs is not None  # Lightning puts a number in its place
+        assert trainer.max_epochs is not None  # Lightning replaces None
         return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
 
     def configure_gradient_clipping(
@@ -165,13 +167,13 @@ class TextClassifier(L.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip; Lightning's own way refuses fused optimizers in bf16, where nothing is scaled."""
+        """Clip gradients; Lightning refuses fused optimizers even in bf16, which is unscaled."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         if gradient_clip_val:
             clip_gradients(parameters, gradient_clip_val, gradient_clip_algorithm)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """ids [B, T] → vectors [B, T, E], some words unknown while training."""
+        """Embed ids [B, T] → [B, T, E]; in training, `word_dropout` replaces words by unknown."""
         if self.training and self.word_dropout:
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
             ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
@@ -183,11 +185,11 @@ class TextClassifier(L.LightningModule):
 
     @contextmanager
     def scale_tokens(self, scale: Tensor) -> Iterator[None]:
-        """Within, interpolate each word's vector between the unknown word's (0) and its own (1).
+        """Interpolate word vectors in the context, from the unknown token's (0) to the word's (1).
 
-        Integrated gradients differentiate with respect to `scale`. Models that look words up
-        outside `embed` must apply `token_scale` themselves (see `FastText`). Counts, such as the
-        number of words in a mean, are not scaled.
+        Integrated gradients differentiate with respect to `scale`. Models that use ids outside of
+        `embed` must apply `token_scale` themselves (see `FastText`). Counts, such as the number of
+        words in a mean, are not scaled.
 
         Args:
             scale: [B, T]
@@ -199,14 +201,14 @@ class TextClassifier(L.LightningModule):
             self.token_scale = None
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """How much each word counts: [B, T], or [B, T, F] of each feature; they sum to 1 over T.
+        """Return attention weights [B, T], or [B, T, F] per feature, which sum to 1 over T.
 
-        None: the model pays no attention.
+        None if the model has no attention layer.
         """
         return None
 
     def compute_logits(self, features: Tensor) -> Tensor:
-        """[B, F] → [B] for two classes, [B, C] for more."""
+        """Compute logits from text vectors, [B, F] → [B] for two classes, [B, C] for more."""
         features = F.dropout(features, self.head_dropout, self.training)
         for layer in self.head_layers:
             features = layer(features)
@@ -214,7 +216,7 @@ class TextClassifier(L.LightningModule):
         return logits.squeeze(1) if self.classes == 2 else logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean loss of a batch, and the penalties on weights."""
+        """Return the mean loss of a batch plus the penalties on weights."""
         logits, loss = self.compute_logits_and_loss(batch)
         if batch.weight:
             self._epoch_outputs["train"].append((logits.detach(), batch.labels))
@@ -226,7 +228,7 @@ class TextClassifier(L.LightningModule):
         return logits, cross_entropy(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep the logits; the epoch's end makes the scores."""
+        """Store the logits, from which metrics are computed at the end of the epoch."""
         self._epoch_outputs["val"].append((self(batch.ids, batch.lengths), batch.labels))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
@@ -234,19 +236,19 @@ class TextClassifier(L.LightningModule):
         return batch.rows, self(batch.ids, batch.lengths)
 
     def on_validation_epoch_end(self) -> None:
-        """Log every metric as val/<metric>."""
+        """Log all metrics as val/<metric>."""
         self._log_metrics("val")
 
     def on_train_epoch_end(self) -> None:
-        """Log every metric as train/<metric>, from the outputs made while training."""
+        """Log all metrics as train/<metric>, computed from the outputs in training mode."""
         self._log_metrics("train")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the outputs of an unfinished epoch, so that its scores survive a restart."""
+        """Store the outputs of an unfinished epoch, so that a resumed run has all of them."""
         checkpoint["train_outputs"] = all_gather_objects(self._epoch_outputs["train"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the outputs of an unfinished epoch; of several processes the first does."""
+        """Restore the outputs of an unfinished epoch, on rank 0 only."""
         self._epoch_outputs["train"] = (
             [] if self.global_rank else checkpoint.get("train_outputs", [])
         )
@@ -268,13 +270,13 @@ class TextClassifier(L.LightningModule):
                 predicted = predict_classes(compute_probabilities(logits))
                 self.has_constant_predictions = is_constant(predicted.numpy())
             for name in set(list_metrics(self.class_names)) - set(values):
-                self.trainer.callback_metrics.pop(f"{part}/{name}", None)  # of an earlier epoch
+                self.trainer.callback_metrics.pop(
+                    f"{part}/{name}", None
+                )  # value of an earlier epoch
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
 
     def _check_loss(self, loss: float) -> None:
-        """Raises:
-        UserError: if the validation loss is finite, but absurd.
-        """
+        """Raise `UserError` if the validation loss is finite but far above that of guessing."""
         chance = math.log(self.classes)
         if loss > DIVERGENCE_FACTOR * chance:
             raise UserError(
@@ -284,10 +286,10 @@ class TextClassifier(L.LightningModule):
 
 
 def get_embedding_dim(embedding: nn.Module) -> int:
-    """Return E, the numbers in each vector of an embedding.
+    """Return E, the dimension of an embedding's vectors.
 
     Raises:
-        UserError: if it has no `embedding_dim`.
+        UserError: if the module has no `embedding_dim`.
     """
     dim = getattr(embedding, "embedding_dim", None)
     if not isinstance(dim, int):

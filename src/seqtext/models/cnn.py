@@ -1,4 +1,4 @@
-"""Convolutional network of several blocks over token vectors."""
+"""Convolutional network of several blocks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class CNN(TextClassifier):
-    """Blocks of convolution, ReLU, batch norm and max-pooling; the maximum over time.
+    """Applies blocks of convolution, ReLU, batch norm and max pooling, then pools over time.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
@@ -24,7 +24,7 @@ class CNN(TextClassifier):
         pool_size: steps per max-pooling window; the last window of a text may be smaller, and the
             last block pools the whole text
         batch_norm: normalize after each convolution, over the tokens of the batch
-        variational_dropout: on the inputs of each block, one mask per text for all its words
+        variational_dropout: dropout rate of the inputs of each block, with one mask per text
         head: see `TextClassifier`
 
     Raises:
@@ -60,7 +60,7 @@ class CNN(TextClassifier):
         self.variational_dropout = variational_dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         states = self.embed(ids)  # [B, T, E]
         for block in self.blocks:
             states = variational_dropout(states, self.variational_dropout, self.training)

@@ -1,4 +1,4 @@
-"""Two recurrent layers: the prediction of one is a feature beside the state of the other."""
+"""Two parallel recurrent layers; the prediction of the first is a feature of the output layer."""
 
 from typing import Any
 
@@ -21,10 +21,10 @@ class DualRNN(TextClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        cell: kind of both recurrences
-        units: U, of each
-        variational_dropout, recurrent_dropout: of the inputs and of the previous state of each, one
-            mask per text for all its words
+        cell: kind of both recurrent layers
+        units: U, width of each layer
+        variational_dropout: dropout rate of each layer's inputs, with one mask per text
+        recurrent_dropout: dropout rate of each layer's previous state, with one mask per text
         head_dropout, head: see `TextClassifier`
     """
 
@@ -58,7 +58,7 @@ class DualRNN(TextClassifier):
         self.rnn_output = init_linear_(nn.Linear(units, outputs), self.init, output=True)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
         first, second = (
             select_time_step(rnn(vectors, lengths), lengths - 1) for rnn in self.rnns

@@ -1,4 +1,4 @@
-"""Word vectors and word-pair vectors, averaged: no order beyond pairs, and fast."""
+"""fastText: the mean of word and bigram vectors."""
 
 from typing import Any
 
@@ -11,21 +11,21 @@ from seqtext.models.base import TextClassifier, get_embedding_dim
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
-MULTIPLIER = 116_049_371  # fastText's
+MULTIPLIER = 116_049_371  # that of fastText
 
 
 class FastText(TextClassifier):
-    """fastText (Joulin et al., 2017): the mean vector of all words and of all neighbouring pairs.
+    """Averages the vectors of all words and word bigrams: fastText (Joulin et al., 2017).
 
-    Pairs share a table of `buckets` vectors by a hash of their words' ids. A pair with an unknown
-    word does not count; while training, `word_dropout` leaves out the same share of the pairs.
+    Bigrams share a table of `buckets` vectors by a hash of their words' ids. Bigrams with an
+    unknown word are ignored; in training, `word_dropout` drops bigrams at the same rate.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        bigrams: use pairs of neighbouring tokens, not single ones alone
-        buckets: how many vectors [E] the pairs share; Adam moves all of them at every step:
-            200,000 take three times as long as 65,536
+        bigrams: whether to use bigrams in addition to words
+        buckets: number of bigram vectors [E]; Adam updates all of them at every step: with
+            200,000 a step takes three times as long as with 65,536
         head_dropout, head: see `TextClassifier`
     """
 
@@ -53,12 +53,12 @@ class FastText(TextClassifier):
                 self.bigram_embedding.weight[PAD] = 0
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         vectors = self.embed(ids)  # [B, T, E]
         mask = padding_mask(lengths, ids.shape[1])
         total, count = vectors.masked_fill(mask[..., None], 0).sum(dim=1), lengths[:, None]
         if self.bigram_embedding:
-            padded = F.pad(ids, (0, 1))  # a single word gets a pair that is none
+            padded = F.pad(ids, (0, 1))  # an empty bigram for texts of one word
             pairs = self.bigram_embedding.bigram_ids(padded)
             if self.training and self.word_dropout:
                 dropped = torch.rand(pairs.shape, device=ids.device) < self.word_dropout
@@ -71,17 +71,17 @@ class FastText(TextClassifier):
 
 
 class BigramEmbeddingBag(nn.EmbeddingBag):
-    """Sums bigram vectors without a vector for each bigram in memory."""
+    """Sums bigram vectors without materializing a vector per bigram."""
 
     def bigram_ids(self, ids: Tensor) -> Tensor:
-        """[B, T] → [B, T - 1] rows of the table; 0, a row of zeros, where no bigram counts."""
+        """Return table rows of the bigrams, [B, T] → [B, T - 1]; 0 for ignored bigrams."""
         pairs, are_known = bigrams(ids)
         return (1 + pairs % (self.num_embeddings - 1)).masked_fill(~are_known, PAD)
 
-    def forward(  # type: ignore[override]  # a text is a row: there are no offsets
+    def forward(  # type: ignore[override]  # one text per row, no offsets
         self, rows: Tensor, per_sample_weights: Tensor | None = None
     ) -> Tensor:
-        """Sum rows [B, M], times factors [B, M] if given → [B, E]."""
+        """Sum the vectors of rows [B, M], weighted by [B, M] if given → [B, E]."""
         return masked_embedding_bag(self.weight, rows, per_sample_weights)
 
 

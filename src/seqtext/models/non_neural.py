@@ -1,4 +1,4 @@
-"""Base of the models that one call fits to the whole training part: no batches, no gradients."""
+"""The base class of models fitted by one call on the whole training part."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,11 +9,11 @@ from torch import Tensor
 
 
 class TokenizedTexts(NamedTuple):
-    """N texts as tokens, after cleaning.
+    """Hold N cleaned texts as tokens.
 
-    lengths: [N] tokens of each text, 0 for an empty one
-    codes: [sum of lengths] the tokens, as indices into `dictionary`
-    dictionary: the distinct tokens
+    lengths: [N] number of tokens of each text, 0 for an empty one
+    codes: [sum of lengths] tokens as indices into `dictionary`
+    dictionary: distinct tokens
     """
 
     lengths: np.ndarray
@@ -21,11 +21,11 @@ class TokenizedTexts(NamedTuple):
     dictionary: pa.Array | pa.ChunkedArray
 
     def get_text_numbers(self) -> np.ndarray:
-        """Return the text, from 0, that each token is in: [sum of lengths]."""
+        """Return the index of each token's text: [sum of lengths]."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
     def split(self, per_token: np.ndarray) -> list[np.ndarray]:
-        """Split [sum of lengths, …] into one array for each text."""
+        """Split [sum of lengths, …] into one array per text."""
         return np.split(per_token, np.cumsum(self.lengths)[:-1])
 
     def iterate_blocks(self, size: int) -> Iterator["TokenizedTexts"]:
@@ -40,13 +40,12 @@ class TokenizedTexts(NamedTuple):
 class NonNeuralClassifier:
     """Base class of models trained by a single `fit` call, such as TF-IDF and logistic regression.
 
-    A subclass takes `classes` and its options, and defines the methods below. Options of a run
-    that are about training in batches (embedding, optimizer, scheduler, trainer, patience) are
-    ignored.
+    A subclass takes `classes` and its options, and defines the methods below. Options for
+    training in batches (embedding, optimizer, scheduler, trainer, patience) are ignored.
     """
 
-    name = ""  # in tables; a subclass sets its own
-    words: list[str]  # that the fitted model knows
+    name = ""  # shown in tables, set by a subclass
+    words: list[str]  # vocabulary of the fitted model
 
     def fit(
         self,
@@ -70,11 +69,11 @@ class NonNeuralClassifier:
         raise NotImplementedError
 
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
-        """Return what each token adds to the logits: [sum of lengths, 1 or C]."""
+        """Return each token's contribution to the logits: [sum of lengths, 1 or C]."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what was learned, without `words`."""
+        """Return the fitted parameters, without `words`."""
         raise NotImplementedError
 
     def load_state_dict(self, words: list[str], state: dict[str, Any]) -> None:

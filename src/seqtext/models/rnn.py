@@ -1,4 +1,4 @@
-"""Stacked SimpleRNN, LSTM and GRU; each option means what it means in Keras."""
+"""Stacked SimpleRNN, LSTM and GRU layers, with options as in Keras."""
 
 from typing import Any
 
@@ -26,32 +26,32 @@ ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_featur
 
 
 class RNNClassifier(TextClassifier):
-    """embed → recurrent layers → pool → logits; subclasses name the `cell`.
+    """Applies embedding, recurrent layers, pooling and the head; subclasses set `cell`.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        units: U, width of a layer (of each direction); a list for layers of unlike widths
-        layers: how many, one above the other; with a list of units, 1 or its length
-        bidirectional: read from both ends; the two states are concatenated
-        activation: of the candidate, and of an LSTM's output
-        recurrent_activation: of the gates
-        variational_dropout: on the inputs of each layer and direction, one mask per text for all
-            its words (Gal and Ghahramani, 2016); here and below, one rate or a list
-        recurrent_dropout: on the previous state of each layer and direction, one mask per text
-            and gate for all its words; with it, `variational_dropout` has a mask per gate too
-        embedding_dropout: elementwise, on the words' vectors
-        inter_layer_dropout: elementwise, between layers
-        batch_norm: after each layer: between layers over all words, padding left out; after the
-            last one over the texts' vectors
-        pooling: which states make the text's vector: the last one of each direction, or over all
-            words the maximum, the mean, both, or a weighted mean, with a weight for each word or
-            for each feature of each word (see `AdditiveAttention`)
+        units: U, width of a layer (of each direction); or a list with one width per layer
+        layers: number of stacked layers; with a list of units, 1 or its length
+        bidirectional: whether to concatenate the states of a forward and a backward pass
+        activation: activation of the candidate, and of an LSTM's output
+        recurrent_activation: activation of the gates
+        variational_dropout: dropout rate of the inputs of each layer and direction, with one mask
+            per text (Gal and Ghahramani, 2016); here and below, one rate or a list
+        recurrent_dropout: dropout rate of the previous state of each layer and direction, with one
+            mask per text and gate; then `variational_dropout` has a mask per gate too
+        embedding_dropout: elementwise dropout rate of the word vectors
+        inter_layer_dropout: elementwise dropout rate between layers
+        batch_norm: whether to normalize between layers, over all words except padding, and after
+            the last layer, over the text vectors
+        pooling: pooling of the states to the text vector: the last state of each direction, or over
+            all words the maximum, the mean, both, or a weighted mean, with a weight per word or
+            per feature of each word (see `AdditiveAttention`)
         head: see `TextClassifier`
 
     Raises:
-        UserError: if a list's length is not the number of layers (of gaps between them), or if
-            `recurrent_activation` is given for a cell without gates.
+        UserError: if a list's length is not the number of layers (of gaps for
+            `inter_layer_dropout`), or if `recurrent_activation` is set for a cell without gates.
     """
 
     cell: CellName
@@ -114,7 +114,7 @@ class RNNClassifier(TextClassifier):
             self.attention = AdditiveAttention(features, self.init, ATTENTION[pooling])
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         features = self._pool(self._states(ids, lengths), lengths)
         return self.compute_logits(self.norms[-1](features) if self.norms else features)
 
@@ -125,7 +125,7 @@ class RNNClassifier(TextClassifier):
         return self.attention.weights(self._states(ids, lengths), lengths)
 
     def _states(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, U × directions]"""
+        """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""
         states = F.dropout(self.embed(ids), self.embedding_dropout, self.training)  # [B, T, E]
         for number, layer in enumerate(self.layers):
             if number and self.norms:
@@ -158,7 +158,7 @@ class SimpleRNN(RNNClassifier):
 
 
 class LSTM(RNNClassifier):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997), forget bias started at 1."""
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997), forget bias initialized to 1."""
 
     name = "lstm"
     cell = "lstm"
@@ -172,7 +172,7 @@ class GRU(RNNClassifier):
 
 
 def _widths(units: int | list[int], layers: int) -> list[int]:
-    """The width of each layer."""
+    """Return the width of each layer."""
     if isinstance(units, int):
         return [units] * layers
     if not units or layers not in (1, len(units)):

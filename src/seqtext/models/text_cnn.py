@@ -22,7 +22,7 @@ class TextCNN(TextClassifier):
         classes: C
         filters: number of filters of each kernel size
         kernel_sizes: tokens that the filters read
-        variational_dropout: on the word vectors, one mask per text for all its words
+        variational_dropout: dropout rate of the word vectors, with one mask per text
         head: see `TextClassifier`
 
     Raises:
@@ -51,7 +51,7 @@ class TextCNN(TextClassifier):
         self.variational_dropout = variational_dropout
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         vectors = variational_dropout(
             self.embed(ids), self.variational_dropout, self.training
         )  # [B, T, E]

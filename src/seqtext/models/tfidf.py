@@ -1,9 +1,9 @@
-"""TF-IDF of words and word bigrams in a logistic regression: the baseline of every comparison.
+"""Logistic regression on TF-IDF of words and word bigrams: the baseline of every comparison.
 
-scikit-learn weighs the terms (`TfidfTransformer`) and fits the regression. Its `TfidfVectorizer`
-would count the terms too, one string after the other in Python: on IMDB's 36,000 training reviews a
-fit takes 17.2 s of CPU time with it, and 8.3 s with the numbers of the tokens counted here, as does
-each prediction in proportion. The logits differ by less than 1e-6 (benchmarks/tfidf.py).
+scikit-learn weights the terms (`TfidfTransformer`) and fits the regression. Terms are counted here
+by token index, because `TfidfVectorizer` counts strings in Python: on IMDB's 36,000 training
+reviews a fit takes 17.2 s of CPU time with it, and 8.3 s here; predictions are faster in the same
+proportion. The logits differ by less than 1e-6 (benchmarks/tfidf.py).
 """
 
 from collections.abc import Iterable
@@ -22,24 +22,26 @@ from seqtext.errors import UserError
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.validation import PositiveFloat, PositiveInt, validate_args
 
-BLOCK_TEXTS = 1 << 16  # counted together: memory grows with the distinct terms, not with the texts
+BLOCK_TEXTS = (
+    1 << 16
+)  # counted together: memory depends on the number of distinct terms, not of texts
 MAX_ITERATIONS = 500
-ABSENT_CLASS_LOGIT = -50.0  # of a class without training rows
+ABSENT_CLASS_LOGIT = -50.0  # logit of a class without training rows
 
 
 class TfIdf(NonNeuralClassifier):
-    """TF-IDF of words and bigrams (Salton and Buckley, 1988), and a logistic regression.
+    """Logistic regression on TF-IDF of words and bigrams (Salton and Buckley, 1988).
 
-    Each text is a vector of unit length over the terms of the training part: counts times
-    ln((1 + texts) / (1 + texts that hold the term)) + 1. Options are named as scikit-learn's.
+    Each text is a unit vector over the terms of the training part: counts times
+    ln((1 + texts) / (1 + texts with the term)) + 1. Options are named as in scikit-learn.
 
     Args:
         classes: C
-        max_features: how many terms to know, the most frequent ones; None: all
-        min_df: how many training texts must hold a term
-        bigrams: pairs of neighbouring words are terms too
-        sublinear_tf: a term that occurs n times counts 1 + ln(n)
-        C: inverse strength of the regularisation of the squared weights
+        max_features: maximum number of terms, the most frequent ones; None: all
+        min_df: minimum number of training texts with a term
+        bigrams: whether word bigrams are terms too
+        sublinear_tf: whether to replace a count n by 1 + ln(n)
+        C: inverse strength of the L2 regularization
     """
 
     name = "tfidf"
@@ -69,12 +71,12 @@ class TfIdf(NonNeuralClassifier):
         class_weights: list[float] | None = None,
         rows: np.ndarray | None = None,
     ) -> None:
-        """Choose the terms and fit their weights: see `NonNeuralClassifier.fit`.
+        """Select the terms and fit their weights, see `NonNeuralClassifier.fit`.
 
         Raises:
             UserError: if no term is frequent enough.
         """
-        # They take a second to import.
+        # These imports take a second.
         from sklearn.feature_extraction.text import TfidfTransformer
         from sklearn.linear_model import LogisticRegression
 
@@ -96,16 +98,16 @@ class TfIdf(NonNeuralClassifier):
         self.weights, self.bias = weights.astype(np.float32), bias.astype(np.float32)
 
     def predict_logits(self, texts: TokenizedTexts) -> Tensor:
-        """Return logits: see `NonNeuralClassifier.predict_logits`."""
+        """Return logits, see `NonNeuralClassifier.predict_logits`."""
         products = self._weigh(self._count_terms(texts)) @ self.weights.T
         logits = torch.from_numpy((products + self.bias).astype(np.float32))
         return logits.squeeze(1) if self.classes == 2 else logits
 
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
-        """Return what each token adds to the logits, exactly: with the bias it is the whole logit.
+        """Return each token's exact contribution: the sum plus the bias is the logit.
 
-        A term that occurs several times adds as much at each place; half of what a bigram adds
-        goes to each of its words.
+        The contribution of a repeated term is divided equally among its occurrences, that of a
+        bigram equally between its words.
         """
         positions, terms = self._find_terms(texts)
         counts = self._count_terms(texts)
@@ -121,7 +123,7 @@ class TfIdf(NonNeuralClassifier):
         return added
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what was learned, without `words`."""
+        """Return the fitted parameters, without `words`."""
         arrays = {"bigrams": self.bigrams, "idf": self.idf}
         arrays |= {"weights": self.weights, "bias": self.bias}
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
@@ -157,7 +159,7 @@ class TfIdf(NonNeuralClassifier):
             raise UserError("the bigrams of the TF-IDF model must be of its words.")
 
     def _choose_terms(self, texts: TokenizedTexts) -> None:
-        """Set words and bigrams: the frequent ones of the training texts."""
+        """Set words and bigrams to the frequent ones of the training texts."""
         blocks = partial(texts.iterate_blocks, BLOCK_TEXTS)
         words = _count_keys((block.get_text_numbers(), block.codes) for block in blocks())
         if not len(words):
@@ -173,7 +175,7 @@ class TfIdf(NonNeuralClassifier):
             texts_given = count_noun(len(texts.lengths), "text")
             raise UserError(
                 f"model.min_df={self.min_df} leaves no word: the training part has {texts_given}, "
-                f"and no word stands in so many; lower it."
+                f"and no word is in so many; lower it."
             )
         size, bigrams = len(self.words), words.slice(0, 0)
         if self.use_bigrams:
@@ -181,7 +183,7 @@ class TfIdf(NonNeuralClassifier):
             pairs = (_find_pairs(block, numbers[block.codes], size) for block in blocks())
             bigrams = _count_keys((block_texts, keys) for _, block_texts, keys in pairs)
             bigrams = bigrams.filter(pc.field("texts") >= self.min_df).sort_by("key")
-        # Of equally frequent terms words come first, so that each bigram has its words.
+        # Words precede equally frequent bigrams, so that both words of a bigram are known.
         counts = np.concatenate([words["count"], bigrams["count"]])
         kept = np.sort(np.argsort(-counts, kind="stable")[: self.max_features])
         kept_words, kept_bigrams = kept[kept < size], kept[kept >= size] - size
@@ -197,7 +199,7 @@ class TfIdf(NonNeuralClassifier):
         return pc.fill_null(known, -1).to_numpy().astype(np.int64)
 
     def _find_terms(self, texts: TokenizedTexts) -> tuple[np.ndarray, np.ndarray]:
-        """Return positions of known terms (a bigram's is its left word's), and their columns."""
+        """Return positions of known terms (for bigrams, of the left word) and their columns."""
         words = self._number_words(texts.dictionary)[texts.codes]
         positions = np.flatnonzero(words >= 0)
         if not len(self.bigrams):
@@ -210,7 +212,7 @@ class TfIdf(NonNeuralClassifier):
         return np.concatenate([positions, lefts]), np.concatenate([words[positions], size + found])
 
     def _count_terms(self, texts: TokenizedTexts) -> sparse.csr_array:
-        """Return how often each text holds each term: [N, F] with sorted columns."""
+        """Return term counts per text: [N, F] with sorted columns."""
         size = len(self.words) + len(self.bigrams)
         counted = []
         for block in texts.iterate_blocks(BLOCK_TEXTS):
@@ -221,10 +223,10 @@ class TfIdf(NonNeuralClassifier):
         return sparse.vstack(counted, "csr") if counted[1:] else counted[0]
 
     def _weigh(self, counts: sparse.csr_array) -> sparse.csr_array:
-        """Turn counts [N, F] into vectors of unit length, empty where no term is known."""
+        """Convert counts [N, F] to unit vectors; texts without known terms have no entries."""
         from sklearn.feature_extraction.text import TfidfTransformer
 
-        if not counts.nnz:  # scikit-learn refuses it
+        if not counts.nnz:  # scikit-learn refuses empty arrays
             return counts
         transformer = TfidfTransformer(sublinear_tf=self.sublinear_tf)
         transformer.idf_ = self.idf
@@ -234,7 +236,7 @@ class TfIdf(NonNeuralClassifier):
 def _find_pairs(
     texts: TokenizedTexts, words: np.ndarray, size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return position of the left word, text and key (left × size + right) of known neighbours."""
+    """Return left position, text and key (left × size + right) of bigrams of known words."""
     numbers = texts.get_text_numbers()
     is_pair = (words[:-1] >= 0) & (words[1:] >= 0) & (numbers[:-1] == numbers[1:])
     lefts = np.flatnonzero(is_pair)
@@ -242,10 +244,10 @@ def _find_pairs(
 
 
 def _count_keys(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> pa.Table:
-    """Return the distinct keys of all texts, with `texts` that hold each and its `count`.
+    """Return the distinct keys, with the number of `texts` and the total `count` of each.
 
     Args:
-        blocks: the text's number and the key of each term
+        blocks: text index and key of each term
     """
     counted = []
     for numbers, keys in blocks:
@@ -266,8 +268,8 @@ def _count_keys(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> pa.Table:
 def _expand_to_all_classes(
     weights: np.ndarray, bias: np.ndarray, seen: np.ndarray, classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return weights [C, F] and bias [C]: scikit-learn leaves out classes without training rows."""
-    if len(bias) == 1:  # two were seen, and the weights are those of the second
+    """Return weights [C, F] and bias [C]: scikit-learn omits classes without training rows."""
+    if len(bias) == 1:  # two classes have rows; the weights are the second's
         weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]])
     all_weights = np.zeros((classes, weights.shape[1]))
     all_bias = np.full(classes, ABSENT_CLASS_LOGIT)

@@ -1,4 +1,4 @@
-"""Words and word pairs straight to the output, beside a recurrence that reads them in order."""
+"""Wide and deep: a linear model of words and bigrams beside a recurrent network."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,21 +17,21 @@ from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
 
 BIGRAM_MULTIPLIER = (
-    0x9E3779B97F4A7C1  # keeps pairs apart from words in the table: any large odd number
+    0x9E3779B97F4A7C1  # hash multiplier: any large odd number separates bigrams from words
 )
 
 
 class HashedNgramLinear(nn.Module):
-    """A weight for each word and each pair of neighbouring words, shared by those of one hash.
+    """Linear model with hashed weights of words and bigrams.
 
-    They start from naive Bayes (Wang and Manning, 2012, "Baselines and Bigrams"), and a text's sum
-    is divided by the square root of its number of terms.
+    The weights are initialized from naive Bayes (Wang and Manning, 2012, "Baselines and Bigrams").
+    A text's sum is divided by the square root of its number of terms.
 
     Args:
-        outputs: K, 1 for two classes, else one for each class
-        buckets: how many weights there are for words and pairs, for each output
-        dropout: share of a text's terms that training leaves out
-        nb_prior: share of naive Bayes' log-ratios that the weights start at
+        outputs: K, 1 for two classes, else one per class
+        buckets: number of weights per output
+        dropout: dropout rate of a text's terms
+        nb_prior: factor of naive Bayes' log-ratios in the initial weights
     """
 
     def __init__(self, outputs: int, buckets: int, dropout: float, nb_prior: float):
@@ -42,10 +42,10 @@ class HashedNgramLinear(nn.Module):
         self.dropout = dropout
 
     def forward(self, ids: Tensor, token_scale: Tensor | None = None) -> Tensor:
-        """[B, T] → [B, K]
+        """Compute logits, ids [B, T] → [B, K].
 
         Args:
-            token_scale: [B, T] how far each word counts; None: wholly
+            token_scale: [B, T] scale of each word (see `TextClassifier.scale_tokens`); None: 1
         """
         terms = self.hash_ngrams(ids)
         if self.training and self.dropout:
@@ -60,21 +60,23 @@ class HashedNgramLinear(nn.Module):
         return self.scale * total / count.sqrt()
 
     def _sum_scaled_weights(self, ids: Tensor, token_scale: Tensor) -> Tensor:
-        """Sum of the weights [B, K], where a term is as present as its places are on average."""
+        """Return sums of weights [B, K], each term scaled by the mean over its occurrences."""
         keys, order = self._keys(ids).sort(dim=1)
-        runs = F.pad((keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0))  # of equal keys
+        runs = F.pad(
+            (keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0)
+        )  # index of the run of equal keys
         places = torch.zeros_like(keys).scatter_add(1, runs, torch.ones_like(keys)).gather(1, runs)
         each = torch.cat([token_scale, bigram_scale(token_scale)], dim=1).gather(1, order) / places
         return masked_embedding_bag(self.weight, keys, each)
 
     def hash_ngrams(self, ids: Tensor) -> Tensor:
-        """[B, T] → [B, 2 T - 1] rows of the table, each once in a text; 0: there is no term."""
+        """Return distinct table rows of a text's terms, [B, T] → [B, 2 T - 1], filled with 0."""
         terms = self._keys(ids).sort(dim=1).values
         repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
         return terms.masked_fill(repeats, PAD)
 
     def _keys(self, ids: Tensor) -> Tensor:
-        """[B, 2 T - 1] rows of the table: of each word, then of each pair."""
+        """Return table rows [B, 2 T - 1] of all words, then of all bigrams."""
         pairs, are_known = bigrams(ids)
         keys = torch.cat([ids, pairs * BIGRAM_MULTIPLIER], dim=1) % (len(self.weight) - 1) + 1
         known = torch.cat([ids > UNKNOWN, are_known], dim=1)
@@ -82,7 +84,7 @@ class HashedNgramLinear(nn.Module):
 
     @torch.no_grad()
     def initialize_from_data(self, batches: Iterable[Batch], classes: int) -> None:
-        """Start the weights at the log-ratios of each class's term counts in the training part."""
+        """Initialize the weights from log-ratios of the classes' term counts in training."""
         counts = torch.ones(classes, len(self.weight))
         for batch in batches:
             terms = self.hash_ngrams(batch.ids)
@@ -99,20 +101,20 @@ class HashedNgramLinear(nn.Module):
 
 
 class WideAndDeep(TextClassifier):
-    """Wide and deep (Cheng et al., 2016): the mean of the logits of n-grams and of a recurrence.
+    """Averages the logits of an n-gram model and of a recurrent network (Cheng et al., 2016).
 
-    The words' states are pooled by their maximum and their mean.
+    The states are pooled by their maximum and their mean.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        cell: kind of recurrence; None: the words' vectors are pooled as they are
-        units: U, of each direction
-        bidirectional: read from both ends
-        variational_dropout: of the inputs of the recurrence, one mask per text for all its words
-        buckets: weights that words and pairs share, for each output
-        ngram_dropout: share of a text's words and pairs that training leaves out
-        nb_prior: share of naive Bayes' log-ratios that these weights start at
+        cell: kind of the recurrent layer; None: pool the word vectors without one
+        units: U, width of each direction
+        bidirectional: whether to concatenate the states of a forward and a backward pass
+        variational_dropout: dropout rate of the recurrent layer's inputs, with one mask per text
+        buckets: number of weights shared by words and bigrams, per output
+        ngram_dropout: dropout rate of a text's words and bigrams
+        nb_prior: factor of naive Bayes' log-ratios in the initial weights of words and bigrams
         head: see `TextClassifier`
     """
 
@@ -153,13 +155,16 @@ class WideAndDeep(TextClassifier):
         self.terms.initialize_from_data(batches, self.classes)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """ids [B, T], lengths [B] → logits [B] for two classes, [B, C] for more."""
+        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         wide, deep = self._compute_both_logits(ids, lengths)
         return (wide + deep) / 2
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Each part learns as if it were alone: the terms, which learn faster, would leave the
-        recurrence nothing to learn."""
+        """Return the mean logits and the sum of both parts' losses.
+
+        With a loss of the mean logits, the n-gram part, which learns faster, would dominate the
+        gradient.
+        """
         wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
         loss = cross_entropy(wide, batch.labels, self.class_weights)
         loss = loss + cross_entropy(deep, batch.labels, self.class_weights)
@@ -171,7 +176,7 @@ class WideAndDeep(TextClassifier):
         return terms, self.compute_logits(self._features(ids, lengths))
 
     def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """[B, F]"""
+        """Return text vectors [B, F]."""
         states = self.embed(ids)
         if self.recurrence is not None:
             states = self.recurrence(states, lengths)

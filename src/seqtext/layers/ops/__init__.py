@@ -1,1 +1,1 @@
-"""Compiled CPU kernels and their Python side."""
+"""Compiled CPU kernels and their Python bindings."""

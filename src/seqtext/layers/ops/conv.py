@@ -1,4 +1,4 @@
-"""Convolution → ReLU → batch norm → max pooling on a CPU as one compiled operator, see csrc/."""
+"""Convolution, ReLU, batch norm and max pooling on a CPU as one compiled kernel, see csrc/."""
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +9,11 @@ from seqtext.layers.ops import extension
 from seqtext.layers.ops.extension import KernelArgs
 
 WEIGHTS = ("weight", "bias", "scale", "shift")
-NO_NORM, RUNNING, BATCH = range(3)  # kinds of statistics, in the order of csrc/convolutions.cpp
+NO_NORM, RUNNING, BATCH = range(3)  # kinds of statistics, as in csrc/convolutions.cpp
 
 
 class ConvArgs(KernelArgs):
-    """Arguments of the kernel: mirrors `ConvArgs` in csrc/convolutions.cpp."""
+    """Arguments of the kernel, as `ConvArgs` in csrc/convolutions.cpp."""
 
     function = "conv_block"
     _fields_ = KernelArgs.fields(
@@ -25,7 +25,7 @@ class ConvArgs(KernelArgs):
 
 
 def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
-    """Return whether `conv_block_forward` can run this block here."""
+    """Return whether `conv_block_forward` supports this block and device."""
     fits = norm is None or (norm.is_local() and norm.weight.dtype == states.dtype)
     return fits and extension.is_supported(states, layer.weight)
 
@@ -33,13 +33,13 @@ def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bo
 def conv_block_forward(
     layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool_size: int | None
 ) -> Tensor:
-    """Run a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
+    """Compute a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
     lengths = lengths.clamp(0, states.shape[1])
     kind, affine, stats = NO_NORM, None, None
     if norm is not None:
         kind = BATCH if norm.training and lengths.sum() > 1 else RUNNING
         affine = norm.weight, norm.bias
-        # Mean and variance, [F] each, may change before backward; if BATCH, the kernel writes them.
+        # Copies of [F], which may change before backward; for BATCH, the kernel writes them.
         stats = norm.running_mean.clone(), norm.running_var.clone()
     options = {
         "stats": kind,
@@ -59,7 +59,7 @@ def conv_block_forward(
 
 
 class _Convolution(torch.autograd.Function):
-    """Autograd function of a block."""
+    """Autograd function of a convolution block."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, options):

@@ -1,4 +1,4 @@
-"""Compile the C++ in csrc/ once on a machine, load it, and call its functions."""
+"""Compile the C++ code in csrc/ once per machine, load it, and call its functions."""
 
 import contextlib
 import ctypes
@@ -24,17 +24,17 @@ log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
-TYPES = {torch.float32: "float", torch.float64: "double"}  # ends of the functions' names
+TYPES = {torch.float32: "float", torch.float64: "double"}  # suffixes of the functions' names
 KIND, LIBRARY = "compiled", "native.so"
-COMPILER_TIMEOUT = 300  # seconds that a compiler may take
+COMPILER_TIMEOUT = 300  # seconds
 
 
 @functools.cache
 def load_extension() -> ctypes.CDLL | None:
-    """Return the compiled functions; None, with a warning in the log, where there are none.
+    """Return the compiled library, or log a warning and return None if there is none.
 
-    They need a C++ compiler (`CXX`, else c++) once, for some seconds, and are kept in the user's
-    cache. SEQTEXT_COMPILED_KERNELS=0 does without them.
+    It is compiled once with a C++ compiler (`CXX`, else c++), which takes seconds, and stored in
+    the user's cache. SEQTEXT_COMPILED_KERNELS=0 disables it.
     """
     if os.environ.get("SEQTEXT_COMPILED_KERNELS") == "0":
         return None
@@ -49,7 +49,7 @@ def load_extension() -> ctypes.CDLL | None:
 
 
 def is_supported(inputs: Tensor, weight: Tensor) -> bool:
-    """Return whether the compiled functions can run on these tensors here."""
+    """Return whether the compiled functions support these tensors."""
     return (
         not torch.compiler.is_exporting()
         and inputs.device.type == "cpu"
@@ -62,12 +62,12 @@ def is_supported(inputs: Tensor, weight: Tensor) -> bool:
 
 
 class KernelArgs(ctypes.Structure):
-    """Arguments of a compiled function: integers, floats, then addresses of tensors.
+    """Arguments of a compiled function: integers, floats, then pointers to tensors.
 
-    Each function runs forward and backward; between the two an autograd context keeps the tensors.
+    A function computes forward or backward; an autograd context stores the tensors in between.
     """
 
-    function: ClassVar[str]  # its name without the suffix for the dtype of x
+    function: ClassVar[str]  # name without the suffix for the dtype of x
 
     @staticmethod
     def fields(numbers: str, reals: str, tensors: str) -> list[tuple[str, type[Any]]]:
@@ -79,8 +79,12 @@ class KernelArgs(ctypes.Structure):
     def forward(
         cls, ctx, options: dict[str, float], saved: dict[str, Tensor | None], **outputs: Tensor
     ) -> None:
-        """Run the forward kernel; `saved` tensors are kept for backward, `outputs` are contiguous
-        tensors that it writes."""
+        """Run the forward kernel.
+
+        Args:
+            saved: tensors to save for backward
+            outputs: contiguous tensors that the kernel writes
+        """
         saved = {key: None if t is None else t.contiguous() for key, t in saved.items()}
         cls.run(options, {**saved, **outputs}, is_backward=False)
         ctx.save_for_backward(*saved.values())
@@ -88,14 +92,14 @@ class KernelArgs(ctypes.Structure):
 
     @staticmethod
     def saved_tensors(ctx) -> dict[str, Tensor | None]:
-        """Return the tensors that `forward` saved."""
+        """Return the tensors saved by `forward`."""
         return dict(zip(ctx.names, ctx.saved_tensors, strict=True))
 
     @classmethod
     def run(
         cls, options: dict[str, float], tensors: dict[str, Tensor | None], is_backward: bool
     ) -> None:
-        """Run the kernel forward or backward; all tensors must be contiguous, and x is one."""
+        """Run the kernel forward or backward; all tensors, among them x, must be contiguous."""
         addresses = {key: t.data_ptr() for key, t in tensors.items() if t is not None}
         arguments = cls(**options, threads=torch.get_num_threads(), **addresses)
         x = tensors["x"]
@@ -105,10 +109,10 @@ class KernelArgs(ctypes.Structure):
     @classmethod
     @functools.cache
     def load_kernel(cls, dtype: torch.dtype) -> Callable[..., None]:
-        """Return the compiled function for tensors of this type.
+        """Return the compiled function for tensors of this dtype.
 
         Raises:
-            RuntimeError: if its C++ structure has another size than this class.
+            RuntimeError: if the size of its C++ structure differs from that of this class.
         """
         library = load_extension()
         size = getattr(library, f"{cls.function}_args_size")()
@@ -121,9 +125,9 @@ class KernelArgs(ctypes.Structure):
 
 
 def _load(cache: Cache) -> ctypes.CDLL:
-    """Load the library from the cache; where others may write there, from a private folder.
+    """Load the library from the cache, or from a private folder if others may write to the cache.
 
-    It is code: whoever may change its file, or a folder above it, could have theirs run.
+    Whoever can change the file, or a folder above it, could execute code as this user.
     """
     if _has_private_folder(cache):
         return _load_from(cache)
@@ -135,14 +139,14 @@ def _load(cache: Cache) -> ctypes.CDLL:
     own = Cache(Path(tempfile.gettempdir(), f"seqtext-{os.getuid()}"))
     if _has_private_folder(own):
         return _load_from(own)
-    with tempfile.TemporaryDirectory() as folder:  # what is loaded stays loaded
+    with tempfile.TemporaryDirectory() as folder:  # a loaded library remains loaded
         return _load_from(Cache(folder))
 
 
 def _has_private_folder(cache: Cache) -> bool:
-    """Return whether only this user may write where the cache has libraries; make the folder."""
+    """Create the cache's library folder and return whether only this user may write to it."""
     folder = cache.root / KIND
-    with contextlib.suppress(FileExistsError):  # as what: that is seen below
+    with contextlib.suppress(FileExistsError):  # checked below
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     return is_private(folder) and all(map(is_private, folder.glob(f"*/{LIBRARY}")))
@@ -153,10 +157,10 @@ def _load_from(cache: Cache) -> ctypes.CDLL:
 
 
 def is_private(path: Path) -> bool:
-    """Return whether nobody but this user and root may change a file or folder, or replace it.
+    """Return whether only this user and root may change or replace a file or folder.
 
-    Every folder above it is looked at too, and every link on the way. In a folder that all may
-    write to, such as /tmp, the sticky bit keeps what belongs to this user.
+    All parent folders and all links on the path are checked too. In a world-writable folder such
+    as /tmp, the sticky bit protects this user's files.
     """
     if not hasattr(os, "getuid"):  # on Windows
         return True
@@ -170,7 +174,7 @@ def is_private(path: Path) -> bool:
 def _is_own(stat: os.stat_result, is_above: bool) -> bool:
     if stat.st_uid not in (0, os.getuid()):
         return False
-    if S_ISLNK(stat.st_mode):  # its folder decides who may replace it
+    if S_ISLNK(stat.st_mode):  # the permissions of its folder apply
         return True
     if is_above and stat.st_mode & S_ISVTX:
         return True
@@ -181,8 +185,8 @@ def _is_own(stat: os.stat_result, is_above: bool) -> bool:
 
 @functools.cache
 def _has_other_members(group: int) -> bool:
-    """Return whether a group has members beside this user: on many systems each has one alone."""
-    import grp  # not on Windows
+    """Return whether a group has other members; on many systems each user has an own group."""
+    import grp  # missing on Windows
     import pwd
 
     try:
@@ -214,7 +218,7 @@ def _compiled(cache: Cache) -> Path:
 
 
 def _processor() -> str:
-    """Describe what -march=native looks at: code for another processor may not run on this one."""
+    """Describe the processor, since -march=native code may not run on another one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""SimpleRNN, LSTM and GRU over whole texts on a CPU as one compiled operator, see csrc/."""
+"""SimpleRNN, LSTM and GRU over whole texts on a CPU as one compiled kernel, see csrc/."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from seqtext.layers.ops import extension
 from seqtext.layers.ops.extension import KernelArgs
 from seqtext.layers.rnn_reference import RNNOptions
 
-# In the order of csrc/functions.h. The derivative of any other needs more than its value.
+# In the order of csrc/functions.h: the activations whose derivative is a function of the value.
 ACTIVATIONS = (
     "tanh",
     "sigmoid",
@@ -27,7 +27,7 @@ WEIGHTS = ("w_ih", "w_hh", "b_ih", "b_hh")
 
 @dataclass(frozen=True)
 class KernelCell:
-    """A cell of csrc/cells.h: its number there, and the values it saves per step and unit."""
+    """A cell of csrc/cells.h: its number, and the number of values saved per step and unit."""
 
     number: int
     saved: int
@@ -37,7 +37,7 @@ CELLS = {nn.RNN: KernelCell(0, 0), nn.LSTM: KernelCell(1, 5), nn.GRU: KernelCell
 
 
 class RNNArgs(KernelArgs):
-    """Arguments of the kernel: mirrors `RNNArgs` in csrc/cells.h."""
+    """Arguments of the kernel, as `RNNArgs` in csrc/cells.h."""
 
     function = "rnn"
     _fields_ = KernelArgs.fields(
@@ -49,7 +49,7 @@ class RNNArgs(KernelArgs):
 
 
 def is_supported(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> bool:
-    """Return whether `rnn_forward` can run this cell here."""
+    """Return whether `rnn_forward` supports this cell and device."""
     return (
         type(cell) in CELLS
         and {options.activation, options.recurrent_activation} <= {*ACTIVATIONS}
@@ -63,7 +63,7 @@ def rnn_forward(
     """Compute the states [B, T, U], see `layers.rnn.rnn_forward`; zeros after a text's end."""
     weights: list[Tensor] = [*cell.all_weights[0]]  # W_ih, W_hh, b_ih, b_hh
     input_mask = options.input_mask
-    if isinstance(cell, nn.GRU):  # candidate first: r, z that share the masked state follow
+    if isinstance(cell, nn.GRU):  # candidate first, then r, z
         for n in (0, 2):
             weights[n] = weights[n].roll(cell.hidden_size, 0)
         input_mask = None if input_mask is None else input_mask.roll(1, 0)
@@ -84,7 +84,7 @@ def rnn_forward(
 
 
 class _Recurrence(torch.autograd.Function):
-    """Autograd function; each thread sums its own gradient of the weights."""
+    """Autograd function of a recurrence; gradients of weights are summed per thread."""
 
     @staticmethod
     def forward(ctx, x, w_ih, w_hh, b_ih, b_hh, lengths, input_mask, mask, saved, options):

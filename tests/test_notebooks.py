@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from tests.conftest import BAD, GOOD, ROOT
 from tests.data.test_sets import CLOTHES, write
 from tests.inference.conftest import trained
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 FOLDER = ROOT / "notebooks"
 NAMES = ["01_look_at_the_data", "02_first_model", "03_compare_architectures", "04_look_inside"]

@@ -1,4 +1,4 @@
-"""What the README says is done, as it says it."""
+"""Commands, names and recipes of README.md and CONTRIBUTING.md work as documented."""
 
 import os
 import re
@@ -24,6 +24,7 @@ COMMANDS = [
 OWN = (
     "model=average",
     "dataset=haiku",
+    "monitor=val/min_recall",
     "resume=",
     "from_best=",
     "experiment=",
@@ -85,8 +86,8 @@ def test_the_flow_names_what_exists():
         assert (ROOT / "src" / "seqtext" / name).exists(), name
 
 
-def test_own_model_and_own_data_set(tmp_path):
-    """The text's files, written where it says, train with the text's command."""
+def test_recipes_for_extensions(tmp_path):
+    """Apply the code blocks of CONTRIBUTING.md to a copy, and train with its commands."""
     for name in ("src", "conf", "train.py"):
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
@@ -96,6 +97,12 @@ def test_own_model_and_own_data_set(tmp_path):
             assert len(block.splitlines()) <= 30
             place = re.match(r"# (\S+)\n", block)[1]
             (tmp_path / place).write_text(block)
+        elif language == "diff":
+            place, *lines = block.splitlines(keepends=True)
+            edited = tmp_path / place.removeprefix("# ").strip()
+            before = "".join(line[1:] for line in lines if line.startswith(" "))
+            assert edited.read_text().count(before) == 1
+            edited.write_text(edited.read_text().replace(before, "".join(x[1:] for x in lines)))
     (tmp_path / "data" / "haiku").mkdir(parents=True)
     poems = [
         f'"the old pond {"sun" if n % 2 else "snow"}",{"summer" if n % 2 else "winter"}'
@@ -103,8 +110,13 @@ def test_own_model_and_own_data_set(tmp_path):
     ]
     rows = [poem.replace("old", f"old number {n}") for n, poem in enumerate(poems)]
     (tmp_path / "data" / "haiku" / "haiku.csv").write_text("\n".join(["poem,season", *rows]))
-    options = {arg for c in COMMANDS if any(o in c for o in OWN[:2]) for arg in c.split()[2:]}
-    assert options == {"model=average", "model.hidden=64", "dataset=haiku"}
+    options = {arg for c in COMMANDS if any(o in c for o in OWN[:3]) for arg in c.split()[2:]}
+    assert options == {
+        "model=average",
+        "model.hidden=64",
+        "dataset=haiku",
+        "monitor=val/min_recall",
+    }
     done = subprocess.run(
         [sys.executable, "train.py", *options, "trainer.max_epochs=2", "trainer=cpu"],
         cwd=tmp_path,
@@ -116,4 +128,5 @@ def test_own_model_and_own_data_set(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "average on haiku" in done.stdout
-    assert list(tmp_path.glob("outputs/*/metrics.json"))
+    (metrics,) = tmp_path.glob("outputs/*/metrics.json")
+    assert "min_recall" in metrics.read_text()

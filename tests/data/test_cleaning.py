@@ -17,7 +17,7 @@ from seqtext.data.cleaning import (
     read_stopwords,
 )
 from seqtext.errors import UserError
-from tests.inference import plain
+from tests.inference import onnx_only_program
 
 STOPWORDS = re.compile(rf"\b(?:{'|'.join(sorted(ENGLISH_STOP_WORDS))})\b")
 KERAS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -85,15 +85,18 @@ def test_step_spelled_out_does_the_same_with_strange_texts(step, texts):
 
 def _compare_spelled_out(step, texts):
     cleaning = TextCleaner([step])
-    cleaned = [plain.cleaned(text, cleaning.list_operations()) for text in texts]
+    cleaned = [onnx_only_program.cleaned(text, cleaning.list_operations()) for text in texts]
     assert cleaned == cleaning(pa.array(texts, pa.string())).to_pylist()
 
 
 def test_stop_words_of_ones_own_spelled_out():
     cleaning = TextCleaner(["lower", DROP_STOPWORDS], ["don't", "c++", "don"])
     text = "DON'T do c++ don x_don"
-    assert plain.cleaned(text, cleaning.list_operations()) == cleaning(pa.array([text]))[0].as_py()
-    assert plain.cleaned(text, cleaning.list_operations()).split() == ["do", "x_don"]
+    assert (
+        onnx_only_program.cleaned(text, cleaning.list_operations())
+        == cleaning(pa.array([text]))[0].as_py()
+    )
+    assert onnx_only_program.cleaned(text, cleaning.list_operations()).split() == ["do", "x_don"]
 
 
 def test_every_step_is_compared():

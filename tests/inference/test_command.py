@@ -24,7 +24,7 @@ from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predict_texts import read_lines
 from tests.conftest import ROOT, csv_of
 
-README = re.search(r"## Use\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+README = re.search(r"## Prediction\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
 
 
 def test_the_commands_of_the_readme(predict, finished):

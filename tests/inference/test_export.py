@@ -29,7 +29,7 @@ from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.words import WordTokenizer
 from tests.conftest import BAD, GOOD, PLAIN, ROOT
 from tests.inference.conftest import REVIEWS
-from tests.inference.plain import Exported
+from tests.inference.onnx_only_program import Exported
 from tests.models.test_common import NAMES, config_of
 
 WORDS = GOOD + BAD + PLAIN

@@ -11,7 +11,7 @@ from seqtext.errors import UserError
 from seqtext.reporting import bootstrap
 from seqtext.reporting.report import build_report
 from seqtext.reporting.report_files import write_report
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 FILES = ("metrics.json", ".hydra/hydra.yaml", ".hydra/config.yaml", "predictions/test.parquet")
 VALUES = (None, True, -1, 0, 1e400, 10**30, "x", "", [], [None], {}, {"a": None}, float("nan"))

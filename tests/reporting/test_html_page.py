@@ -12,7 +12,7 @@ from seqtext.reporting.html_page import render_report
 from seqtext.reporting.published_results import PublishedResult
 from seqtext.reporting.report import build_report, format_markdown
 from seqtext.reporting.report_files import write_report
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 from tests.reporting.markup import FOLDER, PAYLOAD, TAG, check_figure, parse_page
 
 

@@ -12,7 +12,7 @@ from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.pairwise import compare_groups
 from seqtext.reporting.report import build_report, format_markdown
 from seqtext.reporting.report_files import write_report
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from seqtext.reporting.groups import group_runs
 from seqtext.reporting.published_results import STUDY_DATA
 from seqtext.reporting.runs import read_runs
-from tests.reporting.invented import CHOSEN, ROWS, TRAINED, write_run
+from tests.reporting.fake_runs import CHOSEN, ROWS, TRAINED, write_run
 
 WHOLE = TRAINED + CHOSEN + ROWS
 FILES = {"report.md", "report.csv", "report.tex", "report.html", "differences.csv"}

@@ -12,7 +12,7 @@ from seqtext.reporting.results_table import (
     to_dataframe,
 )
 from seqtext.reporting.runs import read_runs
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 
 @pytest.fixture

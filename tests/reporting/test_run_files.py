@@ -15,7 +15,7 @@ from seqtext.reporting.run_files import (
     read_predictions,
     read_sweep,
 )
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 BYTES = (b"", b"{", b"[]", b"null", b"1", b"\xff\xfe{", b"\0" * 20, b"[" * 100_000)
 VALUES = (None, True, "x", 1, -1.5, math.nan, [], [1], ["x"], {}, {"x": "y"}, {"x": [{}]}, 10**400)

@@ -7,7 +7,7 @@ import pytest
 
 from seqtext.errors import UserError
 from seqtext.reporting.runs import find_sweep_command, read_run, read_runs
-from tests.reporting.invented import ROWS, write_run
+from tests.reporting.fake_runs import ROWS, write_run
 
 
 def test_a_run(tmp_path):

@@ -19,7 +19,7 @@ from seqtext.sweeps.job import Job, JobResult, find_run_conflict, read_job_resul
 from seqtext.sweeps.progress import SweepProgress
 from seqtext.training.resume import load_resume_config
 from tests.conftest import settings_of
-from tests.reporting.invented import write_run
+from tests.reporting.fake_runs import write_run
 
 BYTES = {
     "empty": b"",

@@ -1,4 +1,4 @@
-"""A program without seqtext that uses what `export=` wrote: all it knows is in the two files."""
+"""Predict without seqtext: everything is read from the two files that `export=` writes."""
 
 import json
 import re

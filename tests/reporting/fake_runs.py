@@ -1,4 +1,4 @@
-"""Run folders as a training leaves them, without the training."""
+"""Write run folders like those of training, without training."""
 
 import json
 from pathlib import Path

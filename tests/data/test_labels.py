@@ -183,6 +183,8 @@ def test_given_classes_are_spelled_as_labels_are(tmp_path):
     assert loaded(tmp_path, "a.jsonl", [True, False], classes=[True, False]).labels[0] == 0
     with pytest.raises(UserError, match=r"dataset\.classes names '1' twice"):
         TableDataset(path="a.csv", classes=["1", 1.0])
+    with pytest.raises(UserError, match=r"dataset\.classes=\[\] names no class"):
+        TableDataset(path="a.csv", classes=[])
 
 
 @pytest.mark.parametrize("classes", [None, ["yes", "no"], ["maybe", "yes", "no"]])

@@ -1,7 +1,7 @@
 """Store the rows of a source on disk: texts, labels, official parts and ids of equal texts."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -215,17 +215,6 @@ class _Columns:
 
 def _digests(texts: pa.ChunkedArray) -> np.ndarray:
     """Return [rows] uint64 hashes; 4,000,000 different texts collide with probability 10⁻⁶."""
-    digests = (blake2b(text, digest_size=8).digest() for text in _bytes(texts))
+    blocks = (chunk.cast(pa.large_binary()).to_pylist() for chunk in texts.chunks)
+    digests = (blake2b(text, digest_size=8).digest() for block in blocks for text in block)
     return np.frombuffer(b"".join(digests), np.uint64)
-
-
-def _bytes(texts: pa.ChunkedArray) -> Iterator[memoryview]:
-    for chunk in texts.chunks:
-        _, offsets, content = chunk.buffers()
-        if content is None:  # only empty texts
-            yield from [memoryview(b"")] * len(chunk)
-            continue
-        width = np.int64 if pa.types.is_large_string(chunk.type) else np.int32
-        ends = np.frombuffer(offsets, width)[chunk.offset : chunk.offset + len(chunk) + 1].tolist()
-        view = memoryview(content)
-        yield from (view[ends[i] : ends[i + 1]] for i in range(len(chunk)))

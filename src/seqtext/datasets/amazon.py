@@ -28,7 +28,6 @@ class Amazon(TextDataModule):
     default_tokenizer: ClassVar = {"max_length": 100, "vocab_size": 10_000, "fit_rows": 100_000}
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.locate_files`."""
         folder, paths = self.folder(), []
         for file in self.filenames:
             choices = [folder / file, folder / f"{file}.bz2"]
@@ -39,7 +38,6 @@ class Amazon(TextDataModule):
         return " and ".join(map(str, paths)), paths
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         for path, part in zip(paths, ("train", "test"), strict=True):
             for block in read_lines(path):
                 yield _rows(block, path, part)

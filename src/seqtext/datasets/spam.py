@@ -29,7 +29,6 @@ class Spam(TextDataModule):
     default_tokenizer: ClassVar = {"max_length": 250, "vocab_size": None}
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         for block in read_csv(paths[0], ["text", "spam"]):
             label = encode_labels(block, "spam", ("0", "1"), paths[0])
             yield pa.table({"text": block["text"], "label": label})

@@ -1,5 +1,6 @@
 """A user's own data set in table files, in one file or one per part."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,11 @@ class TableDataset(TextDataModule):
         self.label, self.part = label, part
         self.ignore_label_case = ignore_label_case
         if classes is not None:
-            if not classes:
+            names = [normalize_label(label) for label in classes]
+            if not names:
                 raise UserError("dataset.classes=[] names no class: name all, or use null.")
-            names = _distinct(map(normalize_label, classes))
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise UserError(f"dataset.classes names {twice[0]!r} twice: drop one.")
             self.class_names = names + [c for c in self.drop_labels if c not in names]
         self.header, self.encoding = header, normalize_encoding(encoding)
         self.separator = normalize_separator(separator)
@@ -99,21 +102,17 @@ class TableDataset(TextDataModule):
         self._check_parts()
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.locate_files`."""
         for name, path in self.paths.items():
             check_is_file(path, f"dataset.{'path' if name == 'train' else name}")
         return " and ".join(map(str, self.paths.values())), list(self.paths.values())
 
     def settings(self) -> dict:
-        """See `TextDataModule.settings`."""
         names = ["text", "label", "part", "class_names", "ignore_label_case", *FORMAT_OPTIONS]
-        files = {
-            part: path.name for part, path in self.paths.items()
-        }  # suffixes determine the format
+        # The suffix of a name gives the format.
+        files = {part: path.name for part, path in self.paths.items()}
         return {"files": files, **{name: getattr(self, name) for name in names}}
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         for name, path in self.paths.items():
             yield from self._rows(path, name)
 
@@ -141,7 +140,8 @@ class TableDataset(TextDataModule):
 
     def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
-        count, left_out = len(self.text), self._left_out(path)
+        count = len(self.text)
+        left_out = _MissingRowFilter(path, kept=[*self.class_names, *self.drop_labels])
         options = {name: getattr(self, name) for name in FORMAT_OPTIONS}
         reader = TableReader(path, **options, warn=self.row_warnings.append)
         for block in reader.read_columns(columns):
@@ -156,9 +156,6 @@ class TableDataset(TextDataModule):
             yield self._numbered(left_out.filter_rows(pa.table(rows)), path)
         self.log_notes += left_out.notes()
         self.row_warnings += left_out.warnings()
-
-    def _left_out(self, path: Path) -> "_MissingRowFilter":
-        return _MissingRowFilter(path, kept=[*self.class_names, *self.drop_labels])
 
     def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
         if not self.class_names:
@@ -178,20 +175,6 @@ class TableDataset(TextDataModule):
                     f"it must be one of {', '.join(PART_OF)}."
                 )
         return pa.array([PART_OF[value] for value in names], pa.string())
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """Return the names as a list.
-
-    Raises:
-        UserError: if a name is repeated.
-    """
-    distinct: list[str] = []
-    for name in names:
-        if name in distinct:
-            raise UserError(f"dataset.classes names {name!r} twice: drop one.")
-        distinct.append(name)
-    return distinct
 
 
 class _MissingRowFilter:

@@ -24,7 +24,6 @@ class Tweets(TextDataModule):
     text_columns = ("tweet",)
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
-        """See `TextDataModule.read_tables`."""
         for block in read_csv(paths[0], ["label", "tweet"]):
             label = encode_labels(block, "label", ("0", "1"), paths[0])
             yield pa.table({"text": block["tweet"], "label": label})

@@ -46,11 +46,9 @@ class InMemoryDataModule(TextDataModule):
         self.class_names = list(map(str, class_names))
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
-        """See `TextDataModule.locate_files`: there is no file."""
         return "the rows", []
 
     def settings(self) -> dict:
-        """See `TextDataModule.settings`."""
         digest = hashlib.blake2b(digest_size=16)
         for column in self.table.columns:
             for chunk in column.chunks:
@@ -59,7 +57,6 @@ class InMemoryDataModule(TextDataModule):
         return {"rows": digest.hexdigest(), "class_names": self.class_names}
 
     def read_tables(self, paths: Sequence[Path]) -> pa.Table:
-        """See `TextDataModule.read_tables`."""
         return self.table
 
     def _log_summary(self) -> None:

@@ -3,7 +3,6 @@
 import getpass
 import os
 import tempfile
-from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 
@@ -21,22 +20,16 @@ def pin_gpu_if_shared() -> None:
         return
     import torch  # counts without starting CUDA, which reads the variable only once
 
-    gpus = list_visible_gpus(os.environ.get(VISIBLE_GPUS_VARIABLE), torch.cuda.device_count())
+    visible = os.environ.get(VISIBLE_GPUS_VARIABLE)
+    if visible is None:
+        gpus = [str(number) for number in range(torch.cuda.device_count())]
+    else:
+        gpus = [name for name in visible.split(",") if name]
     if len(gpus) > 1:
         folder = Path(tempfile.gettempdir()) / f"seqtext-gpus-{getpass.getuser()}"
         number, lock = acquire_slot(folder)
         _held.append(lock)
-        os.environ[VISIBLE_GPUS_VARIABLE] = pick_gpu(number, gpus)
-
-
-def list_visible_gpus(seen: str | None, gpus: int) -> list[str]:
-    """Return the GPUs that this process may use, as CUDA names them."""
-    return list(map(str, range(gpus))) if seen is None else [g for g in seen.split(",") if g]
-
-
-def pick_gpu(number: int, gpus: Sequence[str]) -> str:
-    """Pick a GPU by turns."""
-    return gpus[number % len(gpus)]
+        os.environ[VISIBLE_GPUS_VARIABLE] = gpus[number % len(gpus)]
 
 
 def acquire_slot(folder: Path) -> tuple[int, FileLock]:

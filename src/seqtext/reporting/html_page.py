@@ -136,12 +136,9 @@ def _build_prediction_figures(groups: Sequence[Group]) -> Iterator[Figure]:
 def _serialize_figures(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[Figure]:
     for heading, caption, figure in made:
         if figure is not None:
-            yield Figure(heading, caption, _to_json(figure), heading == "Curves")
-
-
-def _to_json(figure: go.Figure) -> Markup:
-    figure.update_layout(template="none")
-    return escape_json(figure.to_json(engine="json"))
+            figure.update_layout(template="none")
+            json = escape_json(figure.to_json(engine="json"))
+            yield Figure(heading, caption, json, heading == "Curves")
 
 
 def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:

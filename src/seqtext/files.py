@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from seqtext.errors import UserError
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # about 40 times as fast, if it is built
 MAX_YAML_DEPTH = 100  # nesting levels of YAML; this program writes ten at most
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.new")
+TEMPORARY_SECONDS = 1  # longer than a process writes a small file
 MALFORMED_YAML = (
     *(yaml.YAMLError, ValueError, LookupError, TypeError),
     *(AttributeError, ArithmeticError, RecursionError),  # for tags that do not fit their values
@@ -45,6 +49,19 @@ def replace_file(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete the files that killed processes left in a folder within `replace_file`.
+
+    What is younger than `TEMPORARY_SECONDS` stays: a process that is about to find the folder
+    locked may be writing its configuration.
+    """
+    oldest = time.time() - TEMPORARY_SECONDS
+    for file in folder.glob(".*.new"):
+        with suppress(OSError):  # it has just become the file it is for
+            if TEMPORARY.fullmatch(file.name) and file.lstat().st_mtime < oldest:
+                file.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

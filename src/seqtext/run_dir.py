@@ -9,7 +9,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seqtext.errors import UserError
-from seqtext.files import write_json
+from seqtext.files import remove_temporaries, write_json
 from seqtext.metrics_file import METRICS_FILE, read_metrics
 
 RESULT_FILE = "outcome.json"  # of a job of a sweep that did not finish
@@ -46,7 +46,7 @@ class RunDir:
         return self.last_checkpoint.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
     def lock(self, resume: bool) -> None:
-        """Lock the folder for the lifetime of this process.
+        """Lock the folder for the lifetime of this process, and delete what a killed one left.
 
         Raises:
             UserError: if another process uses it, or it contains a run and `resume` is false.
@@ -59,6 +59,8 @@ class RunDir:
         if not resume and (self.metrics_path.exists() or self.last_checkpoint.exists()):
             self.unlock()
             raise build_run_exists_error(self.path)
+        for folder in (".", *RUN_FOLDERS):
+            remove_temporaries(self.path / folder)
 
     def is_locked(self) -> bool:
         """Return whether another process uses the folder."""

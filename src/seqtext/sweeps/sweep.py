@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.config.error_messages import USER_ERRORS
 from seqtext.errors import SweepFailed, UserError
+from seqtext.files import remove_temporaries
 from seqtext.run_dir import RunDir
 from seqtext.run_names import OUTPUTS
 from seqtext.sweeps.job import (
@@ -65,6 +66,7 @@ class SweepRunner:
                 f"name=."
             ) from error
         try:
+            remove_temporaries(self.folder)
             self.progress = SweepProgress(self.folder, 0, self.config.monitor)
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
         except BaseException:

@@ -110,7 +110,7 @@ def _count_line_ends(text: str, before: str) -> int:
 
 def _detect_encoding(stream: IO[bytes], encoding: str) -> str:
     """Return the encoding to decode with; the stream's position does not change."""
-    # All that `open_file` opens can peek, but not all of it says so in its type.
+    # All that `open_file` opens can peek, although not all of its types declare it.
     start = stream.peek(4)[:4]  # type: ignore[attr-defined]
     marked = next((name for mark, name in BOM_ENCODINGS.items() if start.startswith(mark)), None)
     if encoding in ENCODINGS_WITHOUT_BOM and marked is None:

@@ -30,7 +30,7 @@ class SourceFilesMixin:
         """Return a description of the source and its files or folders; download them if `download`.
 
         Raises:
-            UserError: if a file is missing; the message tells where to get it and where to put it.
+            UserError: if a file is missing; the message names its source and its folder.
         """
         folder = self.folder()
         if path := self.first_existing(folder):

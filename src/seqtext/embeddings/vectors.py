@@ -119,7 +119,7 @@ def read_vectors(
         download: download the file if it is missing
 
     Raises:
-        UserError: if the file is missing (the message tells where to get it), invalid, or contains
+        UserError: if the file is missing (the message names its source), invalid, or contains
             none of the words.
     """
     words = vocabulary.tokens

@@ -195,7 +195,7 @@ def test_official_parts_are_not_cut_anew_without_a_word(rows):
 
 def test_texts_that_all_have_unlike_labels(rows):
     rows["labels"], rows["text_ids"] = np.arange(300) % 2, np.arange(300) // 2
-    said = r"'yes' has 150 rows to divide, but the same texts stand with other labels"
+    said = r"'yes' has 150 rows to divide, but the same texts have other labels"
     with pytest.raises(UserError, match=said):
         Split().parts(**rows)
     assert Split(stratify=False).parts(**rows)

@@ -226,7 +226,7 @@ def test_a_process_that_does_not_start_is_told(monkeypatch):
 
 @pytest.mark.parametrize(
     ("status", "words"),
-    [(-9, "killed by SIGKILL (often for want of memory)"), (-63, "signal 63"), (3, "status 3")],
+    [(-9, "killed by SIGKILL (often for lack of memory)"), (-63, "signal 63"), (3, "status 3")],
 )
 def test_how_a_process_ended(status, words):
     process = subprocess.Popen([sys.executable, "-c", ""])

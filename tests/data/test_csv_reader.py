@@ -170,7 +170,7 @@ def test_a_header_that_is_a_row(tmp_path, header, columns, is_told):
     content = header + "\n" + "one,0\ntwo,1\nthree,y\n"
     warnings = read(tmp_path, content, columns=columns)[2]
     assert len(warnings) == is_told
-    assert not is_told or f"{label!r} stands in column 1 of other rows too" in warnings[0]
+    assert not is_told or f"{label!r} is in column 1 of other rows too" in warnings[0]
     assert not is_told or "dataset.header=false" in warnings[0]
 
 

@@ -1,1 +1,1 @@
-"""Trained models: load, predict, explain, evaluate, export."""
+"""Load trained models, predict, explain, evaluate and export."""

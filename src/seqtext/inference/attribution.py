@@ -1,9 +1,9 @@
-"""Which words decided: the model's own attention, else what each word adds to the logit.
+"""Word attributions: attention weights, or each word's contribution to the logit.
 
-Integrated gradients (Sundararajan et al., 2017, "Axiomatic attribution for deep networks") lead
-from a text of as many unknown words to the text itself. All of its words appear together, little by
-little, and the gradients on the way add up to the difference of the two logits. A linear model's
-logit is a sum over words as it is.
+Integrated gradients (Sundararajan et al., 2017, "Axiomatic attribution for deep networks")
+interpolate from the unknown-token baseline, a text of as many unknown words, to the text. The
+integral of the gradients is the difference of the two logits. For a linear model the contributions
+are exact.
 """
 
 from functools import partial
@@ -27,25 +27,24 @@ from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
-MAX_BATCH_TEXTS = 32  # in a batch
-MAX_BATCH_TOKENS = 1 << 14  # whose gradients are in memory together, padding included
-STEPS = (32, 128, 512)  # on the way; more of them only for texts that are not exact enough yet
+MAX_BATCH_TEXTS = 32  # texts in a batch
+MAX_BATCH_TOKENS = 1 << 14  # tokens, including padding, with gradients in memory at once
+STEPS = (32, 128, 512)  # interpolation steps, increased only for texts with a larger error
 TOLERANCE = (
-    0.01  # error of the sum: share of the logits' difference, or absolute where that is below 1
+    0.01  # error of the sum relative to the logits' difference, or absolute if that is below 1
 )
 
 
 class Explanation(NamedTuple):
-    """Hold a text and how much each of its words counted.
+    """Hold the attributions of a text's words.
 
-    words: [W] as the model reads them, after cleaning and cutting
-    weights: [W] for the class where positive, against it where negative: their sum is the class's
-        logit (of two classes, their log-odds) without that of as many unknown words; with
-        attention not negative, and their sum is 1
-    class_name: what is predicted
-    probability: of this class
-    method: "attention", "integrated gradients", or "linear": exact, for a model that is a sum
-    known: [W] whether the vocabulary has the word
+    words: [W] words after cleaning and truncation
+    weights: [W] contributions to the class's logit (log-odds for two classes), whose sum is its
+        difference from the logit of as many unknown words; or attention weights, whose sum is 1
+    class_name: predicted class
+    probability: probability of this class
+    method: "attention", "integrated gradients", or "linear" (exact)
+    known: [W] whether the word is in the vocabulary
     """
 
     words: list[str]
@@ -57,10 +56,10 @@ class Explanation(NamedTuple):
 
 
 def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
-    """Explain [N] strings, null as the empty one: [N] explanations; an empty text has no words.
+    """Return [N] explanations of [N] strings; null is an empty text, which has no words.
 
     Raises:
-        UserError: if the model needs captum, which is not installed.
+        UserError: if captum is needed but not installed.
     """
     texts = texts.fill_null("")
     starts = range(0, len(texts), BLOCK_ROWS)
@@ -93,7 +92,7 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
 def _tokenize_texts(loaded_model: LoadedModel, texts: pa.Array) -> TokenizedTexts:
     lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
-    if not isinstance(loaded_model.model, NonNeuralClassifier):  # which reads whole texts
+    if not isinstance(loaded_model.model, NonNeuralClassifier):  # which reads untruncated texts
         is_filled = lengths > 0
         tokenizer = loaded_model.tokenizer
         codes, kept = truncate(codes, lengths, tokenizer.max_length, tokenizer.truncation_side)
@@ -124,7 +123,7 @@ def _compute_weights(
 
 
 def _attribute_batch(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
-    """Return the method and the words' weights [B, T]."""
+    """Return the method and the weights of the words, [B, T]."""
     with torch.no_grad():
         attention = model.attention_weights(batch.ids, batch.lengths)
     if attention is None:
@@ -133,7 +132,7 @@ def _attribute_batch(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:
 
 
 def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
-    """Return [B, T] how each word moves the logit towards the class that `labels` names; padding 0.
+    """Return contributions [B, T] to the logits of the classes `labels`; 0 at padding.
 
     Raises:
         UserError: if captum is not installed.
@@ -160,14 +159,14 @@ def integrated_gradients(model: TextClassifier, batch: Batch) -> Tensor:
 def _compute_scaled_logits(
     model: TextClassifier, presence: Tensor, ids: Tensor, lengths: Tensor, classes: Tensor
 ) -> Tensor:
-    """Return the classes' logits [B], with each word vector scaled by `presence`."""
-    # cuDNN has no gradients of recurrences in eval mode
+    """Return the logits [B] of the classes, with each word vector scaled by `presence`."""
+    # cuDNN does not compute gradients of recurrent layers in eval mode
     with model.scale_tokens(presence), torch.backends.cudnn.flags(enabled=False):
         return target_logit(model(ids, lengths), classes)
 
 
 def target_logit(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return the logits of `classes` [N] among [N, C]; of the one logit [N] or [N, 1], its sign."""
+    """Return the logits of `classes` [N] from [N, C]; for two classes, from [N] or [N, 1]."""
     if logits.ndim == 2 and logits.shape[1] > 1:
         return logits.gather(1, classes[:, None]).squeeze(1)
     logits = logits.flatten()

@@ -1,4 +1,4 @@
-"""predict.py with explain=true: texts from wherever they come, to the terminal or a page."""
+"""Run predict.py with explain=true: explain texts in the terminal or on an HTML page."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -20,19 +20,19 @@ from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predict_texts import iterate_texts
 from seqtext.inference.predictor import Predictor
 
-MAX_TEXTS = 1000  # rows of a file, and texts on a page
+MAX_TEXTS = 1000  # maximum rows of a file, and texts on a page
 TEXTS_PER_BLOCK = 64  # texts
 
 
 def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
-    """Explain what the command line names: texts, a file or standard input.
+    """Explain the texts of the command line, a file or standard input.
 
     Raises:
-        UserError: if it cannot be read, the page not written, or captum is missing.
+        UserError: if texts cannot be read, the page cannot be written, or captum is missing.
     """
     texts, show = _texts(predictor, options), ExplanationPrinter().show
     if not options.input and not options.output:
-        for text in texts:  # at once, as they come
+        for text in texts:  # one at a time, without waiting for a block
             show(*explain(predictor, pa.array([text])))
         return
     first = list(islice(texts, MAX_TEXTS + 1))
@@ -62,7 +62,7 @@ def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
 
 
 def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
-    """Show a bar on a terminal: a long text takes tens of milliseconds."""
+    """Show a progress bar on a terminal: a long text takes tens of milliseconds."""
     console = build_console(stderr=True)
     hidden = not console.is_terminal or count <= TEXTS_PER_BLOCK
     options: dict[str, Any] = {"console": console, "transient": True, "disable": hidden}

@@ -1,4 +1,4 @@
-"""Explanations as one HTML page that needs nothing else: coloured words, numbers as tooltips."""
+"""Render explanations as a self-contained HTML page: coloured words, numbers as tooltips."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +9,16 @@ from seqtext.inference.attribution_terminal import find_strongest, format_weight
 
 PACKAGE = "seqtext.inference"
 MAX_NAMED = 6
-MIN_COLOURED_STRENGTH = 0.02  # of the strongest word's weight: less has no colour
+MIN_COLOURED_STRENGTH = 0.02  # minimum share of the strongest word's weight for a colour
 ABOUT = {
     ATTENTION: "The attention weight of each word: the weights of a text add up to 1, and show "
     "where the model attends, not for or against which class.",
-    LINEAR: "What each word, with half of each pair that it stands in, adds to the score (logit) "
-    "of the predicted class. The model is a sum, so this is exact.",
+    LINEAR: "The contribution of each word, with half of each bigram's, to the score (logit) of "
+    "the predicted class. The model is linear, so this is exact.",
 }
 ABOUT_GRADIENTS = (
-    "What each word adds to the score (logit) of the predicted class, against a text of as many "
-    "unknown words, by integrated gradients (Sundararajan et al., 2017)."
+    "The contribution of each word to the score (logit) of the predicted class, relative to a "
+    "text of as many unknown words, by integrated gradients (Sundararajan et al., 2017)."
 )
 SCALE = (
     "Colours are as strong as a word is beside the strongest of its text; point at a word for its "
@@ -27,11 +27,11 @@ SCALE = (
 
 
 def render_explanations(explanations: Sequence[Explanation], about: str) -> str:
-    """Render the whole page.
+    """Render the HTML page.
 
     Args:
         explanations: at least one
-        about: a line on model and texts
+        about: description of model and texts in one line
     """
     method = explanations[0].method
     return render_page(
@@ -47,7 +47,7 @@ def render_explanations(explanations: Sequence[Explanation], about: str) -> str:
 
 
 def _legend(method: str) -> list[tuple[str, float, str]]:
-    """Kind, strength and words of each coloured sample."""
+    """Return kind, strength and text of each sample in the legend."""
     kinds = [("for", "for the predicted class"), ("against", "against it")]
     if method == ATTENTION:
         kinds = [("for", "attention")]
@@ -59,13 +59,13 @@ def _legend(method: str) -> list[tuple[str, float, str]]:
 
 
 def _describe(explanation: Explanation) -> dict[str, Any]:
-    """Return what the template needs of an explanation."""
+    """Return the template's values of an explanation."""
     sizes = scale_weights(explanation)
     return {
         "class_name": explanation.class_name,
         "probability": explanation.probability,
         "words": [_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
-        "strongest": [  # for those who cannot point at one
+        "strongest": [  # text alternative to tooltips
             (explanation.words[n], format_weight(explanation, n))
             for n in find_strongest(explanation, MAX_NAMED)
         ],

@@ -1,4 +1,4 @@
-"""Explanations in the terminal: words in colours, elsewhere the strongest with their numbers.
+"""Print explanations: coloured words on a terminal, else the strongest words with numbers.
 
 Colour-blind readers can distinguish blue and orange, which are visible on light and dark
 backgrounds.
@@ -12,7 +12,11 @@ from seqtext.display import build_console, make_printable
 from seqtext.inference.attribution import ATTENTION, Explanation
 
 FOR, AGAINST = "#3d8fd1", "#e07b00"
-LEVELS = ((0.6, "bold reverse"), (0.3, "bold"), (0.1, ""))  # share of the strongest, style
+LEVELS = (
+    (0.6, "bold reverse"),
+    (0.3, "bold"),
+    (0.1, ""),
+)  # minimum share of the strongest weight, style
 UNKNOWN_WORD = "dim italic"
 MAX_NAMED = 10
 
@@ -24,7 +28,7 @@ def scale_weights(explanation: Explanation) -> np.ndarray:
 
 
 def find_strongest(explanation: Explanation, count: int = MAX_NAMED) -> list[int]:
-    """Positions of the words that counted most; a word without any weight is none of them."""
+    """Return the positions of the words with the largest weights, without zero weights."""
     order = np.argsort(-np.abs(explanation.weights), kind="stable")[:count]
     return [int(n) for n in order if explanation.weights[n]]
 
@@ -35,10 +39,10 @@ def format_weight(explanation: Explanation, position: int) -> str:
 
 
 class ExplanationPrinter:
-    """Prints explanations: to a terminal in colours, with a legend first; else in plain lines.
+    """Prints explanations in colours with a legend on a terminal, else as plain lines.
 
     Args:
-        console: None: standard output, in colours unless NO_COLOR is set
+        console: console to print to; None: standard output, in colours unless NO_COLOR is set
     """
 
     def __init__(self, console: Console | None = None):
@@ -86,7 +90,7 @@ def _style(explanation: Explanation, position: int, strength: float) -> str:
 
 
 def format_plain(explanation: Explanation) -> str:
-    """Format the line of a plain prediction, and the strongest words beneath it."""
+    """Format the line of a prediction, and the strongest words below it."""
     words = " ".join(map(make_printable, explanation.words))
     name = make_printable(explanation.class_name)
     named = [

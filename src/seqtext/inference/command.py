@@ -1,4 +1,4 @@
-"""The console command predict: parse its options and do what they ask for."""
+"""The console command predict: parse its options and run it."""
 
 import sys
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parse_args(PredictOptions, arguments)
     if sys.stdin is None and not (options.texts or options.input or options.export):
         raise UserError("Standard input is closed: give texts, or a file with input=.")
-    with fast_imports():  # --help needs no torch, which takes seconds
+    with fast_imports():  # imports torch; --help does not
         from seqtext.inference.export import export
         from seqtext.inference.load_model import find_checkpoint, load_model
         from seqtext.inference.predict_file import predict_file

@@ -1,4 +1,4 @@
-"""A trained model under scikit-learn's names."""
+"""scikit-learn estimator interface of trained models."""
 
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
@@ -14,12 +14,12 @@ from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.load_model import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
 
-# Or a pandas Series, or a table of one column.
+# Also a pandas Series, or a table with one column.
 TextsLike: TypeAlias = Sequence[str] | np.ndarray | pa.Array
 
 
 class TrainedClassifier(ClassifierMixin, BaseEstimator):
-    """A trained classifier of texts, for scikit-learn's tools; `fit` trains it anew.
+    """Text classifier with scikit-learn's interface; `load` loads it, `fit` trains a new one.
 
     Args:
         run: a run folder, a sweep's (its best run, by validation score) or a checkpoint
@@ -29,18 +29,18 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         self.run = run
 
     def fit(self, texts: TextsLike, labels: Any) -> "TrainedClassifier":
-        """Train a model with the settings of the run on other rows; `load` has the trained one.
+        """Train a new model with the settings of the run on other rows.
 
-        The share ``split.val_size`` of the rows chooses the best epoch; all others train. No file
-        is left behind, and the state of random number generators is as before.
+        The share ``split.val_size`` of the rows is used to select the best epoch, the others to
+        train. No files are left, and the state of random number generators does not change.
 
         Args:
-            texts: [N]
-            labels: [N] classes, of any type that can be sorted
+            texts: [N] texts
+            labels: [N] classes of any sortable type
 
         Raises:
-            UserError: if there is no such run, it cannot be used, or these rows cannot be trained
-                with.
+            UserError: if the run does not exist or cannot be used, or the rows are not valid for
+                training.
         """
         from seqtext.inference.refit import train_on_rows  # imports much
 
@@ -55,33 +55,33 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def load(self) -> "TrainedClassifier":
-        """Load what was trained.
+        """Load the trained model of the run.
 
         Raises:
-            UserError: if there is no such run, or it cannot be used.
+            UserError: if the run does not exist or cannot be used.
         """
         self.predictor_ = Predictor.from_run(self.run)
         self.classes_ = np.array(self.predictor_.class_names)
         return self
 
     def predict_proba(self, texts: TextsLike) -> np.ndarray:
-        """Return probabilities [N, C], float64, in the order of `classes_`; None is an empty text.
+        """Return float64 probabilities [N, C] in the order of `classes_`; None is an empty text.
 
         Raises:
-            UserError: if these are no texts.
+            UserError: if `texts` has another type.
         """
         return self.predictor_.probabilities(self._logits(texts))
 
     def predict(self, texts: TextsLike) -> np.ndarray:
-        """Return the names of the predicted classes [N], at the run's threshold."""
+        """Return the names of the predicted classes [N] at the run's threshold."""
         logits = self._logits(texts)
         return self.classes_[self.predictor_.predict_classes(logits)]
 
     def explain(self, texts: TextsLike) -> list[Explanation]:
-        """Return which words decided, for each of [N] texts; see `Explanation`.
+        """Return [N] explanations of texts, see `Explanation`.
 
         Raises:
-            UserError: if these are no texts, or captum is needed and not installed.
+            UserError: if `texts` has another type, or captum is needed but not installed.
         """
         check_is_fitted(self, "predictor_")
         return explain(self.predictor_, _strings(texts))
@@ -92,7 +92,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
 
 def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sorted classes and, [N], the number of each label's class."""
+    """Return the sorted classes, and [N] class numbers of the labels."""
     values = np.asarray(labels)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -110,7 +110,7 @@ def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
 def _strings(texts: TextsLike) -> pa.Array:
     if isinstance(texts, str | bytes):
         raise UserError("Texts come as a list: put the one text into [ ].")
-    if isinstance(texts, Mapping | Set):  # iterates over names, or in no order
+    if isinstance(texts, Mapping | Set):  # iterating yields names, or has no order
         kind = type(texts).__name__
         raise UserError(f"Texts must be a list of strings, and this is a {kind}.")
     if hasattr(texts, "columns"):  # a DataFrame

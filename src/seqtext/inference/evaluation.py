@@ -1,4 +1,4 @@
-"""Score a model on a file whose labels are known, with the metrics of a run's test part."""
+"""Score a model on a labelled file, with the metrics of a run's test part."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,23 +23,23 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import find_warnings
 from seqtext.metrics.score_table import build_score_table
 
-NO_LABEL, UNKNOWN = -1, -2  # in the place of a class's number
-MAX_SHOWN = 20  # classes in a message
+NO_LABEL, UNKNOWN = -1, -2  # instead of a class number
+MAX_SHOWN = 20  # classes shown in a message
 
 
 class LabeledEvaluation:
     """Collect the labels of a file and the model's logits of its rows.
 
-    Labels are names of classes, spelled as in training (1.0 is "1"); case and white space matter
-    only where a class has a name that differs in no more. If none of the labels of a file is the
-    name of a class, and no name holds a digit, they may be the classes' numbers from 0; of true
-    and false, 1 is true. Rows whose label is missing are left out.
+    Labels are class names, normalized as in training (1.0 is "1"); case and white space matter only
+    if two class names differ in nothing else. If no label of a file is a class name, and no class
+    name contains a digit, labels may be class numbers from 0; for the classes true and false, 1 is
+    true. Rows with a missing label are not scored.
 
     Args:
-        column: of the labels, for messages
-        class_names: of class 0, 1, …
-        path: of the file, for messages
-        drop_labels: left out in training, and here
+        column: column of the labels, for messages
+        class_names: names of class 0, 1, …
+        path: path of the file, for messages
+        drop_labels: labels whose rows were dropped in training, and are not scored
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LabeledEvaluation:
         is_clear = has_digits or are_booleans(self._class_of)
         self._numbers = [] if is_clear else [*map(str, range(len(class_names)))]
         self.count = self.missing = 0
-        self._first: dict[str, int] = {}  # row of each label
+        self._first: dict[str, int] = {}  # first row of each label
         self._rows: list[np.ndarray] = []
         self._labels: list[np.ndarray] = []
         self._logits: list[Tensor] = []
@@ -65,7 +65,7 @@ class LabeledEvaluation:
         """Add a block of rows.
 
         Raises:
-            UserError: naming the first row whose label is no class.
+            UserError: for the first row whose label is not a class.
         """
         encoded = normalize_labels(labels).dictionary_encode()
         names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
@@ -87,7 +87,7 @@ class LabeledEvaluation:
         """Return the predictions of all rows.
 
         Raises:
-            UserError: if there are none, or it is not clear which classes their labels name.
+            UserError: if there are no labelled rows, or the meaning of the labels is ambiguous.
         """
         if self.count == self.missing:
             what = "no rows with a label" if self.count else "no rows"
@@ -98,7 +98,7 @@ class LabeledEvaluation:
         return Predictions(rows, labels, logits, self.class_names, threshold)
 
     def notes(self) -> list[str]:
-        """Return sentences about what was taken for what."""
+        """Return sentences about how labels were interpreted."""
         notes = []
         if self.missing:
             notes.append(
@@ -121,7 +121,7 @@ class LabeledEvaluation:
         return notes
 
     def _number(self, label: str) -> int:
-        """Return the number of the class that a normalized label names."""
+        """Return the class number of a normalized label."""
         if is_missing_label(label, kept=self._class_of) or label in self.drop_labels:
             return NO_LABEL
         if label in self._numbers and label not in self._class_of:
@@ -134,7 +134,7 @@ class LabeledEvaluation:
         return sorted((label for label in used if label not in self._class_of), key=int)
 
     def _check_numbers(self) -> None:
-        """Numbers beside names, or from 1 on, are not those of the classes."""
+        """Refuse numbers that are mixed with names, or may start at 1."""
         numbers = self._used_numbers()
         named = [
             label for label in self._first if label not in numbers and self._number(label) >= 0
@@ -160,7 +160,7 @@ class LabeledEvaluation:
 
 
 def show_scores(predictions: Predictions, title: str) -> None:
-    """Print a table of every metric, and what makes them doubtful."""
+    """Print a table of all metrics, and warnings about them."""
     console = build_console(soft_wrap=True)
     console.print(
         build_score_table(title, {"value": predictions.compute_metrics()}, predictions.class_names)
@@ -172,10 +172,10 @@ def show_scores(predictions: Predictions, title: str) -> None:
 def write_scores(
     predictions: Predictions, folder: Path, title: str, notes: Sequence[str] = ()
 ) -> None:
-    """scores.json and the figures of a run's test part.
+    """Write scores.json and the figures of a run's test part.
 
     Args:
-        notes: of how the labels were read
+        notes: notes on how the labels were interpreted
     """
     from seqtext.figures.files import write_figures
     from seqtext.figures.predictions import get_prediction_plots

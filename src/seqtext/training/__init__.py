@@ -1,1 +1,1 @@
-"""One training run: fit, evaluate, write the artifacts."""
+"""Train, evaluate and write the artifacts of one run."""

@@ -1,4 +1,4 @@
-"""Writes the artifacts of a finished run."""
+"""Write the artifacts of a finished run."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -25,13 +25,13 @@ def write_artifacts(
     settings: Mapping[str, Any],
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write predictions, figures, TensorBoard's pages and, last, metrics.json.
+    """Write predictions, figures, TensorBoard logs and, last, metrics.json.
 
     Args:
-        predictions: of the parts "val" and "test", by the best checkpoint
-        rows: of the data set
-        settings: of the run, for the HPARAMS tab
-        facts: further entries of metrics.json
+        predictions: predictions of the parts "val" and "test" with the best checkpoint
+        rows: rows of the data set
+        settings: settings of the run for the HPARAMS tab
+        facts: additional entries of metrics.json
 
     Returns:
         The content of metrics.json.
@@ -42,7 +42,7 @@ def write_artifacts(
     test = predictions["test"]
     drawn = write_figures(get_prediction_plots(test, title="test part"), run_dir.figures)
     with log_failure_as_warning("A page of TensorBoard"):
-        # this one opens the file again, which training closed
+        # opens the event file again, which training has closed
         log_confident_errors(logger, "test/most confident mistakes", test, rows)
         log_images(logger, {f"test/{name}": content for name, content in drawn.items()})
         shown = {

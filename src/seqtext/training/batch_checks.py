@@ -1,4 +1,4 @@
-"""Checks of the training batches before training starts."""
+"""Check the training batches before training starts."""
 
 import logging
 
@@ -13,7 +13,7 @@ LARGE_BATCH_WORDS = 1 << 20  # words in a training batch: gigabytes with most mo
 
 
 def check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
-    """Refuse a limit that leaves nothing to train on, and warn of batches that may fill the memory.
+    """Refuse a limit that leaves no batches, and warn about batches that may exhaust memory.
 
     Raises:
         UserError: if `trainer.limit_train_batches` is less than one batch.
@@ -27,7 +27,7 @@ def check_batches(trainer: L.Trainer, data: TextDataModule) -> None:
     words = data.batch_size * int(data.dataset.texts.lengths[data.training_rows].max())
     if words > LARGE_BATCH_WORDS:
         log.warning(
-            "A training batch may hold %s words, padding included: where memory runs out, lower "
+            "A training batch may hold %s words, padding included: if memory runs out, lower "
             "tokenizer.max_length or dataset.batch_size.",
             f"{words:,}",
         )

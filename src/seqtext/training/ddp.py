@@ -1,13 +1,13 @@
-"""The processes of a run on several devices: launched here, or by torchrun or Slurm.
+"""Manage the processes of a run on several devices, launched here or by torchrun or Slurm.
 
-Processes that torchrun or srun starts are taken as they are: Lightning's cluster environments give
-rank and address, and rank 0 sends the others the run's configuration (`run_launched_process`).
+Processes started by torchrun or srun are used directly: Lightning's cluster environments provide
+rank and address, and rank 0 sends the run's configuration to the others (`run_launched_process`).
 
-Without them, a run launches its own workers, since Lightning's two launchers cannot serve a job of
-a sweep (tests/test_distributed.py shows both): the one for scripts starts ``sys.argv`` again, which
-is the whole sweep, and kills the sweep where one worker fails; the one for functions (spawn, fork)
-trains in children only and returns no predictions, no exceptions of their types (a search's pruning
-is one) and nothing to the job's log.
+Otherwise a run launches its own workers, since Lightning's two launchers do not support a job of a
+sweep (tests/test_distributed.py shows both). The launcher for scripts starts ``sys.argv`` again,
+which is the whole sweep, and kills the sweep if one worker fails. The launcher for functions
+(spawn, fork) trains only in child processes, loses predictions and the types of exceptions (such as
+the one for pruning), and writes nothing to the job's log.
 """
 
 import json
@@ -46,26 +46,26 @@ with fast_imports():
     from seqtext.training.train import fit_in_process
 run_worker(fit_in_process)"""
 IGNORED_WARNINGS = (
-    ".*broadcast_buffers",  # its successor is not in all versions of torch
-    ".*sync_dist=True",  # what is logged is the same on all processes
+    ".*broadcast_buffers",  # the replacement is missing in older versions of torch
+    ".*sync_dist=True",  # logged values are equal on all processes
 )
-PATIENCE = 5  # seconds in which a process that broke the connection ends
+PATIENCE = 5  # seconds to wait for a disconnected process to end
 
 
 @contextmanager
 def launch_workers(
     world_size: int, settings: dict[str, Any], run_dir: str
 ) -> Iterator[ProcessInfo]:
-    """Launch the `world_size` - 1 workers of a run and connect to them; end them on exit.
+    """Launch the `world_size` - 1 workers of a run and connect to them; kill them on exit.
 
-    Where torchrun or Slurm has started them, send them what to run instead.
+    If torchrun or Slurm has started the processes, send them the configuration instead.
 
     Args:
-        settings: of the run, plain values
-        run_dir: path of the run
+        settings: settings of the run as plain values
+        run_dir: path of the run folder
 
     Raises:
-        UserError: if a worker fails, which prints the reason on the terminal, or is killed.
+        UserError: if a worker is killed or fails; it prints the reason to the terminal.
     """
     if distributed.is_initialized():
         broadcast_object((settings, run_dir))
@@ -96,10 +96,10 @@ def launch_workers(
 
 
 def run_worker(fit_in_process: Callable[..., object]) -> None:
-    """Train and predict as a worker that `launch_workers` has launched; it prints errors alone.
+    """Train and predict as a worker of `launch_workers`; print only errors.
 
-    The arguments of the process are rank, world size, port and run folder. It ends with its
-    standard input, which the first process closes.
+    The arguments of the process are rank, world size, port and run folder. It exits when stdin
+    closes, which rank 0 does.
 
     Args:
         fit_in_process: see `seqtext.training.train`
@@ -117,25 +117,25 @@ def run_worker(fit_in_process: Callable[..., object]) -> None:
         _fit_as_worker(fit_in_process, process, json.loads(store.get("settings")), run_dir, connect)
     except UserError:
         sys.exit(2)
-    signal.pause()  # until the first process has what it needs
+    signal.pause()  # until rank 0 closes stdin
 
 
 def run_launched_process(
     process: ProcessInfo, run_first: Callable[[], object], fit_in_process: Callable[..., object]
 ) -> None:
-    """Run a process that torchrun or srun has started: the first one calls `run_first`.
+    """Run a process started by torchrun or srun: rank 0 calls `run_first`.
 
-    The others wait until it sends them a configuration (see `launch_workers`), and run their part.
+    The others wait for a configuration (see `launch_workers`), and run their part.
 
     Raises:
-        UserError: in all processes, for a sweep: its jobs would need processes of their own.
+        UserError: on all processes, for a sweep: its jobs would need their own processes.
     """
     if {"-m", "--multirun"} & set(sys.argv[1:]):
         raise UserError("A sweep starts its own processes: leave out torchrun or srun, or -m.")
     init_process_group(process)
     if process.rank == 0:
-        run_first()  # where it fails, torchrun or srun ends the others
-        broadcast_object()  # None: there is nothing more to run
+        run_first()  # if it fails, torchrun or srun ends the others
+        broadcast_object()  # None: nothing more to run
     else:
         while job := broadcast_object():
             _fit_as_worker(fit_in_process, process, *job)
@@ -149,8 +149,8 @@ def _fit_as_worker(
     run_dir: str,
     connect: Callable[[], None] = lambda: None,
 ) -> None:
-    """Train and predict with the other processes; the run folder is read, never written."""
-    logging.disable(logging.WARNING)  # the first process logs the same
+    """Train and predict with the other processes, without writing to the run folder."""
+    logging.disable(logging.WARNING)  # rank 0 logs the same
     warnings.simplefilter("ignore")
     options, split = validate_config(settings)
     data = build_datamodule(settings, options, split)
@@ -160,12 +160,12 @@ def _fit_as_worker(
 
 
 def _exit_with_stdin() -> None:
-    os.read(0, 1)  # standard input ends when the first process closes it, or is gone
+    os.read(0, 1)  # blocks until rank 0 closes stdin, or ends
     os._exit(0)
 
 
 def _create_store(world_size: int) -> distributed.TCPStore:
-    """Return a store at a free port that this machine alone can reach."""
+    """Return a store at a free port that is reachable only from this machine."""
     server = socket.create_server((HOST, 0))
     port, listening = server.getsockname()[1], server.detach()
     return distributed.TCPStore(
@@ -180,12 +180,12 @@ def _start_worker(process: ProcessInfo, port: int, run_dir: str) -> subprocess.P
         command,
         stdin=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": paths},
-        start_new_session=True,  # Ctrl-C is for the first process, which ends the others
+        start_new_session=True,  # rank 0 handles Ctrl-C and ends the others
     )
 
 
 def _wait_until_ready(workers: Sequence[subprocess.Popen], store: distributed.TCPStore) -> None:
-    """Wait until all workers are ready, or one is gone: to connect would wait for half an hour."""
+    """Wait until all workers are ready or one has ended, for which connecting waits 30 minutes."""
     for rank in range(1, len(workers) + 1):
         while not store.check([f"ready/{rank}"]):
             if _find_failure(workers):
@@ -194,7 +194,7 @@ def _wait_until_ready(workers: Sequence[subprocess.Popen], store: distributed.TC
 
 
 def _find_failure(workers: Sequence[subprocess.Popen], patience: float = 0.0) -> str:
-    """Describe the first worker that ended with an error; an empty text if there is none."""
+    """Describe the first worker that ended with an error, or return an empty string."""
     deadline = time.monotonic() + patience
     while True:
         for number, worker in enumerate(workers, 2):
@@ -212,12 +212,12 @@ def _describe_end(worker: subprocess.Popen) -> str:
         name = signal.Signals(-worker.returncode).name
     except ValueError:
         name = f"signal {-worker.returncode}"
-    hint = " (often for want of memory)" if name == "SIGKILL" else ""
+    hint = " (often for lack of memory)" if name == "SIGKILL" else ""
     return f"was killed by {name}{hint}: run it again, or with fewer trainer.devices."
 
 
 def _kill(worker: subprocess.Popen) -> None:
-    """Kill a worker: it writes no files, and a clean shutdown of torch can take a minute."""
+    """Kill a worker, which writes no files: a clean shutdown of torch can take a minute."""
     worker.kill()
     if worker.stdin:
         worker.stdin.close()
@@ -229,7 +229,7 @@ def _split_threads(world_size: int) -> Iterator[None]:
     """Share this process's threads among `world_size` processes."""
     threads, before = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     share = max(1, threads // world_size)
-    os.environ["OMP_NUM_THREADS"] = str(share)  # of those that are started now
+    os.environ["OMP_NUM_THREADS"] = str(share)  # for processes started in the context
     torch.set_num_threads(share)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A data set in numbers and pictures, without training."""
+"""Report the statistics and figures of a data set, without training."""
 
 import logging
 from pathlib import Path
@@ -18,10 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
-    """Show the data set of `settings`, and how much of it pretrained vectors cover; train nothing.
+    """Report the data set of `settings` and its coverage by pretrained vectors.
 
     Raises:
-        UserError: if anything in `settings` cannot be.
+        UserError: if a setting is invalid.
     """
     options, split = validate_config(settings)
     run_dir.lock(resume=False)
@@ -34,7 +34,7 @@ def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
 
 
 def report_data(data: TextDataModule, run_dir: RunDir) -> None:
-    """Print what there is to know of a data set, and write it with its figures into a run_dir."""
+    """Print the statistics of a data set, and write them with figures into the run folder."""
     statistics = compute_data_statistics(data)
     print_statistics(statistics, data.name)
     run_dir.figures.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def report_data(data: TextDataModule, run_dir: RunDir) -> None:
 
 
 def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> DatasetStatistics:
-    """The numbers of a data set that is set up, with the first `most_words` of each class."""
+    """Compute statistics after `setup`, with the first `most_words` words of each class."""
     prepared = data.dataset
     return compute_statistics(
         texts=data.texts,
@@ -62,7 +62,7 @@ def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> Da
 
 
 def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
-    """Its figures as PNG files, by name; drawn once: every run on the same data shows them."""
+    """Return the figures as PNG files by name, cached for all runs on the same data."""
 
     def draw(folder: Path) -> None:
         for name, figure in plot_statistics(compute_data_statistics(data)).items():
@@ -73,7 +73,7 @@ def draw_data_figures(data: TextDataModule) -> dict[str, bytes]:
         folder = data.cache.get_or_build("pictures", settings, draw)
     except OSError:
         raise
-    except Exception as error:  # they must not cost a run its training
+    except Exception as error:  # a failed figure must not prevent training
         log.warning("The figures of the data cannot be drawn: %s: %s", type(error).__name__, error)
         return {}
     return {file.stem: file.read_bytes() for file in sorted(folder.glob("*.png"))}

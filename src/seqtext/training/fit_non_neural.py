@@ -1,4 +1,4 @@
-"""Fit a model without batches to the training part of a data module, and predict its parts."""
+"""Fit a non-neural model to the training part of a data module, and predict its parts."""
 
 import numpy as np
 from torch import Tensor
@@ -10,10 +10,10 @@ from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 
 
 def fit_model(model: NonNeuralClassifier, data: TextDataModule) -> None:
-    """Fit the model to the training part: its vocabulary to all rows, its weights after sampling.
+    """Fit the vocabulary to all training rows, and the weights to the resampled rows.
 
     Raises:
-        UserError: if ``sampling`` is about batches, or the model cannot be fitted.
+        UserError: if ``sampling`` is "balanced_batches", or the model cannot be fitted.
     """
     if data.sampling == "balanced_batches":
         raise UserError(
@@ -30,11 +30,11 @@ def fit_model(model: NonNeuralClassifier, data: TextDataModule) -> None:
 
 
 def predict_logits(model: NonNeuralClassifier, data: TextDataModule, part: Part) -> Tensor:
-    """Return the logits of a part's rows in their order: [N] for two classes, [N, C] for more."""
+    """Return the logits of a part's rows, [N] for two classes, [N, C] for more."""
     return model.predict_logits(read_texts(data, part))
 
 
 def read_texts(data: TextDataModule, part: Part) -> TokenizedTexts:
-    """Return a part's whole texts, in the order of its rows."""
+    """Return the untruncated texts of a part, in the order of its rows."""
     lengths, codes = zip(*data.corpus.iter_rows(data.dataset.parts[part]), strict=True)
     return TokenizedTexts(np.concatenate(lengths), np.concatenate(codes), data.corpus.dictionary)

@@ -1,4 +1,4 @@
-"""Which GPU a process keeps to, where several processes share those of a machine."""
+"""Assign one GPU to each of several processes on a machine."""
 
 import getpass
 import os
@@ -11,14 +11,14 @@ from filelock import FileLock, Timeout
 PIN_GPU_VARIABLE = "SEQTEXT_PIN_GPU"  # conf/hydra/launcher/joblib.yaml sets it
 VISIBLE_GPUS_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
-_held: list[FileLock] = []  # as long as this process lives
+_held: list[FileLock] = []  # held for the lifetime of the process
 
 
 def pin_gpu_if_shared() -> None:
-    """See one GPU only from now on, where that is wanted; before anything is on a GPU."""
+    """Pin this process to one GPU if SEQTEXT_PIN_GPU is set; call it before CUDA is used."""
     if os.environ.get(PIN_GPU_VARIABLE) != "1" or _held:
         return
-    import torch  # counts without starting CUDA, which reads the variable only once
+    import torch  # counts GPUs without initializing CUDA, which reads the variable once
 
     visible = os.environ.get(VISIBLE_GPUS_VARIABLE)
     if visible is None:
@@ -33,9 +33,9 @@ def pin_gpu_if_shared() -> None:
 
 
 def acquire_slot(folder: Path) -> tuple[int, FileLock]:
-    """Return the lowest number that no living process has, and the lock that keeps it.
+    """Return the lowest number that no running process holds, and its lock.
 
-    Not the number of a job: some end early, and their successors would crowd one GPU.
+    The number of a job is not used: as jobs end at different times, later jobs could share a GPU.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number in count():

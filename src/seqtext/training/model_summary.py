@@ -1,4 +1,4 @@
-"""A model's layers as a table."""
+"""Format the layers of a model as a table."""
 
 import torch
 from torch import Tensor, nn
@@ -7,15 +7,15 @@ from seqtext.layers.module_list import ModuleList
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import UNKNOWN
 
-BATCH, WORDS = 2, 61  # of the text that shows the shapes
+BATCH, WORDS = 2, 61  # size of the dummy batch
 
 
 def format_model_summary(model: TextClassifier) -> str:
-    """Each layer's name, what it makes of B texts of T words, its trainable parameters."""
+    """Format name, output shape for B texts of T words, and trainable parameters per layer."""
     layers = dict(_layers(model))
     shapes = _shapes(model, layers)
     rows = [("layer", "shape", "trainable")]
-    for name in [*shapes, *(name for name in layers if name not in shapes)]:  # as they are used
+    for name in [*shapes, *(name for name in layers if name not in shapes)]:  # in order of use
         rows.append((name, shapes.get(name, ""), f"{_trainable(layers[name]):,}"))
     rows.append(("together", "", f"{_trainable(model):,}"))
     first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
@@ -23,7 +23,7 @@ def format_model_summary(model: TextClassifier) -> str:
 
 
 def _layers(module: nn.Module, prefix: str = ""):
-    """Names and modules; plain lists of layers are taken apart."""
+    """Yield names and modules; plain lists of layers are flattened."""
     for name, child in module.named_children():
         if type(child) in (ModuleList, nn.ModuleList, nn.ModuleDict):
             yield from _layers(child, f"{prefix}{name}.")
@@ -37,7 +37,7 @@ def _shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, st
     def keep(name: str, output: Tensor) -> None:
         sizes = ["B", *map(str, output.shape[1:])]
         if output.ndim == 3 and output.shape[1] > 1:
-            share = round(WORDS / output.shape[1])  # pooling leaves one of so many words
+            share = round(WORDS / output.shape[1])  # words per pooling window
             sizes[1] = "T" if share == 1 else f"T/{share}"
         shapes[name] = " × ".join(sizes)
 

@@ -1,4 +1,4 @@
-"""Where a result comes from: the code and its versions, the machine, the command line."""
+"""Collect the provenance of a result: code, versions, machine, command line."""
 
 import os
 import platform
@@ -24,16 +24,16 @@ PACKAGES = (
     *("torch", "lightning", "torchmetrics", "hydra-core", "omegaconf"),
     *("numpy", "pandas", "pyarrow", "scikit-learn", "seqtext"),
 )
-GIT_TIMEOUT = 30.0  # seconds that git may take, beside a run
-GIT_WAIT = 0.05  # seconds that a run waits for it at its end
+GIT_TIMEOUT = 30.0  # seconds; timeout of git, which runs beside training
+GIT_WAIT = 0.05  # seconds that a run waits for git at its end
 INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
 
 class GitInfoThread(threading.Thread):
-    """Asks git about the checkout that this package runs from, while the run goes on.
+    """Queries git about the checkout of this package while the run continues.
 
     Args:
-        folder: of the package
+        folder: folder of the package
     """
 
     def __init__(self, folder: Path):
@@ -45,7 +45,7 @@ class GitInfoThread(threading.Thread):
             self.start()
 
     def run(self) -> None:
-        """Ask; git may be missing, slow, or refuse."""
+        """Run git, which may be missing, slow, or fail."""
         command = ["git", "--no-optional-locks", "status", "--porcelain=v2", "--branch"]
         try:
             output = subprocess.run(
@@ -60,7 +60,7 @@ class GitInfoThread(threading.Thread):
             self._state = {"git_commit": commit, "git_dirty": is_dirty}
 
     def read(self) -> dict[str, Any]:
-        """Return commit, and whether files differ from it; None what git did not report in time."""
+        """Return the commit, and whether files differ from it; None if git has not answered."""
         if self.is_alive():
             self.join(GIT_WAIT)
         return dict(self._state)
@@ -68,12 +68,12 @@ class GitInfoThread(threading.Thread):
 
 @cache
 def start_git_query() -> GitInfoThread:
-    """Ask about this package's checkout, once in a process; `GitInfoThread.read` has the answer."""
+    """Start the git query, once per process; read the result by `GitInfoThread.read`."""
     return GitInfoThread(Path(__file__).resolve().parent)
 
 
 def collect_provenance() -> dict[str, Any]:
-    """Collect what it takes to make this result again, as plain values."""
+    """Collect what is needed to reproduce a result, as plain values."""
     return {
         **start_git_query().read(),
         "versions": collect_versions(),
@@ -84,7 +84,7 @@ def collect_provenance() -> dict[str, Any]:
 
 @cache
 def collect_versions() -> dict[str, str | None]:
-    """Return the version of Python and of each of `PACKAGES`; None where one is not installed."""
+    """Return the versions of Python and of `PACKAGES`; None if one is not installed."""
     found: dict[str, str | None] = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -95,7 +95,7 @@ def collect_versions() -> dict[str, str | None]:
 
 
 def collect_hardware() -> dict[str, Any]:
-    """Describe this machine: processor, cores (usable and threads in use), GPUs, memory in GB."""
+    """Describe this machine: processor, usable cores, threads in use, GPUs, memory in GB."""
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     return {
         "cpu": _processor(),
@@ -112,14 +112,14 @@ def collect_hardware() -> dict[str, Any]:
 
 
 def describe_devices(trainer: L.Trainer) -> str:
-    """Describe the devices of a training in words."""
+    """Describe the devices of a training run."""
     device, count = trainer.strategy.root_device, trainer.world_size
     shared = f"{count} processes on {device.type}" if count > 1 else f"one process on {device}"
     return f"{shared}, with {count_noun(torch.get_num_threads(), 'CPU thread')} each"
 
 
 def read_command() -> str:
-    """Return the command line of this run; of a sweep's job, the one that runs it alone."""
+    """Return the command line of this run; for a job of a sweep, the one that runs only it."""
     words = [word for word in sys.argv if word != MULTIRUN]
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         words = ["train.py", *HydraConfig.get().overrides.task]

@@ -1,4 +1,4 @@
-"""Go on with a run that was interrupted: its settings, its checkpoints, and what is refused."""
+"""Resume an interrupted run from its settings and checkpoints."""
 
 import logging
 from pathlib import Path
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 CHANGEABLE_ON_RESUME = tuple(
     o for o in (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT) if not o.startswith("trainer.")
 )
-# What Lightning and torch raise for a checkpoint of another model
+# Errors of Lightning and torch for a checkpoint of another model
 MISMATCH_ERRORS = (
     LookupError,
     TypeError,
@@ -42,15 +42,15 @@ MISMATCH_ERRORS = (
 
 
 def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig) -> dict[str, Any]:
-    """Load the configuration that a run was started with, changed by `overrides`.
+    """Load the configuration that a run was started with, and apply `overrides`.
 
-    Only ``trainer.*``, and where things lie on this machine, may be changed for the rest.
+    Only ``trainer.*`` and paths on this machine may be changed.
 
     Args:
-        config: composed with the overrides
+        config: configuration composed with the overrides
 
     Raises:
-        UserError: if another option is to be changed, or one of a finished run.
+        UserError: if another option is overridden, or the run is finished.
     """
     stored = load_stored_config(run_dir)
     replace_untrusted_paths(stored, config)
@@ -64,7 +64,7 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
                 f"{override.input_line} cannot be changed in the middle of a run: "
-                f"resume= goes on with the run's own settings, only trainer.* may differ."
+                f"resume= uses the run's own settings, only trainer.* may differ."
             )
         if run_dir.read_metrics():
             raise UserError(
@@ -76,12 +76,12 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
 
 
 def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
-    """Return the settings that a run folder holds, from wherever it comes.
+    """Return the stored settings of a run folder, which may be untrusted.
 
     Raises:
         UserError: if they are damaged, or not plain values.
     """
-    if not run_dir.last_checkpoint.exists():  # killed within the first epoch
+    if not run_dir.last_checkpoint.exists():  # killed during the first epoch
         return to_run_config(read_stored_settings(get_stored_config_path(run_dir)))
     settings = load_checkpoint(run_dir.last_checkpoint)[METADATA_KEY].get("config")
     if not isinstance(settings, dict):
@@ -94,7 +94,7 @@ def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
 
 
 def get_stored_config_path(run_dir: RunDir) -> Path:
-    """Return where Hydra writes the configuration of a run."""
+    """Return the path of the configuration that Hydra writes."""
     return run_dir.path / ".hydra" / "config.yaml"
 
 
@@ -104,7 +104,7 @@ def collect_run_metadata(
     tokenizer_state: dict[str, Any],
     fingerprints: dict[str, Any],
 ) -> dict[str, Any]:
-    """Collect what a checkpoint holds beside the weights."""
+    """Collect the metadata of a checkpoint."""
     cleaning, fingerprint = data.cleaning.settings(), data.dataset.fingerprint()
     names, spec = data.class_names, data.input_spec()
     metadata = build_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
@@ -112,7 +112,7 @@ def collect_run_metadata(
 
 
 def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:
-    """Refuse a checkpoint of another model, before memory is taken for what its settings ask."""
+    """Refuse a checkpoint of another model before allocating what its settings request."""
     state = load_checkpoint(path).get("state_dict")
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise UserError(f"{path} has no state_dict of tensors.")
@@ -131,22 +131,22 @@ def fit_or_resume(
     run_dir: RunDir,
     checkpoints: BestAndLastCheckpoint,
 ) -> None:
-    """Train, from the last checkpoint if there is one; do nothing if that was the end.
+    """Train, from the last checkpoint if there is one; do nothing if training was complete.
 
     Raises:
-        UserError: if that checkpoint was made with other data or options, or is of another model.
+        UserError: if that checkpoint has other data or options, or is of another model.
     """
     last = run_dir.last_checkpoint if run_dir.last_checkpoint.exists() else None
     try:
         if last is not None:
             checkpoint = load_checkpoint(last)
             _check_same_run(checkpoint[METADATA_KEY], checkpoints.metadata, data, run_dir)
-            log.info("Going on from %s.", last)
+            log.info("Resuming from %s.", last)
             if _stopped_early(trainer, checkpoint["callbacks"]):
                 _restore_callbacks(trainer, checkpoint["callbacks"])
                 return
         trainer.fit(model, data, ckpt_path=last, weights_only=True)
-    except SystemExit as stop:  # what Lightning makes of Ctrl-C and SIGTERM
+    except SystemExit as stop:  # raised by Lightning for Ctrl-C and SIGTERM
         raise KeyboardInterrupt from stop
     except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)
@@ -156,7 +156,7 @@ def fit_or_resume(
 
 
 def load_best_weights(model: TextClassifier, path: Path) -> int:
-    """Give the model the weights of its best epoch, and return the number of that, from 0."""
+    """Load the weights of the best epoch into the model; return the epoch index."""
     chosen = load_checkpoint(path)
     try:
         model.load_state_dict(chosen["state_dict"])
@@ -176,7 +176,7 @@ def _build_mismatch_error(path: Path, error: Exception) -> UserError:
 def _check_same_run(
     stored: dict[str, Any], wanted: dict[str, Any], data: TextDataModule, run_dir: RunDir
 ) -> None:
-    """Refuse a checkpoint that was made with other data, word vectors or options than a run."""
+    """Refuse a checkpoint with other data, word vectors or options than those of the run."""
     if stored.get("data") != wanted["data"]:
         raise UserError(
             f"{data.source} is not what {run_dir.path} was started with: put back the same "
@@ -200,7 +200,7 @@ def _without_trainer(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _get_callbacks(trainer: L.Trainer) -> list[Callback]:
-    return trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it elsewhere
+    return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
 
 
 def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:

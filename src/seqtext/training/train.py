@@ -1,4 +1,4 @@
-"""One run from top to bottom: data, model, callbacks, trainer, best checkpoint, test, results."""
+"""One training run: data, model, callbacks, trainer, best checkpoint, test, results."""
 
 import logging
 import time
@@ -50,13 +50,13 @@ log = logging.getLogger(__name__)
 
 
 class TrainResult(NamedTuple):
-    """Result of training: validation and test predictions of the best checkpoint, with timings.
+    """Hold the validation and test predictions of the best checkpoint, and timings.
 
-    start_time: of training, by `time.perf_counter`
-    train_seconds: of training, over all restarts
-    seconds_before_resume: the part of it before this process
-    curves: "train/<metric>" and "val/<metric>", a value per epoch
-    fingerprints: of what it was made from: see `seqtext.identity`
+    start_time: start of training, by `time.perf_counter`
+    train_seconds: training time including all restarts
+    seconds_before_resume: training time before this process was started
+    curves: values per epoch by "train/<metric>" and "val/<metric>"
+    fingerprints: fingerprints of the data, see `seqtext.identity`
     """
 
     predictions: dict[str, Predictions]
@@ -77,19 +77,19 @@ def train_and_evaluate(
     resume: bool = False,
     extra_callbacks: Sequence[Callback] = (),
 ) -> float:
-    """Train, choose the best epoch on the validation part, test it once, write the results.
+    """Train, select the best epoch on the validation part, test it once, write the results.
 
     Args:
-        settings: plain values, in the structure of conf/config.yaml
-        run_dir: where everything goes
-        resume: go on from the last checkpoint of `run_dir`, if there is one
-        extra_callbacks: of Lightning, for models that learn in epochs
+        settings: plain values with the structure of conf/config.yaml
+        run_dir: folder for all results
+        resume: whether to continue from the last checkpoint of `run_dir`, if there is one
+        extra_callbacks: additional Lightning callbacks for neural models
 
     Returns:
-        The monitored score of the best epoch, on the validation part.
+        The monitored validation score of the best epoch.
 
     Raises:
-        UserError: if anything in `settings` cannot be.
+        UserError: if a setting is invalid.
     """
     pin_gpu_if_shared()
     options, split = validate_config(settings)
@@ -103,7 +103,7 @@ def train_and_evaluate(
         else:
             log.info("%s is finished already.", run_dir.path)
     except KeyboardInterrupt:
-        log.info("Interrupted: python train.py resume=%s goes on.", run_dir.path)
+        log.info("Interrupted: python train.py resume=%s continues.", run_dir.path)
         raise
     finally:
         run_dir.unlock()
@@ -118,7 +118,7 @@ def _train_and_evaluate(
     run_dir: RunDir,
     extra_callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
-    """Do what `train_and_evaluate` does in a locked folder; return the content of metrics.json."""
+    """Run `train_and_evaluate` in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
     start_git_query()
     logger = EpochTensorBoardLogger(str(run_dir.path))
@@ -170,7 +170,7 @@ def fit(
     logger: EpochTensorBoardLogger,
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
-    """Fit a model in epochs, on the devices of the trainer, or a baseline at once."""
+    """Fit a neural model on the devices of the trainer, or a non-neural model."""
     model_class = resolve_target("model", settings["model"]["_target_"])
     if issubclass(model_class, NonNeuralClassifier):
         return fit_baseline(settings, options, data, run_dir, logger)
@@ -188,20 +188,19 @@ def fit_in_process(
     process: ProcessInfo,
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
-    """Train as one of the processes of a run, from its last checkpoint if there is one.
+    """Train as one of the processes of a run, from the last checkpoint if there is one.
 
     Returns:
         The result of training, with the predictions of all processes.
 
     Raises:
-        UserError: if that checkpoint was made with other data, or the model's outputs are not
-            finite.
+        UserError: if that checkpoint has other data, or the model's outputs are not finite.
     """
     if run_dir.last_checkpoint.exists():
         check_size(settings, data, run_dir.last_checkpoint)
     progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
     fingerprints = collect_fingerprints(data, model)
-    log.info(format_model_summary(model))  # as the message: an argument would stay on one line
+    log.info(format_model_summary(model))  # the message may have several lines, unlike arguments
     checkpoints = BestAndLastCheckpoint(
         run_dir.best_checkpoint,
         run_dir.last_checkpoint,
@@ -215,7 +214,7 @@ def fit_in_process(
     callbacks += [checkpoints, StopOnTerminate(), *extra_callbacks]
     trainer = build_trainer(settings["trainer"], logger or False, callbacks, process)
     log.info("%s", describe_devices(trainer))
-    data.process = process  # not before: a model's starting values look at the whole training part
+    data.process = process  # after initialize_from_data, which reads the whole training part
     check_batches(trainer, data)
     start_time = time.perf_counter()
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
@@ -245,7 +244,7 @@ def fit_baseline(
     run_dir: RunDir,
     logger: EpochTensorBoardLogger,
 ) -> TrainResult:
-    """Fit a model that needs no epochs; an interrupted one starts over."""
+    """Fit a non-neural model; an interrupted run starts from the beginning."""
     model = build("model", settings["model"], classes=len(data.class_names))
     start_time = time.perf_counter()
     fit_model(model, data)
@@ -282,7 +281,7 @@ def fit_baseline(
 def predict_split(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
 ) -> Predictions:
-    """Predict a whole split and gather the outputs of all ranks."""
+    """Predict a split and gather the outputs of all ranks."""
     outputs = all_gather_objects(trainer.predict(model, batches) or [])
     return Predictions.from_batches(outputs, data.labels, data.class_names)
 
@@ -290,7 +289,7 @@ def predict_split(
 def apply_threshold(
     predictions: dict[str, Predictions], threshold: float | str, run_dir: RunDir
 ) -> dict[str, Predictions]:
-    """Return the predictions at the threshold of the run, which is kept in the best checkpoint.
+    """Apply the run's threshold to predictions, and store it in the best checkpoint.
 
     Args:
         threshold: a probability, or "tuned": the best one on the validation part

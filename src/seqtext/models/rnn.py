@@ -41,7 +41,8 @@ class RNNClassifier(TextClassifier):
         recurrent_dropout: dropout rate of the previous state of each layer and direction, with one
             mask per text and gate; then `variational_dropout` has a mask per gate too
         embedding_dropout: elementwise dropout rate of the word vectors
-        inter_layer_dropout: elementwise dropout rate between layers
+        inter_layer_dropout: elementwise dropout rate between layers; added to
+            `variational_dropout`, which applies to the inputs of every layer
         batch_norm: whether to normalize between layers, over all words except padding, and after
             the last layer, over the text vectors
         pooling: pooling of the states to the text vector: the last state of each direction, or over

@@ -78,7 +78,7 @@ def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
     path = Path(str(folder))
     if not str(folder).strip() or not path.is_dir():
         raise UserError(f"{option}={folder}: there is no such folder.")
-    runs = list(_finished_below(path))
+    runs = list(_iter_finished_runs(path))
     if not runs:
         raise UserError(f"{option}={folder}: no run in this folder has finished.")
     monitors = {metrics["monitor"] for _, metrics in runs}
@@ -87,20 +87,20 @@ def find_best_run(folder: str, option: str) -> tuple[Path, dict[str, Any]]:
             f"{option}={folder}: its runs were chosen by {' and '.join(sorted(monitors))}, which "
             f"cannot be compared; name a folder of runs with one monitor."
         )
-    return _best(runs, monitors.pop())
+    return _select_best_run(runs, monitors.pop())
 
 
-def _finished_below(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _iter_finished_runs(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     for file in sorted(folder.rglob(METRICS_FILE)):
         yield file.parent, read_metrics(file, REQUIRED_ENTRIES)
 
 
-def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
+def _select_best_run(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
     """Return the first run of the best candidate; candidates with all their folds go first."""
     from seqtext.metrics.definitions import is_better  # imports numpy, which `--help` does not need
 
-    candidates = list(_candidates(runs))
-    whole = [c for c in candidates if len(c) == _folds(c)] or candidates
+    candidates = list(_group_folds(runs))
+    whole = [c for c in candidates if len(c) == _get_num_folds(c)] or candidates
     best, best_score, best_loss = whole[0], None, None
     for candidate in whole:
         score, loss = _mean_score(candidate), _mean_loss(candidate)
@@ -109,7 +109,7 @@ def _best(runs: Candidate, monitor: str) -> tuple[Path, dict[str, Any]]:
     return best[0]
 
 
-def _candidates(runs: Candidate) -> Iterator[Candidate]:
+def _group_folds(runs: Candidate) -> Iterator[Candidate]:
     """Yield groups of runs that differ only in their fold; of a repeated run, only the last."""
     members: dict[str, dict[int, tuple[Path, dict[str, Any]]]] = defaultdict(dict)
     for path, metrics in runs:
@@ -134,5 +134,5 @@ def _mean_score(candidate: Candidate) -> float:
     return math.nan if None in scores else fmean(scores)
 
 
-def _folds(candidate: Candidate) -> int:
+def _get_num_folds(candidate: Candidate) -> int:
     return candidate[0][1]["settings"].get("split", {}).get("folds") or 1

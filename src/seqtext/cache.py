@@ -68,9 +68,9 @@ class WatchedFiles:
             UserError: if they changed: the data read would not match the digest.
         """
         try:
-            stats = _stats(self.paths)
+            stats = _collect_stats(self.paths)
             is_same = stats == self.stats
-            if is_same and not _mtimes_are_reliable(stats):
+            if is_same and not _are_mtimes_reliable(stats):
                 is_same = digest_files(self.paths) == self.digest
         except OSError:
             is_same = False
@@ -81,7 +81,7 @@ class WatchedFiles:
             )
 
 
-def _stats(paths: Iterable[Path]) -> Stats:
+def _collect_stats(paths: Iterable[Path]) -> Stats:
     files = (
         file
         for path in paths
@@ -92,7 +92,7 @@ def _stats(paths: Iterable[Path]) -> Stats:
     return [(str(file.absolute()), (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
 
 
-def _mtimes_are_reliable(stats: Stats) -> bool:
+def _are_mtimes_reliable(stats: Stats) -> bool:
     """Return whether any later change would show in the modification times."""
     return all(time.time() - time_ns / 1e9 > MTIME_RELIABLE_AFTER for _, _, time_ns in stats)
 
@@ -149,7 +149,7 @@ class Cache:
 
     def watch(self, paths: Sequence[Path]) -> WatchedFiles:
         """Record the state of files before they are read."""
-        stats = _stats(paths)
+        stats = _collect_stats(paths)
         return WatchedFiles(paths, self.digest_files(paths), stats)
 
     def digest_files(self, paths: Sequence[Path]) -> str:
@@ -160,10 +160,10 @@ class Cache:
         """
         if not all(path.is_file() for path in paths):
             return digest_files(paths)
-        stats = _stats(paths)
+        stats = _collect_stats(paths)
         if sum(
             size for _, size, _ in stats
-        ) <= MIN_SIZE_TO_CACHE_DIGEST or not _mtimes_are_reliable(stats):
+        ) <= MIN_SIZE_TO_CACHE_DIGEST or not _are_mtimes_reliable(stats):
             return digest_files(paths)
 
         def write(folder: Path) -> None:
@@ -194,7 +194,7 @@ class Cache:
             files = {}
             for file in sorted(aside.iterdir()):
                 stat = file.stat()
-                files[file.name] = [stat.st_size, stat.st_mtime_ns, _checksum(file)]
+                files[file.name] = [stat.st_size, stat.st_mtime_ns, _compute_checksum(file)]
             (aside / MANIFEST).write_text(json.dumps({"settings": settings, "files": files}))
             if folder.exists():
                 if not _is_valid_entry(folder, settings, is_thorough=True):
@@ -239,10 +239,10 @@ def _is_valid_file(file: Path, size: int, time_ns: int, checksum: int, is_read: 
     stat = file.stat()
     if stat.st_size != size:
         return False
-    return (not is_read and stat.st_mtime_ns == time_ns) or _checksum(file) == checksum
+    return (not is_read and stat.st_mtime_ns == time_ns) or _compute_checksum(file) == checksum
 
 
-def _checksum(file: Path) -> int:
+def _compute_checksum(file: Path) -> int:
     checksum, buffer = 0, memoryview(bytearray(1 << 22))  # one reused buffer: twice as fast
     with file.open("rb", buffering=0) as stream:
         while count := stream.readinto(buffer):

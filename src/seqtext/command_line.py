@@ -57,7 +57,7 @@ def parse_args(options: type[Options], arguments: Sequence[str]) -> Options:
     Raises:
         UserError: if an option is unknown, given twice, empty, missing or of the wrong type.
     """
-    known = {f.name: f for f in _named_fields(options)}
+    known = {f.name: f for f in _list_option_fields(options)}
     hints = get_type_hints(options)
     values: dict[str, Any] = {}
     positionals: list[str] = []
@@ -76,7 +76,7 @@ def parse_args(options: type[Options], arguments: Sequence[str]) -> Options:
     for name, each in known.items():
         if name not in values and each.default is MISSING:
             raise UserError(f"{name}= is missing: {each.metadata['missing']}; --help shows more.")
-    taking_rest = _positional_field(options)
+    taking_rest = _get_positional_field(options)
     values[taking_rest.name] = tuple(
         _convert(taking_rest.name, value, hints[taking_rest.name]) for value in positionals
     )
@@ -87,7 +87,7 @@ def format_help(options: type[CommandOptions]) -> str:
     """Return the help page: title, options, notes and examples, in the style of train.py's."""
     title = (options.__doc__ or "").partition("\n")[0]
     lines = [title, "", "  Options"]
-    all_fields = [_positional_field(options), *_named_fields(options)]
+    all_fields = [_get_positional_field(options), *_list_option_fields(options)]
     names = [f.name if f.metadata.get("is_positional") else f"{f.name}=" for f in all_fields]
     indent = 4 + max(map(len, names)) + 2
     for name, each in zip(names, all_fields, strict=True):
@@ -102,11 +102,11 @@ def format_help(options: type[CommandOptions]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _named_fields(options: type[CommandOptions]) -> Iterator[Field]:
+def _list_option_fields(options: type[CommandOptions]) -> Iterator[Field]:
     return (f for f in fields(options) if not f.metadata.get("is_positional"))
 
 
-def _positional_field(options: type[CommandOptions]) -> Field:
+def _get_positional_field(options: type[CommandOptions]) -> Field:
     return next(f for f in fields(options) if f.metadata.get("is_positional"))
 
 

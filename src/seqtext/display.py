@@ -95,11 +95,11 @@ def build_console(file: IO[str] | None = None, stderr: bool = False, **options) 
         options: other arguments of `rich.console.Console`
     """
     plain = {"markup": False, "emoji": False, "highlight": False}
-    return _console_class()(file=file, stderr=stderr, **{**plain, **options})
+    return _get_console_class()(file=file, stderr=stderr, **{**plain, **options})
 
 
 @cache
-def _console_class() -> type["Console"]:
+def _get_console_class() -> type["Console"]:
     from rich.console import Console  # on demand: `--help` needs no console
 
     class PlainConsole(Console):
@@ -120,7 +120,7 @@ class PrintableFormatter(logging.Formatter):
         """Return the record as text."""
         if record.args and record.name.partition(".")[0] == PACKAGE:
             record = copy.copy(record)  # other handlers get the original record
-            record.args = _printable_arguments(record.args)
+            record.args = _make_arguments_printable(record.args)
         return make_printable(super().format(record), keep="\n\t")
 
 
@@ -131,13 +131,13 @@ def replace_unencodable() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _printable_arguments(arguments: Any) -> Any:
+def _make_arguments_printable(arguments: Any) -> Any:
     if isinstance(arguments, Mapping):
-        return {name: _printable_argument(value) for name, value in arguments.items()}
-    return tuple(map(_printable_argument, arguments))
+        return {name: _make_argument_printable(value) for name, value in arguments.items()}
+    return tuple(map(_make_argument_printable, arguments))
 
 
-def _printable_argument(value: Any) -> Any:
+def _make_argument_printable(value: Any) -> Any:
     return (
         value if hasattr(value, "__float__") else make_printable(str(value))
     )  # %d takes numbers only

@@ -28,12 +28,12 @@ def fast_imports() -> Iterator[None]:
     if gc.get_freeze_count():
         yield
         return
-    with pause_garbage_collection(), _dying_of_interrupts():
+    with pause_garbage_collection(), _exit_on_interrupt():
         yield
 
 
 @contextmanager
-def _dying_of_interrupts() -> Iterator[None]:
+def _exit_on_interrupt() -> Iterator[None]:
     """Let Ctrl-C end the process silently within the context.
 
     A KeyboardInterrupt within the import of a compiled module appears as another error.

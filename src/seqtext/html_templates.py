@@ -23,7 +23,7 @@ def render_page(package: str, template: str, **values: Any) -> str:
         package: such as ``seqtext.reporting``
         values: texts, numbers, and sequences or objects of these; only `Markup` is used as HTML
     """
-    return _environment(package).get_template(template).render(**values)
+    return _build_environment(package).get_template(template).render(**values)
 
 
 def escape_json(text: str) -> Markup:
@@ -45,7 +45,7 @@ def hash_script(text: str) -> str:
 
 
 @cache
-def _environment(package: str) -> Environment:
+def _build_environment(package: str) -> Environment:
     environment = Environment(
         loader=PackageLoader(package),
         autoescape=True,

@@ -41,10 +41,11 @@ def resolve_run_dir(
     Raises:
         UserError: if there is no run to resume; then nothing is created.
     """
-    own = validate_resume_dir(resume) if resume is not None else _named(name)
+    own = validate_resume_dir(resume) if resume is not None else _build_named_dir(name)
     if own:
         check_links(Path(own))
-    return own or f"{OUTPUTS}/{build_run_name(overrides, dataset, model, unique=True)}_{_stamp()}"
+    name = build_run_name(overrides, dataset, model, unique=True)
+    return own or f"{OUTPUTS}/{name}_{_format_timestamp()}"
 
 
 def resolve_config_dir(resume: str | None, folder: str) -> str:
@@ -74,8 +75,12 @@ def validate_resume_dir(resume: object) -> str:
 
 def resolve_sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
     """Return the folder of a sweep: the same for the same name or experiment, else a new one."""
-    own = _named(name if name is not None else experiment and experiment.replace("/", "-"))
-    return own or f"{OUTPUTS}/{build_run_name(overrides, 'sweep', unique=True)}_{_stamp()}"
+    own = _build_named_dir(
+        name if name is not None else experiment and experiment.replace("/", "-")
+    )
+    return (
+        own or f"{OUTPUTS}/{build_run_name(overrides, 'sweep', unique=True)}_{_format_timestamp()}"
+    )
 
 
 def build_run_name(
@@ -93,10 +98,10 @@ def build_run_name(
     """
     if DESCRIBE in overrides:
         start = (*start[:1], "description")
-    named = [o for o in overrides if _is_in_name(_key(o), swept)]
+    named = [o for o in overrides if _is_in_name(_get_key(o), swept)]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])
-    values = [_distinct_value(override, swept) for override in named]
-    digest = _short_digest(f"{_key(o)}={v}" for o, v in zip(named, values, strict=True))
+    values = [_get_distinct_value(override, swept) for override in named]
+    digest = _compute_short_digest(f"{_get_key(o)}={v}" for o, v in zip(named, values, strict=True))
     if len(name) > MAX_NAME_LENGTH - len(digest) - 1:
         return f"{name[: MAX_NAME_LENGTH // 3]}--{digest}--{name[-MAX_NAME_LENGTH // 2 :]}"
     if not unique and not all(map(UNAMBIGUOUS_VALUE.fullmatch, values)):
@@ -106,7 +111,7 @@ def build_run_name(
 
 def append_hash(name: str, overrides: Sequence[str]) -> str:
     """Return the name of a job whose usual name belongs to a job with other overrides."""
-    return f"{name}-{_short_digest(overrides)}"
+    return f"{name}-{_compute_short_digest(overrides)}"
 
 
 def is_path(value: object) -> bool:
@@ -120,38 +125,38 @@ def _is_in_name(key: str, swept: Collection[str]) -> bool:
     return key in swept or key not in NOT_IN_NAMES
 
 
-def _distinct_value(override: str, swept: Collection[str]) -> str:
+def _get_distinct_value(override: str, swept: Collection[str]) -> str:
     """Return the value, but only the last component of a path shared by all jobs.
 
     Then the folder of the path may be moved without changing the name.
     """
-    key, value = _key(override), override.partition("=")[2]
-    return _end_of_path(value) if key in SHORTENED_PATH_OPTIONS and key not in swept else value
+    key, value = _get_key(override), override.partition("=")[2]
+    return _get_end_of_path(value) if key in SHORTENED_PATH_OPTIONS and key not in swept else value
 
 
-def _short_digest(lines: Iterable[str]) -> str:
+def _compute_short_digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:8]
 
 
-def _end_of_path(value: str) -> str:
+def _get_end_of_path(value: str) -> str:
     return PurePath(value.strip("'\"")).name
 
 
 def format_override_slug(override: str) -> str:
     """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``."""
-    key, value = _key(override), override.partition("=")[2]
+    key, value = _get_key(override), override.partition("=")[2]
     if key in SHORTENED_PATH_OPTIONS:
-        value = _end_of_path(value)
+        value = _get_end_of_path(value)
     key = GROUP.sub("", key).rpartition("/")[2]  # experiment/study/part: only the last part
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"
 
 
-def _key(override: str) -> str:
+def _get_key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _named(name: object) -> str | None:
+def _build_named_dir(name: object) -> str | None:
     if name is None or name == "":
         return None
     text = str(name)  # may be any value in an experiment's file or a sweep
@@ -160,7 +165,7 @@ def _named(name: object) -> str | None:
     return f"{OUTPUTS}/{text}"
 
 
-def _stamp() -> str:
+def _format_timestamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 

@@ -39,19 +39,19 @@ def get_option_hints(function: Callable) -> dict[str, Any]:
     a mixin `Focal`, the hints of both.
     """
     if not isinstance(function, type):
-        return _own_hints(function)[0]
+        return _get_own_hints(function)[0]
     hints: dict[str, Any] = {}
     for kind in function.__mro__:
         if "__init__" not in vars(kind):
             continue
-        own, hands_on = _own_hints(vars(kind)["__init__"])
+        own, hands_on = _get_own_hints(vars(kind)["__init__"])
         hints = hints | {name: hint for name, hint in own.items() if name not in hints}
         if not hands_on:
             break
     return hints
 
 
-def _own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
+def _get_own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
     """Return the type hints of keyword arguments, and whether there is a ``**others``."""
     hints = get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()

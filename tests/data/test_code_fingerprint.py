@@ -17,7 +17,7 @@ def modules(kind: type) -> set[str]:
     own = [
         base.__module__ for base in kind.__mro__ if code._is_own(base.__module__, IMDB.__module__)
     ]
-    return {name.rpartition(".")[2] for name, _ in code._sources(own, kind.__module__)}
+    return {name.rpartition(".")[2] for name, _ in code._iter_sources(own, kind.__module__)}
 
 
 def test_a_data_set_depends_on_what_reads_and_prepares_it():
@@ -88,4 +88,4 @@ def test_code_that_cannot_be_read_is_never_found_again():
     ],
 )
 def test_imports(source, names):
-    assert code._imported(source, "p.module") == names
+    assert code._find_imports(source, "p.module") == names

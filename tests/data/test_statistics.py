@@ -11,7 +11,12 @@ import pyarrow as pa
 import pytest
 
 from seqtext.data import statistics as description
-from seqtext.data.statistics import DatasetStatistics, compute_statistics, histogram_edges, log_odds
+from seqtext.data.statistics import (
+    DatasetStatistics,
+    compute_histogram_edges,
+    compute_statistics,
+    log_odds,
+)
 
 WORDS = [
     "film",
@@ -127,7 +132,7 @@ def test_lengths_equal_those_of_split():
 def test_all_lengths_are_in_the_histogram():
     rng = np.random.default_rng(0)
     for lengths in ([0], [1], [1, 1, 1], [40], [41], range(39), rng.geometric(0.01, 5000)):
-        edges = histogram_edges(np.array(lengths))
+        edges = compute_histogram_edges(np.array(lengths))
         widths = np.diff(edges)
         assert np.histogram(lengths, edges)[0].sum() == len(lengths)
         assert edges[0] == 0

@@ -11,7 +11,7 @@ from seqtext import load
 from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
-from seqtext.inference.attribution import explain, integrated_gradients, target_logit
+from seqtext.inference.attribution import explain, integrated_gradients, select_target_logit
 from seqtext.inference.load_model import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
@@ -52,7 +52,7 @@ def test_complete(config, monkeypatch):
         "WideAndDeep",
     ):  # count pairs, or terms
         torch.testing.assert_close(unknown, model(ids.clamp(max=1), lengths))
-    difference = target_logit(model(ids, lengths) - unknown, batch.labels)
+    difference = select_target_logit(model(ids, lengths) - unknown, batch.labels)
     error, size = (shares.sum(dim=1) - difference).abs(), shares.abs().sum(dim=1)
     assert (error <= 0.02 * size + 1.1e-4).all()
     assert size.max() > 0.01

@@ -12,7 +12,7 @@ from seqtext.inference.export import build_onnx_program
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.pooling import padding_mask
 from seqtext.layers.rnn import rnn_forward
-from seqtext.layers.rnn_onnx import FUNCTIONS, operator_attributes, operator_weights
+from seqtext.layers.rnn_onnx import FUNCTIONS, build_operator_attributes, build_operator_weights
 
 KINDS = (nn.RNN, nn.LSTM, nn.GRU)
 ACTIVATION_PAIRS = [
@@ -34,14 +34,14 @@ def cell_of(kind: type[nn.RNNBase]) -> nn.RNNBase:
 
 def operator_states(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, *how) -> Tensor:
     """[B, T, U] by the operator alone."""
-    arrays = [inputs.transpose(0, 1).contiguous(), *operator_weights(cell), lengths.int()]
+    arrays = [inputs.transpose(0, 1).contiguous(), *build_operator_weights(cell), lengths.int()]
     names = ["x", "w", "r", "b", "lengths"]
     types = [TensorProto.FLOAT] * 4 + [TensorProto.INT32]
     values = [
         helper.make_tensor_value_info(name, kind, array.shape)
         for name, kind, array in zip(names, types, arrays, strict=True)
     ]
-    attributes = operator_attributes(cell, *how)
+    attributes = build_operator_attributes(cell, *how)
     node = helper.make_node(type(cell).__name__, names, ["y"], **attributes)
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * 4)
     graph = helper.make_graph([node], "one", values, [output])

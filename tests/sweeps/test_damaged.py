@@ -155,4 +155,4 @@ def test_a_journal_that_is_damaged(tmp_path):
     hydra = {"sweep": {"dir": str(folder)}, "sweeper": {"storage": None, "study_name": None}}
     sweeper.config = OmegaConf.create({"monitor": "val/f1", "hydra": hydra})
     with pytest.raises(UserError, match=r"study\.journal cannot be used"):
-        sweeper._study({}, SimpleNamespace())
+        sweeper._create_study({}, SimpleNamespace())

@@ -73,7 +73,7 @@ class BestAndLastCheckpoint(Checkpoint):
     def on_save_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Add the metadata and the random states."""
         checkpoint[METADATA_KEY] = self.metadata
-        checkpoint["random_states"] = all_gather_objects([_random_state(model.device)])
+        checkpoint["random_states"] = all_gather_objects([_get_random_state(model.device)])
 
     def on_load_checkpoint(self, trainer, model, checkpoint: dict[str, Any]) -> None:
         """Keep the random states until training starts."""
@@ -122,7 +122,7 @@ def _check_optimizer(optimizer: torch.optim.Optimizer) -> None:
                 raise ValueError(f"{name} of a parameter has the shape {list(shape)}")
 
 
-def _random_state(device: torch.device) -> dict[str, torch.Tensor]:
+def _get_random_state(device: torch.device) -> dict[str, torch.Tensor]:
     state = {"cpu": torch.get_rng_state()}
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)

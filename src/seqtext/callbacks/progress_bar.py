@@ -65,13 +65,13 @@ class ProgressBar(LightningProgressBar):
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Start the clock; `on_train_epoch_start` is not called when resuming within an epoch."""
         self._counted = time.perf_counter()
-        self._begin(trainer)
+        self._begin_epoch(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Reset the counters."""
         self._stop()
         self._loss, self._steps = 0.0, 0
-        self._begin(trainer)
+        self._begin_epoch(trainer)
 
     def on_train_batch_end(self, trainer, model, outputs, batch, batch_idx) -> None:
         """Add the loss; redraw at most every `REFRESH_SECONDS` seconds."""
@@ -159,7 +159,7 @@ class ProgressBar(LightningProgressBar):
                 f"lower optimizer.lr or trainer.gradient_clip_val."
             )
 
-    def _begin(self, trainer: L.Trainer) -> None:
+    def _begin_epoch(self, trainer: L.Trainer) -> None:
         self._started = self._drawn = time.perf_counter()
         self._first_step = self._steps
         if self._enabled:

@@ -96,7 +96,7 @@ class PlainUnpickler:
             raise DamagedError("a value is missing.")
         return self._stack.pop()
 
-    def _above_mark(self) -> list[Any]:
+    def _pop_to_mark(self) -> list[Any]:
         mark = self._marks.pop()
         values = self._stack[mark:]
         del self._stack[mark:]
@@ -128,7 +128,7 @@ class PlainUnpickler:
         self._push(str(self._take(self._number(4)), "utf-8", "surrogatepass"))
 
     def _tuple(self, count: int | None = None) -> None:
-        values = self._above_mark() if count is None else [self._pop() for _ in range(count)][::-1]
+        values = self._pop_to_mark() if count is None else [self._pop() for _ in range(count)][::-1]
         self._push(tuple(values))
 
     def _append(self, values: list[Any]) -> None:
@@ -251,9 +251,9 @@ HANDLERS: dict[int, Callable[[PlainUnpickler], None]] = {
     0x86: lambda self: self._tuple(2),
     0x87: lambda self: self._tuple(3),
     ord("a"): lambda self: self._append([self._pop()]),
-    ord("e"): lambda self: self._append(self._above_mark()),
+    ord("e"): lambda self: self._append(self._pop_to_mark()),
     ord("s"): lambda self: self._set([self._pop(), self._pop()][::-1]),
-    ord("u"): lambda self: self._set(self._above_mark()),
+    ord("u"): lambda self: self._set(self._pop_to_mark()),
     ord("q"): lambda self: self._memo.__setitem__(self._number(1), self._stack[-1]),
     ord("r"): lambda self: self._memo.__setitem__(self._number(4), self._stack[-1]),
     ord("h"): lambda self: self._push(self._memo[self._number(1)]),

@@ -20,7 +20,7 @@ _folders: list[Path] = []
 def set_config_folders(folders: Sequence[Path]) -> None:
     """Set the folders of the configuration files, for messages about the command line."""
     _folders[:] = folders
-    _options.cache_clear()
+    _index_options.cache_clear()
 
 
 def is_base(choice: str) -> bool:
@@ -76,7 +76,7 @@ def describe_missing_choice(path: str, known: Sequence[str] = ()) -> str:
 
 def find_nearest_options(option: str) -> list[str]:
     """Find options with the name of `option` in any group, or else the most similar ones."""
-    options = _options()
+    options = _index_options()
     name = option.rpartition(".")[2]
     if name not in options:
         near = difflib.get_close_matches(name, options, n=1, cutoff=MIN_SIMILARITY)
@@ -95,7 +95,7 @@ def find_override(word: str) -> str | None:
 
 
 @cache
-def _options() -> Mapping[str, Sequence[str]]:
+def _index_options() -> Mapping[str, Sequence[str]]:
     """Map the last part of each option's name to the full names with this last part."""
     found: dict[str, dict[str, Any]] = defaultdict(dict)
     for folder in _folders:

@@ -143,12 +143,12 @@ def create_trainer(
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
     """Create Lightning's Trainer from those of its options that do not invalidate results."""
-    if num_devices(devices) < 1:
+    if count_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
     launched = find_launched_process()  # by torchrun or Slurm, which Lightning detects
     if launched is None and num_nodes > 1:
         raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
-    if launched and num_devices(devices) * num_nodes != launched.world_size:
+    if launched and count_devices(devices) * num_nodes != launched.world_size:
         expected = f"{launched.world_size / num_nodes:g}: so many processes were started"
         raise OptionError("devices", devices, expected)
     environments = [] if launched else [ExternalProcessEnvironment(process)]
@@ -158,7 +158,7 @@ def create_trainer(
         accelerator=accelerator,
         devices=devices,
         num_nodes=num_nodes,
-        strategy=_build_strategy(strategy, num_devices(devices) * num_nodes),
+        strategy=_build_strategy(strategy, count_devices(devices) * num_nodes),
         plugins=[*environments, AtomicCheckpointIO()],
         use_distributed_sampler=False,  # the loaders distribute the rows
         precision=precision,
@@ -178,7 +178,7 @@ def create_trainer(
     return trainer
 
 
-def num_devices(devices: int | Sequence[int]) -> int:
+def count_devices(devices: int | Sequence[int]) -> int:
     """Return the number of devices given by the option `devices`."""
     return devices if isinstance(devices, int) else len(devices)
 

@@ -64,14 +64,14 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
     except HydraException:
         return f"{key}={_quote_unreadable(option, value)}"
     if _is_meant_as_text(option, value, override, is_multirun):
-        return f"{key}={_quoted(value)}"
+        return f"{key}={_quote(value)}"
     return argument
 
 
 def read_override_values(arguments: Sequence[str]) -> dict[str, str]:
     """Map each option of the command line to its typed value without quotes."""
     values = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
-    return {key: _inner(value) if _is_quoted(value) else value for key, value in values.items()}
+    return {key: _unquote(value) if _is_quoted(value) else value for key, value in values.items()}
 
 
 def explain_unreadable(argument: str) -> str:
@@ -87,7 +87,7 @@ def explain_unreadable(argument: str) -> str:
             f"{argument} is not possible: Hydra's functions take no null, but a plain list does: "
             f"{key}=null,1."
         )
-    typed = f"{key}={_quoted(value)}"
+    typed = f"{key}={_quote(value)}"
     shell = shlex.quote(typed) if re.search(r'["$`\\!]', typed) else f'"{typed}"'
     return (
         f"{argument} cannot be read: if the value is one text, quote it for Hydra too: {shell}; "
@@ -114,11 +114,11 @@ def _quote_unreadable(option: str, value: str) -> str:
         UserError: if its meaning is ambiguous.
     """
     if option in ALL_PATH_OPTIONS and Path(value).expanduser().exists():
-        return _quoted(value)
+        return _quote(value)
     items = _quote_items(value) if "," in value else _quote_item(value)
     is_text = option in NEVER_A_NUMBER and value[:1] not in QUOTES
     if items is None and (is_text or ("," in value and not STRUCTURED.match(value))):
-        items = _quoted(value)
+        items = _quote(value)
     if items is None or not option.isascii() or not _is_readable(items):
         raise UserError(explain_unreadable(f"{option}={value}"))
     return items
@@ -144,7 +144,7 @@ def _quote_item(item: str) -> str | None:
     if call and call[1] in FUNCTIONS:
         items = _quote_items(call[2])
         return items and f"{call[1]}({items})"
-    return None if not item or STRUCTURED.match(item) else _quoted(item)
+    return None if not item or STRUCTURED.match(item) else _quote(item)
 
 
 def _split_at_commas(items: str) -> Iterator[str]:
@@ -172,7 +172,7 @@ def _is_readable(value: str) -> bool:
     return True
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return QuotedString(text=value, quote=Quote.single).with_quotes()
 
 
@@ -180,7 +180,7 @@ def _is_quoted(value: str) -> bool:
     return len(value) > 1 and value[0] == value[-1] and value[0] in QUOTES
 
 
-def _inner(value: str) -> str:
+def _unquote(value: str) -> str:
     try:
         return OverridesParser.create().parse_rule(value, "primitive").text
     except (HydraException, AttributeError):

@@ -103,12 +103,14 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 
 def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
     """Build the data module of `settings` and prepare its data."""
-    data = _unprepared_data(settings, options, split)
+    data = _build_unprepared_datamodule(settings, options, split)
     data.setup()
     return data
 
 
-def _unprepared_data(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
+def _build_unprepared_datamodule(
+    settings: dict[str, Any], options: RunConfig, split: Split
+) -> TextDataModule:
     return build(
         "dataset",
         settings["dataset"],
@@ -158,7 +160,7 @@ def digest_input_files(
         UserError: if an option is invalid or a file is missing.
     """
     options, split = validate_config(settings)
-    data = _unprepared_data(settings, options, split)
+    data = _build_unprepared_datamodule(settings, options, split)
     if data.class_names:
         options.check_for_classes(data.class_names)
 
@@ -168,14 +170,14 @@ def digest_input_files(
             contents[known] = data.cache.digest_files(paths)
         return contents[known]
 
-    vectors = _vector_files(settings)
+    vectors = _list_vector_files(settings)
     return {
         "data": data.digest_sources(digest(data.locate_files()[1])),
         "vectors": digest(vectors) if vectors else None,
     }
 
 
-def _vector_files(settings: dict[str, Any]) -> list[Path]:
+def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
     """List the word vector files of a run with these settings."""
     is_direct = issubclass(
         resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
@@ -209,7 +211,7 @@ def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
     """Prepare the data of `settings`, or load it from the cache, and return its fingerprints."""
     options, split = validate_config(settings)
     data = build_datamodule(settings, options, split)
-    embedding = build_embedding(settings, data) if _vector_files(settings) else None
+    embedding = build_embedding(settings, data) if _list_vector_files(settings) else None
     return collect_fingerprints(data, embedding)
 
 

@@ -58,7 +58,7 @@ class Strip:
         return {"operation": "trim", "characters": " "}
 
 
-def _with_python_escapes(pattern: str) -> str:
+def _convert_to_python_escapes(pattern: str) -> str:
     r"""Convert ``\\x{…}`` in a pattern to the syntax of Python's re."""
     return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
 
@@ -88,7 +88,7 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
     "drop_punctuation": [RegexReplace(PUNCTUATION, "")],
     # Each character of a script without spaces between words becomes a word.
     "separate_characters": [
-        RegexReplace(f"({UNSPACED})", r" \1 ", python=_with_python_escapes(f"({UNSPACED})"))
+        RegexReplace(f"({UNSPACED})", r" \1 ", python=_convert_to_python_escapes(f"({UNSPACED})"))
     ],
 }
 
@@ -104,12 +104,12 @@ def build_word_removal(words: tuple[str, ...]) -> list[Operation]:
 
 def _build_removal_pass(words: Sequence[str]) -> RegexReplace:
     patterns = []
-    for edge, escaped in ((r"[^\pL\pN_]", _escaped), (r"\W", re.escape)):
+    for edge, escaped in ((r"[^\pL\pN_]", _escape_for_re2), (r"\W", re.escape)):
         patterns.append(rf"(^|{edge})(?:{'|'.join(map(escaped, words))})({edge}|$)")
     return RegexReplace(patterns[0], r"\1 \2", python=patterns[1])
 
 
-def _escaped(word: str) -> str:
+def _escape_for_re2(word: str) -> str:
     return "".join(c if c.isalnum() or c == "_" else f"\\x{{{ord(c):x}}}" for c in word)
 
 
@@ -145,15 +145,17 @@ class TextCleaner:
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Clean a column of texts."""
-        for _, operation in self._operations():
+        for _, operation in self._iter_operations():
             texts = operation(texts)
         return texts
 
     def list_operations(self) -> list[dict[str, str]]:
         """Return all operations in order, for other programs; patterns are Python's."""
-        return [{"step": step, **operation.settings()} for step, operation in self._operations()]
+        return [
+            {"step": step, **operation.settings()} for step, operation in self._iter_operations()
+        ]
 
-    def _operations(self) -> Iterator[tuple[str, Operation]]:
+    def _iter_operations(self) -> Iterator[tuple[str, Operation]]:
         """Yield (name of the step, operation)."""
         for step in self.steps:
             words = self.stopwords or get_english_stop_words() if step == DROP_STOPWORDS else ()

@@ -32,15 +32,15 @@ def digest_code(kind: type | Callable) -> str:
     kinds = kind.__mro__ if isinstance(kind, type) else [kind]
     own = [each for each in kinds if _is_own(each.__module__, kind.__module__)]
     digest = hashlib.blake2b(digest_size=16)
-    for name, source in sorted(_sources([each.__module__ for each in own], kind.__module__)):
+    for name, source in sorted(_iter_sources([each.__module__ for each in own], kind.__module__)):
         digest.update(f"{name}\0{source}\0".encode())
     for each in own:
         if _read_module(each.__module__, kind.__module__) is None:
-            digest.update(_source_of_object(each).encode())
+            digest.update(_get_source(each).encode())
     return digest.hexdigest()
 
 
-def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
+def _iter_sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
     """Yield name and source of modules and of their direct and indirect imports."""
     waiting, seen = list(modules), set(modules)
     while waiting:
@@ -48,7 +48,7 @@ def _sources(modules: list[str], home: str) -> Iterator[tuple[str, str]]:
         if (source := _read_module(name, home)) is None:
             continue
         yield name, source
-        imported = _imported(source, name) - seen - NOT_PREPARING
+        imported = _find_imports(source, name) - seen - NOT_PREPARING
         found = [other for other in imported if _is_own(other, home)]
         seen.update(found)
         waiting += found
@@ -69,7 +69,7 @@ def _is_own(module: str, home: str) -> bool:
     return "." not in home and beside.parent in path.parents
 
 
-def _imported(source: str, module: str) -> set[str]:
+def _find_imports(source: str, module: str) -> set[str]:
     """Return the names of modules that a source may import: a and a.b for `from a import b`."""
     names: set[str] = set()
     for found in IMPORT.finditer(source):
@@ -113,7 +113,7 @@ def _find_module_file(name: str, home: str) -> Path | None:
     return None
 
 
-def _source_of_object(kind: type | Callable) -> str:
+def _get_source(kind: type | Callable) -> str:
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):

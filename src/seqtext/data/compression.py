@@ -39,8 +39,8 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
         with ExitStack() as stack:
             if find_compression(path) == ".zip":
                 archive = stack.enter_context(_open_zip(path))
-                name = _member(archive, path, choose)
-                with _refusals(path):
+                name = _select_member(archive, path, choose)
+                with _translate_errors(path):
                     file = archive.open(name)
             else:
                 file = OPENERS.get(find_compression(path), open)(path, "rb")
@@ -48,7 +48,7 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
     except DAMAGE as error:
         if not _is_damage(error):
             raise
-        raise _damaged(path, error) from error
+        raise _build_damaged_error(path, error) from error
 
 
 def find_compression(path: Path) -> str:
@@ -66,11 +66,11 @@ def get_inner_name(path: Path) -> str:
     if find_compression(path) == ".zip":
         try:
             with _open_zip(path) as archive:
-                return _member(archive, path)
+                return _select_member(archive, path)
         except DAMAGE as error:
             if not _is_damage(error):
                 raise
-            raise _damaged(path, error) from error
+            raise _build_damaged_error(path, error) from error
     return path.stem if find_compression(path) else path.name
 
 
@@ -92,7 +92,7 @@ def iter_tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
             while stream.read(1 << 20):  # read to the end, so that the checksum is verified
                 pass
     except DAMAGE as error:
-        raise _damaged(path, error) from error
+        raise _build_damaged_error(path, error) from error
 
 
 def iter_folder_texts(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -102,12 +102,12 @@ def iter_folder_texts(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _open_zip(path: Path) -> zipfile.ZipFile:
-    with _refusals(path):
+    with _translate_errors(path):
         return zipfile.ZipFile(path)
 
 
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
+def _translate_errors(path: Path) -> Iterator[None]:
     """Convert errors of the standard library's archive readers to `UserError`."""
     try:
         yield
@@ -119,7 +119,7 @@ def _refusals(path: Path) -> Iterator[None]:
         OverflowError,
         MemoryError,
     ) as error:  # raised for flipped bytes
-        raise _damaged(path, error) from error
+        raise _build_damaged_error(path, error) from error
 
 
 def _is_damage(error: BaseException) -> bool:
@@ -130,11 +130,11 @@ def _is_damage(error: BaseException) -> bool:
     return getattr(error, "errno", None) in (None, errno.EINVAL)
 
 
-def _damaged(path: Path, error: BaseException) -> UserError:
-    return UserError(f"{path} is damaged ({_reason(error)}): fetch it again.")
+def _build_damaged_error(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path} is damaged ({_describe_reason(error)}): fetch it again.")
 
 
-def _member(archive: zipfile.ZipFile, path: Path, choose: Choice | None = None) -> str:
+def _select_member(archive: zipfile.ZipFile, path: Path, choose: Choice | None = None) -> str:
     names = [member.filename for member in archive.infolist() if not member.is_dir()]
     for name in names:
         _check_inside(name, path)
@@ -157,5 +157,5 @@ def _check_inside(name: str, path: Path) -> None:
         raise UserError(f"{path} holds {name!r}, which points outside of it: do not use it.")
 
 
-def _reason(error: BaseException) -> str:
+def _describe_reason(error: BaseException) -> str:
     return " ".join(str(error).split()) or "it ends too early"

@@ -73,7 +73,7 @@ def normalize_separator(typed: str | None, option: str = "dataset.separator") ->
     """
     if typed is None:
         return None
-    separator = _without_quotes(typed)
+    separator = _strip_quotes(typed)
     separator = ESCAPED.get(separator, SEPARATOR_NAMES.get(separator.strip().lower(), separator))
     if len(separator) == 1 and separator not in '"\n\r\0\\' and not separator.isalnum():
         return separator
@@ -95,7 +95,7 @@ def normalize_escapechar(typed: str | None, option: str = "dataset.escapechar") 
     """
     if typed is None:
         return None
-    character = _without_quotes(typed)
+    character = _strip_quotes(typed)
     character = "\\" if character.lower() in (r"\\", "backslash") else character
     is_sign = len(character) == 1 and character.isprintable() and not character.isalnum()
     if is_sign and character not in '" ':
@@ -107,7 +107,7 @@ def normalize_escapechar(typed: str | None, option: str = "dataset.escapechar") 
     )
 
 
-def _without_quotes(typed: str) -> str:
+def _strip_quotes(typed: str) -> str:
     """Remove quotes that the shell did not remove."""
     for quote in "'\"":
         if len(typed) > 2 and typed.startswith(quote) and typed.endswith(quote):

@@ -47,7 +47,7 @@ class CsvReader:
                     if row:
                         return row
             except csv.Error as error:
-                raise self._malformed(error, "the first row") from error
+                raise self._build_malformed_error(error, "the first row") from error
         raise UserError(f"{self.path} cannot be read as CSV: it is empty.")
 
     @cached_property
@@ -69,7 +69,7 @@ class CsvReader:
                     rows.extend(islice(reader, formats.BLOCK))
                 except csv.Error as error:  # `rows` contains the rows before the malformed one
                     number = start + len(row_checks.pad_rows(rows, start)) + 1
-                    raise self._malformed(error, f"row {number}") from error
+                    raise self._build_malformed_error(error, f"row {number}") from error
                 count = len(rows)
                 regular = row_checks.pad_rows(rows, start)
                 if reader.line_num - line != count:
@@ -116,7 +116,7 @@ class CsvReader:
                 strict=True,
             )
 
-    def _malformed(self, error: csv.Error, place: str) -> UserError:
+    def _build_malformed_error(self, error: csv.Error, place: str) -> UserError:
         """Build the error for a row that the standard library's reader refuses."""
         if "unexpected end" in str(error) and self._has_quoting:
             what = "a quote is opened and never closed: close it"

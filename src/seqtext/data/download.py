@@ -58,7 +58,7 @@ def fetch(source: Download, folder: Path) -> Path:
                 known_hash=source.checksum,
                 fname=source.file,
                 path=folder,
-                downloader=_downloader(source.size),
+                downloader=_build_downloader(source.size),
             )
     except (RequestException, ValueError, OSError) as error:
         reason = " ".join(str(error).split())
@@ -69,7 +69,7 @@ def fetch(source: Download, folder: Path) -> Path:
     return Path(path)
 
 
-def _downloader(size: int | None) -> Callable[[str, str, Any], None]:
+def _build_downloader(size: int | None) -> Callable[[str, str, Any], None]:
     """Build a downloader over HTTP with a progress bar, which refuses a file of another size."""
     import pooch
 

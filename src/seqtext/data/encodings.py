@@ -78,14 +78,14 @@ def build_decoding_error(path: Path, encoding: str) -> UserError:
     """Build the error for a file that is not text in this encoding, with the line number."""
     with open_file(path) as stream:
         used = _detect_encoding(stream, encoding)
-        number = _line_not_decodable(stream, used)
+        number = _find_undecodable_line(stream, used)
     place = f", line {number}," if number else ""
     return UserError(
         f"{path}{place} is not {encoding} text: save it as UTF-8, or name its encoding."
     )
 
 
-def _line_not_decodable(stream: IO[bytes], encoding: str) -> int | None:
+def _find_undecodable_line(stream: IO[bytes], encoding: str) -> int | None:
     """Return the number of the line with the first bytes that cannot be decoded."""
     decoder, lines, last = codecs.getincrementaldecoder(encoding)(), 1, ""
     while True:

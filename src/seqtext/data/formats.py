@@ -55,7 +55,7 @@ def iter_parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> 
                 table = pa.Table.from_batches([batch])
                 yield table.select(wanted) if wanted else _select(table, positions)
     except (pa.ArrowException, MemoryError) as error:  # MemoryError: a damaged size
-        raise _unreadable(path, error) from error
+        raise _build_unreadable_error(path, error) from error
 
 
 def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Path) -> list[int]:
@@ -69,13 +69,13 @@ def find_positions(columns: Sequence[Column], names: Sequence[Column], path: Pat
         if position in positions[:place]:
             same = columns[positions.index(position)]
             raise UserError(
-                f"{path}: {same!r} and {columns[place]!r} are one column{_hint(columns, names)}: "
-                f"drop one."
+                f"{path}: {same!r} and {columns[place]!r} are one column"
+                f"{_explain_column(columns, names)}: drop one."
             )
     return positions
 
 
-def _hint(columns: Sequence[Column], names: Sequence[Column]) -> str:
+def _explain_column(columns: Sequence[Column], names: Sequence[Column]) -> str:
     """Return a hint if a number was read as a name, as of a row of data in a headerless file."""
     named = [column for column in columns if isinstance(column, int) and str(column) in names]
     if not named:
@@ -153,5 +153,5 @@ def _select(table: pa.Table, positions: Sequence[int] | None) -> pa.Table:
     return table if positions is None else table.select(list(positions))
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
+def _build_unreadable_error(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}.")

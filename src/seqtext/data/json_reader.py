@@ -26,10 +26,10 @@ def iter_json_blocks(path: Path, encoding: str) -> Iterator[list[Record]]:
         start = stream.read(CHARACTERS).removeprefix(BYTE_ORDER_MARK)
         if is_array(start):
             further = iter(lambda: stream.read(CHARACTERS), "")
-            yield from _in_blocks(read_array(chain([start], further), path))
+            yield from _iter_in_blocks(read_array(chain([start], further), path))
             return
     with open_text(path, encoding) as stream:
-        yield from _in_blocks(read_objects(read_lines_of_text(stream), path))
+        yield from _iter_in_blocks(read_objects(read_lines_of_text(stream), path))
 
 
 def read_names(path: Path, encoding: str) -> list[str]:
@@ -118,10 +118,10 @@ class _JsonStream:
                 return value
             except json.JSONDecodeError as error:
                 if not self._read(count):
-                    raise _no_object(place, error.msg) from error
+                    raise _build_no_object_error(place, error.msg) from error
                 count *= 2  # bounds the attempts to parse a malformed object
             except (ValueError, RecursionError) as error:
-                raise _no_object(place, error) from error
+                raise _build_no_object_error(place, error) from error
 
     def _read(self, count: int) -> bool:
         """Read more parts; return False at the end."""
@@ -131,7 +131,7 @@ class _JsonStream:
         return bool(further)
 
 
-def _in_blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
+def _iter_in_blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
     while block := list(islice(records, formats.BLOCK)):
         yield block
 
@@ -141,17 +141,17 @@ def _parse_object(line: str, place: str) -> dict[str, Any]:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{place}: no JSON object ({_reason(error)}): JSON Lines has one a line, and a JSON "
-            f"array holds objects: [{{…}}, {{…}}]."
+            f"{place}: no JSON object ({_describe_reason(error)}): JSON Lines has one a line, and "
+            f"a JSON array holds objects: [{{…}}, {{…}}]."
         ) from error
     if not isinstance(record, dict):
         raise UserError(f"{place}: {str(record)[:50]} is no JSON object with columns.")
     return record
 
 
-def _no_object(place: str, error: Exception | str) -> UserError:
-    return UserError(f"{place}: no JSON object ({_reason(error)}): fix it.")
+def _build_no_object_error(place: str, error: Exception | str) -> UserError:
+    return UserError(f"{place}: no JSON object ({_describe_reason(error)}): fix it.")
 
 
-def _reason(error: Exception | str) -> str:
+def _describe_reason(error: Exception | str) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

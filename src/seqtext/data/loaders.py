@@ -188,13 +188,13 @@ class ClassBalancedBatchSampler:
         rng = np.random.default_rng((self.seed, self.epoch))
         smallest, larger = divmod(self.batch_size, len(self.of_class))
         parts = [
-            self._parts(rng, positions, smallest + (number < larger))
+            self._draw_class_parts(rng, positions, smallest + (number < larger))
             for number, positions in enumerate(self.of_class)
         ]
         batches = [np.concatenate(each) for each in zip(*parts, strict=True)]
         return [batches[i] for i in rng.permutation(len(batches))]
 
-    def _parts(
+    def _draw_class_parts(
         self, rng: np.random.Generator, positions: np.ndarray, size: int
     ) -> list[np.ndarray]:
         """Return the texts of one class for each batch, `size` texts each."""
@@ -271,12 +271,12 @@ class BucketDataLoader:
 
     def __iter__(self) -> Iterator[Batch]:
         start, self._start = self._start, 0
-        shares = [self._share(positions) for positions in self.sampler.batches()[start:]]
+        shares = [self._select_own_rows(positions) for positions in self.sampler.batches()[start:]]
         batches = self.texts.batches([own for own, _ in shares])
         for self._done, batch in enumerate(batches, start + 1):
             yield batch._replace(weight=shares[self._done - start - 1][1])
 
-    def _share(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
+    def _select_own_rows(self, positions: np.ndarray) -> tuple[np.ndarray, float]:
         """Return this process's texts of a batch and the weight of their mean loss.
 
         Texts are dealt out in turn, so that all processes get similar lengths. The mean over

@@ -39,7 +39,7 @@ def inspect_quotes(lines: Iterable[str], separator: str, escapechar: str | None 
                 continue
             line = record[0].rstrip("\r\n")
             if '"' in line and escapechar:
-                line = re.sub(re.escape(escapechar) + "(.)", _double_quote, line)
+                line = re.sub(re.escape(escapechar) + "(.)", _normalize_escape, line)
             fields = line.split(separator)
             if len(fields) != len(row):  # a separator within quotes
                 is_opening = True
@@ -73,5 +73,5 @@ class _RecordedLines:
             yield line
 
 
-def _double_quote(escaped: re.Match) -> str:
+def _normalize_escape(escaped: re.Match) -> str:
     return '""' if escaped[1] == '"' else "xx"

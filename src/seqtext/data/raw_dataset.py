@@ -108,7 +108,7 @@ def write_rows(
     if not columns.count:
         raise UserError(f"{source} has no rows: give a file with texts and labels.{also}")
     is_found = class_names is None
-    class_names, labels = columns.named_labels(bool(ignore_case))
+    class_names, labels = columns.number_classes(bool(ignore_case))
     if len(class_names) < 2:
         raise UserError(
             f"{source} has rows of one class only: {class_names[0]!r}; give others.{also}"
@@ -162,14 +162,14 @@ class _Columns:
                 row = numbers[pc.index(absent, True).as_py()]
                 raise UserError(f"{self.source}, row {row + 1}, has no {column}: fill or drop it.")
         self.numbers.append(numbers.astype(np.int64))
-        self.labels.append(self._numbered(block["label"]))
-        self.digests.append(_digests(block["text"]))
+        self.labels.append(self._number_labels(block["label"]))
+        self.digests.append(_hash_each_text(block["text"]))
         if "part" in there:
             index = pc.index_in(block["part"], value_set=pa.array(PARTS))
             self.official.append(index.combine_chunks().to_numpy().astype(np.int8))
         self.count += block.num_rows
 
-    def named_labels(self, ignore_case: bool) -> tuple[list[str], np.ndarray]:
+    def number_classes(self, ignore_case: bool) -> tuple[list[str], np.ndarray]:
         """Return class names and [rows] class numbers; names found in the rows are sorted.
 
         Raises:
@@ -182,7 +182,9 @@ class _Columns:
         class_of = merge_labels(dict(zip(self.known, counts, strict=True)), ignore_case)
         ordered = sort_labels(set(class_of.values()))
         if len(ordered) > max(FEW_CLASSES, len(labels) / 2):
-            raise self._no_classes(f"{len(ordered):,} different values in {len(labels):,} rows")
+            raise self._build_no_classes_error(
+                f"{len(ordered):,} different values in {len(labels):,} rows"
+            )
         position = {name: number for number, name in enumerate(ordered)}
         return ordered, np.array([position[class_of[label]] for label in self.known])[labels]
 
@@ -195,17 +197,17 @@ class _Columns:
             digest.update(b"|")
         return digest.hexdigest()
 
-    def _numbered(self, labels: pa.ChunkedArray) -> np.ndarray:
+    def _number_labels(self, labels: pa.ChunkedArray) -> np.ndarray:
         if self.class_names is not None:
             return pc.cast(labels, pa.int64()).to_numpy()
         encoded = normalize_labels(labels).dictionary_encode()
         names = encoded.dictionary.to_pylist()
         numbers = [self.known.setdefault(name, len(self.known)) for name in names]
         if len(self.known) > MAX_CLASSES:
-            raise self._no_classes(f"more than {MAX_CLASSES:,} different values")
+            raise self._build_no_classes_error(f"more than {MAX_CLASSES:,} different values")
         return np.array(numbers, np.int64)[encoded.indices.to_numpy()]
 
-    def _no_classes(self, count: str) -> UserError:
+    def _build_no_classes_error(self, count: str) -> UserError:
         such = ", ".join(repr(name[:50]) for name in list(self.known)[:3])
         return UserError(
             f"{self.source}: the label column has {count}, such as {such}: this looks like ids or "
@@ -213,7 +215,7 @@ class _Columns:
         )
 
 
-def _digests(texts: pa.ChunkedArray) -> np.ndarray:
+def _hash_each_text(texts: pa.ChunkedArray) -> np.ndarray:
     """Return [rows] uint64 hashes; 4,000,000 different texts collide with probability 10⁻⁶."""
     blocks = (chunk.cast(pa.large_binary()).to_pylist() for chunk in texts.chunks)
     digests = (blake2b(text, digest_size=8).digest() for block in blocks for text in block)

@@ -96,14 +96,14 @@ class Split:
         self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
         """Do what `split_rows` does with the rows that count."""
-        named = {} if official is None else _named_parts(rows, official)
-        notes = [] if official is None else self._official_notes(named, official)
+        named = {} if official is None else _select_named_parts(rows, official)
+        notes = [] if official is None else self._describe_official_changes(named, official)
         rest, test = self._test_split(named.get("train", rows), texts, named.get("test"))
         texts.check_learnable(rest, {"test": test, "val": named.get("val", test[:0])})
         if "val" in named:
             train, val = rest, named["val"]
         else:
-            train, val = self._holdout(rest, texts, self.val_size, "split.val_size")
+            train, val = self._split_holdout(rest, texts, self.val_size, "split.val_size")
         parts: dict[Part, np.ndarray] = {"train": train, "val": val, "test": test}
         texts.check_learnable(train, parts)
         if self.max_train_examples is not None:
@@ -117,7 +117,9 @@ class Split:
             texts.check_classes_of_part(part, chosen, is_named=part in named)
         return parts, notes
 
-    def _official_notes(self, named: dict[Part, np.ndarray], official: np.ndarray) -> list[str]:
+    def _describe_official_changes(
+        self, named: dict[Part, np.ndarray], official: np.ndarray
+    ) -> list[str]:
         """Return notes on how the source's parts are changed.
 
         Raises:
@@ -175,10 +177,10 @@ class Split:
         if test is not None:
             return rows, test
         if self.folds is not None:
-            return self._kfold(rows, texts, self.folds)
-        return self._holdout(rows, texts, self.test_size, "split.test_size")
+            return self._split_kfold(rows, texts, self.folds)
+        return self._split_holdout(rows, texts, self.test_size, "split.test_size")
 
-    def _holdout(
+    def _split_holdout(
         self, rows: np.ndarray, texts: SplitRows, size: float, option: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return two sorted arrays of rows: the rest, and the held-out part."""
@@ -214,7 +216,7 @@ class Split:
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 
-    def _kfold(
+    def _split_kfold(
         self, rows: np.ndarray, texts: SplitRows, folds: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return sorted rows: the rest, and those of the selected cross-validation fold."""
@@ -233,7 +235,7 @@ class Split:
         return rows[~is_cut], rows[is_cut]
 
 
-def _named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarray]:
+def _select_named_parts(rows: np.ndarray, official: np.ndarray) -> dict[Part, np.ndarray]:
     """Return the rows of each official part."""
     each = {part: rows[official[rows] == number] for number, part in enumerate(PARTS)}
     return {part: named for part, named in each.items() if len(named) or part == "train"}

@@ -143,13 +143,13 @@ def compute_statistics(
     sample = np.sort(rng.choice(train, min(SAMPLE_SIZE, len(train)), replace=False, shuffle=False))
     before = np.array([len(texts[int(row)].as_py().split()) for row in sample])
     after = offsets[train + 1] - offsets[train]
-    edges = histogram_edges(np.concatenate([before, after]))
+    edges = compute_histogram_edges(np.concatenate([before, after]))
     shown = find_largest(rows["train"], MAX_CLASSES)
     counts = count_words_per_class(
         ids, offsets, labels, train, shown, len(SPECIAL_TOKENS) + len(words)
     )
     total = counts.sum(axis=0)
-    frequent, distinctive = _top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
+    frequent, distinctive = _select_top_words(counts[:, len(SPECIAL_TOKENS) :], words, most_words)
     return DatasetStatistics(
         class_names=list(class_names),
         rows={part: of_part.tolist() for part, of_part in rows.items()},
@@ -179,11 +179,11 @@ def compute_statistics(
             )
             for row in choose_examples(train, labels, rng)
         ],
-        known_val=known_share(ids, offsets, np.asarray(parts.get("val", train[:0]))),
+        known_val=compute_known_share(ids, offsets, np.asarray(parts.get("val", train[:0]))),
     )
 
 
-def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
+def compute_known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
     """Return the share of known words in these rows, or None if there are no rows.
 
     Args:
@@ -194,14 +194,14 @@ def known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float
     chosen = np.zeros(len(offsets) - 1, bool)
     chosen[rows] = True
     words = known = 0
-    for start, stop in _blocks(offsets):
+    for start, stop in _iter_blocks(offsets):
         of_rows = np.repeat(chosen[start:stop], np.diff(offsets[start : stop + 1]))
         words += int(of_rows.sum())
         known += int((of_rows & (ids[offsets[start] : offsets[stop]] != UNKNOWN)).sum())
     return known / words
 
 
-def _blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
+def _iter_blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
     """Yield (start, stop) of blocks of rows with similar numbers of words."""
     cuts = np.searchsorted(offsets, np.arange(0, offsets[-1], BLOCK_WORDS))
     return pairwise(np.unique(np.append(cuts, len(offsets) - 1)).tolist())
@@ -212,7 +212,7 @@ def find_largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.argsort(-np.asarray(counts), kind="stable")[:most])
 
 
-def histogram_edges(lengths: np.ndarray) -> np.ndarray:
+def compute_histogram_edges(lengths: np.ndarray) -> np.ndarray:
     """Return [bins + 1] edges: at most `BINS` equal bins for 99 % of the lengths, plus one bin."""
     top, longest = int(np.quantile(lengths, 0.99)), int(lengths.max())
     edges = np.arange(0, top + 1, top // BINS + 1)
@@ -243,7 +243,7 @@ def count_words_per_class(
     group = np.full(len(labels), -1, np.int16)
     group[rows] = group_of_class[labels[rows]]
     counts = np.zeros((len(classes) + 1) * size, np.int64)
-    for start, stop in _blocks(offsets):
+    for start, stop in _iter_blocks(offsets):
         groups = np.repeat(group[start:stop], np.diff(offsets[start : stop + 1]))
         kept = groups >= 0
         words = ids[offsets[start] : offsets[stop]][kept]
@@ -283,18 +283,18 @@ def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generat
     return chosen[np.argsort(labels[chosen], kind="stable")]
 
 
-def _top_words(
+def _select_top_words(
     counts: np.ndarray, words: Sequence[str], most: int
 ) -> tuple[list[dict[str, int]], list[dict[str, float]]]:
     """Return the most frequent and the most distinctive words of each class except the last."""
     total = counts.sum(axis=0)
-    frequent = [_top(own, words, most) for own in counts[:-1]]
+    frequent = [_select_top(own, words, most) for own in counts[:-1]]
     surely = [log_odds(own, total - own, prior=total) for own in counts[:-1]]
-    distinctive = [_top(scores, words, most) for scores in surely]
+    distinctive = [_select_top(scores, words, most) for scores in surely]
     return frequent, distinctive
 
 
-def _top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
+def _select_top(values: np.ndarray, words: Sequence[str], most: int) -> dict:
     """Return the largest positive values by word; of equal values, the more frequent word's."""
     best = np.argsort(-values, kind="stable")[:most]
     return {words[number]: values[number].item() for number in best if values[number] > 0}

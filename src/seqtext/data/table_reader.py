@@ -95,7 +95,7 @@ class TableReader:
         elif self.kind in PARQUET:
             yield from iter_parquet_blocks(self.path)
         else:
-            yield from self._csv_blocks(range(len(self.names)))
+            yield from self._iter_csv_blocks(range(len(self.names)))
 
     def read_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """Yield columns as strings, null as an empty string, and `row`, the row number from 0.
@@ -109,11 +109,11 @@ class TableReader:
         """
         blocks: Iterator[pa.Table]
         if self.kind in JSON_LINES:
-            blocks = self._json_columns(columns)
+            blocks = self._iter_json_columns(columns)
         elif self.kind in PARQUET:
             blocks = iter_parquet_blocks(self.path, columns)
         else:
-            blocks = self._csv_columns(columns)
+            blocks = self._iter_csv_columns(columns)
         start = 0
         for block in blocks:
             each = zip(block.columns, columns, strict=True)
@@ -143,9 +143,9 @@ class TableReader:
             ]
         rows = [_select_values(record, columns, place) for place, record in block]
         values = zip(*rows, strict=True) if rows else [()] * len(columns)
-        return [string_array(column, self.path, start) for column in values]
+        return [build_string_array(column, self.path, start) for column in values]
 
-    def _json_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
+    def _iter_json_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """Yield columns of JSON objects.
 
         A number is the position of a key among the keys of all objects.
@@ -158,10 +158,10 @@ class TableReader:
             yield pa.table(self.select_strings(block, names, start), names=names)
             start += len(block)
 
-    def _csv_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
+    def _iter_csv_columns(self, columns: Sequence[Column]) -> Iterator[pa.Table]:
         """Yield columns of a CSV file; warn if the header is likely to be a row of data."""
         suspected = self.format.header
-        for block in self._csv_blocks(self.find_positions(columns)):
+        for block in self._iter_csv_blocks(self.find_positions(columns)):
             if suspected and (found := _find_data_in_header(block, columns)):
                 column, name = found
                 self._csv.warn(
@@ -172,15 +172,15 @@ class TableReader:
                 suspected = False
             yield block
 
-    def _csv_blocks(self, positions: Sequence[int]) -> Iterator[pa.Table]:
+    def _iter_csv_blocks(self, positions: Sequence[int]) -> Iterator[pa.Table]:
         names, start = [self.names[position] for position in positions], 0
         for block in self._csv.blocks():
-            columns = [string_array(block[p], self.path, start) for p in positions]
+            columns = [build_string_array(block[p], self.path, start) for p in positions]
             yield pa.table(columns, names=names)
             start += len(block[0])
 
 
-def string_array(values: Sequence[str], path: Path, start: int = 0) -> pa.Array:
+def build_string_array(values: Sequence[str], path: Path, start: int = 0) -> pa.Array:
     """Convert a column to pyarrow strings.
 
     Args:

@@ -33,17 +33,17 @@ class Amazon(TextDataModule):
             choices = [folder / file, folder / f"{file}.bz2"]
             found = [path for path in choices if path.is_file()]
             if not found:
-                raise UserError(self.missing_message([path.name for path in choices], folder))
+                raise UserError(self.build_missing_message([path.name for path in choices], folder))
             paths.append(found[0])
         return " and ".join(map(str, paths)), paths
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         for path, part in zip(paths, ("train", "test"), strict=True):
             for block in read_lines(path):
-                yield _rows(block, path, part)
+                yield _build_rows(block, path, part)
 
 
-def _rows(block: pa.Table, path: Path, part: str) -> pa.Table:
+def _build_rows(block: pa.Table, path: Path, part: str) -> pa.Table:
     lines, width = block["line"], len(LABELS[0])
     labels = block.append_column("label", pc.utf8_slice_codeunits(lines, 0, width))
     return pa.table(

@@ -189,13 +189,15 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         Args:
             content: fingerprint of the files that `locate_files` returns
         """
-        return digest_json([type(self).__qualname__, content, self.settings(), self._stopwords()])
+        return digest_json(
+            [type(self).__qualname__, content, self.settings(), self._get_used_stopwords()]
+        )
 
     def fingerprint(self) -> str:
         """Return a digest of the rows and the stop words, independent of the file format."""
-        return digest_json([self.dataset.rows.digest, self._stopwords()])
+        return digest_json([self.dataset.rows.digest, self._get_used_stopwords()])
 
-    def _stopwords(self) -> Sequence[str] | None:
+    def _get_used_stopwords(self) -> Sequence[str] | None:
         cleaning = self.cleaning
         return cleaning.stopwords if DROP_STOPWORDS in cleaning.steps else None
 
@@ -264,15 +266,15 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
             )
         else:
             sampler = BucketBatchSampler(rows, texts.lengths, self.batch_size, self.seed)
-        return self._loader(sampler, self.process)
+        return self._build_loader(sampler, self.process)
 
     def val_dataloader(self) -> BucketDataLoader:
         """Build batches of the validation part, short texts first."""
-        return self._evaluation_loader("val")
+        return self._build_evaluation_loader("val")
 
     def test_dataloader(self) -> BucketDataLoader:
         """Build batches of the test part, short texts first."""
-        return self._evaluation_loader("test")
+        return self._build_evaluation_loader("test")
 
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
@@ -281,12 +283,16 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         ids, lengths, labels, rows = (t.to(device, non_blocking=True) for t in batch[:4])
         return Batch(ids, lengths, labels, rows, batch.weight)
 
-    def _evaluation_loader(self, part: Part) -> BucketDataLoader:
+    def _build_evaluation_loader(self, part: Part) -> BucketDataLoader:
         texts, rows = self.dataset.texts, self.dataset.parts[part]
         size = max(self.batch_size, EVALUATION_TEXTS)
-        return self._loader(LengthSortedBatchSampler(rows, texts.lengths, size, self.process))
+        return self._build_loader(LengthSortedBatchSampler(rows, texts.lengths, size, self.process))
 
-    def _loader(self, sampler: Sampler, process: ProcessInfo = ProcessInfo()) -> BucketDataLoader:  # noqa: B008
+    def _build_loader(
+        self,
+        sampler: Sampler,
+        process: ProcessInfo = ProcessInfo(),  # noqa: B008
+    ) -> BucketDataLoader:
         if self._on_device is None and self.trainer is not None:
             device = self.trainer.strategy.root_device
             self._on_device = to_device_if_it_fits(self.dataset.texts, device)

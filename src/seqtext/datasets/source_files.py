@@ -33,14 +33,14 @@ class SourceFilesMixin:
             UserError: if a file is missing; the message names its source and its folder.
         """
         folder = self.folder()
-        if path := self.first_existing(folder):
+        if path := self.find_first_existing(folder):
             return str(path), [path]
         if self.download and self.download_source:
             path = fetch(self.download_source, folder)
             return f"{path} (downloaded)", [path]
-        raise UserError(self.missing_message(self.filenames, folder))
+        raise UserError(self.build_missing_message(self.filenames, folder))
 
-    def first_existing(self, folder: Path) -> Path | None:
+    def find_first_existing(self, folder: Path) -> Path | None:
         """Return the first of `filenames` in `folder`; names that end in / are folders."""
         for name in self.filenames:
             path = folder / name
@@ -48,7 +48,7 @@ class SourceFilesMixin:
                 return path
         return None
 
-    def missing_message(self, filenames: Sequence[str], folder: Path) -> str:
+    def build_missing_message(self, filenames: Sequence[str], folder: Path) -> str:
         """Build the error message for a folder that holds none of these files."""
         names = " or ".join(repr(name) for name in filenames)
         message = (

@@ -114,7 +114,7 @@ class TableDataset(TextDataModule):
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         for name, path in self.paths.items():
-            yield from self._rows(path, name)
+            yield from self._read_rows(path, name)
 
     def _check_columns(self) -> None:
         if not self.text:
@@ -138,7 +138,7 @@ class TableDataset(TextDataModule):
                 f"{option} cuts test parts of its own: leave out dataset.part, .val and .test."
             )
 
-    def _rows(self, path: Path, part: str) -> Iterator[pa.Table]:
+    def _read_rows(self, path: Path, part: str) -> Iterator[pa.Table]:
         columns = [*self.text, self.label, *([] if self.part is None else [self.part])]
         count = len(self.text)
         left_out = _MissingRowFilter(path, kept=[*self.class_names, *self.drop_labels])
@@ -152,12 +152,12 @@ class TableDataset(TextDataModule):
             }
             if self.use_official_split:
                 each = pa.repeat(part, block.num_rows)
-                rows["part"] = each if self.part is None else self._named_parts(block, path)
-            yield self._numbered(left_out.filter_rows(pa.table(rows)), path)
+                rows["part"] = each if self.part is None else self._read_parts(block, path)
+            yield self._encode_labels(left_out.filter_rows(pa.table(rows)), path)
         self.log_notes += left_out.notes()
         self.row_warnings += left_out.warnings()
 
-    def _numbered(self, rows: pa.Table, path: Path) -> pa.Table:
+    def _encode_labels(self, rows: pa.Table, path: Path) -> pa.Table:
         if not self.class_names:
             return rows
         labels, ignore_case = rows.select(["label", "row"]), bool(self.ignore_label_case)
@@ -166,7 +166,7 @@ class TableDataset(TextDataModule):
         )
         return rows.set_column(rows.column_names.index("label"), "label", numbers)
 
-    def _named_parts(self, block: pa.Table, path: Path) -> pa.Array:
+    def _read_parts(self, block: pa.Table, path: Path) -> pa.Array:
         names = pc.utf8_lower(pc.utf8_trim_whitespace(block.columns[-2])).to_pylist()
         for value, row in zip(names, block.columns[-1].to_pylist(), strict=True):
             if value not in PART_OF:

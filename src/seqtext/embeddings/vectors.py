@@ -179,7 +179,7 @@ def locate_vectors(
     for file in (place / name.format(dim=dim) for name in source.files):
         if file.is_file():
             return str(file), [file]
-    if not path and (wheel := _wheel(source, dim)):
+    if not path and (wheel := _find_wheel_files(source, dim)):
         return f"the {source.wheels[dim]} wheel", wheel
     if dim not in source.dims:
         widths = ", ".join(map(str, source.dims))
@@ -189,10 +189,10 @@ def locate_vectors(
     if download:
         file = fetch(source.download, place)
         return f"{file} (downloaded)", [file]
-    raise UserError(_missing(source, dim, place, wheels=not path))
+    raise UserError(_build_missing_message(source, dim, place, wheels=not path))
 
 
-def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
+def _find_wheel_files(source: EmbeddingSource, dim: int) -> list[Path]:
     """Return the two files of the installed package with vectors of this dimension, if any."""
     package = source.wheels.get(dim, "").replace("-", "_")
     found = find_spec(package) if package else None
@@ -202,13 +202,13 @@ def _wheel(source: EmbeddingSource, dim: int) -> list[Path]:
     return [folder / "glove_6B_50d_emb.npy", folder / "glove_6B_index.parquet"]
 
 
-def _missing(source: EmbeddingSource, dim: int, folder: Path, wheels: bool) -> str:
+def _build_missing_message(source: EmbeddingSource, dim: int, folder: Path, wheels: bool) -> str:
     names = " or ".join(repr(name.format(dim=dim)) for name in source.files)
     others = ["set embedding.download=true"]
     if wheels:
         others += [
             f"use embedding.dim={width}, which the installed {package} has"
-            if _wheel(source, width)
+            if _find_wheel_files(source, width)
             else f"for embedding.dim={width} pip install {package} (the extra `vectors`)"
             for width, package in source.wheels.items()
         ]

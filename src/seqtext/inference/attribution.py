@@ -108,7 +108,7 @@ def _compute_weights(
     if isinstance(model, NonNeuralClassifier):
         outputs = torch.from_numpy(model.word_attributions(read))  # [sum of lengths, 1 or C]
         of_words = torch.from_numpy(np.repeat(classes, lengths))
-        return LINEAR, read.split(target_logit(outputs, of_words).numpy())
+        return LINEAR, read.split(select_target_logit(outputs, of_words).numpy())
     ids = predictor.loaded_model.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
     ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
     texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
@@ -162,10 +162,10 @@ def _compute_scaled_logits(
     """Return the logits [B] of the classes, with each word vector scaled by `presence`."""
     # cuDNN does not compute gradients of recurrent layers in eval mode
     with model.scale_tokens(presence), torch.backends.cudnn.flags(enabled=False):
-        return target_logit(model(ids, lengths), classes)
+        return select_target_logit(model(ids, lengths), classes)
 
 
-def target_logit(logits: Tensor, classes: Tensor) -> Tensor:
+def select_target_logit(logits: Tensor, classes: Tensor) -> Tensor:
     """Return the logits of `classes` [N] from [N, C]; for two classes, from [N] or [N, 1]."""
     if logits.ndim == 2 and logits.shape[1] > 1:
         return logits.gather(1, classes[:, None]).squeeze(1)

@@ -30,15 +30,15 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
     Raises:
         UserError: if texts cannot be read, the page cannot be written, or captum is missing.
     """
-    texts, show = _texts(predictor, options), ExplanationPrinter().show
+    texts, show = _read_texts(predictor, options), ExplanationPrinter().show
     if not options.input and not options.output:
         for text in texts:  # one at a time, without waiting for a block
             show(*explain(predictor, pa.array([text])))
         return
     first = list(islice(texts, MAX_TEXTS + 1))
-    explained = _explained(predictor, first[:MAX_TEXTS])
+    explained = _explain_in_blocks(predictor, first[:MAX_TEXTS])
     if options.output:
-        explained = _with_progress(explained, min(len(first), MAX_TEXTS))
+        explained = _show_progress(explained, min(len(first), MAX_TEXTS))
         _write(options.output, list(explained), options)
     else:
         for explanation in explained:
@@ -47,7 +47,7 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
         print(f"Only the first {MAX_TEXTS:,} texts are explained: there are more.")
 
 
-def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
+def _read_texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     if options.input:
         source = open_input(options)
         columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
@@ -56,12 +56,12 @@ def _texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     return iterate_texts(options.texts)
 
 
-def _explained(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
+def _explain_in_blocks(predictor: Predictor, texts: list[str]) -> Iterator[Explanation]:
     for start in range(0, len(texts), TEXTS_PER_BLOCK):
         yield from explain(predictor, pa.array(texts[start : start + TEXTS_PER_BLOCK], pa.string()))
 
 
-def _with_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
+def _show_progress(explained: Iterator[Explanation], count: int) -> Iterator[Explanation]:
     """Show a progress bar on a terminal: a long text takes tens of milliseconds."""
     console = build_console(stderr=True)
     hidden = not console.is_terminal or count <= TEXTS_PER_BLOCK

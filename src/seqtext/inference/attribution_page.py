@@ -41,12 +41,12 @@ def render_explanations(explanations: Sequence[Explanation], about: str) -> str:
         about=about,
         method=ABOUT.get(method, ABOUT_GRADIENTS),
         scale=SCALE,
-        legend=_legend(method),
+        legend=_build_legend(method),
         explanations=map(_describe, explanations),
     )
 
 
-def _legend(method: str) -> list[tuple[str, float, str]]:
+def _build_legend(method: str) -> list[tuple[str, float, str]]:
     """Return kind, strength and text of each sample in the legend."""
     kinds = [("for", "for the predicted class"), ("against", "against it")]
     if method == ATTENTION:
@@ -64,7 +64,7 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     return {
         "class_name": explanation.class_name,
         "probability": explanation.probability,
-        "words": [_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
+        "words": [_describe_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
         "strongest": [  # text alternative to tooltips
             (explanation.words[n], format_weight(explanation, n))
             for n in find_strongest(explanation, MAX_NAMED)
@@ -72,7 +72,7 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _word(explanation: Explanation, position: int, strength: float) -> dict[str, str]:
+def _describe_word(explanation: Explanation, position: int, strength: float) -> dict[str, str]:
     kinds = []
     if is_coloured := strength >= MIN_COLOURED_STRENGTH:
         kinds.append("for" if explanation.weights[position] > 0 else "against")

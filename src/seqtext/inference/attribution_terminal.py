@@ -75,12 +75,12 @@ def format_coloured(explanation: Explanation) -> Text:
     text = Text(make_printable(explanation.class_name), "bold")
     text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
     for n, strength in enumerate(scale_weights(explanation)):
-        text.append(make_printable(explanation.words[n]), _style(explanation, n, strength))
+        text.append(make_printable(explanation.words[n]), _choose_style(explanation, n, strength))
         text.append(" ")
     return text.append("\n" if explanation.words else "(no words)\n")
 
 
-def _style(explanation: Explanation, position: int, strength: float) -> str:
+def _choose_style(explanation: Explanation, position: int, strength: float) -> str:
     unknown = "" if explanation.known[position] else "italic"
     for least, style in LEVELS:
         if strength >= least:

@@ -44,8 +44,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         """
         from seqtext.inference.refit import train_on_rows  # imports much
 
-        classes, numbers = _class_numbers(labels)
-        strings = _strings(texts)
+        classes, numbers = _encode_classes(labels)
+        strings = _convert_to_strings(texts)
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
         loaded_model = train_on_rows(
@@ -70,11 +70,11 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             UserError: if `texts` has another type.
         """
-        return self.predictor_.probabilities(self._logits(texts))
+        return self.predictor_.probabilities(self._predict_logits(texts))
 
     def predict(self, texts: TextsLike) -> np.ndarray:
         """Return the names of the predicted classes [N] at the run's threshold."""
-        logits = self._logits(texts)
+        logits = self._predict_logits(texts)
         return self.classes_[self.predictor_.predict_classes(logits)]
 
     def explain(self, texts: TextsLike) -> list[Explanation]:
@@ -84,14 +84,14 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             UserError: if `texts` has another type, or captum is needed but not installed.
         """
         check_is_fitted(self, "predictor_")
-        return explain(self.predictor_, _strings(texts))
+        return explain(self.predictor_, _convert_to_strings(texts))
 
-    def _logits(self, texts: TextsLike) -> Any:
+    def _predict_logits(self, texts: TextsLike) -> Any:
         check_is_fitted(self, "predictor_")
-        return self.predictor_.predict_logits(_strings(texts))
+        return self.predictor_.predict_logits(_convert_to_strings(texts))
 
 
-def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
+def _encode_classes(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the sorted classes, and [N] class numbers of the labels."""
     values = np.asarray(labels)
     if values.ndim == 2 and values.shape[1] == 1:
@@ -107,7 +107,7 @@ def _class_numbers(labels: Any) -> tuple[np.ndarray, np.ndarray]:
     return classes, numbers
 
 
-def _strings(texts: TextsLike) -> pa.Array:
+def _convert_to_strings(texts: TextsLike) -> pa.Array:
     if isinstance(texts, str | bytes):
         raise UserError("Texts come as a list: put the one text into [ ].")
     if isinstance(texts, Mapping | Set):  # iterating yields names, or has no order

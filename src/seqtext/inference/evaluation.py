@@ -69,13 +69,13 @@ class LabeledEvaluation:
         """
         encoded = normalize_labels(labels).dictionary_encode()
         names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-        classes = np.array([self._number(name) for name in names], np.int64)[codes]
+        classes = np.array([self._find_class_number(name) for name in names], np.int64)[codes]
         for code in np.flatnonzero(np.bincount(codes, minlength=len(names))):
             place = int((codes == code).argmax())
             self._first.setdefault(names[code], self.count + place)
         if (unknown := classes == UNKNOWN).any():
             place = int(unknown.argmax())
-            raise self._refused(self.count + place, labels[place].as_py())
+            raise self._build_unknown_label_error(self.count + place, labels[place].as_py())
         kept = np.flatnonzero(classes != NO_LABEL)
         self._rows.append(self.count + kept)
         self._labels.append(classes[kept])
@@ -105,22 +105,22 @@ class LabeledEvaluation:
                 f"{self.missing:,} of {self.count:,} rows have no label, or one that training left "
                 f"out: they are not scored."
             )
-        if numbers := self._used_numbers():
+        if numbers := self._list_used_numbers():
             names = ", ".join(f"{number} as {self.class_names[int(number)]}" for number in numbers)
             notes.append(
                 f"The labels in column {self.column!r} are numbers, read as the model's classes in "
                 f"order: {names}. If they mean other classes, the scores are wrong: write names."
             )
         others = [label for label in self._first if label not in (*self._class_of, *numbers)]
-        if taken := [label for label in others if self._number(label) >= 0]:
+        if taken := [label for label in others if self._find_class_number(label) >= 0]:
             names = ", ".join(
-                f"{label!r} as {self.class_names[self._number(label)]!r}"
+                f"{label!r} as {self.class_names[self._find_class_number(label)]!r}"
                 for label in taken[:MAX_NAMED]
             )
             notes.append(f"Labels in column {self.column!r} are read in another spelling: {names}.")
         return notes
 
-    def _number(self, label: str) -> int:
+    def _find_class_number(self, label: str) -> int:
         """Return the class number of a normalized label."""
         if is_missing_label(label, kept=self._class_of) or label in self.drop_labels:
             return NO_LABEL
@@ -129,32 +129,34 @@ class LabeledEvaluation:
         name = find_class(label, list(self._class_of), ignore_case=True)
         return UNKNOWN if name is None else self._class_of[name]
 
-    def _used_numbers(self) -> list[str]:
+    def _list_used_numbers(self) -> list[str]:
         used = [label for label in self._first if label in self._numbers]
         return sorted((label for label in used if label not in self._class_of), key=int)
 
     def _check_numbers(self) -> None:
         """Refuse numbers that are mixed with names, or may start at 1."""
-        numbers = self._used_numbers()
+        numbers = self._list_used_numbers()
         named = [
-            label for label in self._first if label not in numbers and self._number(label) >= 0
+            label
+            for label in self._first
+            if label not in numbers and self._find_class_number(label) >= 0
         ]
         if numbers and named:
-            raise self._refused(self._first[numbers[0]], numbers[0])
+            raise self._build_unknown_label_error(self._first[numbers[0]], numbers[0])
         if numbers and "0" not in numbers:
             raise UserError(
                 f"{self.path}, column {self.column!r}: the labels {', '.join(numbers)} may be "
                 f"numbers from 0 or from 1 on: write the names of the classes, "
-                f"{self._shown_classes()}."
+                f"{self._format_classes()}."
             )
 
-    def _refused(self, row: int, label: str) -> UserError:
+    def _build_unknown_label_error(self, row: int, label: str) -> UserError:
         return UserError(
             f"{self.path}, row {row + 1}, column {self.column!r}: {label!r} is none of the classes "
-            f"{self._shown_classes()}."
+            f"{self._format_classes()}."
         )
 
-    def _shown_classes(self) -> str:
+    def _format_classes(self) -> str:
         more = ", …" if len(self.class_names) > MAX_SHOWN else ""
         return ", ".join(self.class_names[:MAX_SHOWN]) + more
 

@@ -130,7 +130,7 @@ def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
     """Export a module that maps ids [B, T] and lengths [B] to one tensor, for any B and T."""
     batch, words = EXAMPLE_SHAPE
     dynamic = torch.export.Dim.DYNAMIC
-    with _quiet():
+    with _silence_exporter():
         program = torch.export.export(
             module,
             (torch.full(EXAMPLE_SHAPE, UNKNOWN), torch.full((batch,), words)),
@@ -151,7 +151,7 @@ def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_exporter() -> Iterator[None]:
     """Silence the exporter, which logs, warns and prints."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -188,7 +188,7 @@ def _build_model(
         model = build("model", options, classes=classes)
         model.load_state_dict(words, state)
         return model
-    dtype = torch.float64 if _precision(config) == "64-true" else torch.float32
+    dtype = torch.float64 if _get_precision(config) == "64-true" else torch.float32
     model = build_empty_model(options, _read_group(config, "embedding"), len(words), classes, state)
     model.load_state_dict(match_state_dict(state, model.state_dict(), dtype), assign=True)
     return model.eval().requires_grad_(False)
@@ -203,6 +203,6 @@ def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
     return {str(name): value for name, value in kept.items()}
 
 
-def _precision(config: Mapping[str, Any]) -> Any:
+def _get_precision(config: Mapping[str, Any]) -> Any:
     trainer = config.get("trainer")
     return trainer.get("precision") if isinstance(trainer, dict) else None

@@ -70,7 +70,7 @@ class ValidationOnlySplit(Split):
         self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
         rows = np.arange(len(texts.labels))  # also those that duplicates=drop would leave out
-        train, val = self._holdout(rows, texts, self.val_size, "split.val_size")
+        train, val = self._split_holdout(rows, texts, self.val_size, "split.val_size")
         texts.check_learnable(train, {"val": val})
         return {"train": train, "val": val, "test": val}, []
 

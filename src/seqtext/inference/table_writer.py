@@ -58,7 +58,7 @@ class TableWriter:
         if self._writer:
             self._writer.close()
 
-    def _new_writer(self, schema: pa.Schema) -> pa.csv.CSVWriter | pq.ParquetWriter:
+    def _build_writer(self, schema: pa.Schema) -> pa.csv.CSVWriter | pq.ParquetWriter:
         if self.kind in PARQUET:
             return pq.ParquetWriter(self.stream, schema)
         options = pa.csv.WriteOptions(delimiter=SEPARATORS[self.kind])
@@ -70,7 +70,7 @@ class TableWriter:
             table = _rename_repeated(table)
         for name, column in further.items():
             table = table.append_column(name, column)
-        self._writer = self._writer or self._new_writer(table.schema)
+        self._writer = self._writer or self._build_writer(table.schema)
         self._writer.write_table(table)
 
     def _write_lines(self, block: Block, further: Columns) -> None:
@@ -134,14 +134,14 @@ def open_writer(path: Path) -> Iterator[TableWriter]:
     """Write a file aside, then rename it: it is there whole or not at all."""
     find_output_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as temporary, _stream(temporary, path) as stream:
+    with replace_file(path) as temporary, _open_stream(temporary, path) as stream:
         output = TableWriter(path, stream)
         yield output
         output.close()
 
 
 @contextmanager
-def _stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
+def _open_stream(aside: Path, path: Path) -> Iterator[IO[bytes]]:
     if find_compression(path) == ".zip":
         with (
             zipfile.ZipFile(aside, "w", zipfile.ZIP_DEFLATED) as archive,

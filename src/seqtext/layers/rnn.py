@@ -143,7 +143,7 @@ def rnn_forward(
         return rnn_onnx.rnn_forward(cell, inputs, lengths, options, reverse)
     if compiled_rnn.is_supported(cell, inputs, options):
         return compiled_rnn.rnn_forward(cell, inputs, lengths, options, reverse)
-    index = reverse_padded_index(lengths, inputs.shape[1]) if reverse else None
+    index = build_reverse_index(lengths, inputs.shape[1]) if reverse else None
     inputs = inputs if index is None else reorder_time_steps(inputs, index)
     if options == RNNOptions():
         states = cell(inputs)[0]
@@ -154,7 +154,7 @@ def rnn_forward(
     return states if index is None else reorder_time_steps(states, index)
 
 
-def reverse_padded_index(lengths: Tensor, steps: int) -> Tensor:
+def build_reverse_index(lengths: Tensor, steps: int) -> Tensor:
     """Return positions [B, T] that reverse each text within its length and keep its padding."""
     forward = torch.arange(steps, device=lengths.device)
     backward = lengths[:, None] - 1 - forward

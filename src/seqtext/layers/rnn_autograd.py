@@ -40,8 +40,8 @@ def rnn_forward(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, options: RNNO
     elif isinstance(cell, nn.LSTM):
         inputs = inputs.roll(1, 0) if inputs.dim() == 4 else inputs
         mask = None if mask is None else mask.roll(1, 0)
-        x = _project(inputs, _output_first(w_ih), _output_first(b_ih + b_hh))
-        states = _LSTM.apply(x, _output_first(w_hh), mask, lengths, act, gate)
+        x = _project(inputs, _move_output_first(w_ih), _move_output_first(b_ih + b_hh))
+        states = _LSTM.apply(x, _move_output_first(w_hh), mask, lengths, act, gate)
     else:
         x = _project(inputs, w_ih, b_ih + b_hh)
         states = _RNN.apply(x, w_hh, mask, lengths, act)
@@ -57,7 +57,7 @@ def _project(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.cat(parts, dim=2).to(weight.dtype) + bias
 
 
-def _output_first(rows: Tensor) -> Tensor:
+def _move_output_first(rows: Tensor) -> Tensor:
     """Reorder gates from input, forget, cell, output to output, input, forget, cell."""
     return rows.roll(len(rows) // 4, 0)
 
@@ -97,11 +97,11 @@ class _RNN(torch.autograd.Function):
         product, later = _Product(weight, mask), torch.zeros_like(states[0])
         _, slope = _activate_with_slope(ctx.act, before)
         change = torch.empty_like(before)
-        gradient = _without_padding(gradient, lengths)
+        gradient = _zero_padding(gradient, lengths)
         for gradient_t, slope_t, change_t in _iter_steps_reversed(gradient, slope, change):
             torch.mul(later.add_(gradient_t), slope_t, out=change_t)
             later = product.backward_state(change_t)
-        return change, product.backward_weight(change, _previous(states)), None, None, None
+        return change, product.backward_weight(change, _shift_by_one_step(states)), None, None, None
 
 
 class _LSTM(torch.autograd.Function):
@@ -145,12 +145,12 @@ class _LSTM(torch.autograd.Function):
         # respect to the other gates' inputs.
         by_output *= shown
         by_others = torch.stack(
-            [by_enter * cell, by_forget * _previous(carries), cell_slope * enter], dim=2
+            [by_enter * cell, by_forget * _shift_by_one_step(carries), cell_slope * enter], dim=2
         )
         shown_slope *= output
         change, carry = torch.empty_like(before), torch.zeros_like(later)[:, None]
         first, others = _split_gates(change, units)
-        rows = (_without_padding(gradient, lengths), shown_slope, by_output, by_others, forget)
+        rows = (_zero_padding(gradient, lengths), shown_slope, by_output, by_others, forget)
         rows = _iter_steps_reversed(*rows, change, first, others.unflatten(2, (3, units)))
         for gradient_t, shown_t, output_t, others_t, forget_t, change_t, first_t, rest_t in rows:
             later.add_(gradient_t)
@@ -159,7 +159,14 @@ class _LSTM(torch.autograd.Function):
             torch.mul(others_t, carry, out=rest_t)
             carry[:, 0].mul_(forget_t)
             later = product.backward_state(change_t)
-        return change, product.backward_weight(change, _previous(states)), None, None, None, None
+        return (
+            change,
+            product.backward_weight(change, _shift_by_one_step(states)),
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 class _GRU(torch.autograd.Function):
@@ -195,14 +202,14 @@ class _GRU(torch.autograd.Function):
         gates, slopes = _activate_with_slope(gate, before[..., : 2 * units])
         (reset, update), (by_reset, by_update) = gates.chunk(2, dim=2), slopes.chunk(2, dim=2)
         new, by_new = _activate_with_slope(act, news)
-        previous = _previous(states)
+        previous = _shift_by_one_step(states)
         # Derivatives of the state with respect to each gate's input.
         by_new.addcmul_(by_new, update, value=-1)
         by_reset *= by_new * before[..., 2 * units :]
         by_update *= previous - new
         by_gates = torch.stack([by_reset, by_update, by_new * reset], dim=2)
         totals, change = torch.empty_like(states), torch.empty_like(before)
-        rows = (_without_padding(gradient, lengths), by_gates, update, totals)
+        rows = (_zero_padding(gradient, lengths), by_gates, update, totals)
         rows = _iter_steps_reversed(*rows, change, change.unflatten(2, (3, units)))
         for gradient_t, by_gates_t, update_t, total_t, change_t, gates_t in rows:
             torch.add(gradient_t, later, out=total_t)
@@ -262,12 +269,12 @@ def _split_gates(tensor: Tensor, features: int) -> tuple[Tensor, Tensor]:
     return tensor[..., :features], tensor[..., features:]
 
 
-def _previous(states: Tensor) -> Tensor:
+def _shift_by_one_step(states: Tensor) -> Tensor:
     """Return the state before each step, [T, B, U]."""
     return F.pad(states[:-1], (0, 0, 0, 0, 1, 0))
 
 
-def _without_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
+def _zero_padding(gradient: Tensor, lengths: Tensor) -> Tensor:
     steps = torch.arange(len(gradient), device=lengths.device)
     return gradient.masked_fill((steps[:, None] >= lengths)[..., None], 0)
 

@@ -46,20 +46,22 @@ def rnn_forward(
     inputs = inputs.transpose(0, 1)  # [T, B, E]
     names = options.activation, options.recurrent_activation
     if {*names} <= {*FUNCTIONS}:
-        states = _operator(cell, inputs, lengths, operator_attributes(cell, *names, reverse))
+        states = _call_operator(
+            cell, inputs, lengths, build_operator_attributes(cell, *names, reverse)
+        )
     else:
         functions = ACTIVATIONS[names[0]], ACTIVATIONS[names[1]]
         states = _scan(cell, inputs, lengths, functions, reverse)
     return states.transpose(0, 1)
 
 
-def _operator(
+def _call_operator(
     cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, attributes: dict[str, Any]
 ) -> Tensor:
     """[T, B, E] → [T, B, U]"""
     states = torch.onnx.ops.symbolic(
         type(cell).__name__,
-        [inputs, *operator_weights(cell), lengths.int()],
+        [inputs, *build_operator_weights(cell), lengths.int()],
         attributes,
         dtype=inputs.dtype,
         shape=[inputs.shape[0], 1, inputs.shape[1], cell.hidden_size],
@@ -67,7 +69,7 @@ def _operator(
     return states.squeeze(1)
 
 
-def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
+def build_operator_weights(cell: nn.RNNBase) -> list[Tensor]:
     """Return ONNX' weights W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
     order = ORDER[type(cell)]
     gates = [w.unflatten(0, (len(order), -1)) for w in cell.all_weights[0]]  # [G, U, …] each
@@ -75,7 +77,7 @@ def operator_weights(cell: nn.RNNBase) -> list[Tensor]:
     return [*weights, torch.cat([bias, other], dim=1)]
 
 
-def operator_attributes(
+def build_operator_attributes(
     cell: nn.RNNBase, activation: str, recurrent_activation: str, reverse: bool
 ) -> dict[str, Any]:
     """Return the attributes of ONNX' operator, with the activations' constants as lists."""

@@ -91,18 +91,18 @@ def log_confident_errors(
     """Log the texts of the most confident errors to the TEXT tab, worst first."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))
     paragraphs = []
-    for position in predictions.most_confident_errors(MISTAKES):
+    for position in predictions.find_most_confident_errors(MISTAKES):
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
         paragraphs.append(
             f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
             f"probability {predictions.probabilities[position, taken_for]:.4f} "
-            f"(row {rows.numbers[row] + 1})\n\n> {_excerpt(rows.texts[row].as_py())}"
+            f"(row {rows.numbers[row] + 1})\n\n> {_format_excerpt(rows.texts[row].as_py())}"
         )
     logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no errors.")
 
 
-def _excerpt(text: str) -> str:
+def _format_excerpt(text: str) -> str:
     return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT))
 
 

@@ -74,7 +74,7 @@ class Predictions:
         """Return these predictions with another decision threshold."""
         return replace(self, threshold=threshold)
 
-    def most_confident_errors(self, count: int) -> np.ndarray:
+    def find_most_confident_errors(self, count: int) -> np.ndarray:
         """Return the positions of the most confident errors, sorted by falling confidence."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         return wrong[np.argsort(-self.probabilities[wrong].max(axis=1), kind="stable")][:count]

@@ -28,7 +28,7 @@ class TokenizedTexts(NamedTuple):
         """Split [sum of lengths, …] into one array per text."""
         return np.split(per_token, np.cumsum(self.lengths)[:-1])
 
-    def iterate_blocks(self, size: int) -> Iterator["TokenizedTexts"]:
+    def iter_blocks(self, size: int) -> Iterator["TokenizedTexts"]:
         """Yield the texts in blocks of at most `size`; at least one block."""
         offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         for start in range(0, max(len(self.lengths), 1), size):

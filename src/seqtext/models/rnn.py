@@ -80,7 +80,7 @@ class RNNClassifier(TextClassifier):
                 f"model.recurrent_activation={recurrent_activation} is not possible: it is the "
                 f"activation of gates, and model={self.name} has none."
             )
-        units = _widths(units, layers)
+        units = _list_widths(units, layers)
         outputs = [(2 if bidirectional else 1) * width for width in units]
         features = outputs[-1] * (2 if pooling == "max_mean" else 1)
         super().__init__(embedding, classes, features, **head)
@@ -116,16 +116,16 @@ class RNNClassifier(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        features = self._pool(self._states(ids, lengths), lengths)
+        features = self._pool(self._compute_states(ids, lengths), lengths)
         return self.compute_logits(self.norms[-1](features) if self.norms else features)
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """See `TextClassifier.attention_weights`."""
         if self.pooling not in ATTENTION:
             return None
-        return self.attention.weights(self._states(ids, lengths), lengths)
+        return self.attention.weights(self._compute_states(ids, lengths), lengths)
 
-    def _states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""
         states = F.dropout(self.embed(ids), self.embedding_dropout, self.training)  # [B, T, E]
         for number, layer in enumerate(self.layers):
@@ -172,7 +172,7 @@ class GRU(RNNClassifier):
     cell = "gru"
 
 
-def _widths(units: int | list[int], layers: int) -> list[int]:
+def _list_widths(units: int | list[int], layers: int) -> list[int]:
     """Return the width of each layer."""
     if isinstance(units, int):
         return [units] * layers

@@ -160,7 +160,7 @@ class TfIdf(NonNeuralClassifier):
 
     def _choose_terms(self, texts: TokenizedTexts) -> None:
         """Set words and bigrams to the frequent ones of the training texts."""
-        blocks = partial(texts.iterate_blocks, BLOCK_TEXTS)
+        blocks = partial(texts.iter_blocks, BLOCK_TEXTS)
         words = _count_keys((block.get_text_numbers(), block.codes) for block in blocks())
         if not len(words):
             raise UserError(
@@ -215,7 +215,7 @@ class TfIdf(NonNeuralClassifier):
         """Return term counts per text: [N, F] with sorted columns."""
         size = len(self.words) + len(self.bigrams)
         counted = []
-        for block in texts.iterate_blocks(BLOCK_TEXTS):
+        for block in texts.iter_blocks(BLOCK_TEXTS):
             positions, terms = self._find_terms(block)
             places = block.get_text_numbers()[positions], terms
             shape = len(block.lengths), size

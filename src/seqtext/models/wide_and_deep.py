@@ -61,7 +61,7 @@ class HashedNgramLinear(nn.Module):
 
     def _sum_scaled_weights(self, ids: Tensor, token_scale: Tensor) -> Tensor:
         """Return sums of weights [B, K], each term scaled by the mean over its occurrences."""
-        keys, order = self._keys(ids).sort(dim=1)
+        keys, order = self._hash_keys(ids).sort(dim=1)
         runs = F.pad(
             (keys[:, 1:] != keys[:, :-1]).cumsum(dim=1), (1, 0)
         )  # index of the run of equal keys
@@ -71,11 +71,11 @@ class HashedNgramLinear(nn.Module):
 
     def hash_ngrams(self, ids: Tensor) -> Tensor:
         """Return distinct table rows of a text's terms, [B, T] → [B, 2 T - 1], filled with 0."""
-        terms = self._keys(ids).sort(dim=1).values
+        terms = self._hash_keys(ids).sort(dim=1).values
         repeats = F.pad(terms[:, 1:] == terms[:, :-1], (1, 0))
         return terms.masked_fill(repeats, PAD)
 
-    def _keys(self, ids: Tensor) -> Tensor:
+    def _hash_keys(self, ids: Tensor) -> Tensor:
         """Return table rows [B, 2 T - 1] of all words, then of all bigrams."""
         pairs, are_known = bigrams(ids)
         keys = torch.cat([ids, pairs * BIGRAM_MULTIPLIER], dim=1) % (len(self.weight) - 1) + 1
@@ -173,9 +173,9 @@ class WideAndDeep(TextClassifier):
     def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         terms = self.terms(ids, self.token_scale)
         terms = terms.squeeze(1) if self.classes == 2 else terms
-        return terms, self.compute_logits(self._features(ids, lengths))
+        return terms, self.compute_logits(self._pool_features(ids, lengths))
 
-    def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def _pool_features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return text vectors [B, F]."""
         states = self.embed(ids)
         if self.recurrence is not None:

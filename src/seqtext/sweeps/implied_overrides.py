@@ -38,7 +38,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         del values["experiment"]
     added = []
     experiment = f"experiment/{values.get('experiment')}.yaml"
-    folders = [*_config_dirs(arguments), conf]
+    folders = [*_find_config_dirs(arguments), conf]
     set_config_folders(folders)
     _check_groups(values)
     files = [folder / experiment for folder in folders]
@@ -49,7 +49,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
             raise UserError(
                 "from_best= and experiment= cannot go together: both name all settings."
             )
-        default = _choices(_read(conf / "config.yaml"))
+        default = _read_default_choices(_read(conf / "config.yaml"))
         chosen = read_best_run(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in values and default.get(g) != c]
     return quote_values([*arguments, *added])
@@ -69,7 +69,7 @@ def _check_groups(values: dict[str, str]) -> None:
             raise UserError(describe_missing_choice(f"{group}/{choice}"))
 
 
-def _config_dirs(arguments: list[str]) -> list[Path]:
+def _find_config_dirs(arguments: list[str]) -> list[Path]:
     flags = ("-cd", "--config-dir")
     return [Path(folder) for flag, folder in pairwise(arguments) if flag in flags]
 
@@ -79,7 +79,7 @@ def _is_sweep(experiment: Path) -> bool:
     return hydra.get("mode") == "MULTIRUN"
 
 
-def _choices(config: dict[str, Any]) -> dict[str, str]:
+def _read_default_choices(config: dict[str, Any]) -> dict[str, str]:
     defaults = [entry for entry in config["defaults"] if isinstance(entry, dict)]
     return {group: choice for entry in defaults for group, choice in entry.items()}
 

@@ -133,7 +133,7 @@ def find_run_conflict(
         result: of the run
         read: reads the job's files and returns their fingerprints; called only if need be
     """
-    stored = _stored_settings(RunDir(folder), result)
+    stored = _read_stored_settings(RunDir(folder), result)
     if stored is None:
         return None
     if found := find_first_difference(stored, job.settings):
@@ -158,7 +158,7 @@ def find_changed_files(job: Job, result: JobResult) -> str | None:
     )
 
 
-def _stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any] | None:
+def _read_stored_settings(folder: RunDir, result: JobResult | None) -> dict[str, Any] | None:
     if metrics := folder.read_metrics(required=("settings",)):
         return metrics["settings"]
     is_pruned = result is not None and result.status == "pruned"

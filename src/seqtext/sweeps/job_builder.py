@@ -49,7 +49,7 @@ class JobBuilder:
             trial: number in an Optuna study
         """
         swept = {key.lstrip("+~") for key in swept}
-        label = "  ".join(map(_short, _with_keys(overrides, swept)))
+        label = "  ".join(map(_shorten_override, _select_by_key(overrides, swept)))
         try:
             composed = self._loader.load_sweep_config(self._config, list(overrides))
             if composed.resume is not None:
@@ -57,26 +57,26 @@ class JobBuilder:
             task = list(composed.hydra.overrides.task)
             settings = compose_run_config(composed, task)
         except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
-            chosen = [o.partition("=")[2] for o in _with_keys(overrides, ("dataset", "model"))]
+            chosen = [o.partition("=")[2] for o in _select_by_key(overrides, ("dataset", "model"))]
             name = build_run_name(overrides, *chosen or ["job"], swept=swept)
             return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
         choices = composed.hydra.runtime.choices
         if self._experiment:  # all jobs have the same
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
-        name = self._unique_name(
+        name = self._make_unique_name(
             build_run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
             tuple(unfolded),
         )
         folder = f"{name}/{within}" if within else name
-        hydra_overrides = self._hydra_overrides(folder, composed, trial)
+        hydra_overrides = self._build_hydra_overrides(folder, composed, trial)
         job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
         try:
             return replace(job, files=self._preflight(settings))
         except UserError as error:
             return replace(job, blocked_by=error)
 
-    def _unique_name(self, name: str, overrides: tuple[str, ...]) -> str:
+    def _make_unique_name(self, name: str, overrides: tuple[str, ...]) -> str:
         """Return `name`, with a hash if another job has it, in whatever case of letters."""
         if self._names.setdefault(name.casefold(), overrides) == overrides:
             return name
@@ -95,7 +95,7 @@ class JobBuilder:
                 return UserError(f"{override} is not possible: it must be one of {choices}.")
         return UserError(format_error_reason(error))
 
-    def _hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
+    def _build_hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
         """List overrides that a worker, which may not know this program's resolvers, cannot derive.
 
         Its log lines go to its file; the terminal belongs to the sweep.
@@ -120,11 +120,11 @@ def quote_override(value: str) -> str:
     return f"'{escaped}'"
 
 
-def _with_keys(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
+def _select_by_key(overrides: Sequence[str], keys: Collection[str]) -> list[str]:
     return [o for o in overrides if o.partition("=")[0].lstrip("+~") in keys]
 
 
-def _short(override: str) -> str:
+def _shorten_override(override: str) -> str:
     key, _, value = override.partition("=")
     if key in ("dataset", "model"):
         return value

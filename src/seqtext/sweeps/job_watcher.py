@@ -37,24 +37,24 @@ class JobWatcher(threading.Thread):
         self._over.set()
         self.join()
         if self._error is None:
-            self._look()
+            self._report_ended_jobs()
         elif error == (None, None, None):  # the launcher is through
             raise self._error
 
     def run(self) -> None:
         try:
             while not self._over.wait(POLL_SECONDS):
-                self._look()
+                self._report_ended_jobs()
         except Exception as error:  # such as a full disk
             self._error = error
 
-    def _look(self) -> None:
+    def _report_ended_jobs(self) -> None:
         for name in self._jobs.keys() - self.ended.keys():
-            if result := self._result(self._jobs[name]):
+            if result := self._read_result(self._jobs[name]):
                 self.ended[name] = result
                 self._report(self._jobs[name], result)
 
-    def _result(self, job: Job) -> JobResult | None:
+    def _read_result(self, job: Job) -> JobResult | None:
         try:
             result = read_job_result(self._folder / job.folder)
         except UserError as error:

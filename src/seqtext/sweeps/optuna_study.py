@@ -74,11 +74,11 @@ class StudySweeper(OptunaSweeperImpl):
         overrides = parse_overrides(list(last.values()), context.config_loader)
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
-        self._sampler(space, earlier=0)  # refused before anything is on disk
+        self._build_sampler(space, earlier=0)  # refused before anything is on disk
         sweep = SweepRunner(config, context, launcher)
         self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
-            study = self._study(space, pruner)
+            study = self._create_study(space, pruner)
             self._search(study, sweep, space, fixed, deleted)
             self._write_best(study, sweep)
             sweep.finish()
@@ -131,7 +131,7 @@ class StudySweeper(OptunaSweeperImpl):
             jobs.append(sweep.job_builder.build([*overrides, *folds], list(space)))
         sweep.raise_common_error(jobs)
 
-    def _study(
+    def _create_study(
         self, space: dict[str, BaseDistribution], pruner: optuna.pruners.BasePruner
     ) -> optuna.Study:
         assert self.config is not None  # see `setup`
@@ -160,10 +160,10 @@ class StudySweeper(OptunaSweeperImpl):
                     f"{name} is swept over other values than {study.study_name} was begun with: "
                     f"give the sweep another name=."
                 )
-        study.sampler = self._sampler(space, len(earlier))
+        study.sampler = self._build_sampler(space, len(earlier))
         return study
 
-    def _sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
+    def _build_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
         with raise_as_user_error("hydra.sweeper.sampler is not possible"):
             return self._create_sampler(space, earlier)
 
@@ -206,7 +206,7 @@ class StudySweeper(OptunaSweeperImpl):
     ) -> int:
         """Run trials at once, report them to the study, and return how many failed."""
         jobs = [
-            self._jobs(sweep, trial, one, swept)
+            self._build_jobs(sweep, trial, one, swept)
             for trial, one in zip(trials, overrides, strict=True)
         ]
         results = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
@@ -215,7 +215,7 @@ class StudySweeper(OptunaSweeperImpl):
             failed += _report_trial(study, trial, [next(results) for _ in of_trial])
         return failed
 
-    def _jobs(
+    def _build_jobs(
         self, sweep: SweepRunner, trial: Trial, overrides: Sequence[str], swept: list[str]
     ) -> list[Job]:
         number = str(trial.number)

@@ -57,11 +57,11 @@ def _check(options: Mapping[str, Any]) -> None:
         if name not in HINTS:
             raise build_unknown_option_error(name, HINTS, GROUP)
     try:
-        validate(HINTS, {name: _plain(value) for name, value in options.items()})
+        validate(HINTS, {name: _to_plain_value(value) for name, value in options.items()})
     except OptionError as error:
         raise error.within(GROUP) from error
 
 
-def _plain(value: Any) -> Any:
+def _to_plain_value(value: Any) -> Any:
     is_node = isinstance(value, DictConfig | ListConfig)
     return OmegaConf.to_container(value) if is_node else value

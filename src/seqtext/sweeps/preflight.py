@@ -35,7 +35,7 @@ class PreflightCheck:
             UserError: if an option is not possible, or a file is missing.
         """
         try:
-            with _quiet_imports():
+            with _silence_imports():
                 from seqtext.config.run_config import digest_input_files
 
                 return digest_input_files(settings, self._contents)
@@ -50,14 +50,14 @@ class PreflightCheck:
         Raises:
             UserError: if they cannot be read.
         """
-        with _quiet_imports():
+        with _silence_imports():
             from seqtext.config.run_config import read_fingerprints
 
             return read_fingerprints(settings)
 
 
 @contextmanager
-def _quiet_imports() -> Iterator[None]:
+def _silence_imports() -> Iterator[None]:
     """Import torch within without messages: an earlier job's log may still be open."""
     logging.disable(logging.WARNING)
     try:

@@ -27,7 +27,7 @@ def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Over
     for parsed in parser.parse_overrides(list(arguments)):
         override = parsed
         if isinstance(parsed.value(), Glob):
-            names = ",".join(_choices(parsed, loader))
+            names = ",".join(_match_choices(parsed, loader))
             override = parser.parse_override(f"{parsed.get_key_element()}={names}")
         if override.is_discrete_sweep() and not any(True for _ in override.sweep_string_iterator()):
             raise UserError(f"{override.input_line} has no values: nothing would run.")
@@ -35,20 +35,20 @@ def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Over
     return overrides
 
 
-def _choices(override: Override, loader: ConfigLoader) -> list[str]:
+def _match_choices(override: Override, loader: ConfigLoader) -> list[str]:
     """List the choices of a group that a ``glob()`` matches.
 
     Raises:
         UserError: if there is none.
     """
     group, pattern = override.key_or_group, cast(Glob, override.value())
-    names = sorted(_names_below(group, loader))
+    names = sorted(_iter_choices(group, loader))
     if not names:
         raise UserError(f"{override.input_line}: {group} is no group of choices, as model is.")
     chosen = [
         name
         for name in names
-        if _matches(name, pattern.include) and not _matches(name, pattern.exclude)
+        if _is_match(name, pattern.include) and not _is_match(name, pattern.exclude)
     ]
     if not chosen:
         known = ", ".join(names[:MAX_NAMED]) + (", …" if len(names) > MAX_NAMED else "")
@@ -56,14 +56,14 @@ def _choices(override: Override, loader: ConfigLoader) -> list[str]:
     return chosen
 
 
-def _names_below(group: str, loader: ConfigLoader) -> Iterator[str]:
+def _iter_choices(group: str, loader: ConfigLoader) -> Iterator[str]:
     """Yield the names of a group's files, those in its folders as ``folder/name``."""
     yield from (name for name in loader.get_group_options(group) if not is_base(name))
     for folder in loader.get_group_options(group, ObjectType.GROUP):
-        yield from (f"{folder}/{name}" for name in _names_below(f"{group}/{folder}", loader))
+        yield from (f"{folder}/{name}" for name in _iter_choices(f"{group}/{folder}", loader))
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def _is_match(name: str, patterns: Sequence[str]) -> bool:
     """Match a name with patterns; as in a shell, ``*`` stays within a folder."""
     steps = name.split("/")
     return any(

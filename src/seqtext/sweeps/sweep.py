@@ -95,7 +95,7 @@ class SweepRunner:
         to_do: dict[str, Job] = {}
         unable: dict[str, Job] = {}
         for job in {job.folder: job for job in jobs}.values():
-            result = self._cached_result(job)
+            result = self._find_cached_result(job)
             if result is None:
                 to_do[job.folder] = job
                 continue
@@ -141,12 +141,12 @@ class SweepRunner:
         except UserError:
             return True
 
-    def _cached_result(self, job: Job) -> JobResult | None:
+    def _find_cached_result(self, job: Job) -> JobResult | None:
         """Return how a job ended earlier, or why it cannot run; None if it is still to do."""
         if job.error:
             return JobResult("failed", reason=format_error_reason(job.error))
         try:
-            result = self._earlier_result(job)
+            result = self._read_earlier_result(job)
         except USER_ERRORS as error:  # another run's folder, or a damaged one
             return JobResult("failed", reason=format_error_reason(error))
         if result is None and job.blocked_by:
@@ -158,7 +158,7 @@ class SweepRunner:
             )
         return result
 
-    def _earlier_result(self, job: Job) -> JobResult | None:
+    def _read_earlier_result(self, job: Job) -> JobResult | None:
         """Return how a job ended earlier; None if it did not, or failed.
 
         Raises:
@@ -195,11 +195,11 @@ class SweepRunner:
         for number, job in enumerate(jobs.values()):
             if job.folder not in watcher.ended:
                 returned = returns[number] if number < len(returns) else broken
-                result = watcher.ended[job.folder] = self._result_of_return(returned)
+                result = watcher.ended[job.folder] = self._convert_return(returned)
                 self.progress.record_finished(job, result)
         return watcher.ended
 
-    def _result_of_return(self, returned: JobReturn | Exception | None) -> JobResult:
+    def _convert_return(self, returned: JobReturn | Exception | None) -> JobResult:
         """Return the result of a job that has left none in its folder."""
         if isinstance(returned, JobReturn):
             try:

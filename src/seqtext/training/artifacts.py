@@ -50,7 +50,7 @@ def write_artifacts(
             "model": facts["model"],
             **flatten_for_tensorboard(settings),
         }
-        log_hparams(logger, shown, _final_scores(scores, facts))
+        log_hparams(logger, shown, _collect_final_scores(scores, facts))
         logger.finalize("success")
     metrics = {**facts, "threshold": test.threshold, **scores}
     if test.threshold != 0.5:
@@ -61,7 +61,7 @@ def write_artifacts(
     return metrics
 
 
-def _final_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
+def _collect_final_scores(scores: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, float]:
     chosen_by = facts["monitor"].removeprefix("val/")
     final = {
         f"score/test/{chosen_by}": scores["test"].get(chosen_by),  # first columns: `log_hparams`

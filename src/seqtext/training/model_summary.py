@@ -12,26 +12,26 @@ BATCH, WORDS = 2, 61  # size of the dummy batch
 
 def format_model_summary(model: TextClassifier) -> str:
     """Format name, output shape for B texts of T words, and trainable parameters per layer."""
-    layers = dict(_layers(model))
-    shapes = _shapes(model, layers)
+    layers = dict(_iter_layers(model))
+    shapes = _measure_shapes(model, layers)
     rows = [("layer", "shape", "trainable")]
     for name in [*shapes, *(name for name in layers if name not in shapes)]:  # in order of use
-        rows.append((name, shapes.get(name, ""), f"{_trainable(layers[name]):,}"))
-    rows.append(("together", "", f"{_trainable(model):,}"))
+        rows.append((name, shapes.get(name, ""), f"{_count_trainable(layers[name]):,}"))
+    rows.append(("together", "", f"{_count_trainable(model):,}"))
     first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))
     return "\n".join(f"{a:{first}}  {b:{second}}  {c:>{third}}" for a, b, c in rows)
 
 
-def _layers(module: nn.Module, prefix: str = ""):
+def _iter_layers(module: nn.Module, prefix: str = ""):
     """Yield names and modules; plain lists of layers are flattened."""
     for name, child in module.named_children():
         if type(child) in (ModuleList, nn.ModuleList, nn.ModuleDict):
-            yield from _layers(child, f"{prefix}{name}.")
+            yield from _iter_layers(child, f"{prefix}{name}.")
         else:
             yield prefix + name, child
 
 
-def _shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, str]:
+def _measure_shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, str]:
     shapes, training = {}, model.training
 
     def keep(name: str, output: Tensor) -> None:
@@ -55,5 +55,5 @@ def _shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, st
     return shapes
 
 
-def _trainable(module: nn.Module) -> int:
+def _count_trainable(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)

@@ -98,11 +98,11 @@ def collect_hardware() -> dict[str, Any]:
     """Describe this machine: processor, usable cores, threads in use, GPUs, memory in GB."""
     gpus = range(torch.cuda.device_count()) if torch.cuda.is_available() else ()
     return {
-        "cpu": _processor(),
+        "cpu": _get_processor(),
         "cores": os.cpu_count(),
         "usable_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
         "threads": torch.get_num_threads(),
-        "memory_gb": _memory_gb(),
+        "memory_gb": _get_memory_gb(),
         "gpus": [
             {"name": of.name, "memory_gb": round(of.total_memory / 1e9, 1)}
             for of in map(torch.cuda.get_device_properties, gpus)
@@ -126,7 +126,7 @@ def read_command() -> str:
     return shlex.join(["python", *words])
 
 
-def _processor() -> str | None:
+def _get_processor() -> str | None:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = (line.partition(":")[2].strip() for line in file if line.startswith("model n"))
@@ -135,7 +135,7 @@ def _processor() -> str | None:
         return platform.processor() or platform.machine()
 
 
-def _memory_gb() -> float | None:
+def _get_memory_gb() -> float | None:
     try:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
     except (ValueError, OSError, AttributeError):

@@ -142,7 +142,7 @@ def fit_or_resume(
             checkpoint = load_checkpoint(last)
             _check_same_run(checkpoint[METADATA_KEY], checkpoints.metadata, data, run_dir)
             log.info("Resuming from %s.", last)
-            if _stopped_early(trainer, checkpoint["callbacks"]):
+            if _has_stopped_early(trainer, checkpoint["callbacks"]):
                 _restore_callbacks(trainer, checkpoint["callbacks"])
                 return
         trainer.fit(model, data, ckpt_path=last, weights_only=True)
@@ -188,14 +188,14 @@ def _check_same_run(
             f"{run_dir.path} was started with other word vectors than those that are there now "
             f"(embedding.path): put back the same file, or start a new run."
         )
-    if found := find_first_difference(_without_trainer(stored), _without_trainer(wanted)):
+    if found := find_first_difference(_drop_trainer(stored), _drop_trainer(wanted)):
         option, was, now = found
         raise UserError(
             f"{run_dir.path} was started with {option}={was}, not {now}: start a new run for it."
         )
 
 
-def _without_trainer(metadata: dict[str, Any]) -> dict[str, Any]:
+def _drop_trainer(metadata: dict[str, Any]) -> dict[str, Any]:
     return {name: v for name, v in metadata["config"].items() if name != "trainer"}
 
 
@@ -203,7 +203,7 @@ def _get_callbacks(trainer: L.Trainer) -> list[Callback]:
     return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
 
 
-def _stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
+def _has_stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
     return any(
         isinstance(callback, EarlyStopping)
         and states.get(callback.state_key, {}).get("stopped_epoch")

@@ -13,7 +13,7 @@ from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
 from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint, set_threshold
-from seqtext.config.instantiate import build, build_trainer, num_devices, resolve_target
+from seqtext.config.instantiate import build, build_trainer, count_devices, resolve_target
 from seqtext.config.run_config import (
     RunConfig,
     build_datamodule,
@@ -174,7 +174,7 @@ def fit(
     model_class = resolve_target("model", settings["model"]["_target_"])
     if issubclass(model_class, NonNeuralClassifier):
         return fit_baseline(settings, options, data, run_dir, logger)
-    world_size = num_devices(settings["trainer"].get("devices", 1))
+    world_size = count_devices(settings["trainer"].get("devices", 1))
     with launch_workers(world_size, settings, str(run_dir.path)) as process:
         return fit_in_process(settings, options, data, run_dir, logger, process, extra_callbacks)
 

@@ -65,7 +65,7 @@ class Case:
 
 def plainly(cell, x, lengths, reverse=False, **options):
     """The plain form, whichever would be taken."""
-    order = cells.reverse_padded_index(lengths, x.shape[1])
+    order = cells.build_reverse_index(lengths, x.shape[1])
     x = cells.reorder_time_steps(x, order) if reverse else x
     states = plain.rnn_forward(cell, x, lengths, RNNOptions(**options))
     return cells.reorder_time_steps(states, order) if reverse else states

@@ -213,11 +213,11 @@ def _compiled(cache: Cache) -> Path:
             reason = done.stderr.strip().partition("\n")[0]
             raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
 
-    facts = {"command": command, "sources": digest_files([SOURCES]), "processor": _processor()}
+    facts = {"command": command, "sources": digest_files([SOURCES]), "processor": _get_processor()}
     return cache.get_or_build(KIND, facts, build)
 
 
-def _processor() -> str:
+def _get_processor() -> str:
     """Describe the processor, since -march=native code may not run on another one."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

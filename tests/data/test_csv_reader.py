@@ -131,7 +131,7 @@ def test_empty_lines(tmp_path, monkeypatch):
     texts, _, warnings = read(tmp_path, "\ntext,label\na,x\n\n \nb,y\nc,y\n\n\n")
     assert texts == ["a", "b", "c"]
     assert len(warnings) == 1
-    assert "2 empty lines are no rows; the first stands before row 2" in warnings[0]
+    assert "2 empty lines are no rows; the first precedes row 2" in warnings[0]
     path = tmp_path / "one.csv"
     path.write_text('text\na\n\n""\n\nb\n')
     (column,) = [

@@ -17,7 +17,7 @@ class SplitRows:
     Args:
         labels: [rows] class numbers
         ids: [rows] equal where the texts are equal
-        class_names: of class 0, 1, …, for messages
+        class_names: names of class 0, 1, …, for messages
     """
 
     def __init__(self, labels: np.ndarray, ids: np.ndarray, class_names: Sequence[str]):

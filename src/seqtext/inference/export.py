@@ -1,4 +1,4 @@
-"""A trained model for programs without this one: an ONNX graph, and how texts become its inputs."""
+"""Export a trained model for other programs: an ONNX graph and a description of preprocessing."""
 
 import copy
 import importlib.util
@@ -34,35 +34,35 @@ EXPORT_FILES = {
     GRAPH,
     f"{GRAPH}.data",
     PREPROCESSING,
-}  # a graph of over 2 GB has its weights in a second file
+}  # a graph of over 2 GB stores its weights in a second file
 REQUIRED_PACKAGES = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
 OUTPUT = "probabilities"
 INSTRUCTIONS = (
     "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
-    "replace (patterns are those of Python's re), lower (each character for itself), trim. Split "
-    "it at white space. Each word has its id in vocabulary, or unknown. Of a text longer than "
-    "max_length (null: there is no such), cut words at the truncation_side, left or right. A "
-    "text without words is empty_text. ids holds a text in each row, filled up with "
-    "padding to the longest; lengths their numbers of words. Of two classes it is the second from "
-    "threshold on; of more, the most probable."
+    "replace (patterns of Python's re), lower (each character separately), trim. Split it at "
+    "white space. Map each word to its id in vocabulary, or to unknown. Cut a text longer than "
+    "max_length (null: no limit) at the truncation_side, left or right. Replace a text without "
+    "words by empty_text. ids contains one text per row, filled up with padding to the longest; "
+    "lengths their numbers of words. Of two classes, predict the second if its probability is "
+    "at least threshold; of more, the most probable."
 )
-# Texts and words to show to the exporter. Where pooling leaves one group of words, it would take
-# it that there is always one: so many words that some groups are left.
+# Numbers of texts and words of the example input. The exporter would specialize a dimension of size
+# 1, so there are enough words for several pooling windows.
 EXAMPLE_SHAPE = 3, 10_007
 
 
 def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
-    """Write model.onnx and preprocessing.json, both or neither; an earlier export gives way.
+    """Write model.onnx and preprocessing.json, both or neither; an earlier export is overwritten.
 
-    Numbers are float32, also of a model that was trained in float64.
+    Weights and outputs are float32, even if the model was trained in float64.
 
     Returns:
-        The files.
+        The paths of the files.
 
     Raises:
-        UserError: if the folder holds something else, the packages for it are missing, or the
-            network does what ONNX cannot.
+        UserError: if the folder contains other files, packages are missing, or the network is not
+            supported by ONNX.
     """
     folder = Path(folder).expanduser()
     _check_packages()
@@ -75,8 +75,8 @@ def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
 
 
 def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
-    """Return how a text becomes ids and what the graph's numbers mean, as plain values."""
-    whole = isinstance(loaded_model.model, NonNeuralClassifier)  # reads texts of any length
+    """Return the preprocessing of texts and the graph's inputs and outputs, as plain values."""
+    whole = isinstance(loaded_model.model, NonNeuralClassifier)  # has no maximum length
     words = enumerate(loaded_model.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
     return {
         "format": FORMAT,
@@ -99,20 +99,20 @@ def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
 
 
 def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None:
-    """ids [batch, words], lengths [batch] → probabilities [batch, C], of any batch and length."""
+    """Write a graph for any batch: ids [batch, words], lengths [batch] → [batch, C]."""
     if isinstance(model, NonNeuralClassifier):
         path.write_bytes(build_graph(cast("TfIdf", model)).SerializeToString())
     else:
         try:
             program = build_onnx_program(ProbabilityModel(model))
-        except Exception as error:  # of many kinds, as many as there are layers in torch's exporter
+        except Exception as error:  # the exporter raises many types
             reason = str(error).strip().partition("\n")[0]
             raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
         program.save(path)
 
 
 class ProbabilityModel(nn.Module):
-    """Append a softmax to a network."""
+    """Appends a softmax to a network."""
 
     def __init__(self, network: TextClassifier):
         super().__init__()
@@ -146,7 +146,7 @@ def build_onnx_program(module: nn.Module) -> torch.onnx.ONNXProgram:
         )
     made = cast(torch.onnx.ONNXProgram, made)
     for node in made.model.graph.all_nodes():
-        node.metadata_props.clear()  # lines of this program, with their places on this machine
+        node.metadata_props.clear()  # source lines and local paths
     return made
 
 
@@ -177,15 +177,15 @@ def _check_target(folder: Path) -> None:
         raise UserError(f"export={folder} is a file: name a folder.")
     if other := sorted({path.name for path in folder.iterdir()} - EXPORT_FILES):
         raise UserError(
-            f"export={folder} holds {other[0]}, which is no part of an export: name a new folder."
+            f"export={folder} holds {other[0]}, which is not part of an export: name a new folder."
         )
 
 
 @contextmanager
 def _write_aside(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder that is renamed at the end: it is there whole or not at all."""
+    """Yield a temporary folder that replaces `folder` at the end, so that it is always complete."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    name = secrets.token_hex(8)  # so that nobody has put a link there, or writes there too
+    name = secrets.token_hex(8)  # unpredictable: no planted link, no other writer
     aside, old = (folder.with_name(f".{name}.{what}") for what in ("new", "old"))
     aside.mkdir()
     try:
@@ -196,7 +196,7 @@ def _write_aside(folder: Path) -> Iterator[Path]:
 
 
 def _replace(folder: Path, aside: Path, old: Path) -> None:
-    """Replace a folder by another, or restore it: a full folder cannot be renamed over another."""
+    """Replace a folder by another, or restore it on failure."""
     earlier = folder.exists()
     if earlier:
         os.replace(folder, old)

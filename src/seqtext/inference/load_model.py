@@ -1,4 +1,4 @@
-"""A checkpoint as data: everything in it is looked at before anything is made of it."""
+"""Load a model from a possibly untrusted checkpoint: validate it before building objects."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ from seqtext.validation import find_type_error
 
 log = logging.getLogger(__name__)
 
-HINTS = {  # of a checkpoint's metadata
+HINTS = {  # types of a checkpoint's metadata
     "config": dict,
     "tokenizer": dict,
     "class_names": list[str],
@@ -38,22 +38,22 @@ INPUT_SPEC_HINTS = {
     "columns": list[str],
     "drop_labels": list[str],
 }
-MAX_STEPS = 1000  # of cleaning
-MAX_MESSAGE_LENGTH = 500  # characters: it may repeat what the file holds
+MAX_STEPS = 1000  # maximum number of cleaning steps
+MAX_MESSAGE_LENGTH = 500  # characters; a message may quote the file
 
 
 class InputSpec(NamedTuple):
-    """How files are read: see `TextDataModule.input_spec`."""
+    """Hold how files are read, see `TextDataModule.input_spec`."""
 
     columns: Sequence[str]
     drop_labels: Sequence[str] = ()
 
 
 class LoadedModel(NamedTuple):
-    """Hold a trained model and all that turns texts into its inputs.
+    """Hold a trained model and its preprocessing.
 
-    threshold: of two classes, the probability of class 1 from which on it is predicted
-    config: the settings that it was trained with; plain values, not looked at otherwise
+    threshold: for two classes, the minimum probability at which class 1 is predicted
+    config: settings of the training run, as plain but otherwise unvalidated values
     """
 
     model: TextClassifier | NonNeuralClassifier
@@ -66,13 +66,13 @@ class LoadedModel(NamedTuple):
 
 
 def find_checkpoint(run: str | Path) -> Path:
-    """Return the checkpoint that ``run=`` names; warn if its run is unfinished.
+    """Return the checkpoint of ``run=``; warn if the run is unfinished.
 
     Args:
         run: a run folder, a folder of runs (the best one, by validation score), or a checkpoint
 
     Raises:
-        UserError: if there is none.
+        UserError: if there is no checkpoint.
     """
     path = Path(run).expanduser()
     if not path.exists():
@@ -87,10 +87,10 @@ def find_checkpoint(run: str | Path) -> Path:
 
 
 def load_model(path: Path) -> LoadedModel:
-    """Load the model of a checkpoint from any source; no code in the file is run.
+    """Load the model of a possibly untrusted checkpoint, without executing code in it.
 
     Raises:
-        UserError: in one sentence, if anything in it is missing, damaged or not allowed.
+        UserError: if anything in it is missing, damaged or not allowed.
     """
     checkpoint = load_checkpoint(path)
     try:
@@ -139,7 +139,7 @@ def _check(hints: Mapping[str, Any], values: Mapping[str, Any], within: str = ""
 
 
 def _check_encodable(name: str, texts: Sequence[str]) -> None:
-    """Half of a surrogate pair is no character: such a text cannot be written as UTF-8."""
+    """Refuse texts that cannot be encoded as UTF-8, such as unpaired surrogates."""
     try:
         "".join(texts).encode()
     except UnicodeEncodeError as error:
@@ -147,7 +147,7 @@ def _check_encodable(name: str, texts: Sequence[str]) -> None:
 
 
 def _check_tensor(name: str, tensor: Any) -> None:
-    """Refuse what no training leaves behind."""
+    """Refuse invalid tensors."""
     if not isinstance(tensor, Tensor):
         raise UserError(f"state_dict {name} is no tensor.")
     if not tensor.isfinite().all():
@@ -161,7 +161,9 @@ def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> Te
     _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
     if any(step not in (*CLEANING_STEPS, DROP_STOPWORDS) for step in settings["steps"]):
         options = config.get("dataset")
-        if isinstance(options, dict) and "_target_" in options:  # its module may add steps
+        if (
+            isinstance(options, dict) and "_target_" in options
+        ):  # importing its module may register steps
             resolve_target("dataset", str(options["_target_"]))
     cleaning = TextCleaner(settings["steps"], settings["stopwords"])
     try:
@@ -198,7 +200,7 @@ def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
     """Return a group's options without Hydra's own keys."""
     options = config.get(group)
     if not isinstance(options, dict) or not isinstance(options.get("_target_"), str):
-        raise UserError(f"config.{group} must say what it is.")
+        raise UserError(f"config.{group} must have a _target_.")
     kept = {k: v for k, v in options.items() if k == "_target_" or not str(k).startswith("_")}
     return {str(name): value for name, value in kept.items()}
 

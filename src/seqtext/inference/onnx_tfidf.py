@@ -1,8 +1,8 @@
-"""Export `TfIdf` as an ONNX graph: its terms are what ONNX' TfIdfVectorizer counts in the ids.
+"""Export `TfIdf` as an ONNX graph, in which ONNX' TfIdfVectorizer counts terms in the ids.
 
-skl2onnx 1.20 cannot make this graph: of a TfidfVectorizer it makes one that takes strings and
-splits them by com.microsoft's Tokenizer, which only onnxruntime has, and it ignores an analyzer of
-one's own. Here the inputs are ids and lengths, as of every other exported model.
+skl2onnx 1.20 cannot build this graph: it converts a TfidfVectorizer to a graph of strings, split by
+com.microsoft's Tokenizer, which only onnxruntime has, and it ignores a custom analyzer. Here the
+inputs are ids and lengths, as for all exported models.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -48,11 +48,10 @@ SUBLINEAR = """
 
 
 def build_graph(model: "TfIdf") -> "onnx.ModelProto":
-    """ids [batch, words], lengths [batch] → probabilities [batch, C].
+    """Build a graph, ids [batch, words], lengths [batch] → probabilities [batch, C].
 
-    A word's id is its number in `model.words` and the number of special ones before them. A text
-    becomes a row of as many numbers as there are terms: where they are many, hand over a few dozen
-    texts at once.
+    The id of a word is its index in `model.words` plus the number of special tokens. Each text is
+    a dense row with one number per term: with many terms, use batches of a few dozen texts.
     """
     from onnx import numpy_helper, parser
 
@@ -70,12 +69,12 @@ def build_graph(model: "TfIdf") -> "onnx.ModelProto":
 def _build_constants() -> dict[str, np.ndarray]:
     numbers = {"first": 0, "one": 1, "axis": [1], "padding": PAD}
     arrays = {name: np.array(number, np.int64) for name, number in numbers.items()}
-    smallest = np.array(np.finfo(np.float32).tiny)  # a text without a known term divides by it
+    smallest = np.array(np.finfo(np.float32).tiny)  # avoids division by zero
     return arrays | {"smallest": smallest, "unit_count": np.array(1, np.float32)}
 
 
 def _build_weights(model: "TfIdf") -> dict[str, np.ndarray]:
-    """Return idf, weights and bias; of two classes, class 0 has the logit 0."""
+    """Return idf, weights and bias; for two classes, the logit of class 0 is 0."""
     weights, bias = model.weights, model.bias
     if model.classes == 2:
         weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]], bias.dtype)
@@ -83,7 +82,7 @@ def _build_weights(model: "TfIdf") -> dict[str, np.ndarray]:
 
 
 def _build_term_attributes(model: "TfIdf") -> list[Any]:
-    """Build the attributes: ids of the words, then those of each bigram, a column for each term."""
+    """Build the operator's attributes: ids of words and of bigrams, with one column per term."""
     from onnx.helper import make_attribute
 
     first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.bigrams

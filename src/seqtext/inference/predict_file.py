@@ -1,4 +1,4 @@
-"""A file of texts in, a file of labels out, block by block."""
+"""Predict or score the rows of a file in blocks."""
 
 import logging
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def predict_file(predictor: Predictor, options: PredictOptions) -> None:
-    """Label the rows of ``input=``, or score them, or both.
+    """Predict the rows of ``input=``, or score them, or both.
 
     Raises:
-        UserError: if the file cannot be read, or there is nothing to do with it.
+        UserError: if the file cannot be read, or neither output= nor label= is given.
     """
     source = open_input(options)
     target = options.output
@@ -40,8 +40,8 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
     truth = None
     if options.label:
-        if source.names:  # none of an empty file
-            source.find_positions([options.label])  # refuses one that is not there
+        if source.names:  # an empty file has none
+            source.find_positions([options.label])  # raises if it is missing
         truth = LabeledEvaluation(
             options.label,
             predictor.class_names,
@@ -51,10 +51,12 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     try:
         with open_writer(target) if target else nullcontext() as output:
             count = _predict_blocks(predictor, source, columns, truth, output)
-            predictions = truth and truth.predictions(predictor.threshold)  # before it is renamed
-    except UnicodeEncodeError as error:  # JSON can spell half of a pair of surrogates
+            predictions = truth and truth.predictions(
+                predictor.threshold
+            )  # before the output is renamed
+    except UnicodeEncodeError as error:  # JSON can encode unpaired surrogates
         half = ascii(error.object[error.start])
-        raise UserError(f"{source.path} holds {half}, no whole character: mend it.") from error
+        raise UserError(f"{source.path} holds {half}, no whole character: fix it.") from error
     if target:
         print_line(f"{count_noun(count, 'row is', 'rows are')} labelled in {target}")
     predictor.warn_of_unknown_texts()
@@ -70,10 +72,10 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
 
 
 def open_input(options: PredictOptions) -> TableReader:
-    """Open the file that the command line names.
+    """Open the input file of the command line.
 
     Raises:
-        UserError: if it is not there, or its format is not known.
+        UserError: if it does not exist, or its format is unknown.
     """
     path = cast(Path, options.input)
     check_is_file(path, "input")
@@ -94,11 +96,11 @@ def find_text_columns(
     """Return the columns to read texts from.
 
     Args:
-        wanted: ``text=``: a name, or several with commas between
-        trained_on: of the model's own data set
+        wanted: value of ``text=``: a name, or several separated by commas
+        trained_on: text columns of the model's data set
 
     Raises:
-        UserError: if it is not clear which, naming those that there are.
+        UserError: if no such column exists; the message lists the existing ones.
     """
     names = source.names
     if wanted:
@@ -106,8 +108,8 @@ def find_text_columns(
             return [wanted]
         listed = wanted.removeprefix("[").removesuffix("]").split(",")
         several = [name.strip() for name in listed]
-        if names:  # none of an empty file
-            source.find_positions(several)  # refuses those that are not there
+        if names:  # an empty file has none
+            source.find_positions(several)  # raises if one is missing
         return several
     for columns in (list(trained_on), ["text"]):
         if set(columns) <= set(names) or not names:
@@ -115,13 +117,13 @@ def find_text_columns(
     refuse_other_separator(names, source.path)
     known = ", ".join(map(repr, names))[:500]
     raise UserError(
-        f"{source.path} has no column {' or '.join(dict.fromkeys([*trained_on, 'text']))}: say "
-        f"text= one of its columns {known}."
+        f"{source.path} has no column {' or '.join(dict.fromkeys([*trained_on, 'text']))}: set "
+        f"text= to one of its columns {known}."
     )
 
 
 def build_scores_path(target: Path) -> Path:
-    """Return the path of the scores' folder beside an output file."""
+    """Return the path of the folder for scores beside an output file."""
     inner = target.with_suffix("") if find_compression(target) else target
     return inner.with_name(f"{inner.stem}-scores")
 
@@ -133,7 +135,7 @@ def _predict_blocks(
     truth: LabeledEvaluation | None,
     output: TableWriter | None,
 ) -> int:
-    """Predict all rows, write or score them, and return their number."""
+    """Predict all rows, write or score them, and return the number of rows."""
     count = 0
     label = "predicted_label" if "label" in source.names else "label"
     for block in source.blocks():
@@ -149,7 +151,7 @@ def _predict_blocks(
 
 
 def build_prediction_columns(predictor: Predictor, logits: Tensor, label: str) -> Columns:
-    """Build the new columns: the class, named `label`, and the probability of each class."""
+    """Build the new columns: the class, under the name `label`, and probabilities."""
     names = pa.array(predictor.class_names)
     columns = {label: names.take(pa.array(predictor.predict_classes(logits)))}
     shares = predictor.probabilities(logits)

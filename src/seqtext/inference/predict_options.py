@@ -1,4 +1,4 @@
-"""The options of predict.py, and which of them go together."""
+"""Options of predict.py, and which of them can be combined."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,15 +17,15 @@ class PredictOptions:
     """Use a trained model on texts, a file or standard input; every option is <word>=<value>.
 
     Raises:
-        UserError: if options do not go together.
+        UserError: if options cannot be combined.
     """
 
     NOTES: ClassVar[str] = (
-        "Without texts and input=, standard input is read, one text a line. An empty text counts "
-        'as one unknown word. A column "label" of the input stays: the new one is '
-        '"predicted_label" then. An empty line is a row of a CSV file with one column, and none of '
-        "others. Of two columns x the second is x.1 in JSON Lines and Parquet. The threshold is "
-        "the run's."
+        "Without texts and input=, standard input is read, one text per line. An empty text is "
+        'treated as one unknown word. If the input has a column "label", the new one is '
+        '"predicted_label". An empty line is a row only in a CSV file with one column. Of two '
+        "columns x, the second is named x.1 in JSON Lines and Parquet. The decision threshold is "
+        "that of the run."
     )
     EXAMPLES: ClassVar[str] = """
 python predict.py run=outputs/imdb-grid "a wonderful little film" "another text"
@@ -38,7 +38,7 @@ tail -f log | python predict.py run=outputs/spam-best
 """
 
     texts: tuple[str, ...] = positional(
-        "texts to classify: prints class, probability and text, a line each"
+        "texts to classify: prints class, probability and text, one line each"
     )
     run: str = option(
         "a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file; "
@@ -49,43 +49,43 @@ tail -f log | python predict.py run=outputs/spam-best
         "CSV, TSV, JSON (lines or an array) or Parquet, also as .gz, .bz2, .xz or .zip, of any size"
     )
     output: Path | None = option(
-        "the same rows and columns, and label and probability_<class>; one of these formats, as "
-        "its name ends; it is there whole or not at all"
+        "file for the same rows and columns plus label and probability_<class>; its suffix gives "
+        "the format, one of those of input=; it is written atomically"
     )
     text: str | None = option(
-        "column of the text, or several: text=title,review; default: those that the model was "
-        "trained on, else the column named text"
+        "column of the text, or several: text=title,review; default: those of the model's training "
+        "data, else the column named text"
     )
     label: str | None = option(
-        "column of the true class, by name: prints every metric; with output=, scores.json and "
-        "figures go into the folder <output>-scores; rows without a label are not scored"
+        "name of the column of the true class: prints all metrics; with output=, scores.json and "
+        "figures are written to the folder <output>-scores; rows without a label are not scored"
     )
     separator: str | None = option(
-        "of a CSV file: one character, or tab, comma, semicolon, pipe, space; default: a comma, in "
-        ".tsv files a tab"
+        "separator of a CSV file: one character, or tab, comma, semicolon, pipe, space; default: a "
+        "comma, in .tsv files a tab"
     )
     quoting: str = option(
-        "none: quotes of a CSV file are a part of the texts; minimal: they enclose columns; "
-        "default: minimal, but in tab-separated files only where a CSV writer wrote them all",
+        "none: quotes in a CSV file are part of the texts; minimal: they enclose columns; default: "
+        "minimal, but in tab-separated files only if all quotes look like a CSV writer's",
         "auto",
     )
     escapechar: str | None = option(
-        "of a CSV file, as in escapechar=backslash: it stands before a quote in a text"
+        "escape character of a CSV file, as in escapechar=backslash: it precedes quotes in texts"
     )
-    encoding: str = option("of a text file; default: utf-8", "utf-8")
+    encoding: str = option("encoding of a text file; default: utf-8", "utf-8")
     header: bool = option(
-        "false: a CSV file's first row is one like the others, and columns are named by their "
+        "false: the first row of a CSV file is a data row, and columns are named by their "
         "numbers: text=0; the output has a header",
         True,
     )
     export: Path | None = option(
-        "a folder to write model.onnx and preprocessing.json to: the model for programs without "
-        "this one, and how they make its inputs of a text; needs pip install -e '.[export]'"
+        "folder for model.onnx and preprocessing.json: the model for other programs, and how to "
+        "preprocess texts for it; needs pip install -e '.[export]'"
     )
     explain: bool = option(
-        "true: which words spoke for the class (blue) and against it (orange), by integrated "
-        "gradients: they add up to its logit without that of unknown words; of a model with "
-        "attention, where that lies; output=page.html: a page, of up to 1,000 texts",
+        "true: which words increased (blue) or decreased (orange) the class score, by integrated "
+        "gradients, relative to unknown words; for a model with attention, the attention weights; "
+        "output=page.html: an HTML page of up to 1,000 texts",
         False,
     )
 

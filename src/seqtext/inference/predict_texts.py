@@ -1,4 +1,4 @@
-"""Texts of the command line and of standard input: print a line for each."""
+"""Predict texts of the command line or standard input, and print one line for each."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,12 +12,12 @@ from seqtext.inference.predictor import Predictor
 
 
 def predict_texts(predictor: Predictor, texts: Iterable[str]) -> None:
-    """Print class, its probability and the text, separated by tabs, of each text as it comes."""
+    """Print class, probability and text, separated by tabs, without waiting for more texts."""
     for text in texts:
         logits = predictor.predict_logits(pa.array([text], pa.string()))
         (number,) = predictor.predict_classes(logits)
         probability = predictor.probabilities(logits)[0, number]
-        name = make_printable(predictor.class_names[number])  # a tab ends a column
+        name = make_printable(predictor.class_names[number])  # without tabs
         print_line(f"{name}\t{probability:.4f}\t{' '.join(text.split())}")
     predictor.warn_of_unknown_texts()
 
@@ -25,7 +25,7 @@ def predict_texts(predictor: Predictor, texts: Iterable[str]) -> None:
 def iterate_texts(texts: Iterable[str]) -> Iterator[str]:
     """Yield the texts of the command line, or the lines of standard input if there are none.
 
-    A shell passes any bytes; those that are not UTF-8 are replaced.
+    Bytes that are not UTF-8 are replaced in texts of the command line.
 
     Raises:
         UserError: as `read_lines`.
@@ -36,7 +36,7 @@ def iterate_texts(texts: Iterable[str]) -> Iterator[str]:
 
 
 def read_lines(stream: BinaryIO) -> Iterator[str]:
-    """Yield the lines of standard input as they come.
+    """Yield the lines of standard input without waiting for its end.
 
     Raises:
         UserError: if it cannot be read, or a line is not UTF-8.
@@ -47,5 +47,5 @@ def read_lines(stream: BinaryIO) -> Iterator[str]:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise UserError(f"Standard input, line {number}, is not UTF-8 text.") from error
-    except OSError as error:  # it may be a folder
+    except OSError as error:  # e.g. a folder
         raise UserError(f"Standard input cannot be read: {error.strerror}.") from error

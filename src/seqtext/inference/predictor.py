@@ -1,4 +1,4 @@
-"""Texts to logits: clean, split, encode, batch by length, in the order of the input again."""
+"""Compute logits of texts: clean, tokenize, batch by length, restore the order."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Predictor:
     """Apply a trained model to texts.
 
-    An empty text, or one without a known word, is read as one unknown word.
+    An empty text is encoded as one unknown word.
 
     Args:
         loaded_model: see `load_model`
@@ -37,7 +37,7 @@ class Predictor:
     def __init__(self, loaded_model: LoadedModel):
         self.loaded_model = loaded_model
         self.class_names, self.threshold = loaded_model.class_names, loaded_model.threshold
-        self.texts = self.unknown = 0  # texts so far, and those of which no word is known
+        self.texts = self.unknown = 0  # texts so far, and those without known words
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
         self._process_block: Callable[[LoadedModel, pa.Array], tuple[Any, int]] = _predict_block
@@ -50,12 +50,12 @@ class Predictor:
         """Load from a run folder, a sweep's (its best run, by validation score) or a checkpoint.
 
         Raises:
-            UserError: if there is none, or it cannot be used.
+            UserError: if there is no model, or it cannot be loaded.
         """
         return cls(load_model(find_checkpoint(run)))
 
     def predict_logits(self, texts: pa.Array) -> Tensor:
-        """Return logits [N] of [N] strings, null as the empty one; of more classes [N, C]."""
+        """Return logits of [N] strings, null as empty text: [N] for two classes, else [N, C]."""
         texts = texts.fill_null("")
         chunks = [texts.slice(i, BLOCK_ROWS) for i in range(0, len(texts), BLOCK_ROWS)]
         if not chunks:
@@ -74,7 +74,7 @@ class Predictor:
         return self._predict_encoded(ids, lengths)
 
     def probabilities(self, logits: Tensor) -> np.ndarray:
-        """Turn logits [N] or [N, C] into probabilities [N, C], float64."""
+        """Return float64 probabilities [N, C] of logits [N] or [N, C]."""
         return compute_probabilities(logits).numpy()
 
     def predict_classes(self, logits: Tensor) -> np.ndarray:
@@ -82,7 +82,7 @@ class Predictor:
         return predict_classes(compute_probabilities(logits), self.threshold).numpy()
 
     def warn_of_unknown_texts(self) -> None:
-        """Log how many of all texts so far have no known word, if some have none."""
+        """Log a warning if some of the texts so far have no known word."""
         if self.unknown:
             log.warning(
                 "%s of %s texts (%.1f %%) have no word that the model knows: their class means "
@@ -94,7 +94,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _predict_encoded(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
-        """ids [sum of lengths], lengths [N] → logits, as `logits`."""
+        """Compute logits of ids [sum of lengths], lengths [N], as `predict_logits`."""
         model = cast(TextClassifier, self.loaded_model.model)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
@@ -109,13 +109,13 @@ class Predictor:
 def _encode_block(
     loaded_model: LoadedModel, texts: pa.Array
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
-    """(ids [sum of lengths], lengths [N]), and how many texts have no known word."""
+    """Return ids [sum of lengths], lengths [N], and the number of texts without known words."""
     parts = loaded_model.tokenizer.encode(loaded_model.cleaning(texts))
     return parts, _count_unknown(*parts)
 
 
 def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
-    """Logits, and how many texts have no known word."""
+    """Return the logits, and the number of texts without known words."""
     lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
     ids = loaded_model.tokenizer.vocabulary.encode(words.dictionary)[codes]
@@ -125,5 +125,5 @@ def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, 
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:
-    """Count the texts, each of at least one id, that have unknown words only."""
+    """Count the texts, each with at least one id, that have only unknown words."""
     return int((~np.logical_or.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths)).sum())

@@ -1,4 +1,4 @@
-"""Train a model as a run was trained, on rows in memory, without leaving a file behind."""
+"""Train a model with the settings of a run on rows in memory, without leaving files."""
 
 import copy
 import hashlib
@@ -27,12 +27,12 @@ from seqtext.validation import get_option_hints
 
 
 class InMemoryDataModule(TextDataModule):
-    """Serve rows that a program hands over.
+    """Provides rows in memory as a data module.
 
     Args:
-        texts: [N] strings, null as the empty one
+        texts: [N] strings, null is an empty text
         labels: [N] class numbers
-        class_names: of class 0, 1, …
+        class_names: names of class 0, 1, …
         shared: see `TextDataModule`
     """
 
@@ -60,16 +60,16 @@ class InMemoryDataModule(TextDataModule):
         return self.table
 
     def _log_summary(self) -> None:
-        """Log nothing: there is no test part of its own."""
+        """Log nothing: the test part is the validation part."""
 
 
 class ValidationOnlySplit(Split):
-    """All rows train, but those that choose; the same ones stand for the test part."""
+    """Splits into train and validation; validation is also used as test part."""
 
     def _cut(
         self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
-        rows = np.arange(len(texts.labels))  # also those that duplicates=drop would leave out
+        rows = np.arange(len(texts.labels))  # including those that duplicates=drop would drop
         train, val = self._split_holdout(rows, texts, self.val_size, "split.val_size")
         texts.check_learnable(train, {"val": val})
         return {"train": train, "val": val, "test": val}, []
@@ -78,16 +78,16 @@ class ValidationOnlySplit(Split):
 def train_on_rows(
     loaded_model: LoadedModel, texts: pa.Array, labels: np.ndarray, class_names: Sequence[str]
 ) -> LoadedModel:
-    """Train a model with the settings of another one.
+    """Train a model with the settings of another model.
 
     Args:
-        loaded_model: the other one
+        loaded_model: model with the settings
         texts: [N] strings
         labels: [N] class numbers
-        class_names: of class 0, 1, …
+        class_names: names of class 0, 1, …
 
     Raises:
-        UserError: if the settings, or the rows, cannot be trained with.
+        UserError: if the settings or the rows are not valid for training.
     """
     settings = copy.deepcopy(dict(loaded_model.config))
     if isinstance(settings.get("trainer"), dict):
@@ -144,5 +144,5 @@ def _train(
     return load_model(folder.best_checkpoint)
 
 
-# given by the checkpoint, or about rows of a file
+# set by the checkpoint, or options of files
 OF_FILES = ("dir", "download", "cleaning", "stopwords", "drop_labels")

@@ -1,4 +1,4 @@
-"""Write blocks of rows to a file, with further columns."""
+"""Write blocks of rows to a file with additional columns."""
 
 import json
 import zipfile
@@ -23,23 +23,23 @@ Columns = Mapping[str, pa.Array]
 
 
 class TableWriter:
-    """Write blocks of rows to a file; see `open_writer`.
+    """Writes blocks of rows to a file, see `open_writer`.
 
     Args:
         path: its suffix gives the format
-        stream: where the content goes
+        stream: stream to write to
     """
 
     def __init__(self, path: Path, stream: IO[bytes]):
         self.path, self.stream, self.kind = path, stream, find_output_format(path)
         self._writer: pa.csv.CSVWriter | pq.ParquetWriter | None = None
-        self._names: list[str] | None = None  # of JSON objects that become a table
+        self._names: list[str] | None = None  # columns, if JSON objects are written as a table
 
     def write(self, block: Block, further: Columns) -> None:
-        """Add rows, with further columns behind their own.
+        """Write rows, with `further` columns after their own.
 
         Raises:
-            UserError: if they do not fit the file.
+            UserError: if the columns do not fit the file.
         """
         _check_names(block, further)
         try:
@@ -47,14 +47,14 @@ class TableWriter:
                 self._write_lines(block, further)
             else:
                 self._write_table(block, further)
-        except (UnicodeEncodeError, UserError):  # about the input
+        except (UnicodeEncodeError, UserError):  # errors of the input
             raise
         except (pa.ArrowException, ValueError, OverflowError, RecursionError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"output={self.path} cannot hold these columns: {reason}.") from error
 
     def close(self) -> None:
-        """Write what belongs to the end."""
+        """Finish the file."""
         if self._writer:
             self._writer.close()
 
@@ -95,7 +95,7 @@ class TableWriter:
 
 
 def _rename_repeated(table: pa.Table) -> pa.Table:
-    """Name a second column ``x`` ``x.1``, as pandas does: a format may hold one of each name."""
+    """Rename a second column ``x`` to ``x.1``, as pandas does, for formats with unique names."""
     names = list(table.column_names)
     if len(set(names)) == len(names):
         return table
@@ -115,10 +115,10 @@ def _check_names(block: Block, further: Columns) -> None:
 
 
 def find_output_format(path: Path) -> str:
-    """Return the suffix that names the format, beneath compression.
+    """Return the suffix of the format, without that of compression.
 
     Raises:
-        UserError: if it is none that can be written.
+        UserError: if the format cannot be written.
     """
     inner = path.stem if find_compression(path) else path.name
     suffix, known = Path(inner).suffix.lower(), (*SEPARATORS, *JSON_LINES, *PARQUET)
@@ -131,7 +131,7 @@ def find_output_format(path: Path) -> str:
 
 @contextmanager
 def open_writer(path: Path) -> Iterator[TableWriter]:
-    """Write a file aside, then rename it: it is there whole or not at all."""
+    """Write to a temporary file, then rename it, so that the output is complete or absent."""
     find_output_format(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary, _open_stream(temporary, path) as stream:

@@ -1,8 +1,8 @@
-// Draws the figures in the colours of the page, anew when these change, and highlights curves.
+// Draws the figures in the page's colors, redraws them when these change, and highlights curves.
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function themed(layout, data) {
-  const isMap = data[0].type === "heatmap"; // whose empty fields are to be seen
+  const isMap = data[0].type === "heatmap"; // the background marks empty cells
   const themedLayout = {
     margin: { l: 64, r: 20, t: 44, b: 52 }, hovermode: "closest", ...layout,
     plot_bgcolor: isMap ? colour("--wash") : "rgba(0,0,0,0)",
@@ -25,7 +25,7 @@ const plots = [...document.querySelectorAll(".plot")];
 
 function draw(plot) {
   const { data, layout } = JSON.parse(plot.querySelector("script").textContent);
-  plot.choices = layout.meta?.choices || []; // [name, title of the y axis, changes of the traces]
+  plot.choices = layout.meta?.choices || []; // [name, y axis title, trace updates]
   plot.source = layout;
   const config = { responsive: true, displaylogo: false,
                    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
@@ -36,7 +36,7 @@ function recolour(size = {}) {
   for (const plot of plots) {
     const area = plot.querySelector("div");
     const axes = Object.entries(area.layout).filter(([key]) => /^[xy]axis\d*$/.test(key));
-    const changed = Object.fromEntries(axes); // a menu's and a zoom's changes
+    const changed = Object.fromEntries(axes); // changes by menus and zoom
     Plotly.relayout(area, themed({ ...plot.source, ...changed, ...size }, area.data));
   }
 }
@@ -81,7 +81,7 @@ plots.forEach(choosing);
 plots.forEach(highlighting);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => recolour());
 
-// The paper's width is not known before it is laid out: that of A4, across, within page.css' margins.
+// The paper width is unknown before layout: assume A4 landscape, within the margins of page.css.
 const PAPER = 1030;
 
 function printing(isPrinting) {

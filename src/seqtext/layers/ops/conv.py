@@ -19,7 +19,7 @@ class ConvArgs(KernelArgs):
     _fields_ = KernelArgs.fields(
         "stats threads texts steps inputs filters width pool",
         "epsilon",
-        "lengths x weight bias scale shift mean variance values largest gradient "
+        "lengths x weight bias scale shift mean variance values pooled gradient "
         "d_values d_x d_weight d_bias d_scale d_shift",
     )
 
@@ -52,10 +52,10 @@ def conv_block_forward(
         "epsilon": norm.eps if norm else 0.0,
     }
     weights = layer.weight, layer.bias, *(affine or (None, None))
-    largest = _Convolution.apply(states, *weights, lengths, *(stats or (None, None)), options)
+    pooled = _Convolution.apply(states, *weights, lengths, *(stats or (None, None)), options)
     if norm is not None and stats is not None and kind == BATCH:
         norm.update_running_stats(*stats)
-    return largest
+    return pooled
 
 
 class _Convolution(torch.autograd.Function):
@@ -65,7 +65,7 @@ class _Convolution(torch.autograd.Function):
     def forward(ctx, x, weight, bias, scale, shift, lengths, mean, variance, options):
         """x [B, T, D], weight [F, D, W], lengths [B] → [B, ⌈T / pool_size⌉, F]"""
         (texts, steps, _), filters = x.shape, options["filters"]
-        largest = x.new_empty(texts, -(-steps // options["pool"]), filters)
+        pooled = x.new_empty(texts, -(-steps // options["pool"]), filters)
         tensors = {
             "x": x,
             **dict(zip(WEIGHTS, (weight, bias, scale, shift), strict=True)),
@@ -74,8 +74,8 @@ class _Convolution(torch.autograd.Function):
             "variance": variance,
             "values": x.new_empty(texts, steps, filters),
         }
-        ConvArgs.forward(ctx, options, tensors, largest=largest)
-        return largest
+        ConvArgs.forward(ctx, options, tensors, pooled=pooled)
+        return pooled
 
     @staticmethod
     @once_differentiable

@@ -19,7 +19,7 @@ template <class Real> struct RNNArgs {
     const Real *x;                            // [B, T, E]
     const Real *w_ih, *w_hh, *b_ih, *b_hh;    // [G U, E], [G U, U], [G U], [G U]
     const Real *input_mask, *mask;            // [G, B, E] and [G, B, U], or null
-    Real *states, *saved;                     // [B, T, U]; [B, T, SAVED U], or null: no backward follows
+    Real *states, *saved;                     // [B, T, U]; [B, T, SAVED U], or null in inference
     const Real *gradient;                     // [B, T, U]; from here on, backward only
     Real *d_x;                                // [B, T, E], or null
     Real *d_w_ih, *d_w_hh, *d_b_ih, *d_b_hh;  // [threads, …] as the weights, zeros on entry
@@ -97,7 +97,7 @@ struct Lstm {  // c = f c + i act(g), h = o act(c); saved i, f, g, o, c
 };
 
 struct Gru {  // n = act(x_n + r (W h + b)_n), h = z h + (1 - z) n; x: n, r, z; w: r, z, n
-    static constexpr Int GATES = 3, SAVED = 4, CHANGES = 4;  // of x_n, r, z, (W h)_n
+    static constexpr Int GATES = 3, SAVED = 4, CHANGES = 4;  // changes: x_n, r, z, (W h)_n
 
     template <class Real, class Gates, class States>
     static void forward(const RNNArgs<Real> &c, Gates x, States w, Real *saved, Real *state, Real *) {

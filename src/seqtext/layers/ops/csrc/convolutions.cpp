@@ -1,9 +1,9 @@
 // A convolutional block over whole texts on a CPU, forward and backward: convolution, ReLU, batch
-// norm, the largest of neighbours; ops/conv.py calls it.
+// norm, max-pooling; ops/conv.py calls it.
 //
-// Each thread takes texts of its own, some at a time. They are laid behind each other with zeros
-// between, so that the words under a filter are one stretch of memory: the rows of the matrix that
-// is multiplied overlap, and nothing is unfolded.
+// Each thread processes its own texts in blocks. A block holds texts one after the other, separated
+// by zeros, so that the tokens that a filter reads are contiguous in memory: the rows of the matrix
+// product overlap, and no im2col copy is needed.
 
 #include <omp.h>
 
@@ -13,74 +13,78 @@
 
 #include "products.h"
 
-constexpr Int LAID = 256;  // rows that are laid out at a time, or one text's
+constexpr Int BLOCK_ROWS = 256;  // rows of a block, unless a single text is longer
 
 enum { NO_NORM, RUNNING, BATCH };  // kinds of batch-norm statistics
 
-// Mirrored in ops/conv.py; B texts, T steps, D inputs, F filters of W words, P groups of words.
+// Mirrored in ops/conv.py; B texts, T steps, D inputs, F filters of W tokens, P pooling windows.
 template <class Real> struct ConvArgs {
     Int stats, threads, texts, steps, inputs, filters, width, pool;
-    double epsilon;              // beside the variance
+    double epsilon;              // added to the variance
     const Int *lengths;          // [B]
     const Real *x;                  // [B, T, D]
     const Real *weight, *bias;      // [F, D, W], [F]
     const Real *scale, *shift;      // [F], or null: no batch norm
     Real *mean, *variance;          // [F] of the values, or null; written if BATCH
     Real *values;                   // [B, T, F], after ReLU
-    Real *largest;                  // [B, P, F]; zeros where there is no word
+    Real *pooled;                   // [B, P, F]; zeros in windows without tokens
     const Real *gradient;           // [B, P, F]; from here on, backward only
-    Real *d_values;                 // [B, T, F]: room to work in
+    Real *d_values;                 // [B, T, F], workspace
     Real *d_x;                      // [B, T, D], or null
     Real *d_weight, *d_bias;        // as the weights
     Real *d_scale, *d_shift;
 };
 
-template <class Real> struct Shared {  // by the threads
+template <class Real> struct Shared {  // data of all threads
     const ConvArgs<Real> &c;
     std::vector<double> totals = std::vector<double>(c.threads * c.filters);
-    std::vector<const Real *> d_weight = std::vector<const Real *>(c.threads);  // [F, W, D] of each
+    std::vector<const Real *> d_weight = std::vector<const Real *>(c.threads);  // [F, W, D] per thread
 };
 
-template <class Real> struct Worker {  // a thread, and its texts
+template <class Real> struct Worker {  // one thread and its texts
     const ConvArgs<Real> &c;
     Shared<Real> &shared;
-    const Int T = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, before = gap / 2;
+    const Int T = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, padding = gap / 2;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
-    Int most = std::max(LAID, longest() + gap);  // rows at a time
-    Int all_words = std::accumulate(c.lengths, c.lengths + c.texts, Int(0));
-    // Batch norm makes by · value + from of a value.
-    std::vector<Real> by = std::vector<Real>(F, 1), from = std::vector<Real>(F, 0), inverse_std = from;
+    Int max_rows = std::max(BLOCK_ROWS, longest() + gap);  // of a block
+    Int all_tokens = std::accumulate(c.lengths, c.lengths + c.texts, Int(0));
+    // Batch norm: factor · value + offset
+    std::vector<Real> factor = std::vector<Real>(F, 1), offset = std::vector<Real>(F, 0);
+    std::vector<Real> inverse_std = offset;
 
     Int longest() const {
         return first == end ? 0 : *std::max_element(c.lengths + first, c.lengths + end);
     }
 
-    template <class Do> void words(Do act) const {  // with the number of each one's row
+    template <class Do> void for_each_token(Do act) const {  // act(row)
         for (Int b = first; b < end; ++b)
             for (Int row = b * T; row < b * T + c.lengths[b]; ++row) act(row);
     }
 
-    template <class Do> void some_at_a_time(Do act) const {  // from, to, rows without the last gap
+    // act(first text, end, rows without the last gap)
+    template <class Do> void for_each_block(Do act) const {
         for (Int b = first, to; b < end; b = to) {
             Int rows = c.lengths[b];
-            for (to = b + 1; to < end && rows + gap + c.lengths[to] + gap <= LAID; ++to)
+            for (to = b + 1; to < end && rows + gap + c.lengths[to] + gap <= BLOCK_ROWS; ++to)
                 rows += gap + c.lengths[to];
             act(b, to, rows);
         }
     }
 
-    void lay(const Real *rows, Int n, Int lead, Int b, Int to, Real *place) const {
-        for (place = std::fill_n(place, lead * n, Real(0)); b < to; ++b) {
-            place = std::copy_n(rows + b * T * n, c.lengths[b] * n, place);
-            place = std::fill_n(place, gap * n, Real(0));
+    // Copy texts [b, to) of n features into a block that begins with padding_offset rows of zeros.
+    void copy_to_block(const Real *rows, Int n, Int padding_offset, Int b, Int to, Real *block) const {
+        for (block = std::fill_n(block, padding_offset * n, Real(0)); b < to; ++b) {
+            block = std::copy_n(rows + b * T * n, c.lengths[b] * n, block);
+            block = std::fill_n(block, gap * n, Real(0));
         }
     }
 
-    template <class Term> std::vector<double> total(Term term) const {  // of all threads' words
+    // Sum term(index, f) over the tokens of all threads, for each filter f.
+    template <class Term> std::vector<double> total(Term term) const {
         double *own = shared.totals.data() + thread * F;
         std::fill_n(own, F, 0);
-        words([&](Int row) {
+        for_each_token([&](Int row) {
             for (Int f = 0; f < F; ++f) own[f] += term(row * F + f, f);
         });
         std::vector<double> sum(F);
@@ -92,15 +96,15 @@ template <class Real> struct Worker {  // a thread, and its texts
 
     void compute_batch_stats() const {
         std::vector<double> mean = total([&](Int i, Int) { return double(c.values[i]); });
-        for (double &m : mean) m /= all_words;
+        for (double &m : mean) m /= all_tokens;
         const auto squares = total([&](Int i, Int f) {
-            const double apart = c.values[i] - mean[f];
-            return apart * apart;
+            const double deviation = c.values[i] - mean[f];
+            return deviation * deviation;
         });
 #pragma omp single
         for (Int f = 0; f < F; ++f) {
             c.mean[f] = mean[f];
-            c.variance[f] = squares[f] / all_words;
+            c.variance[f] = squares[f] / all_tokens;
         }
     }
 
@@ -108,21 +112,21 @@ template <class Real> struct Worker {  // a thread, and its texts
         if (c.stats == NO_NORM) return;
         for (Int f = 0; f < F; ++f) {
             inverse_std[f] = 1 / std::sqrt(c.variance[f] + Real(c.epsilon));
-            by[f] = c.scale[f] * inverse_std[f];
-            from[f] = c.shift[f] - by[f] * c.mean[f];
+            factor[f] = c.scale[f] * inverse_std[f];
+            offset[f] = c.shift[f] - factor[f] * c.mean[f];
         }
     }
-    void normal(const Real *value, Real *to) const {
+    void normalize(const Real *value, Real *to) const {
 #pragma omp simd
-        for (Int f = 0; f < F; ++f) to[f] = by[f] * value[f] + from[f];
+        for (Int f = 0; f < F; ++f) to[f] = factor[f] * value[f] + offset[f];
     }
-    void raise(const Real *value, Real *to) const {  // to nan too
+    void update_max(const Real *value, Real *to) const {  // propagates nan
 #pragma omp simd
         for (Int f = 0; f < F; ++f)
             to[f] = value[f] > to[f] || value[f] != value[f] ? value[f] : to[f];
     }
 
-    template <class Do> void groups(Do act) const {  // row of the first word, words, group
+    template <class Do> void for_each_window(Do act) const {  // act(first row, tokens, window)
         const Int each = (T + c.pool - 1) / c.pool;
         for (Int b = first; b < end; ++b)
             for (Int g = 0; g < each; ++g)
@@ -130,23 +134,23 @@ template <class Real> struct Worker {  // a thread, and its texts
     }
 
     void forward(const Packed<Real> &weight) {
-        Buffer<Real> laid((most + gap) * D), product(most * F), one(F);
-        some_at_a_time([&](Int b, Int to, Int rows) {
-            lay(c.x, D, before, b, to, laid);
-            weight.times(laid, 0, D, rows, product, 0, F);
+        Buffer<Real> block((max_rows + gap) * D), product(max_rows * F), one(F);
+        for_each_block([&](Int b, Int to, Int rows) {
+            copy_to_block(c.x, D, padding, b, to, block);
+            weight.times(block, 0, D, rows, product, 0, F);
             for (const Real *sum = product; b < to; ++b, sum += gap * F)
                 for (Int row = b * T; row < b * T + c.lengths[b]; ++row, sum += F)
                     rectify(sum, c.values + row * F);
         });
         if (c.stats == BATCH) compute_batch_stats();
         prepare_norm();
-        groups([&](Int row, Int words, Int group) {
-            Real *largest = c.largest + group * F;
-            if (words <= 0) return void(std::fill_n(largest, F, Real(0)));
-            normal(c.values + row * F, largest);
-            for (Int next = row + 1; next < row + words; ++next) {
-                normal(c.values + next * F, one);
-                raise(one, largest);
+        for_each_window([&](Int row, Int tokens, Int window) {
+            Real *pooled = c.pooled + window * F;
+            if (tokens <= 0) return void(std::fill_n(pooled, F, Real(0)));
+            normalize(c.values + row * F, pooled);
+            for (Int next = row + 1; next < row + tokens; ++next) {
+                normalize(c.values + next * F, one);
+                update_max(one, pooled);
             }
         });
     }
@@ -160,79 +164,80 @@ template <class Real> struct Worker {  // a thread, and its texts
 
     void backward(const Packed<Real> &weight) {
         prepare_norm();
-        to_largest();
-        if (c.stats != NO_NORM) through_norm();
-        words([&](Int row) {
+        max_pool_backward();
+        if (c.stats != NO_NORM) batch_norm_backward();
+        for_each_token([&](Int row) {
             const Real *value = c.values + row * F;
             Real *d = c.d_values + row * F;
 #pragma omp simd
             for (Int f = 0; f < F; ++f) d[f] = value[f] <= 0 ? 0 : d[f];
         });
         write(total([&](Int i, Int) { return double(c.d_values[i]); }), c.d_bias);
-        through_filters(weight);
+        conv_backward(weight);
     }
     void write(const std::vector<double> &total, Real *to) const {
 #pragma omp single
         std::copy_n(total.begin(), F, to);
     }
 
-    void to_largest() const {  // each group's gradient, in equal shares
+    void max_pool_backward() const {  // equal shares of the gradient to all maxima of a window
         Buffer<Real> top(F), part(F);
-        groups([&](Int row, Int words, Int group) {
-            if (words <= 0) return;
+        for_each_window([&](Int row, Int tokens, Int window) {
+            if (tokens <= 0) return;
             Real *normals = c.d_values + row * F;
-            for (Int k = 0; k < words; ++k) normal(c.values + (row + k) * F, normals + k * F);
+            for (Int k = 0; k < tokens; ++k) normalize(c.values + (row + k) * F, normals + k * F);
             std::copy_n(normals, F, top + 0);
-            for (Int k = 1; k < words; ++k) raise(normals + k * F, top);
+            for (Int k = 1; k < tokens; ++k) update_max(normals + k * F, top);
             std::fill_n(part + 0, F, Real(0));
-            for (Int k = 0; k < words; ++k)
+            for (Int k = 0; k < tokens; ++k)
 #pragma omp simd
                 for (Int f = 0; f < F; ++f) part[f] += !(normals[k * F + f] < top[f]);
 #pragma omp simd
-            for (Int f = 0; f < F; ++f) part[f] = c.gradient[group * F + f] / part[f];
-            for (Int k = 0; k < words; ++k)
+            for (Int f = 0; f < F; ++f) part[f] = c.gradient[window * F + f] / part[f];
+            for (Int k = 0; k < tokens; ++k)
 #pragma omp simd
                 for (Int f = 0; f < F; ++f)
                     normals[k * F + f] = normals[k * F + f] < top[f] ? 0 : part[f];
         });
     }
 
-    void through_norm() const {
-        const auto apart = [&](Int i, Int f) { return (c.values[i] - c.mean[f]) * inverse_std[f]; };
+    void batch_norm_backward() const {
+        const auto deviation = [&](Int i, Int f) { return (c.values[i] - c.mean[f]) * inverse_std[f]; };
         const auto shift = total([&](Int i, Int) { return double(c.d_values[i]); });
-        const auto scale = total([&](Int i, Int f) { return double(c.d_values[i]) * apart(i, f); });
+        const auto scale = total([&](Int i, Int f) { return double(c.d_values[i]) * deviation(i, f); });
         write(shift, c.d_shift);
         write(scale, c.d_scale);
         std::vector<Real> by_mean(F), by_variance(F);
         if (c.stats == BATCH)
             for (Int f = 0; f < F; ++f) {
-                by_mean[f] = shift[f] / all_words;
-                by_variance[f] = scale[f] / all_words;
+                by_mean[f] = shift[f] / all_tokens;
+                by_variance[f] = scale[f] / all_tokens;
             }
-        words([&](Int row) {
+        for_each_token([&](Int row) {
             Real *d = c.d_values + row * F;
             for (Int f = 0; f < F; ++f)
-                d[f] = by[f] * (d[f] - by_mean[f] - apart(row * F + f, f) * by_variance[f]);
+                d[f] = factor[f] * (d[f] - by_mean[f] - deviation(row * F + f, f) * by_variance[f]);
         });
     }
 
-    void through_filters(const Packed<Real> &weight) const {
-        const Int lead = gap - before;  // words read what filters read them
-        Buffer<Real> laid((most + gap) * D), changes((most + gap) * F), product(c.d_x ? most * D : 0);
-        Buffer<Real> panel(LAID * PANEL<Real>), left((F + TILE_ROWS) * LAID), d_weight(F * W * D);
-        some_at_a_time([&](Int b, Int to, Int rows) {
-            lay(c.x, D, before, b, to, laid);
-            lay(c.d_values, F, lead, b, to, changes);
-            for (Int row = 0; row < rows; row += LAID)
-                gather(changes + (lead + row) * F, laid + row * D, std::min(LAID, rows - row), left,
-                       panel, d_weight);
+    void conv_backward(const Packed<Real> &weight) const {
+        const Int padding_offset = gap - padding;  // of the transposed convolution
+        Buffer<Real> block((max_rows + gap) * D), changes((max_rows + gap) * F);
+        Buffer<Real> product(c.d_x ? max_rows * D : 0), panel(BLOCK_ROWS * PANEL<Real>);
+        Buffer<Real> left((F + TILE_ROWS) * BLOCK_ROWS), d_weight(F * W * D);
+        for_each_block([&](Int b, Int to, Int rows) {
+            copy_to_block(c.x, D, padding, b, to, block);
+            copy_to_block(c.d_values, F, padding_offset, b, to, changes);
+            for (Int row = 0; row < rows; row += BLOCK_ROWS)
+                gather(changes + (padding_offset + row) * F, block + row * D,
+                       std::min(BLOCK_ROWS, rows - row), left, panel, d_weight);
             if (!c.d_x) return;
             weight.times(changes, 0, F, rows, product, 0, D);
             for (const Real *sum = product; b < to; ++b, sum += gap * D) {
-                const Real *behind = sum + c.lengths[b] * D;
-                Real *ends = std::copy(sum, behind, c.d_x + b * T * D);
-                std::fill(ends, c.d_x + (b + 1) * T * D, Real(0));
-                sum = behind;
+                const Real *text_end = sum + c.lengths[b] * D;
+                Real *row_end = std::copy(sum, text_end, c.d_x + b * T * D);
+                std::fill(row_end, c.d_x + (b + 1) * T * D, Real(0));
+                sum = text_end;
             }
         });
         shared.d_weight[thread] = d_weight;
@@ -248,7 +253,7 @@ template <class Real> struct Worker {  // a thread, and its texts
                 }
     }
 
-    // out [F, W D] += the changes [rows, F], transposed, · the words under the filters [rows, W D]
+    // out [F, W D] += changes [rows, F], transposed, · the tokens that the filters read [rows, W D]
     void gather(const Real *changes, const Real *under, Int rows, Real *left, Real *panel, Real *out) const {
         const Left<Real> a = pack_left(left, changes, F, rows, F);
         for (Int j = 0; j < W * D; j += PANEL<Real>) {

@@ -1,4 +1,4 @@
-// Activations of many numbers at once, and their derivatives, computed from their values.
+// Vectorized activations, and their derivatives as functions of the activation's value.
 
 #pragma once
 
@@ -23,12 +23,12 @@ template <> struct Floating<double> {
 
 constexpr double inverse_factorial(int n) { return n < 2 ? 1 : inverse_factorial(n - 1) / n; }
 
-template <class Real, int TERM> inline Real taylor(Real r) {  // (e^r - 1) / r, from its term TERM on
+template <class Real, int TERM> inline Real taylor(Real r) {  // (e^r - 1) / r: the series from term TERM on
     if constexpr (TERM > Floating<Real>::TERMS) return 0;
     else return Real(inverse_factorial(TERM)) + r * taylor<Real, TERM + 1>(r);
 }
 
-// 2^n (e^r - 1) + 2^n - 1, with |r| <= ln(2) / 2: exact near 0 too; nan stays nan.
+// 2^n (e^r - 1) + 2^n - 1, with |r| <= ln(2) / 2: exact near 0 too; propagates nan.
 template <class Real> inline Real expm1_of(Real x) {
     using F = Floating<Real>;
     x = x > F::HIGH ? F::HIGH : x;
@@ -52,7 +52,7 @@ enum { TANH, SIGMOID, RELU, LINEAR, HARD_SIGMOID, ELU, SELU, SOFTSIGN, LEAKY_REL
 constexpr double SELU_SCALE = 1.0507009873554804934193349852946;
 constexpr double SELU_ALPHA = 1.6732632423543772848170429916717 * SELU_SCALE;
 constexpr double LEAK = 0.2;
-template <class Real> constexpr Real SIXTH = 1.0f / 6;  // as rounded as torch's own, of doubles too
+template <class Real> constexpr Real SIXTH = 1.0f / 6;  // rounded to float for doubles too, as in torch
 
 template <class Real> void apply(Int kind, Real *y, Int n) {
     const auto with = [=](auto function) { map(y, y, n, function); };

@@ -20,9 +20,9 @@ constexpr int VECTOR_BYTES = 16, TILE_ROWS = 6;
 #endif
 template <class Real> constexpr int LANES = VECTOR_BYTES / sizeof(Real);
 template <class Real> constexpr int PANEL = 2 * LANES<Real>;
-constexpr Int DEPTH = 128;  // of a panel's part that stays in the nearest cache
+constexpr Int DEPTH = 128;  // rows of a panel that fit into the L1 cache
 
-template <class Real> struct Buffer {  // zeros, where vectors like to begin
+template <class Real> struct Buffer {  // zero-initialized memory, aligned to 64 bytes
     explicit Buffer(Int size) {
         const size_t bytes = (std::max<Int>(size, 1) * sizeof(Real) + 63) / 64 * 64;
         data.reset(static_cast<Real *>(std::aligned_alloc(64, bytes)));
@@ -36,13 +36,13 @@ template <class Real> struct Buffer {  // zeros, where vectors like to begin
 
 template <class Real> struct Left {
     const Real *data;
-    Int row, column, tile;  // how far to the next one, and to the next TILE_ROWS rows
+    Int row, column, tile;  // strides; tile: of TILE_ROWS rows
 };
-template <class Real> struct Line { const Real *data; Int step; const Real *scale; };  // zeros where null
+template <class Real> struct Line { const Real *data; Int step; const Real *scale; };  // null: zeros
 
 template <class Real> Int panels(Int columns) { return (columns + PANEL<Real> - 1) / PANEL<Real>; }
 
-// One panel of a right-hand matrix: columns [first, first + PANEL) of lines, zeros behind the last.
+// One panel of a right-hand matrix: columns [first, first + PANEL) of lines, zeros after the last.
 template <class Real, class Lines> void pack(Real *to, Int depth, Int first, Int columns, Lines lines) {
     const Int width = std::min<Int>(PANEL<Real>, columns - first);
     for (Int k = 0; k < depth; ++k, to += PANEL<Real>) {
@@ -57,7 +57,7 @@ template <class Real, class Lines> void pack(Real *to, Int depth, Int first, Int
     }
 }
 
-// A left-hand matrix, tile by tile: where rows are neighbours in memory, and columns far apart.
+// Packs a left-hand matrix tile by tile; its rows are contiguous in memory, columns have a stride.
 template <class Real> Left<Real> pack_left(Real *to, const Real *from, Int rows, Int depth, Int column) {
     for (Int r = 0; r < rows; r += TILE_ROWS) {
         const Int height = std::min<Int>(TILE_ROWS, rows - r);
@@ -70,7 +70,7 @@ template <class Real> Left<Real> pack_left(Real *to, const Real *from, Int rows,
     return {to, 1, TILE_ROWS, TILE_ROWS * depth};
 }
 
-template <class Real> struct Out { Real *data; Int row, width; bool add; };  // what is beyond width stays
+template <class Real> struct Out { Real *data; Int row, width; bool add; };  // writes `width` columns
 
 template <class Real, int ROWS, int VECTORS>
 void tile(Left<Real> a, Int depth, const Real *panel, Out<Real> out) {
@@ -101,7 +101,7 @@ void tile(Left<Real> a, Int depth, const Real *panel, Out<Real> out) {
         }
 }
 
-// A panel's columns of out: a · panel, or that added
+// Write (or add, if out.add) a · panel to the panel's columns of out.
 template <class Real, int ROWS = TILE_ROWS>
 void multiply(Left<Real> a, Int rows, Int depth, const Real *panel, Out<Real> out) {
     for (; rows >= ROWS; rows -= ROWS, a.data += a.tile, out.data += ROWS * out.row)
@@ -110,12 +110,12 @@ void multiply(Left<Real> a, Int rows, Int depth, const Real *panel, Out<Real> ou
     if constexpr (ROWS > 1) multiply<Real, ROWS - 1>(a, rows, depth, panel, out);
 }
 
-// A right-hand matrix, or one of each gate where masks differ.
+// A packed right-hand matrix, or one per gate if the masks differ.
 template <class Real> struct Packed {
     Int groups, depth, columns;
     Buffer<Real> data{groups * panels<Real>(columns) * PANEL<Real> * depth};
 
-    template <class Lines> void fill(Lines lines) {  // lines(group, k); by all threads together
+    template <class Lines> void fill(Lines lines) {  // lines(group, k); called by all threads
         const Int each = panels<Real>(columns);
 #pragma omp for
         for (Int p = 0; p < groups * each; ++p)
@@ -123,8 +123,8 @@ template <class Real> struct Packed {
                  [&](Int k) { return lines(p / each, k); });
     }
 
-    // Of each group, out [rows, columns] = a [rows, depth] · its matrix; a and out step from group
-    // to group and from row to row.
+    // out [rows, columns] = a [rows, depth] · matrix, for each group; a and out have strides for
+    // groups and rows.
     void times(const Real *a, Int a_group, Int a_row, Int rows, Real *out, Int group, Int row) const {
         const Real *panel = data;
         for (Int g = 0; g < groups; ++g, a += a_group, out += group)

@@ -1,15 +1,15 @@
 // SimpleRNN, LSTM and GRU over whole texts on a CPU, forward and backward; ops/rnn.py calls it.
 //
-// Each thread takes texts of its own through all steps and waits for no other. Per step: the matrix
-// products of all its texts, then one pass over each text's gates; what they need lies in the
-// processor's cache. The gradients of the weights gather the changes of some steps at a time.
+// Each thread processes its own texts through all time steps, without synchronization. A step
+// computes the matrix products of all its texts, then the gates of each text; the operands fit into
+// the processor's cache. Gradients of the weights are accumulated over several steps at a time.
 
 #include <omp.h>
 
 #include "cells.h"
 #include "products.h"
 
-constexpr Int GRADIENT_ROWS = 256;  // rows whose part of the weights' gradients is one product
+constexpr Int GRADIENT_ROWS = 256;  // rows per matrix product of a weight gradient
 
 template <class Real> void scaled(const Real *from, const Real *factors, Int n, Real *to) {
     if (!factors) return void(std::copy(from, from + n, to));
@@ -32,12 +32,12 @@ template <bool WRITE, class Real> void prefetch(const Real *row, Int n) {
     for (Int i = 0; i < n; i += 64 / sizeof(Real)) __builtin_prefetch(row + i, WRITE);
 }
 
-template <class Real, class Cell> struct Texts {  // those of one thread
+template <class Real, class Cell> struct Texts {  // texts of one thread
     const RNNArgs<Real> &c;
     const Int T = c.steps, E = c.inputs, U = c.units;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, count = c.texts * (thread + 1) / threads - first;
-    // Gates share one product where their masks do not differ: `each` columns in a group.
+    // Gates with the same mask share one product, a group of `each` columns.
     Int gates = Cell::GATES * U, saved = Cell::SAVED * U, changes = Cell::CHANGES * U;
     Int groups = c.mask ? Cell::GATES : 1, each = gates / groups;
     Int input_groups = c.input_mask ? Cell::GATES : 1, input_each = gates / input_groups;
@@ -55,11 +55,11 @@ template <class Real, class Cell> struct Texts {  // those of one thread
     const Real *factors(const Real *mask, Int group, Int i, Int n) const {
         return mask ? mask + (group * c.texts + first + i) * n : nullptr;
     }
-    void clear(Real *rows, Int n) const {  // the steps after the texts' ends
+    void clear(Real *rows, Int n) const {  // zeros in the steps after the end of each text
         for (Int b = first; b < first + count; ++b)
             std::fill(rows + (b * T + c.lengths[b]) * n, rows + (b + 1) * T * n, Real(0));
     }
-    auto gate(const Real *product, Int parts, Int i) const {  // of text i
+    auto gate(const Real *product, Int parts, Int i) const {  // gates of text i
         return [=](Int g) {
             return product + (parts == 1 ? i * gates + g * U : (g * count + i) * U);
         };
@@ -112,7 +112,7 @@ template <class Real, class Cell> struct Texts {  // those of one thread
                 spread(to_inputs, input_groups, c.input_mask, E, step,
                        [&](Int i) { return c.d_x + row(i, step) * E; });
             }
-            if (step % kept == 0) weights(change, step, std::min(kept, longest() - step));
+            if (step % kept == 0) add_weight_gradients(change, step, std::min(kept, longest() - step));
         }
         if (c.d_x) clear(c.d_x, E);
     }
@@ -141,7 +141,7 @@ template <class Real, class Cell> struct Texts {  // those of one thread
                 if (has(i, step)) add(products, factors(mask, g, i, n), n, to(i));
     }
 
-    void weights(const Real *change, Int step, Int steps) const {  // of some steps, from `step` on
+    void add_weight_gradients(const Real *change, Int step, Int steps) const {  // of steps from `step` on
         const auto read = [&](Int g, Int s, Int i) {
             if (!has(i, step + s)) return Line<Real>{};
             return Line<Real>{c.x + row(i, step + s) * E, 1, factors(c.input_mask, g, i, E)};
@@ -155,7 +155,7 @@ template <class Real, class Cell> struct Texts {  // those of one thread
         gather(c.d_w_hh + thread * gates * U, change + first_of_states, groups, U, steps, seen);
     }
 
-    // out [gates, columns] += the changes, transposed, · lines
+    // out [gates, columns] += changes, transposed, · lines
     template <class Lines>
     void gather(Real *out, const Real *change, Int parts, Int columns, Int steps, Lines lines) const {
         const Int rows = gates / parts, depth = steps * count;
@@ -172,7 +172,7 @@ template <class Real, class Cell> struct Texts {  // those of one thread
     }
 };
 
-// Of the part of a weight that makes matrix g
+// Row or column k of the weight matrix of group g
 template <class Real> Line<Real> row(const Real *weight, const Packed<Real> &to, Int g, Int k) {
     return {weight + (g * to.depth + k) * to.columns, 1, nullptr};
 }

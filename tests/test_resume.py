@@ -193,7 +193,7 @@ def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):
     process.send_signal(sent)
     assert process.wait(60) == 130
     said = (tmp_path / "terminal.txt").read_text()
-    assert f"resume={folder.path} goes on" in said
+    assert f"resume={folder.path} continues" in said
     assert "Traceback" not in said
     assert folder.read_metrics() is None
 

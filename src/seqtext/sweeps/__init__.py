@@ -1,4 +1,4 @@
-"""Run many jobs under one name: grids and searches that can be continued."""
+"""Run many jobs under one name: resumable grids and searches."""
 
 from hydra.core.plugins import Plugins
 

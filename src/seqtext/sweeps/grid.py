@@ -1,4 +1,4 @@
-"""Run every combination of the swept values: Hydra's basic sweeper, for jobs that may fail."""
+"""Run all combinations of the swept values, as Hydra's basic sweeper, with jobs that may fail."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -17,18 +17,18 @@ from seqtext.validation import PositiveInt, find_type_error
 
 
 class GridSweeper(BasicSweeper):
-    """Runs what has not finished yet; a failed job stops no other.
+    """Runs the unfinished jobs of a grid; a failed job does not stop the others.
 
     Args:
-        max_batch_size: jobs that are handed to the launcher at once; None: all
-        params: swept values; those on the command line come first
+        max_batch_size: number of jobs passed to the launcher at once; None: all
+        params: swept values; those of the command line have priority
     """
 
     def setup(self, **context: Any) -> None:
-        """Make the launcher.
+        """Create the launcher.
 
         Raises:
-            OptionError: if an option of the sweeper is not possible.
+            OptionError: if an option of the sweeper is invalid.
         """
         if expected := find_type_error(self.max_batch_size, PositiveInt | None):
             raise OptionError("hydra.sweeper.max_batch_size", self.max_batch_size, expected)
@@ -41,9 +41,9 @@ class GridSweeper(BasicSweeper):
 
         Raises:
             SweepFailed: if one failed.
-            Exception: what is wrong with the command line, where no job can be.
+            Exception: the common error, if no job can run.
         """
-        config = cast(DictConfig, self.config)  # this and the two others are there since `setup`
+        config = cast(DictConfig, self.config)  # set by `setup`
         context = cast(HydraContext, self.hydra_context)
         launcher = cast(Launcher, self.launcher)
         loader = context.config_loader
@@ -51,7 +51,7 @@ class GridSweeper(BasicSweeper):
         for override in overrides:
             if override.is_interval_sweep():
                 raise UserError(
-                    f"{override.input_line} is a space to search in: add hydra/sweeper=optuna, or "
+                    f"{override.input_line} is a search space: add hydra/sweeper=optuna, or "
                     f"list the values."
                 )
         swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]

@@ -1,4 +1,4 @@
-"""Add the overrides that Hydra needs before it composes: sweep mode, groups of the best run."""
+"""Add the overrides that Hydra needs before composing: sweep mode, groups of the best run."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -19,21 +19,21 @@ from seqtext.errors import UserError
 
 
 def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
-    """Return the arguments and the overrides that follow from them.
+    """Return the arguments and the overrides that they imply.
 
-    An experiment that is a sweep needs no ``-m``: Hydra takes the mode from the first file alone.
-    With ``from_best=``, the winner's groups are chosen, so that its options can be overridden.
-    Values that Hydra's grammar cannot read are quoted.
+    An experiment that is a sweep implies ``-m``, since Hydra reads the mode from the primary config
+    only. ``from_best=`` implies the groups of the best run, so that its options can be overridden.
+    Values that Hydra's grammar cannot parse are quoted.
 
     Args:
-        arguments: of the command line
-        conf: the configuration's folder
+        arguments: command line arguments
+        conf: configuration folder
 
     Raises:
-        UserError: if there is no winner, or an argument cannot be.
+        UserError: if there is no best run, or an argument is invalid.
     """
     values = read_override_values(arguments)
-    if values.get("experiment", "").lower() == "null":  # as it is without
+    if values.get("experiment", "").lower() == "null":  # same as without it
         arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
         del values["experiment"]
     added = []
@@ -56,11 +56,11 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
 
 
 def _check_groups(values: dict[str, str]) -> None:
-    """Refuse what is no name where a group needs one: Hydra has a traceback for that."""
+    """Refuse invalid names of choices, for which Hydra would print a traceback."""
     groups = [g for g in values if g in list_groups() or g.startswith("hydra/")]
     for group in groups:
         value = values[group]
-        is_list = value.startswith(("[", "{")) and group != "experiment"  # several may be given
+        is_list = value.startswith(("[", "{")) and group != "experiment"  # a list of choices
         if value.lower() == "null" or is_list:
             choices = ", ".join(list_choices(group))
             hint = f"it must be one of {choices}." if choices else "leave it out."

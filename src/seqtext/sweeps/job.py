@@ -1,4 +1,4 @@
-"""Describe a job of a sweep, and read how it ended from its run folder."""
+"""A job of a sweep, and its result in its run folder."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,14 +25,14 @@ ANOTHER_NAME = "give the sweep another name=, or delete the folder"
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended.
+    """Result of a job.
 
     Attributes:
-        score: the monitored one, on the validation part
-        reason: why it did not finish, in one sentence
-        seconds: that it took
-        loss: of a finished one, on the validation part: decides between equal scores
-        fingerprints: of what it read: see `seqtext.identity`
+        score: monitored validation score
+        reason: reason in one sentence if the job did not finish
+        seconds: duration
+        loss: validation loss of a finished job, the tie-breaker of equal scores
+        fingerprints: fingerprints of the data, see `seqtext.identity`
     """
 
     status: Literal["finished", "failed", "pruned"]
@@ -43,14 +43,14 @@ class JobResult:
     fingerprints: dict[str, Any] | None = None
 
     def write(self, folder: Path) -> None:
-        """Write the result into a run folder that will have no metrics.json."""
+        """Write the result into a run folder without metrics.json."""
         write_json(folder / RESULT_FILE, asdict(self))
 
     @classmethod
     def read(cls, folder: Path) -> "JobResult | None":
-        """Read what `write` wrote; None if there is no such file, or it is damaged.
+        """Read a result of `write`; None if the file is missing or damaged.
 
-        Such a job runs again, as one does that was killed before it could write anything.
+        Such a job is run again, like a job that was killed before it could write a result.
         """
         try:
             entries = read_json(folder / RESULT_FILE)
@@ -80,14 +80,14 @@ class Job:
     """One run of a sweep.
 
     Attributes:
-        overrides: of the command line, that make it this job
-        folder: its run folder, within the sweep's
-        label: the settings in which it differs from the others, for people
-        settings: that it will have
-        error: why it can have none
-        blocked_by: why it could not run now: an option that is not possible, a missing file
-        files: digests of the files that it would read; None where they are not known
-        hydra_overrides: further overrides, for Hydra
+        overrides: command line overrides of the job
+        folder: run folder, within the sweep's folder
+        label: settings that differ from other jobs, for display
+        settings: settings of the run
+        error: error that occurred while composing the settings
+        blocked_by: error that prevents running now: an invalid option, a missing file
+        files: digests of the files that the run reads; None if unknown
+        hydra_overrides: additional overrides for Hydra
     """
 
     overrides: Sequence[str]
@@ -101,7 +101,7 @@ class Job:
 
 
 def read_job_result(folder: Path) -> JobResult | None:
-    """Read how the run in a folder ended; None where none did.
+    """Read the result of the run in a folder; None if no run has ended there.
 
     Raises:
         UserError: if metrics.json is damaged.
@@ -123,15 +123,15 @@ def delete_job_result(folder: Path) -> None:
 def find_run_conflict(
     folder: Path, job: Job, result: JobResult | None, read: Callable[[], Mapping[str, Any]]
 ) -> str | None:
-    """Return why a folder's run is not this job, in one sentence.
+    """Return in one sentence why a folder's run is not this job, or None.
 
-    None where it is, and where there is no run that could go on.
+    None if it is this job, or if there is no run to resume.
 
     Args:
-        folder: of the run
-        job: that would be made there
-        result: of the run
-        read: reads the job's files and returns their fingerprints; called only if need be
+        folder: folder of the run
+        job: job to run there
+        result: result of the run
+        read: reads the job's files and returns their fingerprints; called only if needed
     """
     stored = _read_stored_settings(RunDir(folder), result)
     if stored is None:
@@ -141,14 +141,14 @@ def find_run_conflict(
         return f"was made with {option}={was}, not {now}: {ANOTHER_NAME}."
     fingerprints = result.fingerprints if result else None
     if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
-        return None  # a run that goes on compares its data by itself
+        return None  # a resumed run compares the data itself
     if other := find_changed_content(fingerprints, job.files, read):
-        return f"was made with other {other} than there are now: {ANOTHER_NAME}."
+        return f"was made with other {other} than the current one: {ANOTHER_NAME}."
     return None
 
 
 def find_changed_files(job: Job, result: JobResult) -> str | None:
-    """Return what files changed between the start of a sweep and a job's end: "data" or so."""
+    """Return which files changed between the start of a sweep and a job's end, such as "data"."""
     fingerprints = result.fingerprints
     if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
         return None
@@ -167,11 +167,11 @@ def _read_stored_settings(folder: RunDir, result: JobResult | None) -> dict[str,
     try:
         return to_run_config(read_stored_settings(folder.path / ".hydra" / "config.yaml"))
     except (OSError, UserError):
-        return None  # training compares with the checkpoint's own
+        return None  # training compares with those of the checkpoint
 
 
 def format_error_reason(error: BaseException) -> str:
-    """Return why a job failed, in one line."""
+    """Format the error of a failed job as one line."""
     if isinstance(error, USER_ERRORS):
         return format_error(error)
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'without a word'}"

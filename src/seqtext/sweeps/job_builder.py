@@ -15,18 +15,18 @@ from seqtext.sweeps.job import Job, format_error_reason
 from seqtext.sweeps.preflight import PreflightCheck
 
 TRIAL = "SEQTEXT_TRIAL"
-NO_RESUME = "resume= goes on with one run, and is no part of a sweep: leave out -m."
+NO_RESUME = "resume= continues one run, and cannot be part of a sweep: leave out -m."
 MAX_PATH_LENGTH = 40  # characters of a path in a job's label
 
 
 class JobBuilder:
-    """Builds jobs, each with a folder of its own.
+    """Builds jobs with distinct folders.
 
     Args:
-        config: of the sweep
-        loader: Hydra's
-        folder: of the sweep
-        preflight: checks what can be known of a job before it runs
+        config: configuration of the sweep
+        loader: Hydra's configuration loader
+        folder: folder of the sweep
+        preflight: checks a job before it runs
     """
 
     def __init__(
@@ -40,13 +40,13 @@ class JobBuilder:
     def build(
         self, overrides: Sequence[str], swept: Collection[str], within: str = "", trial: str = ""
     ) -> Job:
-        """Build the job that these overrides describe.
+        """Build the job of these overrides.
 
         Args:
-            overrides: of the command line, one value each
-            swept: keys of those that differ from job to job
-            within: name below its folder, where several runs make one trial
-            trial: number in an Optuna study
+            overrides: command line overrides with one value each
+            swept: keys of the overrides that differ between jobs
+            within: name of a subfolder, if several runs are one trial
+            trial: number of the trial in an Optuna study
         """
         swept = {key.lstrip("+~") for key in swept}
         label = "  ".join(map(_shorten_override, _select_by_key(overrides, swept)))
@@ -61,7 +61,7 @@ class JobBuilder:
             name = build_run_name(overrides, *chosen or ["job"], swept=swept)
             return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
         choices = composed.hydra.runtime.choices
-        if self._experiment:  # all jobs have the same
+        if self._experiment:  # equal for all jobs
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
         name = self._make_unique_name(
@@ -77,13 +77,13 @@ class JobBuilder:
             return replace(job, blocked_by=error)
 
     def _make_unique_name(self, name: str, overrides: tuple[str, ...]) -> str:
-        """Return `name`, with a hash if another job has it, in whatever case of letters."""
+        """Return `name`, with a hash if another job has it, ignoring case."""
         if self._names.setdefault(name.casefold(), overrides) == overrides:
             return name
         return append_hash(name, overrides)
 
     def _to_user_error(self, overrides: Sequence[str], error: Exception) -> Exception:
-        """Explain errors that Hydra words badly: an experiment that is a sweep, a group of null."""
+        """Replace unclear errors of Hydra: an experiment that is a sweep, a group set to null."""
         if "must be configured before the sweep starts" in str(error):
             return UserError("this experiment is a sweep itself: start it alone, and without -m.")
         if isinstance(error, USER_ERRORS):
@@ -96,9 +96,9 @@ class JobBuilder:
         return UserError(format_error_reason(error))
 
     def _build_hydra_overrides(self, folder: str, composed: DictConfig, trial: str) -> list[str]:
-        """List overrides that a worker, which may not know this program's resolvers, cannot derive.
+        """List the overrides for a worker, which may lack this program's resolvers.
 
-        Its log lines go to its file; the terminal belongs to the sweep.
+        Its log goes to its file only; the sweep prints to the terminal.
         """
         hydra_overrides = [
             f"hydra.sweep.dir={quote_override(str(self._folder))}",

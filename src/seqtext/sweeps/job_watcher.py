@@ -1,4 +1,4 @@
-"""Report each job of a sweep as soon as its run folder holds a result."""
+"""Report each job of a sweep as soon as its run folder contains a result."""
 
 import threading
 from collections.abc import Callable
@@ -8,16 +8,16 @@ from pathlib import Path
 from seqtext.errors import UserError
 from seqtext.sweeps.job import Job, JobResult, find_changed_files, read_job_result
 
-POLL_SECONDS = 0.3  # seconds between two looks for jobs that ended
+POLL_SECONDS = 0.3  # seconds between two polls
 
 
 class JobWatcher(threading.Thread):
-    """Reads run folders while a launcher is busy, which every launcher makes possible.
+    """Polls run folders while a launcher is busy, which works with any launcher.
 
     Args:
-        folder: of the sweep
-        jobs: those that run, by folder
-        report: is called with each job that ended, and its result
+        folder: folder of the sweep
+        jobs: running jobs by folder
+        report: called with each job that ended and its result
     """
 
     def __init__(
@@ -38,14 +38,14 @@ class JobWatcher(threading.Thread):
         self.join()
         if self._error is None:
             self._report_ended_jobs()
-        elif error == (None, None, None):  # the launcher is through
+        elif error == (None, None, None):  # the launcher has finished
             raise self._error
 
     def run(self) -> None:
         try:
             while not self._over.wait(POLL_SECONDS):
                 self._report_ended_jobs()
-        except Exception as error:  # such as a full disk
+        except Exception as error:  # e.g. a full disk
             self._error = error
 
     def _report_ended_jobs(self) -> None:

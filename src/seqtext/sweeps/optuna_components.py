@@ -1,4 +1,4 @@
-"""Build Optuna's storages, pruners, samplers, trials and search spaces from the configuration."""
+"""Build Optuna's storages, pruners, samplers, trials and search spaces from configuration."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
 
 
 def build_storage(config: DictConfig) -> BaseStorage:
-    """Build the storage of the study: a file beside the runs, which any file system can share."""
+    """Build the storage of the study: a journal file beside the runs, which processes share."""
     url = config.sweeper.storage
     if url is not None:
         return RDBStorage(url)
@@ -47,7 +47,7 @@ def get_storage_name(config: DictConfig) -> str:
 
 
 def get_study_name(config: DictConfig) -> str:
-    """Return the name of the study: the sweep's, unless it has one of its own."""
+    """Return the name of the study; by default, that of the sweep."""
     return config.sweeper.study_name or Path(config.sweep.dir).name
 
 
@@ -55,7 +55,7 @@ def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
     """Build a pruner from its name or configuration.
 
     Raises:
-        UserError: if there is no such pruner.
+        UserError: if the pruner is unknown or invalid.
     """
     if chosen is None:
         return optuna.pruners.NopPruner()
@@ -79,7 +79,7 @@ def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
 
 
 def load_trial(config: DictConfig, number: int) -> optuna.Trial:
-    """Load a trial that another process asked for."""
+    """Load a trial that another process has created."""
     storage, name = build_storage(config), get_study_name(config)
     pruner = build_pruner(config.sweeper.pruner)
     study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
@@ -88,7 +88,7 @@ def load_trial(config: DictConfig, number: int) -> optuna.Trial:
 
 
 def build_sampler(config: Any, earlier: int) -> Any:
-    """Build a sampler; after earlier trials with another seed, or it would repeat them."""
+    """Build a sampler; the number of earlier trials changes its seed, to avoid repetitions."""
     if config.get("seed") is not None:
         config = OmegaConf.merge(config, {"seed": config.seed + earlier})
     allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
@@ -98,10 +98,10 @@ def build_sampler(config: Any, earlier: int) -> Any:
 def build_search_space(
     overrides: Sequence[Override],
 ) -> tuple[dict[str, BaseDistribution], dict[str, str], list[str]]:
-    """Return the swept options as Optuna's distributions, the fixed ones, and the deleted ones.
+    """Return swept options as Optuna distributions, fixed options, and deleted options.
 
     Raises:
-        UserError: if no value can be drawn for an override.
+        UserError: if an override cannot be sampled.
     """
     space: dict[str, Any] = {}
     fixed: dict[str, Any] = {}
@@ -120,7 +120,7 @@ def build_search_space(
 
 @contextmanager
 def raise_as_user_error(what: str) -> Iterator[None]:
-    """Turn whatever Optuna raises within into a sentence that starts with `what`."""
+    """Convert Optuna's errors in the context to a sentence that starts with `what`."""
     try:
         yield
     except (UserError, OSError):
@@ -139,7 +139,7 @@ def _require_finite_bounds(value: Any) -> None:
 
 
 def get_bounds(distribution: BaseDistribution) -> tuple[Any, Any]:
-    """Return the first and the last value of a distribution."""
+    """Return the first and last value of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[0], distribution.choices[-1]
     numeric = cast(Numeric, distribution)
@@ -147,7 +147,7 @@ def get_bounds(distribution: BaseDistribution) -> tuple[Any, Any]:
 
 
 def are_compatible(old: BaseDistribution, new: BaseDistribution) -> bool:
-    """Return whether one study can hold both: the bounds of a range may move."""
+    """Return whether a study can contain both distributions, such as two ranges."""
     if CategoricalDistribution in (type(old), type(new)):
         return old == new
     return type(old) is type(new) and cast(Numeric, old).log == cast(Numeric, new).log

@@ -1,4 +1,4 @@
-"""Report each epoch's score of a trial to Optuna, and stop the run if the pruner decides so."""
+"""Report each epoch's score to Optuna, and stop the run if the trial is pruned."""
 
 import os
 from typing import Any, cast
@@ -16,8 +16,8 @@ class Pruned(Exception):
     """Raised when Optuna prunes a trial.
 
     Attributes:
-        score: the last that it reported
-        fingerprints: of what it read: see `seqtext.identity`
+        score: last reported score
+        fingerprints: fingerprints of the data, see `seqtext.identity`
     """
 
     def __init__(self, score: float, epoch: int, fingerprints: dict[str, Any] | None = None):
@@ -26,15 +26,13 @@ class Pruned(Exception):
 
 
 class PruningCallback(Callback):
-    """Reports each epoch's monitored score; stops the run if the trial's pruner decides so."""
+    """Reports each epoch's monitored score to the trial, and stops the run if it is pruned."""
 
     def __init__(self, trial: Any, monitor: str):
         self.trial, self.monitor = trial, monitor
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Raises:
-        Pruned: on all processes alike.
-        """
+        """Report the score; raise `Pruned` on all processes if the trial is pruned."""
         score, epoch = float(trainer.callback_metrics[self.monitor]), trainer.current_epoch + 1
         is_hopeless = False
         if trainer.is_global_zero:
@@ -45,7 +43,7 @@ class PruningCallback(Callback):
 
 
 def build_pruning_callbacks(monitor: str) -> list[Callback]:
-    """Build the pruning callback, where this process runs a trial that may be pruned."""
+    """Build the pruning callback if this process runs a trial that may be pruned."""
     hydra = HydraConfig.get()
     if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
         return []

@@ -1,4 +1,4 @@
-"""Search with Optuna: the study proposes trials, the sweep runs them and reports their scores."""
+"""Search with Optuna: the study proposes trials, the sweep runs them and reports scores."""
 
 import functools
 import os
@@ -37,18 +37,18 @@ from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 
 FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
-FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # attributes of trials
-MIN_TRIALS_TO_JUDGE = 5  # trials, of which no failure rate is taken
+FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # user attributes of trials
+MIN_TRIALS_TO_JUDGE = 5  # minimum number of trials before the rate is checked
 
 
 class StudySweeper(OptunaSweeperImpl):
-    """Extends the plugin's sweeper: a search continues under the same name.
+    """Extends the plugin's sweeper, so that a search of the same name is continued.
 
     Args:
-        sampler: its configuration
-        folds: runs of each trial; its value is their mean
-        pruner: name or configuration
-        options: as the plugin has them
+        sampler: configuration of the sampler
+        folds: number of runs of each trial, whose value is their mean
+        pruner: name or configuration of the pruner
+        options: options of the plugin
     """
 
     def __init__(self, sampler: Any, folds: int | None, pruner: Any, **options: Any):
@@ -56,7 +56,7 @@ class StudySweeper(OptunaSweeperImpl):
         self.folds, self.pruner = folds, pruner
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run trials until there are `n_trials`.
+        """Run trials until the study has `n_trials`.
 
         Raises:
             SweepFailed: if one failed.
@@ -64,7 +64,7 @@ class StudySweeper(OptunaSweeperImpl):
         """
         if self.folds and self.pruner:
             raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
-        config = cast(DictConfig, self.config)  # this and the two others are there since `setup`
+        config = cast(DictConfig, self.config)  # set by `setup`
         context = cast(HydraContext, self.hydra_context)
         launcher = cast(Launcher, self.launcher)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -74,7 +74,7 @@ class StudySweeper(OptunaSweeperImpl):
         overrides = parse_overrides(list(last.values()), context.config_loader)
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
-        self._build_sampler(space, earlier=0)  # refused before anything is on disk
+        self._build_sampler(space, earlier=0)  # raises before anything is written
         sweep = SweepRunner(config, context, launcher)
         self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
@@ -91,7 +91,7 @@ class StudySweeper(OptunaSweeperImpl):
         fixed: dict[str, str],
         deleted: list[str],
     ) -> None:
-        """Run the trials that are left of `n_trials`."""
+        """Run the remaining trials of `n_trials`."""
         done = len(study.get_trials(deepcopy=False, states=FINISHED_STATES))
         to_do = max(0, self.n_trials - done)
         sweep.progress.total = to_do * (self.folds or 1)
@@ -118,10 +118,10 @@ class StudySweeper(OptunaSweeperImpl):
         fixed: dict[str, str],
         deleted: list[str],
     ) -> None:
-        """Refuse a search of which no trial can run.
+        """Refuse a search in which no trial can run.
 
         Raises:
-            Exception: the reason, if the trials at both ends of the space have the same one.
+            Exception: the error, if it is the same at both ends of the search space.
         """
         jobs = []
         for end in (0, -1):
@@ -169,7 +169,7 @@ class StudySweeper(OptunaSweeperImpl):
 
     def _create_sampler(self, space: dict, earlier: int) -> optuna.samplers.BaseSampler:
         sampler = build_sampler(self.sampler, earlier)
-        if isinstance(sampler, functools.partial):  # of a grid
+        if isinstance(sampler, functools.partial):  # a grid sampler
             choices = {name: self._to_grid_sampler_choices(d) for name, d in space.items()}
             size = functools.reduce(lambda n, values: n * len(values), choices.values(), 1)
             self.n_trials = min(self.n_trials, size)
@@ -177,10 +177,10 @@ class StudySweeper(OptunaSweeperImpl):
         return sampler
 
     def _requeue_abandoned(self, study: optuna.Study, sweep: SweepRunner) -> None:
-        """Queue the trials that a killed process left: their runs can be continued."""
+        """Queue the trials of a killed process again: their runs can be resumed."""
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self._is_running(trial, sweep):
-                with suppress(ValueError, RuntimeError):  # another process was faster
+                with suppress(ValueError, RuntimeError):  # already requeued by another process
                     study.tell(trial.number, state=TrialState.FAIL)
                     study.enqueue_trial(trial.params)
 
@@ -204,7 +204,7 @@ class StudySweeper(OptunaSweeperImpl):
         overrides: Sequence[Sequence[str]],
         swept: list[str],
     ) -> int:
-        """Run trials at once, report them to the study, and return how many failed."""
+        """Run trials in one batch, report them to the study, and return the number of failures."""
         jobs = [
             self._build_jobs(sweep, trial, one, swept)
             for trial, one in zip(trials, overrides, strict=True)
@@ -250,7 +250,7 @@ class StudySweeper(OptunaSweeperImpl):
 
 
 def _report_trial(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:
-    """Report to the study how a trial ended, and return whether it failed."""
+    """Report the result of a trial to the study, and return whether it failed."""
     failed = [o.reason or "no score" for o in results if o.status == "failed" or o.score is None]
     values, state = None, TrialState.COMPLETE
     if failed:
@@ -266,7 +266,7 @@ def _report_trial(study: optuna.Study, trial: Trial, results: list[JobResult]) -
             trial.set_user_attr(FOLDS, scores)
     try:
         study.tell(trial, state=state, values=values)
-    except RuntimeError as error:  # a grid sampler's way to say that it is through
+    except RuntimeError as error:  # raised when the grid is exhausted
         if "Study.stop" not in str(error):
             raise
     return bool(failed)

@@ -1,4 +1,4 @@
-"""Extend Hydra's Optuna sweeper: it continues, prunes and cross-validates."""
+"""Hydra's Optuna sweeper, extended by resuming, pruning and cross-validation."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -28,7 +28,7 @@ HINTS = {
 
 
 class OptunaSweeper(Sweeper):
-    """The sweeper that Hydra instantiates; it imports Optuna only when it is set up."""
+    """Sweeper that Hydra instantiates; Optuna is imported only by `setup`."""
 
     def __init__(self, **options: Any):
         self.options = options
@@ -36,10 +36,10 @@ class OptunaSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Make the launcher.
+        """Create the launcher.
 
         Raises:
-            UserError: if there is no such option, or it is not possible.
+            UserError: if an option is unknown or invalid.
         """
         _check(self.options)
         from seqtext.sweeps.optuna_study import StudySweeper

@@ -1,4 +1,4 @@
-"""Check before a job starts whether it can run, and find the files that it reads."""
+"""Check whether a job can run before it starts, and find the files that it reads."""
 
 import logging
 import warnings
@@ -13,14 +13,14 @@ from seqtext.config.error_messages import format_error
 from seqtext.errors import UserError
 from seqtext.fast_imports import fast_imports
 
-REMOTE_LAUNCHERS = ("slurm", "ray")  # launchers whose jobs see another machine's files and devices
+REMOTE_LAUNCHERS = ("slurm", "ray")  # launchers of jobs on machines with other files and devices
 
 
 class PreflightCheck:
-    """Checks settings without training; the same files are read once.
+    """Checks settings without training; each file is read once.
 
     Args:
-        config: of a sweep
+        config: configuration of a sweep
     """
 
     def __init__(self, config: DictConfig):
@@ -29,10 +29,10 @@ class PreflightCheck:
         self._contents: dict[tuple[Path, ...], str] = {}
 
     def __call__(self, settings: dict[str, Any]) -> Mapping[str, str | None] | None:
-        """Return digests of the files that a run would read; None if they cannot be known here.
+        """Return digests of the files of a run; None if the run is on another machine.
 
         Raises:
-            UserError: if an option is not possible, or a file is missing.
+            UserError: if an option is invalid or a file is missing.
         """
         try:
             with _silence_imports():
@@ -58,7 +58,7 @@ class PreflightCheck:
 
 @contextmanager
 def _silence_imports() -> Iterator[None]:
-    """Import torch within without messages: an earlier job's log may still be open."""
+    """Silence messages of imports in the context: an earlier job's log may still be open."""
     logging.disable(logging.WARNING)
     try:
         with fast_imports(), warnings.catch_warnings(action="ignore"):

@@ -1,4 +1,4 @@
-"""Report a sweep's progress: a printed line per job, and sweep.json for programs."""
+"""Report a sweep's progress by a line per job and in sweep.json."""
 
 import shlex
 import sys
@@ -17,27 +17,27 @@ from seqtext.validation import find_type_error
 
 
 class SweepProgress:
-    """Counts a sweep's jobs as they end.
+    """Counts the finished jobs of a sweep and prints them.
 
     Args:
-        folder: of the sweep
-        total: of the jobs in this command; it may be set later
-        monitor: the metric that scores them
+        folder: folder of the sweep
+        total: number of jobs of this command; may be set later
+        monitor: monitored metric
     """
 
     def __init__(self, folder: Path, total: int, monitor: str):
         self.folder, self.total, self.monitor = folder, total, monitor
-        self.ended: dict[str, JobResult] = {}  # by folder, of this command
+        self.ended: dict[str, JobResult] = {}  # of this command, by folder
         self.best: tuple[float, str] | None = None  # score and folder
-        self._best_loss: float | None = None  # on the validation part, of the same job
+        self._best_loss: float | None = None  # validation loss of the best job
         self._entries = {entry["folder"]: entry for entry in _read_jobs(folder)}
         self._notes: dict[str, int] = {}
-        self._job_reasons: set[str | None] = set()  # reasons in lines of jobs
-        self._printed_reasons: set[str | None] = set()  # reasons
+        self._job_reasons: set[str | None] = set()  # in lines of jobs
+        self._printed_reasons: set[str | None] = set()  # printed in full
         self._start_time, self._jobs_run, self._number = time.monotonic(), 0, 0
 
     def record_earlier(self, job: Job, result: JobResult) -> None:
-        """Count a job that ended earlier, and print its line."""
+        """Count a job that had ended earlier, and print its line."""
         self._count(job, result)
         self._print_job(job, result, "earlier")
 
@@ -48,7 +48,7 @@ class SweepProgress:
         self._print_reasons([(j.folder, r.reason) for j, r in zip(jobs, results, strict=True)])
 
     def record_finished(self, job: Job, result: JobResult) -> None:
-        """Count a job that ended now, and print its line."""
+        """Count a job that has just ended, and print its line."""
         self._jobs_run += 1
         self._count(job, result)
         self._print_job(job, result, format_duration(result.seconds), self._format_time_left())
@@ -59,7 +59,7 @@ class SweepProgress:
         self._notes[text] = self._notes.get(text, 0) + 1
 
     def write(self) -> None:
-        """Write sweep.json: every job that was ever part of this sweep."""
+        """Write sweep.json with all jobs of this and earlier commands."""
         content = {
             "name": self.folder.name,
             "command": shlex.join(["python", *(word for word in sys.argv if word != MULTIRUN)]),
@@ -72,7 +72,7 @@ class SweepProgress:
         print_line(text, sys.stderr if error else sys.stdout)
 
     def print_summary(self) -> None:
-        """Print how many jobs finished, the best one, and every failed one with its reason."""
+        """Print the number of finished jobs, the best one, and the reasons of failed ones."""
         counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
         for result in self.ended.values():
             counts[result.status] += 1
@@ -91,7 +91,7 @@ class SweepProgress:
         )
 
     def _print_reasons(self, failed: Sequence[tuple[str, str | None]]) -> None:
-        """Print each reason once, with the number of jobs that failed for it.
+        """Print each reason once, with the number of failed jobs.
 
         Args:
             failed: folder and reason of each job
@@ -105,7 +105,7 @@ class SweepProgress:
             self.print(f"failed: {who}: {reason}", error=True)
 
     def _count(self, job: Job, result: JobResult) -> None:
-        from seqtext.metrics.definitions import is_better  # imports numpy; `--help` needs none
+        from seqtext.metrics.definitions import is_better  # imports numpy; `--help` does not
 
         self._number += 1
         self.ended[job.folder] = result
@@ -132,7 +132,7 @@ class SweepProgress:
         if result.status == "failed":
             is_new = result.reason not in self._job_reasons
             self._job_reasons.add(result.reason)
-            return [f"failed: {result.reason}" if is_new else "failed for a reason given above"]
+            return [f"failed: {result.reason}" if is_new else "failed for the same reason as above"]
         score = "" if result.score is None else f"{self.monitor} {result.score:.4f}"
         best = [f"best {self.best[0]:.4f}"] if self.best else []
         return [f"pruned at {score}" if result.status == "pruned" else score, *best]

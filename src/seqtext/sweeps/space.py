@@ -1,4 +1,4 @@
-"""Parse the swept values of a command line: lists, ranges, patterns of names."""
+"""Parse the swept values of a command line: lists, ranges, glob patterns."""
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -16,11 +16,11 @@ MAX_NAMED = 12  # choices in a message
 
 
 def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Override]:
-    """Parse a sweep's arguments; what ``glob()`` stands for is written out.
+    """Parse a sweep's arguments and expand ``glob()``.
 
     Raises:
-        HydraException: if one cannot be parsed.
-        UserError: if one has no values.
+        HydraException: if an argument cannot be parsed.
+        UserError: if an argument has no values.
     """
     parser = OverridesParser.create(config_loader=loader)
     overrides = []
@@ -36,10 +36,10 @@ def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Over
 
 
 def _match_choices(override: Override, loader: ConfigLoader) -> list[str]:
-    """List the choices of a group that a ``glob()`` matches.
+    """List the choices of a group that match a ``glob()``.
 
     Raises:
-        UserError: if there is none.
+        UserError: if no choice matches.
     """
     group, pattern = override.key_or_group, cast(Glob, override.value())
     names = sorted(_iter_choices(group, loader))
@@ -57,14 +57,14 @@ def _match_choices(override: Override, loader: ConfigLoader) -> list[str]:
 
 
 def _iter_choices(group: str, loader: ConfigLoader) -> Iterator[str]:
-    """Yield the names of a group's files, those in its folders as ``folder/name``."""
+    """Yield the choices of a group; files in its subfolders are ``folder/name``."""
     yield from (name for name in loader.get_group_options(group) if not is_base(name))
     for folder in loader.get_group_options(group, ObjectType.GROUP):
         yield from (f"{folder}/{name}" for name in _iter_choices(f"{group}/{folder}", loader))
 
 
 def _is_match(name: str, patterns: Sequence[str]) -> bool:
-    """Match a name with patterns; as in a shell, ``*`` stays within a folder."""
+    """Match a name with patterns; as in a shell, ``*`` does not match ``/``."""
     steps = name.split("/")
     return any(
         len(steps) == len(parts) and all(map(fnmatchcase, steps, parts))

@@ -1,4 +1,4 @@
-"""Submit the unfinished jobs of a sweep, and report each one when its run folder has a result."""
+"""Submit the unfinished jobs of a sweep, and report each job when it has a result."""
 
 import io
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ from seqtext.sweeps.progress import SweepProgress
 
 
 class SweepRunner:
-    """Runs jobs under one folder, whatever the launcher, each once over any number of commands.
+    """Runs each job of a sweep once, over any number of commands, with any launcher.
 
-    It is a context: within it no other sweep can have the folder, which is written to only then.
+    As a context manager it locks the sweep's folder, which is written to only within the context.
 
     Args:
-        config: of the sweep
-        context: Hydra's
+        config: configuration of the sweep
+        context: Hydra's context
         launcher: basic, joblib, submitit, ray, …
 
     Raises:
-        UserError: on entering, if another sweep has the folder, or its sweep.json is damaged.
+        UserError: on entering, if another sweep uses the folder, or its sweep.json is damaged.
     """
 
     def __init__(self, config: DictConfig, context: HydraContext, launcher: Launcher):
@@ -50,7 +50,7 @@ class SweepRunner:
             raise UserError(NO_RESUME)
         self.config, self.context, self.launcher = config, context, launcher
         self.folder = Path(config.hydra.sweep.dir).absolute()
-        self.progress: SweepProgress  # while it runs
+        self.progress: SweepProgress  # within the context
         self._preflight = PreflightCheck(config)
         self.job_builder = JobBuilder(config, context.config_loader, self.folder, self._preflight)
         self._lock = FileLock(self.folder / ".lock")
@@ -78,10 +78,10 @@ class SweepRunner:
         self._lock.release()
 
     def raise_common_error(self, jobs: Sequence[Job]) -> None:
-        """Refuse a sweep of which no job can run, or has run, for one and the same reason.
+        """Refuse a sweep if all jobs fail with the same error and none has run.
 
         Raises:
-            Exception: that reason.
+            Exception: that error.
         """
         errors = [job.error or job.blocked_by for job in jobs]
         if None in errors or len({error and format_error_reason(error) for error in errors}) > 1:
@@ -90,7 +90,7 @@ class SweepRunner:
             raise cast(Exception, errors[0])
 
     def run(self, jobs: Sequence[Job]) -> list[JobResult]:
-        """Run the jobs that have not finished, and return how each of all ended."""
+        """Run the unfinished jobs, and return the results of all jobs."""
         ended: dict[str, JobResult] = {}
         to_do: dict[str, Job] = {}
         unable: dict[str, Job] = {}
@@ -122,7 +122,7 @@ class SweepRunner:
             raise SweepFailed
 
     def describe_command(self) -> str:
-        """Describe the command that goes on with this sweep: an unnamed one gets a new folder."""
+        """Describe the command that continues this sweep; it may have to name the folder."""
         overrides = self.config.hydra.overrides
         given = [o for o in overrides.hydra if o.startswith("hydra.sweep.dir=")]
         has_name = self.config.name is not None or any(
@@ -142,27 +142,27 @@ class SweepRunner:
             return True
 
     def _find_cached_result(self, job: Job) -> JobResult | None:
-        """Return how a job ended earlier, or why it cannot run; None if it is still to do."""
+        """Return a job's earlier result, or why it cannot run; None if it is to be run."""
         if job.error:
             return JobResult("failed", reason=format_error_reason(job.error))
         try:
             result = self._read_earlier_result(job)
-        except USER_ERRORS as error:  # another run's folder, or a damaged one
+        except USER_ERRORS as error:  # the folder of another run, or damaged
             return JobResult("failed", reason=format_error_reason(error))
         if result is None and job.blocked_by:
             return JobResult("failed", reason=format_error_reason(job.blocked_by))
         folder = self.folder / job.folder
-        if result is None and RunDir(folder).is_locked():  # its job would write a log there
+        if result is None and RunDir(folder).is_locked():  # the job would write a log there
             return JobResult(
                 "failed", reason=f"{folder} is in use by another process: wait for it."
             )
         return result
 
     def _read_earlier_result(self, job: Job) -> JobResult | None:
-        """Return how a job ended earlier; None if it did not, or failed.
+        """Return a job's earlier result; None if it has not ended, or failed.
 
         Raises:
-            UserError: if its folder holds another run, or is damaged.
+            UserError: if its folder contains another run, or is damaged.
         """
         folder = self.folder / job.folder
         result = read_job_result(folder)
@@ -174,7 +174,7 @@ class SweepRunner:
         if result is None or result.status == "failed":
             return None
         if job.blocked_by:
-            self.progress.note(f"not compared with the data of today: {job.blocked_by}")
+            self.progress.note(f"not compared with the current data: {job.blocked_by}")
         return result
 
     def _launch(self, jobs: dict[str, Job]) -> dict[str, JobResult]:
@@ -187,9 +187,9 @@ class SweepRunner:
             try:
                 returns = self.launcher.launch(calls, initial_job_idx=self._launched)
             except KeyboardInterrupt:
-                self.progress.print(f"Interrupted: {self.describe_command()} goes on.")
+                self.progress.print(f"Interrupted: {self.describe_command()} continues.")
                 raise
-            except Exception as error:  # of the launcher: a worker died, a cluster is gone
+            except Exception as error:  # of the launcher, e.g. a worker died
                 broken = error
         self._launched += len(jobs)
         for number, job in enumerate(jobs.values()):
@@ -200,10 +200,10 @@ class SweepRunner:
         return watcher.ended
 
     def _convert_return(self, returned: JobReturn | Exception | None) -> JobResult:
-        """Return the result of a job that has left none in its folder."""
+        """Return the result of a job without a result in its folder."""
         if isinstance(returned, JobReturn):
             try:
-                with redirect_stderr(io.StringIO()):  # Hydra would print the overrides
+                with redirect_stderr(io.StringIO()):  # silences Hydra, which prints the overrides
                     value = returned.return_value
             except Exception as error:
                 return JobResult("failed", reason=format_error_reason(error))

@@ -15,7 +15,7 @@ from seqtext.loggers.tensorboard import (
     EXCERPT,
     EpochTensorBoardLogger,
     _escape_markdown,
-    _excerpt,
+    _format_excerpt,
     append_curves,
     flatten_for_tensorboard,
     log_hparams,
@@ -31,7 +31,7 @@ MARKUP = [
 
 @pytest.mark.parametrize("text", MARKUP)
 def test_a_text_is_no_markup(text):
-    shown = markdown_to_safe_html(f"**{_escape_markdown(text)}**\n\n> {_excerpt(text)}")
+    shown = markdown_to_safe_html(f"**{_escape_markdown(text)}**\n\n> {_format_excerpt(text)}")
     bold, quoted = re.fullmatch(
         r"<p><strong>([^<]*)</strong></p>\s<blockquote>\s<p>([^<]*)</p>\s</blockquote>", shown
     ).groups()
@@ -39,8 +39,8 @@ def test_a_text_is_no_markup(text):
 
 
 def test_excerpt_is_plain_and_short():
-    assert _excerpt("a<br />\n b  \x1b[31m\u202e") == r"a b �\[31m�"
-    assert len(_excerpt("x" * 10_000)) == EXCERPT + len(r" \.\.\.")
+    assert _format_excerpt("a<br />\n b  \x1b[31m\u202e") == r"a b �\[31m�"
+    assert len(_format_excerpt("x" * 10_000)) == EXCERPT + len(r" \.\.\.")
 
 
 def test_flattened_settings():

@@ -86,7 +86,7 @@ def assert_same(folder: RunDir, alone: RunDir) -> None:
         pd.testing.assert_frame_equal(one, other, check_exact=False, atol=1e-5, rtol=0)
     for key in ("score", "best_epoch", "epochs", "parameters"):
         assert metrics[key] == pytest.approx(wanted[key], abs=1e-5)
-    for name in ("best", "last"):
+    for name in ("best_checkpoint", "last_checkpoint"):
         one, other = (
             torch.load(getattr(f, name), weights_only=True)["state_dict"] for f in (folder, alone)
         )

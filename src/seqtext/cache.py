@@ -33,11 +33,16 @@ def digest_files(paths: Iterable[Path]) -> str:
     """Return a digest of the content of files, and of all files below folders, in sorted order."""
     digest = hashlib.blake2b(digest_size=16)
     for path in paths:
-        for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        for file in _list_files(path):
             digest.update(b"" if file == path else file.relative_to(path).as_posix().encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "blake2b").digest())
     return digest.hexdigest()
+
+
+def _list_files(path: Path) -> list[Path]:
+    """Return the file itself, or the sorted files below a folder."""
+    return [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
 
 
 def digest_json(value: Any) -> str:
@@ -82,13 +87,7 @@ class WatchedFiles:
 
 
 def _collect_stats(paths: Iterable[Path]) -> Stats:
-    files = (
-        file
-        for path in paths
-        for file in (
-            [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        )
-    )
+    files = (file for path in paths for file in _list_files(path))
     return [(str(file.absolute()), (s := file.stat()).st_size, s.st_mtime_ns) for file in files]
 
 

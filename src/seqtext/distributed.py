@@ -9,8 +9,8 @@ import threading
 from itertools import chain
 from typing import Any, NamedTuple
 
+import lightning as L
 import torch
-from lightning import Callback
 from lightning.fabric.utilities.apply_func import move_data_to_device
 from lightning.pytorch.plugins.environments import (
     LightningEnvironment,
@@ -45,17 +45,15 @@ class ExternalProcessEnvironment(LightningEnvironment):
         return 0
 
 
-class StopOnTerminate(Callback):
+class StopOnTerminate(L.Callback):
     """Stops a run on SIGTERM like Ctrl-C; Lightning would wait for the other processes."""
 
-    def on_train_start(self, trainer, model) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Replace the handler that Lightning sets for the time of training."""
-        self.on_predict_start(trainer, model)
-
-    def on_predict_start(self, trainer, model) -> None:
-        """Set the handler."""
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    on_predict_start = on_train_start
 
 
 def find_launched_process() -> ProcessInfo | None:

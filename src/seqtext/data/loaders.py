@@ -149,7 +149,7 @@ class BucketBatchSampler:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
-class ClassBalancedBatchSampler:
+class ClassBalancedBatchSampler(BucketBatchSampler):
     """Builds batches with equally many texts of each class (±1), of similar length.
 
     An epoch has the same number of batches as without balancing. Texts of a rare class are
@@ -173,15 +173,7 @@ class ClassBalancedBatchSampler:
                 f"dataset.batch_size={batch_size} is too small for sampling=balanced_batches: "
                 f"each batch holds all of the {len(self.of_class)} classes."
             )
-        self.count = math.ceil(len(positions) / batch_size)
-        self.lengths, self.batch_size, self.seed, self.epoch = lengths, batch_size, seed, 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order `batches` returns."""
-        self.epoch = epoch
+        super().__init__(positions, lengths, batch_size, seed)
 
     def batches(self) -> list[np.ndarray]:
         """Return batches with texts of each class, sorted by length in buckets, then shuffled."""
@@ -198,13 +190,13 @@ class ClassBalancedBatchSampler:
         self, rng: np.random.Generator, positions: np.ndarray, size: int
     ) -> list[np.ndarray]:
         """Return the texts of one class for each batch, `size` texts each."""
-        wanted = size * self.count
+        wanted = size * len(self)
         rounds = [rng.permutation(positions) for _ in range(math.ceil(wanted / len(positions)))]
         drawn = np.concatenate(rounds)[:wanted]
         for start in range(0, wanted, size * BUCKET_BATCHES):
             part = drawn[start : start + size * BUCKET_BATCHES]
             part[:] = part[np.argsort(self.lengths[part], kind="stable")]
-        return np.split(drawn, self.count)
+        return np.split(drawn, len(self))
 
 
 class LengthSortedBatchSampler:
@@ -238,7 +230,7 @@ class LengthSortedBatchSampler:
         return self._batches
 
 
-Sampler = BucketBatchSampler | ClassBalancedBatchSampler | LengthSortedBatchSampler
+Sampler = BucketBatchSampler | LengthSortedBatchSampler
 
 
 class BucketDataLoader:

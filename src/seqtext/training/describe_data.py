@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
-    """Report the data set of `settings` and its coverage by pretrained vectors.
+    """Print the statistics of a data set and its coverage by pretrained vectors; draw its figures.
 
     Raises:
         UserError: if a setting is invalid.
@@ -28,21 +28,16 @@ def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
     try:
         data = build_datamodule(settings, options, split)
         build_embedding(settings, data)
-        report_data(data, run_dir)
+        statistics = compute_data_statistics(data)
+        print_statistics(statistics, data.name)
+        run_dir.figures.mkdir(parents=True, exist_ok=True)
+        for name, picture in draw_data_figures(data).items():
+            with replace_file(run_dir.figures / f"{name}.png") as temporary:
+                temporary.write_bytes(picture)
+        write_json(run_dir.path / "description.json", statistics.to_dict())
+        print_line(f"Figures and description.json are in {run_dir.path}")
     finally:
         run_dir.unlock()
-
-
-def report_data(data: TextDataModule, run_dir: RunDir) -> None:
-    """Print the statistics of a data set, and write them with figures into the run folder."""
-    statistics = compute_data_statistics(data)
-    print_statistics(statistics, data.name)
-    run_dir.figures.mkdir(parents=True, exist_ok=True)
-    for name, picture in draw_data_figures(data).items():
-        with replace_file(run_dir.figures / f"{name}.png") as temporary:
-            temporary.write_bytes(picture)
-    write_json(run_dir.path / "description.json", statistics.to_dict())
-    print_line(f"Figures and description.json are in {run_dir.path}")
 
 
 def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> DatasetStatistics:

@@ -17,6 +17,21 @@ def test_a_name_says_what_was_overridden():
     assert build_run_name(overrides, "imdb", "gru") == "imdb-gru_units-64-32_lr--0.1"
 
 
+def test_options_are_named_without_their_group():
+    overrides = ["tokenizer.max_length=50", "embedding.dim=8", "split.seed=2", "seed=1"]
+    name = build_run_name(overrides, "imdb", "gru")
+    assert name == "imdb-gru_max_length-50_dim-8_split.seed-2_seed-1"
+
+
+def test_a_description_is_named_after_what_differs():
+    assert build_run_name(["mode=describe"], "imdb", "gru") == "imdb-description"
+    names = [
+        build_run_name([f"model={model}", "mode=describe"], "imdb", model, swept=["model"])
+        for model in ("gru", "lstm")
+    ]
+    assert names == ["imdb-gru-description", "imdb-lstm-description"]
+
+
 @pytest.mark.parametrize(
     "pair",
     [

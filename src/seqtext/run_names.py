@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from omegaconf import OmegaConf
 
 from seqtext.config.available_options import describe_groups
+from seqtext.config.groups import WITH_CHOICES
 from seqtext.errors import UserError
 from seqtext.identity import PATH_OPTIONS
 from seqtext.run_dir import RunDir, build_run_exists_error, check_links
@@ -19,9 +20,7 @@ NOT_IN_NAMES = (
     *("dataset", "model", "name", "resume", "cache", "mode"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
-GROUP = re.compile(
-    r"^(dataset|embedding|model|optimizer|scheduler|trainer)\."
-)  # split.seed is not seed
+GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed
 SHORTENED_PATH_OPTIONS = (
     *PATH_OPTIONS,
     "from_best",
@@ -97,7 +96,7 @@ def build_run_name(
         unique: the caller appends a unique suffix, so that the name needs no hash
     """
     if DESCRIBE in overrides:
-        start = (*start[:1], "description")
+        start = (*(start if "model" in swept else start[:1]), "description")
     named = [o for o in overrides if _is_in_name(_get_key(o), swept)]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])
     values = [_get_distinct_value(override, swept) for override in named]
@@ -147,7 +146,7 @@ def format_override_slug(override: str) -> str:
     key, value = _get_key(override), override.partition("=")[2]
     if key in SHORTENED_PATH_OPTIONS:
         value = _get_end_of_path(value)
-    key = GROUP.sub("", key).rpartition("/")[2]  # experiment/study/part: only the last part
+    key = GROUP_PREFIX.sub("", key)
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"
 

@@ -110,13 +110,6 @@ def test_experiments_are_called_by_name():
     assert found == {"gru best", "gru grid", "gru grid units=[64,32]"}
 
 
-def test_a_part_of_an_experiment_is_called_by_name():
-    parts = [{"experiment": "amazon/all", "experiment/amazon/of": name} for name in ("cnn", "rnn")]
-    parts.append({"experiment": "amazon/best"})
-    found = labels(*(run(lr=n, choices=part) for n, part in enumerate(parts)))
-    assert found == {"gru all cnn", "gru all rnn", "gru best"}
-
-
 def test_the_reference_is_told_apart_by_its_own_options():
     found = labels(
         run(model="gru", units=8, overrides=["units=8"]),

@@ -70,7 +70,7 @@ READERS: dict[str, list[Callable[[Path], object]]] = {
     "run/.hydra/config.yaml": [
         lambda sweep: load_resume_config(RunDir(sweep / "run"), [], OmegaConf.create(CONFIG))
     ],
-    "sweep.json": [lambda sweep: SweepProgress(sweep, 1, "val/f1")],
+    "sweep.json": [lambda sweep: SweepProgress(sweep, 1)],
 }
 
 

@@ -1,12 +1,28 @@
-"""What a sweep calls its best job."""
+"""Which jobs a sweep calls its best."""
 
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.progress import SweepProgress
 
 
 def test_equal_scores_are_told_apart_by_the_validation_loss(tmp_path, capsys):
-    progress = SweepProgress(tmp_path, 3, "val/f1")
+    progress = SweepProgress(tmp_path, 3)
     for name, loss in (("a", 0.5), ("b", 0.3), ("c", None)):
-        progress.record_finished(Job((), name, name), JobResult("finished", 0.9, loss=loss))
+        job = Job((), name, name, {"monitor": "val/f1"})
+        progress.record_finished(job, JobResult("finished", 0.9, loss=loss))
     progress.print_summary()
     assert str(tmp_path / "b") in capsys.readouterr().out
+
+
+def test_jobs_with_different_monitors_are_not_compared(tmp_path, capsys):
+    progress = SweepProgress(tmp_path, 3)
+    scored = (("a", "val/loss", 0.7), ("b", "val/accuracy", 0.8), ("c", "val/loss", 0.6))
+    for name, monitor, score in scored:
+        job = Job((), name, name, {"monitor": monitor})
+        progress.record_finished(job, JobResult("finished", score))
+    lines = capsys.readouterr().out.splitlines()
+    assert "val/accuracy 0.8000  best 0.8000" in lines[1]
+    assert "val/loss 0.6000  best 0.6000" in lines[2]
+    progress.print_summary()
+    summary = capsys.readouterr().out
+    assert f"Best by val/loss, 0.6000: {tmp_path / 'c'}" in summary
+    assert f"Best by val/accuracy, 0.8000: {tmp_path / 'b'}" in summary

@@ -148,7 +148,7 @@ def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
         short = name.rpartition(".")[2]
         if value == NO_VALUE:
             continue
-        if name.partition("/")[0] == "experiment":  # or a part of one, experiment/amazon/…
+        if name == "experiment":
             words.append(str(value).rpartition("/")[2])
         elif name == "model":
             words.append(str(value))

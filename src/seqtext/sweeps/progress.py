@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqtext.display import format_duration, print_line
 from seqtext.files import build_damaged_file_error, read_json, write_json
@@ -16,20 +16,24 @@ from seqtext.sweeps.job import Job, JobResult
 from seqtext.validation import find_type_error
 
 
+class _BestJob(NamedTuple):
+    score: float
+    loss: float | None  # on the validation part
+    folder: str
+
+
 class SweepProgress:
     """Counts the finished jobs of a sweep and prints them.
 
     Args:
         folder: folder of the sweep
         total: number of jobs of this command; may be set later
-        monitor: monitored metric
     """
 
-    def __init__(self, folder: Path, total: int, monitor: str):
-        self.folder, self.total, self.monitor = folder, total, monitor
+    def __init__(self, folder: Path, total: int):
+        self.folder, self.total = folder, total
         self.ended: dict[str, JobResult] = {}  # of this command, by folder
-        self.best: tuple[float, str] | None = None  # score and folder
-        self._best_loss: float | None = None  # validation loss of the best job
+        self._best: dict[str, _BestJob] = {}  # by monitored metric: jobs may have different ones
         self._entries = {entry["folder"]: entry for entry in _read_jobs(folder)}
         self._notes: dict[str, int] = {}
         self._job_reasons: set[str | None] = set()  # in lines of jobs
@@ -80,9 +84,8 @@ class SweepProgress:
         self.print(
             f"{', '.join(parts)}, in {format_duration(time.monotonic() - self._start_time)}."
         )
-        if self.best:
-            score, name = self.best
-            self.print(f"Best by {self.monitor}, {score:.4f}: {self.folder / name}")
+        for monitor, best in self._best.items():
+            self.print(f"Best by {monitor}, {best.score:.4f}: {self.folder / best.folder}")
         for text, count in self._notes.items():
             self.print(f"{count} earlier results were {text}", error=True)
         failed = [(f, r.reason) for f, r in self.ended.items() if r.status == "failed"]
@@ -115,26 +118,28 @@ class SweepProgress:
             **{name: v for name, v in asdict(result).items() if name != "fingerprints"},
         }
         if result.status == "finished" and result.score is not None:
-            best = self.best and self.best[0]
-            if is_better(result.score, best, self.monitor, result.loss, self._best_loss):
-                self.best, self._best_loss = (result.score, job.folder), result.loss
+            monitor = job.settings["monitor"]
+            best = self._best.get(monitor)
+            if best is None or is_better(result.score, best.score, monitor, result.loss, best.loss):
+                self._best[monitor] = _BestJob(result.score, result.loss, job.folder)
 
     def _print_job(self, job: Job, result: JobResult, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"
-        parts = [number, job.label, *self._format_result(result), *times]
+        parts = [number, job.label, *self._format_result(job, result), *times]
         self.print("  ".join(part for part in parts if part))
 
     def _format_time_left(self) -> str:
         left = (time.monotonic() - self._start_time) / self._jobs_run * (self.total - self._number)
         return f"left {format_duration(left)}" if self._number < self.total else ""
 
-    def _format_result(self, result: JobResult) -> list[str]:
+    def _format_result(self, job: Job, result: JobResult) -> list[str]:
         if result.status == "failed":
             is_new = result.reason not in self._job_reasons
             self._job_reasons.add(result.reason)
             return [f"failed: {result.reason}" if is_new else "failed for the same reason as above"]
-        score = "" if result.score is None else f"{self.monitor} {result.score:.4f}"
-        best = [f"best {self.best[0]:.4f}"] if self.best else []
+        monitor = job.settings["monitor"]
+        score = "" if result.score is None else f"{monitor} {result.score:.4f}"
+        best = [f"best {self._best[monitor].score:.4f}"] if monitor in self._best else []
         return [f"pruned at {score}" if result.status == "pruned" else score, *best]
 
 

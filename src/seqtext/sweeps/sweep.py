@@ -67,7 +67,7 @@ class SweepRunner:
             ) from error
         try:
             remove_temporaries(self.folder)
-            self.progress = SweepProgress(self.folder, 0, self.config.monitor)
+            self.progress = SweepProgress(self.folder, 0)
             OmegaConf.save(self.config, self.folder / "multirun.yaml")
         except BaseException:
             self._lock.release()

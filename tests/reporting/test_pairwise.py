@@ -143,7 +143,7 @@ def test_other_rows_or_labels_are_not_compared():
     comparison = compare_groups(groups, "accuracy")
     assert [(p.first, p.second) for p in comparison.pairs] == [(0, 1)]
     assert summarize_significance(comparison)[-1] == (
-        "Not compared, as they were judged on other test rows: other rows, fewer rows."
+        "Not compared, as they were evaluated on other test rows: other rows, fewer rows."
     )
 
 

@@ -1,1 +1,1 @@
-"""Reports over finished runs: tables, tests, figures."""
+"""Report finished runs: tables, significance tests, figures."""

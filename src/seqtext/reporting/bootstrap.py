@@ -1,8 +1,8 @@
-"""Bootstrap over test rows: the scores of many resamples at once.
+"""Bootstrap over test rows, vectorized over resamples.
 
-A resample is a weight per row: how often the row was drawn. The metrics of
-`seqtext.metrics.definitions` are computed from weights, for B resamples at a time. A metric that
-is not defined there is computed from the drawn rows themselves, resample by resample.
+A resample is a weight per row, the number of times that the row was drawn. The metrics of
+`seqtext.metrics.definitions` are computed from weights, for R resamples at a time. Other metrics
+are computed from the drawn rows of each resample.
 """
 
 import warnings
@@ -19,13 +19,13 @@ from seqtext.metrics.definitions import (
 from seqtext.reporting.run_files import LoadedPredictions
 
 RESAMPLES = 10_000
-RANKED_RESAMPLES = 2_000  # of metrics that take the order of all rows, a thousand times the work
-CHUNK = 250  # resamples at a time, which keeps the weights within some 10 MB
+RANKED_RESAMPLES = 2_000  # of rank-based metrics, which take a thousand times as long
+CHUNK = 250  # resamples at a time, which limits the weights to about 10 MB
 SEED = 0
 SLOW_RESAMPLES = 200  # of metrics without a definition for weights
-SLOW_WORK = 50_000_000  # rows times runs times resamples of such metrics: some minutes
-MIN_RESAMPLES = 50  # that still give a variance
-MIN_LOG = -745.0  # of the smallest probability above zero
+SLOW_WORK = 50_000_000  # rows times runs times resamples of such metrics, which take minutes
+MIN_RESAMPLES = 50  # minimum for a variance
+MIN_LOG = -745.0  # logarithm of the smallest positive probability
 
 Scorer = Callable[[np.ndarray], np.ndarray]
 
@@ -33,8 +33,8 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
     """Build a function from weights [R, N] to the scores [R] of this run.
 
-    A score is NaN where the metric does not exist: such as the recall of a class that the rows of a
-    resample lack.
+    A score is NaN if the metric is undefined, such as the recall of a class without rows in the
+    resample.
     """
     labels, class_names = predictions.labels, predictions.class_names
     if metric == "loss":
@@ -59,7 +59,7 @@ def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
 
 
 def has_score(predictions: LoadedPredictions, metric: str) -> bool:
-    """Tell whether predictions give this metric, as a finite number for all of their rows."""
+    """Return whether the metric of these predictions is defined and finite."""
     everything = np.ones((1, len(predictions.rows)), np.float32)
     return bool(np.isfinite(build_scorer(predictions, metric)(everything)).all())
 
@@ -67,12 +67,12 @@ def has_score(predictions: LoadedPredictions, metric: str) -> bool:
 def draw_resamples(
     rows: int, metric: str, predictions: Sequence[LoadedPredictions]
 ) -> Iterator[np.ndarray]:
-    """Draw weights [b, rows] of all resamples, chunk by chunk; the same at every call.
+    """Yield weights [R, N] of all resamples in chunks; deterministic.
 
-    There are few for a metric without a definition for weights.
+    The number of resamples is lower for a metric without a definition for weights.
 
     Args:
-        predictions: of the runs that are compared
+        predictions: predictions of the compared runs
     """
     chunks = _draw_weights(rows, RANKED_RESAMPLES if metric in RANKING else RESAMPLES)
     class_names = predictions[0].class_names
@@ -93,7 +93,7 @@ def _draw_weights(rows: int, resamples: int) -> Iterator[np.ndarray]:
 
 
 def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
-    """Build a scorer that computes each resample's metrics as training does."""
+    """Build a scorer that computes the metric of each resample as in training."""
     import torch
 
     from seqtext.metrics import scores
@@ -107,7 +107,7 @@ def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
         found = []
         for row in weights:
             drawn = torch.from_numpy(np.repeat(np.arange(len(row)), row.astype(int)))
-            with warnings.catch_warnings():  # torchmetrics', of classes that a resample lacks
+            with warnings.catch_warnings():  # of torchmetrics, for classes without rows
                 warnings.simplefilter("ignore")
                 values = scores.compute_metrics(
                     logits[drawn],
@@ -116,6 +116,6 @@ def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
                     threshold=predictions.threshold,
                 )
             found.append(values.get(metric))
-        return np.array(found, float)  # None becomes nan
+        return np.array(found, float)  # None becomes NaN
 
     return score

@@ -17,16 +17,16 @@ class ReportOptions:
     """Compare finished runs: a table, significance tests, figures; every option is <word>=<value>.
 
     Raises:
-        UserError: if there is no folder.
+        UserError: if no folder is given.
     """
 
     NOTES: ClassVar[str] = (
-        "Runs that differ in nothing but seed or fold are one row: mean ± standard deviation, n. "
-        "The validation score orders the rows. Data sets of one name with other files are tables "
-        "of their own. Failed, pruned and unfinished jobs are listed with their reasons, damaged "
-        'files are left out. With results=, runs of experiment=<data set>/best are "ours, best", '
+        "Runs that differ only in seed or fold are one row: mean ± standard deviation, n. Rows are "
+        "sorted by validation score. Data sets with the same name but other files have separate "
+        "tables. Failed, pruned and unfinished jobs are listed with their reasons, damaged files "
+        'are left out. With results=, runs of experiment=<data set>/best are "ours, best", '
         'model=tfidf is "tfidf", all others are "ours, faithful", each with the command lines '
-        "that made them."
+        "that started them."
     )
     EXAMPLES: ClassVar[str] = """
 python report.py outputs/imdb-grid                             (into outputs/imdb-grid/report)
@@ -35,9 +35,7 @@ python report.py outputs/* results=RESULTS.md                  (published result
 """
 
     folders: tuple[Path, ...] = positional("folders of runs, of sweeps, or of many of them")
-    metric: str | None = option(
-        "the metric that orders the runs and is tested; default: the monitored one"
-    )
+    metric: str | None = option("metric to sort by and to test; default: the monitored one")
     output: Path | None = option("folder to write to; default: <first folder>/report")
     results: Path | None = option("write this Markdown file instead: published results beside ours")
 
@@ -47,7 +45,7 @@ python report.py outputs/* results=RESULTS.md                  (published result
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the report that the command line asks for, and print the paths of its files.
+    """Write the report and print the paths of its files.
 
     Raises:
         UserError: if an option or a folder cannot be used.

@@ -1,4 +1,4 @@
-"""Summarize a comparison in sentences: which groups differ, which were not compared."""
+"""Summarize a comparison in sentences: groups that differ, groups that were not compared."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from seqtext.reporting.pairwise import (
 
 
 def summarize_significance(comparison: Comparison) -> list[str]:
-    """Return sentences: which differences are significant, and which groups were not compared."""
+    """Return sentences on significant differences, and on groups that were not compared."""
     sentences = []
     if comparison.pairs:
         sentences = [_summarize_best(comparison), *_summarize_pairs(comparison)]
@@ -77,14 +77,14 @@ def _summarize_best(comparison: Comparison) -> str:
             "too wide to tell"
         ]
     conclusions = "; it ".join(parts)
-    among = " of these" if first else ""  # those before it were judged on other rows
+    among = " of these" if first else ""  # groups before it were evaluated on other rows
     best = f"{groups[first].label}, the best{among} by validation"
     return f"In test {comparison.metric}, {best}, {conclusions}."
 
 
 def _summarize_excluded(comparison: Comparison) -> list[str]:
     reasons = (
-        (comparison.excluded_other_rows, "they were judged on other test rows"),
+        (comparison.excluded_other_rows, "they were evaluated on other test rows"),
         (comparison.excluded_no_predictions, "their predictions are missing or damaged"),
         (comparison.excluded_no_metric, f"their predictions do not give {comparison.metric}"),
     )

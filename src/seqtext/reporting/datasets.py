@@ -1,4 +1,4 @@
-"""Which runs are about the same data: only those belong into one table."""
+"""Group runs by data set: only runs on the same data are compared in a table."""
 
 import os
 from collections import defaultdict
@@ -11,7 +11,7 @@ DATA_PATH_OPTIONS = ("path", "dir", "val", "test")  # options of data sets that 
 
 
 class _Location(NamedTuple):
-    """A data set as its run's settings name it, for runs without a fingerprint."""
+    """Identifies a data set by its settings, for runs without a fingerprint."""
 
     name: str
     target: str
@@ -20,14 +20,14 @@ class _Location(NamedTuple):
 
 
 def group_by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Divide runs by data set: its class, its name, the content of its files, and its classes.
+    """Group runs by data set: its class, name, content of files, and classes.
 
-    A run without a fingerprint of its data is identified by the paths of its files, and joins the
-    runs with these paths that have one, if theirs is the same.
+    A run without a fingerprint of its data is identified by the paths of its files. It is grouped
+    with runs that have these paths and a fingerprint, if they all have the same fingerprint.
 
     Returns:
-        Title to runs, by title. Where several data sets have one name, what differs (file, classes
-        or fingerprint) stands behind it in brackets.
+        Runs by title, sorted. If several data sets have the same name, the difference (file,
+        classes or fingerprint) is appended in brackets.
     """
     fingerprints = defaultdict(set)
     for run in runs:
@@ -58,7 +58,7 @@ def _get_location(run: Run) -> _Location:
 
 
 def _get_fingerprint(run: Run) -> str | None:
-    """Return the digest of a run's data; None where it also covers stop words."""
+    """Return the digest of a run's data; None if it also covers stop words."""
     if (run.metrics["settings"].get("dataset") or {}).get("stopwords") is not None:
         return None
     return (run.metrics.get("fingerprints") or {}).get("data")
@@ -69,7 +69,7 @@ def _get_class_names(run: Run) -> tuple[str, ...]:
 
 
 def _build_titles(runs: Sequence[Run]) -> list[str]:
-    """Name each of these data sets, given one run of each."""
+    """Build the titles of these data sets, given one run of each."""
     names = [run.metrics["dataset"] for run in runs]
     titles = list(names)
     for name in {name for name in names if names.count(name) > 1}:

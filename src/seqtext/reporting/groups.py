@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but seed or fold belong together."""
+"""Group runs that differ only in seed or fold."""
 
 import json
 from collections import Counter, defaultdict
@@ -20,15 +20,15 @@ from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
-REPEATED = ("seed", "split.seed", "split.fold")  # what runs of one group may differ in
-BASELINE_MODEL = "tfidf"  # the model that is a reference in every table
+REPEATED = ("seed", "split.seed", "split.fold")  # options that may differ within a group
+BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
 @dataclass(frozen=True)
 class Group:
     """Runs of the same settings, one per seed and fold.
 
-    settings: those in which it differs from the other groups, in the order of `label`
+    settings: settings that differ between groups, in the order of `label`
     """
 
     label: str
@@ -42,7 +42,7 @@ class Group:
 
     @property
     def is_baseline(self) -> bool:
-        """Tell whether this is the baseline that every table shows."""
+        """Return whether this is the baseline that every table shows."""
         return self.model == BASELINE_MODEL
 
     @property
@@ -52,10 +52,10 @@ class Group:
         return known if len(known) == len(self.runs) else []
 
     def values(self, *keys: str) -> list[float]:
-        """Return an entry of every run's metrics.json that has it: ``values("test", "f1")``.
+        """Return the values of an entry of the runs' metrics.json, e.g. ``values("test", "f1")``.
 
-        A missing, null or not finite entry, such as the recall of a class that a test part lacks,
-        is none.
+        Missing, null and non-finite values are skipped, such as the recall of a class without test
+        rows.
         """
         found = []
         for run in self.runs:
@@ -66,18 +66,18 @@ class Group:
         return found
 
     def mean(self, *keys: str) -> float | None:
-        """Return the mean over seeds and folds; None where no run has a value."""
+        """Return the mean over seeds and folds; None if no run has a value."""
         return fmean(values) if (values := self.values(*keys)) else None
 
     def std(self, *keys: str) -> float | None:
-        """Return the sample standard deviation over seeds and folds; None below two values."""
+        """Return the standard deviation over seeds and folds; None for fewer than two values."""
         return stdev(values) if len(values := self.values(*keys)) > 1 else None
 
 
 def choose_main_metric(runs: Sequence[Run]) -> str:
-    """Return what most of these runs monitored, without its part, if all test parts have it.
+    """Return the metric that most runs monitored, without its part, if all test parts have it.
 
-    A test part without rows of a class has no recall of that class; every one has an accuracy.
+    A test part without rows of a class has no recall of that class; all have an accuracy.
     """
     counts = Counter(run.metrics["monitor"].removeprefix("val/") for run in runs)
     names = [name for name, _ in counts.most_common()]
@@ -85,13 +85,13 @@ def choose_main_metric(runs: Sequence[Run]) -> str:
 
 
 def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
-    """Group runs of one data set that differ only in seed or fold; best by validation first.
+    """Group runs of one data set that differ only in seed or fold, best by validation first.
 
-    Of runs with the same settings, seed and fold only the last by name counts: a run that was
-    repeated adds nothing to the estimate of the spread.
+    Of runs with equal settings, seed and fold, only the last by name is used: a repeated run adds
+    no information about the spread.
 
     Returns:
-        The groups, and how many such repeated runs were left out.
+        The groups, and the number of repeated runs that were left out.
     """
     found: dict[str, dict[Any, Run]] = defaultdict(dict)
     for run in sorted(runs, key=lambda run: str(run.path)):
@@ -100,7 +100,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
         ] = run
     members = [tuple(group.values()) for group in found.values()]
     labelled: list[Group] = []
-    for reference in (False, True):  # apart: most options say nothing to the reference
+    for reference in (False, True):  # separately: most options do not apply to the reference
         own = [m for m in members if (m[0].metrics["model"] == BASELINE_MODEL) == reference]
         distinguishing = _find_distinguishing_settings([group[0] for group in own])
         labels = [format_label(settings) for settings in distinguishing]
@@ -112,12 +112,12 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
 
 
 def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
-    """Sort by mean validation score, best first; groups without one come last."""
+    """Sort by mean validation score, best first, then groups without a score."""
     sign = 1 if get_metric_mode(metric) == "min" else -1
 
     def place(group: Group) -> tuple[bool, float, float]:
         score = group.mean("val", metric)
-        loss = group.mean("val", "loss")  # breaks ties, as `is_better` does
+        loss = group.mean("val", "loss")  # tie-breaker, as in `is_better`
         is_unknown = score is None
         return is_unknown, sign * (score or 0.0), inf if loss is None else loss
 
@@ -137,10 +137,10 @@ def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
 
 
 def format_label(settings: Mapping[str, Any], exact: bool = False) -> str:
-    """Return a label such as ``gru units=64 lr=0.01``; model and experiment stand without a name.
+    """Return a label such as ``gru units=64 lr=0.01``; model and experiment are values only.
 
     Args:
-        exact: with all digits of fractions, of which a search draws many; else with three
+        exact: whether to show fractions with all digits, else with three
     """
     last = Counter(name.rpartition(".")[2] for name in settings)
     words = []
@@ -166,7 +166,7 @@ def format_setting(value: Any) -> str:
     return text.replace(" ", "")
 
 
-NO_VALUE = "–"  # the value of an option that a model does not have
+NO_VALUE = "–"  # value of an option that a model does not have
 
 
 def _build_identity(run: Run) -> list[Any]:
@@ -176,11 +176,10 @@ def _build_identity(run: Run) -> list[Any]:
 
 
 def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Return for each run the settings in which it differs from the others.
+    """Return for each run the settings that distinguish it from the others.
 
-    First the model and the other choices (embedding, experiment …) that differ, then options: those
-    that differ under the same choices, and those that someone typed. What a choice brings along is
-    left out.
+    These are the model and other differing choices of groups (embedding, …), then options
+    that differ under equal choices, and typed overrides. Defaults implied by a choice are omitted.
     """
     settings = _collect_label_options(runs)
     names = ["model", *_find_differing([_get_choices(run) for run in runs])]
@@ -193,7 +192,7 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     differing |= {name for name in _find_differing(settings, absent=False) if name in typed}
     differing |= {*PATH_OPTIONS_BY_CONTENT, *PATH_OPTIONS} & {
         *_find_differing(settings)
-    }  # they identify contents
+    }  # they identify content
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
     order = [name for name in order if name not in REPEATED]
     order.sort(key=lambda name: not name.startswith("model."))
@@ -206,8 +205,8 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
 def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the options of each run that its label may contain.
 
-    Where runs read other data or word vectors, those that name the files are among them; or a
-    digest of the content, where the files of unlike content have the same names.
+    If runs read different data or word vectors, this includes the options that name the files, or a
+    digest of the content if files of different content have the same names.
     """
     collected = [flatten_options(run.metrics["settings"], OPTIONS_NOT_COMPARED) for run in runs]
     for content, files in PATH_OPTIONS_BY_CONTENT.items():
@@ -233,7 +232,7 @@ def _get_choices(run: Run) -> dict[str, str]:
 
 
 def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:
-    """Return the names that have more than one value; being absent counts as one if `absent`."""
+    """Return the names with more than one value; `absent`: a missing name is a value too."""
     names = dict.fromkeys(name for each in settings for name in each)
     values = {
         name: {

@@ -1,4 +1,4 @@
-"""One HTML page that holds all it needs: tables, sentences, interactive figures, Plotly itself."""
+"""Render a report as a self-contained HTML page with tables and interactive figures."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,11 +18,11 @@ from seqtext.reporting.report import DatasetSection, Report
 from seqtext.reporting.results_table import REPORTED, ResultsTable
 
 PACKAGE = "seqtext.reporting"
-MATRICES = 8  # side by side; the others are folded away
+MATRICES = 8  # shown; further ones are collapsed
 
 
 class Figure(NamedTuple):
-    """json: of Plotly, escaped for a page; `has_controls` to choose and highlight curves."""
+    """Hold a figure: Plotly's escaped JSON, and whether to add controls to highlight curves."""
 
     heading: str
     caption: str
@@ -31,7 +31,7 @@ class Figure(NamedTuple):
 
 
 def render_report(report: Report) -> str:
-    """Render the report as one HTML page that loads nothing from elsewhere."""
+    """Render the report as one HTML page without external resources."""
     plotly = Markup(get_plotlyjs().replace("\r\n", "\n").replace("\r", "\n"))
     script = read_asset(PACKAGE, "page.js")
     return render_page(
@@ -51,7 +51,7 @@ def render_report(report: Report) -> str:
 
 
 def _build_section(section: DatasetSection) -> dict[str, Any]:
-    """Return the values of a section that the template shows."""
+    """Return the template's values of a section."""
     comparison = section.comparison
     groups, metric = section.groups, section.metric
     return {
@@ -80,7 +80,7 @@ def _build_table(table: ResultsTable) -> dict[str, Any]:
 def _build_figures(
     groups: Sequence[Group], metric: str, comparison: Comparison
 ) -> Iterator[Figure]:
-    """Draw all figures of a section, with heading and caption; empty ones are left out."""
+    """Draw the figures of a section with headings and captions; skip empty ones."""
     better = "Down" if get_metric_mode(metric) == "min" else "Up"
     most = prediction_plots.MAX_HEATMAP_GROUPS
     leading = f"; the {most} best by validation" if len(groups) > most else ""
@@ -142,7 +142,7 @@ def _serialize_figures(made: Iterable[tuple[str, str, go.Figure | None]]) -> Ite
 
 
 def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:
-    """Return the table of tests of the best group by validation against each other one."""
+    """Return the tests of the best group by validation against each other group."""
     if not comparison.pairs:
         return None
     first = min(pair.first for pair in comparison.pairs)

@@ -1,4 +1,4 @@
-r"""One data set's table in LaTeX, not wider than a page."""
+r"""Format the table of a data set in LaTeX, not wider than a page."""
 
 import re
 import unicodedata
@@ -6,13 +6,13 @@ import unicodedata
 from seqtext.display import REPLACEMENT, make_printable
 from seqtext.reporting.results_table import REPORTED, ResultsTable, Row
 
-ALWAYS_SHOWN = ("n", "time")  # of the columns after the deciding scores, what every table has
-MAX_SCORES = 5  # columns of scores, the deciding ones among them
-MAX_ROWS = 40  # that a page holds
-LONG_LABEL = 34  # characters; longer ones are broken into lines
-BREAKABLE = re.compile(r"[^\W_]{1,24}|[\W_]")  # where a long label may be broken
+ALWAYS_SHOWN = ("n", "time")  # columns after the main scores that every table has
+MAX_SCORES = 5  # columns of scores, including the main ones
+MAX_ROWS = 40  # rows that fit on a page
+LONG_LABEL = 34  # characters; longer labels are broken into lines
+BREAKABLE = re.compile(r"[^\W_]{1,24}|[\W_]")  # units between which a long label may be broken
 PREAMBLE = r"% \usepackage{booktabs,graphicx}; with other scripts than Latin: XeLaTeX or LuaLaTeX"
-# Shrinks what is wider than the text, and leaves the rest as it is.
+# Shrinks a table only if it is wider than the text.
 SHRINK_TO_FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 
 LATEX_ESCAPES = {"\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "~": r"\textasciitilde{}"}
@@ -29,16 +29,16 @@ LATEX_ESCAPES |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
 def escape_latex(text: str) -> str:
-    """Return a text on one line in which LaTeX's special characters stand for themselves."""
+    """Join a text into one line and escape LaTeX's special characters."""
     line = unicodedata.normalize("NFC", make_printable(" ".join(text.split())))
     return "".join(LATEX_ESCAPES.get(character, character) for character in line)
 
 
 def format_latex_table(table: ResultsTable, caption: str) -> str:
-    r"""Return a booktabs table; the best of a column in bold, in the order of all other formats.
+    r"""Format a booktabs table with the best value of each column in bold.
 
-    It has the deciding scores, runs, time and the first further scores: so many that small type
-    fits a page; a note lists what only report.csv has.
+    It has the main scores, runs, time, and as many further scores as fit on a page in small type. A
+    note lists the columns and rows that only report.csv has.
     """
     columns = _choose_columns(table)
     rows = _choose_rows(table)
@@ -68,14 +68,14 @@ def format_latex_table(table: ResultsTable, caption: str) -> str:
 
 
 def _choose_columns(table: ResultsTable) -> list[int]:
-    """Return the positions of the columns that fit a page."""
+    """Return the positions of the columns that fit on a page."""
     scores = [n for n, name in enumerate(table.columns) if name.startswith(("val ", "test "))]
     few = scores[:MAX_SCORES]
     return [n for n, name in enumerate(table.columns) if n in few or name in ALWAYS_SHOWN]
 
 
 def _choose_rows(table: ResultsTable) -> tuple[list[Row], list[Row]]:
-    """Return our rows and the reported ones: the first of each, where not all fit a page."""
+    """Return the first of our rows and of the reported rows that fit on a page."""
     reported = [row for row in table.rows if row.kind == REPORTED]
     own = [row for row in table.rows if row.kind != REPORTED]
     most = max(MAX_ROWS - len(reported), MAX_ROWS // 2)

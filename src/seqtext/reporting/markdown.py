@@ -1,24 +1,24 @@
-"""Texts of users in Markdown: tables, code, and words that are nothing but words."""
+"""Format tables, code and escaped user texts in Markdown."""
 
 import re
 
 from seqtext.display import make_printable
 from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
-# An underscore within a word is never emphasis, and stays readable: macro_f1.
+# An underscore within a word, as in macro_f1, is not emphasis and needs no escape.
 SPECIAL = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
 def escape_markdown(text: str) -> str:
-    """Return a text on one line that Markdown (and HTML within it) shows as it is."""
+    """Join a text into one line and escape Markdown and HTML."""
     line = make_printable(" ".join(text.split()))
     line = "".join(ENTITIES.get(character, character) for character in line)
     return SPECIAL.sub(r"\\\g<0>", line)
 
 
 def format_code(text: str) -> str:
-    """Return a text on one line as a code span, whatever backticks it holds."""
+    """Join a text into one line and format it as a code span; it may contain backticks."""
     line = make_printable(" ".join(text.split()))
     ticks = "`" * (_count_longest_backticks(line) + 1)
     space = " " if line.startswith("`") or line.endswith("`") else ""
@@ -26,13 +26,13 @@ def format_code(text: str) -> str:
 
 
 def format_code_block(text: str, language: str = "") -> str:
-    """Return lines as a fenced block, whatever backticks they hold."""
+    """Format lines as a fenced code block; they may contain backticks."""
     fence = "`" * max(3, _count_longest_backticks(text) + 1)
     return "\n".join([fence + language, make_printable(text, keep="\n"), fence])
 
 
 def format_markdown_table(table: ResultsTable) -> str:
-    """Return a pipe table; the best of a column in bold, rows that are not ours in italics."""
+    """Format a pipe table with the best of each column in bold, published rows in italics."""
     titles = ["", *map(escape_markdown, table.columns)]
     lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]
     lines += [" | ".join([_format_label(row), *map(_format_cell, row.cells)]) for row in table.rows]

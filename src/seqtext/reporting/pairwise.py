@@ -24,16 +24,17 @@ UNDECIDED = "undecided: runs vary too much"
 
 
 class PairwiseResult(NamedTuple):
-    """Two groups compared on a test metric; the p values are corrected over all pairs (Holm).
+    """Comparison of two groups on a test metric; p values are corrected over all pairs (Holm).
 
     first, second: positions of the groups
-    difference: of the means, first minus second
-    low, high: 95 % of the differences on resampled rows
-    low_all, high_all: its 95 % interval, if other rows and other runs could change it
-    p_rows: of the difference, if only other rows could change it
-    p: of the difference, if other rows and other runs (seeds, folds) could; it decides
-    p_mcnemar: of the first runs' accuracies; None where these are of unlike folds
-    p_t: corrected resampled t-test over matched seeds and folds; None for fewer than two
+    difference: difference of the means, first minus second
+    low, high: 95 % interval of the difference over resampled rows
+    low_all, high_all: 95 % interval of the difference over rows and runs
+    p_rows: p value of the difference over rows
+    p: p value of the difference over rows and runs (seeds, folds), which decides
+    p_mcnemar: p value of the first runs' accuracies; None if their folds differ
+    p_t: p value of the corrected resampled t-test over matched seeds and folds; None for fewer than
+        two
     """
 
     first: int
@@ -50,16 +51,16 @@ class PairwiseResult(NamedTuple):
 
     @property
     def is_significant(self) -> bool:
-        """Tell whether p, corrected for the number of pairs, is below `LEVEL`."""
+        """Return whether p, corrected for the number of pairs, is below `LEVEL`."""
         return self.p < LEVEL
 
     @property
     def verdict(self) -> str:
-        """Return what the tests say of the difference, in words.
+        """Describe the result of the tests.
 
-        "not significant": other test rows alone could make it. "undecided": they hardly could, but
-        the runs of a group vary so much between seeds or folds that other runs could; more runs
-        would decide it.
+        "not significant": the difference may be due to the sample of test rows. "undecided": it is
+        significant over rows, but not over runs, which vary too much between seeds or folds; more
+        runs would decide it.
         """
         if self.is_significant:
             return DIFFERENT
@@ -67,13 +68,13 @@ class PairwiseResult(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """All pairs of groups that were tested on the same rows.
+    """Comparison of all pairs of groups that were tested on the same rows.
 
-    excluded_other_rows: positions of the groups whose test rows or labels are not those of the most
-    excluded_no_predictions: positions of the groups without predictions
-    excluded_no_metric: positions of the groups for which predictions do not give this metric
+    excluded_other_rows: positions of groups whose test rows or labels differ from those of most
+    excluded_no_predictions: positions of groups without predictions
+    excluded_no_metric: positions of groups whose predictions do not define this metric
     rows: number of test rows
-    resamples: number of bootstrap resamples behind the intervals
+    resamples: number of bootstrap resamples of the intervals
     """
 
     metric: str
@@ -86,7 +87,7 @@ class Comparison(NamedTuple):
     resamples: int = 0
 
     def get_pair(self, one: int, other: int) -> PairwiseResult | None:
-        """Return the pair of two groups, `one` minus `other`; None if not compared."""
+        """Return the comparison of `one` minus `other`; None if they were not compared."""
         for pair in self.pairs:
             if (pair.first, pair.second) == (one, other):
                 return pair
@@ -106,10 +107,10 @@ class Comparison(NamedTuple):
 def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
     """Compare all groups that were tested on the same rows.
 
-    With several runs per group the compared score is the mean of the runs' scores on the same
-    resampled rows: so the interval belongs to the difference that the table shows. (Averaged
-    probabilities would be an ensemble, another and better model; the first seed alone would throw
-    the others away.) McNemar's test needs one decision per row, and takes the first run's.
+    With several runs per group, the compared score is the mean of the runs' scores on the same
+    resampled rows, so that the interval is that of the difference in the table. (Averaged
+    probabilities would be an ensemble, which is another, better model.) McNemar's test needs one
+    decision per row and uses the first run.
     """
     with_predictions = [n for n, group in enumerate(groups) if group.predictions]
     excluded_no_predictions = [n for n in range(len(groups)) if n not in with_predictions]
@@ -150,10 +151,10 @@ def _hash_test_rows(group: Group) -> frozenset[int]:
 def _resample_scores(
     groups: Sequence[Group], metric: str, rows: np.ndarray
 ) -> tuple[np.ndarray, dict[int, list[float]]]:
-    """Return mean scores [resamples, groups], and each run's scores by the ``id`` of its group.
+    """Return mean scores [resamples, groups], and the runs' scores by the ``id`` of their group.
 
     Args:
-        rows: [N] all numbers of test rows of these groups' runs
+        rows: [N] row numbers of all test rows of the groups' runs
     """
     predictions = [group.predictions for group in groups]
     scorers = [[build_scorer(one, metric) for one in runs] for runs in predictions]

@@ -143,7 +143,7 @@ def find_run_conflict(
     if fingerprints is None or job.files is None or not has_all_fingerprints(fingerprints):
         return None  # a resumed run compares the data itself
     if other := find_changed_content(fingerprints, job.files, read):
-        return f"was made with other {other} than the current one: {ANOTHER_NAME}."
+        return f"was made with other {other} than the current ones: {ANOTHER_NAME}."
     return None
 
 

@@ -1,4 +1,4 @@
-"""Styles, names and escaping that all Plotly figures of the report share."""
+"""Styles, names and escaping shared by all Plotly figures of the report."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = ("circle", "square", "triangle-up", "x", "star", "cross")
 PLOTLY_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "%{": "%&#123;"}
 MAX_LABEL_LENGTH = 60  # characters of a label
-MAX_GROUPS = 40  # groups in figures with a line of their own for each
+MAX_GROUPS = 40  # groups in figures with a line per group
 BAR_HEIGHT = 24  # pixels of a bar
 
 
@@ -45,7 +45,7 @@ def format_group_name(group: Group) -> str:
 
 
 def shorten_label(text: str, most: int = MAX_LABEL_LENGTH) -> str:
-    """Return a text of `most` characters or little more, still unlike others that were longer."""
+    """Shorten a text to about `most` characters, distinct from other shortened texts."""
     if len(text) <= most:
         return text
     kept = most - 9
@@ -55,7 +55,7 @@ def shorten_label(text: str, most: int = MAX_LABEL_LENGTH) -> str:
 
 
 def escape_plotly(text: str) -> str:
-    """Return a text that Plotly shows as it is: no tags, links, entities or ``%{fields}``."""
+    """Escape a text for Plotly: no tags, links, entities or ``%{fields}``."""
     line = make_printable(" ".join(text.split()))
     for character, entity in PLOTLY_ENTITIES.items():
         line = line.replace(character, entity)
@@ -63,6 +63,6 @@ def escape_plotly(text: str) -> str:
 
 
 def show_category(figure: go.Figure, axis: str, names: Sequence[str], **at: int) -> None:
-    """Let an axis name all of these categories, as texts, whatever they look like."""
+    """Make an axis show all of these categories as texts, even if they look like numbers."""
     update = figure.update_xaxes if axis == "x" else figure.update_yaxes
     update(type="category", categoryorder="array", categoryarray=list(names), dtick=1, **at)

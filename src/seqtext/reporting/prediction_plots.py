@@ -21,15 +21,15 @@ from seqtext.reporting.plot_style import (
     show_category,
 )
 
-MAX_HEATMAP_GROUPS = 24  # in the map of all pairs
+MAX_HEATMAP_GROUPS = 24  # groups in the heat map of all pairs
 BINS = 10
 MAX_CLASS_NAME_LENGTH = 40  # characters
-MAX_SLANTED_LABEL_LENGTH = 32  # characters of a label below the map of all pairs
-FAINT_COLOUR = "rgba(138, 141, 152, 0.10)"  # of fields without a colour
+MAX_SLANTED_LABEL_LENGTH = 32  # characters of a label below the heat map
+FAINT_COLOUR = "rgba(138, 141, 152, 0.10)"  # of cells that are not significant
 
 
 def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
-    """Plot accuracy against confidence (reliability diagram); on the diagonal is calibrated."""
+    """Plot accuracy against confidence (reliability diagram); the diagonal is calibrated."""
     figure = go.Figure()
     figure.add_scatter(
         x=[0, 1],
@@ -74,8 +74,10 @@ def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
 
 
 def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list, list, float]:
-    """Compute mean confidence and accuracy in bins of equal width, and the expected calibration
-    error: the mean gap between the two (Guo et al., 2017)."""
+    """Compute mean confidence and accuracy in bins of equal width, and their mean difference.
+
+    The latter is the expected calibration error (Guo et al., 2017).
+    """
     bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     met = counts > 0
@@ -85,7 +87,7 @@ def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list
 
 
 def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
-    """Plot precision, recall and F1 of each class, a line per group."""
+    """Plot precision, recall and F1 of each class, with one line per group."""
     known = select_groups_with_predictions(groups)[:MAX_GROUPS]
     if not known:
         return None
@@ -154,9 +156,9 @@ def _compute_class_scores(counts: np.ndarray) -> np.ndarray:
 
 
 def plot_differences(comparison: Comparison) -> go.Figure | None:
-    """Plot every pair of the leading groups: row minus column, coloured where significant.
+    """Plot the differences of all pairs of the leading groups, coloured if significant.
 
-    The others are in brackets, without a colour: so the figure is never empty.
+    Other differences are in brackets without colour, so that the figure is never empty.
     """
     places = sorted({n for p in comparison.pairs for n in (p.first, p.second)})[:MAX_HEATMAP_GROUPS]
     if len(places) < 2:
@@ -190,7 +192,7 @@ def _add_heatmap(
     is_significant: bool,
     style: dict[str, Any],
 ) -> None:
-    """Add the fields of all pairs that differ significantly, or of all that do not."""
+    """Add the cells of all pairs that differ significantly, or of all others."""
     chosen = [
         [p if p and p.is_significant == is_significant else None for p in row] for row in pairs
     ]

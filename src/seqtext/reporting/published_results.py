@@ -1,4 +1,4 @@
-"""Results that others reported on the same data sets: studies, publications, TF-IDF."""
+"""Published results on the same data sets: studies, publications, TF-IDF."""
 
 from importlib import resources
 from typing import NamedTuple
@@ -9,14 +9,14 @@ from seqtext.reporting.runs import Run
 
 FILE = "published_results.csv"
 KEYS = ["study", "dataset", "model", "setting", "note"]
-PACKAGE_PREFIX = "seqtext."  # of the paths of this package's classes
+PACKAGE_PREFIX = "seqtext."  # of import paths of this package's classes
 
 
 class StudyData(NamedTuple):
-    """Data set of a study.
+    """Describes the data set of a study.
 
-    class_name: of the data set class that reads it
-    sizes: rows of the sources that there are of it
+    class_name: name of the data set class that reads it
+    sizes: numbers of rows of its available sources
     """
 
     class_name: str
@@ -30,16 +30,16 @@ STUDY_DATA = {
     "imdb": StudyData("IMDB", (25_000, 50_000)),
     "clothing": StudyData("Clothing", (22_641, 23_486)),
 }
-MIN_SHARE_LEFT = 0.8  # of the rows, where repeated texts or empty ones are dropped
-MIN_SHARE_TESTED = 0.05  # of the rows
+MIN_SHARE_LEFT = 0.8  # minimum share of rows after dropping duplicates and empty texts
+MIN_SHARE_TESTED = 0.05  # minimum share of rows in the test part
 
 
 class PublishedResult(NamedTuple):
-    """Scores that were reported elsewhere, on other splits: they are never tested against ours.
+    """Published scores on other splits, which are never tested for significance against ours.
 
     study: "study 1" to "study 5", "published", or "measured" (by others, in one run)
-    scores: by "val/<metric>" and "test/<metric>"
-    note: what was wrong with it, or what it stands for
+    scores: scores by "val/<metric>" and "test/<metric>"
+    note: description of its faults, or of its source
     """
 
     study: str
@@ -70,11 +70,11 @@ def load_published_results(dataset: str) -> list[PublishedResult]:
 
 
 def has_study_rows(run: Run) -> bool:
-    """Tell whether published results on a data set of this name are comparable with a run.
+    """Return whether published results on a data set of this name are comparable with a run.
 
-    They are if this package's own class read the rows, there are as many as in the study, and
-    enough of them were tested. A user's own file may have the same name, hold other rows in the
-    same columns, or be cut by ``split.max_train_examples``.
+    They are if this package's data set class read the rows, their number is that of the study, and
+    enough of them were tested. A user's file may have the same name but other rows, and
+    ``split.max_train_examples`` reduces the rows.
     """
     study = STUDY_DATA.get(run.metrics["dataset"])
     settings = run.metrics["settings"]

@@ -1,4 +1,4 @@
-"""Report all runs of some folders, as Markdown, CSV, LaTeX and an HTML page."""
+"""Build the report of all runs in folders, and format it as Markdown and data frames."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,18 +27,19 @@ from seqtext.reporting.results_table import (
 )
 from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 
-FALLBACK_METRICS = ("macro_f1", "accuracy")  # deciding metrics, where a monitored one is not known
+FALLBACK_METRICS = ("macro_f1", "accuracy")  # main metrics, if the monitored one is unknown
 
 
 class DatasetSection:
-    """The runs of one data set: groups, table, tests.
+    """Section of a report on one data set: groups, table, tests.
 
     Args:
         dataset: title of the data set, see `group_by_dataset`
-        metric: that orders and is tested, such as "accuracy"; None: what most runs monitored
+        metric: metric to sort by and to test, such as "accuracy"; None: the metric that most runs
+            monitored
 
     Raises:
-        UserError: if no run has such a metric.
+        UserError: if no run has the metric.
     """
 
     def __init__(self, dataset: str, runs: Sequence[Run], metric: str | None):
@@ -53,7 +54,7 @@ class DatasetSection:
 
     @property
     def study(self) -> str | None:
-        """Return the name of the study's data set, if runs of this section have its rows."""
+        """Return the name of the study's data set if runs of this section have its rows."""
         (first, *_) = self.runs
         return first.metrics["dataset"] if any(map(has_study_rows, self.runs)) else None
 
@@ -69,11 +70,11 @@ class DatasetSection:
 
     @property
     def runs(self) -> list[Run]:
-        """Return the runs of all groups, without repeated ones."""
+        """Return the runs of all groups, without repeated runs."""
         return [run for group in self.groups for run in group.runs]
 
     def describe(self) -> str:
-        """Explain the table in one paragraph."""
+        """Describe the table in one paragraph."""
         rows = sorted({run.rows("test") for run in self.runs})
         tested = f"{rows[0]:,} to {rows[-1]:,} test rows"
         if len(rows) == 1:
@@ -91,7 +92,7 @@ class DatasetSection:
         return text
 
     def collect_notes(self) -> list[str]:
-        """Return the footnotes of published results, and the warnings of runs."""
+        """Return the notes on published results and the warnings of runs."""
         notes = collect_footnotes(self.table)
         if self.published:
             notes.append(
@@ -105,12 +106,12 @@ class DatasetSection:
         return notes
 
     def list_commands(self) -> list[str]:
-        """Return the command lines that start these runs again; that of a sweep once."""
+        """Return the command lines of these runs, with that of a sweep once."""
         return list(dict.fromkeys(find_sweep_command(run.path) or run.command for run in self.runs))
 
 
 def _choose_metric(runs: Sequence[Run], wanted: str | None) -> str:
-    """Return the metric that someone asked for, or what most runs monitored, if any run has it."""
+    """Return the requested metric, or the one that most runs monitored, if any run has it."""
     known = list(
         dict.fromkeys(name for run in runs for p in ("test", "val") for name in run.metrics[p])
     )
@@ -126,7 +127,7 @@ def _choose_metric(runs: Sequence[Run], wanted: str | None) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """A section per data set, the jobs without a result, a sentence for each damaged file."""
+    """Sections by data set, jobs without a result, and a sentence for each damaged file."""
 
     title: str
     sections: Sequence[DatasetSection]
@@ -144,11 +145,11 @@ class Report:
 def build_report(
     folders: Sequence[Path], metric: str | None, usual: Mapping[str, str] | None = None
 ) -> Report:
-    """Read all runs in some folders, and divide them by data set.
+    """Read all runs in folders, and build a section for each data set.
 
     Args:
-        metric: of all sections
-        usual: by data set, where `metric` is None
+        metric: metric of all sections
+        usual: metrics by data set, if `metric` is None
 
     Raises:
         UserError: see `read_runs` and `DatasetSection`.
@@ -166,7 +167,7 @@ def build_report(
 
 
 def format_markdown(report: Report) -> str:
-    """Return the whole report as Markdown."""
+    """Format the report as Markdown."""
     lines = [f"# {escape_markdown(report.title)}", ""]
     for section in report.sections:
         conclusions = [escape_markdown(" ".join(summarize_significance(section.comparison))), ""]
@@ -179,13 +180,13 @@ def format_markdown(report: Report) -> str:
 
 
 def format_notes(section: DatasetSection) -> list[str]:
-    """Return a section's notes as lines of Markdown."""
+    """Format a section's notes as lines of Markdown."""
     notes = [f"- {escape_markdown(note)}" for note in section.collect_notes()]
     return ["Notes:", "", *notes, ""] if notes else []
 
 
 def format_omissions(report: Report) -> list[str]:
-    """Return jobs without a result and damaged files as lines of Markdown."""
+    """Format jobs without a result and damaged files as lines of Markdown."""
     lines = []
     if report.unfinished:
         lines += ["## Without a result", ""]
@@ -202,7 +203,7 @@ def format_omissions(report: Report) -> list[str]:
 
 
 def pairs_to_dataframe(section: DatasetSection) -> pd.DataFrame:
-    """Return every pair of groups in numbers; see `PairwiseResult`."""
+    """Return all pairs of groups, with the columns of `PairwiseResult`."""
     labels = [group.label for group in section.groups]
     rows = [
         {
@@ -219,6 +220,6 @@ def pairs_to_dataframe(section: DatasetSection) -> pd.DataFrame:
 
 
 def format_title(folders: Sequence[Path]) -> str:
-    """Return the names of the folders; of more than three the first, and their number."""
+    """Return the names of the folders, or the first name and the number of more than three."""
     names = [folder.resolve().name or str(folder.resolve()) for folder in folders]
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} and {len(names) - 1} more"

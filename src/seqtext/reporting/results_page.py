@@ -1,4 +1,4 @@
-"""RESULTS.md: each study's numbers beside ours, from finished runs."""
+"""Write RESULTS.md, which compares each study's results with those of finished runs."""
 
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from seqtext.reporting.report import DatasetSection, Report, format_notes, forma
 from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
 STUDIES = {"spam": 1, "amazon": 2, "tweets": 3, "imdb": 4, "clothing": 5}
-METRICS = {  # to be compared with theirs; whoever flags everything, or nothing, does not win
+METRICS = {  # compared metrics that do not reward constant predictions
     "spam": "f1",
     "amazon": "accuracy",
     "tweets": "f1",
     "imdb": "accuracy",
     "clothing": "weighted_f1",
 }
-BEST = "best"  # experiment=<data set>/best is our own setting, the others are the studies'
+BEST = "best"  # experiment=<data set>/best is ours, others are the studies'
 HEAD = """# Results
 
 For each of the five studies: what it reported, and what its settings and ours give here. In every
@@ -32,10 +32,10 @@ networks, one seed, other vectors), that is for a machine of two CPU cores.
 
 
 def write_results(path: Path, report: Report) -> Path:
-    """Write the file, and return its path.
+    """Write the file and return its path.
 
     Raises:
-        UserError: if no run is on the rows of the studies.
+        UserError: if no run uses the rows of a study.
     """
     known = [section for section in report.sections if section.study]
     if not known:
@@ -80,7 +80,7 @@ def _format_study(section: DatasetSection) -> str:
 
 
 def _build_summary_table(section: DatasetSection) -> ResultsTable:
-    """Build a table of the best row of each source; ours are chosen by validation."""
+    """Build a table of the best row of each source; ours are selected by validation."""
     rows: dict[str, Row] = {}
     own = section.table.rows[: len(section.groups)]
     if theirs := _find_best_published(section):
@@ -105,7 +105,7 @@ def get_result_source(group: Group) -> str:
 
 
 def _find_best_published(section: DatasetSection) -> PublishedResult | None:
-    """Return the study's own best row, by the score that most of its rows have."""
+    """Return the study's best row, by the score that most of its rows have."""
     theirs = [other for other in section.published if other.study.startswith("study")]
     names = [name for other in theirs for name in other.scores]
     if not names:

@@ -1,4 +1,4 @@
-"""One data set's table: as rows of text, for Markdown, LaTeX and HTML, and as a data frame."""
+"""Build the results table of a data set, as text for all formats and as a data frame."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -19,14 +19,14 @@ UNKNOWN = "–"
 
 
 class Cell(NamedTuple):
-    """A cell's text; `best` where no row of the column has a better value."""
+    """Text of a cell, and whether its value is the best of the column."""
 
     text: str
     best: bool = False
 
 
 class Row(NamedTuple):
-    """kind: "ours", "reference" (our run of the reference model) or "reported" (by others)."""
+    """A row; its kind is "ours", "reference" (our run of the reference model) or "reported"."""
 
     label: str
     kind: str
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class ResultsTable(NamedTuple):
-    """columns: their titles, without the first, which names the row."""
+    """A table; `columns` are the titles without that of the row labels."""
 
     columns: list[str]
     rows: list[Row]
@@ -44,9 +44,9 @@ class ResultsTable(NamedTuple):
 def build_table(
     groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
 ) -> ResultsTable:
-    """Build the table: groups in their order, the baseline among them, then published results.
+    """Build the table of all groups in their order, including the baseline, then published results.
 
-    All formats keep this order.
+    All formats use this order.
     """
     scores = choose_score_columns(groups, others, metric)
     columns = [_build_score_cells(groups, part, name) for part, name in scores]
@@ -71,8 +71,11 @@ def build_table(
 def choose_score_columns(
     groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
 ) -> list[tuple[str, str]]:
-    """(part, metric): the deciding one, on validation and test; the usual ones on test; and those
-    that the studies of this data set reported."""
+    """Return (part, metric) of the score columns.
+
+    These are the main metric on validation and test, the usual test metrics, and the metrics that
+    the studies of this data set reported.
+    """
     known = {
         (part, name)
         for group in groups
@@ -83,7 +86,7 @@ def choose_score_columns(
     usual = TWO_CLASSES if ("test", "specificity") in known else MANY_CLASSES
     reported = [name.partition("/")[::2] for other in others for name in other.scores]
     wanted = [("val", metric), ("test", metric), *(("test", name) for name in usual), *reported]
-    deciding = wanted[:2]  # the first two columns, known or not
+    deciding = wanted[:2]  # always shown as the first two columns
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
 
 
@@ -98,7 +101,7 @@ def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Ce
 
 
 def _format_score(group: Group, part: str, name: str) -> str:
-    """Return text such as ``0.9120 ± 0.0040 (n = 2)``, with n where not all runs have a score."""
+    """Format a score such as ``0.9120 ± 0.0040 (n = 2)``, with n if not all runs have a score."""
     mean, std, known = group.mean(part, name), group.std(part, name), len(group.values(part, name))
     if mean is None:
         return UNKNOWN
@@ -120,7 +123,7 @@ def _get_kind(group: Group) -> str:
 
 
 def collect_footnotes(table: ResultsTable) -> list[str]:
-    """Return the notes on published results: each note once, with its rows."""
+    """Return the distinct notes on published results, with their rows."""
     rows: dict[str, list[str]] = {}
     for row in table.rows:
         if row.note:
@@ -131,7 +134,7 @@ def collect_footnotes(table: ResultsTable) -> list[str]:
 def to_dataframe(
     dataset: str, groups: Sequence[Group], others: Sequence[PublishedResult]
 ) -> pd.DataFrame:
-    """Return all rows in numbers: settings, and mean and standard deviation of each score."""
+    """Return all rows with settings, and mean and standard deviation of each score."""
     return pd.DataFrame(
         [_to_record(dataset, g) for g in groups]
         + [

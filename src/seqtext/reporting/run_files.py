@@ -1,4 +1,4 @@
-"""Read and check the files of runs and sweeps, which may be damaged or come from a stranger."""
+"""Read and check the files of runs and sweeps, which may be damaged or untrusted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from seqtext.files import build_damaged_file_error, read_json, read_yaml
 from seqtext.validation import find_type_error
 
 REQUIRED_KEYS = ("dataset", "model", "monitor", "val", "test", "seconds", "parameters", "settings")
-STATUSES = ("finished", "failed", "pruned")  # of a job, in sweep.json and outcome.json
+STATUSES = ("finished", "failed", "pruned")  # of jobs in sweep.json and outcome.json
 PROBABILITY = "probability_"
 
 
 @dataclass(frozen=True)
 class LoadedPredictions:
-    """Predictions of a run on its test part, read from its folder; N rows, in the order of `rows`.
+    """Predictions of a run on its test part, read from its folder.
 
-    rows: [N] numbers in the source
-    labels, predicted: [N] classes
+    rows: [N] row numbers in the source, sorted
+    labels, predicted: [N] class numbers
     probabilities: [N, C]
-    threshold: of two classes, the probability of class 1 from which on it was predicted
+    threshold: for two classes, the minimum probability at which class 1 was predicted
     """
 
     rows: np.ndarray
@@ -41,20 +41,20 @@ def read_metrics(path: Path) -> dict[str, Any]:
     """Read a metrics.json.
 
     Raises:
-        UserError: if it is damaged, another program's, or cannot be read.
+        UserError: if it is damaged, of another program, or unreadable.
     """
     return _read(partial(metrics_file.read_metrics, required=REQUIRED_KEYS), path)
 
 
 def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Read the choices of configuration groups, without Hydra's own, and the typed overrides.
+    """Read the choices of configuration groups, except Hydra's own, and the typed overrides.
 
     Raises:
         UserError: if it is damaged.
     """
     hydra = _get_section(read_options(path), "hydra", path)
     chosen = _get_section(_get_section(hydra, "runtime", path), "choices", path)
-    if not chosen:  # Hydra always writes some: the file was cut off
+    if not chosen:  # Hydra always writes some: the file is truncated
         raise build_damaged_file_error(path, "its choices are missing")
     typed = _get_section(hydra, "overrides", path).get("task") or []
     if find_type_error(typed, list[str]):
@@ -65,7 +65,7 @@ def read_hydra(path: Path) -> tuple[dict[str, str], tuple[str, ...]]:
 
 
 def read_sweep(path: Path) -> dict[str, Any]:
-    """Read a sweep.json: its command, and jobs with folder, status and reason.
+    """Read a sweep.json: the command, and jobs with folder, status and reason.
 
     Raises:
         UserError: if it is damaged.
@@ -82,7 +82,7 @@ def read_sweep(path: Path) -> dict[str, Any]:
 
 
 def read_outcome(path: Path) -> dict[str, Any]:
-    """Read an outcome.json: the status and the reason of a job that did not finish.
+    """Read an outcome.json: status and reason of a job that did not finish.
 
     Raises:
         UserError: if it is damaged.
@@ -93,7 +93,7 @@ def read_outcome(path: Path) -> dict[str, Any]:
 
 
 def check_status(path: Path, outcome: Mapping[str, Any]) -> None:
-    """Raise a `UserError` unless status and reason are what a sweep writes."""
+    """Raise a `UserError` if status or reason is invalid."""
     if outcome.get("status") not in STATUSES:
         raise build_damaged_file_error(path, f"a job's status is none of {', '.join(STATUSES)}")
     if not isinstance(outcome.get("reason"), str | None):
@@ -104,16 +104,16 @@ def read_options(path: Path) -> dict[str, Any]:
     """Read a mapping from a YAML file.
 
     Raises:
-        UserError: if it is damaged, or cannot be read.
+        UserError: if it is damaged or unreadable.
     """
     return _read(read_yaml, path)
 
 
 def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPredictions | None:
-    """Read a part's predictions of the run with these metrics; None if there is no such file.
+    """Read predictions of the run with these metrics; None if the file does not exist.
 
     Raises:
-        UserError: if the file is damaged, or not of this run.
+        UserError: if the file is damaged or belongs to another run.
     """
     if not path.exists():
         return None
@@ -121,7 +121,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
         table = pd.read_parquet(path)
     except MemoryError:
         raise
-    except Exception as error:  # pyarrow raises of every kind on damaged bytes
+    except Exception as error:  # pyarrow raises many types for damaged files
         raise build_damaged_file_error(path, "it is not Parquet") from error
     names = tuple(n.removeprefix(PROBABILITY) for n in table if str(n).startswith(PROBABILITY))
     if missing := [n for n in ("row", "label", "prediction") if n not in table]:
@@ -155,18 +155,18 @@ def _encode_classes(column: pd.Series, names: Sequence[str], path: Path) -> np.n
             path, f"its column {column.name} holds no classes"
         ) from error
     if np.isnan(numbers).any():
-        raise build_damaged_file_error(path, f"its column {column.name} holds what is no class")
+        raise build_damaged_file_error(path, f"its column {column.name} contains an unknown class")
     return numbers.astype(np.int64)
 
 
 def _extract_probabilities(table: pd.DataFrame, path: Path) -> np.ndarray:
-    """Return the probabilities [N, C] of a table, checked."""
+    """Return and check the probabilities [N, C] of a table."""
     try:
         values = table.to_numpy(float)
     except (TypeError, ValueError) as error:
         raise build_damaged_file_error(path, "its probabilities are no numbers") from error
-    if not ((values >= 0) & (values <= 1)).all():  # nan is neither
-        raise build_damaged_file_error(path, "its probabilities do not lie between 0 and 1")
+    if not ((values >= 0) & (values <= 1)).all():  # also refuses NaN
+        raise build_damaged_file_error(path, "its probabilities are not between 0 and 1")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Find finished and unfinished runs in folders; logs are never read."""
+"""Find finished and unfinished runs in folders, without reading logs."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -28,9 +28,9 @@ NO_REASON = "no reason is known"
 class Run:
     """A finished run.
 
-    metrics: the content of metrics.json
-    choices: of configuration groups, such as ``embedding: glove``; without Hydra's own
-    overrides: as they stood on the command line
+    metrics: content of metrics.json
+    choices: choices of configuration groups, such as ``embedding: glove``, except Hydra's own
+    overrides: overrides as typed on the command line
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Run:
 
     @property
     def command(self) -> str:
-        """Return the command line that starts this run again."""
+        """Return the command line to run this again."""
         return " ".join(["python train.py", *map(shlex.quote, self.overrides)])
 
     def rows(self, part: str) -> int:
@@ -65,7 +65,7 @@ class Run:
 
     @property
     def damage(self) -> str | None:
-        """Return what is wrong with the file of predictions; None if nothing is."""
+        """Return a sentence on damage of the predictions file, or None."""
         return self._loaded_predictions[1]
 
     @cached_property
@@ -89,9 +89,9 @@ class UnfinishedRun(NamedTuple):
 
 
 class FoundRuns(NamedTuple):
-    """The runs in and below some folders.
+    """Runs in and below folders.
 
-    damaged: a sentence on each file that was left out
+    damaged: a sentence for each file that was left out
     """
 
     runs: list[Run]
@@ -100,10 +100,10 @@ class FoundRuns(NamedTuple):
 
 
 def read_runs(folders: Sequence[Path]) -> FoundRuns:
-    """Find all runs in and below these folders; damaged files are left out and named.
+    """Find all runs in and below folders; report damaged files and leave them out.
 
     Raises:
-        UserError: if a folder is missing or a file, or there is no readable finished run.
+        UserError: if a folder is missing or is a file, or there is no readable finished run.
     """
     runs: dict[Path, Run] = {}
     unfinished: dict[Path, UnfinishedRun] = {}
@@ -142,13 +142,13 @@ def _explain_no_runs(
 
 
 def read_run(folder: Path, damaged: list[str]) -> Run:
-    """Read a finished run; a damaged hydra.yaml only loses how the run was started.
+    """Read a finished run; if its hydra.yaml is damaged, choices and overrides are missing.
 
     Args:
-        damaged: gets a sentence on a damaged hydra.yaml
+        damaged: list to which a sentence on a damaged hydra.yaml is added
 
     Raises:
-        UserError: if its metrics.json is damaged, or another program's.
+        UserError: if its metrics.json is damaged or of another program.
     """
     metrics = read_metrics(folder / METRICS_FILE)
     path = folder / ".hydra" / "hydra.yaml"
@@ -157,15 +157,15 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
 
 
 def find_sweep_command(folder: Path) -> str | None:
-    """Return the command line of the sweep that a run's folder belongs to, or None."""
+    """Return the command line of the sweep to which a run's folder belongs, or None."""
     for parent in list(folder.parents)[:2]:
-        if (parent / SWEEP_FILE).exists():  # damage was reported when the runs were read
+        if (parent / SWEEP_FILE).exists():  # damage has been reported by `read_runs`
             return _try_read(read_sweep, parent / SWEEP_FILE, [], {}).get("command")
     return None
 
 
 def _try_read(read: Callable[[Path], Any], path: Path, damaged: list[str], default: Any) -> Any:
-    """Return what `read` reads; of a damaged file the default, and add a sentence to `damaged`."""
+    """Return `read(path)`; for a damaged file, add a sentence to `damaged`, return the default."""
     try:
         return read(path)
     except UserError as error:
@@ -174,7 +174,7 @@ def _try_read(read: Callable[[Path], Any], path: Path, damaged: list[str], defau
 
 
 def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
-    """Find the jobs that sweeps list as failed or pruned."""
+    """Find the jobs that a sweep.json lists as failed or pruned."""
     jobs = {}
     for path in sorted(folder.rglob(SWEEP_FILE)):
         for job in _try_read(read_sweep, path, damaged, {}).get("jobs", ()):
@@ -186,7 +186,7 @@ def _find_failed_jobs(folder: Path, damaged: list[str]) -> dict[Path, Unfinished
 
 
 def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, UnfinishedRun]:
-    """Find the runs that have begun and have no result."""
+    """Find the runs that have started and have no result."""
     started = {}
     for config in sorted(folder.rglob(".hydra/config.yaml")):
         place = config.parent.parent

@@ -1,4 +1,4 @@
-"""Plotly figures of settings: validation scores against one setting, and over two."""
+"""Plotly figures of validation scores against one and two settings."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -16,12 +16,12 @@ from seqtext.reporting.plot_style import (
     show_category,
 )
 
-MAX_VALUE_LENGTH = 28  # characters of a setting's value at an axis
-MAX_NAMED_VALUES = 12  # of a setting, that an axis names one by one
+MAX_VALUE_LENGTH = 28  # characters of a setting's value on an axis
+MAX_NAMED_VALUES = 12  # values that an axis shows individually
 
 
 def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
-    """Plot validation scores against each setting that varies: dots, and a line of means."""
+    """Plot validation scores against each varying setting, as dots with a line of means."""
     known = dict.fromkeys(name for group in groups for name in group.settings)
     names = [name for name in known if len(_list_values(groups, name)) > 1]
     if not names:
@@ -100,7 +100,7 @@ def _is_number(value) -> bool:
 
 
 def sort_values(values: Sequence) -> list[str]:
-    """Return distinct values as they are typed: numbers by size, then the others by name."""
+    """Return distinct values as typed, sorted: numbers by value, then others by name."""
 
     def size(value) -> tuple[bool, float, str]:
         number = _is_number(value)
@@ -110,7 +110,7 @@ def sort_values(values: Sequence) -> list[str]:
 
 
 def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
-    """Plot heat maps of validation scores over two settings, one per model; None if fewer vary."""
+    """Plot a heat map per model of validation scores over two settings; None if fewer vary."""
     ours = [g for g in groups if not g.is_baseline]
     names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
     values = {n: v for n in names if 1 < len(v := _list_values(ours, n)) <= MAX_NAMED_VALUES}
@@ -168,7 +168,7 @@ def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
 def _compute_grid(
     groups: Sequence[Group], down: str, across: str, values: dict, metric: str
 ) -> list:
-    """Return mean validation scores [values of `down`, values of `across`]; NaN where none."""
+    """Return mean validation scores [values of `down`, values of `across`]; NaN if missing."""
 
     def cell(y: str, x: str) -> float:
         met = [g for g in groups if _get_setting(g, down) == y and _get_setting(g, across) == x]

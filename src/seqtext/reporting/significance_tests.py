@@ -1,4 +1,4 @@
-"""Significance tests of score differences, and the correction for multiple tests."""
+"""Significance tests of score differences, with correction for multiple tests."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -9,14 +9,14 @@ from scipy import stats
 
 
 def mcnemar_test(only_first: int, only_second: int) -> float:
-    """Test whether two classifiers are right equally often (McNemar); return the mid-p value.
+    """Test whether two classifiers have equal accuracy (McNemar); return the mid-p value.
 
     It is less conservative than the exact conditional p value (Fagerland, Lydersen and
     Laake, 2013: "The McNemar test for binary matched-pairs data: mid-p and asymptotic are better
     than exact conditional").
 
     Args:
-        only_first, only_second: rows on which only the one of them is right
+        only_first, only_second: number of rows that only this classifier predicts correctly
     """
     fewer, total = min(only_first, only_second), only_first + only_second
     if total == 0:
@@ -26,7 +26,7 @@ def mcnemar_test(only_first: int, only_second: int) -> float:
 
 
 def correct_holm(values: Sequence[float | None]) -> list[float | None]:
-    """Correct p values for their number (Holm, 1979); None stays None and does not count."""
+    """Correct p values for multiple tests (Holm, 1979); None is ignored and stays None."""
     known = sorted((p, place) for place, p in enumerate(values) if p is not None)
     corrected: list[float | None] = [None] * len(values)
     highest = 0.0
@@ -37,15 +37,15 @@ def correct_holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def corrected_resampled_t_test(differences: Sequence[float], test_share: float) -> float | None:
-    """Test J paired repetitions whose training rows overlap (t-test of Nadeau and Bengio, 2003).
+    """Test J paired differences of runs with overlapping training rows (Nadeau and Bengio, 2003).
 
-    The usual variance of a mean, s²/J, takes the repetitions for independent; (1/J + test_share)
-    s² does not. Over seeds alone, on one split, it is conservative: it also allows for what other
-    training rows would have changed, which such repetitions cannot show.
+    The usual variance of a mean, s²/J, assumes independent repetitions; (1/J + test_share) s² does
+    not. For repetitions with different seeds on one split, the test is conservative: it includes
+    the variance from other training rows, which such repetitions do not show.
 
     Args:
-        differences: [J] of the scores of matched runs
-        test_share: test rows per training row
+        differences: [J] score differences of matched runs
+        test_share: number of test rows per training row
 
     Returns:
         The two-sided p value; None for fewer than two differences.
@@ -64,13 +64,14 @@ def compute_p_value(
 ) -> float:
     """Compute the two-sided p value of a difference of means over test rows and seeds.
 
-    A normal test with the bootstrap's variance, which no number of resamples limits from below as
-    it does the share of them beyond zero. Where runs were repeated the variances of their means are
-    added, and the degrees of freedom are Welch and Satterthwaite's; those of the rows are many.
+    This is a normal test with the bootstrap's variance, since the p value of the bootstrap's
+    percentiles is limited by the number of resamples. If runs were repeated, the variances of their
+    means are added, with the degrees of freedom of Welch and Satterthwaite; those of rows are
+    infinite.
 
     Args:
-        over_rows: the bootstrap's variance of the difference
-        over_runs: of each group with more than one run: variance of its mean, number of runs
+        over_rows: bootstrap variance of the difference
+        over_runs: for each group with more than one run, variance of its mean and number of runs
     """
     variance_of_all, freedom = _add_variances(over_rows, over_runs)
     if variance_of_all == 0:
@@ -81,7 +82,7 @@ def compute_p_value(
 def compute_margin(
     over_rows: float, over_runs: Sequence[tuple[float, int]], confidence: float
 ) -> float:
-    """Return half the width of a difference's interval; arguments as in `compute_p_value`."""
+    """Return half the width of a confidence interval; variances as in `compute_p_value`."""
     variance_of_all, freedom = _add_variances(over_rows, over_runs)
     return float(stats.t.ppf((1 + confidence) / 2, freedom) * sqrt(variance_of_all))
 

@@ -1,4 +1,4 @@
-"""Plotly figures of training: learning curves, time against score, training times."""
+"""Plotly figures of training: learning curves, score against time, training times."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,11 +17,11 @@ from seqtext.reporting.plot_style import (
     show_category,
 )
 
-MAX_NAMED_POINTS = 12  # groups that stand beside their points by name
+MAX_NAMED_POINTS = 12  # groups whose points are labelled by name
 
 
 def plot_curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
-    """Plot each run's values over its epochs; a menu of the page chooses the metric."""
+    """Plot the values of each run over its epochs, with a menu of metrics."""
     runs = [
         (g, run, s) for g, s in zip(groups, assign_styles(groups), strict=True) for run in g.runs
     ]
@@ -41,7 +41,7 @@ def plot_curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
             y=values,
             mode="lines+markers" if len(values) < 3 else "lines",
             name=name,
-            meta=make_printable(group.label),  # what a search in the page looks through
+            meta=make_printable(group.label),  # searched by the page
             legendgroup=name,
             showlegend=name not in labelled,
             line={"color": style.color, "dash": style.dash, "width": 1.5},
@@ -61,7 +61,7 @@ def plot_curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
 
 
 def _build_menu(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, str, dict]]:
-    """Return the entries of the page's menu: name, axis title, and the values of all traces."""
+    """Return the entries of the menu: name, axis title, and values of all traces."""
     choices = []
     for name in names:
         values = [run.metrics["curves"].get(name, []) for _, run, _ in runs]
@@ -114,9 +114,9 @@ def plot_time_against_score(groups: Sequence[Group], metric: str) -> go.Figure |
 
 
 def _place_labels(timed: dict[int, float], is_log: bool) -> dict[int, str]:
-    """Return the side of each point's label: towards the middle, so that none is cut off.
+    """Return the side of each point's label, towards the middle so that none is cut off.
 
-    Points of about the same time take turns above and below.
+    Labels of points with similar times alternate between above and below.
     """
     at = {place: np.log(max(time, 1e-9)) if is_log else time for place, time in timed.items()}
     low, high = min(at.values()), max(at.values())
@@ -136,7 +136,7 @@ def _build_log_axis(values: Iterable[float]) -> dict[str, Any]:
 
 
 def plot_training_times(groups: Sequence[Group]) -> go.Figure | None:
-    """Plot training times: a bar per group, in the order of the table."""
+    """Plot training times, one bar per group in the order of the table."""
     means = {
         place: mean
         for place, group in enumerate(groups)

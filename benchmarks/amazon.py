@@ -1,10 +1,10 @@
-"""Amazon reviews at full size: seconds and memory to prepare them, and to start from the cache.
+"""Measure time and memory to prepare Amazon reviews at full size, and to load them from the cache.
 
     python benchmarks/amazon.py ../shared/data/amazon --rows 36000 360000 3600000
 
-The reviews are SYNTHETIC: halves of genuine ones of the same label, with a rare invented word here
-and there, so that the vocabulary grows with the rows as it does in genuine text. The test file has
-a ninth of the rows of the training file. Each measurement is a process of its own.
+The reviews are SYNTHETIC: halves of two real ones with the same label, and a few invented words, so
+that the vocabulary grows with the number of rows as in real text. The test file has a ninth of the
+rows of the training file. Each measurement runs in its own process.
 """
 
 import argparse
@@ -24,7 +24,7 @@ INVENTED = 0.5  # words in a review
 
 
 def genuine_halves(file: Path) -> dict[str, list[tuple[str, str]]]:
-    """Reviews of each label, cut in the middle."""
+    """Return the halves of the reviews of each label."""
     halves: dict[str, list[tuple[str, str]]] = {"__label__1": [], "__label__2": []}
     with (bz2.open if file.suffix == ".bz2" else open)(file, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -46,7 +46,7 @@ def write_synthetic(halves: dict[str, list[tuple[str, str]]], rows: int, file: P
 
 
 def prepare(folder: str, cache: str) -> dict:
-    """In the child: from the raw files, or from the cache, to the first step of training."""
+    """Prepare the data from files or the cache, up to the first step, in a child process."""
     import torch
 
     from seqtext.datasets.amazon import Amazon

@@ -1,10 +1,10 @@
-"""The recurrences of this package against torch's own modules, forward and backward, on a CPU.
+"""Compare recurrent layers with torch's modules on a CPU, forward and backward.
 
     python benchmarks/cells.py --threads 2
 
-Shapes of the studies' models, every text at full length. Rounds are interleaved: each one times
-both, in turn; the ratio is the median of the rounds' ratios, with their middle half behind it.
-torch's modules know no recurrent dropout: theirs runs without it.
+Shapes are those of the studies' models, with every text at full length. Each round times both
+implementations alternately; the output is the median and the interquartile range of the rounds'
+ratios. torch's modules have no recurrent dropout and run without it.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from seqtext.layers.rnn import CELLS, RNNLayer
 
 @dataclass(frozen=True)
 class Shape:
-    """A recurrent model and a batch for it."""
+    """A recurrent model and the shape of its batches."""
 
     cell: type[nn.RNNBase]
     units: int
@@ -30,7 +30,7 @@ class Shape:
     steps: int
     layers: int = 1
     bidirectional: bool = False
-    tuned: bool = False  # the vectors of words: a gradient goes back to them
+    tuned: bool = False  # whether the word vectors are trained
     recurrent_dropout: float = 0.0
 
     def __str__(self) -> str:
@@ -41,7 +41,7 @@ class Shape:
         return f"{layers}{kind}{dropout}, {vectors}, batch {self.batch}, {self.steps} words"
 
     def operations(self) -> int:
-        """Of the matrix products, forward and backward."""
+        """Return the operations of the matrix products, forward and backward."""
         directions, total, inputs = 1 + self.bidirectional, 0, self.inputs
         for layer in range(self.layers):
             passes = 3 if self.tuned or layer else 2  # of the inputs' products
@@ -68,7 +68,7 @@ SHAPES = [
 
 
 def ours(shape: Shape) -> Callable[[Tensor], Tensor]:
-    """Build the layers that models are made of."""
+    """Build the layers of this package."""
     directions, inputs = 1 + shape.bidirectional, shape.inputs
     layers = []
     for _ in range(shape.layers):
@@ -94,7 +94,7 @@ def ours(shape: Shape) -> Callable[[Tensor], Tensor]:
 
 
 def theirs(shape: Shape) -> Callable[[Tensor], Tensor]:
-    """torch's module."""
+    """Build torch's module."""
     options = {"batch_first": True, "bidirectional": shape.bidirectional}
     module = shape.cell(shape.inputs, shape.units, shape.layers, **options)
     return lambda x: module(x)[0]

@@ -1,14 +1,14 @@
-"""Training steps of the studies' models against Keras on TensorFlow, on this machine's CPU.
+"""Compare training steps of the studies' models with Keras on TensorFlow on a CPU.
 
     make .venv-keras/installed
     python benchmarks/compare.py --threads 2
 
-Both train the same network: the same number of parameters, batch, length (every text has it, so
-nothing is padded), float32, optimizer and clipping; whole epochs of ours in Lightning with all
-that a run hangs on it, of theirs by `Model.fit`, once as it comes and once with XLA. Rounds are
-interleaved: each one times every way in turn; medians, and the middle half of the rounds' ratios
-to the faster of Keras' two ways. Beside it the matrix products' share of what this machine reaches
-in one large product.
+Both train the same network: parameters, batch size, length (of all texts, so there is no padding),
+float32, optimizer and clipping are equal. seqtext trains complete epochs with Lightning and all
+callbacks of a run, Keras with `Model.fit`, with and without XLA. Each round times all three
+alternately; the output has medians, and the interquartile range of the rounds' ratios to the faster
+variant of Keras. The last column is the throughput of the matrix products as a fraction of that of
+one large product on this machine.
 """
 
 import argparse
@@ -36,17 +36,17 @@ from seqtext.models.base import TextClassifier
 ROOT = Path(__file__).parent.parent
 KERAS = ROOT / ".venv-keras/bin/python"
 PARTS = ("embedding", "model", "optimizer", "trainer")
-LARGE = 2048  # rows and columns of the matrices whose product tells what the machine can do
+LARGE = 2048  # size of the square matrices whose product measures the machine's peak
 
 
 @dataclass(frozen=True)
 class Row:
-    """A study's model, and the texts it reads.
+    """A row of the table: a study's model and its texts.
 
-    options: of train.py
-    words: T, of each text
+    options: command-line options of train.py
+    words: T, length of each text
     vocabulary: V
-    steps: in an epoch
+    steps: training steps per epoch
     """
 
     name: str
@@ -97,7 +97,7 @@ ROWS = [
     spam("SimpleRNN 100, dropouts", "experiment=spam/cells_and_sampling", "model=rnn"),
     spam("LSTM 100, dropouts", "experiment=spam/cells_and_sampling", "model=lstm"),
     spam("GRU 100, dropouts", "experiment=spam/cells_and_sampling", "model=gru"),
-    spam("two chains of GRU 100, dropouts", "experiment=spam/dual_rnn"),
+    spam("dual RNN, GRU 100, dropouts", "experiment=spam/dual_rnn"),
     amazon("CNN 64, 128, 256", "cnn"),
     amazon("SimpleRNN 64, 32 (ReLU)", "rnn"),
     amazon("LSTM 64, 64", "lstm"),
@@ -115,7 +115,7 @@ ROWS = [
 
 
 class Keras:
-    """The other process, which waits while ours works."""
+    """The Keras process, which is idle while seqtext is measured."""
 
     def __init__(self, python: Path, threads: int):
         self._process = subprocess.Popen(
@@ -144,7 +144,7 @@ class Keras:
 
 
 class Ours:
-    """A network, and random texts for it."""
+    """A network of this package, and random texts."""
 
     def __init__(self, row: Row, settings: dict[str, Any], batch: int):
         self.row, self.settings, self.batch = row, settings, batch
@@ -156,15 +156,15 @@ class Ours:
         self.data = random_texts(batch, row.steps, row.words, row.vocabulary, row.classes)
 
     def parameters(self) -> int:
-        """Those that are trained."""
+        """Return the number of trainable parameters."""
         return sum(p.numel() for p in self.model.parameters() if p.requires_grad)
 
     def seconds(self) -> float:
-        """Of an epoch."""
+        """Return the seconds of one epoch."""
         return epoch_seconds(self.model, self.data, self.settings["trainer"])
 
     def operations(self) -> int:
-        """Of a step's matrix products, forward and backward."""
+        """Return the operations of a step's matrix products, forward and backward."""
         total, texts = 0, self.batch
         frozen = not self.model.embedding.weight.requires_grad
         cells = [m for m in self.model.modules() if isinstance(m, nn.RNNBase)]
@@ -183,16 +183,18 @@ class Ours:
         return total
 
 
-def settings_of(options: Sequence[str]) -> dict[str, Any]:
-    """What these options of train.py mean."""
+def compose_settings(options: Sequence[str]) -> dict[str, Any]:
+    """Compose the configuration from options of train.py."""
     with initialize_config_dir(str(ROOT / "conf")):
         config = compose("config", list(options))
     return OmegaConf.to_container(config, resolve=True)
 
 
 def products_per_second(rounds: int = 9) -> float:
-    """Operations per second in one large float32 matrix product; the best of some, and of torch's
-    two libraries: MKL, and oneDNN, which is the faster one where MKL does not know the processor.
+    """Measure operations per second in one large float32 matrix product.
+
+    The best time of several rounds of both libraries in torch, MKL and oneDNN; oneDNN is faster on
+    processors that MKL does not support fully.
     """
     left, right = torch.randn(2, LARGE, LARGE)
     ways = [lambda: left @ right]
@@ -208,12 +210,12 @@ def products_per_second(rounds: int = 9) -> float:
 
 
 def compare(row: Row, keras: Keras, rounds: int, fastest: float) -> str:
-    """A line of the table.
+    """Measure a row and format it.
 
     Raises:
         RuntimeError: if the two networks are not the same.
     """
-    config = settings_of(row.options)
+    config = compose_settings(row.options)
     settings = {part: config[part] for part in PARTS}
     batch = config["dataset"]["batch_size"]
     ours = Ours(row, settings, batch)

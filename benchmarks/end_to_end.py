@@ -1,12 +1,12 @@
-"""One epoch of the studies on genuine rows, from the files to the test score: ours against Keras.
+"""Compare one epoch on the studies' data with Keras, from the files to the test score.
 
     make .venv-keras/installed
     python benchmarks/end_to_end.py ../shared/data --threads 2
 
-Read, clean, split, count words, encode, train one epoch, validate, test: ours by train.py with an
-empty cache, Keras' by what the studies' notebooks do (keras_study.py), as it comes. Ours also
-writes its run folder: predictions, figures, checkpoints. Seconds are those of the work, and those
-of the whole command, which imports torch and lightning, or TensorFlow. Rounds are interleaved.
+Both read, clean, split, count words, encode, train one epoch, validate and test: seqtext by
+train.py with an empty cache, Keras by the code of the studies' notebooks (keras_study.py),
+without XLA. seqtext also writes its run folder: predictions, figures, checkpoints. Seconds are
+measured without imports, and for the whole command. Rounds alternate between both.
 """
 
 import argparse
@@ -37,14 +37,14 @@ STUDIES = {  # options of train.py
 
 
 class Told(NamedTuple):
-    """Seconds of the work, and of the whole command."""
+    """Seconds without imports, and of the whole command."""
 
     work: float
     command: float
 
 
-def timed(command: list[str], said: str, threads: int) -> tuple[str, float]:
-    """What a command prints, and its seconds.
+def timed(command: list[str], stdin: str, threads: int) -> tuple[str, float]:
+    """Run a command and return its output and its seconds.
 
     Raises:
         subprocess.CalledProcessError: if it fails.
@@ -52,7 +52,7 @@ def timed(command: list[str], said: str, threads: int) -> tuple[str, float]:
     began = time.perf_counter()
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     options = {"text": True, "stdout": subprocess.PIPE, "env": environment, "cwd": ROOT}
-    done = subprocess.run(command, input=said, check=True, **options)
+    done = subprocess.run(command, input=stdin, check=True, **options)
     return done.stdout, time.perf_counter() - began
 
 
@@ -74,7 +74,7 @@ def theirs(python: Path, options: list[str], name: str, folder: Path, threads: i
 
 
 def line(name: str, network: str, ways: list[Callable[[], Told]], rounds: int) -> str:
-    """Of the table."""
+    """Format a row of the table."""
     times = [[way() for way in ways] for _ in range(rounds)]
     cells = []
     for field in ("work", "command"):

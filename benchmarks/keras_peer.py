@@ -1,8 +1,8 @@
-"""Keras on TensorFlow, for compare.py: run by a Python that has both (make .venv-keras/installed).
+"""Measure Keras on TensorFlow for compare.py, in its own environment (make .venv-keras/installed).
 
-Answers each line of JSON on standard input with one on standard output. First the network: the
-settings of a run of ours, from which the same one is built, as the studies built theirs. Then
-how long an epoch of random texts takes, with XLA or without.
+Answers each JSON line on standard input with one on standard output. The first line has the
+settings of a run, from which the network is built as in the studies; each further one measures an
+epoch of random texts, with or without XLA.
 """
 
 import json
@@ -28,7 +28,7 @@ CELLS = {
 
 
 def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.Model:
-    """Ids [B, T] → a probability [B, 1] for two classes, [B, C] for more."""
+    """Build a model: ids [B, T] → a probability [B, 1] for two classes, [B, C] for more."""
     model, embedding = settings["model"], settings["embedding"]
     ids = layers.Input((words,), dtype="int32")
     trained = not embedding.get("freeze", False)
@@ -49,7 +49,7 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
 
 
 def recurrent(cell: type, model: dict, states):
-    """Layers one above the other; the last state, or the maximum over time."""
+    """Build stacked recurrent layers, with the last state or the maximum over time."""
     states = layers.Dropout(model["embedding_dropout"])(states)
     widths = model["units"]
     widths = widths if isinstance(widths, list) else [widths] * model["layers"]
@@ -71,7 +71,7 @@ def recurrent(cell: type, model: dict, states):
 
 
 def dual_rnn(model: dict, vectors):
-    """Study 1's."""
+    """Build the dual RNN of study 1."""
     options = {name: model[name] for name in ("units", "recurrent_dropout")}
     options["variational_dropout"] = model["variational_dropout"]
     first, second = (CELLS[model["cell"]](**options)(vectors) for _ in range(2))
@@ -79,7 +79,7 @@ def dual_rnn(model: dict, vectors):
 
 
 def cnn(model: dict, states):
-    """Study 2's."""
+    """Build the CNN of study 2."""
     for filters, width in zip(model["filters"], model["kernel_sizes"], strict=True):
         states = layers.Conv1D(filters, width, padding="same", activation="relu")(states)
         states = layers.BatchNormalization()(states)
@@ -88,7 +88,7 @@ def cnn(model: dict, states):
 
 
 def attention(model: dict, vectors):
-    """Study 2's: a weight for each feature of each word."""
+    """Build the attention of study 2: a weight for each feature of each word."""
     states = layers.Bidirectional(layers.LSTM(model["units"], return_sequences=True))(vectors)
     scores = layers.Dense(states.shape[-1], activation="tanh")(states)
     weights = layers.Softmax(axis=1)(scores)
@@ -96,7 +96,7 @@ def attention(model: dict, vectors):
 
 
 def head(model: dict, features):
-    """What stands before the output layer."""
+    """Build the dense layers before the output layer."""
     features = layers.Dropout(model["head_dropout"])(features)
     widths = model["head_units"] or []
     for n, width in enumerate(widths if isinstance(widths, list) else [widths]):
@@ -125,7 +125,7 @@ def compiled(settings: dict, model: keras.Model, xla: bool) -> keras.Model:
 
 
 class Clock(keras.callbacks.Callback):
-    """Seconds of the last epoch's training batches."""
+    """Measure the seconds of the last epoch's training batches."""
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
@@ -135,7 +135,7 @@ class Clock(keras.callbacks.Callback):
 
 
 class Peer:
-    """One network, compiled with and without XLA, and random texts for it."""
+    """A network, compiled with and without XLA, and random texts."""
 
     def __init__(self, settings, vocabulary, words, classes, batch, steps):
         rng = np.random.default_rng(0)
@@ -148,11 +148,11 @@ class Peer:
         }
 
     def parameters(self) -> int:
-        """Those that are trained."""
+        """Return the number of trainable parameters."""
         return sum(int(np.prod(w.shape)) for w in self.models[False].trainable_weights)
 
     def seconds(self, xla: bool) -> float:
-        """Of an epoch."""
+        """Return the seconds of one epoch."""
         clock = Clock()
         options = {"batch_size": self.batch, "verbose": 0, "callbacks": [clock]}
         self.models[xla].fit(self.ids, self.labels, **options)
@@ -160,7 +160,7 @@ class Peer:
 
 
 def share_cores() -> None:
-    """Use as many threads as ours does."""
+    """Set the number of threads."""
     threads = int(os.environ["OMP_NUM_THREADS"])
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

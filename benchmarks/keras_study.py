@@ -1,8 +1,8 @@
-"""A study's network for one epoch as its notebook did it, for end_to_end.py: pandas, Keras'
-Tokenizer, Keras on TensorFlow. Run by a Python that has them (make .venv-keras/installed).
+"""Train a study's network for one epoch as its notebook did, for end_to_end.py.
 
-Reads JSON on standard input: the settings of a run of ours, the data set and its folder. Answers
-with the seconds from the first file opened to the test score, without the imports.
+Uses pandas, Keras' Tokenizer, and Keras on TensorFlow, in its own environment (make
+.venv-keras/installed). Reads JSON on standard input: the settings of a run, the data set and its
+folder. Prints the seconds from opening the first file to the test score, without imports.
 """
 
 import bz2
@@ -23,7 +23,7 @@ from sklearn.model_selection import train_test_split
 
 
 def imdb(folder: Path) -> tuple[list, list]:
-    """Texts and labels."""
+    """Return texts and labels."""
     table = pd.read_csv(folder / "IMDB Dataset.csv.zip")
     texts = table["review"].str.replace("<[^>]*>", " ", regex=True)
     texts = texts.str.replace("[^a-zA-Z]+", " ", regex=True)
@@ -68,7 +68,7 @@ OFFICIAL = {"amazon": 5_000}  # rows of the training file
 
 
 def parts(name: str, split: dict, labels: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Positions that train, choose and judge."""
+    """Return the indices of the training, validation and test rows."""
     rows = np.arange(len(labels))
     if name in OFFICIAL:
         rest, test = rows[: OFFICIAL[name]], rows[OFFICIAL[name] :]
@@ -83,7 +83,7 @@ def cut(rows: np.ndarray, labels: np.ndarray, share: float, split: dict) -> list
 
 
 def encoded(texts: list[str], train: np.ndarray, options: dict) -> tuple[np.ndarray, int]:
-    """Ids [N, T], and how many there are."""
+    """Return ids [N, T] and the size of the vocabulary."""
     tokenizer = Tokenizer(options["vocab_size"])
     tokenizer.fit_on_texts([texts[row] for row in train])
     ids = tokenizer.texts_to_sequences(texts)

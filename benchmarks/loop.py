@@ -1,10 +1,9 @@
-"""What Lightning's loop, with everything a run hangs on it, costs over a bare PyTorch loop.
+"""Measure the overhead of Lightning's loop with all callbacks of a run over a bare PyTorch loop.
 
     python benchmarks/loop.py
 
-A small LSTM on short texts, and one of the size of the studies'; batches of 32, one after the
-other in both loops. The same batches, optimizer, schedule and clipping; rounds are interleaved,
-medians compared.
+Trains a small LSTM on short texts, and one of the size of the studies', in batches of 32. Batches,
+optimizer, schedule and clipping are equal; rounds alternate, and medians are compared.
 """
 
 import statistics
@@ -35,7 +34,7 @@ def optimizer(parameters) -> torch.optim.Optimizer:
 
 
 def bare(network: LSTM, data: TextDataModule) -> float:
-    """Milliseconds per step."""
+    """Return the milliseconds per step."""
     network.train()
     step = optimizer([p for p in network.parameters() if p.requires_grad])
     schedule = LambdaLR(step, lambda done: one_cycle(done / STEPS))
@@ -50,7 +49,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
 
 
 def in_lightning(network: LSTM, data: TextDataModule) -> float:
-    """Milliseconds per step."""
+    """Return the milliseconds per step."""
     network.configure_training(optimizer, OneCycle())
     return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 

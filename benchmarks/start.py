@@ -1,9 +1,9 @@
-"""Seconds from the command to the first training step, on a warm cache.
+"""Measure the seconds from the command to the first training step, with a warm cache.
 
     python benchmarks/start.py [options of train.py]
 
-Beside it, in the same run, a process that imports torch and lightning and does nothing else.
-Rounds are interleaved; a first one, which warms the caches, does not count.
+For comparison, a process that only imports torch and lightning is measured. Rounds alternate; a
+first one, which fills the caches, is not counted.
 """
 
 import statistics
@@ -28,7 +28,7 @@ runpy.run_path("train.py", run_name="__main__")
 
 
 def seconds(code: str, *arguments: str) -> float:
-    """Of a Python process.
+    """Measure the seconds of a Python process.
 
     Raises:
         subprocess.CalledProcessError: if it fails.

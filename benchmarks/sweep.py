@@ -1,10 +1,10 @@
-"""What a sweep costs beside training: jobs of one epoch on invented reviews, in one process.
+"""Measure the overhead of sweep jobs: one epoch each on generated reviews, in one process.
 
-    python benchmarks/sweep.py [jobs, 8 if not said]
+    python benchmarks/sweep.py [number of jobs, default 8]
 
-The first job prepares the cache and imports what all need; the median is over the others. Overhead
-is the time from a job's end to the next one's, without the seconds in which it trained. Memory is
-what the process holds (RSS) after each job of one sweep and of a second one.
+The first job fills the cache and imports modules; the median is over the other jobs. Overhead is
+the time from a job's end to the next one's, without training. Memory is the RSS of the process
+after each job of two sweeps.
 """
 
 import cProfile
@@ -41,7 +41,7 @@ def main(jobs: int) -> None:
 
 
 def _sweep(folder: Path, jobs: int) -> list[float]:
-    """Sweep, then once more with other seeds under a profile; memory after each job."""
+    """Run a sweep, and a second one with other seeds under a profiler; print memory."""
     (folder / "imdb").mkdir()
     (folder / "imdb" / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(2000)))
     places = [f"dataset.dir={folder}/imdb", f"cache={folder}/cache", "trainer.max_epochs=1"]
@@ -61,14 +61,14 @@ def _train(command: list[str]) -> None:
 
 
 def _times(sweep: Path) -> tuple[list[float], list[float]]:
-    """When each job ended, and how long it trained."""
+    """Return when each job ended, and its training seconds."""
     files = sorted(sweep.rglob("metrics.json"), key=lambda file: file.stat().st_mtime)
     seconds = [json.loads(file.read_text())["seconds"]["training"] for file in files]
     return [file.stat().st_mtime for file in files], seconds
 
 
 def _watched() -> list[float]:
-    """MiB that the process holds after each run from now on."""
+    """Record the RSS of the process in MiB after each further run."""
     memory, train = [], launch.run
 
     def watched(*given, **options) -> float:

@@ -1,8 +1,8 @@
-"""CPU seconds to fit model=tfidf, beside scikit-learn's own vectorizer, on the same words.
+"""Compare the CPU seconds to fit model=tfidf with scikit-learn's vectorizer, on the same words.
 
     python benchmarks/tfidf.py [folder with IMDB files]
 
-Without a folder, 4,000 invented texts. The last line is the greatest difference of the logits.
+Without a folder, 4,000 generated texts are used. The last line is the largest difference of logits.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def read_imdb(folder: str) -> tuple[TokenizedTexts, np.ndarray]:
         data = IMDB(dir=folder, cache=cache)
         data.setup()
         texts = read_texts(data, "train")
-        dictionary = pa.array(texts.dictionary.to_pylist())  # the file goes
+        dictionary = pa.array(texts.dictionary.to_pylist())  # the file is deleted
         labels = data.labels[data.dataset.parts["train"]]
         return TokenizedTexts(texts.lengths, texts.codes, dictionary), labels
 

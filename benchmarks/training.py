@@ -1,4 +1,4 @@
-"""A training of any model on texts drawn at random, with everything that a run hangs on it."""
+"""Train any model on random texts, with all callbacks of a run."""
 
 import tempfile
 from pathlib import Path
@@ -22,7 +22,7 @@ from seqtext.models.base import TextClassifier
 def random_texts(
     batch: int, steps: int, words: int, vocabulary: int, classes: int = 2
 ) -> TextDataModule:
-    """A data set of as many batches as `steps`, every text of as many `words`."""
+    """Build a data set of `steps` batches whose texts have `words` words each."""
     rows = batch * steps
     rng = np.random.default_rng(0)
     ids = rng.integers(2, vocabulary, size=rows * words).astype(np.uint16)
@@ -46,7 +46,7 @@ def random_texts(
 def epoch_seconds(
     model: TextClassifier, data: TextDataModule, trainer: dict[str, Any], monitor: str = "val/loss"
 ) -> float:
-    """Of one epoch's training batches, the validation after it left out."""
+    """Return the seconds of one epoch's training batches, without validation."""
     with tempfile.TemporaryDirectory() as folder:
         progress = ProgressBar(monitor)
         checkpoints = BestAndLastCheckpoint(

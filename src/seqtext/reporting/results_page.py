@@ -23,11 +23,11 @@ METRICS = {  # compared metrics that do not reward constant predictions
 BEST = "best"  # experiment=<data set>/best is ours, others are the studies'
 HEAD = """# Results
 
-For each of the five studies: what it reported, and what its settings and ours give here. In every
-row validation chose the epoch and the order; the test part was read once. ± is the standard
-deviation over n runs that differ in seed or fold. What others reported was measured on other rows
-than ours, mostly in one run. Where a command line overrides options of a study's setting (smaller
-networks, one seed, other vectors), that is for a machine of two CPU cores.
+Scores reported by the five studies, and scores of their settings and of ours in this project.
+Epochs and the order of rows were selected on the validation set; the test set was evaluated once.
+± is the standard deviation over n runs with different seeds or folds. Published scores were
+measured on other rows than ours, mostly in one run. Some commands reduce a study's setting
+(smaller networks, one seed, other vectors) so that it runs on a machine with two CPU cores.
 """
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
 from seqtext.errors import UserError
 
-WIDTH = 100  # columns of a help page
+HELP_WIDTH = 100  # columns of a help page
 HELP_FLAGS = {"--help", "-h"}
 ASSIGNMENT = re.compile(r"(?:--)?([A-Za-z_][\w.-]*)=(.*)", re.DOTALL)
 FLAG = re.compile(r"--([A-Za-z_][\w-]*)")
@@ -91,13 +91,16 @@ def format_help(options: type[CommandOptions]) -> str:
     names = [f.name if f.metadata.get("is_positional") else f"{f.name}=" for f in all_fields]
     indent = 4 + max(map(len, names)) + 2
     for name, each in zip(names, all_fields, strict=True):
-        wrapped = textwrap.wrap(each.metadata["description"], WIDTH - indent)
+        wrapped = textwrap.wrap(each.metadata["description"], HELP_WIDTH - indent)
         lines.append(f"    {name}".ljust(indent) + wrapped[0])
         lines += [" " * indent + line for line in wrapped[1:]]
     lines += [
         "    --".ljust(indent) + "all that follows is positional, even if it looks like an option"
     ]
-    lines += ["", *textwrap.wrap(options.NOTES, WIDTH, initial_indent="  ", subsequent_indent="  ")]
+    lines += [
+        "",
+        *textwrap.wrap(options.NOTES, HELP_WIDTH, initial_indent="  ", subsequent_indent="  "),
+    ]
     lines += ["", "  Examples", *textwrap.indent(options.EXAMPLES.strip(), "    ").splitlines()]
     return "\n".join(lines) + "\n"
 

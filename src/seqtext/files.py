@@ -14,7 +14,8 @@ import yaml
 
 from seqtext.errors import UserError
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # about 40 times as fast, if it is built
+# CSafeLoader is about 40 times as fast, if it is built
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MAX_YAML_DEPTH = 100  # nesting levels of YAML; this program writes ten at most
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.new")
 TEMPORARY_SECONDS = 1  # longer than a process writes a small file
@@ -101,7 +102,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: if it is damaged.
     """
     try:
-        content = yaml.load(read_shallow_yaml(path), LOADER)
+        content = yaml.load(read_shallow_yaml(path), YAML_LOADER)
     except MALFORMED_YAML as error:
         raise build_damaged_file_error(path, "it is not YAML") from error
     if content is None:
@@ -123,7 +124,7 @@ def read_shallow_yaml(path: Path) -> bytes:
     if openings < MAX_YAML_DEPTH and b" " * MAX_YAML_DEPTH not in content:
         return content  # skip parsing the events, which takes as long as loading
     depth = 0
-    for event in yaml.parse(content, LOADER):
+    for event in yaml.parse(content, YAML_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_YAML_DEPTH:

@@ -29,7 +29,7 @@ UNAMBIGUOUS_VALUE = re.compile(  # values with an unambiguous slug
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 MAX_NAME_LENGTH = 120
-DESCRIBE = "mode=describe"
+DESCRIBE_OVERRIDE = "mode=describe"
 
 
 def resolve_run_dir(
@@ -95,7 +95,7 @@ def build_run_name(
         swept: keys that differ between the jobs of a sweep; the name contains all of their values
         unique: the caller appends a unique suffix, so that the name needs no hash
     """
-    if DESCRIBE in overrides:
+    if DESCRIBE_OVERRIDE in overrides:
         start = (*(start if "model" in swept else start[:1]), "description")
     named = [o for o in overrides if _is_in_name(_get_key(o), swept)]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])

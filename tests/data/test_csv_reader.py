@@ -84,7 +84,7 @@ def test_quotes_within_tab_separated_texts_need_no_word(tmp_path):
 
 
 def test_malformed_quotes_name_row_and_option(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 3)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 3)
     good = "text,label\n" + '"good, ""very""\nso",a\n' * 5
     told = refused(tmp_path, good + '"warm" lamp,a\n')
     assert "row 6: a column goes on after its closing quote" in told
@@ -117,7 +117,7 @@ def test_rows_that_span_lines(tmp_path):
 
 
 def test_widths(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 2)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 2)
     texts, labels, warnings = read(tmp_path, "text,label\na,x\nb\nc,y,,\nd,z\n")
     assert (texts, labels) == (["a", "b", "c", "d"], ["x", "", "y", "z"])
     assert len(warnings) == 1
@@ -127,7 +127,7 @@ def test_widths(tmp_path, monkeypatch):
 
 
 def test_empty_lines(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 2)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 2)
     texts, _, warnings = read(tmp_path, "\ntext,label\na,x\n\n \nb,y\nc,y\n\n\n")
     assert texts == ["a", "b", "c"]
     assert len(warnings) == 1

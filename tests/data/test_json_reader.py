@@ -19,7 +19,7 @@ def lines_of(rows) -> str:
 @pytest.mark.parametrize("characters", [1, 7, 1 << 16])
 def test_arrays(tmp_path, monkeypatch, indent, characters):
     monkeypatch.setattr(json_reader, "CHARACTERS", max(characters, 2))
-    monkeypatch.setattr(formats, "BLOCK", 4)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 4)
     for name in ("a.json", "a.jsonl"):
         content = " \n" + json.dumps(ROWS, indent=indent) + "\n" if characters > 7 else ""
         content = content or json.dumps(ROWS, indent=indent)
@@ -51,7 +51,7 @@ def test_malformed(tmp_path, content, words):
 
 
 def test_a_name_that_no_object_has(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 4)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 4)
     for columns in (["title", "text", "label"], ["txet", "label"], ["text", "labl"]):
         wrong = next(name for name in columns if name not in ROWS[0])
         told = refused(tmp_path, lines_of(ROWS), "a.jsonl", columns=columns)

@@ -137,7 +137,7 @@ def test_all_lengths_are_in_the_histogram():
         assert np.histogram(lengths, edges)[0].sum() == len(lengths)
         assert edges[0] == 0
         assert edges[-1] > max(lengths)
-        assert len(widths) <= description.BINS + 1
+        assert len(widths) <= description.MAX_BINS + 1
         assert len(set(widths[:-1])) <= 1
     assert widths[-1] > widths[0], "few long texts share a bin"
     assert (np.asarray(lengths) >= edges[-2]).mean() < 0.01

@@ -130,7 +130,7 @@ def test_mixed_encodings_name_the_line(tmp_path):
 
 
 def test_quotes_that_never_close(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 7)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 7)
     assert "my.csv, row 61: a quote is opened" in refused(tmp_path, csv() + '"so, so,negative\n')
     other = "mood,review\n" + "".join(f'{mood},"{n}"\n' for n, (_, mood) in enumerate(ROWS))
     said = refused(tmp_path, other + 'negative,"cut off in the last colu')
@@ -138,7 +138,7 @@ def test_quotes_that_never_close(tmp_path, monkeypatch):
 
 
 def test_too_many_columns(tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 7)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 7)
     said = refused(tmp_path, csv() + "good, but not very,positive\n")
     assert "my.csv, row 61: 3 columns where the first row has 2" in said
     without = (csv() + "a,b,c\n").split("\n", 1)[1]
@@ -418,7 +418,7 @@ def test_blocks_make_no_difference(tmp_path, monkeypatch):
     path = written(tmp_path, csv(*rows))
 
     whole = loaded(tmp_path, path)
-    monkeypatch.setattr(formats, "BLOCK", 4)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 4)
     parts = TableDataset(path=str(path), text="review", label="mood", cache=str(tmp_path / "other"))
     parts.setup()
     assert parts.texts.to_pylist() == whole.texts.to_pylist()

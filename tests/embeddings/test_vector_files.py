@@ -79,7 +79,7 @@ def test_binary_files(tmp_path, name, end):
 
 
 def test_large_binary_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(vector_binary, "BLOCK", 50)
+    monkeypatch.setattr(vector_binary, "BLOCK_BYTES", 50)
     rows = {f"w{number}": [number, 0, 1] for number in range(500)}
     known, found = read(write_binary(tmp_path / "v.bin", rows), words=["w499", "none", "w7"])
     assert (known, found) == ([True, False, True], [[499, 0, 1], [0, 0, 0], [7, 0, 1]])

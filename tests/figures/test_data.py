@@ -6,7 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from seqtext.data.statistics import WORDS, ClassStatistics, DatasetStatistics, Example, Lengths
+from seqtext.data.statistics import (
+    WORDS_PER_CLASS,
+    ClassStatistics,
+    DatasetStatistics,
+    Example,
+    Lengths,
+)
 from seqtext.display import build_console, replace_unencodable
 from seqtext.figures import data as module
 from seqtext.figures.data import (
@@ -175,9 +181,9 @@ def test_only_the_first_of_many_words_are_shown(printed):
     (one,) = statistics.classes
     statistics = replace(statistics, classes=[replace(one, frequent=many, distinctive_words=many)])
     (axes,) = plot_statistics(statistics)["distinctive_words"].axes
-    assert len(axes.patches) == WORDS
+    assert len(axes.patches) == WORDS_PER_CLASS
     (axes,) = plot_frequent_words(statistics).axes
-    assert len(axes.patches) == WORDS
+    assert len(axes.patches) == WORDS_PER_CLASS
     text = printed(statistics)
     assert "w9" in text
     assert "w10" not in text

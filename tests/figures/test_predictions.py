@@ -9,8 +9,8 @@ import torch
 
 from seqtext.figures.files import write_figures
 from seqtext.figures.predictions import (
-    CURVES,
-    MATRIX,
+    MAX_CURVES,
+    MAX_MATRIX_CLASSES,
     OTHERS,
     get_prediction_plots,
     plot_confusion_matrix,
@@ -66,18 +66,18 @@ def test_of_many_classes_the_largest_are_drawn():
     predictions = invented([f"class of number {number}" for number in range(1001)], rows=2010)
     figure = plot_roc(predictions, "test part")
     (axes,) = figure.axes
-    assert len(axes.lines) == CURVES + 1
-    assert len(axes.get_legend().get_texts()) == CURVES + 1
+    assert len(axes.lines) == MAX_CURVES + 1
+    assert len(axes.get_legend().get_texts()) == MAX_CURVES + 1
     assert axes.get_title() == "test part\nThe 12 largest of 1,001 classes."
     figure = plot_confusion_matrix(predictions, "test part")
     labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert len(labels) == MATRIX + 1
+    assert len(labels) == MAX_MATRIX_CLASSES + 1
     assert labels[-1] == OTHERS
     assert max(figure.get_size_inches()) < 15
 
 
 def test_the_confusion_matrix_has_all_rows():
-    predictions = invented([str(number) for number in range(MATRIX + 5)], rows=700)
+    predictions = invented([str(number) for number in range(MAX_MATRIX_CLASSES + 5)], rows=700)
     (image,) = plot_confusion_matrix(predictions, "").axes[0].images
     hits = predictions.predicted == predictions.labels
     of_first = predictions.labels == 0

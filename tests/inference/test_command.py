@@ -21,7 +21,7 @@ from seqtext.errors import UserError
 from seqtext.inference.command import main
 from seqtext.inference.load_model import load_model
 from seqtext.inference.predict_options import PredictOptions
-from seqtext.inference.predict_texts import read_lines
+from seqtext.inference.predict_texts import read_stream_lines
 from tests.conftest import ROOT, csv_of
 
 README = re.search(r"## Prediction\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.DOTALL)[1]
@@ -150,7 +150,7 @@ def test_standard_input_that_cannot_be_read(tmp_path):
             raise IsADirectoryError(21, "Is a directory")
 
     with pytest.raises(UserError, match="Standard input cannot be read: Is a directory"):
-        list(read_lines(Broken()))
+        list(read_stream_lines(Broken()))
 
 
 @pytest.fixture

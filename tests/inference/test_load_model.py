@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seqtext.checkpoints.files import FORMAT, load_checkpoint, save_checkpoint
+from seqtext.checkpoints.files import FORMAT_VERSION, load_checkpoint, save_checkpoint
 from seqtext.errors import UserError
 from seqtext.inference.load_model import load_model
 
@@ -71,7 +71,7 @@ PLAIN = "no checkpoint of plain values"
 WRONG = {
     "seqtext": [(3, "no checkpoint of this program"), (DELETE, "no checkpoint of this program")],
     "seqtext.format": [
-        (FORMAT - 1, "another version"),
+        (FORMAT_VERSION - 1, "another version"),
         (99, "another version"),
         (DELETE, "another version"),
         (True, "another version"),
@@ -193,7 +193,7 @@ def test_what_hydra_would_listen_to_means_nothing(checkpoint, tmp_path):
 def test_tfidf(tmp_path):
     content = {
         "seqtext": {
-            "format": FORMAT,
+            "format": FORMAT_VERSION,
             "config": {
                 "tokenizer": {"_target_": "seqtext.tokenizers.words.WordTokenizer"},
                 "model": {"_target_": "seqtext.models.tfidf.TfIdf"},

@@ -88,7 +88,7 @@ def test_parquet_keeps_types_and_nulls(predict, finished, model, tmp_path):
 
 def test_blocks(predict, finished, model, tmp_path, monkeypatch):
     """More rows than a block holds: nothing is lost or moved, and one header is written."""
-    monkeypatch.setattr(formats, "BLOCK", 7)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 7)
     texts = [text for text, _ in REVIEWS[:30]]
     table = pd.DataFrame({"text": texts, "n": range(30)})  # no column "review"
     table.to_csv(tmp_path / "a.csv", index=False)
@@ -268,7 +268,7 @@ def test_a_file_without_rows_of_a_class(predict, finished, tmp_path):
 
 
 def test_a_failure_leaves_what_was_there(predict, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(formats, "BLOCK", 2)
+    monkeypatch.setattr(formats, "BLOCK_ROWS", 2)
     (tmp_path / "a.csv").write_text("review,mood\na,positive\nb,negative\nc,meh\n")
     (tmp_path / "b.csv").write_text("old")
     said = told(predict(f"run={finished.path}", "input=a.csv", "output=b.csv", "label=mood"))

@@ -12,12 +12,16 @@ from seqtext.inference.export import build_onnx_program
 from seqtext.layers.activations import ACTIVATIONS
 from seqtext.layers.pooling import padding_mask
 from seqtext.layers.rnn import rnn_forward
-from seqtext.layers.rnn_onnx import FUNCTIONS, build_operator_attributes, build_operator_weights
+from seqtext.layers.rnn_onnx import (
+    ONNX_ACTIVATIONS,
+    build_operator_attributes,
+    build_operator_weights,
+)
 
 KINDS = (nn.RNN, nn.LSTM, nn.GRU)
 ACTIVATION_PAIRS = [
-    *((name, "sigmoid") for name in FUNCTIONS),
-    *(("tanh", name) for name in FUNCTIONS),
+    *((name, "sigmoid") for name in ONNX_ACTIVATIONS),
+    *(("tanh", name) for name in ONNX_ACTIVATIONS),
     ("leaky_relu", "hard_sigmoid"),  # constants of both: in the right order
     ("hard_sigmoid", "elu"),
 ]

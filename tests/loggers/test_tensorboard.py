@@ -12,7 +12,7 @@ from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams.backend_context import Context
 
 from seqtext.loggers.tensorboard import (
-    EXCERPT,
+    EXCERPT_LENGTH,
     EpochTensorBoardLogger,
     _escape_markdown,
     _format_excerpt,
@@ -40,7 +40,7 @@ def test_a_text_is_no_markup(text):
 
 def test_excerpt_is_plain_and_short():
     assert _format_excerpt("a<br />\n b  \x1b[31m\u202e") == r"a b �\[31m�"
-    assert len(_format_excerpt("x" * 10_000)) == EXCERPT + len(r" \.\.\.")
+    assert len(_format_excerpt("x" * 10_000)) == EXCERPT_LENGTH + len(r" \.\.\.")
 
 
 def test_flattened_settings():

@@ -3,7 +3,7 @@
 import io
 
 from seqtext.display import build_console
-from seqtext.metrics.score_table import CLASSES, build_score_table
+from seqtext.metrics.score_table import MAX_CLASSES, build_score_table
 
 
 def printed(title: str, columns: dict) -> str:
@@ -23,7 +23,7 @@ def test_names_are_no_markup():
 def test_of_many_classes_the_first_have_a_row():
     scores = {"loss": 1.0, **{f"recall_{number}": 0.5 for number in range(1001)}, "mcc": 0.25}
     lines = printed("", {"validation": scores}).splitlines()
-    assert sum("recall_" in line for line in lines) == CLASSES
+    assert sum("recall_" in line for line in lines) == MAX_CLASSES
     assert any("and of 981 more classes" in line for line in lines)
     assert any("mcc" in line for line in lines)
 

@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 
 from seqtext.metrics.scores import compute_metrics, compute_probabilities, predict_classes
-from seqtext.reporting.bootstrap import CHUNK, build_scorer, draw_resamples
+from seqtext.reporting.bootstrap import RESAMPLES_PER_CHUNK, build_scorer, draw_resamples
 from seqtext.reporting.runs import LoadedPredictions
 
 NAMES = {
@@ -79,7 +79,7 @@ def test_resamples_draw_as_many_rows_and_always_the_same():
         next(draw_resamples(50, "accuracy", [said])),
         next(draw_resamples(50, "accuracy", [said])),
     )
-    assert first.shape == (CHUNK, 50)
+    assert first.shape == (RESAMPLES_PER_CHUNK, 50)
     assert (first.sum(axis=1) == 50).all()
     assert (first == second).all()
     assert not (first[0] == first[1]).all()

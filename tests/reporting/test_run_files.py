@@ -10,9 +10,9 @@ import pytest
 from seqtext.errors import UserError
 from seqtext.reporting.run_files import (
     read_hydra,
-    read_metrics,
     read_outcome,
     read_predictions,
+    read_run_metrics,
     read_sweep,
 )
 from tests.reporting.fake_runs import write_run
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("runs") / "run")
 
 
-@pytest.mark.parametrize("read", [read_metrics, read_hydra, read_sweep, read_outcome])
+@pytest.mark.parametrize("read", [read_run_metrics, read_hydra, read_sweep, read_outcome])
 @pytest.mark.parametrize("content", BYTES)
 def test_damaged_bytes(read, content, tmp_path):
     path = tmp_path / "file"
@@ -38,7 +38,7 @@ def test_damaged_bytes(read, content, tmp_path):
 
 
 def test_a_folder_in_place_of_a_file(tmp_path):
-    for read in (read_metrics, read_hydra, read_sweep, read_outcome):
+    for read in (read_run_metrics, read_hydra, read_sweep, read_outcome):
         with pytest.raises(UserError, match="cannot be read"):
             read(tmp_path)
 
@@ -133,7 +133,7 @@ def _changed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def test_damaged_predictions(folder, tmp_path):
-    metrics = read_metrics(folder / "metrics.json")
+    metrics = read_run_metrics(folder / "metrics.json")
     table = pd.read_parquet(folder / "predictions" / "test.parquet")
     path = tmp_path / "test.parquet"
     assert read_predictions(path, metrics) is None

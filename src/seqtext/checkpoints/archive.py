@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seqtext.checkpoints.unpickling import DamagedError, PlainUnpickler, check_plain
 
-CHUNK = 1 << 22  # bytes read and added to a checksum at once
+CHUNK_BYTES = 1 << 22  # bytes read and added to a checksum at once
 ENCRYPTED = 0x1  # bit of a ZIP member's flags
 
 
@@ -81,8 +81,8 @@ class TorchArchive:
         content = torch.empty(member.file_size, dtype=torch.uint8)
         view = memoryview(cast(Any, content.numpy()))
         with self._archive.open(member) as source:
-            for start in range(0, len(view), CHUNK):
-                part = view[start : start + CHUNK]
+            for start in range(0, len(view), CHUNK_BYTES):
+                part = view[start : start + CHUNK_BYTES]
                 if cast(zipfile.ZipExtFile, source).readinto(part) != len(part):
                     raise DamagedError(f"The member {name} ends too early.")
         return content

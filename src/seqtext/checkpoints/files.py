@@ -14,7 +14,7 @@ from seqtext.files import replace_file
 from seqtext.validation import find_type_error
 
 METADATA_KEY = "seqtext"  # key of the metadata in a checkpoint
-FORMAT = 2  # incremented whenever checkpoints of earlier versions become unusable
+FORMAT_VERSION = 2  # incremented whenever checkpoints of earlier versions become unusable
 
 
 class AtomicCheckpointIO(CheckpointIO):
@@ -62,7 +62,7 @@ def build_metadata(
         threshold: for two classes, the minimum probability at which class 1 is predicted
     """
     return {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "config": config,
         "tokenizer": tokenizer,
         "class_names": list(class_names),
@@ -103,10 +103,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(METADATA_KEY), dict):
         raise UserError(f"{path} is no checkpoint of this program.")
     if find_type_error(checkpoint[METADATA_KEY].get("format"), int) or (
-        checkpoint[METADATA_KEY]["format"] != FORMAT
+        checkpoint[METADATA_KEY]["format"] != FORMAT_VERSION
     ):
         raise UserError(
             f"{path} was written by another version of this program: its format is not "
-            f"{FORMAT}. Train the model again, or use the version that wrote it."
+            f"{FORMAT_VERSION}. Train the model again, or use the version that wrote it."
         )
     return checkpoint

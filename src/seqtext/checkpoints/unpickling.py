@@ -35,9 +35,8 @@ MAX_DIMENSIONS = 16
 MAX_DIMENSION_SIZE = 2**40  # size of a dimension
 MAX_DEPTH = 50  # nesting levels of values
 TEXT_RATIO = 64  # how often, on average, a text may be repeated in the values
-BYTES_PER_CONTAINER = (
-    8  # minimum average pickle bytes per container, which takes 64 bytes in memory
-)
+# minimum average pickle bytes per container, which takes 64 bytes in memory
+BYTES_PER_CONTAINER = 8
 MAX_SMALL_CONTAINERS = 100_000  # number of containers that may be smaller
 
 

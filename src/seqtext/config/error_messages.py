@@ -17,8 +17,8 @@ from seqtext.config.overrides import OVERRIDE, explain_unreadable
 from seqtext.errors import UserError
 
 USER_ERRORS = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
-SHOWS_ALL = "python train.py --cfg job shows all."
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SHOW_ALL_HINT = "python train.py --cfg job shows all."
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def format_error(error: BaseException) -> str:
@@ -59,10 +59,10 @@ def _describe_composition_error(error: BaseException) -> str:
         meant = (
             [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
         )
-        hint = f"did you mean {' or '.join(meant)}?" if meant else SHOWS_ALL
+        hint = f"did you mean {' or '.join(meant)}?" if meant else SHOW_ALL_HINT
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):
-        return f"There is no option {found[1]} to leave out: {SHOWS_ALL}"
+        return f"There is no option {found[1]} to leave out: {SHOW_ALL_HINT}"
     lines = [line.strip() for part in (text, cause) for line in part.splitlines()]
     noise = ("full_key", "object_type", "See ", "Set the environment")
     return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))
@@ -74,6 +74,8 @@ def _describe_os_error(error: OSError) -> str:
     files = [os.fsdecode(file) for file in named if isinstance(file, str | bytes | os.PathLike)]
     if files:
         return f"{' or '.join(files)} cannot be used: {reason}."
-    if error.errno in FULL or any(os.strerror(number) in reason for number in FULL):
+    if error.errno in DISK_FULL_ERRORS or any(
+        os.strerror(number) in reason for number in DISK_FULL_ERRORS
+    ):
         return f"{reason}: the disk, or where the output goes, is full; make room, then try again."
     return f"A file cannot be used: {reason}."

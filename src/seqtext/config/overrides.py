@@ -25,8 +25,8 @@ COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a num
 MULTIRUN = "hydra.mode=MULTIRUN"
 MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
 OVERRIDE = re.compile(r"([~+]*[^=\s]+)=(.*)", re.DOTALL)
-STRUCTURED = re.compile(r"[\[{'\"]")  # starts a list, dictionary or quoted text
-FUNCTIONS = tuple(create_functions().functions)  # range, choice, interval, …
+STRUCTURED_START = re.compile(r"[\[{'\"]")  # starts a list, dictionary or quoted text
+HYDRA_FUNCTIONS = tuple(create_functions().functions)  # range, choice, interval, …
 QUOTES = "'\""
 
 
@@ -82,7 +82,7 @@ def explain_unreadable(argument: str) -> str:
     key, value = found.groups()
     if not key.isascii():
         return f"There is no option {key}: python train.py --cfg job shows all."
-    if re.search(rf"\b({'|'.join(FUNCTIONS)})\([^)]*\bnull\b", value):
+    if re.search(rf"\b({'|'.join(HYDRA_FUNCTIONS)})\([^)]*\bnull\b", value):
         return (
             f"{argument} is not possible: Hydra's functions take no null, but a plain list does: "
             f"{key}=null,1."
@@ -117,7 +117,7 @@ def _quote_unreadable(option: str, value: str) -> str:
         return _quote(value)
     items = _quote_items(value) if "," in value else _quote_item(value)
     is_text = option in NEVER_A_NUMBER and value[:1] not in QUOTES
-    if items is None and (is_text or ("," in value and not STRUCTURED.match(value))):
+    if items is None and (is_text or ("," in value and not STRUCTURED_START.match(value))):
         items = _quote(value)
     if items is None or not option.isascii() or not _is_readable(items):
         raise UserError(explain_unreadable(f"{option}={value}"))
@@ -141,10 +141,10 @@ def _quote_item(item: str) -> str | None:
         items = _quote_items(item[1:-1])
         return items and f"[{items}]"
     call = re.fullmatch(r"(\w+)\((.*)\)", item, re.DOTALL)
-    if call and call[1] in FUNCTIONS:
+    if call and call[1] in HYDRA_FUNCTIONS:
         items = _quote_items(call[2])
         return items and f"{call[1]}({items})"
-    return None if not item or STRUCTURED.match(item) else _quote(item)
+    return None if not item or STRUCTURED_START.match(item) else _quote(item)
 
 
 def _split_at_commas(items: str) -> Iterator[str]:

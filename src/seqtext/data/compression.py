@@ -21,7 +21,14 @@ OPENERS: dict[str, Callable[..., IO[bytes]]] = {
     ".bz2": bz2.open,
     ".xz": lzma.open,
 }
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+DAMAGE_ERRORS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    EOFError,
+    OSError,
+    zlib.error,
+    lzma.LZMAError,
+)
 
 
 @contextmanager
@@ -45,7 +52,7 @@ def open_file(path: Path, choose: Choice | None = None) -> Iterator[IO[bytes]]:
             else:
                 file = OPENERS.get(find_compression(path), open)(path, "rb")
             yield stack.enter_context(file)
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         if not _is_damage(error):
             raise
         raise _build_damaged_error(path, error) from error
@@ -67,7 +74,7 @@ def get_inner_name(path: Path) -> str:
         try:
             with _open_zip(path) as archive:
                 return _select_member(archive, path)
-        except DAMAGE as error:
+        except DAMAGE_ERRORS as error:
             if not _is_damage(error):
                 raise
             raise _build_damaged_error(path, error) from error
@@ -91,7 +98,7 @@ def iter_tar_texts(path: Path) -> Iterator[tuple[str, bytes]]:
                         yield member.name, content.read()
             while stream.read(1 << 20):  # read to the end, so that the checksum is verified
                 pass
-    except DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         raise _build_damaged_error(path, error) from error
 
 

@@ -66,7 +66,7 @@ class CsvReader:
                 line = reader.line_num
                 rows: list[list[str]] = []
                 try:
-                    rows.extend(islice(reader, formats.BLOCK))
+                    rows.extend(islice(reader, formats.BLOCK_ROWS))
                 except csv.Error as error:  # `rows` contains the rows before the malformed one
                     number = start + len(row_checks.pad_rows(rows, start)) + 1
                     raise self._build_malformed_error(error, f"row {number}") from error
@@ -77,7 +77,7 @@ class CsvReader:
                 if count or not start:
                     yield list(zip(*regular, strict=True)) if regular else [()] * width
                 start += len(regular)
-                if count < formats.BLOCK:
+                if count < formats.BLOCK_ROWS:
                     break
         for sentence in row_checks.describe(start):
             self.warn(sentence)

@@ -22,7 +22,7 @@ ENCODINGS_WITHOUT_BOM = {
     "utf-32": "utf-32-le",
 }  # byte order of a file without a mark
 NO_FILE_ENCODINGS = ("idna", "punycode", "undefined")  # registered in Python, but not for files
-CHUNK = 1 << 18  # bytes decoded at once
+CHUNK_BYTES = 1 << 18  # bytes decoded at once
 
 
 def normalize_encoding(encoding: str, option: str = "dataset.encoding") -> str:
@@ -56,7 +56,7 @@ def open_text(path: Path, encoding: str) -> Iterator[io.TextIOWrapper]:
         with open_file(path) as stream:
             text = io.TextIOWrapper(stream, _detect_encoding(stream, encoding), newline="")
             # Reads lines of compressed files a third faster; the attribute is CPython's own.
-            text._CHUNK_SIZE = CHUNK  # type: ignore[attr-defined]
+            text._CHUNK_SIZE = CHUNK_BYTES  # type: ignore[attr-defined]
             yield text
     except UnicodeDecodeError as error:
         raise build_decoding_error(path, encoding) from error
@@ -89,7 +89,7 @@ def _find_undecodable_line(stream: IO[bytes], encoding: str) -> int | None:
     """Return the number of the line with the first bytes that cannot be decoded."""
     decoder, lines, last = codecs.getincrementaldecoder(encoding)(), 1, ""
     while True:
-        content = stream.read(CHUNK)
+        content = stream.read(CHUNK_BYTES)
         try:
             text = decoder.decode(content, final=not content)
         except UnicodeDecodeError as error:

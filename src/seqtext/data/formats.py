@@ -12,7 +12,7 @@ from seqtext.data.compression import get_inner_name, open_file
 from seqtext.data.csv_format import SEPARATOR_NAMES
 from seqtext.errors import UserError
 
-BLOCK = 20_000  # rows
+BLOCK_ROWS = 20_000  # rows
 SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 PARQUET = (".parquet", ".pq")
@@ -51,7 +51,7 @@ def iter_parquet_blocks(path: Path, columns: Sequence[Column] | None = None) -> 
             wanted = [names[p] for p in positions] if positions and is_unique else None
             if not file.metadata.num_rows:
                 yield _select(file.schema_arrow.empty_table(), positions)
-            for batch in file.iter_batches(BLOCK, columns=wanted):
+            for batch in file.iter_batches(BLOCK_ROWS, columns=wanted):
                 table = pa.Table.from_batches([batch])
                 yield table.select(wanted) if wanted else _select(table, positions)
     except (pa.ArrowException, MemoryError) as error:  # MemoryError: a damaged size

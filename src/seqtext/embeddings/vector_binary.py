@@ -8,7 +8,7 @@ import numpy as np
 from seqtext.display import make_printable
 from seqtext.errors import UserError
 
-BLOCK = 1 << 20  # bytes read at once
+BLOCK_BYTES = 1 << 20  # bytes read at once
 MAX_WORD_BYTES = 1 << 16  # bytes
 FASTTEXT = (793_712_314).to_bytes(4, "little")
 MAGIC = {  # first bytes: description of the format
@@ -88,7 +88,7 @@ def read_binary_rows(
     for number in range(count):
         space = buffer.find(b" ", at)
         while space < 0 or len(buffer) < space + 1 + 4 * dim:
-            block = stream.read(BLOCK)
+            block = stream.read(BLOCK_BYTES)
             if not block or (space < 0 and len(buffer) - at > MAX_WORD_BYTES):
                 raise UserError(
                     f"{name} ends with word {number} of the {count} that its first line "

@@ -16,7 +16,7 @@ from seqtext.embeddings.vector_binary import is_binary, read_binary_rows, refuse
 from seqtext.errors import UserError
 
 BUFFER = 1 << 16  # bytes; Python's archive readers are slow for single lines
-SAMPLE_SIZE = 10_000  # number of a file's first words kept for messages
+SAMPLE_WORDS = 10_000  # number of a file's first words kept for messages
 MAX_LINE_BYTES = 1 << 20  # bytes of the first two lines, which determine the format
 MEMBERS = (".txt", ".vec", ".bin")  # of archives
 
@@ -61,7 +61,7 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
             return _read_lines(chain([first], stream), name, row_of, dim, (None, 0))
         second = stream.readline(MAX_LINE_BYTES)
         if count is not None and is_binary(second):
-            found = read_binary_rows(stream, second, name, row_of, (count, dim), SAMPLE_SIZE)
+            found = read_binary_rows(stream, second, name, row_of, (count, dim), SAMPLE_WORDS)
             return VectorRows(*found)
         lines = chain([second] if second else [], stream)
         return _read_lines(lines, name, row_of, dim, (count, start))
@@ -89,7 +89,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
     known = rows.is_valid().to_numpy(zero_copy_only=False)
     vectors = np.zeros((len(words), dim), np.float32)
     vectors[known] = stored[rows.drop_null().to_numpy()]
-    return VectorRows(vectors, known, there[:SAMPLE_SIZE].to_pylist())
+    return VectorRows(vectors, known, there[:SAMPLE_WORDS].to_pylist())
 
 
 def _select_member(names: list[str], path: Path, dim: int) -> str:
@@ -124,7 +124,7 @@ def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> Vect
     lines = chain([line] if line else [], lines)
     for number, line in enumerate(lines, start + 1):
         word = line[: line.find(separator)]
-        if number <= SAMPLE_SIZE:
+        if number <= SAMPLE_WORDS:
             sample.append(word)
         row = row_of.get(word)
         if row is not None and not known[row]:

@@ -13,7 +13,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from seqtext.data.statistics import WORDS, ClassStatistics, DatasetStatistics, Lengths, find_largest
+from seqtext.data.statistics import (
+    WORDS_PER_CLASS,
+    ClassStatistics,
+    DatasetStatistics,
+    Lengths,
+    find_largest,
+)
 from seqtext.display import (
     NAME_LENGTH,
     build_console,
@@ -23,16 +29,17 @@ from seqtext.display import (
     shorten,
 )
 from seqtext.figures.text import (
-    CHARACTER,
+    CHARACTER_WIDTH,
     describe_omission,
     draw_text_literally,
     label_classes,
     make_drawable,
 )
 
-PANEL_NAME = 24  # characters of a class name above a panel
-PANELS = 6  # maximum number of panels, one per class
-WORD, LISTED_WORD, EXCERPT = 18, 30, 300  # characters of a word, a listed word, an example
+PANEL_NAME_LENGTH = 24  # characters of a class name above a panel
+MAX_PANELS = 6  # maximum number of panels, one per class
+WORD_LENGTH, LISTED_WORD_LENGTH = 18, 30  # characters of a word in a figure, in a list
+EXCERPT_LENGTH = 300  # characters of an example
 PART_TITLES = {"train": "training", "val": "validation", "test": "test"}
 SHADES = ("#1f77b4", "#ff7f0e", "#7f7f7f")
 MEAN: dict[str, Any] = {"color": "black"}
@@ -59,8 +66,8 @@ def print_statistics(statistics: DatasetStatistics, title: str) -> None:
     names = dict(zip(statistics.class_names, name_classes(statistics.class_names), strict=True))
     for example in statistics.examples:
         _print_text(console, f"\nRow {example.row + 1}, class {names[example.label]}")
-        _print_text(console, f"  as written: {shorten(example.text, EXCERPT)}")
-        _print_text(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT)}")
+        _print_text(console, f"  as written: {shorten(example.text, EXCERPT_LENGTH)}")
+        _print_text(console, f"  as a model reads it: {shorten(example.tokens, EXCERPT_LENGTH)}")
 
 
 def _describe_validation_coverage(statistics: DatasetStatistics) -> str:
@@ -83,7 +90,7 @@ def plot_class_shares(statistics: DatasetStatistics) -> Figure:
     classes, parts = statistics.classes, list(statistics.rows)
     names = _label_classes(statistics, NAME_LENGTH)
     thickness = 0.8 / len(parts)
-    room = CHARACTER * max(0, max(map(len, names.values())) - 15)
+    room = CHARACTER_WIDTH * max(0, max(map(len, names.values())) - 15)
     with draw_text_literally(*names.values()):
         size = (7 + room, 1.3 + 0.17 * len(classes) * (len(parts) + 0.7))
         figure = Figure(size, layout="constrained")
@@ -111,7 +118,10 @@ def plot_class_shares(statistics: DatasetStatistics) -> Figure:
 
 def plot_text_lengths(statistics: DatasetStatistics) -> Figure:
     """Draw histograms of text lengths before and after cleaning, one row per class."""
-    classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
+    classes, names = (
+        _select_largest(statistics.classes),
+        _label_classes(statistics, PANEL_NAME_LENGTH),
+    )
     with draw_text_literally(*names.values()):
         figure = Figure((10, 1.2 + 1.6 * len(classes)), layout="constrained")
         panels = figure.subplots(len(classes), 2, sharex=True, sharey="col", squeeze=False)
@@ -146,9 +156,12 @@ def plot_frequent_words(statistics: DatasetStatistics) -> Figure:
 
 def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figure:
     """Draw a panel of bars per class with the first words of a field of `ClassStatistics`."""
-    classes, names = _select_largest(statistics.classes), _label_classes(statistics, PANEL_NAME)
+    classes, names = (
+        _select_largest(statistics.classes),
+        _label_classes(statistics, PANEL_NAME_LENGTH),
+    )
     values = [_take_first(getattr(one, which)) for one in classes]
-    words = [[make_drawable(word, WORD) for word in of_class] for of_class in values]
+    words = [[make_drawable(word, WORD_LENGTH) for word in of_class] for of_class in values]
     columns = 2 if len(classes) in {2, 4} else min(len(classes), 3)
     lines = -(-len(classes) // columns)
     with draw_text_literally(*names.values(), *chain.from_iterable(words)):
@@ -191,11 +204,11 @@ def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> 
 
 
 def _select_largest(classes: Sequence[ClassStatistics]) -> list[ClassStatistics]:
-    return [classes[i] for i in find_largest([one.after.rows for one in classes], PANELS)]
+    return [classes[i] for i in find_largest([one.after.rows for one in classes], MAX_PANELS)]
 
 
 def _take_first(words: Mapping[str, float]) -> dict[str, float]:
-    return dict(islice(words.items(), WORDS))
+    return dict(islice(words.items(), WORDS_PER_CLASS))
 
 
 def _label_classes(statistics: DatasetStatistics, length: int) -> dict[int, str]:
@@ -253,9 +266,11 @@ def _build_word_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
     yield ["class", "most frequent", "most distinctive"]
     names = name_classes(statistics.class_names)
     for one in statistics.classes:
-        frequent = ", ".join(shorten(word, LISTED_WORD) for word in _take_first(one.frequent))
+        frequent = ", ".join(
+            shorten(word, LISTED_WORD_LENGTH) for word in _take_first(one.frequent)
+        )
         distinctive = ", ".join(
-            f"{shorten(word, LISTED_WORD)} {z:.1f}"
+            f"{shorten(word, LISTED_WORD_LENGTH)} {z:.1f}"
             for word, z in _take_first(one.distinctive_words).items()
         )
         yield [names[one.number], frequent, distinctive]

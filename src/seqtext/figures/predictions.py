@@ -15,7 +15,7 @@ from sklearn.metrics import (
 
 from seqtext.data.statistics import find_largest
 from seqtext.figures.text import (
-    CHARACTER,
+    CHARACTER_WIDTH,
     TITLE_LENGTH,
     describe_omission,
     draw_text_literally,
@@ -25,11 +25,11 @@ from seqtext.figures.text import (
 from seqtext.metrics.predictions import Predictions
 
 SIZE = (5, 4.5)  # inches
-CURVES = 12  # maximum number of classes with a curve
-MATRIX = 30  # maximum number of rows of the confusion matrix
-COUNTED = 12  # maximum number of classes with numbers in the cells
+MAX_CURVES = 12  # maximum number of classes with a curve
+MAX_MATRIX_CLASSES = 30  # maximum number of rows of the confusion matrix
+MAX_COUNTED_CLASSES = 12  # maximum number of classes with numbers in the cells
 CELL, COUNTED_CELL = 0.22, 0.4  # inches per cell, without and with numbers
-DASHED = 10  # number of curves after which matplotlib's colours repeat
+MAX_SOLID_CURVES = 10  # number of curves after which matplotlib's colours repeat
 LEGEND_INSIDE = (4, 120)  # maximum curves and characters of a legend within the axes
 OTHERS = "all other classes"
 Curve = tuple[np.ndarray, np.ndarray, str]  # x, y and a summary for the legend
@@ -48,14 +48,14 @@ def get_prediction_plots(predictions: Predictions, title: str) -> dict[str, Call
 
 
 def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
-    """Draw counts, coloured by row share; classes beyond `MATRIX` are merged into one."""
+    """Draw counts, coloured by row share; classes beyond `MAX_MATRIX_CLASSES` are merged."""
     names, counts = _count_confusions(predictions)
     shares = counts / counts.sum(axis=1, keepdims=True).clip(1)
-    longest, is_counted = max(map(len, names)), len(names) <= COUNTED
+    longest, is_counted = max(map(len, names)), len(names) <= MAX_COUNTED_CLASSES
     is_level = sum(len(name) + 2 for name in names) < 40
     # size beyond the default
     extent = max(0.0, (COUNTED_CELL if is_counted else CELL) * len(names) - 3)
-    room = max(0.0, CHARACTER * (longest - 9))
+    room = max(0.0, CHARACTER_WIDTH * (longest - 9))
     size = (SIZE[0] + extent + room, SIZE[1] + extent + (0 if is_level else room))
     with draw_text_literally(title, *names):
         figure = Figure(size, layout="constrained")
@@ -72,7 +72,7 @@ def plot_confusion_matrix(predictions: Predictions, title: str) -> Figure:
                     column, row, text, ha="center", va="center", color=colour, fontsize=fontsize
                 )
         figure.colorbar(image, label="share of the true class")
-        _set_title(axes, title, describe_omission(MATRIX, len(predictions.class_names)))
+        _set_title(axes, title, describe_omission(MAX_MATRIX_CLASSES, len(predictions.class_names)))
     return figure
 
 
@@ -115,7 +115,7 @@ def _plot_curves(
         for count, number in enumerate(chosen):
             probabilities = predictions.probabilities[:, number]
             x, y, summary = compute_curve(predictions.labels == number, probabilities)
-            lines += axes.plot(x, y, linestyle="-" if count < DASHED else "--")
+            lines += axes.plot(x, y, linestyle="-" if count < MAX_SOLID_CURVES else "--")
             legend.append(f"{names[number]}, {summary}")
         if is_roc:
             lines += axes.plot([0, 1], [0, 1], color="grey", linestyle=":")
@@ -123,7 +123,7 @@ def _plot_curves(
         axes.set(xlim=(0, 1), ylim=(0, 1.01))
         axes.grid(alpha=0.3)
         _add_legend(figure, axes, lines, legend, "lower right" if is_roc else "lower left")
-        drawn = CURVES if len(predictions.class_names) > 2 else 2
+        drawn = MAX_CURVES if len(predictions.class_names) > 2 else 2
         _set_title(axes, title, describe_omission(drawn, len(predictions.class_names)))
     return figure
 
@@ -132,7 +132,7 @@ def _choose_classes(predictions: Predictions) -> list[int]:
     """Return the classes to draw: class 1 of two, else the largest that have a curve."""
     labels, count = predictions.labels, len(predictions.class_names)
     sizes = np.bincount(labels, minlength=count)
-    chosen = [1] if count == 2 else find_largest(sizes, CURVES)
+    chosen = [1] if count == 2 else find_largest(sizes, MAX_CURVES)
     return [number for number in chosen if 0 < sizes[number] < len(labels)]
 
 
@@ -140,10 +140,10 @@ def _count_confusions(predictions: Predictions) -> tuple[list[str], np.ndarray]:
     """Return names and counts [true, predicted]; of many classes, the small ones are merged."""
     names = label_classes(predictions.class_names)
     labels, predicted = predictions.labels, predictions.predicted
-    if len(names) > MATRIX:
-        chosen = find_largest(np.bincount(labels, minlength=len(names)), MATRIX)
-        position = np.full(len(names), MATRIX)
-        position[chosen] = np.arange(MATRIX)
+    if len(names) > MAX_MATRIX_CLASSES:
+        chosen = find_largest(np.bincount(labels, minlength=len(names)), MAX_MATRIX_CLASSES)
+        position = np.full(len(names), MAX_MATRIX_CLASSES)
+        position[chosen] = np.arange(MAX_MATRIX_CLASSES)
         labels, predicted = position[labels], position[predicted]
         names = [*(names[number] for number in chosen), OTHERS]
     return names, confusion_matrix(labels, predicted, labels=np.arange(len(names)))

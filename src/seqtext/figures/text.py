@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties, findfont, fontManager, get_f
 from seqtext.display import NAME_LENGTH, REPLACEMENT, make_distinct, make_printable, shorten
 
 TITLE_LENGTH = 60  # characters
-CHARACTER = 0.08  # inches per character of a name beside an axis
+CHARACTER_WIDTH = 0.08  # inches per character of a name beside an axis
 NORMAL_WEIGHTS = (400, "normal", "regular")
 NOT_FOR_TEXT = re.compile(r"Last ?Resort|Colou?r|^STIX(NonUnicode|Size)|^cm[a-z]+10$")  # families
 

@@ -30,9 +30,8 @@ ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
 MAX_BATCH_TEXTS = 32  # texts in a batch
 MAX_BATCH_TOKENS = 1 << 14  # tokens, including padding, with gradients in memory at once
 STEPS = (32, 128, 512)  # interpolation steps, increased only for texts with a larger error
-TOLERANCE = (
-    0.01  # error of the sum relative to the logits' difference, or absolute if that is below 1
-)
+# error of the sum relative to the logits' difference, or absolute if that is below 1
+TOLERANCE = 0.01
 
 
 class Explanation(NamedTuple):

@@ -10,17 +10,17 @@ from seqtext.inference.attribution_terminal import find_strongest, format_weight
 PACKAGE = "seqtext.inference"
 MAX_NAMED = 6
 MIN_COLOURED_STRENGTH = 0.02  # minimum share of the strongest word's weight for a colour
-ABOUT = {
+METHOD_DESCRIPTIONS = {
     ATTENTION: "The attention weight of each word: the weights of a text add up to 1, and show "
     "where the model attends, not for or against which class.",
     LINEAR: "The contribution of each word, with half of each bigram's, to the score (logit) of "
     "the predicted class. The model is linear, so this is exact.",
 }
-ABOUT_GRADIENTS = (
+GRADIENTS_DESCRIPTION = (
     "The contribution of each word to the score (logit) of the predicted class, relative to a "
     "text of as many unknown words, by integrated gradients (Sundararajan et al., 2017)."
 )
-SCALE = (
+COLOUR_DESCRIPTION = (
     "Colours are as strong as a word is beside the strongest of its text; point at a word for its "
     "number."
 )
@@ -39,8 +39,8 @@ def render_explanations(explanations: Sequence[Explanation], about: str) -> str:
         "explanations.html.j2",
         style=read_asset(PACKAGE, "page.css"),
         about=about,
-        method=ABOUT.get(method, ABOUT_GRADIENTS),
-        scale=SCALE,
+        method=METHOD_DESCRIPTIONS.get(method, GRADIENTS_DESCRIPTION),
+        scale=COLOUR_DESCRIPTION,
         legend=_build_legend(method),
         explanations=map(_describe, explanations),
     )

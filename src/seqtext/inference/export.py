@@ -28,7 +28,7 @@ from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 if TYPE_CHECKING:
     from seqtext.models.tfidf import TfIdf
 
-FORMAT = 1
+FORMAT_VERSION = 1
 GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
 EXPORT_FILES = {
     GRAPH,
@@ -79,7 +79,7 @@ def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
     whole = isinstance(loaded_model.model, NonNeuralClassifier)  # has no maximum length
     words = enumerate(loaded_model.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
     return {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "how": INSTRUCTIONS,
         "graph": GRAPH,
         "inputs": INPUTS,

@@ -26,15 +26,15 @@ from seqtext.validation import find_type_error
 
 log = logging.getLogger(__name__)
 
-HINTS = {  # types of a checkpoint's metadata
+METADATA_TYPES = {  # types of a checkpoint's metadata
     "config": dict,
     "tokenizer": dict,
     "class_names": list[str],
     "cleaning": dict,
     "threshold": float,
 }
-STEPS_HINTS = {"steps": list[str], "stopwords": list[str] | None}
-INPUT_SPEC_HINTS = {
+CLEANING_TYPES = {"steps": list[str], "stopwords": list[str] | None}
+INPUT_SPEC_TYPES = {
     "columns": list[str],
     "drop_labels": list[str],
 }
@@ -103,7 +103,7 @@ def load_model(path: Path) -> LoadedModel:
 
 
 def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) -> LoadedModel:
-    _check(HINTS, metadata)
+    _check(METADATA_TYPES, metadata)
     check_stored_settings(metadata["config"])
     names = metadata["class_names"]
     if len(set(names)) != len(names) or len(names) < 2:
@@ -155,7 +155,7 @@ def _check_tensor(name: str, tensor: Any) -> None:
 
 
 def _build_cleaner(settings: Mapping[str, Any], config: Mapping[str, Any]) -> TextCleaner:
-    _check(STEPS_HINTS, settings, "cleaning.")
+    _check(CLEANING_TYPES, settings, "cleaning.")
     if len(settings["steps"]) > MAX_STEPS:
         raise UserError(f"cleaning.steps must be at most {MAX_STEPS}.")
     _check_encodable("cleaning.stopwords", settings["stopwords"] or [])
@@ -177,7 +177,7 @@ def _build_input_spec(metadata: Mapping[str, Any]) -> InputSpec:
     input_spec = metadata.get("input_spec")
     if not isinstance(input_spec, dict):
         raise UserError("input_spec must be a dict.")
-    _check(INPUT_SPEC_HINTS, input_spec, "input_spec.")
+    _check(INPUT_SPEC_TYPES, input_spec, "input_spec.")
     _check_encodable("input_spec.columns", input_spec["columns"])
     return InputSpec(*(input_spec[name] for name in InputSpec._fields))
 

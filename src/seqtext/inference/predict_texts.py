@@ -28,14 +28,14 @@ def iterate_texts(texts: Iterable[str]) -> Iterator[str]:
     Bytes that are not UTF-8 are replaced in texts of the command line.
 
     Raises:
-        UserError: as `read_lines`.
+        UserError: as `read_stream_lines`.
     """
     if texts:
         return (text.encode(errors="replace").decode() for text in texts)
-    return read_lines(sys.stdin.buffer)
+    return read_stream_lines(sys.stdin.buffer)
 
 
-def read_lines(stream: BinaryIO) -> Iterator[str]:
+def read_stream_lines(stream: BinaryIO) -> Iterator[str]:
     """Yield the lines of standard input without waiting for its end.
 
     Raises:

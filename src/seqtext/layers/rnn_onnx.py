@@ -24,7 +24,7 @@ class Function(NamedTuple):
     beta: tuple[float, ...] = ()
 
 
-FUNCTIONS = {
+ONNX_ACTIVATIONS = {
     "tanh": Function("Tanh"),
     "relu": Function("Relu"),
     "sigmoid": Function("Sigmoid"),
@@ -36,7 +36,7 @@ FUNCTIONS = {
     "leaky_relu": Function("LeakyRelu", (0.2,)),
 }
 # torch's gates in ONNX' order: LSTM input, output, forget, cell; GRU update, reset, new
-ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
+ONNX_GATE_ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}
 
 
 def rnn_forward(
@@ -45,7 +45,7 @@ def rnn_forward(
     """Build `layers.rnn.rnn_forward` without masks; states after a text's end are zero."""
     inputs = inputs.transpose(0, 1)  # [T, B, E]
     names = options.activation, options.recurrent_activation
-    if {*names} <= {*FUNCTIONS}:
+    if {*names} <= {*ONNX_ACTIVATIONS}:
         states = _call_operator(
             cell, inputs, lengths, build_operator_attributes(cell, *names, reverse)
         )
@@ -71,7 +71,7 @@ def _call_operator(
 
 def build_operator_weights(cell: nn.RNNBase) -> list[Tensor]:
     """Return ONNX' weights W [1, G × U, E], R [1, G × U, U] and B [1, 2 × G × U]."""
-    order = ORDER[type(cell)]
+    order = ONNX_GATE_ORDER[type(cell)]
     gates = [w.unflatten(0, (len(order), -1)) for w in cell.all_weights[0]]  # [G, U, …] each
     *weights, bias, other = (parts[order].flatten(0, 1)[None] for parts in gates)
     return [*weights, torch.cat([bias, other], dim=1)]
@@ -86,7 +86,7 @@ def build_operator_attributes(
         nn.GRU: [recurrent_activation, activation],
         nn.LSTM: [recurrent_activation, activation, activation],
     }[type(cell)]
-    functions = [FUNCTIONS[name] for name in names]
+    functions = [ONNX_ACTIVATIONS[name] for name in names]
     attributes = {
         "hidden_size": cell.hidden_size,
         "direction": "reverse" if reverse else "forward",
@@ -112,7 +112,7 @@ def _scan(
     """
     from torch._higher_order_ops.scan import scan  # not public yet
 
-    gates, step = len(ORDER[type(cell)]), STEP[type(cell)]
+    gates, step = len(ONNX_GATE_ORDER[type(cell)]), STEP[type(cell)]
     [[w_ih, w_hh, b_ih, b_hh]] = cell.all_weights
     is_word = ~padding_mask(lengths, inputs.shape[0]).t()[..., None]  # [T, B, 1]
 

@@ -17,8 +17,8 @@ with hide_modules("boto3", "botocore"):  # optional imports of tensorboard, for 
     from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard.summary import hparams
 
-MISTAKES = 25
-EXCERPT = 600  # characters shown of a text
+MAX_ERRORS = 25
+EXCERPT_LENGTH = 600  # characters shown of a text
 OTHER_MARKUP = re.compile(r"[&<|~]")
 LINE_BREAK = re.compile(r"<br ?/?>")  # in texts from HTML pages
 BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # characters that Markdown can escape
@@ -91,7 +91,7 @@ def log_confident_errors(
     """Log the texts of the most confident errors to the TEXT tab, worst first."""
     names = list(map(_escape_markdown, name_classes(predictions.class_names)))
     paragraphs = []
-    for position in predictions.find_most_confident_errors(MISTAKES):
+    for position in predictions.find_most_confident_errors(MAX_ERRORS):
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
         paragraphs.append(
@@ -103,7 +103,7 @@ def log_confident_errors(
 
 
 def _format_excerpt(text: str) -> str:
-    return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT))
+    return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT_LENGTH))
 
 
 def _escape_markdown(text: str) -> str:

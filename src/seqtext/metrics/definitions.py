@@ -17,10 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-PART = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
+PART_PREFIX = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
 LOWER_IS_BETTER = ("loss",)
 PRECISION_98 = 0.98
-RANKING = ("auroc", "average_precision", "recall_at_precision_98")  # rank-based metrics
+RANKING_METRICS = ("auroc", "average_precision", "recall_at_precision_98")  # rank-based metrics
 
 CountMetric = Callable[[np.ndarray], np.ndarray]
 
@@ -56,7 +56,7 @@ def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
 
 def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
     """Return the names of the metrics that `RankingScorer` computes for these classes."""
-    return RANKING if len(class_names) == 2 else RANKING[:2]
+    return RANKING_METRICS if len(class_names) == 2 else RANKING_METRICS[:2]
 
 
 class RankingScorer:
@@ -79,9 +79,9 @@ class RankingScorer:
             self._ordered.append((order, (labels == number)[order], first_of_ties))
 
     def score(self, metric: str, weights: np.ndarray) -> np.ndarray:
-        """Return a metric of `RANKING` [R] under weights [R, N]."""
+        """Return a metric of `RANKING_METRICS` [R] under weights [R, N]."""
         areas = (_compute_auroc, _compute_average_precision, _compute_recall_at_precision_98)
-        area = dict(zip(RANKING, areas, strict=True))[metric]
+        area = dict(zip(RANKING_METRICS, areas, strict=True))[metric]
         by_row = np.ascontiguousarray(weights.T)  # gathering whole rows is several times faster
         each = [
             area(by_row[order], truth.astype(weights.dtype), ties)
@@ -99,7 +99,7 @@ def format_recall_name(class_name: str) -> str:
 
 def get_metric_mode(metric: str) -> Literal["min", "max"]:
     """Return "min" if a lower value of a metric is better, else "max"; accepts e.g. val/loss."""
-    return "min" if PART.sub("", metric) in LOWER_IS_BETTER else "max"
+    return "min" if PART_PREFIX.sub("", metric) in LOWER_IS_BETTER else "max"
 
 
 def is_better(

@@ -9,7 +9,7 @@ from seqtext.display import make_printable
 from seqtext.losses import cross_entropy
 from seqtext.metrics.predictions import Predictions
 
-LISTED_CLASSES = 5  # classes listed in a sentence
+MAX_LISTED_CLASSES = 5  # classes listed in a sentence
 PART_NAMES = {"val": "the validation part", "test": "the test part"}
 LOSS_MARGIN = 1.05  # factor on the loss of predicting the class shares; less is noise
 
@@ -42,7 +42,7 @@ def _describe_absent_classes(name: str, labels: np.ndarray, class_names: Sequenc
     absent = np.flatnonzero(np.bincount(labels, minlength=len(class_names)) == 0)
     if not len(absent):
         return []
-    listed = [repr(class_names[number]) for number in absent[:LISTED_CLASSES]]
+    listed = [repr(class_names[number]) for number in absent[:MAX_LISTED_CLASSES]]
     more = len(absent) - len(listed)
     what = " or ".join(listed) + (f" or {more} other classes" if more else "")
     if len(class_names) - len(absent) == 1:

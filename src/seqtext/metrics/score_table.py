@@ -7,8 +7,8 @@ from rich.table import Table
 from seqtext.display import make_printable, shorten
 
 NAME_LENGTH = 60  # characters of a score's name, which may contain a class name
-CLASSES = 20  # maximum number of classes with a row for their recall
-RECALL = "recall_"
+MAX_CLASSES = 20  # maximum number of classes with a row for their recall
+RECALL_PREFIX = "recall_"
 OF_CLASS_1 = ("precision", "recall", "f1", "average_precision", "recall_at_precision_98")
 
 
@@ -25,7 +25,7 @@ def build_score_table(
     """
     table = Table("score", *columns, title=make_printable(title), title_justify="left")
     names = list(dict.fromkeys(name for scores in columns.values() for name in scores))
-    hidden = dict.fromkeys([name for name in names if name.startswith(RECALL)][CLASSES:])
+    hidden = dict.fromkeys([name for name in names if name.startswith(RECALL_PREFIX)][MAX_CLASSES:])
     for name in names:
         if name == next(iter(hidden), None):
             table.add_row(f"… and of {len(hidden):,} more classes")

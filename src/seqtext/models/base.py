@@ -38,9 +38,8 @@ from seqtext.validation import (
     validate_args,
 )
 
-DIVERGENCE_FACTOR = (
-    1e4  # factor on the loss of guessing above which training is considered diverged
-)
+# factor on the loss of guessing above which training is considered diverged
+DIVERGENCE_FACTOR = 1e4
 
 
 class TextClassifier(L.LightningModule):

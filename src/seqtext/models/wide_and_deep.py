@@ -16,9 +16,8 @@ from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
 
-BIGRAM_MULTIPLIER = (
-    0x9E3779B97F4A7C1  # hash multiplier: any large odd number separates bigrams from words
-)
+# hash multiplier: any large odd number separates bigrams from words
+BIGRAM_MULTIPLIER = 0x9E3779B97F4A7C1
 
 
 class HashedNgramLinear(nn.Module):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from seqtext.metrics.definitions import (
-    RANKING,
+    RANKING_METRICS,
     RankingScorer,
     get_count_metrics,
     list_ranking_metrics,
@@ -20,7 +20,7 @@ from seqtext.reporting.run_files import LoadedPredictions
 
 RESAMPLES = 10_000
 RANKED_RESAMPLES = 2_000  # of rank-based metrics, which take a thousand times as long
-CHUNK = 250  # resamples at a time, which limits the weights to about 10 MB
+RESAMPLES_PER_CHUNK = 250  # resamples at a time, which limits the weights to about 10 MB
 SEED = 0
 SLOW_RESAMPLES = 200  # of metrics without a definition for weights
 SLOW_WORK = 50_000_000  # rows times runs times resamples of such metrics, which take minutes
@@ -74,7 +74,7 @@ def draw_resamples(
     Args:
         predictions: predictions of the compared runs
     """
-    chunks = _draw_weights(rows, RANKED_RESAMPLES if metric in RANKING else RESAMPLES)
+    chunks = _draw_weights(rows, RANKED_RESAMPLES if metric in RANKING_METRICS else RESAMPLES)
     class_names = predictions[0].class_names
     if metric in ("loss", *list_ranking_metrics(class_names), *get_count_metrics(class_names)):
         yield from chunks
@@ -85,11 +85,11 @@ def draw_resamples(
 
 def _draw_weights(rows: int, resamples: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(SEED)
-    for _ in range(resamples // CHUNK):
-        drawn = rng.integers(rows, size=(CHUNK, rows), dtype=np.int32)
-        drawn += (np.arange(CHUNK, dtype=np.int32) * rows)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=CHUNK * rows)
-        yield counts.reshape(CHUNK, rows).astype(np.float32)
+    for _ in range(resamples // RESAMPLES_PER_CHUNK):
+        drawn = rng.integers(rows, size=(RESAMPLES_PER_CHUNK, rows), dtype=np.int32)
+        drawn += (np.arange(RESAMPLES_PER_CHUNK, dtype=np.int32) * rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=RESAMPLES_PER_CHUNK * rows)
+        yield counts.reshape(RESAMPLES_PER_CHUNK, rows).astype(np.float32)
 
 
 def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:

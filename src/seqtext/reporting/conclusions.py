@@ -6,8 +6,8 @@ from seqtext.display import count_noun
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.pairwise import (
     DIFFERENT,
-    LEVEL,
     NOT_SIGNIFICANT,
+    SIGNIFICANCE_LEVEL,
     UNDECIDED,
     Comparison,
 )
@@ -34,8 +34,8 @@ def _summarize_pairs(comparison: Comparison) -> list[str]:
         parts += [f"{counts[UNDECIDED]} undecided"] if counts[UNDECIDED] else []
         sentences.append(f"{', '.join(parts)}.")
     sentences.append(
-        f"Different: p below {LEVEL} after Holm's correction, on {comparison.rows:,} test rows and "
-        "over the runs of each setting. Not significant does not mean equal."
+        f"Different: p below {SIGNIFICANCE_LEVEL} after Holm's correction, on {comparison.rows:,} "
+        "test rows and over the runs of each setting. Not significant does not mean equal."
     )
     if counts[UNDECIDED]:
         sentences.append(

@@ -20,7 +20,7 @@ from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
-REPEATED = ("seed", "split.seed", "split.fold")  # options that may differ within a group
+REPETITION_OPTIONS = ("seed", "split.seed", "split.fold")  # options that may differ within a group
 BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
@@ -172,7 +172,10 @@ NO_VALUE = "–"  # value of an option that a model does not have
 def _build_identity(run: Run) -> list[Any]:
     metrics = run.metrics
     what = build_run_key(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
-    return [metrics["model"], {name: v for name, v in what.items() if name not in REPEATED}]
+    return [
+        metrics["model"],
+        {name: v for name, v in what.items() if name not in REPETITION_OPTIONS},
+    ]
 
 
 def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -194,7 +197,7 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
         *_find_differing(settings)
     }  # they identify content
     order = [name for name in dict.fromkeys(n for s in settings for n in s) if name in differing]
-    order = [name for name in order if name not in REPEATED]
+    order = [name for name in order if name not in REPETITION_OPTIONS]
     order.sort(key=lambda name: not name.startswith("model."))
     return [
         choice | {name: options.get(name, NO_VALUE) for name in order}

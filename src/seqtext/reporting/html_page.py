@@ -18,7 +18,7 @@ from seqtext.reporting.report import DatasetSection, Report
 from seqtext.reporting.results_table import REPORTED, ResultsTable
 
 PACKAGE = "seqtext.reporting"
-MATRICES = 8  # shown; further ones are collapsed
+MAX_OPEN_MATRICES = 8  # shown; further ones are collapsed
 
 
 class Figure(NamedTuple):
@@ -46,7 +46,7 @@ def render_report(report: Report) -> str:
         plotly=plotly,
         script=script,
         script_hashes=Markup(f"{hash_script(plotly)} {hash_script(script)}"),
-        most_matrices=MATRICES,
+        most_matrices=MAX_OPEN_MATRICES,
     )
 
 

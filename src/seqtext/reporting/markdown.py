@@ -6,7 +6,7 @@ from seqtext.display import make_printable
 from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
 
 # An underscore within a word, as in macro_f1, is not emphasis and needs no escape.
-SPECIAL = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
+SPECIAL_CHARACTERS = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -14,7 +14,7 @@ def escape_markdown(text: str) -> str:
     """Join a text into one line and escape Markdown and HTML."""
     line = make_printable(" ".join(text.split()))
     line = "".join(ENTITIES.get(character, character) for character in line)
-    return SPECIAL.sub(r"\\\g<0>", line)
+    return SPECIAL_CHARACTERS.sub(r"\\\g<0>", line)
 
 
 def format_code(text: str) -> str:

@@ -17,7 +17,7 @@ from seqtext.reporting.significance_tests import (
     mcnemar_test,
 )
 
-LEVEL = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 DIFFERENT = "different"
 NOT_SIGNIFICANT = "not significant"
 UNDECIDED = "undecided: runs vary too much"
@@ -51,8 +51,8 @@ class PairwiseResult(NamedTuple):
 
     @property
     def is_significant(self) -> bool:
-        """Return whether p, corrected for the number of pairs, is below `LEVEL`."""
-        return self.p < LEVEL
+        """Return whether p, corrected for the number of pairs, is below `SIGNIFICANCE_LEVEL`."""
+        return self.p < SIGNIFICANCE_LEVEL
 
     @property
     def verdict(self) -> str:
@@ -64,7 +64,7 @@ class PairwiseResult(NamedTuple):
         """
         if self.is_significant:
             return DIFFERENT
-        return UNDECIDED if self.p_rows < LEVEL else NOT_SIGNIFICANT
+        return UNDECIDED if self.p_rows < SIGNIFICANCE_LEVEL else NOT_SIGNIFICANT
 
 
 class Comparison(NamedTuple):
@@ -193,7 +193,7 @@ def _compare_pair(
     known = resampled[np.isfinite(resampled)]
     low, high = np.percentile(known, (2.5, 97.5)) if len(known) else (difference, difference)
     over_rows = float(np.var(known)) if len(known) else 0.0
-    margin = compute_margin(over_rows, over_runs, 1 - LEVEL)
+    margin = compute_margin(over_rows, over_runs, 1 - SIGNIFICANCE_LEVEL)
     first, second = one.predictions[0], other.predictions[0]
     right, also = first.predicted == first.labels, second.predicted == second.labels
     p_mcnemar = (

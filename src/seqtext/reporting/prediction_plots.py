@@ -22,7 +22,7 @@ from seqtext.reporting.plot_style import (
 )
 
 MAX_HEATMAP_GROUPS = 24  # groups in the heat map of all pairs
-BINS = 10
+NUM_BINS = 10
 MAX_CLASS_NAME_LENGTH = 40  # characters
 MAX_SLANTED_LABEL_LENGTH = 32  # characters of a label below the heat map
 FAINT_COLOUR = "rgba(138, 141, 152, 0.10)"  # of cells that are not significant
@@ -78,11 +78,11 @@ def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list
 
     The latter is the expected calibration error (Guo et al., 2017).
     """
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
+    bins = np.minimum((confidence * NUM_BINS).astype(int), NUM_BINS - 1)
+    counts = np.bincount(bins, minlength=NUM_BINS)
     met = counts > 0
-    x = np.bincount(bins, confidence, BINS)[met] / counts[met]
-    y = np.bincount(bins, right, BINS)[met] / counts[met]
+    x = np.bincount(bins, confidence, NUM_BINS)[met] / counts[met]
+    y = np.bincount(bins, right, NUM_BINS)[met] / counts[met]
     return x.tolist(), y.tolist(), float((counts[met] * abs(x - y)).sum() / counts.sum())
 
 

@@ -20,8 +20,8 @@ METRICS = {  # compared metrics that do not reward constant predictions
     "imdb": "accuracy",
     "clothing": "weighted_f1",
 }
-BEST = "best"  # experiment=<data set>/best is ours, others are the studies'
-HEAD = """# Results
+BEST_EXPERIMENT = "best"  # experiment=<data set>/best is ours, others are the studies'
+PAGE_HEAD = """# Results
 
 Scores reported by the five studies, and scores of their settings and of ours in this project.
 Epochs and the order of rows were selected on the validation set; the test set was evaluated once.
@@ -44,7 +44,7 @@ def write_results(path: Path, report: Report) -> Path:
             "with all of its rows."
         )
     known.sort(key=_get_study_number)
-    parts = [HEAD, *map(_format_study, known)]
+    parts = [PAGE_HEAD, *map(_format_study, known)]
     if left_out := format_omissions(report):
         parts.append("\n".join(left_out))
     write_text(path, "\n".join(parts))
@@ -101,7 +101,7 @@ def get_result_source(group: Group) -> str:
     if group.is_baseline:
         return "tfidf"
     experiment = group.runs[0].choices.get("experiment", "")
-    return "ours, best" if experiment.rpartition("/")[2] == BEST else "ours, faithful"
+    return "ours, best" if experiment.rpartition("/")[2] == BEST_EXPERIMENT else "ours, faithful"
 
 
 def _find_best_published(section: DatasetSection) -> PublishedResult | None:

@@ -37,7 +37,7 @@ class LoadedPredictions:
     threshold: float = 0.5
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
+def read_run_metrics(path: Path) -> dict[str, Any]:
     """Read a metrics.json.
 
     Raises:

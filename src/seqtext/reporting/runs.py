@@ -12,10 +12,10 @@ from seqtext.metrics_file import METRICS_FILE
 from seqtext.reporting.run_files import (
     LoadedPredictions,
     read_hydra,
-    read_metrics,
     read_options,
     read_outcome,
     read_predictions,
+    read_run_metrics,
     read_sweep,
 )
 from seqtext.run_dir import RESULT_FILE, SWEEP_FILE
@@ -150,7 +150,7 @@ def read_run(folder: Path, damaged: list[str]) -> Run:
     Raises:
         UserError: if its metrics.json is damaged or of another program.
     """
-    metrics = read_metrics(folder / METRICS_FILE)
+    metrics = read_run_metrics(folder / METRICS_FILE)
     path = folder / ".hydra" / "hydra.yaml"
     started = _try_read(read_hydra, path, damaged, ()) if path.exists() else ()
     return Run(folder, metrics, *started)

@@ -14,7 +14,7 @@ from seqtext.run_names import append_hash, build_run_name, format_override_slug
 from seqtext.sweeps.job import Job, format_error_reason
 from seqtext.sweeps.preflight import PreflightCheck
 
-TRIAL = "SEQTEXT_TRIAL"
+TRIAL_VARIABLE = "SEQTEXT_TRIAL"
 NO_RESUME = "resume= continues one run, and cannot be part of a sweep: leave out -m."
 MAX_PATH_LENGTH = 40  # characters of a path in a job's label
 
@@ -110,7 +110,7 @@ class JobBuilder:
             kept = ",".join(handler for handler in handlers if handler != "console")
             hydra_overrides.append(f"hydra.job_logging.root.handlers=[{kept}]")
         if trial:
-            hydra_overrides.append(f"+hydra.job.env_set.{TRIAL}={quote_override(trial)}")
+            hydra_overrides.append(f"+hydra.job.env_set.{TRIAL_VARIABLE}={quote_override(trial)}")
         return hydra_overrides
 
 

@@ -25,7 +25,7 @@ from seqtext.errors import UserError
 
 Numeric = FloatDistribution | IntDistribution
 
-STUDY = "study.journal"
+STUDY_FILE = "study.journal"
 PRUNERS: dict[str, dict[str, Any]] = {
     "median": {"_target_": "optuna.pruners.MedianPruner"},
     "asha": {"_target_": "optuna.pruners.SuccessiveHalvingPruner", "reduction_factor": 3},
@@ -38,12 +38,12 @@ def build_storage(config: DictConfig) -> BaseStorage:
     url = config.sweeper.storage
     if url is not None:
         return RDBStorage(url)
-    return JournalStorage(JournalFileBackend(str(Path(config.sweep.dir).absolute() / STUDY)))
+    return JournalStorage(JournalFileBackend(str(Path(config.sweep.dir).absolute() / STUDY_FILE)))
 
 
 def get_storage_name(config: DictConfig) -> str:
     """Return the address of the study's storage, for messages."""
-    return config.sweeper.storage or str(Path(config.sweep.dir) / STUDY)
+    return config.sweeper.storage or str(Path(config.sweep.dir) / STUDY_FILE)
 
 
 def get_study_name(config: DictConfig) -> str:

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from seqtext.config.run_config import collect_fingerprints
-from seqtext.sweeps.job_builder import TRIAL
+from seqtext.sweeps.job_builder import TRIAL_VARIABLE
 
 
 class Pruned(Exception):
@@ -45,8 +45,12 @@ class PruningCallback(Callback):
 def build_pruning_callbacks(monitor: str) -> list[Callback]:
     """Build the pruning callback if this process runs a trial that may be pruned."""
     hydra = HydraConfig.get()
-    if TRIAL not in os.environ or hydra.sweeper.get("pruner") is None:
+    if TRIAL_VARIABLE not in os.environ or hydra.sweeper.get("pruner") is None:
         return []
     from seqtext.sweeps.optuna_components import load_trial
 
-    return [PruningCallback(load_trial(cast(DictConfig, hydra), int(os.environ[TRIAL])), monitor)]
+    return [
+        PruningCallback(
+            load_trial(cast(DictConfig, hydra), int(os.environ[TRIAL_VARIABLE])), monitor
+        )
+    ]

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from seqtext.errors import OptionError, build_unknown_option_error
 from seqtext.validation import PositiveInt, validate
 
-GROUP = "hydra.sweeper"
-HINTS = {
+OPTION_GROUP = "hydra.sweeper"
+OPTION_TYPES = {
     "n_trials": PositiveInt,
     "n_jobs": PositiveInt | None,
     "folds": Annotated[int, Ge(2)] | None,
@@ -54,12 +54,12 @@ class OptunaSweeper(Sweeper):
 
 def _check(options: Mapping[str, Any]) -> None:
     for name in options:
-        if name not in HINTS:
-            raise build_unknown_option_error(name, HINTS, GROUP)
+        if name not in OPTION_TYPES:
+            raise build_unknown_option_error(name, OPTION_TYPES, OPTION_GROUP)
     try:
-        validate(HINTS, {name: _to_plain_value(value) for name, value in options.items()})
+        validate(OPTION_TYPES, {name: _to_plain_value(value) for name, value in options.items()})
     except OptionError as error:
-        raise error.within(GROUP) from error
+        raise error.within(OPTION_GROUP) from error
 
 
 def _to_plain_value(value: Any) -> Any:

@@ -40,7 +40,7 @@ from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 
 HOST = "127.0.0.1"
-WORKER = """from seqtext.fast_imports import fast_imports
+WORKER_CODE = """from seqtext.fast_imports import fast_imports
 with fast_imports():
     from seqtext.training.ddp import run_worker
     from seqtext.training.train import fit_in_process
@@ -49,7 +49,7 @@ IGNORED_WARNINGS = (
     ".*broadcast_buffers",  # the replacement is missing in older versions of torch
     ".*sync_dist=True",  # logged values are equal on all processes
 )
-PATIENCE = 5  # seconds to wait for a disconnected process to end
+FAILURE_WAIT = 5  # seconds to wait for a disconnected process to end
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def launch_workers(
             init_process_group(ProcessInfo(0, world_size), store)
             yield ProcessInfo(0, world_size)
         except RuntimeError as error:  # torch's error for a lost connection
-            if failure := _find_failure(workers, PATIENCE):
+            if failure := _find_failure(workers, FAILURE_WAIT):
                 raise UserError(failure) from error
             raise
         finally:
@@ -174,7 +174,7 @@ def _create_store(world_size: int) -> distributed.TCPStore:
 
 
 def _start_worker(process: ProcessInfo, port: int, run_dir: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", WORKER, *map(str, (*process, port)), run_dir]
+    command = [sys.executable, "-c", WORKER_CODE, *map(str, (*process, port)), run_dir]
     paths = os.pathsep.join(str(Path(path).absolute()) for path in sys.path)
     return subprocess.Popen(
         command,

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqtext.config.run_config import build_datamodule, build_embedding, validate_config
 from seqtext.data.code_fingerprint import digest_code
-from seqtext.data.statistics import WORDS, DatasetStatistics, compute_statistics
+from seqtext.data.statistics import WORDS_PER_CLASS, DatasetStatistics, compute_statistics
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import print_line
 from seqtext.figures.data import plot_statistics, print_statistics
@@ -40,7 +40,9 @@ def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
         run_dir.unlock()
 
 
-def compute_data_statistics(data: TextDataModule, most_words: int = WORDS) -> DatasetStatistics:
+def compute_data_statistics(
+    data: TextDataModule, most_words: int = WORDS_PER_CLASS
+) -> DatasetStatistics:
     """Compute statistics after `setup`, with the first `most_words` words of each class."""
     prepared = data.dataset
     return compute_statistics(

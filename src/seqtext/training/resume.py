@@ -32,12 +32,8 @@ CHANGEABLE_ON_RESUME = tuple(
 )
 # Errors of Lightning and torch for a checkpoint of another model
 MISMATCH_ERRORS = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    RuntimeError,
-    ArithmeticError,
+    *(LookupError, TypeError, ValueError),
+    *(AttributeError, RuntimeError, ArithmeticError),
 )
 
 

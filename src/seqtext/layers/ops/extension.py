@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
-TYPES = {torch.float32: "float", torch.float64: "double"}  # suffixes of the functions' names
-KIND, LIBRARY = "compiled", "native.so"
+DTYPE_SUFFIXES = {torch.float32: "float", torch.float64: "double"}  # of the functions' names
+CACHE_KIND, LIBRARY_FILE = "compiled", "native.so"
 COMPILER_TIMEOUT = 300  # seconds
 
 
@@ -54,7 +54,7 @@ def is_supported(inputs: Tensor, weight: Tensor) -> bool:
         not torch.compiler.is_exporting()
         and inputs.device.type == "cpu"
         and inputs.dtype == weight.dtype
-        and inputs.dtype in TYPES
+        and inputs.dtype in DTYPE_SUFFIXES
         and inputs.numel() > 0
         and not torch.is_autocast_enabled("cpu")
         and load_extension() is not None
@@ -121,7 +121,7 @@ class KernelArgs(ctypes.Structure):
                 f"The compiled kernel {cls.function} takes arguments of {size} bytes and "
                 f"{cls.__name__} has {ctypes.sizeof(cls)}: the two must list the same fields."
             )
-        return getattr(library, f"{cls.function}_{TYPES[dtype]}")
+        return getattr(library, f"{cls.function}_{DTYPE_SUFFIXES[dtype]}")
 
 
 def _load(cache: Cache) -> ctypes.CDLL:
@@ -134,7 +134,7 @@ def _load(cache: Cache) -> ctypes.CDLL:
     log.warning(
         "Others may write to %s, or to a folder above: the native functions are compiled elsewhere."
         " Set XDG_CACHE_HOME to a folder that is yours alone.",
-        cache.root / KIND,
+        cache.root / CACHE_KIND,
     )
     own = Cache(Path(tempfile.gettempdir(), f"seqtext-{os.getuid()}"))
     if _has_private_folder(own):
@@ -145,15 +145,15 @@ def _load(cache: Cache) -> ctypes.CDLL:
 
 def _has_private_folder(cache: Cache) -> bool:
     """Create the cache's library folder and return whether only this user may write to it."""
-    folder = cache.root / KIND
+    folder = cache.root / CACHE_KIND
     with contextlib.suppress(FileExistsError):  # checked below
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-    return is_private(folder) and all(map(is_private, folder.glob(f"*/{LIBRARY}")))
+    return is_private(folder) and all(map(is_private, folder.glob(f"*/{LIBRARY_FILE}")))
 
 
 def _load_from(cache: Cache) -> ctypes.CDLL:
-    return ctypes.CDLL(str(_compiled(cache) / LIBRARY))
+    return ctypes.CDLL(str(_compiled(cache) / LIBRARY_FILE))
 
 
 def is_private(path: Path) -> bool:
@@ -203,7 +203,7 @@ def _compiled(cache: Cache) -> Path:
     def build(folder: Path) -> None:
         log.info("Compiling the recurrences and convolutions, once on this machine.")
         done = subprocess.run(
-            [*command, "-o", str(folder / LIBRARY)],
+            [*command, "-o", str(folder / LIBRARY_FILE)],
             capture_output=True,
             text=True,
             timeout=COMPILER_TIMEOUT,
@@ -214,7 +214,7 @@ def _compiled(cache: Cache) -> Path:
             raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
 
     facts = {"command": command, "sources": digest_files([SOURCES]), "processor": _get_processor()}
-    return cache.get_or_build(KIND, facts, build)
+    return cache.get_or_build(CACHE_KIND, facts, build)
 
 
 def _get_processor() -> str:

@@ -125,7 +125,7 @@ class Cache:
         if _is_valid_entry(folder, settings, is_thorough):
             return folder
         with self._lock(folder):
-            if not _is_valid_entry(folder, settings, is_thorough):  # by another process
+            if not _is_valid_entry(folder, settings, is_thorough):  # not built meanwhile
                 self._build(folder, settings, build)
         return folder
 

@@ -20,7 +20,7 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     """Read the results of a finished run.
 
     Args:
-        path: of metrics.json
+        path: path of metrics.json
         required: entries that must exist; others may be missing
 
     Raises:

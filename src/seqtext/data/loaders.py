@@ -53,7 +53,7 @@ class EncodedDataset:
         return Batch(tensors[0], tensors[1], tensors[2], tensors[3])
 
     def batches(self, parts: Sequence[np.ndarray]) -> Iterator[Batch]:
-        """A batch of the texts at each of these positions."""
+        """Yield a batch of the texts at each of these positions."""
         return map(self.batch, parts)
 
 
@@ -74,7 +74,7 @@ class DeviceDataset:
         self._labels = torch.from_numpy(np.array(texts.labels, np.int64)).to(device)
 
     def batches(self, parts: Sequence[np.ndarray]) -> Iterator[Batch]:
-        """A batch of the texts at each of these positions."""
+        """Yield a batch of the texts at each of these positions."""
         order = np.concatenate([*parts, np.zeros(0, np.int64)])
         on_device = torch.from_numpy(order).to(self._ids.device)
         for part, rows in zip(parts, on_device.split([len(p) for p in parts]), strict=True):

@@ -95,7 +95,7 @@ class Split:
     def _cut(
         self, rows: np.ndarray, texts: SplitRows, official: np.ndarray | None
     ) -> tuple[dict[Part, np.ndarray], list[str]]:
-        """Do what `split_rows` does with the rows that count."""
+        """Split the rows that remain after dropping duplicates, see `split_rows`."""
         named = {} if official is None else _select_named_parts(rows, official)
         notes = [] if official is None else self._describe_official_changes(named, official)
         rest, test = self._test_split(named.get("train", rows), texts, named.get("test"))

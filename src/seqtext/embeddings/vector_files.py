@@ -137,9 +137,7 @@ def _read_lines(lines, name: str, row_of: dict, dim: int, header: tuple) -> Vect
             f"first line announces: fetch it again."
         )
     if line.strip() and number > start:
-        _parse_numbers(
-            line, name, number, dim
-        )  # of the last word, wanted or not: detects truncation
+        _parse_numbers(line, name, number, dim)  # always checks the last line, to detect truncation
     return VectorRows(vectors, known, [word.decode(errors="replace") for word in sample])
 
 

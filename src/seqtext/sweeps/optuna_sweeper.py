@@ -48,7 +48,7 @@ class OptunaSweeper(Sweeper):
         self.sweeper.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Search."""
+        """Run the search."""
         self.sweeper.sweep(arguments)
 
 

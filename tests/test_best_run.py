@@ -95,4 +95,4 @@ def test_mistakes_are_told(train, tmp_path):
     assert "no such folder" in train("from_best=outputs/none")[2]
     write_run(tmp_path / "a", 1.0)
     status, _, error = train(f"from_best={tmp_path}", "experiment=imdb/best")
-    assert (status, "cannot go together" in error) == (2, True)
+    assert (status, "cannot be combined" in error) == (2, True)

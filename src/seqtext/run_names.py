@@ -160,7 +160,7 @@ def _build_named_dir(name: object) -> str | None:
         return None
     text = str(name)  # may be any value in an experiment's file or a sweep
     if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
-        raise UserError(f"name={text} is not possible: use letters, digits and -._ alone.")
+        raise UserError(f"name={text} is not possible: use only letters, digits and -._.")
     return f"{OUTPUTS}/{text}"
 
 

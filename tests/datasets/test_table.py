@@ -338,7 +338,7 @@ def test_zip_archives_that_are_none(tmp_path):
     ("options", "said"),
     [
         ({"part": "p", "test": "x.csv"}, "drop one"),
-        ({"part": "p", "split": Split(folds=3)}, "split.folds cuts test parts of its own"),
+        ({"part": "p", "split": Split(folds=3)}, "split.folds creates its own test parts"),
         (
             {"test": "x.csv", "split": Split(use_official_split=False)},
             "split.use_official_split=false cuts",

@@ -94,7 +94,7 @@ def test_words():
         (["explain=yes"], "explain=yes must be true or false"),
         (["explain=false", "output=page.html", "text"], "output= needs a file"),
         (["explain=true", "output=page.csv", "text"], r"output=page.csv must end in \.html"),
-        (["explain=true", "input=a.csv", "label=b"], "label= and explain=true cannot go together"),
+        (["explain=true", "input=a.csv", "label=b"], "label= and explain=true cannot be combined"),
         (["explain=true", "text=b"], "text= needs a file"),
     ],
 )

@@ -163,7 +163,7 @@ def test_unlike_options_are_refused(train, base):
     assert (status, "median, asha, hyperband" in error) == (2, True)
     options = ("hydra.sweeper.pruner=asha", "hydra.sweeper.folds=2")
     status, _, error = train(*SEARCH, *base, RATE, *options)
-    assert (status, "cannot go together" in error) == (2, True)
+    assert (status, "cannot be combined" in error) == (2, True)
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def normalize_separator(typed: str | None, option: str = "dataset.separator") ->
     if len(separator) == 1 and separator not in '"\n\r\0\\' and not separator.isalnum():
         return separator
     if re.fullmatch(r"\\s[+*]?|\[?(\\t|\\s| )\]?[+*]", separator):
-        hint = "an expression for any space is none: write space or tab"
+        hint = "a regular expression is not a separator: write space or tab"
     elif separator == "t":
         hint = "for a tab, write tab"
     else:

@@ -148,7 +148,7 @@ def check_labels(class_names: Sequence[str], ignore_case_option: str = "") -> li
     if several := find_several_labels(class_names):
         warnings.append(
             f"Some labels look like several in one ({', '.join(map(repr, several[:MAX_NAMED]))}): "
-            f"each row has exactly one class here, and each of these is a class of its own."
+            f"each row has exactly one class here, and each of these labels is a separate class."
         )
     return warnings
 

@@ -135,7 +135,7 @@ class TableDataset(TextDataModule):
         if self.use_official_split and (self.split.folds or self.split.use_official_split is False):
             option = "split.folds" if self.split.folds else "split.use_official_split=false"
             raise UserError(
-                f"{option} cuts test parts of its own: leave out dataset.part, .val and .test."
+                f"{option} creates its own test parts: leave out dataset.part, .val and .test."
             )
 
     def _read_rows(self, path: Path, part: str) -> Iterator[pa.Table]:

@@ -21,8 +21,8 @@ GRADIENTS_DESCRIPTION = (
     "text of as many unknown words, by integrated gradients (Sundararajan et al., 2017)."
 )
 COLOUR_DESCRIPTION = (
-    "Colours are as strong as a word is beside the strongest of its text; point at a word for its "
-    "number."
+    "The strength of a colour is relative to the strongest word of the text; point at a word for "
+    "its number."
 )
 
 

@@ -93,11 +93,11 @@ tail -f log | python predict.py run=outputs/spam-best
         given = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
         if self.export and (others := [name for name in given if name not in ("run", "export")]):
             other = self.texts[0] if others[0] == "texts" else f"{others[0]}="
-            raise UserError(f"export= goes with run= alone: drop {other}.")
+            raise UserError(f"export= can only be combined with run=: drop {other}.")
         if self.texts and self.input:
-            raise UserError("Texts and input= cannot go together: drop one.")
+            raise UserError("Texts and input= cannot be combined: drop one.")
         if self.explain and self.label:
-            raise UserError("label= and explain=true cannot go together: drop one.")
+            raise UserError("label= and explain=true cannot be combined: drop one.")
         if self.explain and self.output and self.output.suffix.lower() not in (".html", ".htm"):
             raise UserError(f"output={self.output} must end in .html with explain=true.")
         if not self.input:

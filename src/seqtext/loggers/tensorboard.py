@@ -95,7 +95,7 @@ def log_confident_errors(
         row = int(predictions.rows[position])
         taken_for = predictions.predicted[position]
         paragraphs.append(
-            f"**{names[predictions.labels[position]]}**, taken for **{names[taken_for]}** with "
+            f"**{names[predictions.labels[position]]}**, predicted as **{names[taken_for]}** with "
             f"probability {predictions.probabilities[position, taken_for]:.4f} "
             f"(row {rows.numbers[row] + 1})\n\n> {_format_excerpt(rows.texts[row].as_py())}"
         )

@@ -47,7 +47,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     if folder := values.get("from_best"):
         if "experiment" in values:
             raise UserError(
-                "from_best= and experiment= cannot go together: both name all settings."
+                "from_best= and experiment= cannot be combined: both define all settings."
             )
         default = _read_default_choices(_read(conf / "config.yaml"))
         chosen = read_best_run(folder).choices

@@ -63,7 +63,7 @@ class StudySweeper(OptunaSweeperImpl):
             UserError: if options exclude each other.
         """
         if self.folds and self.pruner:
-            raise UserError("hydra.sweeper.folds and pruner cannot go together: set one to null.")
+            raise UserError("hydra.sweeper.folds and pruner cannot be combined: set one to null.")
         config = cast(DictConfig, self.config)  # set by `setup`
         context = cast(HydraContext, self.hydra_context)
         launcher = cast(Launcher, self.launcher)
@@ -100,7 +100,7 @@ class StudySweeper(OptunaSweeperImpl):
         sweep.progress.print(f"{number} in {sweep.folder}: {done} done, {to_do} to do")
         failed = asked = 0
         while asked < to_do:
-            with raise_as_user_error("The search cannot go on"):
+            with raise_as_user_error("The search cannot continue"):
                 trials = [
                     study.ask() for _ in range(min(self._count_parallel_trials(), to_do - asked))
                 ]

@@ -133,7 +133,7 @@ def _load(cache: Cache) -> ctypes.CDLL:
         return _load_from(cache)
     log.warning(
         "Others may write to %s, or to a folder above: the native functions are compiled elsewhere."
-        " Set XDG_CACHE_HOME to a folder that is yours alone.",
+        " Set XDG_CACHE_HOME to a folder that only you can write to.",
         cache.root / CACHE_KIND,
     )
     own = Cache(Path(tempfile.gettempdir(), f"seqtext-{os.getuid()}"))

@@ -29,7 +29,7 @@ from omegaconf import OmegaConf
 from torch import nn
 from training import epoch_seconds, random_texts
 
-from seqtext.config.instantiate import build, build_optimizer_factory
+from seqtext.config.instantiate import build_from_config, build_optimizer_factory
 from seqtext.lightning_messages import silence_lightning
 from seqtext.models.base import TextClassifier
 
@@ -148,9 +148,13 @@ class Ours:
 
     def __init__(self, row: Row, settings: dict[str, Any], batch: int):
         self.row, self.settings, self.batch = row, settings, batch
-        embedding = build("embedding", settings["embedding"], vocabulary_size=row.vocabulary)
+        embedding = build_from_config(
+            "embedding", settings["embedding"], vocabulary_size=row.vocabulary
+        )
         nn.init.normal_(embedding.weight, std=0.1)
-        model = build("model", settings["model"], embedding=embedding, classes=row.classes)
+        model = build_from_config(
+            "model", settings["model"], embedding=embedding, classes=row.classes
+        )
         model.configure_training(build_optimizer_factory(settings["optimizer"]))
         self.model: TextClassifier = model
         self.data = random_texts(batch, row.steps, row.words, row.vocabulary, row.classes)

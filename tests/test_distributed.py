@@ -21,7 +21,7 @@ from seqtext.data.loaders import (
     EncodedDataset,
     LengthSortedBatchSampler,
 )
-from seqtext.distributed import ProcessInfo, find_launched_process
+from seqtext.distributed import ProcessInfo, find_externally_launched
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
@@ -175,7 +175,7 @@ def test_torchrun_on_two_devices(small, tmp_path):
 )
 def test_devices_must_be_the_processes_that_were_started(monkeypatch, started, options, words):
     launched = ProcessInfo(0, started) if started > 1 else None
-    monkeypatch.setattr("seqtext.config.instantiate.find_launched_process", lambda: launched)
+    monkeypatch.setattr("seqtext.config.instantiate.find_externally_launched", lambda: launched)
     with pytest.raises(UserError, match=words):
         build_trainer({"accelerator": "cpu", **options})
 
@@ -192,7 +192,7 @@ def test_devices_must_be_the_processes_that_were_started(monkeypatch, started, o
 def test_processes_of_torchrun_and_slurm_are_found(monkeypatch, variables, process):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert find_launched_process() == process
+    assert find_externally_launched() == process
 
 
 def test_lightnings_launcher_of_scripts_starts_the_whole_sweep_again(monkeypatch):

@@ -17,7 +17,7 @@ from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_override
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from seqtext.config.instantiate import build
+from seqtext.config.instantiate import build_from_config
 from seqtext.config.run_config import validate_config
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.run_dir import RunDir
@@ -240,7 +240,9 @@ def count_trained(*modules: nn.Module) -> list[int]:
 def build_network(beginning: str, job: int = 0) -> nn.Module:
     settings = compose_jobs(find_command(beginning))[job]
     embedding = RandomEmbedding(9, settings["embedding"]["dim"])
-    return build("model", settings["model"], embedding=embedding, classes=count_classes(settings))
+    return build_from_config(
+        "model", settings["model"], embedding=embedding, classes=count_classes(settings)
+    )
 
 
 WINNER = "experiment=clothing/best_published"

@@ -27,7 +27,7 @@ class ProcessInfo(NamedTuple):
     world_size: int = 1
 
 
-class ExternalProcessEnvironment(LightningEnvironment):
+class WorkerEnvironment(LightningEnvironment):
     """Describe the processes that `seqtext.training.ddp` launches to Lightning."""
 
     creates_processes_externally = True
@@ -56,7 +56,7 @@ class StopOnTerminate(L.Callback):
     on_predict_start = on_train_start
 
 
-def find_launched_process() -> ProcessInfo | None:
+def find_externally_launched() -> ProcessInfo | None:
     """Return this process's rank under torchrun or srun; None if the run has one process."""
     if TorchElasticEnvironment.detect():
         process = ProcessInfo(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))

@@ -33,7 +33,7 @@ def main(conf: Path) -> None:
     )
     run = decorate(run_job)
     if "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
-        run_launched(run)
+        run_with_external_launcher(run)
     else:
         run()
 
@@ -47,16 +47,16 @@ def run_job(config: "DictConfig") -> Any:
     return run_hydra_job(config)
 
 
-def run_launched(run: Callable[[], None]) -> None:
+def run_with_external_launcher(run: Callable[[], None]) -> None:
     """Call `run`, or take part in it as one of the other processes of torchrun or srun."""
     from seqtext.fast_imports import fast_imports
 
     with fast_imports():
-        from seqtext.distributed import find_launched_process
-        from seqtext.training.ddp import run_launched_process
+        from seqtext.distributed import find_externally_launched
+        from seqtext.training.ddp import run_externally_launched
         from seqtext.training.train import fit_in_process
-    process = find_launched_process()
+    process = find_externally_launched()
     if process is None:
         run()
     else:
-        run_launched_process(process, run, fit_in_process)
+        run_externally_launched(process, run, fit_in_process)

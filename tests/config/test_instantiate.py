@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seqtext.config.instantiate import build, build_optimizer_factory, validate_group
+from seqtext.config.instantiate import build_from_config, build_optimizer_factory, validate_group
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 
@@ -33,25 +33,27 @@ from seqtext.errors import UserError
 )
 def test_other_targets_are_refused(group, target):
     with pytest.raises(UserError, match=f"{group}._target_={target}"):
-        build(group, {"_target_": target})
+        build_from_config(group, {"_target_": target})
 
 
 def test_a_target_hidden_in_an_option_is_refused():
     config = {"_target_": "seqtext.models.rnn.GRU", "units": {"_target_": "os.getcwd"}}
     with pytest.raises(UserError):
-        build("model", config, embedding=RandomEmbedding(5))
+        build_from_config("model", config, embedding=RandomEmbedding(5))
     optimizer = {"_target_": "torch.optim.Adam", "lr": {"_target_": "os.getcwd"}, "_partial_": True}
     with pytest.raises(UserError):
-        build("optimizer", optimizer)
+        build_from_config("optimizer", optimizer)
 
 
 def test_allowed_targets():
-    embedding = build(
+    embedding = build_from_config(
         "embedding",
         {"_target_": "seqtext.embeddings.random.RandomEmbedding", "dim": 4},
         vocabulary_size=9,
     )
-    model = build("model", {"_target_": "seqtext.models.rnn.GRU", "units": 3}, embedding=embedding)
+    model = build_from_config(
+        "model", {"_target_": "seqtext.models.rnn.GRU", "units": 3}, embedding=embedding
+    )
     factory = build_optimizer_factory({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5})
     assert isinstance(factory(model.parameters()), torch.optim.SGD)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtext import load
-from seqtext.config.instantiate import build
+from seqtext.config.instantiate import build_from_config
 from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
@@ -65,7 +65,7 @@ def network_of(name: str, classes: int, **options: Any) -> nn.Module:
     """With weights and moments that matter, as if it had been trained."""
     torch.manual_seed(0)
     table = nn.Embedding(len(WORDS) + 2, 5)
-    model = build("model", config_of(name, **options), embedding=table, classes=classes)
+    model = build_from_config("model", config_of(name, **options), embedding=table, classes=classes)
     with torch.no_grad():
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.5)

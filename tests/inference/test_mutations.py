@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from seqtext.checkpoints.files import METADATA_KEY, build_metadata, save_checkpoint
-from seqtext.config.instantiate import build
+from seqtext.config.instantiate import build_from_config
 from seqtext.errors import UserError
 from seqtext.inference.export import describe_preprocessing
 from seqtext.inference.load_model import load_model
@@ -50,8 +50,12 @@ def build_checkpoint(model: str, classes: int) -> dict:
     else:
         if "buckets" in settings["model"]:
             settings["model"]["buckets"] = 50
-        table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
-        state = build("model", settings["model"], embedding=table, classes=classes).state_dict()
+        table = build_from_config(
+            "embedding", settings["embedding"], vocabulary_size=len(words) + 2
+        )
+        state = build_from_config(
+            "model", settings["model"], embedding=table, classes=classes
+        ).state_dict()
     metadata = build_metadata(
         settings,
         {"tokens": words, "max_length": 5},

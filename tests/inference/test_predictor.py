@@ -12,7 +12,7 @@ import torch
 
 from seqtext import load
 from seqtext.checkpoints.files import METADATA_KEY, build_metadata, save_checkpoint
-from seqtext.config.instantiate import build
+from seqtext.config.instantiate import build_from_config
 from seqtext.errors import UserError
 from seqtext.inference import load_model as loading
 from seqtext.inference.predictor import Predictor
@@ -77,8 +77,8 @@ DENSE = "gru model.layers=2 model.batch_norm=true model.head_units=[3,4] model.h
 def test_every_model_comes_back(options, classes, tmp_path):
     settings = settings_of(*f"model={options}".split(), "embedding.dim=6")
     words = GOOD + BAD
-    table = build("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
-    network = build("model", settings["model"], embedding=table, classes=classes).eval()
+    table = build_from_config("embedding", settings["embedding"], vocabulary_size=len(words) + 2)
+    network = build_from_config("model", settings["model"], embedding=table, classes=classes).eval()
     metadata = build_metadata(
         settings,
         {"tokens": words, "max_length": None},

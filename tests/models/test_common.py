@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.config.instantiate import build, validate_group
+from seqtext.config.instantiate import build_from_config, validate_group
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
@@ -85,7 +85,9 @@ def plain(request) -> dict[str, Any]:
 
 def model_of(config: dict[str, Any], classes: int = 2) -> TextClassifier:
     torch.manual_seed(0)
-    model = build("model", config, embedding=RandomEmbedding(50, dim=6), classes=classes)
+    model = build_from_config(
+        "model", config, embedding=RandomEmbedding(50, dim=6), classes=classes
+    )
     nn.init.normal_(model.embedding.weight)  # larger than at the start: differences show
     with torch.no_grad():
         model.embedding.weight[0] = 0

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.checkpoints.files import load_checkpoint
-from seqtext.config.instantiate import build, validate_group
+from seqtext.config.instantiate import build_from_config, validate_group
 from seqtext.data import corpus
 from seqtext.data.corpus import split_words
 from seqtext.data.split import Split
@@ -325,7 +325,9 @@ def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
     folder = finished[0]
     checkpoint = load_checkpoint(folder.best_checkpoint)
     content = checkpoint["seqtext"]
-    model = build("model", content["config"]["model"], classes=len(content["class_names"]))
+    model = build_from_config(
+        "model", content["config"]["model"], classes=len(content["class_names"])
+    )
     model.load_state_dict(content["tokenizer"]["tokens"], checkpoint["state_dict"])
     saved = pd.read_parquet(folder.predictions("test"))
     from seqtext.data.cleaning import TextCleaner
@@ -401,7 +403,7 @@ def test_allow_list():
     validate_group("model", {"_target_": "seqtext.models.tfidf.TfIdf", "C": 3})
     for target in ("seqtext.models.tfidf.TokenizedTexts", "seqtext.models.tfidf.torch.load"):
         with pytest.raises(UserError, match="NonNeuralClassifier"):
-            build("model", {"_target_": target})
+            build_from_config("model", {"_target_": target})
     with pytest.raises(OptionError, match="max_features"):
         TfIdf(max_features=0)
 

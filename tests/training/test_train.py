@@ -161,9 +161,9 @@ def test_best_checkpoint_gives_the_saved_predictions(finished, small):
 
 
 def _data(settings: dict) -> TextDataModule:
-    from seqtext.config.instantiate import build
+    from seqtext.config.instantiate import build_from_config
 
-    data = build("dataset", settings["dataset"], cache=settings["cache"])
+    data = build_from_config("dataset", settings["dataset"], cache=settings["cache"])
     data.setup()
     return data
 

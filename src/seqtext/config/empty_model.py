@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqtext.config.instantiate import build
+from seqtext.config.instantiate import build_from_config
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
@@ -35,8 +35,10 @@ def build_empty_model(
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
     try:
         with torch.device("meta"):
-            table = build("embedding", embedding, vocabulary_size=len(SPECIAL_TOKENS) + words)
-            return build("model", options, embedding=table, classes=classes)
+            table = build_from_config(
+                "embedding", embedding, vocabulary_size=len(SPECIAL_TOKENS) + words
+            )
+            return build_from_config("model", options, embedding=table, classes=classes)
     except UserError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:

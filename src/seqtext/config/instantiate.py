@@ -22,9 +22,9 @@ from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.available_options import find_nearest_options
 from seqtext.config.groups import GROUPS
 from seqtext.distributed import (
-    ExternalProcessEnvironment,
     ProcessInfo,
-    find_launched_process,
+    WorkerEnvironment,
+    find_externally_launched,
 )
 from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.optim import Clipping, OptimizerFactory
@@ -58,7 +58,7 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
     _check(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
 
 
-def build(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
+def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
     """Build the object that a configuration group describes.
 
     Args:
@@ -84,9 +84,9 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     """Build an optimizer factory; an optimizer is constructed once to validate its arguments.
 
     Raises:
-        UserError: as `build`, or if torch refuses an argument.
+        UserError: as `build_from_config`, or if torch refuses an argument.
     """
-    factory = build("optimizer", config)
+    factory = build_from_config("optimizer", config)
     try:
         factory([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError, RuntimeError, LookupError, OverflowError) as error:
@@ -94,7 +94,7 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     return factory
 
 
-def build_from_signature(group: str, kind: type, config: dict[str, Any]) -> Any:
+def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Build a `kind` from a group without `_target_`, such as `split`."""
     _check(group, get_option_hints(kind), config)
     for name, parameter in inspect.signature(kind).parameters.items():
@@ -145,13 +145,13 @@ def create_trainer(
     """Create Lightning's Trainer from those of its options that do not invalidate results."""
     if count_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
-    launched = find_launched_process()  # by torchrun or Slurm, which Lightning detects
+    launched = find_externally_launched()  # by torchrun or Slurm, which Lightning detects
     if launched is None and num_nodes > 1:
         raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
     if launched and count_devices(devices) * num_nodes != launched.world_size:
         expected = f"{launched.world_size / num_nodes:g}: so many processes were started"
         raise OptionError("devices", devices, expected)
-    environments = [] if launched else [ExternalProcessEnvironment(process)]
+    environments = [] if launched else [WorkerEnvironment(process)]
     trainer = Trainer(
         logger=logger,
         callbacks=callbacks,

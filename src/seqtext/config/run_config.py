@@ -9,10 +9,10 @@ from torch import nn
 
 from seqtext.config.groups import GROUPS, UNTARGETED
 from seqtext.config.instantiate import (
-    build,
-    build_from_signature,
+    build_from_config,
     build_optimizer_factory,
     build_trainer,
+    build_without_target,
     resolve_target,
     validate_group,
 )
@@ -93,10 +93,10 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     for group in GROUPS:
         validate_group(group, settings[group])
     build_optimizer_factory(settings["optimizer"])
-    build("scheduler", settings["scheduler"])
+    build_from_config("scheduler", settings["scheduler"])
     build_trainer(settings["trainer"])
     others = {k: v for k, v in settings.items() if k not in groups}
-    return build_from_signature("", RunConfig, others), build_from_signature(
+    return build_without_target("", RunConfig, others), build_without_target(
         "split", Split, settings["split"]
     )
 
@@ -111,10 +111,10 @@ def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split)
 def _build_unprepared_datamodule(
     settings: dict[str, Any], options: RunConfig, split: Split
 ) -> TextDataModule:
-    return build(
+    return build_from_config(
         "dataset",
         settings["dataset"],
-        tokenizer=build("tokenizer", settings["tokenizer"]),
+        tokenizer=build_from_config("tokenizer", settings["tokenizer"]),
         split=split,
         sampling=options.sampling,
         class_weights=options.class_weights,
@@ -125,7 +125,9 @@ def _build_unprepared_datamodule(
 
 def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
     """Build the embedding of `settings` for prepared data, with initial weights."""
-    embedding = build("embedding", settings["embedding"], vocabulary_size=len(data.vocabulary))
+    embedding = build_from_config(
+        "embedding", settings["embedding"], vocabulary_size=len(data.vocabulary)
+    )
     if isinstance(embedding, PretrainedEmbedding):
         vectors = read_vectors(
             embedding.source,
@@ -185,7 +187,9 @@ def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
     kind = resolve_target("embedding", settings["embedding"]["_target_"])
     if is_direct or not issubclass(kind, PretrainedEmbedding):
         return []
-    embedding = build("embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS))
+    embedding = build_from_config(
+        "embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS)
+    )
     dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
     return locate_vectors(embedding.source, dim, path, download)[1]
 
@@ -221,10 +225,10 @@ def build_model(
     """Build the model of `settings` for prepared data, with initial weights."""
     embedding = build_embedding(settings, data)
     classes = len(data.class_names)
-    model = build("model", settings["model"], embedding=embedding, classes=classes)
+    model = build_from_config("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
     model.initialize_from_data(data.train_dataloader())
     optimizer = build_optimizer_factory(settings["optimizer"])
-    scheduler = build("scheduler", settings["scheduler"])
+    scheduler = build_from_config("scheduler", settings["scheduler"])
     model.configure_training(optimizer, scheduler, data.class_weights(), options.monitor)
     return model

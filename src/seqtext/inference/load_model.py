@@ -13,7 +13,7 @@ from torch import Tensor
 from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
-from seqtext.config.instantiate import build, resolve_target
+from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.stored_settings import check_stored_settings
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
@@ -116,7 +116,7 @@ def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) ->
         raise UserError("it has no state_dict.")
     for name, tensor in state.items():
         _check_tensor(str(name), tensor)
-    tokenizer = build("tokenizer", _read_group(metadata["config"], "tokenizer"))
+    tokenizer = build_from_config("tokenizer", _read_group(metadata["config"], "tokenizer"))
     tokenizer.load_state_dict(metadata["tokenizer"])
     words = tokenizer.vocabulary.tokens
     return LoadedModel(
@@ -187,7 +187,7 @@ def _build_model(
 ) -> TextClassifier | NonNeuralClassifier:
     options = _read_group(config, "model")
     if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
-        model = build("model", options, classes=classes)
+        model = build_from_config("model", options, classes=classes)
         model.load_state_dict(words, state)
         return model
     dtype = torch.float64 if _get_precision(config) == "64-true" else torch.float32

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lightning.pytorch.utilities.seed import isolate_rng
 
 from seqtext.config.groups import GROUPS
-from seqtext.config.instantiate import build, resolve_target
+from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.run_config import validate_config
 from seqtext.data.split import Split
 from seqtext.data.split_checks import Part, SplitRows
@@ -116,7 +116,7 @@ def _train(
         if name in get_option_hints(TextDataModule)
         and name not in (*GROUPS["dataset"].runtime_args, *OF_FILES)
     }
-    tokenizer = build("tokenizer", settings["tokenizer"])
+    tokenizer = build_from_config("tokenizer", settings["tokenizer"])
     dataset_class: Any = resolve_target("dataset", settings["dataset"]["_target_"])
     if shared.get("batch_size") is None:
         shared["batch_size"] = dataset_class.default_batch_size

@@ -1,7 +1,8 @@
 """Manage the processes of a run on several devices, launched here or by torchrun or Slurm.
 
 Processes started by torchrun or srun are used directly: Lightning's cluster environments provide
-rank and address, and rank 0 sends the run's configuration to the others (`run_launched_process`).
+rank and address, and rank 0 sends the run's configuration to the others (see
+`run_externally_launched`).
 
 Otherwise a run launches its own workers, since Lightning's two launchers do not support a job of a
 sweep (tests/test_distributed.py shows both). The launcher for scripts starts ``sys.argv`` again,
@@ -120,7 +121,7 @@ def run_worker(fit_in_process: Callable[..., object]) -> None:
     signal.pause()  # until rank 0 closes stdin
 
 
-def run_launched_process(
+def run_externally_launched(
     process: ProcessInfo, run_first: Callable[[], object], fit_in_process: Callable[..., object]
 ) -> None:
     """Run a process started by torchrun or srun: rank 0 calls `run_first`.

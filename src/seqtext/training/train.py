@@ -13,7 +13,12 @@ from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
 from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint, set_threshold
-from seqtext.config.instantiate import build, build_trainer, count_devices, resolve_target
+from seqtext.config.instantiate import (
+    build_from_config,
+    build_trainer,
+    count_devices,
+    resolve_target,
+)
 from seqtext.config.run_config import (
     RunConfig,
     build_datamodule,
@@ -245,7 +250,7 @@ def fit_baseline(
     logger: EpochTensorBoardLogger,
 ) -> TrainResult:
     """Fit a non-neural model; an interrupted run starts from the beginning."""
-    model = build("model", settings["model"], classes=len(data.class_names))
+    model = build_from_config("model", settings["model"], classes=len(data.class_names))
     start_time = time.perf_counter()
     fit_model(model, data)
     train_seconds = time.perf_counter() - start_time

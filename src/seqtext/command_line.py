@@ -21,7 +21,7 @@ FLAG = re.compile(r"--([A-Za-z_][\w-]*)")
 
 
 class CommandOptions(Protocol):
-    """Type a keyword-only dataclass of `option` fields and one `positional` field.
+    """Protocol of a keyword-only dataclass of `option` fields and one `positional` field.
 
     Its docstring's first line is the title of the help page.
     """

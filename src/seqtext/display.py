@@ -64,7 +64,7 @@ def print_line(text: str, file: IO[str] | None = None) -> None:
     """Print a text as one flushed line, without control characters.
 
     Args:
-        file: None: standard output
+        file: stream to print to; None: standard output
     """
     print(make_printable(text, keep="\t"), file=file, flush=True)
 
@@ -91,7 +91,7 @@ def build_console(file: IO[str] | None = None, stderr: bool = False, **options) 
     Control characters of printed strings are replaced, also within tables.
 
     Args:
-        file: None: standard output, or standard error with `stderr`
+        file: stream; None: standard output, or standard error with `stderr`
         options: other arguments of `rich.console.Console`
     """
     plain = {"markup": False, "emoji": False, "highlight": False}

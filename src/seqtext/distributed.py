@@ -28,7 +28,7 @@ class ProcessInfo(NamedTuple):
 
 
 class WorkerEnvironment(LightningEnvironment):
-    """Describe the processes that `seqtext.training.ddp` launches to Lightning."""
+    """Provides Lightning with the ranks of processes that `seqtext.training.ddp` launches."""
 
     creates_processes_externally = True
 
@@ -49,7 +49,7 @@ class StopOnTerminate(L.Callback):
     """Stops a run on SIGTERM like Ctrl-C; Lightning would wait for the other processes."""
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Replace the handler that Lightning sets for the time of training."""
+        """Replace the SIGTERM handler that Lightning sets during training."""
         if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
 

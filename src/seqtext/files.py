@@ -53,14 +53,14 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete the files that killed processes left in a folder within `replace_file`.
+    """Delete temporary files of `replace_file` that killed processes left in a folder.
 
-    What is younger than `TEMPORARY_SECONDS` stays: a process that is about to find the folder
-    locked may be writing its configuration.
+    Files younger than `TEMPORARY_SECONDS` are kept: another process may be writing its
+    configuration before it detects that the folder is locked.
     """
     oldest = time.time() - TEMPORARY_SECONDS
     for file in folder.glob(".*.new"):
-        with suppress(OSError):  # it has just become the file it is for
+        with suppress(OSError):  # already renamed to its target
             if TEMPORARY.fullmatch(file.name) and file.lstat().st_mtime < oldest:
                 file.unlink()
 

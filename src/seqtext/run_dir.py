@@ -46,7 +46,7 @@ class RunDir:
         return self.last_checkpoint.exists() or (self.path / ".hydra" / "config.yaml").exists()
 
     def lock(self, resume: bool) -> None:
-        """Lock the folder for the lifetime of this process, and delete what a killed one left.
+        """Lock the folder for the lifetime of this process; delete files of a killed process.
 
         Raises:
             UserError: if another process uses it, or it contains a run and `resume` is false.

@@ -49,7 +49,7 @@ def test_what_is_told_of_a_run(finished):
     """At the end, also in the log: scores, of one class with its name, and where everything is."""
     folder, output = finished
     log = (folder.path / "train.log").read_text()
-    ending = f"Everything is in {folder.path}\n"
+    ending = f"All results are in {folder.path}\n"
     assert log.endswith(ending)
     assert output.endswith(ending)
     for text in (log, output):

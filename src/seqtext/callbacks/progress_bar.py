@@ -216,7 +216,7 @@ def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
         f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
-    ending = make_printable(f"Everything is in {folder}")
+    ending = make_printable(f"All results are in {folder}")
     console = build_console(soft_wrap=True)
     if not is_quiet():
         console.print(table)

@@ -1,4 +1,4 @@
-"""Checks of a split: each class can be cut, trained and tested."""
+"""Check that each class can be split, trained and tested."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -12,11 +12,11 @@ Part = Literal["train", "val", "test"]
 
 
 class SplitRows:
-    """Labels and text ids of all rows, with checks that a split of them can be trained with.
+    """Labels and text ids of all rows, with checks of their split.
 
     Args:
         labels: [rows] class numbers
-        ids: [rows] equal where the texts are equal
+        ids: [rows] equal for equal texts
         class_names: names of class 0, 1, …, for messages
     """
 

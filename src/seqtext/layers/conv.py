@@ -21,7 +21,7 @@ class ConvBlock(nn.Module):
     Args:
         inputs: D, number of input features
         filters: F, number of filters
-        kernel_size: kernel size
+        kernel_size: kernel size, in tokens
         pool_size: size of a pooling window; None: all tokens of a text
         batch_norm: whether to normalize after the convolution
         init: weight initialization

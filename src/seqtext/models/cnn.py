@@ -20,10 +20,10 @@ class CNN(TextClassifier):
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
         filters: number of filters of each block
-        kernel_sizes: tokens that a filter of each block reads
+        kernel_sizes: kernel size of each block, in tokens
         pool_size: steps per max-pooling window; the last window of a text may be smaller, and the
             last block pools the whole text
-        batch_norm: normalize after each convolution, over the tokens of the batch
+        batch_norm: whether to normalize after each convolution, over the tokens of the batch
         variational_dropout: dropout rate of the inputs of each block, with one mask per text
         head: see `TextClassifier`
 

@@ -21,7 +21,7 @@ class TextCNN(TextClassifier):
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
         filters: number of filters of each kernel size
-        kernel_sizes: tokens that the filters read
+        kernel_sizes: kernel sizes, in tokens
         variational_dropout: dropout rate of the word vectors, with one mask per text
         head: see `TextClassifier`
 

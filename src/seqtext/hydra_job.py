@@ -21,7 +21,7 @@ from seqtext.run_dir import RunDir, RunDirInUse
 from seqtext.run_names import validate_resume_dir
 from seqtext.speedups import freeze_garbage
 from seqtext.sweeps.job import JobResult, format_error_reason
-from seqtext.sweeps.optuna_pruning import Pruned, build_pruning_callbacks
+from seqtext.sweeps.optuna_pruning import TrialPruned, build_pruning_callbacks
 from seqtext.training.describe_data import describe_data
 from seqtext.training.resume import get_stored_config_path, load_resume_config
 from seqtext.training.train import train_and_evaluate
@@ -87,7 +87,7 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
         )
     except RunDirInUse as error:
         return JobResult("failed", reason=str(error))
-    except Pruned as pruned:
+    except TrialPruned as pruned:
         seconds = time.perf_counter() - start_time
         result = JobResult(
             "pruned", pruned.score, seconds=seconds, fingerprints=pruned.fingerprints

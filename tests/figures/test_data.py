@@ -11,7 +11,7 @@ from seqtext.data.statistics import (
     ClassStatistics,
     DatasetStatistics,
     Example,
-    Lengths,
+    LengthStatistics,
 )
 from seqtext.display import build_console, replace_unencodable
 from seqtext.figures import data as module
@@ -25,10 +25,10 @@ from seqtext.figures.files import to_png
 EDGES = [0, 10, 20, 30, 500]
 
 
-def lengths(rows: int, mean: float) -> Lengths:
+def lengths(rows: int, mean: float) -> LengthStatistics:
     if not rows:
-        return Lengths(0, None, None, None, [0, 0, 0, 0])
-    return Lengths(rows, mean, [mean - 5, mean - 1, mean + 5], 456, [0, rows - 2, 1, 1])
+        return LengthStatistics(0, None, None, None, [0, 0, 0, 0])
+    return LengthStatistics(rows, mean, [mean - 5, mean - 1, mean + 5], 456, [0, rows - 2, 1, 1])
 
 
 def invented(

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from seqtext.reporting.conclusions import summarize_significance
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.pairwise import DIFFERENT, NOT_SIGNIFICANT, UNDECIDED, compare_groups
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
@@ -13,10 +13,10 @@ from seqtext.reporting.runs import Run
 ROWS = 400
 
 
-def group(label: str, right: float | list[float], rows=None, seeds: int = 1, **split) -> Group:
+def group(label: str, right: float | list[float], rows=None, seeds: int = 1, **split) -> RunGroup:
     """Runs that are right on this share of the rows (by seed), at places of chance."""
     shares = right if isinstance(right, list) else [right] * seeds
-    return Group(
+    return RunGroup(
         label, {}, tuple(_run(label, s, seed, rows, split) for seed, s in enumerate(shares))
     )
 
@@ -37,7 +37,7 @@ def _run(label: str, right: float, seed: int, rows, split) -> Run:
     return run
 
 
-def only_pair(*groups: Group, metric: str = "accuracy"):
+def only_pair(*groups: RunGroup, metric: str = "accuracy"):
     (pair,) = compare_groups(groups, metric).pairs
     return pair
 
@@ -70,14 +70,14 @@ def test_pairing_counts():
     assert pair.p_mcnemar == pytest.approx(0.5**20, rel=1e-6)
 
 
-def _with(one: Group, predicted: np.ndarray) -> Group:
+def _with(one: RunGroup, predicted: np.ndarray) -> RunGroup:
     old = one.runs[0].predictions
     run = Run(None, one.runs[0].metrics)
     shares = np.eye(2)[predicted]
     run.__dict__["predictions"] = LoadedPredictions(
         old.rows, old.labels, predicted, shares, old.class_names
     )
-    return Group("alike", {}, (run,))
+    return RunGroup("alike", {}, (run,))
 
 
 def test_different_and_not_significant_are_told_apart():
@@ -119,13 +119,13 @@ def test_seeds_that_differ_widely_leave_open_what_rows_alone_would_not():
 
 
 def test_folds_are_compared_over_all_their_rows():
-    def folds(label: str, shares: list[float]) -> Group:
+    def folds(label: str, shares: list[float]) -> RunGroup:
         parts = [range(n * 100, n * 100 + 100) for n in range(4)]
         runs = [
             _run(label, share, 0, part, {"fold": n})
             for n, (share, part) in enumerate(zip(shares, parts, strict=True))
         ]
-        return Group(label, {}, tuple(runs))
+        return RunGroup(label, {}, tuple(runs))
 
     comparison = compare_groups(
         [folds("a", [0.9, 0.92, 0.9, 0.94]), folds("b", [0.7, 0.75, 0.7, 0.7])], "accuracy"

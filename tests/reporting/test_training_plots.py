@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.plot_style import assign_styles, escape_plotly, shorten_label
 from seqtext.reporting.runs import Run
 from seqtext.reporting.training_plots import (
@@ -12,7 +12,7 @@ from seqtext.reporting.training_plots import (
 )
 
 
-def group(label: str, seconds: float | None = 1.0, score: float | None = 0.5, **facts) -> Group:
+def group(label: str, seconds: float | None = 1.0, score: float | None = 0.5, **facts) -> RunGroup:
     metrics = {
         "model": "gru",
         "seconds": {"training": seconds},
@@ -20,7 +20,7 @@ def group(label: str, seconds: float | None = 1.0, score: float | None = 0.5, **
         "settings": {},
         **facts,
     }
-    return Group(label, {}, (Run(None, metrics),))
+    return RunGroup(label, {}, (Run(None, metrics),))
 
 
 def test_groups_of_one_model_are_told_apart():

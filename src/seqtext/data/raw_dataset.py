@@ -95,7 +95,7 @@ def write_rows(
         UserError: if there are no rows, a single class or too many classes, or a row has no text or
             no label.
     """
-    columns = _Columns(class_names, source)
+    columns = _RowCollector(class_names, source)
     schema = pa.schema({"text": pa.string()})
     with (
         pa.OSFile(str(folder / "texts.arrow"), "wb") as sink,
@@ -134,7 +134,7 @@ def write_rows(
     (folder / "facts.json").write_text(json.dumps(facts))
 
 
-class _Columns:
+class _RowCollector:
     """Collects all columns of the rows except their texts."""
 
     def __init__(self, class_names: Sequence[str] | None, source: str):

@@ -25,7 +25,7 @@ BLOCK_WORDS = 1 << 22  # words counted at once, to limit memory use
 
 
 @dataclass(frozen=True)
-class Lengths:
+class LengthStatistics:
     """Summary of the numbers of words per text; None values if there are no texts.
 
     rows: number of texts
@@ -51,8 +51,8 @@ class ClassStatistics:
 
     number: int
     name: str
-    before: Lengths
-    after: Lengths
+    before: LengthStatistics
+    after: LengthStatistics
     frequent: dict[str, int]
     distinctive_words: dict[str, float]
 
@@ -87,8 +87,8 @@ class DatasetStatistics:
     class_names: list[str]
     rows: dict[str, list[int]]
     edges: list[int]
-    before: Lengths
-    after: Lengths
+    before: LengthStatistics
+    after: LengthStatistics
     classes: list[ClassStatistics]
     vocabulary: int
     words: int
@@ -220,13 +220,15 @@ def compute_histogram_edges(lengths: np.ndarray) -> np.ndarray:
     return edges if longest < edges[-1] else np.append(edges, longest + 1)
 
 
-def summarize_lengths(lengths: np.ndarray, edges: np.ndarray) -> Lengths:
+def summarize_lengths(lengths: np.ndarray, edges: np.ndarray) -> LengthStatistics:
     """Compute mean, quartiles, maximum and histogram of [texts] lengths."""
     counts = np.histogram(lengths, edges)[0].tolist()
     if not len(lengths):
-        return Lengths(0, None, None, None, counts)
+        return LengthStatistics(0, None, None, None, counts)
     quartiles = np.quantile(lengths, [0.25, 0.5, 0.75]).tolist()
-    return Lengths(len(lengths), float(lengths.mean()), quartiles, int(lengths.max()), counts)
+    return LengthStatistics(
+        len(lengths), float(lengths.mean()), quartiles, int(lengths.max()), counts
+    )
 
 
 def count_words_per_class(

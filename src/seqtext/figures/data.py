@@ -17,7 +17,7 @@ from seqtext.data.statistics import (
     WORDS_PER_CLASS,
     ClassStatistics,
     DatasetStatistics,
-    Lengths,
+    LengthStatistics,
     find_largest,
 )
 from seqtext.display import (
@@ -185,7 +185,7 @@ def _plot_words(statistics: DatasetStatistics, which: str, meaning: str) -> Figu
     return figure
 
 
-def _draw_lengths(axes, lengths: Lengths, edges: Sequence[int], colour: str) -> None:
+def _draw_lengths(axes, lengths: LengthStatistics, edges: Sequence[int], colour: str) -> None:
     bins = len(edges) - 1
     if edges[-1] - edges[-2] > edges[1] - edges[0]:  # the wide last bin
         bins -= 1
@@ -253,7 +253,7 @@ def _build_length_rows(statistics: DatasetStatistics) -> Iterator[list[str]]:
     for name, one in described:
         cell = name
         for stage, meaning in STAGES.items():
-            lengths: Lengths = getattr(one, stage)
+            lengths: LengthStatistics = getattr(one, stage)
             numbers = ["-"] * 5
             if lengths.rows:
                 numbers = [f"{lengths.mean:,.1f}", *(f"{q:,.0f}" for q in lengths.quartiles or ())]

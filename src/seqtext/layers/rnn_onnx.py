@@ -16,7 +16,7 @@ from seqtext.layers.pooling import padding_mask
 from seqtext.layers.rnn_reference import STEP, RNNOptions
 
 
-class Function(NamedTuple):
+class OnnxActivation(NamedTuple):
     """Hold an activation of ONNX' operators and its constants."""
 
     name: str
@@ -25,15 +25,15 @@ class Function(NamedTuple):
 
 
 ONNX_ACTIVATIONS = {
-    "tanh": Function("Tanh"),
-    "relu": Function("Relu"),
-    "sigmoid": Function("Sigmoid"),
-    "hard_sigmoid": Function("HardSigmoid", (1 / 6,), (0.5,)),
-    "linear": Function("Affine", (1.0,), (0.0,)),
-    "elu": Function("Elu", (1.0,)),
-    "softplus": Function("Softplus"),
-    "softsign": Function("Softsign"),
-    "leaky_relu": Function("LeakyRelu", (0.2,)),
+    "tanh": OnnxActivation("Tanh"),
+    "relu": OnnxActivation("Relu"),
+    "sigmoid": OnnxActivation("Sigmoid"),
+    "hard_sigmoid": OnnxActivation("HardSigmoid", (1 / 6,), (0.5,)),
+    "linear": OnnxActivation("Affine", (1.0,), (0.0,)),
+    "elu": OnnxActivation("Elu", (1.0,)),
+    "softplus": OnnxActivation("Softplus"),
+    "softsign": OnnxActivation("Softsign"),
+    "leaky_relu": OnnxActivation("LeakyRelu", (0.2,)),
 }
 # torch's gates in ONNX' order: LSTM input, output, forget, cell; GRU update, reset, new
 ONNX_GATE_ORDER = {nn.RNN: [0], nn.LSTM: [0, 3, 1, 2], nn.GRU: [1, 0, 2]}

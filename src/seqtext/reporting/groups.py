@@ -25,7 +25,7 @@ BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """Runs of the same settings, one per seed and fold.
 
     settings: settings that differ between groups, in the order of `label`
@@ -84,7 +84,7 @@ def choose_main_metric(runs: Sequence[Run]) -> str:
     return next((n for n in names if all(n in run.metrics["test"] for run in runs)), "accuracy")
 
 
-def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
+def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[RunGroup], int]:
     """Group runs of one data set that differ only in seed or fold, best by validation first.
 
     Of runs with equal settings, seed and fold, only the last by name is used: a repeated run adds
@@ -99,23 +99,23 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[Group], int]:
             run.seed, run.split
         ] = run
     members = [tuple(group.values()) for group in found.values()]
-    labelled: list[Group] = []
+    labelled: list[RunGroup] = []
     for reference in (False, True):  # separately: most options do not apply to the reference
         own = [m for m in members if (m[0].metrics["model"] == BASELINE_MODEL) == reference]
         distinguishing = _find_distinguishing_settings([group[0] for group in own])
         labels = [format_label(settings) for settings in distinguishing]
         if len(set(labels)) < len(labels):
             labels = [format_label(settings, exact=True) for settings in distinguishing]
-        labelled += map(Group, labels, distinguishing, own)
+        labelled += map(RunGroup, labels, distinguishing, own)
     labelled = _number_equal_labels(labelled)
     return sort_by_validation(labelled, metric), len(runs) - sum(map(len, members))
 
 
-def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
+def sort_by_validation(groups: Sequence[RunGroup], metric: str) -> list[RunGroup]:
     """Sort by mean validation score, best first, then groups without a score."""
     sign = 1 if get_metric_mode(metric) == "min" else -1
 
-    def place(group: Group) -> tuple[bool, float, float]:
+    def place(group: RunGroup) -> tuple[bool, float, float]:
         score = group.mean("val", metric)
         loss = group.mean("val", "loss")  # tie-breaker, as in `is_better`
         is_unknown = score is None
@@ -124,7 +124,7 @@ def sort_by_validation(groups: Sequence[Group], metric: str) -> list[Group]:
     return sorted(groups, key=place)
 
 
-def _number_equal_labels(groups: Sequence[Group]) -> list[Group]:
+def _number_equal_labels(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """Number equal labels, as ``gru`` and ``gru (2)``: figures join equal
     names."""
     seen: Counter[str] = Counter()

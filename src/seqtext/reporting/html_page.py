@@ -12,7 +12,7 @@ from seqtext.html_templates import escape_json, hash_script, read_asset, render_
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting import plot_style, prediction_plots, settings_plots, training_plots
 from seqtext.reporting.conclusions import summarize_significance
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.pairwise import Comparison, PairwiseResult
 from seqtext.reporting.report import DatasetSection, Report
 from seqtext.reporting.results_table import REPORTED, ResultsTable
@@ -21,7 +21,7 @@ PACKAGE = "seqtext.reporting"
 MAX_OPEN_MATRICES = 8  # shown; further ones are collapsed
 
 
-class Figure(NamedTuple):
+class PageFigure(NamedTuple):
     """Hold a figure: Plotly's escaped JSON, and whether to add controls to highlight curves."""
 
     heading: str
@@ -78,8 +78,8 @@ def _build_table(table: ResultsTable) -> dict[str, Any]:
 
 
 def _build_figures(
-    groups: Sequence[Group], metric: str, comparison: Comparison
-) -> Iterator[Figure]:
+    groups: Sequence[RunGroup], metric: str, comparison: Comparison
+) -> Iterator[PageFigure]:
     """Draw the figures of a section with headings and captions; skip empty ones."""
     better = "Down" if get_metric_mode(metric) == "min" else "Up"
     most = prediction_plots.MAX_HEATMAP_GROUPS
@@ -116,7 +116,7 @@ def _build_figures(
     return _serialize_figures(made)
 
 
-def _build_prediction_figures(groups: Sequence[Group]) -> Iterator[Figure]:
+def _build_prediction_figures(groups: Sequence[RunGroup]) -> Iterator[PageFigure]:
     made = (
         (
             "Scores per class",
@@ -133,12 +133,12 @@ def _build_prediction_figures(groups: Sequence[Group]) -> Iterator[Figure]:
     return _serialize_figures(made)
 
 
-def _serialize_figures(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[Figure]:
+def _serialize_figures(made: Iterable[tuple[str, str, go.Figure | None]]) -> Iterator[PageFigure]:
     for heading, caption, figure in made:
         if figure is not None:
             figure.update_layout(template="none")
             json = escape_json(figure.to_json(engine="json"))
-            yield Figure(heading, caption, json, heading == "Curves")
+            yield PageFigure(heading, caption, json, heading == "Curves")
 
 
 def _build_pairs(comparison: Comparison) -> dict[str, Any] | None:
@@ -175,12 +175,12 @@ def _format_p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _build_matrices(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def _build_matrices(groups: Sequence[RunGroup]) -> list[dict[str, Any]]:
     known = prediction_plots.select_groups_with_predictions(groups)
     return [_build_matrix(group) for group in known[: plot_style.MAX_GROUPS]]
 
 
-def _build_matrix(group: Group) -> dict[str, Any]:
+def _build_matrix(group: RunGroup) -> dict[str, Any]:
     counts = prediction_plots.count_confusions(group) / len(group.runs)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1 / len(group.runs))
     names = group.predictions[0].class_names

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from seqtext.reporting.bootstrap import build_scorer, draw_resamples, has_score
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.significance_tests import (
     compute_margin,
     compute_p_value,
@@ -78,7 +78,7 @@ class Comparison(NamedTuple):
     """
 
     metric: str
-    groups: Sequence[Group]
+    groups: Sequence[RunGroup]
     excluded_other_rows: list[int]
     excluded_no_predictions: list[int]
     excluded_no_metric: list[int]
@@ -104,7 +104,7 @@ class Comparison(NamedTuple):
         return None
 
 
-def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
+def compare_groups(groups: Sequence[RunGroup], metric: str) -> Comparison:
     """Compare all groups that were tested on the same rows.
 
     With several runs per group, the compared score is the mean of the runs' scores on the same
@@ -140,7 +140,7 @@ def compare_groups(groups: Sequence[Group], metric: str) -> Comparison:
     )
 
 
-def _hash_test_rows(group: Group) -> frozenset[int]:
+def _hash_test_rows(group: RunGroup) -> frozenset[int]:
     """Return a hash of the test rows and labels of each of the group's splits."""
     return frozenset(
         hash((each.rows.tobytes(), each.labels.tobytes(), each.class_names))
@@ -149,7 +149,7 @@ def _hash_test_rows(group: Group) -> frozenset[int]:
 
 
 def _resample_scores(
-    groups: Sequence[Group], metric: str, rows: np.ndarray
+    groups: Sequence[RunGroup], metric: str, rows: np.ndarray
 ) -> tuple[np.ndarray, dict[int, list[float]]]:
     """Return mean scores [resamples, groups], and the runs' scores by the ``id`` of their group.
 
@@ -181,7 +181,7 @@ def _select_rows(weights: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _compare_pair(
-    groups: Sequence[Group],
+    groups: Sequence[RunGroup],
     places: tuple[int, int],
     resampled: np.ndarray,
     scores: dict[int, list[float]],
@@ -218,7 +218,7 @@ def _compare_pair(
 
 
 def _match_runs(
-    one: Group, other: Group, ours: Sequence[float], theirs: Sequence[float]
+    one: RunGroup, other: RunGroup, ours: Sequence[float], theirs: Sequence[float]
 ) -> list[float]:
     """Return the score differences of runs with the same seed and split."""
     found = {(r.seed, r.split): score for r, score in zip(other.runs, theirs, strict=True)}
@@ -229,7 +229,7 @@ def _match_runs(
     ]
 
 
-def _compute_test_share(group: Group) -> float:
+def _compute_test_share(group: RunGroup) -> float:
     run = group.runs[0]
     return run.rows("test") / max(run.rows("train"), 1)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from seqtext.display import make_printable
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 
 PALETTE = (
     *("#3b73d1", "#e07b39", "#2f9e77", "#c2457d", "#8367c7"),
@@ -29,7 +29,7 @@ class Style(NamedTuple):
     symbol: str
 
 
-def assign_styles(groups: Sequence[Group]) -> list[Style]:
+def assign_styles(groups: Sequence[RunGroup]) -> list[Style]:
     """Return a style per group: colours vary first, then dashes and symbols."""
     styles = []
     for place, group in enumerate(groups):
@@ -39,7 +39,7 @@ def assign_styles(groups: Sequence[Group]) -> list[Style]:
     return styles
 
 
-def format_group_name(group: Group) -> str:
+def format_group_name(group: RunGroup) -> str:
     """Return a group's label, escaped and shortened for a figure."""
     return escape_plotly(shorten_label(group.label))
 

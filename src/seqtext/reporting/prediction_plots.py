@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.pairwise import Comparison, PairwiseResult
 from seqtext.reporting.plot_style import (
     BAR_HEIGHT,
@@ -28,7 +28,7 @@ MAX_SLANTED_LABEL_LENGTH = 32  # characters of a label below the heat map
 FAINT_COLOUR = "rgba(138, 141, 152, 0.10)"  # of cells that are not significant
 
 
-def plot_calibration(groups: Sequence[Group]) -> go.Figure | None:
+def plot_calibration(groups: Sequence[RunGroup]) -> go.Figure | None:
     """Plot accuracy against confidence (reliability diagram); the diagonal is calibrated."""
     figure = go.Figure()
     figure.add_scatter(
@@ -86,7 +86,7 @@ def compute_reliability(confidence: np.ndarray, right: np.ndarray) -> tuple[list
     return x.tolist(), y.tolist(), float((counts[met] * abs(x - y)).sum() / counts.sum())
 
 
-def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
+def plot_class_scores(groups: Sequence[RunGroup]) -> go.Figure | None:
     """Plot precision, recall and F1 of each class, with one line per group."""
     known = select_groups_with_predictions(groups)[:MAX_GROUPS]
     if not known:
@@ -132,12 +132,12 @@ def plot_class_scores(groups: Sequence[Group]) -> go.Figure | None:
     return figure
 
 
-def select_groups_with_predictions(groups: Sequence[Group]) -> list[Group]:
+def select_groups_with_predictions(groups: Sequence[RunGroup]) -> list[RunGroup]:
     """Return the groups whose runs all have predictions of the same classes."""
     return [group for group in groups if len({each.class_names for each in group.predictions}) == 1]
 
 
-def count_confusions(group: Group) -> np.ndarray:
+def count_confusions(group: RunGroup) -> np.ndarray:
     """Return the confusion matrix [C, C] (true, predicted), summed over the group's runs."""
     classes = len(group.predictions[0].class_names)
     total = np.zeros((classes, classes), int)

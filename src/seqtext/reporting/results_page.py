@@ -6,7 +6,7 @@ from seqtext.display import count_noun, format_duration
 from seqtext.errors import UserError
 from seqtext.files import write_text
 from seqtext.reporting.conclusions import summarize_significance
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.markdown import escape_markdown, format_code_block, format_markdown_table
 from seqtext.reporting.published_results import PublishedResult
 from seqtext.reporting.report import DatasetSection, Report, format_notes, format_omissions
@@ -96,7 +96,7 @@ def _build_summary_table(section: DatasetSection) -> ResultsTable:
     return ResultsTable(section.table.columns, unmarked)
 
 
-def get_result_source(group: Group) -> str:
+def get_result_source(group: RunGroup) -> str:
     """Return the source of a group's results: "tfidf", "ours, best" or "ours, faithful"."""
     if group.is_baseline:
         return "tfidf"

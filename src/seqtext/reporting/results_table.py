@@ -7,7 +7,7 @@ import pandas as pd
 
 from seqtext.display import format_duration
 from seqtext.metrics.definitions import get_metric_mode
-from seqtext.reporting.groups import NO_VALUE, Group, format_setting
+from seqtext.reporting.groups import NO_VALUE, RunGroup, format_setting
 from seqtext.reporting.published_results import PublishedResult
 
 TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
@@ -42,7 +42,7 @@ class ResultsTable(NamedTuple):
 
 
 def build_table(
-    groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
+    groups: Sequence[RunGroup], others: Sequence[PublishedResult], metric: str
 ) -> ResultsTable:
     """Build the table of all groups in their order, including the baseline, then published results.
 
@@ -69,7 +69,7 @@ def build_table(
 
 
 def choose_score_columns(
-    groups: Sequence[Group], others: Sequence[PublishedResult], metric: str
+    groups: Sequence[RunGroup], others: Sequence[PublishedResult], metric: str
 ) -> list[tuple[str, str]]:
     """Return (part, metric) of the score columns.
 
@@ -90,7 +90,7 @@ def choose_score_columns(
     return [each for each in dict.fromkeys(wanted) if each in known or each in deciding]
 
 
-def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Cell]:
+def _build_score_cells(groups: Sequence[RunGroup], part: str, name: str) -> list[Cell]:
     means = [group.mean(part, name) for group in groups]
     choose: Callable[..., float] = min if get_metric_mode(name) == "min" else max
     best = choose((mean for mean in means if mean is not None), default=None)
@@ -100,7 +100,7 @@ def _build_score_cells(groups: Sequence[Group], part: str, name: str) -> list[Ce
     ]
 
 
-def _format_score(group: Group, part: str, name: str) -> str:
+def _format_score(group: RunGroup, part: str, name: str) -> str:
     """Format a score such as ``0.9120 ± 0.0040 (n = 2)``, with n if not all runs have a score."""
     mean, std, known = group.mean(part, name), group.std(part, name), len(group.values(part, name))
     if mean is None:
@@ -109,7 +109,7 @@ def _format_score(group: Group, part: str, name: str) -> str:
     return f"{text} (n = {known})" if known < len(group.runs) else text
 
 
-def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:
+def _build_time_cells(groups: Sequence[RunGroup]) -> list[Cell]:
     times = [group.mean("seconds", "total") for group in groups]
     least = min((time for time in times if time is not None), default=None)
     return [
@@ -118,7 +118,7 @@ def _build_time_cells(groups: Sequence[Group]) -> list[Cell]:
     ]
 
 
-def _get_kind(group: Group) -> str:
+def _get_kind(group: RunGroup) -> str:
     return REFERENCE_MODEL if group.is_baseline else OURS
 
 
@@ -132,7 +132,7 @@ def collect_footnotes(table: ResultsTable) -> list[str]:
 
 
 def to_dataframe(
-    dataset: str, groups: Sequence[Group], others: Sequence[PublishedResult]
+    dataset: str, groups: Sequence[RunGroup], others: Sequence[PublishedResult]
 ) -> pd.DataFrame:
     """Return all rows with settings, and mean and standard deviation of each score."""
     return pd.DataFrame(
@@ -150,7 +150,7 @@ def to_dataframe(
     )
 
 
-def _to_record(dataset: str, group: Group) -> dict[str, Any]:
+def _to_record(dataset: str, group: RunGroup) -> dict[str, Any]:
     row = {"dataset": dataset, "label": group.label, "kind": _get_kind(group), "n": len(group.runs)}
     row |= {
         name: format_setting(value) for name, value in group.settings.items() if value != NO_VALUE

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from seqtext.reporting.groups import NO_VALUE, Group, format_setting
+from seqtext.reporting.groups import NO_VALUE, RunGroup, format_setting
 from seqtext.reporting.plot_style import (
     assign_styles,
     escape_plotly,
@@ -20,7 +20,7 @@ MAX_VALUE_LENGTH = 28  # characters of a setting's value on an axis
 MAX_NAMED_VALUES = 12  # values that an axis shows individually
 
 
-def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_settings(groups: Sequence[RunGroup], metric: str) -> go.Figure | None:
     """Plot validation scores against each varying setting, as dots with a line of means."""
     known = dict.fromkeys(name for group in groups for name in group.settings)
     names = [name for name in known if len(_list_values(groups, name)) > 1]
@@ -44,14 +44,14 @@ def plot_settings(groups: Sequence[Group], metric: str) -> go.Figure | None:
     return figure
 
 
-def _list_values(groups: Sequence[Group], name: str) -> list[str]:
+def _list_values(groups: Sequence[RunGroup], name: str) -> list[str]:
     """Return the distinct values of a setting, sorted."""
     known = [g.settings[name] for g in groups if g.settings.get(name, NO_VALUE) != NO_VALUE]
     return sort_values(known)
 
 
 def _add_setting(
-    figure: go.Figure, groups: Sequence[Group], name: str, metric: str, at: dict[str, int]
+    figure: go.Figure, groups: Sequence[RunGroup], name: str, metric: str, at: dict[str, int]
 ) -> None:
     every = zip(groups, assign_styles(groups), strict=True)
     known = [(g, s) for g, s in every if g.settings.get(name, NO_VALUE) != NO_VALUE]
@@ -109,7 +109,7 @@ def sort_values(values: Sequence) -> list[str]:
     return list(dict.fromkeys(format_setting(value) for value in sorted(values, key=size)))
 
 
-def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_heat_maps(groups: Sequence[RunGroup], metric: str) -> go.Figure | None:
     """Plot a heat map per model of validation scores over two settings; None if fewer vary."""
     ours = [g for g in groups if not g.is_baseline]
     names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
@@ -166,7 +166,7 @@ def plot_heat_maps(groups: Sequence[Group], metric: str) -> go.Figure | None:
 
 
 def _compute_grid(
-    groups: Sequence[Group], down: str, across: str, values: dict, metric: str
+    groups: Sequence[RunGroup], down: str, across: str, values: dict, metric: str
 ) -> list:
     """Return mean validation scores [values of `down`, values of `across`]; NaN if missing."""
 
@@ -178,5 +178,5 @@ def _compute_grid(
     return [[cell(y, x) for x in values[across]] for y in values[down]]
 
 
-def _get_setting(group: Group, name: str) -> str | None:
+def _get_setting(group: RunGroup, name: str) -> str | None:
     return format_setting(group.settings[name]) if name in group.settings else None

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from seqtext.display import make_printable
-from seqtext.reporting.groups import Group
+from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.plot_style import (
     BAR_HEIGHT,
     MAX_GROUPS,
@@ -20,7 +20,7 @@ from seqtext.reporting.plot_style import (
 MAX_NAMED_POINTS = 12  # groups whose points are labelled by name
 
 
-def plot_curves(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_curves(groups: Sequence[RunGroup], metric: str) -> go.Figure | None:
     """Plot the values of each run over its epochs, with a menu of metrics."""
     runs = [
         (g, run, s) for g, s in zip(groups, assign_styles(groups), strict=True) for run in g.runs
@@ -70,7 +70,7 @@ def _build_menu(runs: Sequence[tuple], names: Sequence[str]) -> list[tuple[str, 
     return choices
 
 
-def plot_time_against_score(groups: Sequence[Group], metric: str) -> go.Figure | None:
+def plot_time_against_score(groups: Sequence[RunGroup], metric: str) -> go.Figure | None:
     """Plot test scores against training time, with error bars of one standard deviation."""
     timed = {
         place: time
@@ -135,7 +135,7 @@ def _build_log_axis(values: Iterable[float]) -> dict[str, Any]:
     return {"type": "log", "dtick": "D2" if decades < 3 else 1}
 
 
-def plot_training_times(groups: Sequence[Group]) -> go.Figure | None:
+def plot_training_times(groups: Sequence[RunGroup]) -> go.Figure | None:
     """Plot training times, one bar per group in the order of the table."""
     means = {
         place: mean

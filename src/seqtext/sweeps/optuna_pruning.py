@@ -12,7 +12,7 @@ from seqtext.config.run_config import collect_fingerprints
 from seqtext.sweeps.job_builder import TRIAL_VARIABLE
 
 
-class Pruned(Exception):
+class TrialPruned(Exception):
     """Raised when Optuna prunes a trial.
 
     Attributes:
@@ -32,14 +32,16 @@ class PruningCallback(Callback):
         self.trial, self.monitor = trial, monitor
 
     def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Report the score; raise `Pruned` on all processes if the trial is pruned."""
+        """Report the score; raise `TrialPruned` on all processes if the trial is pruned."""
         score, epoch = float(trainer.callback_metrics[self.monitor]), trainer.current_epoch + 1
         is_hopeless = False
         if trainer.is_global_zero:
             self.trial.report(score, epoch)
             is_hopeless = self.trial.should_prune()
         if trainer.strategy.broadcast(is_hopeless):
-            raise Pruned(score, epoch, collect_fingerprints(cast(Any, trainer).datamodule, model))
+            raise TrialPruned(
+                score, epoch, collect_fingerprints(cast(Any, trainer).datamodule, model)
+            )
 
 
 def build_pruning_callbacks(monitor: str) -> list[Callback]:

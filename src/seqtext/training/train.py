@@ -206,12 +206,10 @@ def fit_in_process(
     progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
     fingerprints = collect_fingerprints(data, model)
     log.info(format_model_summary(model))  # the message may have several lines, unlike arguments
+    metadata = collect_run_metadata(settings, data, data.tokenizer.state_dict(), fingerprints)
+    paths = run_dir.best_checkpoint, run_dir.last_checkpoint
     checkpoints = BestAndLastCheckpoint(
-        run_dir.best_checkpoint,
-        run_dir.last_checkpoint,
-        options.monitor,
-        options.checkpoint_minutes,
-        collect_run_metadata(settings, data, data.tokenizer.state_dict(), fingerprints),
+        *paths, options.monitor, options.checkpoint_minutes, metadata
     )
     callbacks: list[Callback] = [progress]
     if options.patience is not None:
@@ -224,10 +222,8 @@ def fit_in_process(
     start_time = time.perf_counter()
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
     best_epoch = load_best_weights(model, run_dir.best_checkpoint)
-    predictions = {
-        "val": predict_split(trainer, model, data, data.val_dataloader()),
-        "test": predict_split(trainer, model, data, data.test_dataloader()),
-    }
+    batches = {"val": data.val_dataloader(), "test": data.test_dataloader()}
+    predictions = {p: predict_split(trainer, model, data, b) for p, b in batches.items()}
     return TrainResult(
         predictions,
         score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
@@ -257,9 +253,8 @@ def fit_baseline(
     fingerprints = collect_fingerprints(data)
     tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
     metadata = collect_run_metadata(settings, data, tokenizer_state, fingerprints)
-    save_checkpoint(
-        run_dir.best_checkpoint, {METADATA_KEY: metadata, "state_dict": model.state_dict()}
-    )
+    checkpoint = {METADATA_KEY: metadata, "state_dict": model.state_dict()}
+    save_checkpoint(run_dir.best_checkpoint, checkpoint)
     predictions: dict[str, Predictions] = {}
     logged: dict[str, float] = {}
     for part in PARTS:

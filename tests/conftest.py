@@ -1,4 +1,4 @@
-"""Invented reviews in the real file formats, and ways to run the program on them."""
+"""Fixtures: generated reviews in the real file formats, and functions that call the scripts."""
 
 import bz2
 import functools
@@ -37,7 +37,7 @@ PLAIN = ["the", "film", "a", "plot", "and", "actors", "it", "was", "of", "in", "
 
 
 def invented_reviews(count: int, seed: int = 0) -> list[tuple[str, str]]:
-    """(review, sentiment) pairs; a few opinion words among many plain ones decide."""
+    """Generate (review, sentiment) pairs; a few opinion words determine the sentiment."""
     rng = random.Random(seed)
     rows = []
     for number in range(count):
@@ -50,7 +50,7 @@ def invented_reviews(count: int, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def csv_of(rows: list[tuple[str, str]], header: tuple[str, ...] = ("review", "sentiment")) -> str:
-    """The rows as Kaggle writes them: quoted, quotes doubled."""
+    """Format rows as in Kaggle's CSV files: quoted, with doubled quotes."""
     lines = [",".join(header)]
     lines += ['"{}",{}'.format(text.replace('"', '""'), label) for text, label in rows]
     return "\n".join(lines) + "\n"
@@ -63,7 +63,7 @@ def reviews() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def kaggle_dir(tmp_path, reviews) -> Path:
-    """A folder with `IMDB Dataset.csv`."""
+    """Write a folder with `IMDB Dataset.csv`."""
     folder = tmp_path / "imdb"
     folder.mkdir()
     (folder / "IMDB Dataset.csv").write_text(csv_of(reviews))
@@ -71,14 +71,14 @@ def kaggle_dir(tmp_path, reviews) -> Path:
 
 
 def write_zip(path: Path, rows: list[tuple[str, str]]) -> None:
-    """The CSV zipped, with the stray entry that macOS adds."""
+    """Write the CSV file as a zip archive, with the extra entry that macOS adds."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("IMDB Dataset.csv", csv_of(rows))
         archive.writestr("__MACOSX/._IMDB Dataset.csv", b"\0\1")
 
 
 def official_members(rows: list[tuple[str, str]]) -> dict[str, str]:
-    """Names and texts as in aclImdb: three quarters train, one quarter test."""
+    """Return names and texts as in aclImdb: three quarters train, one quarter test."""
     members = {"aclImdb/README": "about", "aclImdb/train/unsup/0_0.txt": "no label"}
     for number, (text, sentiment) in enumerate(rows):
         part = "test" if number % 8 < 2 else "train"
@@ -88,7 +88,7 @@ def official_members(rows: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def write_tar(path: Path, rows: list[tuple[str, str]]) -> None:
-    """`aclImdb_v1.tar.gz`."""
+    """Write `aclImdb_v1.tar.gz`."""
     with tarfile.open(path, "w:gz") as archive:
         for name, text in official_members(rows).items():
             member = tarfile.TarInfo(name)
@@ -97,7 +97,7 @@ def write_tar(path: Path, rows: list[tuple[str, str]]) -> None:
 
 
 def write_tree(folder: Path, rows: list[tuple[str, str]]) -> None:
-    """The unpacked `aclImdb/`."""
+    """Write the extracted `aclImdb/`."""
     for name, text in official_members(rows).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -112,14 +112,14 @@ VECTORS = {
 
 
 def vectors_text(rows: dict[str, list[float]], header: bool = False) -> str:
-    """Word vectors as GloVe's files have them; with a header, as word2vec's."""
+    """Format word vectors as in GloVe's files; with a header, as in word2vec's."""
     lines = [f"{len(rows)} {len(next(iter(rows.values())))}"] if header else []
     lines += [f"{word} {' '.join(map(str, numbers))}" for word, numbers in rows.items()]
     return "\n".join(lines) + "\n"
 
 
 def zip_of(path: Path, members: dict[str, str]) -> Path:
-    """A zip archive of texts."""
+    """Return a zip archive of texts."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
             archive.writestr(name, text)
@@ -127,7 +127,7 @@ def zip_of(path: Path, members: dict[str, str]) -> Path:
 
 
 def write_vectors(path: Path, text: str, member: str = "glove.6B.3d.txt") -> Path:
-    """The text, packed as the file's name says."""
+    """Write the text, compressed according to the file name."""
     if path.suffix == ".zip":
         return zip_of(path, {member: text})
     pack = {".gz": gzip.compress, ".bz2": bz2.compress}.get(path.suffix, bytes)
@@ -136,7 +136,7 @@ def write_vectors(path: Path, text: str, member: str = "glove.6B.3d.txt") -> Pat
 
 
 def settings_of(*overrides: str) -> dict:
-    """The configuration that the command line would give, as plain values."""
+    """Compose the configuration from overrides, as plain values."""
     with initialize_config_dir(str(ROOT / "conf")):
         config = OmegaConf.to_container(compose("config", list(overrides)), resolve=True)
     return {name: value for name, value in config.items() if name not in CONTROL_OPTIONS}
@@ -158,13 +158,13 @@ SMALL = (
 
 @pytest.fixture
 def small(kaggle_dir, tmp_path) -> list[str]:
-    """Overrides for a run of a second on the invented reviews."""
+    """Overrides for a run that takes a second, on the generated reviews."""
     return [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", *SMALL]
 
 
 @pytest.fixture
 def script(monkeypatch, capfd):
-    """Call a script as the command line would; gives exit status, standard output and error."""
+    """Return a function that calls a script and returns status, standard output and error."""
 
     def call(name: str, *arguments: object, full_error: str = "0") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", [str(ROOT / name), *map(str, arguments)])
@@ -181,7 +181,7 @@ def script(monkeypatch, capfd):
 
 @pytest.fixture
 def train(monkeypatch, script, tmp_path):
-    """Call train.py, in an empty folder."""
+    """Return a function that calls train.py in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(ROOT))
     return partial(script, "train.py")
@@ -189,7 +189,7 @@ def train(monkeypatch, script, tmp_path):
 
 @pytest.fixture
 def server(tmp_path):
-    """Serves a folder on 127.0.0.1; gives the folder and its address."""
+    """Serve a folder on 127.0.0.1; yield the folder and its address."""
     served = tmp_path / "served"
     served.mkdir()
 
@@ -223,7 +223,7 @@ RUN_FILES = {
 
 
 def files_of_a_run(folder: RunDir) -> set[str]:
-    """What lies there, without the lock and the events, of which there must be some."""
+    """List the files of a run without the lock and the event files, which must exist."""
     files = {p.relative_to(folder.path).as_posix() for p in folder.path.rglob("*") if p.is_file()}
     events = {name for name in files if name.startswith("events.out.tfevents")}
     assert events
@@ -235,14 +235,14 @@ GENUINE = Path(os.environ.get("SEQTEXT_DATA", ROOT.parent / "shared" / "data")).
 
 @pytest.fixture
 def genuine() -> Path:
-    """Where the real files are."""
+    """Return the folder of the real files."""
     if not GENUINE.is_dir():
         pytest.fail(f"The genuine data are not in {GENUINE}: set SEQTEXT_DATA.")
     return GENUINE
 
 
 def pytest_collection_modifyitems(config, items):
-    """Without the genuine data their tests are not selected; with -m real they would fail."""
+    """Deselect tests that need the real data if there are none; with -m real they fail."""
     if not GENUINE.is_dir() and "real" not in (config.option.markexpr or ""):
         left_out = [item for item in items if item.get_closest_marker("real")]
         config.hook.pytest_deselected(items=left_out)
@@ -251,7 +251,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture
 def threads(request) -> Iterator[None]:
-    """As many as the indirect parameter says."""
+    """Set the number of threads to the indirect parameter."""
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)
     yield

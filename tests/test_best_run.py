@@ -43,7 +43,7 @@ def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
 
 
 def test_a_repeated_run_and_one_without_a_score(tmp_path):
-    """A repetition makes no fold, and what is no number beats none."""
+    """A repeated run is no further fold, and a missing score is never the best."""
     write_run(tmp_path / "a", float("nan"), seed=0)
     write_run(tmp_path / "b", 0.9, seed=1)
     write_run(tmp_path / "c", 0.9, seed=1)
@@ -63,7 +63,7 @@ def test_there_must_be_one(tmp_path):
 
 
 def test_a_winner_is_trained_anew(train, small, tmp_path):
-    """Its settings, though the command line names another group's options, and the overrides."""
+    """With its settings and the overrides, also for options of another group's choice."""
     options = [o for o in small if not o.startswith(("trainer.", "optimizer."))]
     command = ("-m", "name=search", *options, "model=cnn", "optimizer=sgd", "trainer.max_epochs=1")
     command = [o for o in command if not o.startswith("model.units")]

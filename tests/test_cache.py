@@ -1,4 +1,4 @@
-"""The cache trusts nothing that is damaged, and builds once however many ask."""
+"""The cache detects damage, and builds once for concurrent processes."""
 
 import json
 import multiprocessing
@@ -42,7 +42,7 @@ def test_other_settings_are_another_entry(cache):
 
 
 def flip_a_bit(file: Path) -> None:
-    """As a failing disk does: size and time stay."""
+    """Flip a bit without changing size and time, as a failing disk does."""
     stat, content = file.stat(), bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0x10
     file.write_bytes(content)
@@ -99,7 +99,7 @@ def test_entry_that_cannot_be_opened_is_built_again(cache, monkeypatch, caplog):
 
 
 def test_two_builds_without_a_lock_do_not_meet(cache, monkeypatch):
-    """As on a file system whose locks do not hold."""
+    """As on a file system without working locks."""
     monkeypatch.setattr(cache, "_lock", lambda folder: nullcontext())
     folders = []
 

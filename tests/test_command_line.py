@@ -1,4 +1,4 @@
-"""The grammar that predict.py and report.py share, and their help pages."""
+"""The command-line grammar and help pages of predict.py and report.py."""
 
 import re
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""What a class builds without options in a notebook is what its group's file in conf builds."""
+"""Defaults of classes equal those of their configuration files in conf."""
 
 import inspect
 import json
@@ -16,7 +16,7 @@ NOT_OPTIONS = {"embedding", "classes", "features", "vocabulary_size", "vocabular
 
 
 def constructor_defaults(kind: type) -> dict[str, Any]:
-    """Return the defaults of all options, where constructors hand `**options` on to their base."""
+    """Return the defaults of all options, also of bases that receive `**options`."""
     defaults: dict[str, Any] = {}
     for base in kind.__mro__:
         if "__init__" not in vars(base):

@@ -1,4 +1,4 @@
-"""Texts cannot steer a terminal."""
+"""Texts cannot control the terminal."""
 
 import io
 import logging
@@ -100,7 +100,7 @@ def format_record(name: str, message: str, *arguments: object) -> str:
 
 
 def test_log_lines_cannot_be_forged():
-    """What stands in the data stays on the line of the message that names it."""
+    """Data stay on the line of the message that contains them."""
     forged = f"x\nINFO all is well{ESC}[2J"
     assert format_record("seqtext.training.train", "class %s", forged) == (
         "INFO class x\ufffdINFO all is well\ufffd[2J"

@@ -1,4 +1,4 @@
-"""A run of several processes trains and scores as one process does."""
+"""A run with several processes trains and scores as with one process."""
 
 import signal
 import subprocess
@@ -47,7 +47,7 @@ def batches_of(texts: EncodedDataset, process: ProcessInfo) -> list:
 
 
 def test_shares_make_up_the_batch(texts):
-    """The last batch has one text only: three of the four processes count nothing."""
+    """The last batch has one text only: three of four processes contribute nothing."""
     whole = batches_of(texts, ProcessInfo())
     shares = [batches_of(texts, ProcessInfo(rank, COUNT)) for rank in range(COUNT)]
     assert 1 in [len(batch.rows) for batch in whole]
@@ -78,7 +78,7 @@ def test_every_row_is_scored_by_one_process(texts, rows):
 
 
 def assert_same(folder: RunDir, alone: RunDir) -> None:
-    """But for rounding."""
+    """Check equality up to rounding."""
     metrics, wanted = folder.read_metrics(), alone.read_metrics()
     for part in ("val", "test"):
         assert metrics[part] == pytest.approx(wanted[part], abs=1e-5)
@@ -125,7 +125,7 @@ def test_a_job_of_a_sweep_on_two_devices(train, small, tmp_path):
 
 @pytest.mark.slow
 def test_killed_on_two_devices(small, tmp_path, monkeypatch):
-    """In the middle of an epoch, saved at each step; batches of 19, the last of one text."""
+    """Killed within an epoch, saved at each step; batches of 19, the last with one text."""
     options = (*small, "dataset.batch_size=19", "monitor=val/loss")
     alone, folder = RunDir(tmp_path / "alone"), RunDir(tmp_path / "broken")
     train_and_evaluate(settings_of(*options), alone)
@@ -153,7 +153,7 @@ def test_killed_on_two_devices(small, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_torchrun_on_two_devices(small, tmp_path):
-    """Two processes of torchrun, connected by gloo: the scores of one process."""
+    """Two processes of torchrun, connected by gloo, have the scores of one process."""
     options = (*small, "dataset.batch_size=19", "monitor=val/loss")
     alone, folder = RunDir(tmp_path / "alone"), RunDir(tmp_path / "run")
     train_and_evaluate(settings_of(*options), alone)

@@ -1,4 +1,4 @@
-"""The published studies: every documented command composes to what the study did, and trains."""
+"""The published studies: documented commands compose to the studies' settings, and train."""
 
 import math
 import re
@@ -34,7 +34,7 @@ COMMAND = re.compile(r"^python train\.py (.*experiment=.*|.*model=tfidf.*)$", re
 
 
 def read_commands(*files: Path) -> list[str]:
-    """Return the arguments of the training commands that the pages of documentation show."""
+    """Return the arguments of the training commands in the documentation."""
     lines = [line for file in files for line in COMMAND.findall(file.read_text())]
     return [line.split(" # ")[0].strip() for line in lines]
 
@@ -63,7 +63,7 @@ CANDIDATES = {  # in the whole of a search's space
 
 
 def find_command(beginning: str) -> str:
-    """Return the documented command that is this, or else the only one that begins so."""
+    """Return the documented command that equals this, or the only one that starts with it."""
     if beginning in DOCUMENTED:
         return beginning
     (found,) = (command for command in DOCUMENTED if command.startswith(beginning))
@@ -72,7 +72,7 @@ def find_command(beginning: str) -> str:
 
 @cache
 def read_sweeper(name: str) -> DictConfig | None:
-    """Return Hydra's sweeper as the experiment sets it; None where it is a single run."""
+    """Return Hydra's sweeper as the experiment sets it; None for a single run."""
     if "mode: MULTIRUN" not in (FOLDER / f"{name}.yaml").read_text():
         return None
     with initialize_config_dir(str(CONF)):
@@ -83,7 +83,7 @@ def read_sweeper(name: str) -> DictConfig | None:
 
 @cache
 def list_jobs(command: str) -> list[list[str]]:
-    """Return the overrides of each job; of a search, the candidates at both ends of its space."""
+    """Return the overrides of each job; for a search, the candidates at both ends of its space."""
     words = [word for word in shlex.split(command) if word != "-m"]
     given = dict(word.split("=", 1) for word in words)
     jobs = []
@@ -153,14 +153,14 @@ def test_networks_do_without_what_the_studies_had_not(command):
 
 
 def has_options(choice: str) -> bool:
-    """Return whether a choice sets options: scheduler=none says all there is by its name."""
+    """Return whether a choice sets options; scheduler=none has none."""
     content = yaml.safe_load((CONF / f"{choice}.yaml").read_text())
     return any(not key.startswith("_") for key in content)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reader_opens_four_files_at_most(name):
-    """The experiment, what it builds on, and the choices that it names, without Hydra's own."""
+    """The experiment, its bases, and the choices that it names, without Hydra's own."""
     files, names, choices = [], [f"/experiment/{name}"], {}
     while names:
         file = names.pop()
@@ -233,7 +233,7 @@ def test_training_is_as_in_the_studies(beginning, rate, epsilon, batch, epochs, 
 
 
 def count_trained(*modules: nn.Module) -> list[int]:
-    """Return how many parameters of each module are trained."""
+    """Return the number of trainable parameters of each module."""
     return [sum(p.numel() for p in m.parameters() if p.requires_grad) for m in modules]
 
 
@@ -354,7 +354,7 @@ def test_values_are_those_of_the_studies(beginning, job, values):
 
 
 def write_dataset(name: str, folder: Path) -> None:
-    """Write invented files of a data set."""
+    """Write generated files of a data set."""
     files = {
         "spam": {"emails.csv": MAILS},
         "amazon": {"train.ft.txt": REVIEWS, "test.ft.txt": REVIEWS.replace("Title", "Name")},

@@ -1,4 +1,4 @@
-"""The page of `train.py --help` is true of conf/."""
+"""The page of `train.py --help` agrees with conf/."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def list_files(folder: Path) -> set[str]:
 
 
 def test_every_group_and_choice_is_listed(train, tmp_path):
-    """Also a choice and a group of your own, in a folder that --config-dir adds."""
+    """Also a choice and a group of the user, in a folder that --config-dir adds."""
     for name in ("model/average", "pet/cat"):
         file = tmp_path / "mine" / f"{name}.yaml"
         file.parent.mkdir(parents=True)

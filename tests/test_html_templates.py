@@ -1,4 +1,4 @@
-"""What every page of HTML shares."""
+"""The base template of all HTML pages."""
 
 import json
 

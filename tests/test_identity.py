@@ -1,4 +1,4 @@
-"""What makes two runs the same: options that can change a result, and content; never a path."""
+"""Identity of runs: options that can change a result, and content, but no paths."""
 
 import gzip
 import json

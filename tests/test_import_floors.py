@@ -1,4 +1,4 @@
-"""Imports point one way: from a higher floor of the package to a lower one."""
+"""Modules import only from their own or a lower layer of the package."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and ye
 
 
 def list_modules() -> dict[str, Path]:
-    """Map each module's name, without the package's, to its file; a folder is its __init__."""
+    """Map module names, without the package's, to files; a folder is its __init__."""
     found = {}
     for file in ROOT.rglob("*.py"):
         parts = file.relative_to(ROOT).with_suffix("").parts
@@ -43,7 +43,7 @@ def list_modules() -> dict[str, Path]:
 
 
 def list_imports(file: Path, modules: Mapping[str, Path]) -> Iterator[str]:
-    """Yield the modules of this package that a file imports, anywhere in it."""
+    """Yield the modules of this package that a file imports."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -56,7 +56,7 @@ def list_imports(file: Path, modules: Mapping[str, Path]) -> Iterator[str]:
 
 
 def build_graph() -> dict[str, set[str]]:
-    """Map each module to those that it imports."""
+    """Map each module to the modules that it imports."""
     modules = list_modules()
     return {name: set(list_imports(file, modules)) for name, file in modules.items()}
 

@@ -1,4 +1,4 @@
-"""Sweeps through the launchers of conf/hydra/launcher, as on the command line."""
+"""Sweeps with the launchers of conf/hydra/launcher, from the command line."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ NAME = "swept"
 
 
 def sweep(small: list[str], tmp_path: Path, *arguments: str, **environment: str | None):
-    """Start a sweep under the same name in a process of its own."""
+    """Start a sweep with the same name in a new process."""
     command = [sys.executable, str(ROOT / "train.py"), "-m", f"name={NAME}", *small, *arguments]
     merged = os.environ | environment
     return subprocess.Popen(
@@ -35,13 +35,13 @@ def sweep(small: list[str], tmp_path: Path, *arguments: str, **environment: str 
 
 
 def ended(process: subprocess.Popen) -> tuple[int, str]:
-    """Exit status, and what it said."""
+    """Return the exit status and the output."""
     said, _ = process.communicate(timeout=150)
     return process.returncode, said
 
 
 def jobs_in(tmp_path: Path) -> list[RunDir]:
-    """Those that have finished."""
+    """Return the finished jobs."""
     paths = (tmp_path / "outputs" / NAME).glob("*/metrics.json")
     return [RunDir(path.parent) for path in sorted(paths)]
 
@@ -51,7 +51,7 @@ JOBS = ("model.units=8,9", "trainer.max_epochs=1")
 
 @pytest.mark.slow
 def test_joblib(small, tmp_path):
-    """Two processes have half of the cores each, and do all jobs."""
+    """Two processes with half of the cores each run all jobs."""
     threads = {"OMP_NUM_THREADS": None, "MKL_NUM_THREADS": None, "OPENBLAS_NUM_THREADS": None}
     options = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     status, said = ended(sweep(small, tmp_path, *options, *JOBS, **threads))
@@ -72,7 +72,7 @@ def test_submitit_local(small, tmp_path):
 
 
 def test_slurm_takes_all_options(tmp_path):
-    """There is no Slurm here: its options are checked, and the script that sbatch would get."""
+    """Without Slurm, check the options and the script for sbatch."""
     from submitit.slurm.slurm import SlurmExecutor, _make_sbatch_string
 
     overrides = ["hydra/launcher=submitit_slurm", "hydra.launcher.gpus_per_node=1"]
@@ -94,7 +94,7 @@ def test_slurm_takes_all_options(tmp_path):
 
 @pytest.fixture
 def two_nodes(monkeypatch):
-    """A Ray cluster of two nodes with a CPU each; gives it and the node that may be lost."""
+    """Start a Ray cluster of two nodes with one CPU each; yield it and the second node."""
     for name, value in RAY.items():
         monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster
@@ -116,7 +116,7 @@ RAY = {
 
 @pytest.mark.cluster
 def test_ray_loses_a_node(small, tmp_path, two_nodes):
-    """What had finished stays as it is; the same command does the rest."""
+    """Finished jobs are kept; the same command runs the rest."""
     cluster, node = two_nodes
     options = ("hydra/launcher=ray", f"hydra.launcher.ray.init.address={cluster.address}")
     options += ("hydra.launcher.ray.remote.max_retries=0", "model.units=8,9,10,11")

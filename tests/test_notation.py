@@ -23,7 +23,7 @@ def read_prose(file: Path) -> str:
 
 
 def find_letters(text: str) -> set[str]:
-    """Return the single capital letters that stand in shapes."""
+    """Return the single capital letters in shapes."""
     return {
         letter
         for shape in SHAPE.findall(text)

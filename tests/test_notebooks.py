@@ -1,4 +1,4 @@
-"""The notebooks: as they lie in the repository, and what they show when they are executed."""
+"""The notebooks: their stored form, and their outputs when executed."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def are_parameters(cell: NotebookNode) -> bool:
 
 
 def assignments(parameters: dict[str, Any]) -> str:
-    """What is put behind the cell of parameters, as papermill does."""
+    """Return the code that follows the parameter cell, as papermill inserts it."""
     return "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
 
 
@@ -61,7 +61,7 @@ def execute(tmp_path, monkeypatch):
 
 
 def value_of(source: str, where: str, space: dict[str, Any]) -> Any:
-    """Run a cell; its last expression's value, None without one."""
+    """Run a cell and return the value of its last expression, or None."""
     tree = ast.parse(source, where)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, where, "exec"), space)
@@ -157,7 +157,7 @@ def test_first_model(execute, kaggle_dir):
 
 
 def test_dropout_is_on_where_the_first_model_is_trained():
-    """The forward pass by hand switches it off."""
+    """The forward pass by hand disables it."""
     (training,) = (cell for cell in cells("02_first_model") if cell.id == "train")
     assert training.source.index("model.train()") < training.source.index("trainer.fit(")
 
@@ -213,7 +213,7 @@ def assert_projector(folder: Path, shape: tuple[int, int]) -> None:
 @pytest.mark.cluster
 @pytest.mark.parametrize("name", NAMES)
 def test_in_a_kernel(name, tmp_path, kaggle_dir):
-    """As a reader executes them, with their own sweep and training; only the data is tiny."""
+    """As a reader executes them, with their own sweep and training, on small data."""
     shutil.copy(ROOT / "train.py", tmp_path)
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     small = (

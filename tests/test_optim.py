@@ -47,7 +47,7 @@ def test_cosine():
 
 
 def rates(maker: Scheduler, scores: list[float], mode: str = "max") -> list[float]:
-    """The learning rate after each epoch with these scores."""
+    """Return the learning rate after each epoch with these scores."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = maker.build(optimizer, lambda: 4, "val/f1", mode)["scheduler"]
     seen = []

@@ -1,4 +1,4 @@
-"""The genuine files: their counts, their words, and a model that learns from them."""
+"""The real files: row counts, words, and a model that learns from them."""
 
 import dataclasses
 import re
@@ -33,7 +33,7 @@ def cache(tmp_path_factory) -> str:
 
 
 def only(genuine, tmp_path, name: str, cache: str, **options) -> IMDB:
-    """The data set of a folder that holds this one file."""
+    """Build the data set of a folder that contains this file only."""
     (tmp_path / name).symlink_to(genuine / "imdb" / name)
     data = IMDB(dir=str(tmp_path), cache=cache, **options)
     data.setup()
@@ -227,7 +227,7 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
 
 
 def test_coverage_of_the_mails(genuine, tmp_path, cache, monkeypatch):
-    """The study found GloVe vectors for 70.7 % of its words; every width has the same words."""
+    """The study found GloVe vectors for 70.7 % of its words; all sizes have the same words."""
     monkeypatch.chdir(tmp_path)
     data = Spam(dir=str(genuine / "spam"), cache=cache)
     data.setup()

@@ -1,4 +1,4 @@
-"""A killed run goes on, and ends with the numbers of an unbroken one."""
+"""A killed run resumes, with the results of an uninterrupted one."""
 
 import signal
 import subprocess
@@ -30,11 +30,11 @@ COMMAND = [sys.executable, str(ROOT / "train.py")]
 
 
 class Killed(BaseException):
-    """Stands for a killed process."""
+    """Simulates a killed process."""
 
 
 def results(folder: RunDir) -> dict:
-    """All that must not depend on whether the run was broken."""
+    """Return everything that must not depend on interruptions."""
     metrics = folder.read_metrics()
     return {k: v for k, v in metrics.items() if k not in ("seconds", "settings", "provenance")}
 
@@ -112,7 +112,7 @@ def test_training_scores_of_a_broken_epoch_are_whole(small, tmp_path, monkeypatc
     ids=["stopped early", "all epochs"],
 )
 def test_killed_after_training(small, tmp_path, monkeypatch, end):
-    """Training is over: the rest is done, and not one epoch more."""
+    """Training is complete: only the rest is done, without another epoch."""
     options = (*small, *OPTIONS, *end)
     unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
     train_and_evaluate(settings_of(*options), unbroken)
@@ -144,14 +144,14 @@ LONG = ("trainer.max_epochs=40", "patience=null", "model.layers=2", "model.varia
 
 @pytest.fixture
 def heard():
-    """Ctrl-C is, even where the tests run in a shell's background, which has it ignored."""
+    """Restore Ctrl-C, which is ignored in a shell's background jobs."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def started(small, folder: RunDir, tmp_path) -> subprocess.Popen:
-    """A run of some seconds in a process of its own, after its first checkpoint."""
+    """Start a run of some seconds in its own process; return after its first checkpoint."""
     with (tmp_path / "terminal.txt").open("w") as terminal:
         process = subprocess.Popen(
             [*COMMAND, *small, *LONG, f"hydra.run.dir={folder.path}"],

@@ -1,4 +1,4 @@
-"""The run folder: what a killed process leaves there."""
+"""The run folder after a process was killed."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Names of folders, and what the command line starts with."""
+"""Names of run folders, and startup of the command line."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""What the system refuses, in one sentence."""
+"""One-line messages for operating system errors."""
 
 import errno
 import sys

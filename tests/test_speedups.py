@@ -1,4 +1,4 @@
-"""The tweaks change no number, and one variable turns them off."""
+"""The patches to other libraries change no result, and a variable disables them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Names of classes and files, and texts, are text wherever they appear: never markup."""
+"""Class names, file names and texts are never interpreted as markup."""
 
 import json
 import logging

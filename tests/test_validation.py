@@ -1,4 +1,4 @@
-"""Type hints decide what an option may be; the same ones for every class."""
+"""Options are validated by type hints, in all classes."""
 
 from typing import Annotated, Literal
 
@@ -63,7 +63,7 @@ def test_nearest_option_is_offered():
 
 
 class Focal:
-    """A mixin that takes an option, and hands the others on."""
+    """A mixin that takes an option and passes on the others."""
 
     def __init__(self, gamma: float = 2.0, **others):
         super().__init__(**others)

@@ -1,4 +1,4 @@
-"""When training stops, and what is the best epoch; scores are scripted, epoch by epoch."""
+"""Early stopping and the best epoch, with scripted scores of each epoch."""
 
 import logging
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ STUCK = True  # all rows are taken for one class
 
 
 def test_the_best_epoch_of_a_run(small, tmp_path, monkeypatch, caplog):
-    """Of equal scores that with the lowest loss; why training stopped is logged."""
+    """The lowest loss decides between equal scores, and the reason for stopping is logged."""
     epochs = iter([(0.5, 3), (0.5, 2), (0.5, 2), (0.5, 4), (0.9, 1)])
 
     def scripted(model: TextClassifier) -> None:
@@ -87,7 +87,7 @@ def last_epoch(epochs: list[tuple], monitor: str = "val/f1", restart: int | None
     ids=["worse", "ties that improve", "unmoved", "constant", "unmoved, the loss rises"],
 )
 def test_epochs_that_cost_patience(epochs, last, restart):
-    """Those in which the score could move; or could not, and the loss did not fall either."""
+    """Epochs use up patience unless the score is uninformative and the loss falls."""
     assert last_epoch(epochs, restart=restart) == last
 
 

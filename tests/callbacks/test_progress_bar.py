@@ -1,4 +1,4 @@
-"""What a person at a terminal sees."""
+"""The progress bar in a terminal."""
 
 import io
 import logging
@@ -59,7 +59,7 @@ def test_no_bar_where_there_is_no_terminal(small, tmp_path, monkeypatch):
 
 
 def test_an_infinite_loss_ends_training_early(small, tmp_path, monkeypatch):
-    """Within an epoch, not at its end only."""
+    """Training stops within the epoch, not only at its end."""
     steps, original = [], TextClassifier.training_step
 
     def diverging(self, batch, batch_idx):

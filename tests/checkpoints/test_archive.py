@@ -1,4 +1,4 @@
-"""A checkpoint's file: every damaged byte is noticed or means nothing, and memory stays bounded."""
+"""Checkpoint files: damage is detected or has no effect, and memory use is bounded."""
 
 import io
 import pickle
@@ -47,7 +47,7 @@ def saved(tmp_path) -> Path:
 
 
 def rewritten(source: Path, change, compression=zipfile.ZIP_STORED) -> Path:
-    """The archive with other members: `change` gets a dict of them."""
+    """Rewrite the archive after `change` has edited the dict of its members."""
     with zipfile.ZipFile(source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     change(members)

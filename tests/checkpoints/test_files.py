@@ -1,4 +1,4 @@
-"""Checkpoints as files: what resuming and predicting read."""
+"""Checkpoint files as read by resuming and prediction."""
 
 import pytest
 

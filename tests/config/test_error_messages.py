@@ -1,4 +1,4 @@
-"""Bad input ends in one sentence that says what to do, a non-zero status and no traceback."""
+"""Invalid input ends with a one-line message, a non-zero status and no traceback."""
 
 import gzip
 import subprocess
@@ -11,7 +11,7 @@ from tests.conftest import ROOT, csv_of, write_tar, write_tree
 
 
 def told(result: tuple[int, str, str]) -> str:
-    """The sentence; anything else than one line, a zero status or a traceback is a failure."""
+    """Run and return the message; fail on several lines, status zero or a traceback."""
     status, _, error = result
     lines = [line for line in error.splitlines() if line.strip()]
     assert status == 2, error
@@ -168,7 +168,7 @@ def test_traceback_on_request(train, small):
 
 
 def test_damaged_member_of_a_tar_archive(train, small, kaggle_dir, reviews):
-    """tarfile alone would take a damaged header for the end, and read fewer rows."""
+    """tarfile alone takes a damaged header for the end of the archive, and reads fewer rows."""
     path = kaggle_dir / "aclImdb_v1.tar.gz"
     (kaggle_dir / "IMDB Dataset.csv").unlink()
     write_tar(path, reviews)

@@ -1,4 +1,4 @@
-"""A stranger's configuration can build this package's classes and torch's optimizers, no more."""
+"""Configurations from strangers may build only this package's classes and torch's optimizers."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Words of the command line as people type them."""
+"""Command-line overrides as users type them."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -1,4 +1,4 @@
-"""What of a configuration are settings, and whether two are the same."""
+"""Settings of a run: extraction from the configuration, and comparison."""
 
 from omegaconf import OmegaConf
 

@@ -1,4 +1,4 @@
-"""Settings from a run folder: plain values that refer to nothing, whoever wrote them."""
+"""Settings stored in a run folder are plain values without references."""
 
 import json
 import shutil
@@ -70,7 +70,7 @@ def test_a_damaged_file_is_told(tmp_path, content):
 
 
 def test_references_put_together(tmp_path):
-    """Two halves that are harmless alone."""
+    """Two strings that form a reference only when joined."""
     parts = {"a": "${b}{oc.env:SECRET}", "b": "$"}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(parts))
     with pytest.raises(UserError):
@@ -78,7 +78,7 @@ def test_references_put_together(tmp_path):
 
 
 def run_with(folder: Path, settings: dict) -> RunDir:
-    """A run that was killed in its first epoch."""
+    """Write a run that was killed in its first epoch."""
     run = RunDir(folder)
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -129,7 +129,7 @@ def test_a_strangers_sweep(tmp_path, text):
 
 
 def test_own_references_are_stored_as_their_values(train, small, tmp_path, monkeypatch):
-    """A user's own configuration may read the environment; what is stored goes on without it."""
+    """A user's configuration may read the environment; the stored one has the values."""
     assert not has_interpolations(OmegaConf.create({"a": 1, "hydra": {"b": "${a}"}}))
     monkeypatch.setenv("FILES", str(tmp_path / "imdb"))
     options = [option for option in small if not option.startswith("dataset.dir")]

@@ -1,4 +1,4 @@
-"""Tables of every format, and what may befall a file: for tests that read whatever comes."""
+"""Generates valid and damaged tables in every format."""
 
 import bz2
 import gzip
@@ -84,7 +84,7 @@ PACKERS = {
 
 
 def generate_files(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield names and contents of files, most of them damaged; the same for the same seed."""
+    """Yield names and contents of files, most of them damaged; deterministic for a seed."""
     chance = random.Random(seed)
     for _ in range(count):
         suffix, content = chance.choice(_MAKERS)(chance)
@@ -98,7 +98,7 @@ def generate_files(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
 
 
 def damage(content: bytes, chance: random.Random) -> bytes:
-    """Return the content with something cut off, changed, put in or taken out."""
+    """Return the content with bytes cut off, changed, inserted or removed."""
     changed = bytearray(content)
     for _ in range(chance.choice([1, 1, 2, 8])):
         place = chance.randrange(len(changed) + 1)

@@ -1,4 +1,4 @@
-"""Only the training part is balanced, and the loss knows the weights."""
+"""Class balance: only training rows are resampled, and the loss uses the class weights."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.conftest import csv_of, settings_of
 
 @pytest.fixture
 def unbalanced_dir(kaggle_dir, reviews):
-    """Four negative reviews to each positive one."""
+    """Write four negative reviews for each positive one."""
     rows = [row for n, row in enumerate(reviews) if row[1] == "negative" or n % 8 == 1]
     (kaggle_dir / "IMDB Dataset.csv").write_text(csv_of(rows))
     return kaggle_dir

@@ -1,4 +1,4 @@
-"""Each cleaning step equals a plain-Python reference, on strange texts too."""
+"""Cleaning steps equal a plain Python reference, also on unusual texts."""
 
 import re
 import string

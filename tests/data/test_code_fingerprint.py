@@ -1,4 +1,4 @@
-"""Which code a prepared data set depends on."""
+"""Fingerprint of the code that a prepared data set depends on."""
 
 import importlib
 import sys
@@ -13,7 +13,7 @@ from seqtext.datasets.table import TableDataset
 
 
 def modules(kind: type) -> set[str]:
-    """Names of the modules that are followed."""
+    """Return the names of the modules that are followed."""
     own = [
         base.__module__ for base in kind.__mro__ if code._is_own(base.__module__, IMDB.__module__)
     ]
@@ -47,7 +47,7 @@ def test_a_data_set_depends_on_what_reads_and_prepares_it():
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
-    """A data set in a module of its own, which imports another one beside it, and a third one."""
+    """Write a data set module that imports a second module, which imports a third."""
     (tmp_path / "own_set.py").write_text(
         "from seqtext.datasets.imdb import IMDB\n\n\nclass Own(IMDB):\n"
         "    def read_tables(self, paths):\n"

@@ -1,4 +1,4 @@
-"""Tokens, vocabulary and ids against plain Python."""
+"""Tokens, vocabulary and ids equal a plain Python reference."""
 
 from collections import Counter
 
@@ -31,7 +31,7 @@ def words_of(tokens: TokenizedCorpus, row: int) -> list[str]:
 def encode(
     tokens: TokenizedCorpus, vocabulary: Vocabulary, max_length: int | None, side: str
 ) -> list[list[int]]:
-    """The ids of each text."""
+    """Return the ids of each text."""
     tokenizer = WordTokenizer(max_length, side)
     tokenizer.vocabulary = vocabulary
     blocks = tokenizer.encode_corpus(tokens)

@@ -1,4 +1,4 @@
-"""Texts of which a model can read nothing, and texts that are the same to it, are told."""
+"""Warnings about texts without known words, and about texts with equal ids."""
 
 import numpy as np
 import pytest

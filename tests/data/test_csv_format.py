@@ -1,4 +1,4 @@
-"""Options of CSV files as people type them."""
+"""Options of CSV files as users type them."""
 
 import pytest
 

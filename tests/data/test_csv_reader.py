@@ -1,4 +1,4 @@
-"""Quotes, widths and line ends of CSV files; what is odd is told."""
+"""CSV files: quotes, rows of other lengths, line ends, and warnings."""
 
 import csv
 import io
@@ -11,7 +11,7 @@ from seqtext.errors import UserError
 
 
 def read(tmp_path, content: str | bytes, name: str = "a.csv", columns=("text", "label"), **options):
-    """The texts, labels and warnings."""
+    """Return texts, labels and warnings."""
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     warnings: list[str] = []
@@ -175,7 +175,7 @@ def test_a_header_that_is_a_row(tmp_path, header, columns, is_told):
 
 
 def test_numbers_that_are_names(tmp_path):
-    """As pandas writes a frame with its index and without names."""
+    """Column names that are numbers, as pandas writes a frame with an index and no names."""
     content = ",0,1\n5,a,x\n6,b,1\n"
     assert read(tmp_path, content, columns=[0, 1]) == (["a", "b"], ["x", "1"], [])
 

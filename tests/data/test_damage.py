@@ -1,4 +1,4 @@
-"""Whatever a file holds, it is read, or refused in one sentence."""
+"""Damaged files are read, or refused with a one-line message."""
 
 import random
 
@@ -11,7 +11,7 @@ from tests.data.damage import COLUMNS, ENCODINGS, SEPARATORS, generate_files
 
 
 def check_refusal(error: Exception) -> None:
-    """A sentence that says something and fits a line."""
+    """Check that the message is informative and fits on a line."""
     told = format_error(error)
     assert told.endswith((".", "?")), told
     assert "\n" not in told, told

@@ -1,4 +1,4 @@
-"""One spelling for each class, whatever the format of the file; what may be no class is told."""
+"""Labels have one spelling in all file formats, and doubtful ones cause a warning."""
 
 import json
 import re
@@ -108,7 +108,7 @@ def test_several_labels_in_one(labels, several):
 
 
 def write(folder, name: str, labels: list) -> str:
-    """Reviews with these labels, over and over."""
+    """Write reviews with these labels in turn."""
     each = [labels[n % len(labels)] for n in range(len(REVIEWS))]
     path = folder / name
     if name.endswith(".csv"):
@@ -202,12 +202,12 @@ def test_dropped_labels(tmp_path, caplog, classes):
 
 
 class Stars(IMDB):
-    """Reviews with stars, as numbers of classes."""
+    """Reviews with stars, as class numbers."""
 
     class_names = ("one", "two", "three")
 
     def read_tables(self, paths):
-        """See `TextDataModule.read`."""
+        """See `TextDataModule.read_tables`."""
         numbers = [n % 3 for n in range(len(REVIEWS))]
         return pa.table({"text": REVIEWS, "label": numbers})
 

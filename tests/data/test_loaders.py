@@ -1,4 +1,4 @@
-"""Batches hold every text once, padded to their longest, in an order that a seed decides."""
+"""Batches contain every text once, are padded to the longest, and are ordered by the seed."""
 
 import itertools
 
@@ -179,7 +179,7 @@ def test_batches_by_length_hold_every_text_once_and_not_too_many_words():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_one_long_text_is_not_evaluated_with_others(count):
-    """Each process has its share, and all together have every text once."""
+    """Each process has a part of the texts, and all processes together have every text once."""
     lengths = np.array([30_000, *range(1, 400)])
     positions = np.random.default_rng(0).permutation(len(lengths))
     samplers = [

@@ -1,4 +1,4 @@
-"""The other data sets, from invented rows in the formats that their sources serve."""
+"""The other data sets, with generated rows in the formats of their sources."""
 
 import bz2
 import dataclasses
@@ -45,7 +45,7 @@ def loaded(kind, folder, **options):
 
 
 def write(folder, name: str, content: str) -> None:
-    """Plain, zipped with the stray entry of macOS, or compressed: as the name says."""
+    """Write a file, zipped with the extra entry of macOS, or compressed, according to its name."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr(name.removesuffix(".zip"), content)

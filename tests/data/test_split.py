@@ -1,4 +1,4 @@
-"""Parts do not overlap, keep class shares, and never share a text."""
+"""Splits do not overlap, keep class proportions, and never share a text."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NAMES = ("no", "yes")
 
 @pytest.fixture
 def rows() -> dict:
-    """300 rows, 20 % of class 1; every tenth text repeats the one before."""
+    """300 rows, 20 % of class 1; every tenth text equals the one before."""
     number = np.arange(300)
     return {
         "labels": (number % 5 == 0).astype(int),

@@ -1,4 +1,4 @@
-"""Numbers about a data set, against plain Python's."""
+"""Statistics of a data set equal a plain Python reference."""
 
 import json
 import math
@@ -30,7 +30,7 @@ WORDS = [
 def described(
     rows: list[tuple[str, int]], train: list[int] | None = None, **options
 ) -> DatasetStatistics:
-    """Of (text, label) rows in two chunks; what is not trained with is the test part."""
+    """Compute statistics of (text, label) rows in two chunks; other rows are the test set."""
     options = {"words": WORDS, "class_names": ["worse", "better"], "parts": {}, **options}
     texts = [text for text, _ in rows]
     number = {word: place + 2 for place, word in enumerate(options["words"])}
@@ -57,7 +57,7 @@ def invented(count: int, classes: int = 2, seed: int = 0) -> list[tuple[str, int
 
 
 def fightin_words(own: Counter, rest: Counter) -> dict[str, float]:
-    """Monroe, Colaresi and Quinn (2008), word by word; the prior is all counts."""
+    """Compute the z-scores of Monroe, Colaresi and Quinn (2008) word by word."""
     prior = own + rest
     a, n, m = prior.total(), own.total(), rest.total()
     z = {}

@@ -115,7 +115,7 @@ def test_nothing_anywhere(folder, monkeypatch):
 
 @pytest.fixture
 def server(tmp_path, reviews):
-    """Serves a folder with the archive on 127.0.0.1; gives its address."""
+    """Serve a folder with the archive on 127.0.0.1; yield its address."""
     served = tmp_path / "served"
     served.mkdir()
     write_tar(served / "aclImdb_v1.tar.gz", reviews)
@@ -255,7 +255,7 @@ OTHER_SETTINGS = [
 
 @pytest.mark.parametrize("options", OTHER_SETTINGS, ids=str)
 def test_cache_tells_settings_apart(kaggle_dir, tmp_path, options):
-    """With other settings in the cache, the data are those of an empty cache."""
+    """A cache with other settings gives the same data as an empty cache."""
     loaded(kaggle_dir)
     if "tokenizer" in options:
         loaded(kaggle_dir, tokenizer=WordTokenizer(3))
@@ -325,7 +325,7 @@ def test_cache_follows_content(kaggle_dir, reviews):
 
 
 def test_cache_follows_the_code_that_reads(kaggle_dir, tmp_path, monkeypatch):
-    """An edited `read` is not answered with the rows of the old one."""
+    """After `read` is edited, the cached rows are not used."""
     monkeypatch.syspath_prepend(str(tmp_path))
     for rows in (50, 60):
         (tmp_path / "own.py").write_text(

@@ -1,4 +1,4 @@
-"""A user's own rows, in every format, and what is wrong with them."""
+"""Users' own tables in every format, and error messages about them."""
 
 import bz2
 import gzip

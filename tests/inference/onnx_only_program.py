@@ -37,7 +37,7 @@ class Exported:
         self.session = onnxruntime.InferenceSession(folder / self.reading["graph"])
 
     def probabilities(self, texts: list[str], padding: int = 0) -> np.ndarray:
-        """[N] texts → [N, C]; of each text as much padding as the longest needs, and more."""
+        """[N] texts → [N, C]; texts are padded to the longest, plus `padding`."""
         rows = [ids_of(text, self.reading) for text in texts]
         lengths = np.array([len(row) for row in rows], np.int64)
         ids = np.full((len(rows), lengths.max() + padding), self.reading["padding"], np.int64)

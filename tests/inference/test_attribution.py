@@ -1,4 +1,4 @@
-"""Explanations: complete for every model, right about a planted word, the model's own attention."""
+"""Attributions: completeness for every model, a planted word, and attention weights."""
 
 import sys
 
@@ -27,7 +27,7 @@ WORDS = [f"w{number}" for number in range(2, 50)]  # each named by its id
 def predictor_of(
     model: TextClassifier | TfIdf, length: int | None = None, threshold: float = 0.5
 ) -> Predictor:
-    """Of a model of 48 words."""
+    """Build the predictor of a model with 48 words."""
     if isinstance(model, TextClassifier):
         model.eval().requires_grad_(False)
     names = list("abcde"[: model.classes])
@@ -40,7 +40,7 @@ def predictor_of(
 
 @pytest.mark.parametrize("config", common.cases())
 def test_complete(config, monkeypatch):
-    """The words' shares add up to what tells the text from one of unknown words."""
+    """Attributions sum to the difference of logits from a text of unknown words."""
     monkeypatch.setattr(explaining, "TOLERANCE", 1e-4)  # the logits of an untrained model are small
     model, (ids, lengths) = common.model_of(config, 3), common.texts([3, 1, 7, 2])
     batch = common.batch_of(ids, lengths)._replace(labels=torch.tensor([0, 2, 1, 1]))
@@ -72,7 +72,7 @@ def test_more_steps_where_they_are_needed(monkeypatch):
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_planted_word(classes):
-    """It speaks for a class and against the others, and its share is what its weights say."""
+    """It supports one class and opposes the others, and the value follows from its weights."""
     model = FastText(common.RandomEmbedding(50, 3), classes, bigrams=False)
     for parameter in model.requires_grad_(False).parameters():
         torch.nn.init.zeros_(parameter)
@@ -136,7 +136,7 @@ def test_a_linear_model():
 
 
 def test_words_are_those_that_the_model_reads():
-    """The last three, in lower case; an empty text has none."""
+    """The last three words, in lower case; an empty text has none."""
     model = common.model_of(common.config_of("lstm"))
     texts = pa.array(["w9 W5 w6 W7", "", None, "W5 w6  w7", " \n"])
     first, *empty, same, blank = explain(predictor_of(model, length=3), texts)
@@ -162,7 +162,7 @@ def test_company_changes_nothing():
 
 
 def test_a_trained_model(finished):
-    """Of what it has learned, opinions speak for their class and against the other."""
+    """Opinion words of a trained model support their class and oppose the other."""
     model = load(finished.path)
     texts = ["the superb film", "the dreadful film", "a superb and dreadful plot"]
     found = model.explain(texts)

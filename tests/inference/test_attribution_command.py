@@ -15,7 +15,7 @@ from tests.conftest import csv_of
 
 @pytest.fixture
 def explained(predict, finished):
-    """Call predict.py; gives standard output."""
+    """Call predict.py and return standard output."""
 
     def call(*arguments: str) -> str:
         status, shown, error = predict(f"run={finished.path}", "explain=true", *arguments)

@@ -1,4 +1,4 @@
-"""The page of explanations: words, classes and names of runs are text in it."""
+"""The HTML page of attributions: words, class names and run names are escaped."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Explanations as people see them: coloured words, plain lines, a page; always as text."""
+"""Attributions in the terminal: colored words or plain lines; control characters are escaped."""
 
 import io
 from html.parser import HTMLParser
@@ -116,7 +116,7 @@ def test_hostile_words_are_text_in_the_terminal(forced):
 
 
 class Parsed(HTMLParser):
-    """Tags with their attributes, and the text."""
+    """Collects tags with their attributes, and the text."""
 
     def __init__(self, html: str):
         super().__init__()

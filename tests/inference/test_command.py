@@ -1,4 +1,4 @@
-"""predict.py on texts and on standard input; what it refuses."""
+"""predict.py on texts and standard input, and its error messages."""
 
 import logging
 import os
@@ -109,7 +109,7 @@ def test_no_run(predict):
 
 
 def test_standard_input_is_answered_line_by_line(finished, tmp_path):
-    """An answer comes before the next line is written, and the last line needs no end."""
+    """Each line is answered before the next is written; the last needs no line end."""
     command = [sys.executable, str(ROOT / "predict.py"), f"run={finished.path}"]
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     with subprocess.Popen(
@@ -155,7 +155,7 @@ def test_standard_input_that_cannot_be_read(tmp_path):
 
 @pytest.fixture
 def checkpoint_with(finished, tmp_path):
-    """Write a checkpoint with other entries of its metadata."""
+    """Write a checkpoint with changed metadata."""
 
     def write(dataset=None, **changes):
         checkpoint = load_checkpoint(finished.best_checkpoint)
@@ -168,7 +168,7 @@ def checkpoint_with(finished, tmp_path):
 
 
 def test_control_characters_do_not_steer_the_terminal(checkpoint_with, predict):
-    """Neither those of class names, which a stranger's checkpoint has, nor of texts."""
+    """Control characters of class names in a stranger's checkpoint, and of texts."""
     path = checkpoint_with(class_names=["\x1b]0;title\x07", "\u202ered\x1b[31m"])
     status, out, error = predict(f"run={path}", "a wonderful film \x1b]52;c;text\x07")
     assert (status, error) == (0, "")
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(checkpoint_with, monke
 
 
 def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
-    """They are registered where its module is imported; a checkpoint may name this package's."""
+    """Steps are registered on import of their module; checkpoints may name this package's."""
     name = "seqtext.datasets.invented"
     cleaning = {"steps": ["shout"], "stopwords": None}
     with pytest.raises(UserError, match="not allowed"):

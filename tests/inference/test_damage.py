@@ -1,4 +1,4 @@
-"""Whatever a file holds, its rows are written with labels, or refused in one sentence."""
+"""Damaged input files are written with labels, or refused with a one-line message."""
 
 import random
 
@@ -16,7 +16,7 @@ OUTPUTS = ["b.csv", "b.tsv", "b.jsonl", "b.parquet", "b.CSV.GZ", "b.jsonl.ZIP"]
 
 
 def copy_rows(path, target, columns: list[str] | None, options: dict) -> int:
-    """Read a file as predict.py does, and write it with a further column; return the rows."""
+    """Read a file as predict.py does, write it with a further column, and return the rows."""
     source, count = TableReader(path, **options), 0
     columns = find_text_columns(columns and ",".join(columns), ["review"], source)
     label = "predicted_label" if "label" in source.names else "label"

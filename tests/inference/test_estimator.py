@@ -1,4 +1,4 @@
-"""scikit-learn's tools train the model anew, and leave nothing behind."""
+"""scikit-learn's tools retrain the model, and leave no files."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ TEXTS, LABELS = (np.array(column) for column in zip(*REVIEWS, strict=True))
 
 
 def test_cross_validation_trains_on_its_rows(finished, tmp_path, monkeypatch):
-    """Labels turned around are learned: the trained model would get nearly all of them wrong."""
+    """Swapped labels are learned; the trained model would predict nearly all of them wrong."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))

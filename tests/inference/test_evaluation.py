@@ -1,4 +1,4 @@
-"""Which class a label of a foreign file names."""
+"""Mapping of labels in other files to the model's classes."""
 
 from pathlib import Path
 

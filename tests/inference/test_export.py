@@ -1,4 +1,4 @@
-"""What `export=` writes says, read by a program without seqtext, what the model itself says."""
+"""A program without seqtext computes the model's predictions from the exported files."""
 
 import copy
 import json
@@ -62,7 +62,7 @@ OTHERS = [  # further corners of the options, and numbers of classes
 
 
 def network_of(name: str, classes: int, **options: Any) -> nn.Module:
-    """With weights and moments that matter, as if it had been trained."""
+    """Build a network with random weights and batch norm statistics, as after training."""
     torch.manual_seed(0)
     table = nn.Embedding(len(WORDS) + 2, 5)
     model = build_from_config("model", config_of(name, **options), embedding=table, classes=classes)
@@ -77,7 +77,7 @@ def network_of(name: str, classes: int, **options: Any) -> nn.Module:
 
 
 def tfidf_of(classes: int, **options: Any) -> TfIdf:
-    """Of all words and some pairs."""
+    """Build a TF-IDF model of all words and some pairs."""
     random = np.random.default_rng(0)
     pairs = random.permutation(len(WORDS) ** 2)[:60]
     terms, outputs = len(WORDS) + len(pairs), 1 if classes == 2 else classes
@@ -104,7 +104,7 @@ def loaded_model_of(model: Any, classes: int, length: int | None = 60) -> Loaded
 
 
 def check(loaded_model: LoadedModel, folder: Path) -> None:
-    """The probabilities of the two files alone are the model's, whatever the padding."""
+    """Check that the exported files give the model's probabilities, with any padding."""
     onnx.checker.check_model(folder / "model.onnx", full_check=True)
     wanted = Predictor(loaded_model)
     wanted = wanted.probabilities(wanted.predict_logits(pa.array(TEXTS)))
@@ -145,7 +145,7 @@ def test_tfidf(classes, options, tmp_path):
 
 
 class Together(nn.Module):
-    """Several networks as one, as each export takes half a second."""
+    """Several networks as one module, since each export takes half a second."""
 
     def __init__(self, networks: list[nn.Module]):
         super().__init__()

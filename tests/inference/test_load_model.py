@@ -1,4 +1,4 @@
-"""A checkpoint from a stranger is data: what is wrong with it ends in one sentence."""
+"""Checkpoints from strangers are data: invalid ones are refused with a one-line message."""
 
 import copy
 import os
@@ -14,7 +14,7 @@ from seqtext.inference.load_model import load_model
 
 
 class Evil:
-    """Leaves a mark where it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, mark: Path):
         self.mark = mark
@@ -24,7 +24,7 @@ class Evil:
 
 
 def refusal(path: Path) -> str:
-    """The sentence."""
+    """Return the error message."""
     with pytest.raises(UserError) as caught:
         load_model(path)
     assert "\n" not in str(caught.value)

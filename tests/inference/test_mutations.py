@@ -1,4 +1,4 @@
-"""Checkpoints that are wrong in one or several places: one sentence each, or they work."""
+"""Checkpoints with one or several invalid values work, or are refused with a one-line message."""
 
 import copy
 import json
@@ -68,7 +68,7 @@ def build_checkpoint(model: str, classes: int) -> dict:
 
 
 def places(value, above=()):
-    """The keys that lead to each value."""
+    """Return the keys that lead to each value."""
     if above:
         yield above
     if isinstance(value, dict):
@@ -94,7 +94,7 @@ def mutate(checkpoint: dict, rng: random.Random) -> None:
 
 
 def refusal(path: Path, texts: pa.Array) -> str | None:
-    """The sentence; None where the checkpoint can be used."""
+    """Return the error message; None if the checkpoint can be used."""
     try:
         predictor = Predictor(load_model(path))
         predictor.predict_classes(predictor.predict_logits(texts))

@@ -1,4 +1,4 @@
-"""A file in, a file out: columns, order and rows stay, in every format."""
+"""Prediction from file to file keeps columns, order and rows in every format."""
 
 import gzip
 import json
@@ -20,7 +20,7 @@ NEW = ["label", "probability_negative", "probability_positive"]
 
 
 def check(out: pd.DataFrame, model, texts: list[str], new: list[str] = NEW) -> None:
-    """The new columns stand last and say what the model says."""
+    """Check that the new columns are last and have the model's predictions."""
     assert list(out)[-3:] == new
     np.testing.assert_allclose(out[new[1:]].astype(float), model.predict_proba(texts), atol=1e-6)
     assert out[new[0]].tolist() == model.predict(texts).tolist()
@@ -37,7 +37,7 @@ def done(result: tuple[int, str, str]) -> str:
 
 
 def told(result: tuple[int, str, str]) -> str:
-    """The one sentence of a refusal."""
+    """Return the one-line error message."""
     assert result[0] == 2, result
     assert result[2].count("\n") == 1, result[2]
     return result[2]
@@ -87,7 +87,7 @@ def test_parquet_keeps_types_and_nulls(predict, finished, model, tmp_path):
 
 
 def test_blocks(predict, finished, model, tmp_path, monkeypatch):
-    """More rows than a block holds: nothing is lost or moved, and one header is written."""
+    """More rows than a block: rows keep their order, and one header is written."""
     monkeypatch.setattr(formats, "BLOCK_ROWS", 7)
     texts = [text for text, _ in REVIEWS[:30]]
     table = pd.DataFrame({"text": texts, "n": range(30)})  # no column "review"
@@ -259,7 +259,7 @@ def test_scores_equal_scikit_learn(predict, finished, tmp_path):
 
 
 def test_a_file_without_rows_of_a_class(predict, finished, tmp_path):
-    """Has no scores of that class, which is said."""
+    """It has no scores of that class, and a message says so."""
     (tmp_path / "one.csv").write_text(csv_of(REVIEWS[::2]))
     shown = done(predict(f"run={finished.path}", "input=one.csv", "label=sentiment"))
     assert "Warning: The file has no row of 'positive': its scores are hardly informative." in shown

@@ -1,4 +1,4 @@
-"""What a run said of its test part, its checkpoint alone says again."""
+"""Predictions from the checkpoint alone equal those saved by the run."""
 
 import json
 import logging
@@ -45,7 +45,7 @@ NETWORKS = sorted({p.stem for p in (ROOT / "conf" / "model").glob("[!_]*.yaml")}
 
 
 def saved(run: RunDir) -> tuple[list[str], pd.DataFrame]:
-    """Texts of a run's test part, from the source, and what it said of them."""
+    """Return the texts of a run's test set, and the saved predictions."""
     table = pd.read_parquet(run.predictions("test"))
     return [REVIEWS[row][0] for row in table["row"]], table
 
@@ -144,7 +144,7 @@ def test_scikit_learn(model, finished):
 
 
 def test_texts_of_all_kinds(model):
-    """Empty, null and without a known word: an unknown word; the order does not matter."""
+    """Empty texts, null, and texts without a known word are one unknown word, in any order."""
     long = " ".join(["wonderful", "dreadful"] * 5000)
     texts = ["wonderful", "", None, "zzz qqq", long, "dreadful"]
     shares = model.predict_proba(texts)

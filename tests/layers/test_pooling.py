@@ -1,4 +1,4 @@
-"""The maximum over time, whose backward is our own."""
+"""Maximum over time, with its own backward."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Both forms of the recurrences: against torch's modules, plain autograd and differences."""
+"""Recurrent layers equal torch's modules, plain autograd and finite differences."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ LENGTHS = torch.tensor([4, 1, 3])
 
 @pytest.fixture(params=CELLS, ids=lambda cell: cell.__name__)
 def cell(request) -> nn.RNNBase:
-    """3 inputs, 2 units, float64."""
+    """Build a cell with 3 inputs and 2 units in float64."""
     torch.manual_seed(0)
     made = request.param(3, 2, batch_first=True).double()
     for parameter in made.parameters():
@@ -27,7 +27,7 @@ def cell(request) -> nn.RNNBase:
 
 @pytest.fixture(params=["fused", "plain"])
 def rnn_forward(request):
-    """`cells.rnn_forward`, which takes the fused form where it can; or the plain one."""
+    """Run the compiled implementation if it supports the case, or the reference."""
     if request.param == "fused":
         if not compiled.load_extension():
             pytest.skip("There is no compiled operator here.")
@@ -48,7 +48,7 @@ def mask_of(cell: nn.RNNBase) -> Tensor:
 
 
 def slow(cell: nn.RNNBase, x: Tensor, act: str, gate: str, mask: Tensor | None) -> Tensor:
-    """The definitions, left to autograd."""
+    """Run the defining equations with autograd."""
     act, gate = ACTIVATIONS[act], ACTIVATIONS[gate]
     weights = cell.weight_hh_l0.unflatten(0, (-1, 2))  # [G, U, U]
     mask = x.new_ones(len(weights), 3, 2) if mask is None else mask
@@ -71,7 +71,7 @@ def slow(cell: nn.RNNBase, x: Tensor, act: str, gate: str, mask: Tensor | None) 
 
 
 def same(cell: nn.RNNBase, ours, theirs) -> None:
-    """States of words, and the gradients of a function of them."""
+    """Compare the states of words, and the gradients of a function of them."""
     words, results = torch.arange(4) < LENGTHS[:, None], []
     for states in (ours, theirs):
         x = vectors()
@@ -94,7 +94,7 @@ def test_torchs_relu(rnn_forward):
 
 @pytest.mark.parametrize("masked", [False, True])
 def test_softmax_equals_the_definition(cell, masked):
-    """The one activation that mixes units."""
+    """The only activation that is not elementwise."""
     functions, mask = ("softmax", "hard_sigmoid"), mask_of(cell) if masked else None
     same(
         cell,
@@ -106,7 +106,7 @@ def test_softmax_equals_the_definition(cell, masked):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("activation", [name for name in ACTIVATIONS if name != "softmax"])
 def test_equals_the_definition(rnn_forward, cell, activation, masked):
-    """The gates' function changes too."""
+    """Also with other activations of the gates."""
     gate = "hard_sigmoid" if masked else activation
     functions, mask = (activation, gate), mask_of(cell) if masked else None
     same(
@@ -134,7 +134,7 @@ def test_gradients_are_differences(rnn_forward, cell, activation, masked):
 
 
 def test_inputs_of_each_gate(rnn_forward, cell):
-    """As if every gate were a cell of its own, seen from its inputs: zero weights hide others."""
+    """Each gate has its own inputs; zero weights hide the other gates."""
     gates, x = len(cell.weight_hh_l0) // 2, vectors()
     same(
         cell,
@@ -154,7 +154,7 @@ def test_inputs_of_each_gate(rnn_forward, cell):
 
 
 def test_nothing_grows_behind_the_end(rnn_forward, cell):
-    """A state that would double with each step stays zero in padding, and so do gradients."""
+    """A state that doubles with each step is zero in padding, and so are gradients."""
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.fill_(2)
@@ -168,7 +168,7 @@ def test_nothing_grows_behind_the_end(rnn_forward, cell):
 
 
 def test_autocast(rnn_forward, cell):
-    """Only the inputs are rounded; the backward pass is the same within autocast and after it."""
+    """Only the inputs are rounded; backward is the same within autocast and after it."""
     cell.float()
     x, gradients = vectors().detach().float(), []
     expected = rnn_forward(cell, x, LENGTHS, "relu", mask=mask_of(cell))

@@ -1,4 +1,4 @@
-"""ONNX' recurrences give this package's states, whatever the activation, direction and length."""
+"""ONNX recurrent operators equal this package's layers, for all activations and directions."""
 
 import numpy as np
 import onnx
@@ -37,7 +37,7 @@ def cell_of(kind: type[nn.RNNBase]) -> nn.RNNBase:
 
 
 def operator_states(cell: nn.RNNBase, inputs: Tensor, lengths: Tensor, *how) -> Tensor:
-    """[B, T, U] by the operator alone."""
+    """Return the states [B, T, U] of the operator alone."""
     arrays = [inputs.transpose(0, 1).contiguous(), *build_operator_weights(cell), lengths.int()]
     names = ["x", "w", "r", "b", "lengths"]
     types = [TensorProto.FLOAT] * 4 + [TensorProto.INT32]
@@ -74,7 +74,7 @@ BEYOND = {nn.LSTM: ("gelu", "softmax", True), nn.GRU: ("softmax", "selu", False)
 
 
 class Beyond(nn.Module):
-    """Cells with activations that the operators do not know; and all activations by themselves."""
+    """Cells with activations that ONNX operators lack, and all activations alone."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Texts and settings as TensorBoard takes them."""
+"""Texts and settings in TensorBoard."""
 
 import html
 import re
@@ -60,7 +60,7 @@ def test_flattened_settings():
 
 
 def test_a_curve_has_a_place_for_every_epoch():
-    """Also for one whose training batches held no rows of a class."""
+    """Also a metric of a class without rows in the training batches."""
     curves: dict[str, list] = {}
     append_curves(curves, {"train/loss": 1.0, "val/loss": 2.0}, epoch=0)
     append_curves(curves, {"train/loss": 1.0, "train/recall_a": 0.5}, epoch=1)
@@ -68,7 +68,7 @@ def test_a_curve_has_a_place_for_every_epoch():
 
 
 def test_settings_and_scores_of_all_runs_are_offered(tmp_path):
-    """Not those of the run alone that TensorBoard happens to read first."""
+    """Not only those of the run that TensorBoard reads first."""
     runs = {
         "cnn": ({"model.filters": 3, "seed": 0}, {"score/test/f1": 0.5, "verdict/test/f1": 0.5}),
         "gru": ({"model.units": 8, "seed": 1}, {"verdict/test/recall_<b>/名": 0.25}),

@@ -1,4 +1,4 @@
-"""What a reader of the scores is told of a result that means less than it seems to."""
+"""Warnings about results that are less reliable than they seem."""
 
 import numpy as np
 import torch

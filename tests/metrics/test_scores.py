@@ -1,4 +1,4 @@
-"""Scores against scikit-learn."""
+"""Scores equal scikit-learn's."""
 
 import warnings
 
@@ -23,12 +23,12 @@ from seqtext.reporting.runs import LoadedPredictions
 
 
 def most_probable(shares: np.ndarray) -> np.ndarray:
-    """Class numbers; of two classes, class 1 from 0.5 on."""
+    """Return class numbers; of two classes, class 1 from a probability of 0.5."""
     return (shares[:, 1] >= 0.5).astype(int) if shares.shape[1] == 2 else shares.argmax(axis=1)
 
 
 def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
-    """By scikit-learn; without the metrics that do not exist for these labels."""
+    """Compute scores with scikit-learn, without those that do not exist for these labels."""
     predicted, classes = most_probable(shares), shares.shape[1]
     met, there = np.union1d(labels, predicted), np.unique(labels)
     average = {"average": "macro", "labels": met, "zero_division": 0}
@@ -87,7 +87,7 @@ def test_equal_scikit_learn(classes, seed):
 
 
 def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, float]:
-    """The scores, which are scikit-learn's, and those of the report."""
+    """Check the scores, and those of the report, against scikit-learn's."""
     names = [f"c{number}" for number in range(2 if logits.ndim == 1 else logits.shape[1])]
     shares = compute_probabilities(logits).numpy()
     got = compute_metrics(logits, torch.tensor(labels), names)
@@ -110,7 +110,7 @@ def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, fl
 @settings(max_examples=40)
 @given(data=st.data())
 def test_equal_scikit_learn_whatever_is_absent(data):
-    """Few rows, few values: constant predictions, ties, classes without rows or predictions."""
+    """Few rows: constant predictions, ties, classes without rows or predictions."""
     classes = data.draw(st.sampled_from([2, 3, 4]))
     rows = data.draw(st.integers(1, 6))
     label = st.integers(0, classes - 1)
@@ -173,7 +173,7 @@ def test_degenerate_cases(logits, labels, some, absent):
 
 
 def test_scores_warn_of_nothing():
-    """What does not exist is left out; nothing goes to the terminal."""
+    """Undefined scores are left out, without warnings."""
     with warnings.catch_warnings(action="error"):
         compute_metrics(
             torch.tensor([[9.0, 0, 0], [0, 9.0, 0]]), torch.tensor([0, 0]), ["a", "b", "c"]

@@ -1,4 +1,4 @@
-"""What must not change a model's logits, for the tests of single models."""
+"""Checks that a model's logits do not depend on padding or on other texts."""
 
 from collections.abc import Callable
 
@@ -33,7 +33,7 @@ def without_dropout(kind: type) -> dict[str, float]:
 
 
 def texts(lengths: list[int], padding: int = 0) -> tuple[Tensor, Tensor]:
-    """Ids [B, T], zeros behind each text's end, and lengths [B]."""
+    """Return ids [B, T], zeros after the end of each text, and lengths [B]."""
     generator = torch.Generator().manual_seed(1)
     ids = torch.randint(1, WORDS, (len(lengths), max(lengths) + padding), generator=generator)
     for row, length in enumerate(lengths):
@@ -47,7 +47,7 @@ def padded(ids: Tensor, count: int) -> Tensor:
 
 
 def assert_padding_changes_nothing(model: TextClassifier) -> None:
-    """Neither the logits, even if padding had a vector, nor how texts are put together."""
+    """Check that logits do not depend on padding, its vector, or the other texts of the batch."""
     ids, lengths = texts(LENGTHS)
     expected = model(ids, lengths)
     for count in (1, 2, 3, 40):
@@ -62,7 +62,7 @@ def assert_padding_changes_nothing(model: TextClassifier) -> None:
 
 
 def assert_padding_changes_no_gradient(make: Callable[[], TextClassifier]) -> None:
-    """And every parameter gets one."""
+    """Check the same for gradients, and that every parameter has one."""
     gradients = []
     for count in (0, 9):
         model, (ids, lengths) = make(), texts(LENGTHS)
@@ -76,7 +76,7 @@ def assert_padding_changes_no_gradient(make: Callable[[], TextClassifier]) -> No
 
 
 def trainable(model: nn.Module) -> int:
-    """Parameters to learn, the embedding's aside."""
+    """Return the number of trainable parameters, without the embedding."""
     table = model.embedding.weight.numel()
     return sum(p.numel() for p in model.parameters() if p.requires_grad) - table
 

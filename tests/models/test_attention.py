@@ -1,4 +1,4 @@
-"""Attention as the pooling of a recurrence: by the formulas, and untouched by padding."""
+"""Attention pooling: equal to its formulas, and independent of padding."""
 
 import pytest
 import torch
@@ -65,7 +65,7 @@ def test_weights_are_shares_of_the_words(corner):
 
 @pytest.mark.parametrize("pooling", ["attention", "attention_per_feature"])
 def test_equals_the_formula(pooling):
-    """For one text, in plain matrices."""
+    """For one text, with plain matrix products."""
     model = model_of(LSTM, units=4, bidirectional=True, pooling=pooling)
     ids, lengths = texts([6])
     vectors = model.embedding(ids)

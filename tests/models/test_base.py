@@ -1,4 +1,4 @@
-"""What all models share: training without Hydra, schedules, the optimizer's parameters."""
+"""TextClassifier: training without Hydra, schedules, parameter groups."""
 
 import lightning as L
 import pytest

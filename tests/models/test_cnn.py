@@ -1,4 +1,4 @@
-"""The convolutional models: against Keras, and untouched by padding."""
+"""Convolutional models: equal to Keras, and independent of padding."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_padding_changes_nothing(corner):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_padding_changes_no_gradient(corner, training):
-    """Nor what batch norm learns: its statistics are those of the words."""
+    """Nor batch norm's statistics, which are those of the words."""
     kind, options = corner
     assert_padding_changes_no_gradient(lambda: model_of(kind, **options).train(training))
 
@@ -74,7 +74,7 @@ def test_batch_norm_learns_from_words_alone():
 
 
 def test_training_on_one_word_alone():
-    """It has no variance; the running ones are used, and stay."""
+    """A single word has no variance: the running statistics are used, and do not change."""
     model = model_of(CNN, **SMALL).train()
     logits = model(*texts([1]))
     logits.sum().backward()
@@ -131,7 +131,7 @@ def keras_norm(norm: BatchNorm):
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("length", [1, 2, 3, 8, 13])
 def test_cnn_equals_keras(length, training):
-    """Texts of one length, without padding; with batch statistics and with running ones."""
+    """Texts of one length, without padding; with batch and with running statistics."""
     model = model_of(CNN, **SMALL).train(training)
     for block in model.blocks:
         block.norm.running_mean.uniform_(-1, 1)

@@ -1,4 +1,4 @@
-"""The rules that every model keeps: each file of conf/model, in the corners of its options."""
+"""Tests that every model in conf/model passes, with extreme values of its options."""
 
 import copy
 import functools
@@ -51,14 +51,14 @@ def options_of(name: str) -> dict[str, Any]:
 
 
 def config_of(name: str, **options: Any) -> dict[str, Any]:
-    """The model's own configuration, small, without dropout, and with options that it has."""
+    """Compose the model's configuration, small, without dropout, with options that it has."""
     config = options_of(name)
     small = {option: 0 for option in config if option.endswith("dropout")} | {"units": 5}
     return config | {k: v for k, v in (small | options).items() if k in config}
 
 
 def cases() -> list:
-    """(name, options) of all models and corners, each once."""
+    """Return (name, options) of all models and extreme options, without duplicates."""
     found, seen = [], []
     for name in NAMES:
         for corner in CORNERS:
@@ -160,7 +160,7 @@ def test_short_and_unknown_texts(config):
 
 
 def test_gradients_reach_every_trainable_parameter(config):
-    """Of the loss of a training step; dropout of a few numbers may hide some, seldom all."""
+    """Gradients of a training step's loss, in several tries because of dropout."""
     model = model_of(config).train()
     for seed in range(5):
         torch.manual_seed(seed)
@@ -181,7 +181,7 @@ def test_batch_of_one(config, words):
 
 
 def test_presence(config):
-    """Wholly present words are as ever, and padding has no part in it."""
+    """A scale of 1 changes nothing, and padding has no effect."""
     model, (ids, lengths) = model_of(config).double(), texts()
     expected = model(ids, lengths)
     presence = torch.ones(ids.shape, dtype=torch.float64, requires_grad=True)
@@ -242,7 +242,7 @@ def test_overfits_eight_texts(plain):
 
 
 def test_summary(config):
-    """A shape and a number of parameters for each layer; together those that are trained."""
+    """Each layer has a shape and a number of parameters; these sum to the trainable ones."""
     model = model_of(config, classes=5)
     lines = format_model_summary(model).splitlines()
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,4 +1,4 @@
-"""Two chains: as study 1 draws them, and untouched by padding."""
+"""The dual RNN: equal to the network of study 1, and independent of padding."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def test_padding_changes_no_gradient(cell):
 
 @pytest.mark.parametrize("classes", [2, 4])
 def test_equals_its_drawing(classes):
-    """One text, without padding, by torch's own layers."""
+    """One text, without padding, with torch's layers."""
     model = model_of(DualRNN, classes, units=5)
     ids, lengths = texts([6])
     vectors = model.embedding(ids)

@@ -1,4 +1,4 @@
-"""The bag of words and pairs: by hand, and untouched by padding."""
+"""fastText: equal to a computation by hand, and independent of padding."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Keras' layers, with the same weights: the same numbers and the same gradients."""
+"""Layers with the weights of Keras' layers have the same outputs and gradients."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def kind(request) -> type:
 
 @pytest.fixture(params=TOLERANCE)
 def dtype(request, monkeypatch) -> str:
-    """Keras takes float64 for float32 unless its table says otherwise."""
+    """Make Keras use float64 in place of float32."""
     monkeypatch.setitem(dtypes.BIT64_TO_BIT32_DTYPE, "float64", "float64")
     return request.param
 
@@ -36,13 +36,13 @@ def equal(one: Tensor, other: Tensor, tolerance: float) -> None:
 
 
 def keras_order(rows: Tensor, gates: int) -> Tensor:
-    """A GRU's gates reset, update, new → update, reset, new; the others' agree."""
+    """Reorder a GRU's gates from reset, update, new to update, reset, new."""
     parts = rows.chunk(gates)
     return torch.cat([parts[1], parts[0], parts[2]]) if gates == 3 else rows
 
 
 def keras_weights(cell: nn.RNNBase, values=lambda parameter: parameter.detach()) -> list[Tensor]:
-    """The cell's weights (or what `values` makes of each) in Keras' shapes and order."""
+    """Return the cell's weights (or `values` of each) in Keras' shapes and order."""
     gates = len(cell.weight_hh_l0) // cell.hidden_size
     names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0"]
     kernel, recurrent, bias = (keras_order(values(getattr(cell, n)), gates) for n in names)
@@ -52,7 +52,7 @@ def keras_weights(cell: nn.RNNBase, values=lambda parameter: parameter.detach())
 
 
 def keras_stack(model: RNNClassifier, all_states: bool, dtype: str) -> list:
-    """Keras' layers with the weights of the model's."""
+    """Build Keras' layers with the weights of the model."""
     stack = []
     for number, layer in enumerate(model.layers):
         options = {"activation": model.layers[0].activation, "dtype": dtype}
@@ -66,7 +66,7 @@ def keras_stack(model: RNNClassifier, all_states: bool, dtype: str) -> list:
 
 
 def model_of(kind: type, dtype: str, **options) -> RNNClassifier:
-    """With weights at random, biases too."""
+    """Build a model with random weights and biases."""
     torch.manual_seed(0)
     model = kind(RandomEmbedding(9, dim=5), pooling="last", **(without_dropout(kind) | options))
     for parameter in model.parameters():
@@ -108,7 +108,7 @@ def test_recurrent_layers(kind, units, bidirectional, activation, all_states, dt
 
 @pytest.mark.parametrize("activation", ["tanh", "relu", "softmax"])
 def test_dropout_under_the_same_masks(kind, activation, dtype):
-    """On inputs and on the previous state; a mask for each gate."""
+    """Dropout of inputs and of the previous state, with one mask per gate."""
     model = model_of(kind, dtype, units=4)
     ((cell,),) = model.layers
     words, gates = torch.arange(6) < LENGTHS[:, None], len(cell.weight_hh_l0) // 4
@@ -137,7 +137,7 @@ def test_dropout_under_the_same_masks(kind, activation, dtype):
 
 
 class Headless(TextClassifier):
-    """Nothing but a head."""
+    """A model that consists of a head only."""
 
     def __init__(self, embedding: nn.Module, **head):
         super().__init__(embedding, **head)
@@ -211,7 +211,7 @@ def test_activations(name):
 
 @pytest.mark.parametrize("init", ["keras", "he_normal"])
 def test_starting_values(init):
-    """Spread and bounds of those that Keras draws."""
+    """Standard deviation and bounds equal those of Keras' initializers."""
     torch.manual_seed(0)
     keras.utils.set_random_seed(0)
     model = SimpleRNN(RandomEmbedding(9, dim=300), classes=5, units=200, head_units=100, init=init)

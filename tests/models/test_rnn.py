@@ -1,4 +1,4 @@
-"""The recurrent models: against torch's own, the studies' sizes, starting values, dropout."""
+"""Recurrent models: equal to torch's, the studies' sizes, initialization, dropout."""
 
 import pytest
 import torch
@@ -147,7 +147,7 @@ def test_dropout_mask_is_one_per_text():
 
 
 def test_each_direction_has_its_own_mask():
-    """As Keras' two layers do; the same numbers in, the same weights, other numbers out."""
+    """As with two Keras layers: equal inputs and weights, different outputs."""
     model = model_of(GRU, bidirectional=True, variational_dropout=0.5, pooling="last").train()
     forward, backward = model.layers[0]
     backward.load_state_dict(forward.state_dict())

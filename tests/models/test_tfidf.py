@@ -1,4 +1,4 @@
-"""TF-IDF and logistic regression: scikit-learn's numbers, from the training part alone."""
+"""TF-IDF and logistic regression: equal to scikit-learn, fitted on the training set only."""
 
 import json
 import math
@@ -42,7 +42,7 @@ OPTIONS = [
 
 @pytest.fixture
 def data(kaggle_dir, tmp_path) -> IMDB:
-    """Two words and three places of them are all that the other models would know."""
+    """A data set for whose other models only two words, and three per text, are known."""
     tokenizer = WordTokenizer(vocab_size=2, max_length=3)
     data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"), tokenizer=tokenizer)
     data.setup()
@@ -68,7 +68,7 @@ def stars(tmp_path) -> TableDataset:
 
 
 def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
-    """The texts' words, joined by spaces."""
+    """Return the words of the texts, joined by spaces."""
     lengths, words = split_words(data.cleaning(data.texts.combine_chunks().take(pa.array(rows))))
     ends = np.cumsum(lengths)
     words = words.to_pylist()
@@ -76,7 +76,7 @@ def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
 
 
 def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> dict:
-    """What scikit-learn makes of the same words: [rows, C] probabilities of each part, terms."""
+    """Fit scikit-learn on the same words: [rows, C] probabilities of each split, terms."""
     options = {"bigrams": True, "min_df": 2, "sublinear_tf": True, "C": 10.0, **options}
     vectorizer = TfidfVectorizer(
         tokenizer=str.split,
@@ -114,7 +114,7 @@ def terms(model: TfIdf) -> list[str]:
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("block", [corpus.READ_ROWS, 7])
 def test_equals_scikit_learn(data, options, block, monkeypatch):
-    """In one block of texts, and in many."""
+    """With one block of texts, and with many."""
     monkeypatch.setattr(corpus, "READ_ROWS", block)
     monkeypatch.setattr(tfidf, "BLOCK_TEXTS", block)
     model, expected = TfIdf(**options), sklearns(data, **options)
@@ -175,7 +175,7 @@ def test_terms_come_from_the_training_part_alone(data):
 
 
 def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, reviews):
-    """New words and other labels outside the training part: the same model."""
+    """Other words and labels outside the training set do not change the model."""
     learned = []
     rows = list(reviews)
     for name in ("a", "b"):
@@ -197,7 +197,7 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
 
 
 def test_whole_texts_count(data):
-    """Not only the words that fit into tokenizer.max_length and tokenizer.vocab_size."""
+    """Not only the words within tokenizer.max_length and tokenizer.vocab_size."""
     model = TfIdf()
     fit_model(model, data)
     assert len(data.vocabulary.tokens) == 2
@@ -234,7 +234,7 @@ def test_unknown_and_empty_texts(data):
 
 
 def test_a_class_without_rows(tmp_path):
-    """Named by dataset.classes, met nowhere: never said."""
+    """A class of dataset.classes without rows is never predicted."""
     rows = [(f"{'sun' if n % 2 else 'snow'} number {n}", "yz"[n % 2]) for n in range(60)]
     (tmp_path / "few.csv").write_text(csv_of(rows, ("text", "label")))
     split = Split(stratify=False)
@@ -289,7 +289,7 @@ def finished(train, start, tmp_path) -> tuple[RunDir, str]:
 
 
 def test_run_folder(finished, start, tmp_path):
-    """What a run of any other model leaves, and prints."""
+    """The run folder and the output are those of any other model."""
     folder, output = finished
     assert files_of_a_run(folder) == RUN_FILES - {"checkpoints/last.ckpt"}
     assert "tfidf on imdb" in output
@@ -321,7 +321,7 @@ def test_tensorboard(finished):
 
 
 def test_checkpoint_is_plain_and_says_the_same(finished, reviews):
-    """Texts, the one file, and nothing of the run: the probabilities that the run saved."""
+    """The checkpoint alone gives the probabilities that the run saved."""
     folder = finished[0]
     checkpoint = load_checkpoint(folder.best_checkpoint)
     content = checkpoint["seqtext"]
@@ -425,7 +425,7 @@ def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
 
 
 def test_contributions_by_hand():
-    """Words 1 and 2, the pair 0-1 with 4: half of it to each, at each of its places."""
+    """Words 1 and 2, and the pair 0-1 with 4, half for each of its words at each position."""
     model = TfIdf(2, sublinear_tf=False)
     state = {"bigrams": [[0, 1]], "idf": [1, 1, 1], "weights": [[1, 2, 4]], "bias": [7]}
     kinds = {"bigrams": torch.int32}

@@ -1,4 +1,4 @@
-"""Wide and deep: terms by their definition, naive Bayes by hand, two parts that learn apart."""
+"""Wide and deep: terms by definition, naive Bayes by hand, independent training of both parts."""
 
 import math
 from collections import Counter
@@ -97,7 +97,7 @@ def test_terms_do_not_read_the_embedding():
 
 
 def test_a_term_is_shared_by_its_places():
-    """Half of a pair to each of its words, an equal part of a word to each place that it has."""
+    """Half of a pair for each of its words, and equal parts for each position of a word."""
     layer = HashedNgramLinear(1, 2**20, 0.0, 0.3)
     torch.nn.init.normal_(layer.weight)
     weights = {}

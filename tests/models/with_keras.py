@@ -1,4 +1,4 @@
-"""Keras on torch, without a grip on pytest's stderr."""
+"""Imports Keras with the torch backend, without its handler on pytest's stderr."""
 
 import os
 import sys

@@ -77,7 +77,7 @@ def write_run(
 
 
 def _count(classes: tuple[str, ...], size: int) -> dict[str, int]:
-    """Rows of each class, which add up to `size`."""
+    """Return rows of each class that sum to `size`."""
     each, rest = divmod(size, len(classes))
     return {name: each + (number < rest) for number, name in enumerate(classes)}
 
@@ -112,7 +112,7 @@ def _settings(options: dict[str, Any], seed: int, dataset: str) -> dict[str, Any
 
 
 def _target(dataset: str) -> str:
-    """The class that reads a data set."""
+    """Return the class that reads a data set."""
     name = {"imdb": "IMDB", "spam": "Spam", "clothing": "Clothing"}.get(dataset)
     return f"seqtext.data.{dataset}.{name}" if name else "seqtext.datasets.table.TableDataset"
 

@@ -1,4 +1,4 @@
-"""A text that would be markup wherever a page, a figure or a table forgot to escape it."""
+"""Texts that become markup where a page, a figure or a table does not escape them."""
 
 import json
 from html.parser import HTMLParser
@@ -57,7 +57,7 @@ def parse_page(page: str) -> _Parser:
 
 
 def texts_in(value: Any) -> list[str]:
-    """All texts in nested lists and mappings, their keys too."""
+    """Return all texts in nested lists and mappings, including keys."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, dict):

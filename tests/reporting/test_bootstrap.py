@@ -1,4 +1,4 @@
-"""Scores of weighted rows, against the scores that runs report and against scikit-learn."""
+"""Scores of weighted rows equal those of runs and scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ NAMES = {
 
 
 def said_of(classes: int, rows: int = 60) -> tuple[LoadedPredictions, torch.Tensor]:
-    """Predictions with ties, and the logits behind them."""
+    """Return predictions with ties, and their logits."""
     rng = np.random.default_rng(classes)
     labels = rng.integers(classes, size=rows)
     logits = rng.normal(0, 1, (rows, classes)).round(1) + np.eye(classes)[labels]
@@ -56,7 +56,7 @@ def test_weights_are_repeated_rows(classes):
 
 
 def _area(area):
-    """Of class 1 for two classes, else one against the rest, averaged."""
+    """Area for class 1 of two classes, otherwise the one-vs-rest mean."""
 
     def value(labels, _, shares):
         classes = [1] if shares.shape[1] == 2 else range(shares.shape[1])
@@ -66,7 +66,7 @@ def _area(area):
 
 
 def test_a_class_that_a_resample_lacks():
-    """Its recall does not exist; the others make the average."""
+    """Its recall is undefined; the mean is over the other classes."""
     said, _ = said_of(4)
     weights = (said.labels != 2).astype(np.float32)[None]
     assert np.isfinite(build_scorer(said, "balanced_accuracy")(weights)).all()

@@ -1,4 +1,4 @@
-"""Random damage to the files of runs: a report, or one sentence."""
+"""Random damage to run files: a report, or a one-line message."""
 
 import json
 import random

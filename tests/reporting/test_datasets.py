@@ -1,4 +1,4 @@
-"""Which runs share a table, and beside which of them others' numbers stand."""
+"""Grouping of runs by data set, and the published results that are comparable."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def run(
     max_train_examples=None,
     stopwords: str | None = None,
 ) -> Run:
-    """rows: of all parts; test: share of them; data: its fingerprint."""
+    """Build a run. rows: of all splits; test: test fraction; data: fingerprint."""
     tested = round(rows * test)
     sizes = {"train": rows - tested, "val": 0, "test": tested}
     metrics = {
@@ -67,7 +67,7 @@ def test_older_runs_are_told_by_their_paths():
 
 
 def test_stop_words_are_no_other_data():
-    """The digest of a run's data covers them."""
+    """The digest of a run's data includes them."""
     runs = [run(data="a"), run(data="b", stopwords="s.txt"), run(data="c", stopwords="t.txt")]
     assert sizes(*runs) == {"tweets": 3}
     assert sizes(*runs[1:]) == {"tweets": 2}

@@ -1,4 +1,4 @@
-"""Which runs belong together, what they are called, and their order."""
+"""Grouping of runs, group labels, and order."""
 
 from pathlib import Path
 from statistics import fmean, stdev
@@ -10,7 +10,7 @@ from seqtext.reporting.runs import Run
 
 
 def run(name: str = "run", model: str = "gru", score: float = 0.5, **settings) -> Run:
-    """settings: by group, or plain; `choices` and `overrides` are those of the run."""
+    """Build a run. settings: by group, or flat; `choices` and `overrides` of the run."""
     choices = settings.pop("choices", {})
     overrides = tuple(settings.pop("overrides", ()))
     metrics = {
@@ -65,7 +65,7 @@ def test_labels_say_what_differs():
 
 
 def test_what_a_choice_brings_along_is_not_said():
-    """The models differ in an option that nobody typed; the embeddings in their width."""
+    """Models differ in an option that was not set by the user, embeddings in their size."""
     found = labels(
         run(model="gru", embedding={"dim": 50}, choices={"embedding": "random"}),
         run(model="attention", embedding={"dim": 50}, choices={"embedding": "random"}),
@@ -79,7 +79,7 @@ def test_what_a_choice_brings_along_is_not_said():
 
 
 def test_what_was_typed_is_said():
-    """Each model had one number of units, but by someone's wish."""
+    """Each model has one number of units, but the user set it."""
     gru = run(model="gru", overrides=["model.units=64"], **{"lr": 1})
     gru.metrics["settings"]["model"] = {"units": 64}
     lstm = run(model="lstm", overrides=["model.units=32"], **{"lr": 1})
@@ -124,7 +124,7 @@ def test_where_files_lie_makes_no_difference():
 
 
 def read(run_: Run, data: str, vectors: str | None = None) -> Run:
-    """The run, of other content."""
+    """Return the run with another data fingerprint."""
     files = {"data": f"file of {data}", "vectors": None}
     run_.metrics["fingerprints"] = {"data": data, "vectors": vectors, "files": files}
     return run_
@@ -155,7 +155,7 @@ def test_main_metric_is_what_most_monitored():
 
 
 def test_main_metric_is_one_that_all_test_parts_have():
-    """One without rows of a class has no recall of it."""
+    """A test set without rows of a class has no recall of it."""
     runs = [run("a"), run("b")]
     del runs[1].metrics["test"]["f1"]
     assert choose_main_metric(runs) == "accuracy"

@@ -1,4 +1,4 @@
-"""The page: whatever runs, sweeps and files are called, they are text in it."""
+"""The HTML page: names of runs, sweeps and files are escaped."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.reporting.markup import FOLDER, PAYLOAD, TAG, check_figure, parse_pag
 
 @pytest.fixture
 def hostile(tmp_path, monkeypatch):
-    """A folder in which every text is markup."""
+    """Write a folder in which every text is markup."""
     monkeypatch.setattr(bootstrap, "RESAMPLES", 500)
     folder = tmp_path / FOLDER
     other = PublishedResult(*[PAYLOAD] * 5, {"test/accuracy": 0.5, f"test/{PAYLOAD}": 0.5})
@@ -89,7 +89,7 @@ def test_status_is_one_of_the_known_words(hostile):
 
 
 def test_names_that_are_not_utf8_are_written(tmp_path):
-    """A lone surrogate, as Python has bytes of file names, and JSON may have it too."""
+    """A lone surrogate, as in Python's file names that are not UTF-8, or from JSON."""
     folder = tmp_path / "run"
     write_run(folder, options={"model.x": "\udc80"})
     report = replace(build_report([tmp_path], None), title="\udc80")

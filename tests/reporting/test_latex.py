@@ -1,4 +1,4 @@
-"""The LaTeX table: everything escaped, not wider or longer than a page."""
+"""The LaTeX table: escaped, and no wider or longer than a page."""
 
 import re
 

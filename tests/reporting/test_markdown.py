@@ -1,4 +1,4 @@
-"""Texts of users in Markdown."""
+"""Users' texts in Markdown."""
 
 import pytest
 

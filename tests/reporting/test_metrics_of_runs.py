@@ -1,4 +1,4 @@
-"""Metrics that some runs have and others lack, that are null, or that a user added."""
+"""Metrics that some runs lack, that are null, or that a user added."""
 
 import json
 
@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def change(run, **scores):
-    """Set, or for ... remove, scores of both parts."""
+    """Set scores of both splits, or remove them for `...`."""
     content = json.loads((run / "metrics.json").read_text())
     for part in ("val", "test"):
         for name, value in scores.items():
@@ -59,7 +59,7 @@ def test_no_run_has_the_metric(folder):
 
 
 def test_a_monitored_metric_that_no_run_has(folder):
-    """As of a run by changed code: a usual one takes its place; without any there is no report."""
+    """A default metric replaces it; without any metric there is no report."""
     for number in range(4):
         path = folder / str(number) / "metrics.json"
         content = json.loads(path.read_text())
@@ -86,7 +86,7 @@ def test_entries_that_no_score_needs_may_be_missing(folder):
 
 
 def test_a_metric_that_predictions_do_not_give(folder):
-    """Only training knew it: the table stands, without tests, and says so."""
+    """A metric that only training computed: a table without tests, and a note."""
     for number in range(4):
         change(folder / str(number), custom=number / 4)
     report = build_report([folder], "custom")
@@ -100,7 +100,7 @@ def test_a_metric_that_predictions_do_not_give(folder):
 
 
 def test_a_metric_that_was_added_is_resampled_by_its_own_definition(folder, monkeypatch):
-    """One that has no form for weights: here, accuracy under another name."""
+    """A metric without weights; here, accuracy under another name."""
     original = metrics.compute_metrics
 
     def scores(*args, **kwargs):
@@ -120,7 +120,7 @@ def test_a_metric_that_was_added_is_resampled_by_its_own_definition(folder, monk
 
 
 def test_a_class_that_one_fold_lacks(folder):
-    """A recall that not all runs of a setting have is a mean of the others, with their number."""
+    """A recall that some runs lack is the mean of the others, with their number."""
     change(folder / "2", specificity=None)
     groups = build_report([folder], "accuracy").sections[0].groups
     (rnn,) = (group for group in groups if group.label == "rnn")

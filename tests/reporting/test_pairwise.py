@@ -1,4 +1,4 @@
-"""Which pairs are compared, on what, and what is said of their differences."""
+"""Pairwise comparisons: selection of pairs and runs, and verdicts."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ ROWS = 400
 
 
 def group(label: str, right: float | list[float], rows=None, seeds: int = 1, **split) -> RunGroup:
-    """Runs that are right on this share of the rows (by seed), at places of chance."""
+    """Build runs that are right on this fraction of rows (per seed), chosen at random."""
     shares = right if isinstance(right, list) else [right] * seeds
     return RunGroup(
         label, {}, tuple(_run(label, s, seed, rows, split) for seed, s in enumerate(shares))
@@ -58,7 +58,7 @@ def test_interval_is_the_paired_bootstraps():
 
 
 def test_pairing_counts():
-    """The same difference is clearer where both fail on the same rows."""
+    """A difference is more significant if both models fail on the same rows."""
     one = group("one", 0.8)
     said = one.runs[0].predictions
     worse = said.predicted.copy()

@@ -1,4 +1,4 @@
-"""report.py from the command line: what it writes, and its mistakes told in one sentence."""
+"""report.py: its output files, and one-line error messages."""
 
 import json
 import re
@@ -19,14 +19,14 @@ FILES = {"report.md", "report.csv", "report.tex", "report.html", "differences.cs
 
 @pytest.fixture(autouse=True)
 def small_studies(monkeypatch):
-    """Let the studies' data have as many rows as the invented runs'."""
+    """Give the studies' data sets the number of rows of the fake runs."""
     for name, study in STUDY_DATA.items():
         monkeypatch.setitem(STUDY_DATA, name, study._replace(sizes=(WHOLE,)))
 
 
 @pytest.fixture
 def report(script):
-    """Call report.py."""
+    """Return a function that calls report.py."""
     return partial(script, "report.py")
 
 
@@ -48,7 +48,7 @@ def sweep(tmp_path):
 
 
 def figures(page: str) -> list[go.Figure]:
-    """Those of a page, each checked by plotly as it is made."""
+    """Return the figures of a page, each validated by Plotly."""
     found = re.findall(r'<script type="application/json">(.*?)</script>', page, re.DOTALL)
     return [go.Figure(json.loads(text)) for text in found]
 
@@ -89,7 +89,7 @@ def test_the_page_needs_no_network(report, sweep):
 
 
 def test_a_report_again_is_the_same(report, sweep):
-    """Its own folder, below the sweep's, does no harm."""
+    """The report's own folder in the sweep's folder is ignored."""
     report(sweep)
     before = {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
     report(sweep)
@@ -180,7 +180,7 @@ def test_results_need_a_study(report, tmp_path):
 
 
 def test_trained_runs(train, small, report, tmp_path):
-    """Two seeds and the reference, as training leaves them."""
+    """Two seeds and the reference, from training."""
     for arguments in (["-m", "seed=0,1", "trainer.max_epochs=2"], ["model=tfidf"]):
         options = [o for o in small if not (o.startswith("model.") and "model=tfidf" in arguments)]
         status, _, error = train(*options, *arguments)

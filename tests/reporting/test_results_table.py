@@ -1,4 +1,4 @@
-"""The tables: marks, order, references, and the three ways to write them."""
+"""Tables of results: marks, order, references, and three formats."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_frame_has_everything_in_numbers(groups):
 
 
 def test_the_studies_numbers():
-    """Spot checks against the file, and that every row has its fault or says what it is."""
+    """Spot checks against the file; every row has a note on its errors or its source."""
     imdb = {other.label: other for other in load_published_results("imdb")}
     assert imdb["study 4: gru, 32 units, batch 64"].scores == {
         "test/accuracy": 0.863,

@@ -1,4 +1,4 @@
-"""Files of runs in every damaged form: read, or refused in one sentence, never a traceback."""
+"""Damaged run files are read, or refused with a one-line message."""
 
 import json
 import math
@@ -44,7 +44,7 @@ def test_a_folder_in_place_of_a_file(tmp_path):
 
 
 def test_values_of_other_types(folder, tmp_path):
-    """Each entry of metrics.json with each value is refused with the file's name, or harmless."""
+    """Any value of any entry of metrics.json is refused with the file's name, or harmless."""
     from seqtext.reporting.report import build_report, format_markdown
 
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -109,7 +109,7 @@ def test_jobs_of_other_types(tmp_path, job):
 
 
 def _changed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Predictions that are Parquet and not what a run wrote."""
+    """Write Parquet files that no run writes."""
     nan = table.astype({"probability_negative": float})
     nan.loc[3, "probability_negative"] = math.nan
     return {

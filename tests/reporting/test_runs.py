@@ -1,4 +1,4 @@
-"""What run folders say."""
+"""Reading of run folders."""
 
 import json
 
@@ -66,7 +66,7 @@ def test_jobs_without_a_result(tmp_path):
 
 
 def test_damaged_files_are_left_out_and_named(tmp_path):
-    """A run without a readable metrics.json is no run; the others keep what can be read."""
+    """Runs need a readable metrics.json; other damaged files are skipped."""
     for name in ("good", "bad", "unknown start", "silent"):
         write_run(tmp_path / name)
     (tmp_path / "bad" / "metrics.json").write_text("{")

@@ -1,4 +1,4 @@
-"""The tests of difference against examples worked by hand and against scipy."""
+"""Significance tests equal examples computed by hand, and scipy."""
 
 from math import sqrt
 

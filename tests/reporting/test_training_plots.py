@@ -1,4 +1,4 @@
-"""Figures: distinguishable groups, names that are text, axes that can be read."""
+"""Learning curves: distinguishable groups, escaped names, readable axes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Runs without pictures: sweeps are of many."""
+"""Fixtures for sweeps: runs without figures."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Damaged files of runs and sweeps: one sentence that names them, or the job runs again."""
+"""Damaged files of runs and sweeps: a one-line message that names them, or a repeated job."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ FINGERPRINTS = {"data": "1", "vectors": None, "files": {"data": "2", "vectors": 
 
 @pytest.fixture
 def sweep(tmp_path) -> Path:
-    """A sweep of one finished run."""
+    """A sweep with one finished run."""
     folder = write_run(tmp_path / "sweep" / "run")
     metrics = json.loads((folder / "metrics.json").read_text())
     write_json(folder / "metrics.json", metrics | {"fingerprints": FINGERPRINTS})
@@ -99,7 +99,7 @@ def test_the_files_as_they_are_written(sweep):
 
 @pytest.mark.parametrize("value", VALUES, ids=map(str, VALUES))
 def test_entries_of_other_kinds(sweep, value):
-    """Every entry of metrics.json, and every entry within one, in the place of a genuine one."""
+    """Every entry of metrics.json, also a nested one, in place of a valid one."""
     file = sweep / "run" / "metrics.json"
     genuine = file.read_text()
     for key, entry in json.loads(genuine).items():

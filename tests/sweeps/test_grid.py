@@ -1,4 +1,4 @@
-"""Sweeps over every combination: by name, again, with failing jobs, in other processes."""
+"""Grid sweeps: named, resumed, with failing jobs, in other processes."""
 
 import json
 import re
@@ -18,20 +18,20 @@ ONE_EPOCH = "trainer.max_epochs=1"
 
 
 def sweep_of(folder: Path) -> dict[str, dict]:
-    """The jobs of sweep.json, by what was swept in their names."""
+    """Return the jobs of sweep.json by the swept values in their names."""
     jobs = json.loads((folder / "sweep.json").read_text())["jobs"]
     assert len({job["folder"] for job in jobs}) == len(jobs)
     return {job["folder"]: job for job in jobs}
 
 
 def inodes(folder: Path) -> dict[str, int]:
-    """Which metrics.json there are: another inode is another file."""
+    """Return the inode of each metrics.json, to detect rewritten files."""
     return {file.parent.name: file.stat().st_ino for file in folder.rglob("metrics.json")}
 
 
 @pytest.fixture
 def experiment(tmp_path) -> list[str]:
-    """Arguments that choose an experiment which is a sweep."""
+    """Write an experiment that is a sweep; return the arguments that select it."""
     folder = tmp_path / "mine" / "experiment" / "imdb"
     folder.mkdir(parents=True)
     lines = [
@@ -142,7 +142,7 @@ def test_other_settings_under_the_same_name_are_refused(train, small, tmp_path, 
 
 
 class Killed(BaseException):
-    """Stands for a killed process."""
+    """Simulates a killed process."""
 
 
 def test_a_killed_job_goes_on_and_the_finished_stay(train, small, tmp_path, monkeypatch):
@@ -202,7 +202,7 @@ def test_a_job_leaves_no_model_in_memory(train, small, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_launcher_that_breaks(train, small, tmp_path, monkeypatch):
-    """As joblib's does with a killed worker: what it had not run is told, and run the next time."""
+    """As joblib with a killed worker: unfinished jobs are reported, and run the next time."""
     command = ("-m", "name=broken", *small, ONE_EPOCH, "seed=1,2,3")
     original = BasicLauncher.launch
 

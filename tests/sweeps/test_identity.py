@@ -1,4 +1,4 @@
-"""Each combination of a sweep is a run of its own, and an earlier one is taken for what it was."""
+"""Each combination of a sweep is its own run, and finished ones are recognized."""
 
 import json
 import shutil
@@ -22,7 +22,7 @@ def rows_of(seed: int) -> str:
 
 @pytest.fixture
 def fast(tmp_path) -> list[str]:
-    """Options of a run of a table in a moment."""
+    """Options of a run on a table that takes a moment."""
     return ["dataset=table", *FAST, f"cache={tmp_path / 'cache'}"]
 
 
@@ -31,7 +31,7 @@ def finished(folder: Path) -> list[dict]:
 
 
 def test_files_that_are_swept(train, fast, tmp_path):
-    """Folders of one name, and paths that only differ in what a name cannot show."""
+    """Folders of the same name, and paths whose differences a name cannot show."""
     for number, name in enumerate(["x/y.csv", "x-y.csv", "X/y.csv"]):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(rows_of(number))
@@ -48,7 +48,7 @@ def test_files_that_are_swept(train, fast, tmp_path):
 
 @pytest.mark.slow
 def test_other_content_under_the_same_name(train, fast, tmp_path):
-    """An edited file is refused; a moved or a packed copy is the same run."""
+    """An edited file is refused; a moved or compressed copy is the same run."""
     (tmp_path / "d.csv").write_text(rows_of(0))
     command = ("-m", "name=same", *fast, "seed=0,1")
     assert train(*command, "dataset.path=d.csv")[0] == 0

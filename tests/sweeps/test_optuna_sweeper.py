@@ -1,4 +1,4 @@
-"""Searches by Optuna: on disk, going on, pruned, cross-validated."""
+"""Optuna searches: stored, resumed, pruned, cross-validated."""
 
 import json
 from pathlib import Path
@@ -113,7 +113,7 @@ PRUNER = "{_target_: optuna.pruners.ThresholdPruner, lower: 0.8}"
 
 
 def test_bad_trials_are_pruned(train, small, tmp_path):
-    """A learning rate with which nothing is learned ends after its first epoch."""
+    """A trial whose learning rate is too small to learn ends after its first epoch."""
     options = [o for o in small if "optimizer.lr" not in o]
     grid = ("hydra/sweeper/sampler=grid", "optimizer.lr=0.05,1e-7")
     command = (*SEARCH, "name=p", *options, *grid, f"hydra.sweeper.pruner={PRUNER}")
@@ -168,7 +168,7 @@ def test_unlike_options_are_refused(train, base):
 
 @pytest.mark.slow
 def test_folds_in_two_processes(train, base, tmp_path):
-    """A trial's value is the mean over its folds, each with a run folder below the trial's."""
+    """A trial's value is the mean over its folds, each with a run folder in the trial's."""
     options = ("hydra.sweeper.folds=2", "hydra.sweeper.n_trials=2")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     units = ("model.units=4,-1", "hydra/sweeper/sampler=grid")

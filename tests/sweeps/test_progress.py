@@ -1,4 +1,4 @@
-"""Which jobs a sweep calls its best."""
+"""Selection of a sweep's best jobs."""
 
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.progress import SweepProgress

@@ -1,4 +1,4 @@
-"""Search spaces, patterns and sweepers' options that are not possible: each in one sentence."""
+"""Invalid search spaces and sweeper options: a one-line message each."""
 
 from types import SimpleNamespace
 
@@ -85,7 +85,7 @@ def test_grids(train, small, tmp_path, override, words):
 
 
 def group_of(names: list[str]) -> SimpleNamespace:
-    """Hydra's loader of configurations, of a group with these files."""
+    """Return Hydra's configuration loader for a group with these files."""
 
     def options(group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         below = [n.removeprefix(f"{group}/") for n in names if n.startswith(f"{group}/")]

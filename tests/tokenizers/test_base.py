@@ -1,4 +1,4 @@
-"""The contract of tokenizers, for words and for one that a user wrote."""
+"""The contract of tokenizers, for words and for a user's tokenizer."""
 
 import numpy as np
 import pyarrow as pa

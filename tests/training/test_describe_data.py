@@ -1,4 +1,4 @@
-"""Looking at a data set without training, and the same pictures beside every run's curves."""
+"""Descriptions of a data set without training, and the same figures in every run."""
 
 import io
 import json

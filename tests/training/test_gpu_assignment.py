@@ -1,4 +1,4 @@
-"""Processes that share a machine's GPUs, on a machine that need not have any."""
+"""Assignment of GPUs to processes, tested without GPUs."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from seqtext.training import gpu_assignment as gpus
 
 @pytest.fixture
 def eight_processes(tmp_path, monkeypatch):
-    """What each of eight processes on a machine with two GPUs would see."""
+    """Return the visible GPUs of each of eight processes on a machine with two GPUs."""
     monkeypatch.setattr(gpus.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setenv(gpus.PIN_GPU_VARIABLE, "1")

@@ -50,7 +50,7 @@ def test_it_leaves_no_trace():
 
 
 def test_in_a_run(small, tmp_path, caplog):
-    """At its start, of a model with lists of options."""
+    """At the start of a run, for a model with lists of options."""
     caplog.set_level("INFO")
     options = [
         "units=[8,6]",

@@ -1,4 +1,4 @@
-"""A run from beginning to end on invented reviews: what it leaves, and that it can be trusted."""
+"""A complete run on generated reviews: its files, and their consistency."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def only_run(tmp_path) -> RunDir:
 
 @pytest.fixture
 def finished(train, small, tmp_path) -> tuple[RunDir, str]:
-    """The folder and the terminal's text of a finished run."""
+    """Return the folder and the terminal output of a finished run."""
     status, output, error = train(*small)
     assert status == 0, error
     return only_run(tmp_path), output
@@ -46,7 +46,7 @@ def test_run_folder(finished):
 
 
 def test_what_is_told_of_a_run(finished):
-    """At the end, also in the log: scores, of one class with its name, and where everything is."""
+    """At the end, in the log too: scores, class names, and the paths of files."""
     folder, output = finished
     log = (folder.path / "train.log").read_text()
     ending = f"All results are in {folder.path}\n"
@@ -64,7 +64,7 @@ def test_what_is_told_of_a_run(finished):
 
 
 def test_names_and_paths_as_they_are_typed(train, kaggle_dir, tmp_path):
-    """A name that is a number; relative paths that Hydra's grammar cannot read; another folder."""
+    """A numeric name; relative paths that Hydra's grammar cannot parse; another folder."""
     (kaggle_dir / "IMDB Dataset.csv").rename(tmp_path / "отзывы (1).csv")
     table = ("dataset=table", "dataset.path=отзывы (1).csv", "dataset.text=review")
     table += ("dataset.label=sentiment", "model=tfidf", "cache=кэш")
@@ -142,7 +142,7 @@ def test_checkpoints_are_plain_and_complete(finished):
 
 
 def test_best_checkpoint_gives_the_saved_predictions(finished, small):
-    """Rebuilt from the checkpoint alone, the model says what the run said."""
+    """The model of the checkpoint gives the predictions of the run."""
     from seqtext.embeddings.random import RandomEmbedding
     from seqtext.models.rnn import GRU
 
@@ -193,7 +193,7 @@ def test_tensorboard(finished):
 
 
 def test_curves(finished):
-    """metrics.json has, epoch by epoch, what TensorBoard shows."""
+    """metrics.json has the values per epoch that TensorBoard shows."""
     curves = finished[0].read_metrics()["curves"]
     events = EventAccumulator(str(finished[0].path)).Reload()
     for name in ("train/loss", "val/loss", "train/auroc", "val/auroc", "train/learning_rate"):
@@ -250,7 +250,7 @@ def test_test_part_is_read_once_after_training(small, tmp_path, monkeypatch):
 
 
 def test_early_stopping_keeps_the_best_epoch(small, tmp_path, monkeypatch):
-    """Training stops `patience` epochs after the best, whose weights are those tested."""
+    """Training stops `patience` epochs after the best, whose weights are tested."""
     aurocs = iter([0.6, 0.9, 0.7, 0.8, 0.99])
 
     def scripted(model: TextClassifier) -> None:
@@ -384,7 +384,7 @@ test,a rare plot,rare
 
 @pytest.fixture
 def table_without_classes(tmp_path) -> tuple[str, ...]:
-    """Options for a table whose validation part lacks a class, and its test part another."""
+    """Options for a table whose validation and test set each lack a class."""
     lines = [f"train,a {c} film number {n} {c},{c}\n" for n in range(9) for c in ABSENT_CLASSES]
     (tmp_path / "a.csv").write_text(ABSENT.format(train="".join(lines)))
     path = f"dataset.path={tmp_path / 'a.csv'}"
@@ -395,7 +395,7 @@ ABSENT_CLASSES = ("bad", "good", "rare")
 
 
 def test_a_class_without_rows_has_no_recall(train, table_without_classes, tmp_path):
-    """In metrics.json, on the terminal, in TensorBoard; the run tells so, and again when shown."""
+    """In metrics.json, terminal and TensorBoard; with a warning, also in reports."""
     status, output, error = train(*table_without_classes, "monitor=val/recall_good", "name=a")
     assert status == 0, error
     folder = RunDir(tmp_path / "outputs" / "a")

@@ -1,4 +1,4 @@
-"""The compiled block of convolution, ReLU, batch norm and pooling against the plain form."""
+"""The compiled convolutional block equals the reference in PyTorch."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ NORMS = ["none", "training", "known"]
 
 
 class Case:
-    """A block and texts of odd lengths, from a seed; behind their ends stands nan."""
+    """A block and texts of several lengths, from a seed; padding is nan."""
 
     def __init__(self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool_size=2):
         texts, steps, inputs, filters, width = sizes
@@ -42,7 +42,7 @@ class Case:
         return fused_block.is_supported(self.block.convolution, self.block.norm, self.x)
 
     def largest_and_sum(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """What is largest of words, and a weighted sum of it."""
+        """Return the pooled values, and a weighted sum of them."""
         largest, lengths = self.block(x, self.lengths), self.block.pooled_lengths(self.lengths)
         words = torch.arange(largest.shape[1]) < lengths[:, None]
         largest = largest.masked_fill(~words[..., None], 0)
@@ -50,7 +50,7 @@ class Case:
         return largest, (largest * direction).sum()
 
     def results(self) -> list[Tensor]:
-        """What is largest; the gradients of a weighted sum of it; what the norm knows."""
+        """Return pooled values, gradients of a weighted sum, and batch norm statistics."""
         x = self.x.detach().requires_grad_()
         largest, weighted = self.largest_and_sum(x)
         gradients = torch.autograd.grad(weighted, [x, *self.block.parameters()])
@@ -88,7 +88,7 @@ def test_pools(monkeypatch, pool_size, norm):
 
 
 def test_equal_words_share_the_gradient(monkeypatch):
-    """As amax has it; of words that the ReLU leaves nothing of, too."""
+    """As in amax; also words whose values after ReLU are all zero."""
     monkeypatch.setattr(torch, "randn", torch.ones)
     fused = check(monkeypatch, pool_size=None, sizes=(2, 4, 2, 6, 1), norm="training")
     assert fused[1].abs().sum() > 0

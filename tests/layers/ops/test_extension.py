@@ -1,4 +1,4 @@
-"""The compiler: once, for any number of processes; and doing without."""
+"""Compilation of the kernels: once for any number of processes, and the fallback."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from seqtext.models.text_cnn import TextCNN
 
 
 def test_serves_where_there_is_a_compiler():
-    """Else the tests of the operator would be left out unseen."""
+    """Otherwise the tests of the operators would be skipped unnoticed."""
     if not shutil.which("c++") or os.environ.get("SEQTEXT_COMPILED_KERNELS") == "0":
         pytest.skip("There is no compiler here, or no wish for it.")
     assert compiled.load_extension()
@@ -28,7 +28,7 @@ def test_serves_where_there_is_a_compiler():
 
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
-    """An empty cache, and a small source that compiles at once."""
+    """An empty cache, and a small source that compiles quickly."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("SEQTEXT_COMPILED_KERNELS", raising=False)
     (tmp_path / "native").mkdir()
@@ -50,7 +50,7 @@ def test_compiles_once(fresh, caplog):
 
 @pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
 def test_two_processes_at_once(fresh, tmp_path):
-    """One compiles, the other waits for it: the compiler writes down how often it was called."""
+    """One process compiles and the other waits; the compiler counts its calls."""
     compiler = tmp_path / "compiler"
     compiler.write_text(
         f'#!/bin/sh\necho >> {tmp_path}/calls\nexec {os.environ.get("CXX", "c++")} "$@"\n'
@@ -158,7 +158,7 @@ def test_what_others_may_change_is_not_loaded(fresh, plant, monkeypatch, tmp_pat
 
 @pytest.mark.parametrize("kind", [GRU, CNN, TextCNN])
 def test_compiled_before_training(kind, monkeypatch):
-    """A model asks for it when it is made: the seconds do not count as training."""
+    """Building a model compiles the kernels, so that it does not count as training time."""
     asked = []
     for module in ("rnn", "conv"):
         name = f"seqtext.layers.{module}.load_extension"

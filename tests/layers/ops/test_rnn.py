@@ -1,4 +1,4 @@
-"""The compiled operator against the plain form: sizes, numbers, threads, directions, uses."""
+"""The compiled recurrent layers equal the reference: sizes, dtypes, threads, directions."""
 
 import copy
 
@@ -32,7 +32,7 @@ def kind(request) -> type[nn.RNNBase]:
 
 
 class Case:
-    """A cell and texts of odd lengths, from a seed."""
+    """A cell and texts of several lengths, from a seed."""
 
     def __init__(self, kind, texts=5, steps=7, inputs=3, units=4, dtype=torch.float64):
         self.random = torch.Generator().manual_seed(0)
@@ -52,7 +52,7 @@ class Case:
         return (self.numbers(gates, len(self.x), features) > 0) * 2.0
 
     def results(self, rnn_forward, **options) -> list[Tensor]:
-        """States of words, and the gradients of a weighted sum of them."""
+        """Return the states of words, and the gradients of a weighted sum of them."""
         dtype = self.cell.weight_hh_l0.dtype
         x = self.x.detach().to(dtype).requires_grad_()
         self.cell.zero_grad()
@@ -64,7 +64,7 @@ class Case:
 
 
 def plainly(cell, x, lengths, reverse=False, **options):
-    """The plain form, whichever would be taken."""
+    """Run the reference implementation."""
     order = cells.build_reverse_index(lengths, x.shape[1])
     x = cells.reorder_time_steps(x, order) if reverse else x
     states = plain.rnn_forward(cell, x, lengths, RNNOptions(**options))
@@ -155,7 +155,7 @@ def test_views_that_are_not_contiguous(kind):
 
 
 def test_uses_of_one_cell(kind):
-    """Twice in one graph, backward twice, copied, without gradients, with some weights frozen."""
+    """Twice in one graph, backward twice, copied, without gradients, with frozen weights."""
     case = Case(kind)
     x = case.x.requires_grad_()
     states = cells.rnn_forward(case.cell, x @ x.new_ones(3, 3), case.lengths)
@@ -174,7 +174,7 @@ def test_uses_of_one_cell(kind):
 
 
 def test_large_numbers_and_nan(kind):
-    """The ends of the functions' ranges; what is not a number stays so, in its own text."""
+    """The limits of the functions' ranges; nan stays nan, in its own text."""
     case = Case(kind, dtype=torch.float32)
     x = case.x.float()
     x[0] *= 1e4

@@ -8,8 +8,8 @@ ARGS ?=
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: .venv/installed  ## make .venv and install what training, prediction and reports need
-install-all: .venv/all-installed  ## also what tests, benchmarks, clusters and notebooks need
+install: .venv/installed  ## create .venv and install the requirements of training, prediction and reports
+install-all: .venv/all-installed  ## also the requirements of tests, benchmarks, clusters and notebooks
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -28,10 +28,10 @@ install-all: .venv/all-installed  ## also what tests, benchmarks, clusters and n
 run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
 	.venv/bin/python train.py $(ARGS)
 
-test: install-all  ## the test suite: invented rows, no downloads
+test: install-all  ## run the test suite on generated data, without downloads
 	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" $(ARGS)
 
-test-all: install-all  ## also slow tests, clusters and genuine data (SEQTEXT_DATA, or ../shared/data)
+test-all: install-all  ## also slow tests, clusters and real data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 .venv-keras/installed:
@@ -49,7 +49,7 @@ lint: install-all  ## check style, format, types and spelling
 	.venv/bin/mypy
 	.venv/bin/codespell
 
-benchmark: install-all  ## time the parts against their peers; DATA=folder takes imdb/ and amazon/ there
+benchmark: install-all  ## measure speed, also of other libraries; DATA=folder with imdb/ and amazon/
 	.venv/bin/python benchmarks/cells.py
 	.venv/bin/python benchmarks/start.py
 	.venv/bin/python benchmarks/loop.py
@@ -59,9 +59,9 @@ benchmark: install-all  ## time the parts against their peers; DATA=folder takes
 	.venv/bin/python benchmarks/prepare.py $(DATA:%=%/imdb)
 	$(if $(DATA),.venv/bin/python benchmarks/amazon.py $(DATA)/amazon)
 
-compare: install-all .venv-keras/installed  ## time training against Keras on TensorFlow; DATA=folder: end to end too
+compare: install-all .venv-keras/installed  ## compare training speed with Keras on TensorFlow; DATA=folder: also end to end
 	.venv/bin/python benchmarks/compare.py
 	$(if $(DATA),.venv/bin/python benchmarks/end_to_end.py $(DATA))
 
-clean:  ## remove .venv, .venv-keras and the cache of prepared data; outputs stay
+clean:  ## remove .venv, .venv-keras and the cache of prepared data, but not the outputs
 	rm -rf .venv .venv-keras .cache

@@ -97,7 +97,7 @@ def row_of_table(source: Path, folder: Path, rows: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("source", type=Path, help="folder with the genuine train.ft.txt.bz2")
+    parser.add_argument("source", type=Path, help="folder with the original train.ft.txt.bz2")
     parser.add_argument("--rows", type=int, nargs="+", default=[36_000], help="training lines")
     parser.add_argument(
         "--folder", type=Path, default=Path("synthetic-amazon"), help="working space"

@@ -139,7 +139,7 @@ class Keras:
     def _answer(self) -> dict[str, Any]:
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("Keras' process ended; what it said stands above.")
+            raise RuntimeError("The Keras process ended; its output is above.")
         return json.loads(line)
 
 

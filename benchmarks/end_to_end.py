@@ -36,7 +36,7 @@ STUDIES = {  # options of train.py
 }
 
 
-class Told(NamedTuple):
+class Cost(NamedTuple):
     """Seconds without imports, and of the whole command."""
 
     work: float
@@ -56,29 +56,29 @@ def timed(command: list[str], stdin: str, threads: int) -> tuple[str, float]:
     return done.stdout, time.perf_counter() - began
 
 
-def ours(options: list[str], folder: Path, threads: int) -> Told:
+def ours(options: list[str], folder: Path, threads: int) -> Cost:
     with tempfile.TemporaryDirectory() as scratch:
         places = f"dataset.dir={folder}", f"cache={scratch}/cache", f"hydra.run.dir={scratch}/run"
         command = [sys.executable, "train.py", *options, *places, "hydra.mode=RUN"]
         _, seconds = timed([*command, "trainer=cpu", "trainer.max_epochs=1"], "", threads)
         metrics = json.loads(Path(scratch, "run", "metrics.json").read_text())
-    return Told(metrics["seconds"]["total"], seconds)
+    return Cost(metrics["seconds"]["total"], seconds)
 
 
-def theirs(python: Path, options: list[str], name: str, folder: Path, threads: int) -> Told:
+def theirs(python: Path, options: list[str], name: str, folder: Path, threads: int) -> Cost:
     asked = {"settings": settings_of(options), "name": name, "folder": str(folder), "xla": False}
     script = Path(__file__).with_name("keras_study.py")
-    said, seconds = timed([str(python), str(script)], json.dumps(asked), threads)
-    answer = json.loads(said.splitlines()[-1])
-    return Told(answer["seconds"], seconds)
+    output, seconds = timed([str(python), str(script)], json.dumps(asked), threads)
+    answer = json.loads(output.splitlines()[-1])
+    return Cost(answer["seconds"], seconds)
 
 
-def line(name: str, network: str, ways: list[Callable[[], Told]], rounds: int) -> str:
+def line(name: str, network: str, ways: list[Callable[[], Cost]], rounds: int) -> str:
     """Format a row of the table."""
     times = [[way() for way in ways] for _ in range(rounds)]
     cells = []
     for field in ("work", "command"):
-        pairs = [[getattr(told, field) for told in pair] for pair in times]
+        pairs = [[getattr(cost, field) for cost in pair] for pair in times]
         middle = [statistics.median(column) for column in zip(*pairs, strict=True)]
         ratios = [keras / own for own, keras in pairs]
         cells += [f"{seconds:.1f}" for seconds in middle]

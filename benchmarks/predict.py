@@ -128,7 +128,7 @@ class Way(NamedTuple):
     rows: int
 
 
-def told(way: Way, starts: list[Cost], costs: list[Cost]) -> float:
+def print_line(way: Way, starts: list[Cost], costs: list[Cost]) -> float:
     """Format a line, with texts per second excluding the start."""
     start, seconds = (statistics.median(c.seconds for c in each) for each in (starts, costs))
     rate = way.rows / (seconds - start)
@@ -152,7 +152,7 @@ def compare(folder: str | None, threads: int, rows: int, rounds: int) -> None:
                 for source in ("one", way.source):
                     command = way.command(scratch, f"{source}.csv")
                     costs[way.name, source].append(cost(command, threads))
-    rates = [told(way, costs[way.name, "one"], costs[way.name, way.source]) for way in ways]
+    rates = [print_line(way, costs[way.name, "one"], costs[way.name, way.source]) for way in ways]
     print(f"texts per second, ours / Keras: {rates[0] / rates[1]:.1f}")
 
 

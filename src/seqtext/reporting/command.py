@@ -24,8 +24,8 @@ class ReportOptions:
         "Runs that differ only in seed or fold are one row: mean ± standard deviation, n. Rows are "
         "sorted by validation score. Data sets with the same name but other files have separate "
         "tables. Failed, pruned and unfinished jobs are listed with their reasons, damaged files "
-        'are left out. With results=, runs of experiment=<data set>/best are "ours, best", '
-        'model=tfidf is "tfidf", all others are "ours, faithful", each with the command lines '
+        'are left out. With results=, runs of experiment=<data set>/best are "our best", '
+        'model=tfidf is "tfidf", all others are "reproduced", each with the command lines '
         "that started them."
     )
     EXAMPLES: ClassVar[str] = """

@@ -74,7 +74,7 @@ def _summarize_best(comparison: Comparison) -> str:
     if of[UNDECIDED]:
         parts += [
             f"cannot be judged against {_count_names(of[UNDECIDED])}, as the spread over runs is "
-            "too wide to tell"
+            "too large"
         ]
     conclusions = "; it ".join(parts)
     among = " of these" if first else ""  # groups before it were evaluated on other rows

@@ -83,8 +83,8 @@ class DatasetSection:
         total = f", {format_duration(sum(times))} in all" if times else ""
         text = (
             f"{count_noun(len(self.runs), 'run')}{total}; {tested}. Ordered by validation "
-            f"{self.metric}: the test part chooses nothing. Mean ± standard deviation over n runs "
-            "(seeds, folds); the best of each column is marked."
+            f"{self.metric}: test scores are not used for selection. Mean ± standard deviation "
+            "over n runs (seeds, folds); the best of each column is marked."
         )
         if self.repeated:
             repeats = count_noun(self.repeated, "run that repeats", "runs that repeat")

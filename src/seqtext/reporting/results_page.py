@@ -83,35 +83,35 @@ def _build_summary_table(section: DatasetSection) -> ResultsTable:
     """Build a table of the best row of each source; ours are selected by validation."""
     rows: dict[str, Row] = {}
     own = section.table.rows[: len(section.groups)]
-    if theirs := _find_best_published(section):
-        label = f"theirs: {theirs.label.partition(': ')[2]}"
-        (row,) = (row for row in section.table.rows if row.label == theirs.label)
-        rows["theirs"] = row._replace(label=label, kind=OURS)
+    if published := _find_best_published(section):
+        label = f"published: {published.label.partition(': ')[2]}"
+        (row,) = (row for row in section.table.rows if row.label == published.label)
+        rows["published"] = row._replace(label=label, kind=OURS)
     for group, row in zip(section.groups, own, strict=True):
         label = row.label if group.is_baseline else f"{get_result_source(group)}: {row.label}"
         rows.setdefault(get_result_source(group), row._replace(label=label, kind=OURS))
-    order = ("theirs", "ours, faithful", "ours, best", "tfidf")
+    order = ("published", "reproduced", "our best", "tfidf")
     few = [rows[name] for name in order if name in rows]
     unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
     return ResultsTable(section.table.columns, unmarked)
 
 
 def get_result_source(group: RunGroup) -> str:
-    """Return the source of a group's results: "tfidf", "ours, best" or "ours, faithful"."""
+    """Return the source of a group's results: "tfidf", "our best" or "reproduced"."""
     if group.is_baseline:
         return "tfidf"
     experiment = group.runs[0].choices.get("experiment", "")
-    return "ours, best" if experiment.rpartition("/")[2] == BEST_EXPERIMENT else "ours, faithful"
+    return "our best" if experiment.rpartition("/")[2] == BEST_EXPERIMENT else "reproduced"
 
 
 def _find_best_published(section: DatasetSection) -> PublishedResult | None:
     """Return the study's best row, by the score that most of its rows have."""
-    theirs = [other for other in section.published if other.study.startswith("study")]
-    names = [name for other in theirs for name in other.scores]
+    published = [other for other in section.published if other.study.startswith("study")]
+    names = [name for other in published for name in other.scores]
     if not names:
         return None
     usual = max(names, key=names.count)
-    return max(theirs, key=lambda other: other.scores.get(usual, 0.0))
+    return max(published, key=lambda other: other.scores.get(usual, 0.0))
 
 
 def _format_runtimes(section: DatasetSection) -> str:

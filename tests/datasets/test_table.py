@@ -341,7 +341,7 @@ def test_zip_archives_that_are_none(tmp_path):
         ({"part": "p", "split": Split(folds=3)}, "split.folds creates its own test parts"),
         (
             {"test": "x.csv", "split": Split(use_official_split=False)},
-            "split.use_official_split=false cuts",
+            "split.use_official_split=false creates",
         ),
     ],
 )

@@ -78,7 +78,7 @@ def test_options_and_texts():
         (["run=x", "header=false"], "header= needs a file"),
         (["run=x", "input=a.csv", "header=no"], "header=no must be true or false"),
         (["run=x", "export=a", "text"], "export= can only be combined with run=: drop text"),
-        (["run=x", "export=a", "input=b.csv"], "alone: drop input="),
+        (["run=x", "export=a", "input=b.csv"], "with run=: drop input="),
     ],
 )
 def test_mistakes(arguments, words):

@@ -140,7 +140,7 @@ def test_without_a_header(predict, finished, model, tmp_path):
     assert out[["0", "1", "2"]].astype(str).values.tolist() == [list(row) for row in rows]
     check(out, model, ["wonderful film", "dreadful"])
     assert "wonderful" in done(predict(*words, "text=1", "explain=true"))
-    assert "text= one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
+    assert "text= to one of its columns '0', '1', '2'" in told(predict(*words, "output=b.csv"))
     assert "no column 3: its columns are 0 to 2" in told(predict(*words, "text=3", "output=b.csv"))
     by_name = told(predict(*words, "text=review", "output=b.csv"))
     assert "is read without a header: give 'review' as a number from 0" in by_name

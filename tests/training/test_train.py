@@ -369,7 +369,7 @@ def test_an_experiment_takes_overrides(train, small, tmp_path):
     status, output, error = train("experiment=imdb/best", *options, *vectors, "model.buckets=500")
     assert status == 0, error
     assert "wide_and_deep on imdb" in output
-    (folder,) = tmp_path.glob("outputs/imdb-wide_experiment-imdb-best_*")
+    (folder,) = tmp_path.glob("outputs/imdb-wide_and_deep_experiment-imdb-best_*")
     assert RunDir(folder).read_metrics()["test"]["auroc"] > 0.9
 
 

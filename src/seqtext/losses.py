@@ -1,10 +1,30 @@
-"""Losses: one definition for training, the scores of every epoch, predictions and reports."""
+"""Losses of ``loss=``: functions from logits and labels to a scalar.
 
-from torch import Tensor
+Training minimizes the chosen one; ``val/loss``, the final scores and reports are always the
+cross-entropy, so that runs with different losses are comparable.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import torch
+from annotated_types import Interval
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.errors import UserError
+from seqtext.validation import NonNegativeFloat
 
-def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None = None) -> Tensor:
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # logits, labels, class weights → scalar
+Smoothing = Annotated[float, Interval(ge=0, lt=1)]
+
+
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    label_smoothing: Smoothing = 0.0,
+) -> Tensor:
     """Return the mean cross-entropy of a batch, a scalar.
 
     Args:
@@ -12,14 +32,73 @@ def cross_entropy(logits: Tensor, labels: Tensor, class_weights: Tensor | None =
         labels: [N]
         class_weights: [C]; each row's loss is multiplied by the weight of its class, and the sum
             is divided by N (as Keras' class_weight does), not by the sum of the weights
+        label_smoothing: probability that the targets move from the true class to all C classes
+            equally (Szegedy et al., 2016)
     """
-    if class_weights is not None:
-        losses = (
-            F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
-            if logits.ndim == 1
-            else F.cross_entropy(logits, labels, reduction="none")
-        )
-        return (losses * class_weights[labels]).mean()
+    reduction = "mean" if class_weights is None else "none"
     if logits.ndim == 1:
-        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-    return F.cross_entropy(logits, labels)
+        targets = labels.to(logits.dtype)
+        if label_smoothing:
+            targets = targets * (1 - label_smoothing) + label_smoothing / 2
+        losses = F.binary_cross_entropy_with_logits(logits, targets, reduction=reduction)
+    else:
+        losses = F.cross_entropy(
+            logits, labels, reduction=reduction, label_smoothing=label_smoothing
+        )
+    return losses if class_weights is None else (losses * class_weights[labels]).mean()
+
+
+def focal(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    gamma: NonNegativeFloat = 2.0,
+) -> Tensor:
+    """Return the mean focal loss of a batch, a scalar (Lin et al., 2017).
+
+    The cross-entropy of a row is multiplied by (1 - p)^gamma, p the probability of its class.
+
+    Args:
+        logits, labels, class_weights: see `cross_entropy`
+        gamma: how much rows that are already classified well count less; 0: cross-entropy
+    """
+    losses = (
+        F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="none")
+        if logits.ndim == 1
+        else F.cross_entropy(logits, labels, reduction="none")
+    )
+    wrong = -torch.expm1(-losses)  # 1 - p; the power has no gradient at 0 if gamma < 1
+    each = wrong.clamp(min=torch.finfo(logits.dtype).eps) ** gamma * losses
+    return (each if class_weights is None else each * class_weights[labels]).mean()
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "focal": focal}
+
+
+def check_loss(loss: Any, classes: int) -> None:
+    """Call a loss on invented logits, as training does.
+
+    Raises:
+        UserError: if it fails, does not return a scalar with a gradient, or has parameters.
+    """
+    name = getattr(loss, "func", loss)
+    name = getattr(name, "__name__", type(name).__name__)
+    if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):
+        raise UserError(f"loss: {name} has trainable parameters: put them into the model.")
+    logits = torch.zeros(2, requires_grad=True)
+    if classes > 2:
+        logits = torch.zeros(2, classes, requires_grad=True)
+    try:
+        value = loss(logits, torch.tensor([0, 1]), torch.ones(classes))
+    except Exception as error:  # of code that may be the user's
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"loss: {name}(logits, labels, class_weights) fails for {classes} classes "
+            f"({type(error).__name__}: {reason})."
+        ) from error
+    if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
+        shape = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise UserError(
+            f"loss: {name} must return a scalar tensor with a gradient, such as the mean of the "
+            f"batch's losses; it returns {shape}."
+        )

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqtext.files import build_damaged_file_error, read_json
 from seqtext.identity import CONTENT_NAMES
+from seqtext.metrics.custom_modes import register_modes
 
 METRICS_FILE = "metrics.json"
 MAX_WHOLE_NUMBER = 2**63
@@ -34,6 +35,7 @@ def read_metrics(path: Path, required: Sequence[str] = ()) -> dict[str, Any]:
     for name, (is_valid, expected) in ENTRY_CHECKS.items():
         if name in metrics and not is_valid(metrics[name]):
             raise build_damaged_file_error(path, f"its {name} is not {expected}")
+    register_modes(metrics.get("metric_modes", {}))
     return metrics
 
 
@@ -117,5 +119,6 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "warnings": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts"),
     "val": (_is_scores, "a set of scores"),
     "test": (_is_scores, "a set of scores"),
+    "metric_modes": (_check_values(lambda v: v in ("min", "max")), "min or max for each metric"),
     "at_0.5": (_is_both_parts, "two sets of scores"),
 }

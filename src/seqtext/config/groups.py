@@ -17,12 +17,14 @@ class ConfigGroup:
         bases: allowed base classes, as ``module:name``, imported on demand
         runtime_args: constructor arguments that the run passes, which are not options
         is_partial: whether the class is called later, with `runtime_args`
+        has_functions: whether `_target_` may also be a function, called later with `runtime_args`
     """
 
     package: str
     bases: tuple[str, ...]
     runtime_args: tuple[str, ...] = ()
     is_partial: bool = False
+    has_functions: bool = False
 
     def load_bases(self) -> tuple[type, ...]:
         """Import the base classes."""
@@ -42,10 +44,19 @@ GROUPS = {
         ("lightning:LightningModule", "seqtext.models.non_neural:NonNeuralClassifier"),
         ("embedding", "classes", "features"),
     ),
+    "loss": ConfigGroup(
+        "seqtext.losses",
+        ("torch.nn:Module",),
+        ("logits", "labels", "class_weights"),
+        has_functions=True,
+    ),
     "optimizer": ConfigGroup(
         "torch.optim", ("torch.optim:Optimizer",), ("params",), is_partial=True
     ),
     "scheduler": ConfigGroup("seqtext.optim", ("seqtext.optim:Scheduler",)),
 }
+PARTS = {  # classes that options name, by the option
+    "metrics": ConfigGroup("torchmetrics", ("torchmetrics:Metric",)),
+}
 UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
-WITH_CHOICES = (*GROUPS, "trainer")  # groups with a folder in conf/, except experiment
+WITH_CHOICES = (*GROUPS, "trainer", "metrics")  # groups with a folder in conf/, except experiment

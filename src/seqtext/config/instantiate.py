@@ -7,7 +7,9 @@ sets, models and embeddings, and torch's optimizers.
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
+from types import FunctionType
 from typing import Any, Literal
 
 import torch
@@ -20,13 +22,14 @@ from torch import nn
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.available_options import find_nearest_options
-from seqtext.config.groups import GROUPS
+from seqtext.config.groups import GROUPS, PARTS
 from seqtext.distributed import (
     ProcessInfo,
     WorkerEnvironment,
     find_externally_launched,
 )
 from seqtext.errors import OptionError, UserError, build_unknown_option_error
+from seqtext.losses import Loss, check_loss
 from seqtext.optim import Clipping, OptimizerFactory
 from seqtext.speedups import build_null_profiler
 from seqtext.validation import (
@@ -94,6 +97,24 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     return factory
 
 
+def build_loss(config: dict[str, Any], classes: int) -> Loss:
+    """Build the training loss: an instance of a module class, or a function with its options.
+
+    Raises:
+        UserError: as `build_from_config`, or if it does not return a scalar.
+    """
+    kind: Any = resolve_target("loss", str(config.get("_target_")))
+    if isinstance(kind, type):
+        loss = build_from_config("loss", config)
+        for module in loss.modules():  # its buffers move with the model, but are not saved
+            module._non_persistent_buffers_set.update(module._buffers)
+    else:
+        validate_group("loss", config)
+        loss = partial(kind, **{k: v for k, v in config.items() if k != "_target_"})
+    check_loss(loss, classes)
+    return loss
+
+
 def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Build a `kind` from a group without `_target_`, such as `split`."""
     _check(group, get_option_hints(kind), config)
@@ -103,14 +124,15 @@ def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
     return kind(**config)
 
 
-def resolve_target(group: str, target: str) -> type:
-    """Import the class that `target` names.
+def resolve_target(group: str, target: str) -> Any:
+    """Import the class (or, in a group that allows it, the function) that `target` names.
 
     Raises:
         UserError: if it does not exist, or is not allowed in this group.
     """
-    package, bases = GROUPS[group].package, GROUPS[group].load_bases()
-    if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Z]\w*", target):
+    allowed = (GROUPS | PARTS)[group]
+    package, bases = allowed.package, allowed.load_bases()
+    if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Za-z]\w*", target):
         module, name = target.rsplit(".", 1)
         try:
             found = getattr(import_module(module), name)
@@ -118,7 +140,10 @@ def resolve_target(group: str, target: str) -> type:
             raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
         if isinstance(found, type) and issubclass(found, bases):
             return found
+        if isinstance(found, FunctionType) and allowed.has_functions:
+            return found
     kinds = " or ".join(kind.__name__ for kind in bases)
+    kinds += " or a function" * allowed.has_functions
     raise UserError(
         f"{group}._target_={target} is not allowed: it must name a {kinds} in {package}."
     )

@@ -10,18 +10,21 @@ from torch import nn
 from seqtext.config.groups import GROUPS, UNTARGETED
 from seqtext.config.instantiate import (
     build_from_config,
+    build_loss,
     build_optimizer_factory,
     build_trainer,
     build_without_target,
     resolve_target,
     validate_group,
 )
+from seqtext.config.metrics import build_custom_metrics
 from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.pretrained import PretrainedEmbedding
 from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
+from seqtext.metrics.custom_modes import register_modes
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
@@ -47,6 +50,7 @@ class RunConfig:
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+        self.custom_metrics: tuple[str, ...] = ()  # names; set by `validate_config`
 
     def check_for_classes(self, class_names: Sequence[str]) -> None:
         """Check the options that depend on the classes.
@@ -54,7 +58,11 @@ class RunConfig:
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        known = [f"val/{name}" for name in list_metrics(class_names)]
+        own = list_metrics(class_names)
+        for name in self.custom_metrics:
+            if name in own:
+                raise UserError(f"metrics.{name} is computed already: give it another name.")
+        known = [f"val/{name}" for name in (*own, *self.custom_metrics)]
         if self.monitor not in known:
             raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
         if self.threshold != 0.5 and len(class_names) > 2:
@@ -70,7 +78,8 @@ class RunConfig:
             UserError: if a class needed for the metric has no rows.
         """
         present = np.unique(labels)
-        known = [f"val/{name}" for name in list_metrics(class_names, present)]
+        names = (*list_metrics(class_names, present), *self.custom_metrics)
+        known = [f"val/{name}" for name in names]
         if self.monitor not in known:
             absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
             raise UserError(
@@ -86,7 +95,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     Raises:
         UserError: if an option is unknown or invalid.
     """
-    groups = (*GROUPS, *UNTARGETED)
+    groups = (*GROUPS, *UNTARGETED, "metrics")
     for group in groups:
         if not isinstance(settings.get(group), dict):
             raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
@@ -94,11 +103,37 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
         validate_group(group, settings[group])
     build_optimizer_factory(settings["optimizer"])
     build_from_config("scheduler", settings["scheduler"])
+    _check_loss(settings)
     build_trainer(settings["trainer"])
     others = {k: v for k, v in settings.items() if k not in groups}
-    return build_without_target("", RunConfig, others), build_without_target(
-        "split", Split, settings["split"]
-    )
+    options = build_without_target("", RunConfig, others)
+    _register_metrics(settings["metrics"], options)
+    return options, build_without_target("split", Split, settings["split"])
+
+
+def _check_loss(settings: dict[str, Any]) -> None:
+    build_loss(settings["loss"], classes=2)
+    model_class = resolve_target("model", settings["model"]["_target_"])
+    default = {"_target_": "seqtext.losses.cross_entropy", "label_smoothing": 0.0}
+    if issubclass(model_class, NonNeuralClassifier) and settings["loss"] != default:
+        raise UserError(
+            f"loss is not possible with model={model_class.name}, which is not trained in "
+            f"batches: leave loss out."
+        )
+
+
+def _register_metrics(config: dict[str, Any], options: RunConfig) -> None:
+    metrics = build_custom_metrics(config, classes=2, check=False)
+    if metrics is None:
+        return
+    options.custom_metrics = tuple(metrics.metrics)
+    register_modes(metrics.modes)
+    monitored = metrics.metrics.get(options.monitor.removeprefix("val/"))
+    if monitored is not None and monitored.higher_is_better is None:
+        raise UserError(
+            f"monitor={options.monitor} is not possible: {type(monitored).__name__} does not say "
+            f"whether a higher value is better (higher_is_better)."
+        )
 
 
 def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split) -> TextDataModule:
@@ -227,8 +262,15 @@ def build_model(
     classes = len(data.class_names)
     model = build_from_config("model", settings["model"], embedding=embedding, classes=classes)
     model.class_names = data.class_names
+    model.custom_metrics = build_custom_metrics(settings["metrics"], classes)
     model.initialize_from_data(data.train_dataloader())
     optimizer = build_optimizer_factory(settings["optimizer"])
     scheduler = build_from_config("scheduler", settings["scheduler"])
-    model.configure_training(optimizer, scheduler, data.class_weights(), options.monitor)
+    model.configure_training(
+        optimizer,
+        scheduler,
+        data.class_weights(),
+        options.monitor,
+        build_loss(settings["loss"], classes),
+    )
     return model

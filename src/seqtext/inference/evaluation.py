@@ -1,5 +1,6 @@
 """Score a model on a labelled file, with the metrics of a run's test part."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from seqtext.config.metrics import build_custom_metrics
 from seqtext.data.labels import (
     MAX_NAMED,
     are_booleans,
@@ -19,9 +21,13 @@ from seqtext.data.labels import (
 from seqtext.display import build_console
 from seqtext.errors import UserError
 from seqtext.files import write_json
+from seqtext.inference.load_model import LoadedModel
+from seqtext.metrics.custom import CustomMetrics
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import find_warnings
 from seqtext.metrics.score_table import build_score_table
+
+log = logging.getLogger(__name__)
 
 NO_LABEL, UNKNOWN = -1, -2  # instead of a class number
 MAX_SHOWN = 20  # classes shown in a message
@@ -159,6 +165,16 @@ class LabeledEvaluation:
     def _format_classes(self) -> str:
         more = ", …" if len(self.class_names) > MAX_SHOWN else ""
         return ", ".join(self.class_names[:MAX_SHOWN]) + more
+
+
+def build_metrics_if_allowed(loaded_model: LoadedModel) -> CustomMetrics | None:
+    """Build the metrics that the training run added; leave all out if one is not allowed."""
+    config = loaded_model.config.get("metrics")
+    try:
+        return build_custom_metrics(config, len(loaded_model.class_names))
+    except UserError as error:
+        log.warning("The metrics of the training run are left out: %s", error)
+        return None
 
 
 def show_scores(predictions: Predictions, title: str) -> None:

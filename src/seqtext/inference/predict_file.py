@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,12 @@ from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
 from seqtext.files import check_is_file
-from seqtext.inference.evaluation import LabeledEvaluation, show_scores, write_scores
+from seqtext.inference.evaluation import (
+    LabeledEvaluation,
+    build_metrics_if_allowed,
+    show_scores,
+    write_scores,
+)
 from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predictor import Predictor
 from seqtext.inference.table_writer import Columns, TableWriter, open_writer
@@ -51,9 +57,10 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
     try:
         with open_writer(target) if target else nullcontext() as output:
             count = _predict_blocks(predictor, source, columns, truth, output)
-            predictions = truth and truth.predictions(
-                predictor.threshold
-            )  # before the output is renamed
+            predictions = None  # computed before the output is renamed
+            if truth:
+                custom = build_metrics_if_allowed(predictor.loaded_model)
+                predictions = replace(truth.predictions(predictor.threshold), custom=custom)
     except UnicodeEncodeError as error:  # JSON can encode unpaired surrogates
         half = ascii(error.object[error.start])
         raise UserError(f"{source.path} holds {half}, no whole character: fix it.") from error

@@ -22,7 +22,8 @@ from seqtext.inference.load_model import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger
 from seqtext.run_dir import RunDir
-from seqtext.training.train import apply_threshold, fit
+from seqtext.training.threshold import apply_threshold
+from seqtext.training.train import fit
 from seqtext.validation import get_option_hints
 
 

@@ -17,6 +17,8 @@ from typing import Literal
 
 import numpy as np
 
+from seqtext.metrics.custom_modes import get_custom_mode
+
 PART_PREFIX = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
 LOWER_IS_BETTER = ("loss",)
 PRECISION_98 = 0.98
@@ -99,7 +101,8 @@ def format_recall_name(class_name: str) -> str:
 
 def get_metric_mode(metric: str) -> Literal["min", "max"]:
     """Return "min" if a lower value of a metric is better, else "max"; accepts e.g. val/loss."""
-    return "min" if PART_PREFIX.sub("", metric) in LOWER_IS_BETTER else "max"
+    name = PART_PREFIX.sub("", metric)
+    return get_custom_mode(name) or ("min" if name in LOWER_IS_BETTER else "max")
 
 
 def is_better(

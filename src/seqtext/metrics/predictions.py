@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,9 @@ from seqtext.metrics.scores import (
     predict_classes,
 )
 
+if TYPE_CHECKING:
+    from seqtext.metrics.custom import CustomMetrics
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -28,6 +32,7 @@ class Predictions:
     labels: [N] true classes
     logits: [N] for two classes, [N, C] for more
     threshold: for two classes, the minimum probability at which class 1 is predicted
+    custom: metrics in addition to this package's
     """
 
     rows: np.ndarray
@@ -35,6 +40,7 @@ class Predictions:
     logits: Tensor
     class_names: Sequence[str]
     threshold: float = 0.5
+    custom: "CustomMetrics | None" = None
 
     @classmethod
     def from_batches(
@@ -42,12 +48,14 @@ class Predictions:
         outputs: Sequence[tuple[Tensor, Tensor]],
         labels: np.ndarray,
         class_names: Sequence[str],
+        custom: "CustomMetrics | None" = None,
     ) -> "Predictions":
         """Build predictions from (rows, logits) of batches in any order, and all labels."""
         rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
         order = rows.argsort()
         sorted_rows = rows[order].numpy()
-        return cls(sorted_rows, labels[sorted_rows], logits[order].float(), class_names)
+        sorted_logits = logits[order].float()
+        return cls(sorted_rows, labels[sorted_rows], sorted_logits, class_names, custom=custom)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -62,7 +70,7 @@ class Predictions:
     def compute_metrics(self) -> dict[str, float]:
         """Compute the loss and all metrics, see `seqtext.metrics.scores.compute_metrics`."""
         labels = torch.from_numpy(self.labels)
-        return compute_metrics(self.logits, labels, self.class_names, self.threshold)
+        return compute_metrics(self.logits, labels, self.class_names, self.threshold, self.custom)
 
     def find_best_threshold(self) -> float:
         """Return the threshold with the best F1 on these rows."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
 from seqtext.metrics.definitions import RankingScorer, get_count_metrics, list_ranking_metrics
+
+if TYPE_CHECKING:
+    from seqtext.metrics.custom import CustomMetrics
 
 
 def list_metrics(
@@ -62,7 +66,11 @@ def find_best_threshold(probabilities: Tensor, labels: Tensor) -> float:
 
 
 def compute_metrics(
-    logits: Tensor, labels: Tensor, class_names: Sequence[str], threshold: float = 0.5
+    logits: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
+    threshold: float = 0.5,
+    custom: "CustomMetrics | None" = None,
 ) -> dict[str, float]:
     """Compute the loss and all metrics of predictions, gathered from all processes of a run.
 
@@ -73,6 +81,7 @@ def compute_metrics(
         logits: [N] for two classes, [N, C] for more
         labels: [N] true classes, N at least 1
         threshold: see `predict_classes`
+        custom: additional metrics
 
     Returns:
         For two classes: loss, accuracy, balanced_accuracy, precision, recall (of class 1),
@@ -88,9 +97,8 @@ def compute_metrics(
     if not logits.isfinite().all():
         raise UserError("The model's outputs are not finite numbers: they have no scores.")
     classes, probabilities = len(class_names), compute_probabilities(logits)
-    cells = multiclass_confusion_matrix(
-        predict_classes(probabilities, threshold), labels, classes, validate_args=False
-    )
+    predicted = predict_classes(probabilities, threshold)
+    cells = multiclass_confusion_matrix(predicted, labels, classes, validate_args=False)
     truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
     values = {
         name: float(score(counts)[0]) for name, score in get_count_metrics(class_names).items()
@@ -103,4 +111,6 @@ def compute_metrics(
     for name in list_ranking_metrics(class_names):
         values[name] = float(ranking.score(name, everything)[0])
     named = {"loss": float(cross_entropy(logits.double(), labels)), **values, "mcc": mcc}
+    if custom is not None:
+        named |= custom.compute(probabilities, predicted, labels)
     return {name: value for name, value in named.items() if not math.isnan(value)}

@@ -1,9 +1,9 @@
 """The base class of models: loss, metrics, optimizer and the classification head."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -19,7 +19,7 @@ from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.module_list import ModuleList
-from seqtext.losses import cross_entropy
+from seqtext.losses import Loss, cross_entropy
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.metrics.result_warnings import is_constant
 from seqtext.metrics.scores import (
@@ -37,6 +37,9 @@ from seqtext.validation import (
     broadcast_to_layers,
     validate_args,
 )
+
+if TYPE_CHECKING:
+    from seqtext.metrics.custom import CustomMetrics
 
 # factor on the loss of guessing above which training is considered diverged
 DIVERGENCE_FACTOR = 1e4
@@ -89,6 +92,7 @@ class TextClassifier(L.LightningModule):
         self.embedding, self.classes = embedding, classes
         self.token_scale: Tensor | None = None  # see `scale_tokens`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # in metrics
+        self.custom_metrics: CustomMetrics | None = None
         self.word_dropout, self.head_dropout = word_dropout, head_dropout
         self.init = init
         widths = [head_units] if isinstance(head_units, int) else list(head_units or [])
@@ -122,16 +126,19 @@ class TextClassifier(L.LightningModule):
         scheduler: Scheduler | None = None,
         class_weights: Sequence[float] | None = None,
         monitor: str = "val/loss",
+        loss: Loss = cross_entropy,
     ) -> None:
-        """Set the optimizer, scheduler, class weights and monitored metric for `Trainer.fit`.
+        """Set optimizer, scheduler, class weights, monitored metric and loss for `Trainer.fit`.
 
         Args:
             optimizer: function from parameters to an optimizer
             scheduler: learning rate schedule; None: constant rate
             class_weights: [C] weights of the training loss; None: equal weights
             monitor: name of a logged metric
+            loss: function from logits, labels and class weights to a scalar
         """
         self._make_optimizer, self._monitor = optimizer, monitor
+        self.loss = loss
         self._scheduler = scheduler or Scheduler()
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
@@ -224,7 +231,7 @@ class TextClassifier(L.LightningModule):
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the logits of a training batch and its mean loss."""
         logits = self(batch.ids, batch.lengths)
-        return logits, cross_entropy(logits, batch.labels, self.class_weights)
+        return logits, self.loss(logits, batch.labels, self.class_weights)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Store the logits, from which metrics are computed at the end of the epoch."""
@@ -263,16 +270,24 @@ class TextClassifier(L.LightningModule):
                     f"Training diverged: the model's outputs are not finite in epoch "
                     f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
                 )
-            values = compute_metrics(logits, labels, self.class_names)
+            values = compute_metrics(logits, labels, self.class_names, custom=self.custom_metrics)
             if part == "val":
                 self._check_loss(values["loss"])
                 predicted = predict_classes(compute_probabilities(logits))
                 self.has_constant_predictions = is_constant(predicted.numpy())
-            for name in set(list_metrics(self.class_names)) - set(values):
-                self.trainer.callback_metrics.pop(
-                    f"{part}/{name}", None
-                )  # value of an earlier epoch
+            self._forget_undefined(part, values)
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
+
+    def _forget_undefined(self, part: str, values: Mapping[str, float]) -> None:
+        """Remove the values that metrics had in an earlier epoch and do not have in this one."""
+        own = self.custom_metrics.metrics if self.custom_metrics else ()
+        for name in {*list_metrics(self.class_names), *own} - values.keys():
+            self.trainer.callback_metrics.pop(f"{part}/{name}", None)
+            if f"{part}/{name}" == self._monitor:
+                raise UserError(
+                    f"monitor={self._monitor} is undefined in epoch {self.current_epoch + 1}: "
+                    f"choose another metric."
+                )
 
     def _check_loss(self, loss: float) -> None:
         """Raise `UserError` if the validation loss is finite but far above that of guessing."""
@@ -282,18 +297,3 @@ class TextClassifier(L.LightningModule):
                 f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
                 f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."
             )
-
-
-def get_embedding_dim(embedding: nn.Module) -> int:
-    """Return E, the dimension of an embedding's vectors.
-
-    Raises:
-        UserError: if the module has no `embedding_dim`.
-    """
-    dim = getattr(embedding, "embedding_dim", None)
-    if not isinstance(dim, int):
-        raise UserError(
-            f"The embedding {type(embedding).__name__} must have an attribute embedding_dim: the "
-            f"numbers in each of its vectors."
-        )
-    return dim

@@ -5,11 +5,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
 from seqtext.layers.module_list import ModuleList
 from seqtext.layers.rnn import variational_dropout
-from seqtext.models.base import TextClassifier, get_embedding_dim
+from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 

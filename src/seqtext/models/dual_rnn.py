@@ -5,11 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.layers.initializers import init_linear_
 from seqtext.layers.module_list import ModuleList
 from seqtext.layers.pooling import select_time_step
 from seqtext.layers.rnn import CellName, RNNLayer
-from seqtext.models.base import TextClassifier, get_embedding_dim
+from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 

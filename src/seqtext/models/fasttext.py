@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.layers.pooling import masked_embedding_bag, padding_mask
-from seqtext.models.base import TextClassifier, get_embedding_dim
+from seqtext.models.base import TextClassifier
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 

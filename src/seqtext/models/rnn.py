@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.module_list import ModuleList
@@ -19,7 +20,7 @@ from seqtext.layers.pooling import (
     select_time_step,
 )
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
-from seqtext.models.base import TextClassifier, get_embedding_dim
+from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
 
 ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.data.loaders import Batch
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.layers.pooling import masked_embedding_bag, max_over_time, mean_over_time
 from seqtext.layers.rnn import CellName, RNNLayer
-from seqtext.losses import cross_entropy
-from seqtext.models.base import TextClassifier, get_embedding_dim
+from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
@@ -165,8 +165,8 @@ class WideAndDeep(TextClassifier):
         gradient.
         """
         wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
-        loss = cross_entropy(wide, batch.labels, self.class_weights)
-        loss = loss + cross_entropy(deep, batch.labels, self.class_weights)
+        loss = self.loss(wide, batch.labels, self.class_weights)
+        loss = loss + self.loss(deep, batch.labels, self.class_weights)
         return (wide + deep).detach() / 2, loss
 
     def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from seqtext.errors import UserError
 from seqtext.metrics.definitions import (
     RANKING_METRICS,
     RankingScorer,
@@ -44,6 +45,8 @@ def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
     if metric in list_ranking_metrics(class_names):
         ranking = RankingScorer(labels, predictions.probabilities)
         return lambda weights: ranking.score(metric, weights)
+    if metric in predictions.custom:
+        return _build_custom_scorer(predictions, metric)
     count_metrics = get_count_metrics(class_names)
     if metric not in count_metrics:
         return _build_slow_scorer(predictions, metric)
@@ -61,7 +64,11 @@ def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
 def has_score(predictions: LoadedPredictions, metric: str) -> bool:
     """Return whether the metric of these predictions is defined and finite."""
     everything = np.ones((1, len(predictions.rows)), np.float32)
-    return bool(np.isfinite(build_scorer(predictions, metric)(everything)).all())
+    try:
+        scorer = build_scorer(predictions, metric)
+    except UserError:  # a metric of the run that its settings, which may be untrusted, may not name
+        return False
+    return bool(np.isfinite(scorer(everything)).all())
 
 
 def draw_resamples(
@@ -90,6 +97,32 @@ def _draw_weights(rows: int, resamples: int) -> Iterator[np.ndarray]:
         drawn += (np.arange(RESAMPLES_PER_CHUNK, dtype=np.int32) * rows)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=RESAMPLES_PER_CHUNK * rows)
         yield counts.reshape(RESAMPLES_PER_CHUNK, rows).astype(np.float32)
+
+
+def _build_custom_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
+    """Build a scorer of a metric that the run added, from the drawn rows of each resample.
+
+    Raises:
+        UserError: if its settings name a class that is not allowed.
+    """
+    import torch
+
+    from seqtext.config.metrics import build_custom_metrics  # imports lightning
+
+    options = {metric: predictions.custom[metric]}
+    built = build_custom_metrics(options, len(predictions.class_names))
+    assert built is not None  # there is one
+    columns = (predictions.probabilities, predictions.predicted, predictions.labels)
+    inputs = [torch.from_numpy(np.ascontiguousarray(column)) for column in columns]
+
+    def score_resample(weights: np.ndarray) -> float:
+        drawn = torch.from_numpy(np.repeat(np.arange(len(weights)), weights.astype(int)))
+        try:
+            return built.compute_one(metric, *(column[drawn] for column in inputs))
+        except UserError:  # such as a class without rows
+            return np.nan
+
+    return lambda weights: np.array([score_resample(row) for row in weights], float)
 
 
 def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:

@@ -1,7 +1,7 @@
 """Read and check the files of runs and sweeps, which may be damaged or untrusted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class LoadedPredictions:
     labels, predicted: [N] class numbers
     probabilities: [N, C]
     threshold: for two classes, the minimum probability at which class 1 was predicted
+    custom: settings of the metrics that the run added, which may be untrusted
     """
 
     rows: np.ndarray
@@ -35,6 +36,7 @@ class LoadedPredictions:
     probabilities: np.ndarray
     class_names: tuple[str, ...]
     threshold: float = 0.5
+    custom: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_run_metrics(path: Path) -> dict[str, Any]:
@@ -136,6 +138,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
         raise build_damaged_file_error(path, "its row numbers are missing or repeated")
     table = table.sort_values("row")
     threshold = metrics.get("threshold")
+    custom = metrics["settings"].get("metrics")
     return LoadedPredictions(
         table["row"].to_numpy(),
         _encode_classes(table["label"], names, path),
@@ -143,6 +146,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
         _extract_probabilities(table[[PROBABILITY + name for name in names]], path),
         names,
         0.5 if threshold is None else threshold,
+        custom if isinstance(custom, Mapping) else {},
     )
 
 

@@ -15,6 +15,7 @@ from seqtext.config.available_options import (
     set_config_folders,
 )
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
+from seqtext.config.target_overrides import force_target_options
 from seqtext.errors import UserError
 
 
@@ -52,7 +53,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         default = _read_default_choices(_read(conf / "config.yaml"))
         chosen = read_best_run(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in values and default.get(g) != c]
-    return quote_values([*arguments, *added])
+    return quote_values(force_target_options([*arguments, *added]))
 
 
 def _check_groups(values: dict[str, str]) -> None:

@@ -53,6 +53,8 @@ def write_artifacts(
         log_hparams(logger, shown, _collect_final_scores(scores, facts))
         logger.finalize("success")
     metrics = {**facts, "threshold": test.threshold, **scores}
+    if test.custom:
+        metrics["metric_modes"] = test.custom.modes
     if test.threshold != 0.5:
         metrics["at_0.5"] = {
             part: p.with_threshold(0.5).compute_metrics() for part, p in predictions.items()

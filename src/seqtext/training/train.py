@@ -12,13 +12,14 @@ from lightning.pytorch.callbacks import Callback
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
-from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint, set_threshold
+from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
 from seqtext.config.instantiate import (
     build_from_config,
     build_trainer,
     count_devices,
     resolve_target,
 )
+from seqtext.config.metrics import build_custom_metrics
 from seqtext.config.run_config import (
     RunConfig,
     build_datamodule,
@@ -50,6 +51,7 @@ from seqtext.training.resume import (
     fit_or_resume,
     load_best_weights,
 )
+from seqtext.training.threshold import apply_threshold
 
 log = logging.getLogger(__name__)
 
@@ -257,9 +259,12 @@ def fit_baseline(
     save_checkpoint(run_dir.best_checkpoint, checkpoint)
     predictions: dict[str, Predictions] = {}
     logged: dict[str, float] = {}
+    custom = build_custom_metrics(settings["metrics"], len(data.class_names))
     for part in PARTS:
         rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
-        predictions[part] = Predictions(rows, data.labels[rows], logits, data.class_names)
+        predictions[part] = Predictions(
+            rows, data.labels[rows], logits, data.class_names, custom=custom
+        )
         if part != "test":
             scores = predictions[part].compute_metrics()
             logged |= {f"{part}/{name}": value for name, value in scores.items()}
@@ -283,18 +288,4 @@ def predict_split(
 ) -> Predictions:
     """Predict a split and gather the outputs of all ranks."""
     outputs = all_gather_objects(trainer.predict(model, batches) or [])
-    return Predictions.from_batches(outputs, data.labels, data.class_names)
-
-
-def apply_threshold(
-    predictions: dict[str, Predictions], threshold: float | str, run_dir: RunDir
-) -> dict[str, Predictions]:
-    """Apply the run's threshold to predictions, and store it in the best checkpoint.
-
-    Args:
-        threshold: a probability, or "tuned": the best one on the validation part
-    """
-    value = predictions["val"].find_best_threshold() if threshold == "tuned" else float(threshold)
-    if value != 0.5:
-        set_threshold(run_dir.best_checkpoint, value)
-    return {part: found.with_threshold(value) for part, found in predictions.items()}
+    return Predictions.from_batches(outputs, data.labels, data.class_names, model.custom_metrics)

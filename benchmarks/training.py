@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.progress_bar import ProgressBar
-from seqtext.config.instantiate import build_trainer
+from seqtext.config.trainer import build_trainer
 from seqtext.data.duplicates import DuplicateStats
 from seqtext.data.loaders import EncodedDataset
 from seqtext.data.preprocessing import PreparedDataset

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 import pytest
+from lightning import Trainer
 
 from seqtext.config.groups import GROUPS
-from seqtext.config.instantiate import create_trainer, resolve_target
+from seqtext.config.instantiate import resolve_target
+from seqtext.config.trainer import DEFAULTS
 from tests.conftest import ROOT, settings_of
 
 PRESETS = {"attention": {"units", "bidirectional", "pooling"}}  # of a class with its own file
@@ -87,5 +89,5 @@ def test_datasets(name):
 
 def test_trainer():
     config = settings_of("trainer=auto")["trainer"]
-    parameters = inspect.signature(create_trainer).parameters
-    assert config == {option: parameters[option].default for option in config}
+    lightnings = {p.name: p.default for p in inspect.signature(Trainer).parameters.values()}
+    assert config == {option: (lightnings | DEFAULTS)[option] for option in config}

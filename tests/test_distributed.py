@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.fabric.strategies.launchers.subprocess_script import _hydra_subprocess_cmd
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from seqtext.config.instantiate import build_trainer
+from seqtext.config.trainer import build_trainer
 from seqtext.data.loaders import (
     BucketBatchSampler,
     BucketDataLoader,

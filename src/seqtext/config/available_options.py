@@ -21,6 +21,7 @@ def set_config_folders(folders: Sequence[Path]) -> None:
     """Set the folders of the configuration files, for messages about the command line."""
     _folders[:] = folders
     _index_options.cache_clear()
+    list_options.cache_clear()
 
 
 def is_base(choice: str) -> bool:
@@ -92,6 +93,19 @@ def find_override(word: str) -> str | None:
         if word in list_choices(group):
             return f"{group}={word}"
     return None
+
+
+@cache
+def list_options(group: str, choice: str) -> frozenset[str]:
+    """List the dotted options of a choice, including those of the files that it builds on."""
+    options: set[str] = set()
+    for folder in _folders:
+        content = _read_yaml(folder / group / f"{choice}.yaml")
+        options |= set(_iter_option_names(content, ""))
+        for base in content.get("defaults", ()):
+            if isinstance(base, str) and base not in ("_self_", choice):
+                options |= list_options(group, base)
+    return frozenset(options)
 
 
 @cache

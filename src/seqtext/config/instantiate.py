@@ -10,36 +10,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from lightning import Trainer
-from lightning.pytorch.strategies import DDPStrategy
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
-from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.available_options import find_nearest_options
 from seqtext.config.groups import GROUPS, PARTS
-from seqtext.distributed import (
-    ProcessInfo,
-    WorkerEnvironment,
-    find_externally_launched,
-)
 from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.losses import Loss, check_loss
-from seqtext.optim import Clipping, OptimizerFactory
-from seqtext.speedups import build_null_profiler
-from seqtext.validation import (
-    Fraction,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    get_option_hints,
-    validate,
-)
+from seqtext.optim import OptimizerFactory
+from seqtext.validation import get_option_hints, validate
 
 
 def validate_group(group: str, config: dict[str, Any]) -> None:
@@ -58,7 +41,7 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
     if GROUPS[group].is_partial and "_partial_" not in config:
         raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
+    check_options(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
 
 
 def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
@@ -117,7 +100,7 @@ def build_loss(config: dict[str, Any], classes: int) -> Loss:
 
 def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
     """Build a `kind` from a group without `_target_`, such as `split`."""
-    _check(group, get_option_hints(kind), config)
+    check_options(group, get_option_hints(kind), config)
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in config:
             raise UserError(f"The option {group}{'.' if group else ''}{name} is missing.")
@@ -149,100 +132,7 @@ def resolve_target(group: str, target: str) -> Any:
     )
 
 
-def create_trainer(
-    logger: Any,
-    callbacks: list,
-    process: ProcessInfo,
-    accelerator: str = "auto",
-    devices: PositiveInt | list[NonNegativeInt] = 1,
-    num_nodes: PositiveInt = 1,
-    strategy: Literal["auto", "ddp", "ddp_find_unused_parameters_true"] = "auto",
-    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true",
-    max_epochs: PositiveInt = 4,
-    gradient_clip_val: PositiveFloat | None = 1.0,
-    gradient_clip_algorithm: Clipping = "norm",
-    accumulate_grad_batches: PositiveInt = 1,
-    limit_train_batches: PositiveInt | Fraction | None = None,
-    deterministic: bool = False,
-    detect_anomaly: bool = False,
-    profiler: Literal["simple", "advanced", "pytorch"] | None = None,
-) -> Trainer:
-    """Create Lightning's Trainer from those of its options that do not invalidate results."""
-    if count_devices(devices) < 1:
-        raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
-    launched = find_externally_launched()  # by torchrun or Slurm, which Lightning detects
-    if launched is None and num_nodes > 1:
-        raise OptionError("num_nodes", num_nodes, "1, or torchrun or srun must start the processes")
-    if launched and count_devices(devices) * num_nodes != launched.world_size:
-        expected = f"{launched.world_size / num_nodes:g}: so many processes were started"
-        raise OptionError("devices", devices, expected)
-    environments = [] if launched else [WorkerEnvironment(process)]
-    trainer = Trainer(
-        logger=logger,
-        callbacks=callbacks,
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=num_nodes,
-        strategy=_build_strategy(strategy, count_devices(devices) * num_nodes),
-        plugins=[*environments, AtomicCheckpointIO()],
-        use_distributed_sampler=False,  # the loaders distribute the rows
-        precision=precision,
-        max_epochs=max_epochs,
-        gradient_clip_val=gradient_clip_val,
-        accumulate_grad_batches=accumulate_grad_batches,
-        limit_train_batches=limit_train_batches,
-        deterministic=deterministic,
-        detect_anomaly=detect_anomaly,
-        profiler=profiler or build_null_profiler(),
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        enable_checkpointing=bool(callbacks),
-        enable_progress_bar=bool(callbacks),
-    )
-    trainer.gradient_clip_algorithm = gradient_clip_algorithm  # type: ignore[assignment]  # Lightning's type allows only two values
-    return trainer
-
-
-def count_devices(devices: int | Sequence[int]) -> int:
-    """Return the number of devices given by the option `devices`."""
-    return devices if isinstance(devices, int) else len(devices)
-
-
-def build_trainer(
-    config: dict[str, Any],
-    logger: Any = False,
-    callbacks: Sequence = (),
-    process: ProcessInfo = ProcessInfo(),  # noqa: B008  an immutable value
-) -> Trainer:
-    """Build the Trainer from the options of the group `trainer`.
-
-    Args:
-        process: rank and number of the processes of the run
-
-    Raises:
-        UserError: if an option is unknown or invalid, or Lightning refuses its value.
-    """
-    _check(
-        "trainer",
-        get_option_hints(create_trainer),
-        config,
-        runtime_args=("logger", "callbacks", "process"),
-    )
-    try:
-        return create_trainer(logger=logger, callbacks=list(callbacks), process=process, **config)
-    except OptionError as error:
-        raise error.within("trainer") from error
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-
-
-def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
-    if name != "auto" or world_size == 1:
-        return name
-    return DDPStrategy(broadcast_buffers=False)  # equal on all processes: see `all_reduce_sum`
-
-
-def _check(
+def check_options(
     group: str,
     hints: Mapping[str, Any],
     options: Mapping[str, Any],

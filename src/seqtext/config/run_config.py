@@ -12,12 +12,12 @@ from seqtext.config.instantiate import (
     build_from_config,
     build_loss,
     build_optimizer_factory,
-    build_trainer,
     build_without_target,
     resolve_target,
     validate_group,
 )
 from seqtext.config.metrics import build_custom_metrics
+from seqtext.config.trainer import build_trainer
 from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule

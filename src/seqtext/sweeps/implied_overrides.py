@@ -16,6 +16,7 @@ from seqtext.config.available_options import (
 )
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
 from seqtext.config.target_overrides import force_target_options
+from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 
 
@@ -24,7 +25,8 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
 
     An experiment that is a sweep implies ``-m``, since Hydra reads the mode from the primary config
     only. ``from_best=`` implies the groups of the best run, so that its options can be overridden.
-    Values that Hydra's grammar cannot parse are quoted.
+    Values that Hydra's grammar cannot parse are quoted, and options of a constructor that no
+    configuration file lists need no ``+``.
 
     Args:
         arguments: command line arguments
@@ -53,7 +55,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         default = _read_default_choices(_read(conf / "config.yaml"))
         chosen = read_best_run(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in values and default.get(g) != c]
-    return quote_values(force_target_options([*arguments, *added]))
+    return quote_values(force_target_options(allow_unlisted_options([*arguments, *added])))
 
 
 def _check_groups(values: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS
+from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.run_names import append_hash, build_run_name, format_override_slug
 from seqtext.sweeps.job import Job, format_error_reason
@@ -48,6 +49,7 @@ class JobBuilder:
             within: name of a subfolder, if several runs are one trial
             trial: number of the trial in an Optuna study
         """
+        overrides = allow_unlisted_options(overrides)
         swept = {key.lstrip("+~") for key in swept}
         label = "  ".join(map(_shorten_override, _select_by_key(overrides, swept)))
         try:

@@ -54,17 +54,18 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
     for override in OverridesParser.create().parse_overrides(overrides):
         if override.key_or_group == "resume":
             continue
+        typed = str(override.input_line).lstrip("+")
         if override.key_or_group in CHANGEABLE_ON_RESUME:
             OmegaConf.update(changed, override.key_or_group, override.value())
             continue
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
-                f"{override.input_line} cannot be changed in the middle of a run: "
+                f"{typed} cannot be changed in the middle of a run: "
                 f"resume= uses the run's own settings, only trainer.* may differ."
             )
         if run_dir.read_metrics():
             raise UserError(
-                f"{run_dir.path} is finished: without {override.input_line} its results are shown; "
+                f"{run_dir.path} is finished: without {typed} its results are shown; "
                 f"start a new run for longer training."
             )
         OmegaConf.update(changed, override.key_or_group, override.value())

@@ -13,12 +13,7 @@ from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
 from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
-from seqtext.config.instantiate import (
-    build_from_config,
-    build_trainer,
-    count_devices,
-    resolve_target,
-)
+from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.metrics import build_custom_metrics
 from seqtext.config.run_config import (
     RunConfig,
@@ -27,6 +22,7 @@ from seqtext.config.run_config import (
     collect_fingerprints,
     validate_config,
 )
+from seqtext.config.trainer import build_trainer, count_devices
 from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule

@@ -46,7 +46,7 @@ def assert_same(folder: RunDir, unbroken: RunDir) -> None:
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     for name in ("best", "last"):
         one, other = (
-            torch.load(getattr(f, name), weights_only=True)["state_dict"]
+            torch.load(getattr(f, f"{name}_checkpoint"), weights_only=True)["state_dict"]
             for f in (folder, unbroken)
         )
         assert all((one[key] == other[key]).all() for key in one)
@@ -75,6 +75,33 @@ def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minute
     settings = settings_of(*small, *OPTIONS, f"checkpoint_minutes={minutes}")
     _run_until_killed(settings, folder, step, monkeypatch)
     assert folder.read_metrics() is None
+    train_and_evaluate(settings, folder, resume=True)
+    assert_same(folder, unbroken)
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes"),
+    [
+        (STEPS + 7, 1e-9),
+        *(pytest.param(step, 1e-9, marks=pytest.mark.slow) for step in (4, 6, STEPS + 1)),
+        *(pytest.param(step, 60, marks=pytest.mark.slow) for step in (6, STEPS + 7)),
+    ],
+)
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        ("trainer.val_check_interval=3", "trainer.max_steps=19"),
+        ("trainer.val_check_interval=0.5", "patience=1"),
+        ("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"),
+        ("trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null"),
+    ],
+)
+def test_killed_with_other_validations(small, tmp_path, monkeypatch, schedule, step, minutes):
+    unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
+    schedule = [f"++{option}" for option in schedule]
+    settings = settings_of(*small, *OPTIONS, *schedule, f"checkpoint_minutes={minutes}")
+    train_and_evaluate(settings, unbroken)
+    _run_until_killed(settings, folder, step, monkeypatch)
     train_and_evaluate(settings, folder, resume=True)
     assert_same(folder, unbroken)
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import lightning as L
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
 from seqtext.metrics.definitions import get_metric_mode, is_better
@@ -22,7 +23,8 @@ class TieBreakingEarlyStopping(EarlyStopping):
 
     Args:
         monitor: name of a logged metric
-        patience: epochs without improvement before training stops
+        patience: epochs without improvement before training stops; validations, if they are not
+            once per epoch
     """
 
     def __init__(self, monitor: str, patience: int):
@@ -33,21 +35,36 @@ class TieBreakingEarlyStopping(EarlyStopping):
         self.last_score: float | None = None
         self._epoch, self._loss, self._is_constant = 0, math.nan, False  # of the current epoch
 
-    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+    @property
+    def has_stopped(self) -> bool:
+        """Return whether patience is used up."""
+        return self.stopping_reason != EarlyStoppingReason.NOT_STOPPED
+
+    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Stop a resumed run whose patience was used up, but not yet its `trainer.min_epochs`."""
+        trainer.should_stop = trainer.should_stop or self.has_stopped
+
+    def _run_early_stopping_check(self, trainer: L.Trainer) -> None:
         """Stop and log the reason if patience is used up."""
+        had_stopped = self.has_stopped
         self._epoch = trainer.current_epoch
         self._loss = float(trainer.callback_metrics["val/loss"])
-        self._is_constant = cast(bool, model.has_constant_predictions)
-        super().on_train_epoch_end(trainer, model)
-        limit = cast(int, trainer.max_epochs)
-        if trainer.should_stop and self.stopped_epoch and self._epoch + 1 < limit:
-            log.info(
-                "Stopped after epoch %d: %s has not improved for %d epochs (patience=%d).",
-                self._epoch + 1,
-                self.monitor,
-                self._epoch - self.best_epoch,
-                self.patience,
-            )
+        self._is_constant = cast(Any, trainer.lightning_module).has_constant_predictions
+        super()._run_early_stopping_check(trainer)
+        if not self.has_stopped or had_stopped or self._epoch + 1 == trainer.max_epochs:
+            return
+        if self._check_on_train_epoch_end:
+            count, unit = self._epoch - self.best_epoch, "epochs"
+        else:
+            count, unit = self.wait_count, "validations"
+        log.info(
+            "Stopped after epoch %d: %s has not improved for %d %s (patience=%d).",
+            self._epoch + 1,
+            self.monitor,
+            count,
+            unit,
+            self.patience,
+        )
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         score, loss = float(current), self._loss

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from seqtext.callbacks.checkpoint import get_monitored, has_regular_validation
 from seqtext.display import build_console, count_noun, make_printable
 from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
@@ -48,6 +49,9 @@ class ProgressBar(LightningProgressBar):
         super().__init__()
         self.monitor = monitor
         self.seconds = self.earlier_seconds = self.epoch_seconds = 0.0
+        self._validation_seconds = 0.0  # in the current epoch
+        self._is_regular = True  # one validation, at the end of each epoch
+        self._has_validated = False  # in the current epoch
         self.console = build_console()
         self._bar: Progress | None = None
         self._enabled = self.console.is_terminal and not is_quiet()
@@ -65,6 +69,7 @@ class ProgressBar(LightningProgressBar):
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Start the clock; `on_train_epoch_start` is not called when resuming within an epoch."""
         self._counted = time.perf_counter()
+        self._is_regular = has_regular_validation(trainer)
         self._begin_epoch(trainer)
 
     def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
@@ -89,31 +94,55 @@ class ProgressBar(LightningProgressBar):
     def on_validation_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Remove the progress bar: the epoch's log line follows."""
         self._stop()
-        self.epoch_seconds = time.perf_counter() - self._started
+        self._validation_started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Log throughput and learning rate, and print the epoch's line."""
-        self._check_loss(trainer)
-        samples = (self._steps - self._first_step) * cast(Any, trainer.train_dataloader).batch_size
-        self.log("train/samples_per_second", samples / self.epoch_seconds)
-        self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
-        score = float(trainer.callback_metrics[self.monitor])
-        val_loss = float(trainer.callback_metrics["val/loss"])
-        best = is_better(score, self._best, self.monitor, val_loss, self._best_loss)
-        if best:
-            self._best, self._best_loss = score, val_loss
-        loss = _mean_of_all(self._mean_loss())
+    def on_validation_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Log a line and draw the bar again if validation is not only at the end of each epoch."""
+        if trainer.sanity_checking:
+            return
+        self._has_validated = True
+        self._validation_seconds += time.perf_counter() - self._validation_started
+        if self._is_regular:
+            return
+        score, val_loss, mark = self._update_best(trainer)
         log.info(
-            "epoch %d/%d  train loss %.4f  val/loss %.4f  %s %.4f%s  %.1f s",
-            trainer.current_epoch + 1,
-            trainer.max_epochs,
-            loss,
+            "epoch %s  step %d  val/loss %.4f  %s %.4f%s",
+            _format_epoch(trainer),
+            trainer.global_step,
             val_loss,
             self.monitor,
             score,
-            " (best)" if best else "",
-            time.perf_counter() - self._started,
+            mark,
         )
+        if self._enabled and not trainer.should_stop:
+            self._draw(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Log throughput and learning rate, and print the epoch's line."""
+        self._stop()
+        self._check_loss(trainer)
+        self.epoch_seconds = time.perf_counter() - self._started - self._validation_seconds
+        samples = (self._steps - self._first_step) * cast(Any, trainer.train_dataloader).batch_size
+        self.log("train/samples_per_second", samples / self.epoch_seconds)
+        self.log("train/learning_rate", trainer.optimizers[0].param_groups[0]["lr"])
+        loss, validation = _mean_of_all(self._mean_loss()), ""
+        if self._is_regular:
+            score, val_loss, mark = self._update_best(trainer)
+            validation = f"  val/loss {val_loss:.4f}  {self.monitor} {score:.4f}{mark}"
+        elif not self._has_validated:
+            validation = "  not validated"
+        seconds = time.perf_counter() - self._started
+        epoch = _format_epoch(trainer)
+        log.info("epoch %s  train loss %.4f%s  %.1f s", epoch, loss, validation, seconds)
+
+    def _update_best(self, trainer: L.Trainer) -> tuple[float, float, str]:
+        """Return the score and loss of the last validation, and a mark if they are the best."""
+        score = float(get_monitored(trainer, self.monitor))
+        val_loss = float(trainer.callback_metrics["val/loss"])
+        if not is_better(score, self._best, self.monitor, val_loss, self._best_loss):
+            return score, val_loss, ""
+        self._best, self._best_loss = score, val_loss
+        return score, val_loss, " (best)"
 
     def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Update the training time."""
@@ -162,6 +191,7 @@ class ProgressBar(LightningProgressBar):
     def _begin_epoch(self, trainer: L.Trainer) -> None:
         self._started = self._drawn = time.perf_counter()
         self._first_step = self._steps
+        self._validation_seconds, self._has_validated = 0.0, False
         if self._enabled:
             self._draw(trainer)
 
@@ -181,7 +211,7 @@ class ProgressBar(LightningProgressBar):
         self._task = self._bar.add_task(
             "train",
             total=trainer.num_training_batches,
-            epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
+            epoch=_format_epoch(trainer),
             loss=float("nan"),
             score=shown,
         )
@@ -191,6 +221,10 @@ class ProgressBar(LightningProgressBar):
         if self._bar:
             self._bar.stop()
             self._bar = None
+
+
+def _format_epoch(trainer: L.Trainer) -> str:
+    return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
 
 
 def _mean_of_all(value: float) -> float:

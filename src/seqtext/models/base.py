@@ -165,7 +165,8 @@ class TextClassifier(L.LightningModule):
         limit = trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         assert trainer.max_epochs is not None  # Lightning replaces None
-        return trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+        steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+        return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
     def configure_gradient_clipping(
         self,

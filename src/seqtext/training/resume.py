@@ -8,6 +8,7 @@ import lightning as L
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
@@ -139,7 +140,7 @@ def fit_or_resume(
             checkpoint = load_checkpoint(last)
             _check_same_run(checkpoint[METADATA_KEY], checkpoints.metadata, data, run_dir)
             log.info("Resuming from %s.", last)
-            if _has_stopped_early(trainer, checkpoint["callbacks"]):
+            if _has_stopped_early(trainer, checkpoint):
                 _restore_callbacks(trainer, checkpoint["callbacks"])
                 return
         trainer.fit(model, data, ckpt_path=last, weights_only=True)
@@ -200,12 +201,19 @@ def _get_callbacks(trainer: L.Trainer) -> list[Callback]:
     return trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
 
 
-def _has_stopped_early(trainer: L.Trainer, states: dict[str, Any]) -> bool:
-    return any(
-        isinstance(callback, EarlyStopping)
-        and states.get(callback.state_key, {}).get("stopped_epoch")
+def _has_stopped_early(trainer: L.Trainer, checkpoint: dict[str, Any]) -> bool:
+    """Return whether patience was used up, and training could stop then."""
+    if checkpoint["epoch"] + 1 < (trainer.min_epochs or 0):
+        return False
+    if checkpoint["global_step"] < (trainer.min_steps or 0):
+        return False
+    states = checkpoint["callbacks"]
+    reasons = (
+        states.get(callback.state_key, {}).get("stopping_reason")
         for callback in _get_callbacks(trainer)
+        if isinstance(callback, EarlyStopping)
     )
+    return any(reason not in (None, EarlyStoppingReason.NOT_STOPPED.value) for reason in reasons)
 
 
 def _restore_callbacks(trainer: L.Trainer, states: dict[str, Any]) -> None:

@@ -111,6 +111,8 @@ def find_type_error(value: Any, hint: Any) -> str | None:
         fits = any(find_type_error(value, argument) is None for argument in arguments)
     elif origin is Literal:
         fits = value in arguments
+    elif origin is Callable:
+        fits = callable(value)
     elif origin in (list, Sequence):
         fits = isinstance(value, list | tuple) and not any(
             find_type_error(v, arguments[0]) for v in value
@@ -129,6 +131,8 @@ def describe_type(hint: Any) -> str:
         return ", or ".join(describe_type(argument) for argument in arguments)
     if origin is Literal:
         return "one of " + ", ".join(str(argument) for argument in arguments)
+    if origin is Callable:
+        return "a class, as its option _target_"
     if origin in (list, Sequence):
         return f"a list, each item {describe_type(arguments[0])}"
     words = {

@@ -71,9 +71,9 @@ def test_equals_the_formula(pooling):
     vectors = model.embedding(ids)
     forward, backward = model.layers[0]
     states = torch.cat([forward(vectors)[0], backward(vectors.flip(1))[0].flip(1)], dim=2)[0]
-    scores = torch.tanh(states @ model.attention.hidden.weight.T + model.attention.hidden.bias)
+    scores = torch.tanh(states @ model.pool.hidden.weight.T + model.pool.hidden.bias)
     if pooling == "attention":
-        scores = scores @ model.attention.score.weight.T
+        scores = scores @ model.pool.score.weight.T
     weights = scores.exp() / scores.exp().sum(dim=0)
     expected = model.output((weights * states).sum(dim=0))
     torch.testing.assert_close(model(ids, lengths), expected)

@@ -91,7 +91,7 @@ def test_recurrent_layers(kind, units, bidirectional, activation, all_states, dt
     states = x
     for layer in model.layers:
         states = layer(states, LENGTHS)
-    ours = states[words] if all_states else model._pool(states, LENGTHS)
+    ours = states[words] if all_states else model.pool(states, LENGTHS)
     theirs, stack = x_keras, keras_stack(model, all_states, dtype)
     for layer in stack:
         theirs = layer(theirs, mask=words)

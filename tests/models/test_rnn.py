@@ -200,13 +200,13 @@ def test_batch_norm_between_layers_leaves_padding_out():
 def test_attention_weighs_words_only():
     model, (ids, lengths) = model_of(GRU, pooling="attention"), texts([3, 1, 7, 2])
     states = model.layers[0](model.embed(ids), lengths)
-    weights = model.attention.weights(states, lengths)
+    weights = model.pool.weights(states, lengths)
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(4))
     assert ((weights > 0) == (ids != 0)).all()
-    hidden, score = model.attention.hidden, model.attention.score
+    hidden, score = model.pool.hidden, model.pool.score
     scores = torch.tanh(states[2] @ hidden.weight.T + hidden.bias) @ score.weight[0]
     expected = scores.softmax(dim=0) @ states[2]
-    torch.testing.assert_close(model.attention(states, lengths)[2], expected)
+    torch.testing.assert_close(model.pool(states, lengths)[2], expected)
 
 
 def test_word_dropout_spares_padding():

@@ -57,6 +57,7 @@ GROUPS = {
 }
 PARTS = {  # classes that options name, by the option
     "metrics": ConfigGroup("torchmetrics", ("torchmetrics:Metric",)),
+    "model.pooling": ConfigGroup("seqtext.layers", ("torch.nn:Module",), ("features",)),
 }
 UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
 WITH_CHOICES = (*GROUPS, "trainer", "metrics")  # groups with a folder in conf/, except experiment

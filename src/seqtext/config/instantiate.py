@@ -41,6 +41,7 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
     if GROUPS[group].is_partial and "_partial_" not in config:
         raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
+    options |= resolve_parts(group, config)
     check_options(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
 
 
@@ -56,14 +57,34 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
         UserError: as `validate_group`, or raised by the constructor.
     """
     validate_group(group, config)
-    target = config["_target_"]
+    target, parts = config["_target_"], resolve_parts(group, config)
+    config = {name: value for name, value in config.items() if name not in parts}
     try:
-        return instantiate(config, **runtime_args, _convert_="all", _execution_whitelist_=target)
+        return instantiate(
+            config, **runtime_args, **parts, _convert_="all", _execution_whitelist_=target
+        )
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from error
         raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
+
+
+def resolve_parts(group: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the classes, with their options, that options of a group name by `_target_`.
+
+    Raises:
+        UserError: if a class is not allowed, or an option of it is unknown or invalid.
+    """
+    parts = {}
+    for option, value in config.items():
+        name = f"{group}.{option}"
+        if name in PARTS and isinstance(value, Mapping) and "_target_" in value:
+            kind = resolve_target(name, str(value["_target_"]))
+            options = {o: v for o, v in value.items() if o != "_target_"}
+            check_options(name, get_option_hints(kind), options, PARTS[name].runtime_args)
+            parts[option] = partial(kind, **options)
+    return parts
 
 
 def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:

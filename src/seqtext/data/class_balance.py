@@ -1,15 +1,19 @@
 """Class balance of the training part; other parts are never resampled."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from seqtext.choices import SAMPLINGS
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.validation import PositiveFloat
 
-Sampling = Literal["none", "undersample", "oversample", "class_weights", "balanced_batches"]
+if TYPE_CHECKING:
+    Sampling = str
+else:
+    Sampling = Literal[SAMPLINGS]
 ClassWeights = Literal["balanced", "inverse_to_largest"] | list[PositiveFloat]
 
 

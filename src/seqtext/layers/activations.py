@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from seqtext.choices import ACTIVATIONS as NAMES
+
 
 def linear(x: Tensor) -> Tensor:
     """Return x."""
@@ -36,4 +38,4 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 if TYPE_CHECKING:
     Activation = str
 else:
-    Activation = Literal[tuple(ACTIVATIONS)]
+    Activation = Literal[NAMES]

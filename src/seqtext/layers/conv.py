@@ -52,6 +52,8 @@ class ConvBlock(nn.Module):
         states = self.norm.forward_masked(states, lengths) if self.norm else states
         if self.pool_size is None:
             return max_over_time(states, lengths)[:, None]
+        if self.pool_size == 1:
+            return states.masked_fill(padding_mask(lengths, states.shape[1])[..., None], 0)
         return max_pool_1d(states, lengths, self.pool_size)
 
     def pooled_lengths(self, lengths: Tensor) -> Tensor:

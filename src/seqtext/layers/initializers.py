@@ -1,13 +1,18 @@
 """Initializers of layers."""
 
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from torch import Tensor, nn
+
+from seqtext.choices import INITIALIZERS
 
 # keras: weights Glorot-uniform, recurrent weights orthogonal, biases zero except an LSTM's forget
 # bias 1; torch: torch's defaults; he_normal: as keras, but He-normal weights, Glorot-normal in the
 # output layer
-Init = Literal["keras", "torch", "he_normal"]
+if TYPE_CHECKING:
+    Init = str
+else:
+    Init = Literal[INITIALIZERS]
 
 TRUNC_NORMAL_STD = 0.87962566103423978  # of a standard normal distribution truncated at ±2
 

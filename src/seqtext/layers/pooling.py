@@ -1,6 +1,9 @@
 """Pool token vectors of padded texts to one vector per text, without padding."""
 
-from typing import Literal
+import inspect
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -8,11 +11,17 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from seqtext import speedups
+from seqtext.choices import POOLINGS
+from seqtext.errors import UserError
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.token_ids import PAD
 
 AttentionPer = Literal["word", "feature"]
-Pooling = Literal["last", "max", "mean", "max_mean", "attention", "attention_per_feature"]
+if TYPE_CHECKING:
+    PoolingName = str
+else:
+    PoolingName = Literal[POOLINGS]
+Pooling = PoolingName | Callable[..., nn.Module]  # or a class of one's own, with its options
 
 
 def padding_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -54,6 +63,18 @@ def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     """Pool the mean over the tokens: [B, T, D] → [B, D]."""
     mask = padding_mask(lengths, states.shape[1])
     return states.masked_fill(mask[..., None], 0).sum(dim=1) / lengths[:, None].to(states.dtype)
+
+
+def max_mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
+    """Concatenate the maximum and the mean over the tokens: [B, T, D] → [B, 2 D]."""
+    return torch.cat([max_over_time(states, lengths), mean_over_time(states, lengths)], dim=1)
+
+
+def last_over_time(states: Tensor, lengths: Tensor, directions: int = 1) -> Tensor:
+    """Select each direction's state after its last token: [B, T, D] → [B, D]."""
+    units = states.shape[2] // directions
+    last = select_time_step(states[..., :units], lengths - 1)
+    return torch.cat([last, states[:, 0, units:]], dim=1)  # the backward pass ends at token 0
 
 
 def select_time_step(states: Tensor, positions: Tensor) -> Tensor:
@@ -108,3 +129,70 @@ class AdditiveAttention(nn.Module):
             scores = self.score(scores)
         mask = padding_mask(lengths, states.shape[1])
         return scores.masked_fill(mask[..., None], -torch.inf).softmax(dim=1)
+
+
+ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}
+POOL_FUNCTIONS = {
+    "max": max_over_time,
+    "mean": mean_over_time,
+    "max_mean": max_mean_over_time,
+}
+
+
+def prepare_pooling(pooling: Pooling, features: int) -> tuple[PoolingName | nn.Module, int]:
+    """Build a pooling module of one's own; return it, or a name, and the width of text vectors.
+
+    A class of one's own is called with `features` if it takes it. Its `forward(states [B, T, D],
+    lengths [B])` returns text vectors [B, D'], D' its attribute `out_features`, or else D.
+
+    Raises:
+        UserError: if the module does not return such vectors.
+    """
+    if isinstance(pooling, str):
+        return pooling, features * (2 if pooling == "max_mean" else 1)
+    kind = pooling.func if isinstance(pooling, partial) else pooling
+    takes_features = "features" in inspect.signature(kind).parameters
+    module = pooling(features=features) if takes_features else pooling()
+    width = getattr(module, "out_features", features)
+    if torch.get_default_device().type != "meta":  # which has no values
+        _check_pooling(module, features, width)
+    return module, width
+
+
+def build_pooling(
+    pooling: PoolingName | nn.Module, features: int, init: Init, directions: int = 1
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a function, or a module, from states [B, T, D] and lengths [B] to text vectors.
+
+    Args:
+        pooling: see `prepare_pooling`
+        features: D
+        init: weight initialization of attention
+        directions: number of directions that the states concatenate
+    """
+    if isinstance(pooling, nn.Module):
+        return pooling
+    if pooling in ATTENTION:
+        return AdditiveAttention(features, init, ATTENTION[pooling])
+    if pooling == "last":
+        return partial(last_over_time, directions=directions)
+    return POOL_FUNCTIONS[pooling]
+
+
+def _check_pooling(module: nn.Module, features: int, width: int) -> None:
+    name, mode = type(module).__name__, module.training
+    try:
+        with torch.no_grad():
+            pooled = module.eval()(torch.zeros(2, 3, features), torch.tensor([3, 1]))
+    except Exception as error:  # of code that may be the user's
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"model.pooling: {name} fails ({type(error).__name__}: {reason})."
+        ) from error
+    module.train(mode)
+    shape = list(getattr(pooled, "shape", ()))
+    if shape != [2, width]:
+        raise UserError(
+            f"model.pooling: {name} returns the shape {shape} for 2 texts, not "
+            f"{[2, width]}: set its attribute out_features to the width of its text vectors."
+        )

@@ -9,6 +9,7 @@ from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
 from seqtext.layers.module_list import ModuleList
+from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
 from seqtext.layers.rnn import variational_dropout
 from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
@@ -26,6 +27,7 @@ class CNN(TextClassifier):
             last block pools the whole text
         batch_norm: whether to normalize after each convolution, over the tokens of the batch
         variational_dropout: dropout rate of the inputs of each block, with one mask per text
+        pooling: pooling of the last block's states; see `RNNClassifier`
         head: see `TextClassifier`
 
     Raises:
@@ -44,6 +46,7 @@ class CNN(TextClassifier):
         pool_size: PositiveInt = 2,
         batch_norm: bool = True,
         variational_dropout: DropoutRate = 0.0,
+        pooling: Pooling = "max",
         **head: Any,
     ):
         if not filters or len(filters) != len(kernel_sizes):
@@ -51,14 +54,17 @@ class CNN(TextClassifier):
                 f"model.filters has {len(filters)} numbers and model.kernel_sizes "
                 f"{len(kernel_sizes)}: give one of each for each block."
             )
-        super().__init__(embedding, classes, features=filters[-1], **head)
+        prepared, features = prepare_pooling(pooling, filters[-1])
+        super().__init__(embedding, classes, features, **head)
         inputs = [get_embedding_dim(embedding), *filters]
-        pools = [pool_size] * (len(filters) - 1) + [None]
+        has_kernel = pooling == "max"  # the kernel of a convolution computes this maximum
+        pools = [pool_size] * (len(filters) - 1) + [None if has_kernel else 1]
         self.blocks = ModuleList(
             ConvBlock(*sizes, batch_norm, self.init)
             for sizes in zip(inputs[:-1], filters, kernel_sizes, pools, strict=True)
         )
         self.variational_dropout = variational_dropout
+        self.pool = None if has_kernel else build_pooling(prepared, filters[-1], self.init)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
@@ -66,4 +72,4 @@ class CNN(TextClassifier):
         for block in self.blocks:
             states = variational_dropout(states, self.variational_dropout, self.training)
             states, lengths = block(states, lengths), block.pooled_lengths(lengths)
-        return self.compute_logits(states.squeeze(1))
+        return self.compute_logits(self.pool(states, lengths) if self.pool else states.squeeze(1))

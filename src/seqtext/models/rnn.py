@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,19 +10,10 @@ from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.module_list import ModuleList
 from seqtext.layers.normalization import BatchNorm
-from seqtext.layers.pooling import (
-    AdditiveAttention,
-    AttentionPer,
-    Pooling,
-    max_over_time,
-    mean_over_time,
-    select_time_step,
-)
+from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
-
-ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}
 
 
 class RNNClassifier(TextClassifier):
@@ -48,7 +38,7 @@ class RNNClassifier(TextClassifier):
             the last layer, over the text vectors
         pooling: pooling of the states to the text vector: the last state of each direction, or over
             all words the maximum, the mean, both, or a weighted mean, with a weight per word or
-            per feature of each word (see `AdditiveAttention`)
+            per feature of each word (see `AdditiveAttention`); or a class (see `prepare_pooling`)
         head: see `TextClassifier`
 
     Raises:
@@ -83,7 +73,7 @@ class RNNClassifier(TextClassifier):
             )
         units = _list_widths(units, layers)
         outputs = [(2 if bidirectional else 1) * width for width in units]
-        features = outputs[-1] * (2 if pooling == "max_mean" else 1)
+        prepared, features = prepare_pooling(pooling, outputs[-1])
         super().__init__(embedding, classes, features, **head)
         variational_dropout = broadcast_to_layers(
             "variational_dropout", variational_dropout, len(units), "layer"
@@ -91,7 +81,7 @@ class RNNClassifier(TextClassifier):
         recurrent_dropout = broadcast_to_layers(
             "recurrent_dropout", recurrent_dropout, len(units), "layer"
         )
-        self.embedding_dropout, self.pooling = embedding_dropout, pooling
+        self.embedding_dropout = embedding_dropout
         self.inter_layer_dropout = broadcast_to_layers(
             "inter_layer_dropout", inter_layer_dropout, len(units) - 1, "gap between layers"
         )
@@ -112,19 +102,18 @@ class RNNClassifier(TextClassifier):
         )
         norms = [*outputs[:-1], features] if batch_norm else []
         self.norms = ModuleList(BatchNorm(width) for width in norms)
-        if pooling in ATTENTION:
-            self.attention = AdditiveAttention(features, self.init, ATTENTION[pooling])
+        self.pool = build_pooling(prepared, outputs[-1], self.init, 1 + bidirectional)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        features = self._pool(self._compute_states(ids, lengths), lengths)
+        features = self.pool(self._compute_states(ids, lengths), lengths)
         return self.compute_logits(self.norms[-1](features) if self.norms else features)
 
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """See `TextClassifier.attention_weights`."""
-        if self.pooling not in ATTENTION:
+        if not hasattr(self.pool, "weights"):
             return None
-        return self.attention.weights(self._compute_states(ids, lengths), lengths)
+        return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""
@@ -136,20 +125,6 @@ class RNNClassifier(TextClassifier):
                 states = F.dropout(states, self.inter_layer_dropout[number - 1], self.training)
             states = layer(states, lengths)
         return states
-
-    def _pool(self, states: Tensor, lengths: Tensor) -> Tensor:
-        if self.pooling == "max":
-            return max_over_time(states, lengths)
-        if self.pooling == "mean":
-            return mean_over_time(states, lengths)
-        if self.pooling == "max_mean":
-            pooled = max_over_time(states, lengths), mean_over_time(states, lengths)
-            return torch.cat(pooled, dim=1)
-        if self.pooling in ATTENTION:
-            return self.attention(states, lengths)
-        units = self.layers[-1].units
-        last = select_time_step(states[..., :units], lengths - 1)
-        return torch.cat([last, states[:, 0, units:]], dim=1)  # the backward pass ends at word 0
 
 
 class SimpleRNN(RNNClassifier):

@@ -9,7 +9,12 @@ from torch.nn import functional as F
 
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.dimension import get_embedding_dim
-from seqtext.layers.pooling import masked_embedding_bag, max_over_time, mean_over_time
+from seqtext.layers.pooling import (
+    Pooling,
+    build_pooling,
+    masked_embedding_bag,
+    prepare_pooling,
+)
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import bigram_scale, bigrams
@@ -102,8 +107,6 @@ class HashedNgramLinear(nn.Module):
 class WideAndDeep(TextClassifier):
     """Averages the logits of an n-gram model and of a recurrent network (Cheng et al., 2016).
 
-    The states are pooled by their maximum and their mean.
-
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
@@ -111,6 +114,7 @@ class WideAndDeep(TextClassifier):
         units: U, width of each direction
         bidirectional: whether to concatenate the states of a forward and a backward pass
         variational_dropout: dropout rate of the recurrent layer's inputs, with one mask per text
+        pooling: pooling of the states; see `RNNClassifier`
         buckets: number of weights shared by words and bigrams, per output
         ngram_dropout: dropout rate of a text's words and bigrams
         nb_prior: factor of naive Bayes' log-ratios in the initial weights of words and bigrams
@@ -128,13 +132,15 @@ class WideAndDeep(TextClassifier):
         units: PositiveInt = 64,
         bidirectional: bool = True,
         variational_dropout: DropoutRate = 0.5,
+        pooling: Pooling = "max_mean",
         buckets: PositiveInt = 2**20,
         ngram_dropout: DropoutRate = 0.5,
         nb_prior: NonNegativeFloat = 0.3,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
-        super().__init__(embedding, classes, features=2 * width, **head)
+        prepared, features = prepare_pooling(pooling, width)
+        super().__init__(embedding, classes, features, **head)
         self.terms = HashedNgramLinear(
             1 if classes == 2 else classes, buckets, ngram_dropout, nb_prior
         )
@@ -148,6 +154,8 @@ class WideAndDeep(TextClassifier):
                 variational_dropout=variational_dropout,
                 init=self.init,
             )
+        directions = 2 if cell and bidirectional else 1
+        self.pool = build_pooling(prepared, width, self.init, directions)
 
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:
         """See `TextClassifier.initialize_from_data`."""
@@ -179,4 +187,4 @@ class WideAndDeep(TextClassifier):
         states = self.embed(ids)
         if self.recurrence is not None:
             states = self.recurrence(states, lengths)
-        return torch.cat([max_over_time(states, lengths), mean_over_time(states, lengths)], dim=1)
+        return self.pool(states, lengths)

@@ -271,7 +271,8 @@ def test_other_settings_cannot_be_changed(train, unbroken, change):
     status, _, error = train(f"resume={unbroken.path}", change)
     assert status == 2
     assert change in error
-    assert "only trainer.* may differ" in error
+    assert "only trainer.* and " in error
+    assert "dataset.dir" in error
 
 
 def test_finished_run_is_not_made_longer(train, unbroken):

@@ -62,7 +62,8 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
                 f"{override.input_line} cannot be changed in the middle of a run: "
-                f"resume= uses the run's own settings, only trainer.* may differ."
+                f"resume= uses the run's own settings, only trainer.* and "
+                f"{', '.join(CHANGEABLE_ON_RESUME)} may differ."
             )
         if run_dir.read_metrics():
             raise UserError(

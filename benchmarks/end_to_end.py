@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from compare import KERAS, ROOT, settings_of
+from compare import KERAS, ROOT, compose_settings
 
 STUDIES = {  # options of train.py
     "imdb": (
@@ -66,7 +66,12 @@ def ours(options: list[str], folder: Path, threads: int) -> Cost:
 
 
 def theirs(python: Path, options: list[str], name: str, folder: Path, threads: int) -> Cost:
-    asked = {"settings": settings_of(options), "name": name, "folder": str(folder), "xla": False}
+    asked = {
+        "settings": compose_settings(options),
+        "name": name,
+        "folder": str(folder),
+        "xla": False,
+    }
     script = Path(__file__).with_name("keras_study.py")
     output, seconds = timed([str(python), str(script)], json.dumps(asked), threads)
     answer = json.loads(output.splitlines()[-1])

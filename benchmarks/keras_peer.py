@@ -73,7 +73,7 @@ def recurrent(cell: type, model: dict, states):
 def dual_rnn(model: dict, vectors):
     """Build the dual RNN of study 1."""
     options = {name: model[name] for name in ("units", "recurrent_dropout")}
-    options["variational_dropout"] = model["variational_dropout"]
+    options["dropout"] = model["variational_dropout"]
     first, second = (CELLS[model["cell"]](**options)(vectors) for _ in range(2))
     return layers.Concatenate()([layers.Dense(1, activation="sigmoid")(first), second])
 

@@ -22,7 +22,7 @@ import psutil  # of ipykernel, for tests
 ROOT = Path(__file__).absolute().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from seqtext import main as launch  # noqa: E402
+from seqtext import hydra_job  # noqa: E402
 from tests.conftest import SMALL, csv_of, invented_reviews  # noqa: E402
 
 SHOWN = 25  # functions of the profile
@@ -69,14 +69,14 @@ def _times(sweep: Path) -> tuple[list[float], list[float]]:
 
 def _watched() -> list[float]:
     """Record the RSS of the process in MiB after each further run."""
-    memory, train = [], launch.run
+    memory, train = [], hydra_job.run_hydra_job
 
     def watched(*given, **options) -> float:
         score = train(*given, **options)
         memory.append(psutil.Process().memory_info().rss / 2**20)
         return score
 
-    launch.run = watched
+    hydra_job.run_hydra_job = watched
     return memory
 
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from seqtext.best_run import read_best_run
+from seqtext.best_run import (
+    find_best_run,
+    iterate_finished_runs,
+    read_best_run,
+    select_best_settings,
+)
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 
@@ -40,6 +45,44 @@ def test_folds_count_by_their_mean_and_incomplete_ones_not(tmp_path):
     settings = read_best_run(str(tmp_path)).settings
     assert settings["model"] == "steady"
     assert settings["split"] == {"folds": None, "fold": 0}
+    run, description = find_best_run(str(tmp_path), "run")
+    assert run.folder == tmp_path / "steady" / "fold-0"
+    assert "by val/f1, 0.6000 ± 0.0000 over 2 folds" in description
+    assert str(run.folder) in description
+
+
+def test_seeds_count_by_their_mean(tmp_path):
+    """Of the best settings' seeds, which have the same validation rows, the best is used."""
+    for name, scores in {"lucky": [0.9, 0.1], "steady": [0.6, 0.7]}.items():
+        for seed, score in enumerate(scores):
+            write_run(tmp_path / f"{name}-{seed}", score, model=name, seed=seed)
+    run, description = find_best_run(str(tmp_path), "run")
+    assert run.folder == tmp_path / "steady-1"
+    assert "0.6500 ± 0.0707 over 2 seeds" in description
+
+
+def test_settings_with_all_folds_go_before_others(tmp_path):
+    """Also if every fold but one has finished with another seed."""
+    for name, repetitions in {"part": [(0, 0), (0, 1), (1, 1)], "all": [(0, 0), (0, 1)]}.items():
+        for seed, fold in repetitions:
+            folder, split = f"{name}-{seed}-{fold}", {"folds": 2, "fold": fold}
+            write_run(tmp_path / folder, 0.9 - len(name) / 10, model=name, seed=seed, split=split)
+    (runs,) = [select_best_settings(iterate_finished_runs(tmp_path)).runs]
+    assert [run.folder.name for run in runs] == ["all-0-0", "all-0-1"]
+    for folder in runs:
+        (folder.folder / "metrics.json").unlink()
+    assert find_best_run(str(tmp_path), "run")[0].settings["model"] == "part"
+
+
+def test_folds_with_word_vectors(tmp_path):
+    """The vocabulary of each fold, and so the content of its vectors, is another one."""
+    for fold in range(2):
+        write_run(tmp_path / str(fold), 0.5, split={"folds": 2, "fold": fold})
+        file = tmp_path / str(fold) / "metrics.json"
+        files = {"data": "d", "vectors": "v"}
+        facts = {"fingerprints": {"data": "d", "vectors": f"words of {fold}", "files": files}}
+        file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+    assert len(select_best_settings(iterate_finished_runs(tmp_path)).runs) == 2
 
 
 def test_a_repeated_run_and_one_without_a_score(tmp_path):
@@ -68,8 +111,12 @@ def test_a_winner_is_trained_anew(train, small, tmp_path):
     command = ("-m", "name=search", *options, "model=cnn", "optimizer=sgd", "trainer.max_epochs=1")
     command = [o for o in command if not o.startswith("model.units")]
     assert train(*command, "optimizer.lr=1e-9,0.5", "model.filters=[3,3,3]")[0] == 0
-    status, _, error = train("from_best=outputs/search", "seed=7", "model.kernel_sizes=[2,2,2]")
+    status, output, error = train(
+        "from_best=outputs/search", "seed=7", "model.kernel_sizes=[2,2,2]"
+    )
     assert status == 0, error
+    (line,) = [line for line in output.splitlines() if line.startswith("from_best=")]
+    assert "the best settings by val/auroc, " in line
     (run,) = (tmp_path / "outputs").glob("imdb-cnn_*from_best-search*")
     settings = RunDir(run).read_metrics()["settings"]
     assert settings["model"]["filters"] == [3, 3, 3]

@@ -1,5 +1,6 @@
 """A killed run resumes, with the results of an uninterrupted one."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def assert_same(folder: RunDir, unbroken: RunDir) -> None:
     for part in ("val", "test"):
         one, other = (pd.read_parquet(f.predictions(part)) for f in (folder, unbroken))
         pd.testing.assert_frame_equal(one, other, check_exact=True)
-    for name in ("best", "last"):
+    for name in ("best_checkpoint", "last_checkpoint"):
         one, other = (
             torch.load(getattr(f, f"{name}_checkpoint"), weights_only=True)["state_dict"]
             for f in (folder, unbroken)
@@ -225,6 +226,46 @@ def test_interrupted_run_says_how_to_go_on(small, tmp_path, sent):
     assert folder.read_metrics() is None
 
 
+@pytest.mark.parametrize("step", ["training_step", "validation_step", "predict_step"])
+def test_sigterm_interrupts_every_phase(small, tmp_path, monkeypatch, step):
+    """Lightning's own handler is ignored while predicting."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    original = getattr(TextClassifier, step)
+
+    def interrupted(self, batch, batch_idx):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, batch, batch_idx)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(TextClassifier, step, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                train_and_evaluate(settings_of(*small), RunDir(tmp_path / "run"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert RunDir(tmp_path / "run").read_metrics() is None
+
+
+def test_a_description_is_not_resumed(train, small, tmp_path):
+    folder = tmp_path / "described"
+    status, _, error = train(*small, "mode=describe", f"hydra.run.dir={folder}")
+    assert status == 0, error
+    status, _, error = train(f"resume={folder}")
+    assert status == 2
+    assert "mode=describe" in error
+    assert not (folder / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("content", ["junk", "seed: 1", "mode: train\nmodel: gru\n"])
+def test_a_damaged_configuration_is_named(train, tmp_path, content):
+    path = tmp_path / "run" / ".hydra" / "config.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    status, _, error = train(f"resume={tmp_path / 'run'}")
+    assert status == 2
+    assert f"{path} is damaged" in error
+
+
 def test_other_data_are_refused(train, small, kaggle_dir, tmp_path, monkeypatch):
     folder = RunDir(tmp_path / "broken")
     _run_until_killed(settings_of(*small, *OPTIONS), folder, STEPS + 2, monkeypatch)
@@ -257,7 +298,8 @@ def test_other_settings_cannot_be_changed(train, unbroken, change):
     status, _, error = train(f"resume={unbroken.path}", change)
     assert status == 2
     assert change in error
-    assert "only trainer.* may differ" in error
+    assert "only trainer.* and " in error
+    assert "dataset.dir" in error
 
 
 def test_finished_run_is_not_made_longer(train, unbroken):

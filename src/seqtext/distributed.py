@@ -6,6 +6,8 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -46,14 +48,41 @@ class WorkerEnvironment(LightningEnvironment):
 
 
 class StopOnTerminate(L.Callback):
-    """Stops a run on SIGTERM like Ctrl-C; Lightning would wait for the other processes."""
+    """Stops a run on SIGTERM like Ctrl-C, where Lightning would not.
+
+    Its own handler waits for the other processes in training, and does nothing in predictions.
+    """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Replace the SIGTERM handler that Lightning sets during training."""
-        if trainer.world_size > 1 and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        """Replace the handler that Lightning sets; in one process that stops after a batch."""
+        if trainer.world_size > 1:
+            _interrupt_on_sigterm()
 
-    on_predict_start = on_train_start
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Replace the handler that Lightning sets."""
+        _interrupt_on_sigterm()
+
+
+@contextmanager
+def keep_interrupts() -> Iterator[None]:
+    """Raise KeyboardInterrupt where Lightning raises SystemExit for Ctrl-C or SIGTERM.
+
+    Python's handler of SIGTERM is put aside: Lightning would call it within any step of training.
+    """
+    is_main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL) if is_main else None
+    try:
+        yield
+    except SystemExit as stop:
+        raise KeyboardInterrupt from stop
+    finally:
+        if is_main:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt_on_sigterm() -> None:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def find_externally_launched() -> ProcessInfo | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from seqtext.config.error_messages import USER_ERRORS, format_error
 from seqtext.display import PrintableFormatter, print_line, replace_unencodable
 from seqtext.errors import SweepFailed, UserErrorExit
+from seqtext.fast_imports import INTERRUPTS
 
 
 def run_with_friendly_errors(main: Callable[[], object]) -> None:
@@ -24,8 +25,9 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
         logging.lastResort.setFormatter(PrintableFormatter())
     logging.raiseExceptions = False  # ignore closed pipes, as after `| head`
     threading.excepthook = _report_thread_error
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # set during imports
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in INTERRUPTS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # otherwise Hydra prints errors and exits itself
     try:
         try:

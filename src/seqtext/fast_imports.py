@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 from seqtext.speedups import pause_garbage_collection
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)  # stop a command: Ctrl-C, `kill`, `timeout`, Slurm
+
 
 @contextmanager
 def hide_modules(*modules: str) -> Iterator[None]:
@@ -34,16 +36,16 @@ def fast_imports() -> Iterator[None]:
 
 @contextmanager
 def _exit_on_interrupt() -> Iterator[None]:
-    """Let Ctrl-C end the process silently within the context.
+    """Let Ctrl-C and SIGTERM end the process silently within the context.
 
     A KeyboardInterrupt within the import of a compiled module appears as another error.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    handled = [n for n in INTERRUPTS if signal.getsignal(n) is signal.default_int_handler]
+    for number in handled if is_main else ():
+        signal.signal(number, signal.SIG_DFL)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in handled if is_main else ():
+            signal.signal(number, signal.default_int_handler)

@@ -53,7 +53,7 @@ def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
         if is_resumed:
             settings = load_resume_config(run_dir, list(hydra.overrides.task), config)
         else:
-            settings = compose_run_config(config, list(hydra.overrides.task))
+            settings = compose_run_config(config, list(hydra.overrides.task), log_best=True)
         if config.mode == "describe":
             describe_data(settings, run_dir)
             return None
@@ -80,7 +80,8 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
     logging.captureWarnings(True)  # to the job's log; the sweep prints to the terminal
     start_time = time.perf_counter()
     try:
-        settings = compose_run_config(config, list(HydraConfig.get().overrides.task))
+        overrides = list(HydraConfig.get().overrides.task)
+        settings = compose_run_config(config, overrides, log_best=True)
         _save_effective_config(config, settings, run_dir)
         return train_and_evaluate(
             settings, run_dir, resume=True, extra_callbacks=build_pruning_callbacks(config.monitor)

@@ -22,6 +22,7 @@ OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("trainer.accelerator", "trainer.profiler"),
 )
 OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)
+REPETITION_OPTIONS = ("seed", "split.seed", "split.fold")  # may differ in runs of equal settings
 MISSING_OPTION = "absent"
 CONTENT_NAMES = {"data": "data", "vectors": "word vectors"}
 
@@ -85,6 +86,23 @@ def build_run_key(
     if has_all_fingerprints(fingerprints):
         return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT_NAMES}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}
+
+
+def build_settings_key(
+    settings: Mapping[str, Any], fingerprints: Any, source: str | None = None
+) -> dict[str, Any]:
+    """Return a comparison key that is equal for runs that differ only in seed or fold.
+
+    Word vectors are compared by the digest of their files: their content is that of the words of
+    the training rows, which differ between folds.
+
+    Args:
+        settings, fingerprints, source: as in `build_run_key`
+    """
+    key = build_run_key(settings, fingerprints, source)
+    if has_all_fingerprints(fingerprints) and (files := fingerprints["files"].get("vectors")):
+        key["content of the vectors"] = files
+    return {name: value for name, value in key.items() if name not in REPETITION_OPTIONS}
 
 
 def flatten_settings(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

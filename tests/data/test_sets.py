@@ -127,7 +127,7 @@ def test_spam_is_downloaded(folder, server, monkeypatch):
 
 @pytest.mark.parametrize("kind", [Tweets, Clothing, Amazon])
 def test_sources_that_need_an_account_say_so(folder, kind):
-    with pytest.raises(UserError, match="no download without an account"):
+    with pytest.raises(UserError, match=r"dataset\.download=true is not possible"):
         loaded(kind, folder, download=True)
 
 

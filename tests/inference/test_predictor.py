@@ -196,7 +196,7 @@ def test_an_unfinished_run_is_told(finished, tmp_path, caplog):
         assert said == [f"{name} has not finished: its best epoch so far is used." for name in told]
 
 
-def test_a_sweep_gives_its_best_run(finished, tmp_path):
+def test_a_sweep_gives_its_best_run(finished, tmp_path, caplog):
     for name, score in (("a", 0.5), ("b", 0.9), ("c", 0.7)):
         folder = tmp_path / "sweep" / name
         folder.mkdir(parents=True)
@@ -206,7 +206,9 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path):
     best = RunDir(tmp_path / "sweep" / "b").best_checkpoint
     best.parent.mkdir()
     shutil.copy(finished.best_checkpoint, best)  # the others have none
-    assert load(tmp_path / "sweep").classes_.tolist() == ["negative", "positive"]
+    with caplog.at_level(logging.INFO, loading.__name__):
+        assert load(tmp_path / "sweep").classes_.tolist() == ["negative", "positive"]
+    assert f"those of {tmp_path / 'sweep' / 'b'}." in caplog.text
     with pytest.raises(UserError, match=r"run=.*no run in this folder has finished"):
         load(tmp_path / "sweep" / "b" / "checkpoints")
     with pytest.raises(UserError, match="no such file or folder"):

@@ -1,15 +1,18 @@
 """Optuna searches: stored, resumed, pruned, cross-validated."""
 
 import json
+import sys
 from pathlib import Path
 
 import optuna
 import pytest
 import yaml
+from omegaconf import OmegaConf
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 from tests.sweeps.test_grid import Killed, inodes, sweep_of
@@ -55,6 +58,8 @@ def test_a_search_goes_on_to_its_number_of_trials(train, base, tmp_path):
     status, output, _ = train(*command, "hydra.sweeper.n_trials=3")
     assert status == 0
     assert "3 done, 0 to do" in output
+    place = folder / study.best_trial.user_attrs["folder"]
+    assert f"Best by val/auroc, {study.best_value:.4f}: {place}" in output
     status, _, error = train(*command, "hydra.sweeper.n_trials=4", "monitor=val/loss")
     assert status == 2
     assert "another name=" in error
@@ -109,6 +114,28 @@ def test_a_killed_trial_goes_on(train, small, tmp_path, monkeypatch):
     assert killed.user_attrs["folder"] == again.user_attrs["folder"]
 
 
+def test_trials_of_earlier_commands_can_be_the_best(train, base, tmp_path):
+    command = (*SEARCH, "hydra/sweeper/sampler=grid", "name=b", *base, "optimizer.lr=0.05,1e-7")
+    assert train(*command, "hydra.sweeper.n_trials=1")[0] == 0
+    folder = tmp_path / "outputs" / "b"
+    (first,) = folder.rglob("metrics.json")
+    metrics = json.loads(first.read_text())
+    first.write_text(json.dumps(metrics | {"score": 1.0, "val": metrics["val"] | {"loss": 0.0}}))
+    status, output, error = train(*command)
+    assert status == 0, error
+    best = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    assert best["best_params"] == {"optimizer.lr": metrics["settings"]["optimizer"]["lr"]}
+    assert f"Best by val/auroc, 1.0000: {first.parent}" in output
+    assert "best 1.0000" in output
+    assert len({t.params["optimizer.lr"] for t in study_of(folder).trials}) == 2
+    for removed in folder.rglob("metrics.json"):
+        removed.unlink()
+    status, output, error = train(*command)
+    best = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    assert status == 0, error
+    assert f"Best by val/auroc, {best['best_value']:.4f}: " in output
+
+
 PRUNER = "{_target_: optuna.pruners.ThresholdPruner, lower: 0.8}"
 
 
@@ -158,12 +185,33 @@ def test_pruners_by_name(pruner):
     assert states[0] == TrialState.COMPLETE
 
 
-def test_unlike_options_are_refused(train, base):
+def test_unlike_options_are_refused(train, base, tmp_path):
     status, _, error = train(*SEARCH, *base, RATE, "hydra.sweeper.pruner=best")
     assert (status, "median, asha, hyperband" in error) == (2, True)
     options = ("hydra.sweeper.pruner=asha", "hydra.sweeper.folds=2")
     status, _, error = train(*SEARCH, *base, RATE, *options)
     assert (status, "cannot be combined" in error) == (2, True)
+    for option in ("split.folds=3", "split.fold=1", "split.fold=0,1", "split={folds: 3}"):
+        status, _, error = train(*SEARCH, *base, RATE, "hydra.sweeper.folds=2", option)
+        name = "split.fold" if option.startswith("split.fold=") else "split.folds"
+        assert (status, error.count("\n")) == (2, 1)
+        assert f"hydra.sweeper.folds and {name} cannot be combined" in error
+    assert not list((tmp_path / "outputs").glob("*"))
+
+
+@pytest.mark.filterwarnings("ignore:WilcoxonPruner is experimental")
+def test_a_package_that_a_sampler_or_pruner_needs(train, base, tmp_path, monkeypatch):
+    from seqtext.sweeps.optuna_components import build_pruner
+
+    monkeypatch.setitem(sys.modules, "cmaes", None)  # as if it were not installed
+    status, _, error = train(*SEARCH, *base, RATE, "hydra/sweeper/sampler=cmaes")
+    assert (status, "pip install cmaes" in error, error.count("\n")) == (2, True, 1)
+    assert not list((tmp_path / "outputs").glob("*")), "nothing has run"
+    pruner = {"_target_": "optuna.pruners.WilcoxonPruner"}
+    build_pruner(OmegaConf.create(pruner))
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    with pytest.raises(UserError, match="WilcoxonPruner needs the package scipy"):
+        build_pruner(OmegaConf.create(pruner))
 
 
 @pytest.mark.slow
@@ -183,7 +231,9 @@ def test_folds_in_two_processes(train, base, tmp_path):
     assert [m["settings"]["split"]["fold"] for m in metrics] == [0, 1]
     assert best.value == pytest.approx(sum(m["score"] for m in metrics) / 2)
     assert best.user_attrs["std"] >= 0
-    assert "Best trial" in output
+    place = folder / best.user_attrs["folder"] / "fold-*"
+    score = f"{best.value:.4f} ± {best.user_attrs['std']:.4f} over 2 folds"
+    assert f"Best by val/auroc, {score}: {place}" in output
     assert error.count("failed: ") == 1, "one reason for both of its folds"
     assert "failed: 2 jobs: model.units=-1" in error
     assert "epoch 1/1" not in output

@@ -44,6 +44,7 @@ def test_spaces(train, small, override, words):
         ("hydra.sweeper.storage=nowhere://x", ["nowhere://x", "cannot be used"]),
         ("hydra.sweeper.storage=5", ["hydra.sweeper.storage=5", "text"]),
         ("hydra.sweeper.sampler=null", ["hydra.sweeper.sampler=null"]),
+        ("hydra.sweeper.sampler=random", ["chosen by hydra/sweeper/sampler=random"]),
         ("hydra.sweeper.sampler.seed=x", ["hydra.sweeper.sampler.seed=x"]),
         ("+hydra.sweeper.sampler.speed=9", ["hydra.sweeper.sampler", "speed"]),
         ("hydra.sweeper.pruner=best", ["hydra.sweeper.pruner=best", "median, asha, hyperband"]),

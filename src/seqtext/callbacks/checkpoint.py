@@ -109,9 +109,8 @@ class BestAndLastCheckpoint(Checkpoint):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self.best_score, self.epochs = state["best_score"], int(state["epochs"])
-        self.best_loss = state.get("best_loss")  # absent in checkpoints of earlier versions
-        self._has_validated = bool(state.get("has_validated"))
-        curves = state.get("curves", {})  # absent in checkpoints of earlier versions
+        self.best_loss, curves = state["best_loss"], state["curves"]
+        self._has_validated = bool(state["has_validated"])
         self.curves = {
             name: [None if value is None else float(value) for value in values]
             for name, values in curves.items()

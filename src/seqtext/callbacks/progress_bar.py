@@ -166,7 +166,7 @@ class ProgressBar(LightningProgressBar):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the state returned by `state_dict`."""
         self.seconds = self.earlier_seconds = float(state["seconds"])
-        self._best, self._best_loss = state["best"], state.get("best_loss")
+        self._best, self._best_loss = state["best"], state["best_loss"]
         self._loss, self._steps = state["loss"], state["steps"]
 
     def _count(self) -> None:

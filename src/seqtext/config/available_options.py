@@ -87,6 +87,24 @@ def find_nearest_options(option: str) -> list[str]:
     return [found for found in options[name] if found != option]
 
 
+def list_choices_with(option: str) -> list[str]:
+    """List the overrides of those choices of a group that have an option: ``dataset=table``."""
+    group, _, name = option.partition(".")
+    return [f"{group}={c}" for c in list_choices(group) if name in _read_choice(group, c)]
+
+
+def _read_choice(group: str, choice: str) -> dict[str, Any]:
+    """Read the file of a choice and the files of the same group in its defaults list."""
+    options: dict[str, Any] = {}
+    for folder in _folders:
+        content = _read_yaml(folder / group / f"{choice}.yaml")
+        for base in content.get("defaults") or []:
+            if isinstance(base, str) and base != "_self_":
+                options |= _read_choice(group, base)
+        options |= content
+    return options
+
+
 def find_override(word: str) -> str | None:
     """Find the override of a choice without its group: ``dataset=imdb`` for ``imdb``."""
     for group in list_groups():

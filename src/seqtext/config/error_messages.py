@@ -12,6 +12,7 @@ from seqtext.config.available_options import (
     describe_missing_choice,
     find_nearest_options,
     find_override,
+    list_choices_with,
 )
 from seqtext.config.overrides import OVERRIDE, explain_unreadable
 from seqtext.errors import UserError
@@ -54,6 +55,10 @@ def _describe_composition_error(error: BaseException) -> str:
         )
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
+        if choices := list_choices_with(option):
+            return f"There is no option {option} here: it belongs to {', '.join(choices)}."
+        if option.startswith("hydra.sweeper."):
+            return f"There is no option {option} here: searches need hydra/sweeper=optuna."
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent = option.rpartition(".")[0]
         meant = (

@@ -125,7 +125,10 @@ def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
     for name, parameter in inspect.signature(kind).parameters.items():
         if parameter.default is parameter.empty and name not in config:
             raise UserError(f"The option {group}{'.' if group else ''}{name} is missing.")
-    return kind(**config)
+    try:
+        return kind(**config)
+    except OptionError as error:
+        raise error.within(group) from error
 
 
 def resolve_target(group: str, target: str) -> Any:

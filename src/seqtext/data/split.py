@@ -48,7 +48,8 @@ class Split:
                 "split.folds and split.use_official_split cannot both be set: choose one."
             )
         if fold >= (folds or 1):
-            raise OptionError("fold", fold, f"less than split.folds={folds or 'null'}")
+            expected = f"less than split.folds={folds}" if folds else "0 without split.folds="
+            raise OptionError("fold", fold, expected)
         self.test_size, self.val_size, self.stratify = test_size, val_size, stratify
         self.seed, self.use_official_split = seed, use_official_split
         self.folds, self.fold, self.max_train_examples = folds, fold, max_train_examples

@@ -56,7 +56,7 @@ class SourceFilesMixin:
         )
         if self.download_source:
             return f"{message}, or set dataset.download=true."
-        return f"{message} (there is no download without an account)."
+        return f"{message}: dataset.download=true is not possible for it."
 
     def folder(self) -> Path:
         """Return the folder of the raw files.

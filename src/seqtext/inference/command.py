@@ -1,5 +1,6 @@
 """The console command predict: parse its options and run it."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -30,6 +31,9 @@ def main(arguments: Sequence[str]) -> None:
         from seqtext.inference.predictor import Predictor
         from seqtext.lightning_messages import silence_lightning
     silence_lightning()
+    if logging.lastResort is not None:  # to the terminal: which run of a sweep is used
+        logging.lastResort.setLevel(logging.INFO)
+    logging.getLogger(find_checkpoint.__module__).setLevel(logging.INFO)
     if options.export:
         for path in export(load_model(find_checkpoint(options.run)), options.export):
             print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")

@@ -66,10 +66,10 @@ class LoadedModel(NamedTuple):
 
 
 def find_checkpoint(run: str | Path) -> Path:
-    """Return the checkpoint of ``run=``; warn if the run is unfinished.
+    """Return the checkpoint of ``run=``; log which run of a sweep is used.
 
     Args:
-        run: a run folder, a folder of runs (the best one, by validation score), or a checkpoint
+        run: a run folder, a folder of runs (the best one, see `find_best_run`), or a checkpoint
 
     Raises:
         UserError: if there is no checkpoint.
@@ -83,7 +83,9 @@ def find_checkpoint(run: str | Path) -> Path:
         if not RunDir(path).metrics_path.exists():
             log.warning("%s has not finished: its best epoch so far is used.", path)
         return RunDir(path).best_checkpoint
-    return RunDir(find_best_run(str(path), "run")[0]).best_checkpoint
+    best, description = find_best_run(str(path), "run")
+    log.info("%s", description)
+    return RunDir(best.folder).best_checkpoint
 
 
 def load_model(path: Path) -> LoadedModel:

@@ -22,6 +22,7 @@ EXCERPT_LENGTH = 600  # characters shown of a text
 OTHER_MARKUP = re.compile(r"[&<|~]")
 LINE_BREAK = re.compile(r"<br ?/?>")  # in texts from HTML pages
 BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # characters that Markdown can escape
+FLUSH_SECONDS = 2  # Ctrl-C may lose the writer thread's wake-up call: it waits as long as this
 NO_CURVES = ("train/samples_per_second",)  # a time: it differs after a resume
 
 
@@ -29,7 +30,9 @@ class EpochTensorBoardLogger(TensorBoardLogger):
     """Logs scalars by epoch, not step, so that runs with different batch sizes are comparable."""
 
     def __init__(self, folder: str):
-        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False)
+        super().__init__(
+            save_dir=folder, name="", version="", default_hp_metric=False, flush_secs=FLUSH_SECONDS
+        )
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:

@@ -14,13 +14,13 @@ from seqtext.identity import (
     OPTIONS_WITHOUT_EFFECT,
     PATH_OPTIONS,
     PATH_OPTIONS_BY_CONTENT,
-    build_run_key,
+    REPETITION_OPTIONS,
+    build_settings_key,
 )
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
-REPETITION_OPTIONS = ("seed", "split.seed", "split.fold")  # options that may differ within a group
 BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
@@ -171,11 +171,8 @@ NO_VALUE = "–"  # value of an option that a model does not have
 
 def _build_identity(run: Run) -> list[Any]:
     metrics = run.metrics
-    what = build_run_key(metrics["settings"], metrics.get("fingerprints"), metrics.get("source"))
-    return [
-        metrics["model"],
-        {name: v for name, v in what.items() if name not in REPETITION_OPTIONS},
-    ]
+    fingerprints, source = metrics.get("fingerprints"), metrics.get("source")
+    return [metrics["model"], build_settings_key(metrics["settings"], fingerprints, source)]
 
 
 def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:

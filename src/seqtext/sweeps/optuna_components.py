@@ -1,9 +1,12 @@
 """Build Optuna's storages, pruners, samplers, trials and search spaces from configuration."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import optuna
@@ -75,7 +78,22 @@ def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
             f"hydra.sweeper.pruner is not possible: it must be one of {', '.join(PRUNERS)}, or "
             f"name a class in optuna.pruners by _target_."
         )
+    require_packages(pruner)
     return pruner
+
+
+def require_packages(component: Any) -> None:
+    """Check that the packages of a sampler or pruner, which Optuna imports late, are installed.
+
+    Raises:
+        UserError: if one is missing.
+    """
+    module = sys.modules[type(component).__module__]
+    for imported in [value for value in vars(module).values() if isinstance(value, ModuleType)]:
+        package = imported.__name__.partition(".")[0]
+        if find_spec(package) is None:
+            name = type(component).__name__
+            raise UserError(f"{name} needs the package {package}: run pip install {package} first.")
 
 
 def load_trial(config: DictConfig, number: int) -> optuna.Trial:
@@ -88,11 +106,17 @@ def load_trial(config: DictConfig, number: int) -> optuna.Trial:
 
 
 def build_sampler(config: Any, earlier: int) -> Any:
-    """Build a sampler; the number of earlier trials changes its seed, to avoid repetitions."""
-    if config.get("seed") is not None:
+    """Build a sampler; the number of earlier trials changes its seed, to avoid repetitions.
+
+    The seed of a grid is kept: it determines the order of the points, by which the study knows
+    which ones are done.
+    """
+    if config.get("seed") is not None and not config.get("_partial_"):
         config = OmegaConf.merge(config, {"seed": config.seed + earlier})
     allowed = ("hydra_plugins.hydra_optuna_sweeper.*", "optuna.samplers.*")
-    return instantiate(config, _execution_whitelist_=allowed)
+    sampler = instantiate(config, _execution_whitelist_=allowed)
+    require_packages(sampler)
+    return sampler
 
 
 def build_search_space(

@@ -4,10 +4,10 @@ import functools
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from statistics import fmean, stdev
 from typing import Any, Literal, cast
 
 import optuna
+from hydra.core.override_parser.types import Override
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from hydra_plugins.hydra_optuna_sweeper._impl import (
@@ -21,7 +21,7 @@ from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.run_dir import RunDir
-from seqtext.sweeps.job import Job, JobResult
+from seqtext.sweeps.job import Job
 from seqtext.sweeps.optuna_components import (
     are_compatible,
     build_pruner,
@@ -33,11 +33,18 @@ from seqtext.sweeps.optuna_components import (
     get_study_name,
     raise_as_user_error,
 )
+from seqtext.sweeps.optuna_trials import (
+    FOLDER,
+    FOLDS,
+    STD,
+    find_best_trial,
+    iterate_earlier_runs,
+    report_trial,
+)
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 
 FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
-FOLDER, FOLDS, STD, REASON = "folder", "fold_scores", "std", "reason"  # user attributes of trials
 MIN_TRIALS_TO_JUDGE = 5  # minimum number of trials before the rate is checked
 
 
@@ -72,6 +79,7 @@ class StudySweeper(OptunaSweeperImpl):
         given = [*self._parse_sweeper_params_config(), *arguments]
         last = {argument.partition("=")[0]: argument for argument in given}
         overrides = parse_overrides(list(last.values()), context.config_loader)
+        self._check_folds(overrides, config)
         space, fixed, deleted = build_search_space(overrides)
         pruner = build_pruner(self.pruner)
         self._build_sampler(space, earlier=0)  # raises before anything is written
@@ -79,9 +87,27 @@ class StudySweeper(OptunaSweeperImpl):
         self._raise_common_error(sweep, space, fixed, deleted)
         with sweep:
             study = self._create_study(space, pruner)
+            sweep.progress.add_runs(iterate_earlier_runs(study, sweep.folder, config.monitor))
             self._search(study, sweep, space, fixed, deleted)
             self._write_best(study, sweep)
             sweep.finish()
+
+    def _check_folds(self, overrides: Sequence[Override], config: DictConfig) -> None:
+        """Refuse other options of a cross-validation: each trial sets its own.
+
+        Raises:
+            UserError: if `folds` and options of the split are combined.
+        """
+        options = {"split.folds": config.split.folds, "split.fold": config.split.fold}
+        for override in overrides:
+            if override.get_key_element() in options:
+                is_swept = override.is_sweep_override()
+                options[override.get_key_element()] = is_swept or override.value()
+        given = [option for option, value in options.items() if value]
+        if self.folds and given:
+            raise UserError(
+                f"hydra.sweeper.folds and {given[0]} cannot be combined: leave out one of them."
+            )
 
     def _search(
         self,
@@ -212,7 +238,7 @@ class StudySweeper(OptunaSweeperImpl):
         results = iter(sweep.run([job for of_trial in jobs for job in of_trial]))
         failed = 0
         for trial, of_trial in zip(trials, jobs, strict=True):
-            failed += _report_trial(study, trial, [next(results) for _ in of_trial])
+            failed += report_trial(study, trial, [next(results) for _ in of_trial])
         return failed
 
     def _build_jobs(
@@ -236,37 +262,7 @@ class StudySweeper(OptunaSweeperImpl):
     def _write_best(self, study: optuna.Study, sweep: SweepRunner) -> None:
         if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             return
-        best = study.best_trial
+        best = find_best_trial(study, sweep)
         found = {"name": "optuna", "best_params": best.params, "best_value": best.value}
         found |= {name: best.user_attrs[name] for name in (STD, FOLDS) if name in best.user_attrs}
         OmegaConf.save(DictConfig(found), sweep.folder / "optimization_results.yaml")
-        if self.folds:
-            spread = best.user_attrs[STD]
-            folder = best.user_attrs[FOLDER]
-            folds = count_noun(self.folds, "fold")
-            sweep.progress.print(
-                f"Best trial, {best.value:.4f} ± {spread:.4f} over {folds}: {folder}"
-            )
-
-
-def _report_trial(study: optuna.Study, trial: Trial, results: list[JobResult]) -> bool:
-    """Report the result of a trial to the study, and return whether it failed."""
-    failed = [o.reason or "no score" for o in results if o.status == "failed" or o.score is None]
-    values, state = None, TrialState.COMPLETE
-    if failed:
-        trial.set_user_attr(REASON, failed[0])
-        state = TrialState.FAIL
-    elif any(result.status == "pruned" for result in results):
-        state = TrialState.PRUNED
-    else:
-        scores = [cast(float, result.score) for result in results]
-        values = fmean(scores)
-        if len(scores) > 1:
-            trial.set_user_attr(STD, stdev(scores))
-            trial.set_user_attr(FOLDS, scores)
-    try:
-        study.tell(trial, state=state, values=values)
-    except RuntimeError as error:  # raised when the grid is exhausted
-        if "Study.stop" not in str(error):
-            raise
-    return bool(failed)

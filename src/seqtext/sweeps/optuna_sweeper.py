@@ -8,7 +8,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from seqtext.errors import OptionError, build_unknown_option_error
+from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.validation import PositiveInt, validate
 
 OPTION_GROUP = "hydra.sweeper"
@@ -53,6 +53,11 @@ class OptunaSweeper(Sweeper):
 
 
 def _check(options: Mapping[str, Any]) -> None:
+    if isinstance(sampler := options.get("sampler"), str):
+        raise UserError(
+            f"{OPTION_GROUP}.sampler={sampler} is not possible: the sampler is chosen by "
+            f"hydra/sweeper/sampler={sampler}."
+        )
     for name in options:
         if name not in OPTION_TYPES:
             raise build_unknown_option_error(name, OPTION_TYPES, OPTION_GROUP)

@@ -1,25 +1,21 @@
 """Report a sweep's progress by a line per job and in sweep.json."""
 
+import math
 import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from seqtext.best_run import ScoredRun, ScoredSettings, select_best_settings
 from seqtext.display import format_duration, print_line
 from seqtext.files import build_damaged_file_error, read_json, write_json
 from seqtext.run_dir import SWEEP_FILE
 from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.validation import find_type_error
-
-
-class _BestJob(NamedTuple):
-    score: float
-    loss: float | None  # on the validation part
-    folder: str
 
 
 class SweepProgress:
@@ -33,7 +29,7 @@ class SweepProgress:
     def __init__(self, folder: Path, total: int):
         self.folder, self.total = folder, total
         self.ended: dict[str, JobResult] = {}  # of this command, by folder
-        self._best: dict[str, _BestJob] = {}  # by monitored metric: jobs may have different ones
+        self._finished: dict[str, dict[Path, ScoredRun]] = {}  # by monitored metric and folder
         self._entries = {entry["folder"]: entry for entry in _read_jobs(folder)}
         self._notes: dict[str, int] = {}
         self._job_reasons: set[str | None] = set()  # in lines of jobs
@@ -57,6 +53,17 @@ class SweepProgress:
         self._count(job, result)
         self._print_job(job, result, format_duration(result.seconds), self._format_time_left())
         self.write()
+
+    def add_runs(self, runs: Iterable[ScoredRun]) -> None:
+        """Add finished runs, also of earlier commands, to those of which the best is printed."""
+        for run in runs:
+            self._finished.setdefault(run.monitor, {})[run.folder] = run
+
+    def find_best_settings(self, monitor: str) -> ScoredSettings | None:
+        """Return the best settings of the finished runs; None if no run has a score."""
+        runs = self._finished.get(monitor)
+        best = select_best_settings(runs.values()) if runs else None
+        return None if best is None or math.isnan(best.score) else best
 
     def note(self, text: str) -> None:
         """Count a note, which the summary prints once."""
@@ -84,8 +91,9 @@ class SweepProgress:
         self.print(
             f"{', '.join(parts)}, in {format_duration(time.monotonic() - self._start_time)}."
         )
-        for monitor, best in self._best.items():
-            self.print(f"Best by {monitor}, {best.score:.4f}: {self.folder / best.folder}")
+        for monitor in self._finished:
+            if best := self.find_best_settings(monitor):
+                self.print(f"Best by {best.format_score()}: {best.format_folders()}")
         for text, count in self._notes.items():
             self.print(f"{count} earlier results were {text}", error=True)
         failed = [(f, r.reason) for f, r in self.ended.items() if r.status == "failed"]
@@ -108,20 +116,16 @@ class SweepProgress:
             self.print(f"failed: {who}: {reason}", error=True)
 
     def _count(self, job: Job, result: JobResult) -> None:
-        from seqtext.metrics.definitions import is_better  # imports numpy; `--help` does not
-
         self._number += 1
         self.ended[job.folder] = result
         self._entries[job.folder] = {
             "folder": job.folder,
-            "overrides": list(job.overrides),
+            "overrides": [override.removeprefix("++") for override in job.overrides],
             **{name: v for name, v in asdict(result).items() if name != "fingerprints"},
         }
-        if result.status == "finished" and result.score is not None:
-            monitor = job.settings["monitor"]
-            best = self._best.get(monitor)
-            if best is None or is_better(result.score, best.score, monitor, result.loss, best.loss):
-                self._best[monitor] = _BestJob(result.score, result.loss, job.folder)
+        if result.status == "finished":
+            scored = {**asdict(result), "monitor": job.settings["monitor"]}
+            self.add_runs([ScoredRun.build(self.folder / job.folder, scored, job.settings)])
 
     def _print_job(self, job: Job, result: JobResult, *times: str) -> None:
         number = f"{self._number:>{len(str(self.total))}} of {self.total}"
@@ -139,8 +143,9 @@ class SweepProgress:
             return [f"failed: {result.reason}" if is_new else "failed for the same reason as above"]
         monitor = job.settings["monitor"]
         score = "" if result.score is None else f"{monitor} {result.score:.4f}"
-        best = [f"best {self._best[monitor].score:.4f}"] if monitor in self._best else []
-        return [f"pruned at {score}" if result.status == "pruned" else score, *best]
+        best = self.find_best_settings(monitor)
+        best_score = f"best {best.score:.4f}" if best else ""
+        return [f"pruned at {score}" if result.status == "pruned" else score, best_score]
 
 
 def _read_jobs(folder: Path) -> list[dict]:

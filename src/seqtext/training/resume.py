@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.checkpoints.files import METADATA_KEY, build_metadata, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
+from seqtext.config.groups import GROUPS, UNTARGETED
 from seqtext.config.settings import to_run_config
 from seqtext.config.stored_settings import (
     check_stored_settings,
@@ -21,6 +22,7 @@ from seqtext.config.stored_settings import (
     replace_untrusted_paths,
 )
 from seqtext.datasets.base import TextDataModule
+from seqtext.distributed import keep_interrupts
 from seqtext.errors import UserError
 from seqtext.identity import OPTIONS_WITHOUT_EFFECT, PATH_OPTIONS, find_first_difference
 from seqtext.models.base import TextClassifier
@@ -62,7 +64,8 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
                 f"{typed} cannot be changed in the middle of a run: "
-                f"resume= uses the run's own settings, only trainer.* may differ."
+                f"resume= uses the run's own settings, only trainer.* and "
+                f"{', '.join(CHANGEABLE_ON_RESUME)} may differ."
             )
         if run_dir.read_metrics():
             raise UserError(
@@ -73,6 +76,22 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
     return to_run_config(changed)
 
 
+def _load_hydra_config(run_dir: RunDir) -> dict[str, Any]:
+    """Return the settings that Hydra wrote at the start of a run.
+
+    Raises:
+        UserError: if the folder belongs to no training run of this version.
+    """
+    path = get_stored_config_path(run_dir)
+    stored = read_stored_settings(path)
+    if stored.get("mode", "train") != "train":
+        raise UserError(f"{run_dir.path} was made with mode={stored.mode}: there is no training.")
+    settings = to_run_config(stored)
+    if not all(isinstance(settings.get(group), dict) for group in (*GROUPS, *UNTARGETED)):
+        raise UserError(f"{path} is damaged, or of another version: start a new run.")
+    return settings
+
+
 def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
     """Return the stored settings of a run folder, which may be untrusted.
 
@@ -80,7 +99,7 @@ def load_stored_config(run_dir: RunDir) -> dict[str, Any]:
         UserError: if they are damaged, or not plain values.
     """
     if not run_dir.last_checkpoint.exists():  # killed during the first epoch
-        return to_run_config(read_stored_settings(get_stored_config_path(run_dir)))
+        return _load_hydra_config(run_dir)
     settings = load_checkpoint(run_dir.last_checkpoint)[METADATA_KEY].get("config")
     if not isinstance(settings, dict):
         raise UserError(f"{run_dir.last_checkpoint} has no settings of a run.")
@@ -143,9 +162,8 @@ def fit_or_resume(
             if _has_stopped_early(trainer, checkpoint):
                 _restore_callbacks(trainer, checkpoint["callbacks"])
                 return
-        trainer.fit(model, data, ckpt_path=last, weights_only=True)
-    except SystemExit as stop:  # raised by Lightning for Ctrl-C and SIGTERM
-        raise KeyboardInterrupt from stop
+        with keep_interrupts():
+            trainer.fit(model, data, ckpt_path=last, weights_only=True)
     except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)
         if last is None or checkpoints.has_finished_epoch or is_others:

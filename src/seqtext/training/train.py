@@ -26,7 +26,7 @@ from seqtext.config.trainer import build_trainer, count_devices
 from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects
+from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, keep_interrupts
 from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves, log_images
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
@@ -126,8 +126,7 @@ def _train_and_evaluate(
     start_git_query()
     logger = EpochTensorBoardLogger(str(run_dir.path))
     data = build_datamodule(settings, options, split)
-    parts = data.dataset.parts
-    train_labels, val_labels = data.labels[parts["train"]], data.labels[parts["val"]]
+    train_labels, val_labels, _ = (data.labels[data.dataset.parts[part]] for part in PARTS)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
     log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
@@ -283,5 +282,6 @@ def predict_split(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
 ) -> Predictions:
     """Predict a split and gather the outputs of all ranks."""
-    outputs = all_gather_objects(trainer.predict(model, batches) or [])
+    with keep_interrupts():
+        outputs = all_gather_objects(trainer.predict(model, batches) or [])
     return Predictions.from_batches(outputs, data.labels, data.class_names, model.custom_metrics)

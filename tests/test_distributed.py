@@ -175,7 +175,7 @@ def test_torchrun_on_two_devices(small, tmp_path):
 )
 def test_devices_must_be_the_processes_that_were_started(monkeypatch, started, options, words):
     launched = ProcessInfo(0, started) if started > 1 else None
-    monkeypatch.setattr("seqtext.config.instantiate.find_externally_launched", lambda: launched)
+    monkeypatch.setattr("seqtext.config.trainer.find_externally_launched", lambda: launched)
     with pytest.raises(UserError, match=words):
         build_trainer({"accelerator": "cpu", **options})
 

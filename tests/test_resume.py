@@ -47,7 +47,7 @@ def assert_same(folder: RunDir, unbroken: RunDir) -> None:
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     for name in ("best_checkpoint", "last_checkpoint"):
         one, other = (
-            torch.load(getattr(f, f"{name}_checkpoint"), weights_only=True)["state_dict"]
+            torch.load(getattr(f, name), weights_only=True)["state_dict"]
             for f in (folder, unbroken)
         )
         assert all((one[key] == other[key]).all() for key in one)

@@ -90,19 +90,22 @@ def find_nearest_options(option: str) -> list[str]:
 def list_choices_with(option: str) -> list[str]:
     """List the overrides of those choices of a group that have an option: ``dataset=table``."""
     group, _, name = option.partition(".")
-    return [f"{group}={c}" for c in list_choices(group) if name in _read_choice(group, c)]
+    return [f"{group}={c}" for c in list_choices(group) if name in list_options(group, c)]
 
 
-def _read_choice(group: str, choice: str) -> dict[str, Any]:
-    """Read the file of a choice and the files of the same group in its defaults list."""
-    options: dict[str, Any] = {}
+def build_wrong_choice_message(option: str, choices: Sequence[str]) -> str:
+    """Build the message for an option that only other choices of its group have."""
+    return f"There is no option {option} here: it belongs to {', '.join(choices)}."
+
+
+def list_default_choices() -> dict[str, str]:
+    """Return the default choice of each group."""
+    choices: dict[str, str] = {}
     for folder in _folders:
-        content = _read_yaml(folder / group / f"{choice}.yaml")
-        for base in content.get("defaults") or []:
-            if isinstance(base, str) and base != "_self_":
-                options |= _read_choice(group, base)
-        options |= content
-    return options
+        for entry in _read_yaml(folder / "config.yaml").get("defaults") or []:
+            if isinstance(entry, Mapping):
+                choices |= {str(group): str(choice) for group, choice in entry.items()}
+    return choices
 
 
 def find_override(word: str) -> str | None:

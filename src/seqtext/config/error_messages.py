@@ -9,6 +9,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from seqtext.config.available_options import (
+    build_wrong_choice_message,
     describe_missing_choice,
     find_nearest_options,
     find_override,
@@ -56,7 +57,7 @@ def _describe_composition_error(error: BaseException) -> str:
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
         if choices := list_choices_with(option):
-            return f"There is no option {option} here: it belongs to {', '.join(choices)}."
+            return build_wrong_choice_message(option, choices)
         if option.startswith("hydra.sweeper."):
             return f"There is no option {option} here: searches need hydra/sweeper=optuna."
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)

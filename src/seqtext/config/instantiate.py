@@ -17,7 +17,11 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from seqtext.config.available_options import find_nearest_options
+from seqtext.config.available_options import (
+    build_wrong_choice_message,
+    find_nearest_options,
+    list_choices_with,
+)
 from seqtext.config.groups import GROUPS, PARTS
 from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.losses import Loss, check_loss
@@ -166,7 +170,10 @@ def check_options(
     known = [name for name in hints if name not in runtime_args]
     for option in options:
         if option not in known:
-            elsewhere = find_nearest_options(f"{group}.{option}" if group else option)
+            name = f"{group}.{option}" if group else option
+            if choices := list_choices_with(name):
+                raise UserError(build_wrong_choice_message(name, choices))
+            elsewhere = find_nearest_options(name)
             raise build_unknown_option_error(option, known, group, elsewhere)
     try:
         validate(hints, options)

@@ -6,7 +6,7 @@ against the type hints of the constructor (see `seqtext.config.instantiate.check
 
 from collections.abc import Sequence
 
-from seqtext.config.available_options import list_choices, list_options
+from seqtext.config.available_options import list_choices, list_default_choices, list_options
 from seqtext.config.groups import WITH_CHOICES
 from seqtext.config.overrides import OVERRIDE
 
@@ -15,12 +15,15 @@ def allow_unlisted_options(arguments: Sequence[str]) -> list[str]:
     """Put ``++`` before the options of groups that a file of the group may not define.
 
     ``trainer.max_steps=100`` becomes ``++trainer.max_steps=100``; ``model.units=32`` is not changed
-    if all models that the arguments choose define it. Without a choice, all of the group count.
+    if all models that the arguments choose define it. Without a choice it is the default one, or
+    any of the group for an experiment.
 
     Args:
         arguments: command line arguments, including flags
     """
-    chosen = {}
+    has_experiment = any(argument.startswith("experiment=") for argument in arguments)
+    defaults = {} if has_experiment else list_default_choices()
+    chosen = {group: [choice] for group, choice in defaults.items()}
     for argument in arguments:
         group, _, choices = argument.partition("=")
         if group in WITH_CHOICES:

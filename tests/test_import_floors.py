@@ -24,7 +24,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     | {"optim", "speedups", "token_ids", "choices"},
     {"layers", "embeddings", "tokenizers", "data"},
     {"models", "datasets", "figures"},
-    {"callbacks", "loggers", "config"},
+    {"callbacks", "loggers", "config", "listing"},
     {"training", "best_run", "run_names"},
     {"sweeps", "inference", "reporting"},
     {"main", "hydra_job", "error_handling"},

@@ -9,10 +9,10 @@ from pathlib import Path, PurePath
 
 from omegaconf import OmegaConf
 
-from seqtext.config.available_options import describe_groups
 from seqtext.config.groups import WITH_CHOICES
 from seqtext.errors import UserError
 from seqtext.identity import PATH_OPTIONS
+from seqtext.listing import describe_choices
 from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
 OUTPUTS = "outputs"
@@ -168,7 +168,7 @@ def _format_timestamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-OmegaConf.register_resolver("groups", describe_groups, replace=True)
+OmegaConf.register_resolver("choices", describe_choices, replace=True)
 OmegaConf.register_resolver("run_dir", resolve_run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", resolve_sweep_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("config_dir", resolve_config_dir, replace=True)

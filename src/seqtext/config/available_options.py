@@ -13,7 +13,7 @@ import yaml
 NOT_GROUPS = ("hydra",)
 MIN_SIMILARITY = 0.75  # minimum similarity of a misspelt name
 LONG_GROUP = "experiment"  # its choices are paths
-HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 16  # characters; layout of the help page
+HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 20  # characters; layout of the help page
 _folders: list[Path] = []
 
 
@@ -45,15 +45,21 @@ def list_groups() -> list[str]:
     return sorted(name for name in groups if any((f / name).is_dir() for f in _folders))
 
 
-def describe_groups() -> str:
-    """Format all groups and their choices for the help page, including those added to conf/."""
+def describe_groups(values: Mapping[str, Sequence[str]]) -> str:
+    """Format all groups and their choices for the help page, including those added to conf/.
+
+    Args:
+        values: names that other options take, by option
+    """
+    groups = [group for group in list_groups() if group != LONG_GROUP]
+    listed = {group: list_choices(group) for group in groups} | {k: [*v] for k, v in values.items()}
+    listed[LONG_GROUP] = list_choices(LONG_GROUP)
     lines = []
-    for group in [name for name in list_groups() if name != LONG_GROUP] + [LONG_GROUP]:
-        choices = ", ".join(list_choices(group))
+    for option, names in listed.items():
         lines += textwrap.wrap(
-            choices,
+            ", ".join(names),
             HELP_WIDTH,
-            initial_indent=f"{'':{HELP_INDENT}}{group + '=':{HELP_COLUMN - HELP_INDENT}}",
+            initial_indent=f"{'':{HELP_INDENT}}{option + '=':{HELP_COLUMN - HELP_INDENT}}",
             subsequent_indent=" " * HELP_COLUMN,
         )
     return "\n".join(lines).lstrip()

@@ -107,6 +107,23 @@ def test_killed_with_other_validations(small, tmp_path, monkeypatch, schedule, s
     assert_same(folder, unbroken)
 
 
+@pytest.mark.parametrize(
+    ("step", "minutes"),
+    [(STEPS + 7, 1e-9), *(pytest.param(s, 60, marks=pytest.mark.slow) for s in (4, 2 * STEPS + 5))],
+)
+@pytest.mark.parametrize(
+    "callbacks", ["callbacks=[early_stopping,ema,lr_monitor]", "callbacks=swa", "callbacks=[]"]
+)
+def test_killed_with_callbacks(small, tmp_path, monkeypatch, callbacks, step, minutes):
+    """The averaged weights are part of the checkpoint."""
+    unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
+    settings = settings_of(*small, *OPTIONS, callbacks, f"checkpoint_minutes={minutes}")
+    train_and_evaluate(settings, unbroken)
+    _run_until_killed(settings, folder, step, monkeypatch)
+    train_and_evaluate(settings, folder, resume=True)
+    assert_same(folder, unbroken)
+
+
 def _run_until_killed(settings, folder, step, monkeypatch) -> None:
     original = TextClassifier.training_step
 

@@ -93,7 +93,7 @@ def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog
     monkeypatch.setattr(
         seqtext.training.artifacts, "get_prediction_plots", lambda *_, **__: {"roc": fail}
     )
-    monkeypatch.setattr(seqtext.training.artifacts, "log_confident_errors", fail)
+    monkeypatch.setattr(seqtext.training.artifacts, "format_confident_errors", fail)
     data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
     options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
     options += ["model.min_df=1", "dataset=table", "dataset.duplicates=keep"]
@@ -104,5 +104,5 @@ def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog
     assert [record.getMessage() for record in caplog.records] == [
         "The figures of the data cannot be drawn: ValueError: no ink",
         "The figure roc cannot be shown: ValueError: no ink",
-        "A page of TensorBoard cannot be shown: ValueError: no ink",
+        "The list of errors cannot be shown: ValueError: no ink",
     ]

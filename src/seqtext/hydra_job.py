@@ -14,6 +14,7 @@ from seqtext.best_run import compose_run_config
 from seqtext.config.stored_settings import (
     has_interpolations,
 )
+from seqtext.config.trust import allow_any_class, is_new
 from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
 from seqtext.lightning_messages import silence_lightning
@@ -36,7 +37,8 @@ def run_hydra_job(config: DictConfig) -> float | JobResult | None:
         UserError: if a setting or a file is invalid; in a single run, as the cause of
             `UserErrorExit`.
     """
-    with chdir(HydraConfig.get().runtime.cwd):  # hydra.job.chdir would move all relative paths
+    cwd = HydraConfig.get().runtime.cwd
+    with chdir(cwd), allow_any_class(is_new(config)):  # hydra.job.chdir would move relative paths
         return _run_hydra_job(config)
 
 

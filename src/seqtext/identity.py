@@ -21,12 +21,18 @@ OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("cache", "checkpoint_minutes", "dataset.download", "embedding.download"),
     *("trainer.accelerator", "trainer.profiler"),
 )
+GROUPS_WITHOUT_EFFECT = ("logger.",)
 OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)
 REPETITION_OPTIONS = ("seed", "split.seed", "split.fold")  # may differ in runs of equal settings
 MISSING_OPTION = "absent"
 CONTENT_NAMES = {"data": "data", "vectors": "word vectors"}
 
 Fingerprints = Mapping[str, Any]
+
+
+def is_compared(option: str) -> bool:
+    """Return whether an option can change a result."""
+    return option not in OPTIONS_NOT_COMPARED and not option.startswith(GROUPS_WITHOUT_EFFECT)
 
 
 def find_first_difference(
@@ -39,7 +45,7 @@ def find_first_difference(
     one, other = dict(flatten_settings(stored)), dict(flatten_settings(wanted))
     for option in dict.fromkeys([*other, *one]):
         values = one.get(option, MISSING_OPTION), other.get(option, MISSING_OPTION)
-        if option not in OPTIONS_NOT_COMPARED and values[0] != values[1]:
+        if is_compared(option) and values[0] != values[1]:
             return option, *values
     return None
 
@@ -82,7 +88,7 @@ def build_run_key(
         source: description of the source of its data
     """
     options = dict(flatten_settings(settings))
-    kept = {name: value for name, value in options.items() if name not in OPTIONS_NOT_COMPARED}
+    kept = {name: value for name, value in options.items() if is_compared(name)}
     if has_all_fingerprints(fingerprints):
         return kept | {f"content of the {key}": fingerprints[key] for key in CONTENT_NAMES}
     return kept | {"source": source, "embedding.path": options.get("embedding.path")}

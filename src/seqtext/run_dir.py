@@ -15,7 +15,10 @@ from seqtext.metrics_file import METRICS_FILE, read_metrics
 RESULT_FILE = "outcome.json"  # of a job of a sweep that did not finish
 SWEEP_FILE = "sweep.json"
 LOG_FILE = "train.log"  # as in conf/config.yaml
-RUN_FOLDERS = (".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions")  # of a run
+RUN_FOLDERS = (  # of a run
+    *(".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions"),
+    *("csv", "wandb"),
+)
 
 
 class RunDirInUse(UserError):
@@ -74,8 +77,8 @@ class RunDir:
 
     def remove_events(self) -> None:
         """Delete the event files of a killed run: TensorBoard would show its curves too."""
-        for file in self.path.glob("events.out.tfevents*"):
-            file.unlink()
+        for file in (*self.path.glob("events.out.tfevents*"), self.path / "csv" / "metrics.csv"):
+            file.unlink(missing_ok=True)
 
     def delete_if_never_started(self) -> None:
         """Delete Hydra's files of a run that failed before its first checkpoint.

@@ -11,15 +11,10 @@ from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.base_plugin import TBContext
 from tensorboard.plugins.hparams.backend_context import Context
 
-from seqtext.loggers.tensorboard import (
-    EXCERPT_LENGTH,
-    EpochTensorBoardLogger,
-    _escape_markdown,
-    _format_excerpt,
-    append_curves,
-    flatten_for_tensorboard,
-    log_hparams,
-)
+from seqtext.callbacks.curves import append_curves
+from seqtext.loggers.base import flatten_for_loggers
+from seqtext.loggers.confident_errors import EXCERPT_LENGTH, _escape_markdown, _format_excerpt
+from seqtext.loggers.tensorboard import EpochTensorBoardLogger
 
 MARKUP = [
     *("<script>alert(1)</script>", "**b** _i_ `c`", "[l](http://x.y)", "![i](http://x/y.png)"),
@@ -49,9 +44,10 @@ def test_flattened_settings():
         "cache": "/tmp",
         "model": {"_target_": "x", "units": [1, 2], "flag": True},
         "dataset": {"dir": None},
+        "logger": {"mlflow": {"experiment_name": "x"}},
         "tokenizer": {"max_length": None},
     }
-    assert flatten_for_tensorboard(settings) == {
+    assert flatten_for_loggers(settings) == {
         "seed": 1,
         "model.units": "[1, 2]",
         "model.flag": True,
@@ -76,7 +72,7 @@ def test_settings_and_scores_of_all_runs_are_offered(tmp_path):
     for name, (settings, scores) in runs.items():
         logger = EpochTensorBoardLogger(str(tmp_path / name))
         logger.log_metrics({"train/loss": 1.0}, step=0)
-        log_hparams(logger, settings, scores)
+        logger.log_results(settings, scores)
         logger.finalize("success")
     events = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
     provider = MultiplexerDataProvider(events, str(tmp_path))

@@ -8,10 +8,10 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Checkpoint, Timer
 
+from seqtext.callbacks.curves import append_curves
 from seqtext.checkpoints.files import METADATA_KEY
 from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
-from seqtext.loggers.tensorboard import append_curves
 from seqtext.metrics.definitions import is_better
 
 

@@ -60,4 +60,5 @@ PARTS = {  # classes that options name, by the option
     "model.pooling": ConfigGroup("seqtext.layers", ("torch.nn:Module",), ("features",)),
 }
 UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
-WITH_CHOICES = (*GROUPS, "trainer", "metrics")  # groups with a folder in conf/, except experiment
+LISTS = ("callbacks", "logger")  # groups of any number of objects: callbacks=[ema,swa]
+WITH_CHOICES = (*GROUPS, "trainer", "metrics", *LISTS)  # groups with a folder in conf/

@@ -7,7 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from seqtext.config.groups import GROUPS, UNTARGETED
+from seqtext.config.components import check_components
+from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
 from seqtext.config.instantiate import (
     build_from_config,
     build_loss,
@@ -105,7 +106,10 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
     build_from_config("scheduler", settings["scheduler"])
     _check_loss(settings)
     build_trainer(settings["trainer"])
-    others = {k: v for k, v in settings.items() if k not in groups}
+    for group in LISTS:
+        if settings.get(group):
+            check_components(group, settings[group])
+    others = {k: v for k, v in settings.items() if k not in (*groups, *LISTS)}
     options = build_without_target("", RunConfig, others)
     _register_metrics(settings["metrics"], options)
     return options, build_without_target("split", Split, settings["split"])

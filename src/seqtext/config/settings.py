@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.files import build_damaged_file_error, read_yaml
-from seqtext.identity import flatten_settings
+from seqtext.identity import GROUPS_WITHOUT_EFFECT, flatten_settings
 
 CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they select the action
 MACHINE_OPTIONS = (
@@ -69,5 +69,7 @@ def flatten_options(settings: Mapping[str, Any], without: Sequence[str]) -> dict
     return {
         option: value
         for option, value in flatten_settings(settings)
-        if option not in without and not option.rpartition(".")[2].startswith("_")
+        if option not in without
+        and not option.startswith(GROUPS_WITHOUT_EFFECT)
+        and not option.rpartition(".")[2].startswith("_")
     }

@@ -20,7 +20,7 @@ from seqtext.data.split_checks import Part, SplitRows
 from seqtext.datasets.base import TextDataModule
 from seqtext.inference.load_model import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
-from seqtext.loggers.tensorboard import EpochTensorBoardLogger
+from seqtext.loggers.base import RunLoggers
 from seqtext.run_dir import RunDir
 from seqtext.training.threshold import apply_threshold
 from seqtext.training.train import fit
@@ -93,6 +93,7 @@ def train_on_rows(
     settings = copy.deepcopy(dict(loaded_model.config))
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"]["devices"] = 1
+    settings.pop("logger", None)
     silence_lightning()
     with tempfile.TemporaryDirectory() as folder, isolate_rng():
         settings["cache"] = folder
@@ -140,7 +141,7 @@ def _train(
     data.text_columns = loaded_model.input_spec.columns
     data.setup()
     L.seed_everything(options.seed, verbose=False)
-    result = fit(settings, options, data, folder, EpochTensorBoardLogger(str(folder.path)))
+    result = fit(settings, options, data, folder, RunLoggers())
     apply_threshold(result.predictions, options.threshold, folder)
     return load_model(folder.best_checkpoint)
 

@@ -1,37 +1,36 @@
-"""Logger for TensorBoard: scalars by epoch, hyperparameters, images, confident errors."""
+"""Logger for TensorBoard: scalars by epoch, hyperparameters, images, texts."""
 
-import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seqtext.config.settings import MACHINE_OPTIONS, flatten_options
-from seqtext.data.raw_dataset import RawDataset
-from seqtext.display import make_printable, name_classes, shorten
 from seqtext.fast_imports import hide_modules
-from seqtext.metrics.predictions import Predictions
+from seqtext.loggers.base import ResultLogger
 
 with hide_modules("boto3", "botocore"):  # optional imports of tensorboard, for logs on S3
     from tensorboard.compat.proto.summary_pb2 import Summary
     from torch.utils.tensorboard.summary import hparams
 
-MAX_ERRORS = 25
-EXCERPT_LENGTH = 600  # characters shown of a text
-OTHER_MARKUP = re.compile(r"[&<|~]")
-LINE_BREAK = re.compile(r"<br ?/?>")  # in texts from HTML pages
-BACKSLASHED = re.compile(r"([\\`*_{}\[\]()#+.!>-])")  # characters that Markdown can escape
 FLUSH_SECONDS = 2  # Ctrl-C may lose the writer thread's wake-up call: it waits as long as this
-NO_CURVES = ("train/samples_per_second",)  # a time: it differs after a resume
 
 
-class EpochTensorBoardLogger(TensorBoardLogger):
-    """Logs scalars by epoch, not step, so that runs with different batch sizes are comparable."""
+class EpochTensorBoardLogger(ResultLogger, TensorBoardLogger):
+    """Logs scalars by epoch, not step, so that runs with different batch sizes are comparable.
 
-    def __init__(self, folder: str):
+    Args:
+        folder: folder of the run
+    """
+
+    def __init__(self, folder: str | Path):
         super().__init__(
-            save_dir=folder, name="", version="", default_hp_metric=False, flush_secs=FLUSH_SECONDS
+            save_dir=str(folder),
+            name="",
+            version="",
+            default_hp_metric=False,
+            flush_secs=FLUSH_SECONDS,
         )
 
     @rank_zero_only
@@ -44,78 +43,27 @@ class EpochTensorBoardLogger(TensorBoardLogger):
     def save(self) -> None:
         """Do nothing: the settings are stored in .hydra."""
 
+    def log_results(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
+        """Log one row of the HPARAMS tab: the options and the final scores.
 
-def append_curves(
-    curves: dict[str, list[float | None]], metrics: Mapping[str, Any], epoch: int = 0
-) -> None:
-    """Append an epoch's scalars to the curves of metrics.json, rounded to 6 digits.
+        The scores are also scalars under ``verdict/``, which TensorBoard sorts behind the curves.
+        No summary of the experiment is written: TensorBoard would show only the options and scores
+        of one run's summary. Without it, it offers those of all runs, and shows the scalars that
+        come first alphabetically, under ``score/``.
+        """
+        _, session_start, session_end = hparams(dict(settings), dict(scores))
+        for summary in (session_start, session_end):
+            self.experiment.file_writer.add_summary(summary)
+        for name, value in scores.items():
+            self.experiment.add_scalar(name, value)
 
-    A curve has None for an earlier epoch without the score, e.g. if its training batches contained
-    no rows of a class.
+    def log_figures(self, figures: Mapping[str, bytes]) -> None:
+        """Log PNG files to the IMAGES tab without encoding them again."""
+        for name, png in figures.items():
+            image = Summary.Image(encoded_image_string=png)
+            summary = Summary(value=[Summary.Value(tag=name, image=image)])
+            self.experiment.file_writer.add_summary(summary, 0)
 
-    Args:
-        epoch: index of the epoch, from 0
-    """
-    for name, value in metrics.items():
-        if name.startswith(("train/", "val/")) and name not in NO_CURVES:
-            curve = curves.setdefault(name, [])
-            curve += [None] * (epoch - len(curve))
-            curve.append(float(f"{float(value):.6g}"))
-
-
-def log_hparams(
-    logger: EpochTensorBoardLogger, settings: Mapping[str, Any], final: dict[str, float]
-) -> None:
-    """Log one row of the HPARAMS tab: the options and the final scores.
-
-    The scores are also scalars under ``verdict/``, which TensorBoard sorts behind the curves. No
-    summary of the experiment is written: TensorBoard would show only the options and scores of one
-    run's summary. Without it, it offers those of all runs, and shows the scalars that come first
-    alphabetically, under ``score/``.
-    """
-    _, session_start, session_end = hparams(dict(settings), final)
-    for summary in (session_start, session_end):
-        logger.experiment.file_writer.add_summary(summary)
-    for name, value in final.items():
-        logger.experiment.add_scalar(name, value)
-
-
-def log_images(logger: EpochTensorBoardLogger, pictures: Mapping[str, bytes]) -> None:
-    """Log PNG files to the IMAGES tab without encoding them again."""
-    for name, png in pictures.items():
-        image = Summary.Image(encoded_image_string=png)
-        summary = Summary(value=[Summary.Value(tag=name, image=image)])
-        logger.experiment.file_writer.add_summary(summary, 0)
-
-
-def log_confident_errors(
-    logger: EpochTensorBoardLogger, tag: str, predictions: Predictions, rows: RawDataset
-) -> None:
-    """Log the texts of the most confident errors to the TEXT tab, worst first."""
-    names = list(map(_escape_markdown, name_classes(predictions.class_names)))
-    paragraphs = []
-    for position in predictions.find_most_confident_errors(MAX_ERRORS):
-        row = int(predictions.rows[position])
-        taken_for = predictions.predicted[position]
-        paragraphs.append(
-            f"**{names[predictions.labels[position]]}**, predicted as **{names[taken_for]}** with "
-            f"probability {predictions.probabilities[position, taken_for]:.4f} "
-            f"(row {rows.numbers[row] + 1})\n\n> {_format_excerpt(rows.texts[row].as_py())}"
-        )
-    logger.experiment.add_text(tag, "\n\n".join(paragraphs) or "There are no errors.")
-
-
-def _format_excerpt(text: str) -> str:
-    return _escape_markdown(shorten(LINE_BREAK.sub(" ", text), EXCERPT_LENGTH))
-
-
-def _escape_markdown(text: str) -> str:
-    """Escape a text for Markdown, so that it has no formatting, links, tables or HTML."""
-    escaped = BACKSLASHED.sub(r"\\\1", make_printable(text))
-    return OTHER_MARKUP.sub(lambda found: f"&#{ord(found[0])};", escaped)
-
-
-def flatten_for_tensorboard(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
-    """Flatten the settings that can change a result to ``group.option``, in TensorBoard's types."""
-    options = flatten_options(settings, MACHINE_OPTIONS)
-    return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}
+    def log_markdown(self, name: str, text: str) -> None:
+        """Log a text to the TEXT tab."""
+        self.experiment.add_text(name, text)

@@ -227,7 +227,9 @@ def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
 
 
 def _get_choices(run: Run) -> dict[str, str]:
-    own = {name: v for name, v in run.choices.items() if name not in ("dataset", "trainer")}
+    own = {
+        name: v for name, v in run.choices.items() if name not in ("dataset", "trainer", "logger")
+    }
     return {"model": run.metrics["model"], **{k: v for k, v in own.items() if k != "model"}}
 
 

@@ -1,5 +1,6 @@
 """Add the overrides that Hydra needs before composing: sweep mode, groups of the best run."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from seqtext.config.available_options import (
     list_groups,
     set_config_folders,
 )
+from seqtext.config.groups import LISTS
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
 from seqtext.config.target_overrides import force_target_options
 from seqtext.config.unlisted_options import allow_unlisted_options
@@ -44,6 +46,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     folders = [*_find_config_dirs(arguments), conf]
     set_config_folders(folders)
     _check_groups(values)
+    arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
     files = [folder / experiment for folder in folders]
     if "hydra.mode" not in values and any(_is_sweep(file) for file in files):
         added.append(MULTIRUN)
@@ -63,6 +66,9 @@ def _check_groups(values: dict[str, str]) -> None:
     groups = [g for g in values if g in list_groups() or g.startswith("hydra/")]
     for group in groups:
         value = values[group]
+        if group in LISTS:
+            _check_list(group, value)
+            continue
         is_list = value.startswith(("[", "{")) and group != "experiment"  # a list of choices
         if value.lower() == "null" or is_list:
             choices = ", ".join(list_choices(group))
@@ -70,6 +76,18 @@ def _check_groups(values: dict[str, str]) -> None:
             raise UserError(f"{group}={value} is not possible: {hint}")
         for choice in filter(is_base, value.split(",")):
             raise UserError(describe_missing_choice(f"{group}/{choice}"))
+
+
+def _check_list(group: str, value: str) -> None:
+    for choice in re.findall(r"[^][,\s'\"]+", value):
+        if choice != "null" and (is_base(choice) or choice not in list_choices(group)):
+            raise UserError(describe_missing_choice(f"{group}/{choice}"))
+
+
+def _is_empty_list(argument: str) -> bool:
+    """Return whether an argument is ``logger=null``, for which Hydra has only ``logger=[]``."""
+    group, _, value = argument.partition("=")
+    return group in LISTS and value.lower() == "null"
 
 
 def _find_config_dirs(arguments: list[str]) -> list[Path]:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS
+from seqtext.config.trust import allow_any_class, is_new
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.run_names import append_hash, build_run_name, format_override_slug
@@ -74,7 +75,8 @@ class JobBuilder:
         hydra_overrides = self._build_hydra_overrides(folder, composed, trial)
         job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
         try:
-            return replace(job, files=self._preflight(settings))
+            with allow_any_class(is_new(composed)):
+                return replace(job, files=self._preflight(settings))
         except UserError as error:
             return replace(job, blocked_by=error)
 

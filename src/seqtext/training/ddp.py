@@ -31,6 +31,7 @@ import torch
 from torch import distributed
 
 from seqtext.config.run_config import build_datamodule, validate_config
+from seqtext.config.trust import allow_any_class
 from seqtext.distributed import (
     ProcessInfo,
     broadcast_object,
@@ -153,11 +154,12 @@ def _fit_as_worker(
     """Train and predict with the other processes, without writing to the run folder."""
     logging.disable(logging.WARNING)  # rank 0 logs the same
     warnings.simplefilter("ignore")
-    options, split = validate_config(settings)
-    data = build_datamodule(settings, options, split)
-    L.seed_everything(options.seed, verbose=False)
-    connect()
-    fit_in_process(settings, options, data, RunDir(run_dir), None, process)
+    with allow_any_class():  # rank 0 has validated the settings
+        options, split = validate_config(settings)
+        data = build_datamodule(settings, options, split)
+        L.seed_everything(options.seed, verbose=False)
+        connect()
+        fit_in_process(settings, options, data, RunDir(run_dir), None, process)
 
 
 def _exit_with_stdin() -> None:

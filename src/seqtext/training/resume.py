@@ -9,6 +9,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
@@ -164,6 +165,8 @@ def fit_or_resume(
                 return
         with keep_interrupts():
             trainer.fit(model, data, ckpt_path=last, weights_only=True)
+    except MisconfigurationException as error:  # e.g. a callback that needs a logger
+        raise UserError(" ".join(str(error).split())) from error
     except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)
         if last is None or checkpoints.has_finished_epoch or is_others:

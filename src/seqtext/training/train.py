@@ -10,7 +10,7 @@ import numpy as np
 from lightning.pytorch.callbacks import Callback
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
-from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
+from seqtext.callbacks.curves import append_curves
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
 from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
 from seqtext.config.instantiate import build_from_config, resolve_target
@@ -27,7 +27,7 @@ from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, keep_interrupts
-from seqtext.loggers.tensorboard import EpochTensorBoardLogger, append_curves, log_images
+from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
@@ -35,6 +35,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.batch_checks import check_batches
+from seqtext.training.components import build_callbacks, get_trainer_loggers, open_loggers
 from seqtext.training.ddp import launch_workers
 from seqtext.training.describe_data import draw_data_figures
 from seqtext.training.fit_non_neural import fit_model, predict_logits
@@ -102,7 +103,10 @@ def train_and_evaluate(
         if metrics is None:
             if not run_dir.last_checkpoint.exists():
                 run_dir.remove_events()
-            metrics = _train_and_evaluate(settings, options, split, run_dir, extra_callbacks)
+            with open_loggers(settings, run_dir) as loggers:
+                metrics = _train_and_evaluate(
+                    settings, options, split, run_dir, loggers, extra_callbacks
+                )
         else:
             log.info("%s is finished already.", run_dir.path)
     except KeyboardInterrupt:
@@ -119,19 +123,20 @@ def _train_and_evaluate(
     options: RunConfig,
     split: Split,
     run_dir: RunDir,
+    loggers: RunLoggers,
     extra_callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
     """Run `train_and_evaluate` in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
     start_git_query()
-    logger = EpochTensorBoardLogger(str(run_dir.path))
     data = build_datamodule(settings, options, split)
     train_labels, val_labels, _ = (data.labels[data.dataset.parts[part]] for part in PARTS)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
-    log_images(logger, {f"data/{name}": png for name, png in draw_data_figures(data).items()})
+    if loggers:
+        loggers.log_figures({f"data/{n}": png for n, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
-    result = fit(settings, options, data, run_dir, logger, extra_callbacks)
+    result = fit(settings, options, data, run_dir, loggers, extra_callbacks)
     predictions = apply_threshold(result.predictions, options.threshold, run_dir)
     warnings = list(data.warnings)
     for part, part_predictions in predictions.items():
@@ -161,7 +166,7 @@ def _train_and_evaluate(
         "curves": result.curves,
         "warnings": warnings,
     }
-    return write_artifacts(run_dir, logger, predictions, data.dataset.rows, settings, facts)
+    return write_artifacts(run_dir, loggers, predictions, data.dataset.rows, settings, facts)
 
 
 def fit(
@@ -169,16 +174,16 @@ def fit(
     options: RunConfig,
     data: TextDataModule,
     run_dir: RunDir,
-    logger: EpochTensorBoardLogger,
+    loggers: RunLoggers,
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Fit a neural model on the devices of the trainer, or a non-neural model."""
     model_class = resolve_target("model", settings["model"]["_target_"])
     if issubclass(model_class, NonNeuralClassifier):
-        return fit_baseline(settings, options, data, run_dir, logger)
+        return fit_baseline(settings, options, data, run_dir, loggers)
     world_size = count_devices(settings["trainer"].get("devices", 1))
     with launch_workers(world_size, settings, str(run_dir.path)) as process:
-        return fit_in_process(settings, options, data, run_dir, logger, process, extra_callbacks)
+        return fit_in_process(settings, options, data, run_dir, loggers, process, extra_callbacks)
 
 
 def fit_in_process(
@@ -186,11 +191,14 @@ def fit_in_process(
     options: RunConfig,
     data: TextDataModule,
     run_dir: RunDir,
-    logger: EpochTensorBoardLogger | None,
+    loggers: RunLoggers | None,
     process: ProcessInfo,
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Train as one of the processes of a run, from the last checkpoint if there is one.
+
+    Args:
+        loggers: loggers of the run; None in the processes other than rank 0
 
     Returns:
         The result of training, with the predictions of all processes.
@@ -208,11 +216,13 @@ def fit_in_process(
     checkpoints = BestAndLastCheckpoint(
         *paths, options.monitor, options.checkpoint_minutes, metadata
     )
-    callbacks: list[Callback] = [progress]
-    if options.patience is not None:
-        callbacks.append(TieBreakingEarlyStopping(options.monitor, options.patience))
-    callbacks += [checkpoints, StopOnTerminate(), *extra_callbacks]
-    trainer = build_trainer(settings["trainer"], logger or False, callbacks, process)
+    callbacks = [progress, *build_callbacks(settings, options), checkpoints, StopOnTerminate()]
+    trainer = build_trainer(
+        settings["trainer"],
+        get_trainer_loggers(loggers),
+        [*callbacks, *extra_callbacks],
+        process,
+    )
     log.info("%s", describe_devices(trainer))
     data.process = process  # after initialize_from_data, which reads the whole training part
     check_batches(trainer, data)
@@ -240,7 +250,7 @@ def fit_baseline(
     options: RunConfig,
     data: TextDataModule,
     run_dir: RunDir,
-    logger: EpochTensorBoardLogger,
+    loggers: RunLoggers,
 ) -> TrainResult:
     """Fit a non-neural model; an interrupted run starts from the beginning."""
     model = build_from_config("model", settings["model"], classes=len(data.class_names))
@@ -264,7 +274,7 @@ def fit_baseline(
             scores = predictions[part].compute_metrics()
             logged |= {f"{part}/{name}": value for name, value in scores.items()}
     del predictions["train"]
-    logger.log_metrics(logged, step=0)
+    loggers.log_metrics(logged, step=0)
     curves: dict[str, list[float | None]] = {}
     append_curves(curves, logged)
     return TrainResult(

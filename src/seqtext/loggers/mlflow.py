@@ -1,0 +1,73 @@
+"""Logger for MLflow."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock
+from lightning.pytorch.loggers import MLFlowLogger
+
+from seqtext.loggers.base import ResultLogger
+from seqtext.loggers.packages import read_run_id, require_package, write_run_id
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+DATABASE = "mlflow.db"
+
+
+class RunMLFlowLogger(ResultLogger, MLFlowLogger):
+    """Logs to an MLflow server, or to the file mlflow.db beside the folder of the run.
+
+    Args:
+        folder: folder of the run; its name is that of the run in MLflow
+        experiment_name: name of the experiment
+        tracking_uri: address of the server; None: that of MLFLOW_TRACKING_URI, or else the file
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        experiment_name: str = "seqtext",
+        tracking_uri: str | None = None,
+    ):
+        require_package("mlflow", "mlflow", "mlflow-skinny")
+        path = Path(folder).absolute()
+        self._id_file, self._lock_file = path / "mlflow_run_id", path.parent / f".{DATABASE}.lock"
+        address = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        self._is_local = not address
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._lock_file):  # MLflow creates the tables of the file
+            super().__init__(
+                experiment_name=experiment_name,
+                run_name=path.name,
+                tracking_uri=address or f"sqlite:///{path.parent / DATABASE}",
+                artifact_location=None if address else (path.parent / "mlflow_files").as_uri(),
+                run_id=read_run_id(self._id_file),
+            )
+
+    @property
+    def experiment(self) -> "MlflowClient":
+        """Return MLflow's client; the first call creates the experiment and the run."""
+        if not self._initialized:
+            with FileLock(self._lock_file):
+                client = super().experiment
+            if self._run_id:
+                write_run_id(self._id_file, self._run_id)
+            return client
+        return super().experiment
+
+    def log_figures(self, figures: Mapping[str, bytes]) -> None:
+        """Log PNG files as artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, png in figures.items():
+                file = Path(folder, *name.split("/")).with_suffix(".png")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(png)
+            self.experiment.log_artifacts(self.run_id, folder, "figures")
+
+    def log_markdown(self, name: str, text: str) -> None:
+        """Log a text as an artifact."""
+        self.experiment.log_text(self.run_id, text, f"{name}.md")

@@ -1,0 +1,287 @@
+"""Callbacks and loggers are chosen on the command line; the owner may name any class."""
+
+import csv
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch.callbacks import EarlyStopping
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqtext.config.components import build_components, check_components
+from seqtext.config.run_config import validate_config
+from seqtext.config.trust import allow_any_class
+from seqtext.errors import UserError
+from seqtext.run_dir import RunDir
+from seqtext.training.components import build_callbacks
+from tests.conftest import settings_of
+
+OWN = '''
+from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers.logger import DummyLogger
+
+
+class MyCallback(Callback):
+    """Writes the number of batches to a file, and keeps it in the checkpoint."""
+
+    def __init__(self, path: str = "batches.txt", monitor: str = ""):
+        self.path, self.monitor, self.batches = path, monitor, 0
+
+    def on_train_batch_end(self, *arguments):
+        self.batches += 1
+
+    def on_train_end(self, trainer, model):
+        Path(self.path).write_text(f"{self.batches} {self.monitor}")
+
+    def state_dict(self):
+        return {"batches": self.batches}
+
+    def load_state_dict(self, state):
+        self.batches = state["batches"]
+
+
+class MyLogger(DummyLogger):
+    def __init__(self, save_dir: str):
+        super().__init__()
+        self.save_dir_ = save_dir
+
+    def log_hyperparams(self, params):
+        Path(self.save_dir_, "settings.txt").write_text(str(params))
+
+    def log_metrics(self, metrics, step=None):
+        with Path(self.save_dir_, "metrics.txt").open("a") as file:
+            print(*metrics, file=file)
+'''
+
+
+@pytest.fixture
+def my_project(tmp_path, monkeypatch) -> None:
+    (tmp_path / "my_project.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_project", raising=False)
+
+
+def run(train, small, *options) -> RunDir:
+    status, _, error = train(*small, "name=own", *options)
+    assert status == 0, error
+    return RunDir(Path("outputs/own"))
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("callbacks=[early_stopping,ema]", "callbacks.ema.decay=0.9"),
+        ("callbacks=swa", "callbacks.swa.start=0.3"),
+    ],
+)
+def test_best_checkpoint_has_the_validated_mean(train, small, typed):
+    folder = run(train, small, *typed, "optimizer.lr=0.01")
+    best = torch.load(folder.best_checkpoint, weights_only=True)
+    current, mean = best["current_model_state"], best["state_dict"]
+    assert any((current[name] != mean[name]).any() for name in current)
+    metrics = folder.read_metrics()
+    curve = metrics["curves"]["val/loss"]
+    assert metrics["val"]["loss"] == pytest.approx(curve[metrics["best_epoch"] - 1], abs=1e-5)
+
+
+def test_monitors_log(train, small):
+    folder = run(train, small, "callbacks=[lr_monitor,device_stats]", "trainer.log_every_n_steps=1")
+    tags = EventAccumulator(str(folder.path)).Reload().Tags()["scalars"]
+    assert "lr-Adam" in tags
+    assert any(tag.startswith("DeviceStatsMonitor") for tag in tags)
+
+
+@pytest.mark.parametrize(
+    ("typed", "patience"),
+    [
+        ((), [2]),
+        (("patience=null",), []),
+        (("patience=3", "callbacks=lr_monitor"), [3]),
+        (("patience=3", "callbacks=[early_stopping,ema]"), [3]),
+        (("callbacks=early_stopping", "++callbacks.early_stopping.patience=5"), [5]),
+    ],
+)
+def test_patience(typed, patience):
+    """One callback stops training, whether it is named or not."""
+    settings = settings_of(*typed)
+    callbacks = build_callbacks(settings, validate_config(settings)[0])
+    stoppers = [c for c in callbacks if isinstance(c, EarlyStopping)]
+    assert [(c.patience, c.monitor) for c in stoppers] == [(p, "val/macro_f1") for p in patience]
+
+
+@pytest.mark.usefixtures("my_project")
+def test_callback_of_ones_own(train, small):
+    run(train, small, "+callbacks.mine._target_=my_project.MyCallback")
+    assert Path("batches.txt").read_text() == "33 val/auroc"
+
+
+@pytest.mark.usefixtures("my_project")
+def test_it_joins_others_and_has_options(train, small):
+    own = ["+callbacks.mine._target_=my_project.MyCallback", "+callbacks.mine.path=there.txt"]
+    folder = run(train, small, "callbacks=[ema]", *own)
+    assert Path("there.txt").exists()
+    assert "current_model_state" in torch.load(folder.last_checkpoint, weights_only=True)
+
+
+@pytest.mark.usefixtures("my_project")
+def test_stored_settings_name_known_classes_only(train, small, monkeypatch):
+    """A run folder may come from a stranger: its class is not even imported."""
+    folder = run(train, small, "+callbacks.mine._target_=my_project.MyCallback")
+    folder.metrics_path.unlink()
+    monkeypatch.delitem(sys.modules, "my_project", raising=False)
+    status, _, error = train(f"resume={folder.path}")
+    assert status == 2
+    assert "callbacks.mine._target_=my_project.MyCallback is not allowed" in error
+    assert "my_project" not in sys.modules
+
+
+@pytest.mark.usefixtures("my_project")
+def test_sweep_of_ones_own(train, small):
+    own = ["+callbacks.mine._target_=my_project.MyCallback", "seed=0,1"]
+    status, _, error = train("-m", *small, "name=sweep", *own)
+    assert status == 0, error
+    assert len(list(Path("outputs/sweep").glob("*/metrics.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("callbacks=emma", "There is no callbacks=emma: did you mean ema?"),
+        ("callbacks=[ema,lr_monitr]", "There is no callbacks=lr_monitr: did you mean lr_monitor?"),
+        ("callbacks.ema.decay=0.9", "callbacks.ema is not chosen: add callbacks=ema"),
+        ("callbacks.mine.decay=0.9", "A new name needs a class"),
+        ("callbacks.mine._target_=pathlib.Path", "must be a subclass of Lightning's Callback"),
+        ("callbacks.mine._target_=no_such.Thing", "cannot be found"),
+        ("logger=tensorbord", "did you mean tensorboard?"),
+        ("logger.mine._target_=pathlib.Path", "must be a subclass of Lightning's Logger"),
+    ],
+)
+def test_mistakes(train, small, typed, said):
+    status, _, error = train(*small, typed)
+    assert status == 2
+    assert said in error
+    assert "Traceback" not in error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("callbacks=ema", "callbacks.ema.decy=1"), "did you mean callbacks.ema.decay?"),
+        (("callbacks=ema", "callbacks.ema.decay=high"), "callbacks.ema.decay=high is not possible"),
+        (("callbacks=swa", "callbacks.swa.start=2"), "callbacks.swa.start=2 is not possible"),
+        (("callbacks=early_stopping", "patience=null"), "callbacks.early_stopping.patience is"),
+        (("callbacks=lr_monitor", "logger=null"), "LearningRateMonitor"),
+    ],
+)
+def test_options_of_callbacks_are_checked(train, small, typed, said):
+    status, _, error = train(*small, *typed)
+    assert status == 2
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("target", ["os.system", "seqtext.callbacks.checkpoint.Checkpoint"])
+def test_untrusted_classes(target):
+    with pytest.raises(UserError, match="is not allowed in stored settings"):
+        check_components("callbacks", {"mine": {"_target_": target}})
+
+
+def test_untrusted_addresses():
+    config = settings_of("logger=mlflow", "logger.mlflow.tracking_uri=http://far.example")["logger"]
+    with pytest.raises(UserError, match=r"tracking_uri=http://far\.example is not allowed"):
+        check_components("logger", config)
+    with allow_any_class():
+        check_components("logger", config)
+
+
+def test_a_name_that_is_null_is_left_out():
+    assert build_components("callbacks", {"ema": None}, {}) == []
+
+
+def read_csv(folder: RunDir) -> list[dict[str, str]]:
+    with (folder.path / "csv" / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv(train, small):
+    folder = run(train, small, "logger=csv")
+    rows, metrics = read_csv(folder), folder.read_metrics()
+    assert [row["epoch"] for row in rows if row["val/loss"]] == ["0", "1", "2"]
+    assert float(rows[-1]["score/test/auroc"]) == metrics["test"]["auroc"]
+    settings = yaml.safe_load((folder.path / "csv" / "hparams.yaml").read_text())
+    assert settings["model.units"] == 8
+    assert not list(folder.path.glob("events*"))
+
+
+def test_several_loggers(train, small):
+    folder = run(train, small, "logger=[tensorboard,csv]")
+    events = EventAccumulator(str(folder.path)).Reload()
+    assert "test/roc" in events.Tags()["images"]
+    assert read_csv(folder)
+
+
+def test_no_logger(train, small):
+    folder = run(train, small, "logger=null")
+    assert folder.read_metrics()["score"]
+    assert not list(folder.path.glob("events*"))
+
+
+def test_baseline_logs(train, kaggle_dir, tmp_path):
+    options = [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
+    folder = run(train, options, "logger=csv")
+    assert read_csv(folder)[0]["val/accuracy"]
+
+
+@pytest.mark.usefixtures("my_project")
+def test_logger_of_ones_own(train, small):
+    folder = run(train, small, "logger=null", "+logger.mine._target_=my_project.MyLogger")
+    assert "'model.units': 8" in (folder.path / "settings.txt").read_text()
+    assert "score/test/auroc" in (folder.path / "metrics.txt").read_text()
+
+
+@pytest.mark.parametrize(("logger", "install"), [("mlflow", "mlflow-skinny"), ("wandb", "wandb")])
+def test_missing_package(train, small, logger, install, monkeypatch):
+    monkeypatch.setattr("seqtext.loggers.packages.find_spec", lambda name: None)
+    status, _, error = train(*small, f"logger={logger}", "name=none")
+    assert status == 2
+    assert error.strip() == f"logger={logger} needs a package: pip install {install}"
+    assert not Path("outputs/none").exists()
+
+
+@pytest.mark.skipif(not find_spec("mlflow"), reason="MLflow is not installed")
+def test_mlflow(train, small):
+    folder = run(train, small, "logger=mlflow")
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{Path('outputs/mlflow.db').absolute()}")
+    found = client.get_run((folder.path / "mlflow_run_id").read_text())
+    assert found.data.metrics["score/test/auroc"] == folder.read_metrics()["test"]["auroc"]
+    assert found.data.params["model.units"] == "8"
+    assert client.list_artifacts(found.info.run_id, "figures/test")
+
+
+@pytest.mark.skipif(not find_spec("wandb"), reason="wandb is not installed")
+def test_wandb(train, small, monkeypatch):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    folder = run(train, small, "logger=wandb", "logger.wandb.offline=true")
+    assert list(folder.path.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_only_an_interrupted_row_is_repeated(tmp_path):
+    """The CSV file of an interrupted run is continued."""
+    from seqtext.loggers.csv import RunCSVLogger
+
+    first = RunCSVLogger(tmp_path)
+    for step in (10, 20, 30):
+        first.log_metrics({"a": step}, step)
+    second = RunCSVLogger(tmp_path)
+    second.log_metrics({"a": 21, "b": 1}, 20)
+    second.log_metrics({"score": 1})
+    rows = read_csv(RunDir(tmp_path))
+    assert [(row["step"], row["a"]) for row in rows] == [("10", "10"), ("20", "21"), ("20", "")]

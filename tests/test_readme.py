@@ -1,5 +1,6 @@
 """Commands, names and recipes of README.md and CONTRIBUTING.md work as documented."""
 
+import json
 import os
 import re
 import shlex
@@ -25,6 +26,9 @@ OWN = (
     "model=average",
     "dataset=haiku",
     "monitor=val/min_recall",
+    "model=adversarial_gru",
+    "+callbacks.stop",
+    "+logger.mine",
     "resume=",
     "from_best=",
     "experiment=",
@@ -130,3 +134,20 @@ def test_recipes_for_extensions(tmp_path):
     assert "average on haiku" in done.stdout
     (metrics,) = tmp_path.glob("outputs/*/metrics.json")
     assert "min_recall" in metrics.read_text()
+    own = [c.split()[2:] for c in COMMANDS if any(o in c for o in OWN[3:6])]
+    assert len(own) == 3
+    small = ["dataset=haiku", "monitor=val/accuracy", "model.units=8", "name=own", "trainer=cpu"]
+    arguments = [arg for command in own for arg in command]
+    done = subprocess.run(
+        [sys.executable, "train.py", *small, "trainer.max_epochs=50", "patience=null", *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "adversarial_gru on haiku" in done.stdout
+    assert json.loads((tmp_path / "outputs/own/metrics.json").read_text())["epochs"] < 50
+    assert (tmp_path / "outputs/own/most confident mistakes.md").exists()

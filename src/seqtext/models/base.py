@@ -230,7 +230,7 @@ class TextClassifier(L.LightningModule):
         return batch.weight * loss + sum(layer.penalty() for layer in self.head_layers if layer.l2)
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Compute the logits of a training batch and its mean loss."""
+        """Compute the logits and mean loss of a training batch; override for another step."""
         logits = self(batch.ids, batch.lengths)
         return logits, self.loss(logits, batch.labels, self.class_weights)
 

@@ -42,13 +42,24 @@ class BestAndLastCheckpoint(Checkpoint):
         self.epochs = 0  # completed epochs
         self.curves: dict[str, list[float | None]] = {}  # logged values of each completed epoch
         self._saved = time.monotonic()
+        self._max_steps = -1
         self._is_regular = True  # one validation, at the end of each epoch
         self._has_validated = False  # in the current epoch
         self._random_states: list[dict[str, torch.Tensor]] = []  # one per process
         self.has_finished_epoch = False  # the restored state completed an epoch
 
+    def on_fit_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Hide `max_steps` while Lightning restores its loops.
+
+        With it, Lightning 2.6 resumes after a finished epoch as if it were unfinished, and trains a
+        batch more if that epoch did not end with a validation (`FitLoop.restarting`).
+        """
+        loop = trainer.fit_loop.epoch_loop
+        self._max_steps, loop.max_steps = loop.max_steps, -1
+
     def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Restore the random states of the checkpoint."""
+        trainer.fit_loop.epoch_loop.max_steps = self._max_steps
         self._is_regular = has_regular_validation(trainer)
         for optimizer in trainer.optimizers:
             _check_optimizer(optimizer)

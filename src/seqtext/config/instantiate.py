@@ -14,19 +14,20 @@ import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning import Trainer
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator, XLAAccelerator
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from seqtext.checkpoints.files import AtomicCheckpointIO
-from seqtext.config.available_options import find_nearest_options
+from seqtext.config.available_options import explain_other_choice, find_nearest_options
 from seqtext.config.groups import GROUPS
 from seqtext.distributed import (
     ProcessInfo,
     WorkerEnvironment,
     find_externally_launched,
 )
-from seqtext.errors import OptionError, UserError, build_unknown_option_error
+from seqtext.errors import OptionError, UserError, build_unknown_option_error, format_reason
 from seqtext.optim import Clipping, OptimizerFactory
 from seqtext.speedups import build_null_profiler
 from seqtext.validation import (
@@ -37,6 +38,13 @@ from seqtext.validation import (
     get_option_hints,
     validate,
 )
+
+DEVICE_KINDS: dict[str, tuple[Any, ...]] = {  # accelerators that a machine may lack
+    "gpu": (CUDAAccelerator, MPSAccelerator),
+    "cuda": (CUDAAccelerator,),
+    "mps": (MPSAccelerator,),
+    "tpu": (XLAAccelerator,),
+}
 
 
 def validate_group(group: str, config: dict[str, Any]) -> None:
@@ -55,7 +63,8 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
     if GROUPS[group].is_partial and "_partial_" not in config:
         raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
-    _check(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
+    hints, runtime_args = get_option_hints(kind), GROUPS[group].runtime_args
+    _check(group, hints, options, runtime_args, target=config["_target_"])
 
 
 def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
@@ -77,7 +86,7 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from error
-        raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
+        raise UserError(f"{group}: {format_reason(cause)}.") from error
 
 
 def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
@@ -90,7 +99,7 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     try:
         factory([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError, RuntimeError, LookupError, OverflowError) as error:
-        raise UserError(f"optimizer: {' '.join(str(error).split())}.") from error
+        raise UserError(f"optimizer: {format_reason(error)}.") from error
     return factory
 
 
@@ -118,7 +127,8 @@ def resolve_target(group: str, target: str) -> type:
         try:
             found = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
-            raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
+            reason = format_reason(error)
+            raise UserError(f"{group}._target_={target} cannot be found: {reason}.") from error
         if isinstance(found, type) and issubclass(found, bases):
             return found
     kinds = " or ".join(kind.__name__ for kind in bases)
@@ -146,6 +156,11 @@ def create_trainer(
     profiler: Literal["simple", "advanced", "pytorch"] | None = None,
 ) -> Trainer:
     """Create Lightning's Trainer from those of its options that do not invalidate results."""
+    kinds = DEVICE_KINDS.get(accelerator)
+    if kinds and not any(kind.is_available() for kind in kinds):
+        found = f"since PyTorch finds no {accelerator} here"
+        expected = f"cpu or auto (set trainer=cpu or trainer=auto), {found}"
+        raise OptionError("accelerator", accelerator, expected)
     if count_devices(devices) < 1:
         raise OptionError("devices", devices, "a whole number, or a list of devices' numbers")
     launched = find_externally_launched()  # by torchrun or Slurm, which Lightning detects
@@ -211,7 +226,7 @@ def build_trainer(
     except OptionError as error:
         raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+        raise UserError(f"trainer: {format_reason(error)}.") from error
 
 
 def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
@@ -225,13 +240,16 @@ def _check(
     hints: Mapping[str, Any],
     options: Mapping[str, Any],
     runtime_args: Sequence[str] = (),
+    target: str | None = None,
 ) -> None:
     """Raise for unknown options, and for values that do not fit their type hints."""
     known = [name for name in hints if name not in runtime_args]
     for option in options:
         if option not in known:
-            elsewhere = find_nearest_options(f"{group}.{option}" if group else option)
-            raise build_unknown_option_error(option, known, group, elsewhere)
+            name = f"{group}.{option}" if group else option
+            if sentence := explain_other_choice(name, target):
+                raise UserError(sentence)
+            raise build_unknown_option_error(option, known, group, find_nearest_options(name))
     try:
         validate(hints, options)
     except OptionError as error:

@@ -1,5 +1,6 @@
 """Validate the settings of a run, and build its data, embedding and model."""
 
+import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +18,14 @@ from seqtext.config.instantiate import (
     validate_group,
 )
 from seqtext.data.class_balance import ClassWeights, Sampling
+from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.pretrained import PretrainedEmbedding
 from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
-from seqtext.metrics.scores import list_metrics
+from seqtext.metrics.definitions import PART_PREFIX
+from seqtext.metrics.scores import list_common_metrics, list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
@@ -51,12 +54,24 @@ class RunConfig:
     def check_for_classes(self, class_names: Sequence[str]) -> None:
         """Check the options that depend on the classes.
 
+        Args:
+            class_names: empty: unknown before the data are read, so that the monitored metric may
+                be the recall of any class
+
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        known = [f"val/{name}" for name in list_metrics(class_names)]
-        if self.monitor not in known:
-            raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
+        names = list_metrics(class_names) if class_names else list_common_metrics()
+        is_possible = not class_names and self.monitor.startswith("val/recall_")
+        if not is_possible and self.monitor not in (f"val/{name}" for name in names):
+            wanted = PART_PREFIX.sub("", self.monitor)
+            near = [name for name in names if wanted and name.startswith(wanted)]
+            near = near or difflib.get_close_matches(wanted, names, n=1)
+            hint = f"did you mean val/{near[0]}? Known" if near else "known"
+            known = [f"val/{name}" for name in names] + ["val/recall_<class>"] * (not class_names)
+            raise UserError(
+                f"monitor={self.monitor} is not possible: {hint} are {', '.join(known)}."
+            )
         if self.threshold != 0.5 and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
@@ -123,6 +138,25 @@ def _build_unprepared_datamodule(
     )
 
 
+def build_checked_datamodule(
+    settings: dict[str, Any], options: RunConfig, split: Split
+) -> tuple[TextDataModule, list[Path]]:
+    """Build the data module, and check what can be checked before its data are prepared.
+
+    Files of word vectors are downloaded if the options allow it.
+
+    Returns:
+        The data module, which is not prepared, and the files of word vectors.
+
+    Raises:
+        UserError: if there is no such metric, or a file of word vectors is missing.
+    """
+    data = _build_unprepared_datamodule(settings, options, split)
+    classes = LabelFilter(data.drop_labels, data.class_names or None).class_names or ()
+    options.check_for_classes(classes if len(classes) > 1 else ())  # one class is refused later
+    return data, _list_vector_files(settings)
+
+
 def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
     """Build the embedding of `settings` for prepared data, with initial weights."""
     embedding = build_from_config(
@@ -162,9 +196,7 @@ def digest_input_files(
         UserError: if an option is invalid or a file is missing.
     """
     options, split = validate_config(settings)
-    data = _build_unprepared_datamodule(settings, options, split)
-    if data.class_names:
-        options.check_for_classes(data.class_names)
+    data, vectors = build_checked_datamodule(settings, options, split)
 
     def digest(paths: Sequence[Path]) -> str:
         known = tuple(paths)
@@ -172,20 +204,21 @@ def digest_input_files(
             contents[known] = data.cache.digest_files(paths)
         return contents[known]
 
-    vectors = _list_vector_files(settings)
     return {
         "data": data.digest_sources(digest(data.locate_files()[1])),
         "vectors": digest(vectors) if vectors else None,
     }
 
 
+def is_non_neural(settings: dict[str, Any]) -> bool:
+    """Return whether the model has no embedding, epochs or Trainer, such as tfidf."""
+    return issubclass(resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier)
+
+
 def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
     """List the word vector files of a run with these settings."""
-    is_direct = issubclass(
-        resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
-    )
     kind = resolve_target("embedding", settings["embedding"]["_target_"])
-    if is_direct or not issubclass(kind, PretrainedEmbedding):
+    if is_non_neural(settings) or not issubclass(kind, PretrainedEmbedding):
         return []
     embedding = build_from_config(
         "embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS)

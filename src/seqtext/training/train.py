@@ -21,9 +21,10 @@ from seqtext.config.instantiate import (
 )
 from seqtext.config.run_config import (
     RunConfig,
-    build_datamodule,
+    build_checked_datamodule,
     build_model,
     collect_fingerprints,
+    is_non_neural,
     validate_config,
 )
 from seqtext.data.loaders import BucketDataLoader
@@ -35,7 +36,6 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.batch_checks import check_batches
 from seqtext.training.ddp import launch_workers
@@ -112,7 +112,7 @@ def train_and_evaluate(
         raise
     finally:
         run_dir.unlock()
-    print_summary(metrics, run_dir.path)
+    print_summary(metrics, run_dir.path, has_epochs=not is_non_neural(settings))
     return metrics["score"]
 
 
@@ -125,9 +125,10 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
     """Run `train_and_evaluate` in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
+    data, _ = build_checked_datamodule(settings, options, split)
     start_git_query()
     logger = EpochTensorBoardLogger(str(run_dir.path))
-    data = build_datamodule(settings, options, split)
+    data.setup()
     train_labels, val_labels, _ = (data.labels[data.dataset.parts[part]] for part in PARTS)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
@@ -175,8 +176,7 @@ def fit(
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Fit a neural model on the devices of the trainer, or a non-neural model."""
-    model_class = resolve_target("model", settings["model"]["_target_"])
-    if issubclass(model_class, NonNeuralClassifier):
+    if is_non_neural(settings):
         return fit_baseline(settings, options, data, run_dir, logger)
     world_size = count_devices(settings["trainer"].get("devices", 1))
     with launch_workers(world_size, settings, str(run_dir.path)) as process:

@@ -51,28 +51,30 @@ class RunConfig:
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
 
-    def check_for_classes(self, class_names: Sequence[str]) -> None:
+    def check_for_classes(self, class_names: Sequence[str] | None) -> None:
         """Check the options that depend on the classes.
 
         Args:
-            class_names: empty: unknown before the data are read, so that the monitored metric may
-                be the recall of any class
+            class_names: None: unknown before the data are read, so that the monitored metric may be
+                the recall of any class
 
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        names = list_metrics(class_names) if class_names else list_common_metrics()
-        is_possible = not class_names and self.monitor.startswith("val/recall_")
-        if not is_possible and self.monitor not in (f"val/{name}" for name in names):
+        names = list_common_metrics() if class_names is None else list_metrics(class_names)
+        known = [f"val/{name}" for name in names]
+        is_any_recall = class_names is None and self.monitor.startswith("val/recall_")
+        if self.monitor not in known and not is_any_recall:
             wanted = PART_PREFIX.sub("", self.monitor)
             near = [name for name in names if wanted and name.startswith(wanted)]
             near = near or difflib.get_close_matches(wanted, names, n=1)
             hint = f"did you mean val/{near[0]}? Known" if near else "known"
-            known = [f"val/{name}" for name in names] + ["val/recall_<class>"] * (not class_names)
+            if class_names is None:
+                known.append("val/recall_<class>")
             raise UserError(
                 f"monitor={self.monitor} is not possible: {hint} are {', '.join(known)}."
             )
-        if self.threshold != 0.5 and len(class_names) > 2:
+        if self.threshold != 0.5 and class_names is not None and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
     def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
@@ -152,8 +154,8 @@ def build_checked_datamodule(
         UserError: if there is no such metric, or a file of word vectors is missing.
     """
     data = _build_unprepared_datamodule(settings, options, split)
-    classes = LabelFilter(data.drop_labels, data.class_names or None).class_names or ()
-    options.check_for_classes(classes if len(classes) > 1 else ())  # one class is refused later
+    classes = LabelFilter(data.drop_labels, data.class_names or None).class_names
+    options.check_for_classes(classes if classes and len(classes) > 1 else None)  # 1: refused later
     return data, _list_vector_files(settings)
 
 

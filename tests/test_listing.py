@@ -7,7 +7,7 @@ import pytest
 import seqtext
 from seqtext import listing
 from seqtext.choices import ACTIVATIONS, INITIALIZERS, POOLINGS, SAMPLINGS
-from seqtext.config.available_options import set_config_folders
+from seqtext.config.available_options import set_command_line
 from seqtext.data.class_balance import Sampling
 from seqtext.layers import activations
 from seqtext.layers.initializers import Init
@@ -18,9 +18,9 @@ from tests.conftest import ROOT
 
 @pytest.fixture(autouse=True)
 def forget_the_command_line():
-    set_config_folders([])
+    set_command_line([], {})
     yield
-    set_config_folders([])
+    set_command_line([], {})
 
 
 def test_lists():

@@ -50,6 +50,11 @@ def build_unknown_option_error(
     return UserError(f"There is no option {prefix}{option}: {hint}")
 
 
+def format_reason(error: BaseException | str) -> str:
+    """Return the text of a library's error in one line, without the full stop at its end."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
 def format_value(value: Any) -> str:
     """Format the value of an option for a message."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)

@@ -117,4 +117,4 @@ def list_initializers() -> list[str]:
 def _use_conf_dir() -> None:
     """Read this package's conf/, unless a command line has set the folders."""
     if not available_options.list_groups():
-        available_options.set_config_folders([find_conf_dir()])
+        available_options.set_command_line([find_conf_dir()], {})

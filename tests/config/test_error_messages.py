@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from seqtext.datasets.base import TextDataModule
 from tests.conftest import ROOT, csv_of, write_tar, write_tree
 
 
@@ -17,6 +18,7 @@ def told(result: tuple[int, str, str]) -> str:
     assert status == 2, error
     assert len(lines) == 1, error
     assert "Traceback" not in error
+    assert not lines[0].endswith("..")
     return lines[0]
 
 
@@ -50,6 +52,8 @@ def told(result: tuple[int, str, str]) -> str:
         ("trainer.accelerator=abacus", ["trainer", "abacus"]),
         ("+trainer.epochs=3", ["trainer.epochs"]),
         ("monitor=val/f2", ["monitor=val/f2", "val/f1"]),
+        ("monitor=val/f1_macro", ["val/f1_macro is not possible: did you mean val/macro_f1?"]),
+        ("monitor=test/acc", ["test/acc is not possible: did you mean val/accuracy?"]),
         ("patience=-1", ["patience=-1", "at least 1"]),
         ("seed=-1", ["at least 0"]),
         ("patience=0", ["at least 1"]),
@@ -58,7 +62,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("split=null", ["split=None"]),
         ("~optimizer", ["optimizer"]),
         ("cache=/dev/null", ["/dev/null"]),
-        ("trainer=gpu", ["trainer", "gpu"]),
+        ("trainer.accelerator=tpu", ["trainer.accelerator=tpu", "trainer=cpu or trainer=auto"]),
         ("trainer.devices=0", ["trainer.devices=0"]),
         ("trainer.devices=[0,1]", ["trainer: `devices`", "CPUAccelerator"]),
         ("trainer.precision=8-mixed", ["trainer.precision=8-mixed", "bf16-mixed"]),
@@ -73,11 +77,17 @@ def told(result: tuple[int, str, str]) -> str:
         ("resume=no/such/run", ["no/such/run", "no run"]),
         ("model.lr=1", ["no option model.lr", "did you mean optimizer.lr?"]),
         ("+model.lr=1", ["no option model.lr", "did you mean optimizer.lr?"]),
-        ("dataset.path=a.csv", ["no option dataset.path here: it belongs to dataset=table."]),
-        ("embedding.freeze=true", ["belongs to embedding=glove, embedding=numberbatch."]),
-        ("model.kernel_sizes=[3]", ["belongs to model=cnn, model=text_cnn."]),
-        ("hydra.sweeper.n_trials=2", ["searches need hydra/sweeper=optuna"]),
-        ("split.fold=3", ["split.fold=3", "must be 0 without split.folds="]),
+        ("dataset.path=a.csv", ["dataset.path with dataset=imdb: it belongs to dataset=table."]),
+        ("+dataset.path=a.csv", ["dataset.path with dataset=imdb: it belongs to dataset=table."]),
+        (
+            "+model.cell=lstm",
+            ["with model=gru: it belongs to model=dual_rnn, model=wide_and_deep."],
+        ),
+        ("+optimizer.momentum=1", ["with optimizer=adam: it belongs to optimizer=rmsprop, "]),
+        ("hydra.sweeper.folds=2", ["it belongs to hydra/sweeper=optuna."]),
+        ("hydra/sweeper/sampler=tpe", ["it belongs to hydra/sweeper=optuna."]),
+        ("hydra.sweeper.nonsense=2", ["no option hydra.sweeper.nonsense: ", "--cfg hydra"]),
+        ("split.fold=3", ["split.fold=3", "0, unless split.folds is set too, to 4 or more."]),
         ("units=3", ["no option units", "did you mean model.units?"]),
         ("path=a.csv", ["dataset.path or embedding.path"]),
         ("imdb", ["'imdb' is no option", "dataset=imdb"]),
@@ -100,6 +110,19 @@ def test_wrong_option(train, small, override, words):
     sentence = told(train(*small, override))
     assert all(word in sentence for word in words), sentence
     assert not sentence.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["monitor=val/f1_macro"], "monitor=val/f1_macro"),
+        (["dataset.drop_labels=[positive]", "monitor=val/f3"], "monitor=val/f3"),
+        (["embedding=glove", "embedding.dim=100"], "glove.6B.100d.txt"),
+    ],
+)
+def test_what_is_refused_before_the_data_are_read(train, small, monkeypatch, options, words):
+    monkeypatch.setattr(TextDataModule, "setup", lambda *_: pytest.fail("the data were read"))
+    assert words in told(train(*small, *options))
 
 
 def test_nothing_is_left_of_a_refused_run(train, small, tmp_path):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
+from seqtext.config import trainer
 from seqtext.config.instantiate import build_from_config, build_optimizer_factory, validate_group
+from seqtext.config.trainer import build_trainer
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 
@@ -61,3 +63,18 @@ def test_allowed_targets():
 def test_options_are_checked_before_anything_is_made():
     with pytest.raises(UserError, match=r"model\.units=0"):
         validate_group("model", {"_target_": "seqtext.models.rnn.GRU", "units": 0})
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "cuda", "mps"])
+def test_a_device_that_is_not_there(accelerator, monkeypatch):
+    for kind in (trainer.CUDAAccelerator, trainer.MPSAccelerator):
+        monkeypatch.setattr(kind, "is_available", lambda: False)
+    with pytest.raises(UserError, match=rf"trainer\.accelerator={accelerator}.*trainer=cpu or "):
+        build_trainer({"accelerator": accelerator})
+
+
+def test_messages_of_libraries_end_in_one_stop():
+    with pytest.raises(UserError, match=r"^optimizer: .*[^.]\.$"):  # torch's, without a stop
+        build_optimizer_factory({"_target_": "torch.optim.SGD", "_partial_": True, "lr": -1.0})
+    with pytest.raises(UserError, match=r"^trainer: .*[^.]\.$"):  # Lightning's, with a stop
+        build_trainer({"accelerator": "abacus"})

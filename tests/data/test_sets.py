@@ -8,6 +8,7 @@ import zipfile
 
 import pytest
 
+from seqtext.config.run_config import digest_input_files
 from seqtext.datasets import imdb
 from seqtext.datasets.amazon import Amazon
 from seqtext.datasets.clothing import Clothing
@@ -15,6 +16,7 @@ from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.spam import Spam
 from seqtext.datasets.tweets import Tweets
 from seqtext.errors import UserError
+from tests.conftest import settings_of
 
 STARS = [1, 2, 3, 4, 5, 5, 5]
 COLUMNS = ",Clothing ID,Age,Title,Review Text,Rating,Recommended IND,Positive Feedback Count"
@@ -125,10 +127,32 @@ def test_spam_is_downloaded(folder, server, monkeypatch):
         assert len(loaded(Spam, folder, download=download).labels) == 60
 
 
-@pytest.mark.parametrize("kind", [Tweets, Clothing, Amazon])
-def test_sources_that_need_an_account_say_so(folder, kind):
-    with pytest.raises(UserError, match=r"dataset\.download=true is not possible"):
-        loaded(kind, folder, download=True)
+class Haiku(Tweets):
+    """Loads a data set of one's own."""
+
+    homepage = "https://haiku.example"
+
+
+@pytest.mark.parametrize("kind", [Tweets, Clothing, Amazon, Haiku])
+@pytest.mark.parametrize("download", [True, False])
+def test_sources_without_download_say_why(folder, kind, download):
+    with pytest.raises(UserError, match=f"get the file from {kind.homepage}") as failure:
+        loaded(kind, folder, download=download)
+    has_account = "kaggle.com" in kind.homepage
+    assert ("without an account" in str(failure.value)) == has_account
+    is_explained = download and not has_account
+    assert ("dataset.download=true is not possible" in str(failure.value)) == is_explained
+
+
+def test_metrics_of_the_classes_that_are_left(folder):
+    """Two classes have other metrics than five, and fixed classes are known before reading."""
+    write(folder, "Womens Clothing E-Commerce Reviews.csv", CLOTHES)
+    options = ("dataset=clothing", f"dataset.dir={folder}", "dataset.drop_labels=[2,3,4]")
+    settings = settings_of(*options, f"cache={folder.parent}", "monitor=val/f1")
+    assert digest_input_files(settings, {})["data"]
+    for monitor in ("val/recall_1", "val/recall_3"):
+        with pytest.raises(UserError, match=f"monitor={monitor} is not possible: did you mean"):
+            digest_input_files(settings | {"monitor": monitor}, {})
 
 
 @pytest.mark.parametrize("kind", [Spam, Tweets, Clothing, Amazon, IMDB])

@@ -58,6 +58,7 @@ def refused(tmp_path, content: str | bytes, name: str = "my.csv", **options) -> 
     with pytest.raises(UserError) as failure:
         loaded(tmp_path, path, **options)
     assert str(path) in str(failure.value)
+    assert not str(failure.value).endswith("..")
     return str(failure.value).replace(str(path), name)
 
 
@@ -386,6 +387,13 @@ def test_unusable_csv(tmp_path, content, said):
 )
 def test_unusable_file(tmp_path, content, name, said):
     assert said in refused(tmp_path, content, name)
+
+
+def test_truncated_parquet_file(tmp_path):
+    WRITERS["a.parquet"](tmp_path / "whole.parquet")
+    content = (tmp_path / "whole.parquet").read_bytes()
+    said = refused(tmp_path, content[: len(content) // 2], "a.parquet")
+    assert said.endswith("or this is not a parquet file.")
 
 
 def test_truncated_archives(tmp_path):

@@ -293,6 +293,7 @@ def test_run_folder(finished, start, tmp_path):
     folder, output = finished
     assert files_of_a_run(folder) == RUN_FILES - {"checkpoints/last.ckpt"}
     assert "tfidf on imdb" in output
+    assert "poch" not in output, "it has none"
     other = RunDir(tmp_path / "other")
     small = ["model.units=4", "embedding.dim=4", "trainer.max_epochs=1"]
     train_and_evaluate(settings_of(*start, "model=gru", *small), other)

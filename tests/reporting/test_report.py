@@ -113,6 +113,16 @@ def test_many_runs_of_many_classes_and_sets(report, tmp_path):
     assert all(figure.layout.height < 1500 for figure in figures(page))
 
 
+@pytest.mark.parametrize("name", ["base.csv", "notes"])
+def test_output_that_is_a_file(report, sweep, name):
+    if name == "notes":
+        (sweep / name).write_text("mine")
+    status, _, error = report(sweep, f"output={sweep / name}")
+    assert status == 2
+    assert f"{name} is not possible: it must be a folder" in error
+    assert not (sweep / name).is_dir()
+
+
 def test_another_metric(report, sweep):
     assert report(sweep, "metric=auroc")[0] == 0
     assert set(pd.read_csv(sweep / "report" / "differences.csv")["metric"]) == {"auroc"}

@@ -233,10 +233,13 @@ def _mean_of_all(value: float) -> float:
     return sum(values) / len(values)
 
 
-def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
-    """Print and log the scores of the best epoch, training time, model size and run folder.
+def print_summary(metrics: Mapping[str, Any], folder: Path, has_epochs: bool = True) -> None:
+    """Print and log the scores, training time, model size and run folder.
 
     Warnings about the scores are logged, also for a run that had finished earlier.
+
+    Args:
+        has_epochs: whether to name the best epoch, which non-neural models do not have
     """
     title = f"{metrics['model']} on {metrics['dataset']}"
     columns = {"validation": metrics["val"], "test": metrics["test"]}
@@ -244,10 +247,12 @@ def print_summary(metrics: Mapping[str, Any], folder: Path) -> None:
         title += f", decided at {metrics['threshold']:.4f}"
         columns |= {"validation at 0.5": other["val"], "test at 0.5": other["test"]}
     table = build_score_table(title, columns, metrics.get("class_names", ()))
-    seconds = metrics["seconds"]
+    seconds, best = metrics["seconds"], ""
+    if has_epochs:
+        epoch = f"{metrics['best_epoch']} of {metrics['epochs']}"
+        best = f"Epoch {epoch} is the best by {metrics['monitor']}; "
     summary = (
-        f"Epoch {metrics['best_epoch']} of {metrics['epochs']} is the best by "
-        f"{metrics['monitor']}; {count_noun(metrics['parameters'], 'parameter')}; "
+        f"{best}{count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
     ending = make_printable(f"All results are in {folder}")

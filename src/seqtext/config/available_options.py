@@ -1,6 +1,7 @@
 """List the groups, choices and options that the configuration files define."""
 
 import difflib
+import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,11 +16,17 @@ MIN_SIMILARITY = 0.75  # minimum similarity of a misspelt name
 LONG_GROUP = "experiment"  # its choices are paths
 HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 20  # characters; layout of the help page
 _folders: list[Path] = []
+_values: dict[str, str] = {}  # of the command line
 
 
-def set_config_folders(folders: Sequence[Path]) -> None:
-    """Set the folders of the configuration files, for messages about the command line."""
+def set_command_line(folders: Sequence[Path], values: Mapping[str, str]) -> None:
+    """Set the folders of the configuration files and the values of the command line's options.
+
+    Messages name choices and options from them.
+    """
     _folders[:] = folders
+    _values.clear()
+    _values.update(values)
     _index_options.cache_clear()
     list_options.cache_clear()
 
@@ -93,24 +100,79 @@ def find_nearest_options(option: str) -> list[str]:
     return [found for found in options[name] if found != option]
 
 
-def list_choices_with(option: str) -> list[str]:
-    """List the overrides of those choices of a group that have an option: ``dataset=table``."""
-    group, _, name = option.partition(".")
-    return [f"{group}={c}" for c in list_choices(group) if name in list_options(group, c)]
+def explain_other_choice(option: str, target: str | None = None) -> str | None:
+    """Explain that an option belongs to other choices of its group; return None if to no other.
+
+    Args:
+        option: full name, such as ``dataset.path`` or ``hydra.sweeper.n_trials``
+        target: `_target_` of the current choice; None: the command line names the choice
+    """
+    first, *others = re.split("[./]", option)
+    if first in NOT_GROUPS and others:
+        first, *others = f"{first}/{others[0]}", *others[1:]
+    names = {".".join(others), *others[:1]}
+    having = [c for c in list_choices(first) if names & list_options(first, c)]
+    if target is None:
+        current = _find_current_choices(first)
+    else:
+        current = [c for c in list_choices(first) if target == _read_target(first, c)]
+    lacking = [choice for choice in current if choice not in having]
+    if not having or (current and not lacking):
+        return None
+    where = f"with {first}={','.join(lacking)}" if lacking else "here"
+    belongs_to = ", ".join(f"{first}={choice}" for choice in having)
+    return f"There is no option {option} {where}: it belongs to {belongs_to}."
 
 
-def build_wrong_choice_message(option: str, choices: Sequence[str]) -> str:
-    """Build the message for an option that only other choices of its group have."""
-    return f"There is no option {option} here: it belongs to {', '.join(choices)}."
-
-
-def list_default_choices() -> dict[str, str]:
-    """Return the default choice of each group."""
-    choices: dict[str, str] = {}
+@cache
+def list_options(group: str, choice: str) -> frozenset[str]:
+    """List the dotted options of a choice, including those of the files that it builds on."""
+    options: set[str] = set()
     for folder in _folders:
-        for entry in _read_yaml(folder / "config.yaml").get("defaults") or []:
+        content = _read_yaml(folder / group / f"{choice}.yaml")
+        for base in content.get("defaults") or ():
+            if isinstance(base, Mapping):  # a group within the group, such as sampler
+                options |= {*base}
+            elif base not in ("_self_", choice):
+                options |= list_options(group, base)
+        for part in group.split("/"):  # a file of the package _global_ names the whole group
+            content = content.get(part, content)
+        options |= set(_iter_option_names(content, ""))
+    return frozenset(options)
+
+
+def _read_target(group: str, choice: str) -> str | None:
+    files = [_read_yaml(folder / group / f"{choice}.yaml") for folder in _folders]
+    return next((file["_target_"] for file in files if "_target_" in file), None)
+
+
+def _find_current_choices(group: str) -> list[str]:
+    """Find the choices of a group: several in a sweep, none if they are not simple names."""
+    if group in _values:
+        values = [_values[group]]
+    else:
+        default = read_file_choices("config").get(group, "basic")  # of Hydra's own groups
+        experiments = _values.get("experiment", "").split(",")
+        values = [read_file_choices(f"{LONG_GROUP}/{e}").get(group, default) for e in experiments]
+    names = [name for value in values for name in str(value).split(",")]
+    return [name for name in names if re.fullmatch(r"\w+", name)]
+
+
+def read_file_choices(file: str) -> dict[str, Any]:
+    """Read which choice of each group a file of the configuration makes, or sweeps over.
+
+    Args:
+        file: ``config``, or an experiment such as ``experiment/imdb/best``
+    """
+    choices: dict[str, Any] = {}
+    for content in (_read_yaml(folder / f"{file}.yaml") for folder in _folders):
+        for entry in content.get("defaults") or ():
             if isinstance(entry, Mapping):
-                choices |= {str(group): str(choice) for group, choice in entry.items()}
+                choices |= {key.removeprefix("override ").lstrip("/"): entry[key] for key in entry}
+            elif entry != "_self_":
+                choices |= read_file_choices(f"{LONG_GROUP}/{entry}")
+        sweeper = (content.get("hydra") or {}).get("sweeper") or {}
+        choices |= {k: v for k, v in (sweeper.get("params") or {}).items() if "." not in k}
     return choices
 
 
@@ -120,19 +182,6 @@ def find_override(word: str) -> str | None:
         if word in list_choices(group):
             return f"{group}={word}"
     return None
-
-
-@cache
-def list_options(group: str, choice: str) -> frozenset[str]:
-    """List the dotted options of a choice, including those of the files that it builds on."""
-    options: set[str] = set()
-    for folder in _folders:
-        content = _read_yaml(folder / group / f"{choice}.yaml")
-        options |= set(_iter_option_names(content, ""))
-        for base in content.get("defaults", ()):
-            if isinstance(base, str) and base not in ("_self_", choice):
-                options |= list_options(group, base)
-    return frozenset(options)
 
 
 @cache

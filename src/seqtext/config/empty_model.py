@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from seqtext.config.instantiate import build_from_config
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
@@ -42,7 +42,7 @@ def build_empty_model(
     except UserError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UserError(f"its model cannot be built: {' '.join(str(error).split())}.") from error
+        raise UserError(f"its model cannot be built: {format_reason(error)}.") from error
 
 
 def match_state_dict(

@@ -9,14 +9,13 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 
 from seqtext.config.available_options import (
-    build_wrong_choice_message,
     describe_missing_choice,
+    explain_other_choice,
     find_nearest_options,
     find_override,
-    list_choices_with,
 )
 from seqtext.config.overrides import OVERRIDE, explain_unreadable
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 USER_ERRORS = (UserError, OSError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 SHOW_ALL_HINT = "python train.py --cfg job shows all."
@@ -56,16 +55,15 @@ def _describe_composition_error(error: BaseException) -> str:
         )
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
-        if choices := list_choices_with(option):
-            return build_wrong_choice_message(option, choices)
-        if option.startswith("hydra.sweeper."):
-            return f"There is no option {option} here: searches need hydra/sweeper=optuna."
+        if sentence := explain_other_choice(option):
+            return sentence
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent = option.rpartition(".")[0]
         meant = (
             [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
         )
-        hint = f"did you mean {' or '.join(meant)}?" if meant else SHOW_ALL_HINT
+        show_all = SHOW_ALL_HINT.replace("job", "hydra" if option.startswith("hydra") else "job")
+        hint = f"did you mean {' or '.join(meant)}?" if meant else show_all
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):
         return f"There is no option {found[1]} to leave out: {SHOW_ALL_HINT}"
@@ -75,7 +73,7 @@ def _describe_composition_error(error: BaseException) -> str:
 
 
 def _describe_os_error(error: OSError) -> str:
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    reason = format_reason(error.strerror or error)
     named = dict.fromkeys([error.filename, error.filename2])
     files = [os.fsdecode(file) for file in named if isinstance(file, str | bytes | os.PathLike)]
     if files:

@@ -17,13 +17,9 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import nn
 
-from seqtext.config.available_options import (
-    build_wrong_choice_message,
-    find_nearest_options,
-    list_choices_with,
-)
+from seqtext.config.available_options import explain_other_choice, find_nearest_options
 from seqtext.config.groups import GROUPS, PARTS
-from seqtext.errors import OptionError, UserError, build_unknown_option_error
+from seqtext.errors import OptionError, UserError, build_unknown_option_error, format_reason
 from seqtext.losses import Loss, check_loss
 from seqtext.optim import OptimizerFactory
 from seqtext.validation import get_option_hints, validate
@@ -46,7 +42,8 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
         raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
     options |= resolve_parts(group, config)
-    check_options(group, get_option_hints(kind), options, runtime_args=GROUPS[group].runtime_args)
+    hints, runtime_args = get_option_hints(kind), GROUPS[group].runtime_args
+    check_options(group, hints, options, runtime_args, target=config["_target_"])
 
 
 def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -> Any:
@@ -71,7 +68,7 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
         cause = error.__cause__ or error
         if isinstance(cause, UserError):
             raise cause from error
-        raise UserError(f"{group}: {' '.join(str(cause).split())}") from error
+        raise UserError(f"{group}: {format_reason(cause)}.") from error
 
 
 def resolve_parts(group: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +98,7 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     try:
         factory([nn.Parameter(torch.zeros(1))])
     except (ValueError, TypeError, RuntimeError, LookupError, OverflowError) as error:
-        raise UserError(f"optimizer: {' '.join(str(error).split())}.") from error
+        raise UserError(f"optimizer: {format_reason(error)}.") from error
     return factory
 
 
@@ -148,7 +145,8 @@ def resolve_target(group: str, target: str) -> Any:
         try:
             found = getattr(import_module(module), name)
         except (ImportError, AttributeError) as error:
-            raise UserError(f"{group}._target_={target} cannot be found: {error}.") from error
+            reason = format_reason(error)
+            raise UserError(f"{group}._target_={target} cannot be found: {reason}.") from error
         if isinstance(found, type) and issubclass(found, bases):
             return found
         if isinstance(found, FunctionType) and allowed.has_functions:
@@ -165,16 +163,16 @@ def check_options(
     hints: Mapping[str, Any],
     options: Mapping[str, Any],
     runtime_args: Sequence[str] = (),
+    target: str | None = None,
 ) -> None:
     """Raise for unknown options, and for values that do not fit their type hints."""
     known = [name for name in hints if name not in runtime_args]
     for option in options:
         if option not in known:
             name = f"{group}.{option}" if group else option
-            if choices := list_choices_with(name):
-                raise UserError(build_wrong_choice_message(name, choices))
-            elsewhere = find_nearest_options(name)
-            raise build_unknown_option_error(option, known, group, elsewhere)
+            if sentence := explain_other_choice(name, target):
+                raise UserError(sentence)
+            raise build_unknown_option_error(option, known, group, find_nearest_options(name))
     try:
         validate(hints, options)
     except OptionError as error:

@@ -1,11 +1,15 @@
-"""Build the metrics of the group `metrics`."""
+"""Build the metrics of the group `metrics`, and check the monitored metric."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from seqtext.config.instantiate import resolve_target
 from seqtext.errors import UserError
+from seqtext.metrics.custom_modes import register_modes
+from seqtext.metrics.definitions import PART_PREFIX
+from seqtext.metrics.scores import list_common_metrics, list_metrics
 
 if TYPE_CHECKING:
     from seqtext.metrics.custom import CustomMetrics
@@ -43,3 +47,48 @@ def build_custom_metrics(config: Any, classes: int, check: bool = True) -> "Cust
     if check:
         check_metrics(built)
     return built
+
+
+def register_custom_metrics(config: Any, monitor: str) -> tuple[str, ...]:
+    """Register whether a higher value of each metric is better; return the metrics' names.
+
+    Raises:
+        UserError: as `build_custom_metrics`, or if the monitored metric does not say it.
+    """
+    metrics = build_custom_metrics(config, classes=2, check=False)
+    if metrics is None:
+        return ()
+    register_modes(metrics.modes)
+    monitored = metrics.metrics.get(monitor.removeprefix("val/"))
+    if monitored is not None and monitored.higher_is_better is None:
+        raise UserError(
+            f"monitor={monitor} is not possible: {type(monitored).__name__} does not say "
+            f"whether a higher value is better (higher_is_better)."
+        )
+    return tuple(metrics.metrics)
+
+
+def check_monitor(
+    monitor: str, custom_metrics: Sequence[str], class_names: Sequence[str] | None
+) -> None:
+    """Raise if there is no such metric, or a custom metric has the name of another one.
+
+    Args:
+        class_names: None: unknown, so that the metric may be the recall of any class
+    """
+    built_in = list_common_metrics() if class_names is None else list_metrics(class_names)
+    for name in custom_metrics:
+        if name in built_in:
+            raise UserError(f"metrics.{name} is computed already: give it another name.")
+    names = [*built_in, *custom_metrics]
+    known = [f"val/{name}" for name in names]
+    is_any_recall = class_names is None and monitor.startswith("val/recall_")
+    if monitor in known or is_any_recall:
+        return
+    wanted = PART_PREFIX.sub("", monitor)
+    near = [name for name in names if wanted and name.startswith(wanted)]
+    near = near or difflib.get_close_matches(wanted, names, n=1)
+    hint = f"did you mean val/{near[0]}? Known" if near else "known"
+    if class_names is None:
+        known.append("val/recall_<class>")
+    raise UserError(f"monitor={monitor} is not possible: {hint} are {', '.join(known)}.")

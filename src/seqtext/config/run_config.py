@@ -17,15 +17,19 @@ from seqtext.config.instantiate import (
     resolve_target,
     validate_group,
 )
-from seqtext.config.metrics import build_custom_metrics
+from seqtext.config.metrics import (
+    build_custom_metrics,
+    check_monitor,
+    register_custom_metrics,
+)
 from seqtext.config.trainer import build_trainer
 from seqtext.data.class_balance import ClassWeights, Sampling
+from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.pretrained import PretrainedEmbedding
 from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
-from seqtext.metrics.custom_modes import register_modes
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
@@ -53,20 +57,18 @@ class RunConfig:
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
         self.custom_metrics: tuple[str, ...] = ()  # names; set by `validate_config`
 
-    def check_for_classes(self, class_names: Sequence[str]) -> None:
+    def check_for_classes(self, class_names: Sequence[str] | None) -> None:
         """Check the options that depend on the classes.
+
+        Args:
+            class_names: None: unknown before the data are read, so that the monitored metric may be
+                the recall of any class
 
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        own = list_metrics(class_names)
-        for name in self.custom_metrics:
-            if name in own:
-                raise UserError(f"metrics.{name} is computed already: give it another name.")
-        known = [f"val/{name}" for name in (*own, *self.custom_metrics)]
-        if self.monitor not in known:
-            raise OptionError("monitor", self.monitor, f"one of {', '.join(known)}")
-        if self.threshold != 0.5 and len(class_names) > 2:
+        check_monitor(self.monitor, self.custom_metrics, class_names)
+        if self.threshold != 0.5 and class_names is not None and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
     def check_for_validation(self, class_names: Sequence[str], labels: np.ndarray) -> None:
@@ -111,7 +113,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
             check_components(group, settings[group])
     others = {k: v for k, v in settings.items() if k not in (*groups, *LISTS)}
     options = build_without_target("", RunConfig, others)
-    _register_metrics(settings["metrics"], options)
+    options.custom_metrics = register_custom_metrics(settings["metrics"], options.monitor)
     return options, build_without_target("split", Split, settings["split"])
 
 
@@ -123,20 +125,6 @@ def _check_loss(settings: dict[str, Any]) -> None:
         raise UserError(
             f"loss is not possible with model={model_class.name}, which is not trained in "
             f"batches: leave loss out."
-        )
-
-
-def _register_metrics(config: dict[str, Any], options: RunConfig) -> None:
-    metrics = build_custom_metrics(config, classes=2, check=False)
-    if metrics is None:
-        return
-    options.custom_metrics = tuple(metrics.metrics)
-    register_modes(metrics.modes)
-    monitored = metrics.metrics.get(options.monitor.removeprefix("val/"))
-    if monitored is not None and monitored.higher_is_better is None:
-        raise UserError(
-            f"monitor={options.monitor} is not possible: {type(monitored).__name__} does not say "
-            f"whether a higher value is better (higher_is_better)."
         )
 
 
@@ -160,6 +148,25 @@ def _build_unprepared_datamodule(
         seed=options.seed,
         cache=options.cache,
     )
+
+
+def build_checked_datamodule(
+    settings: dict[str, Any], options: RunConfig, split: Split
+) -> tuple[TextDataModule, list[Path]]:
+    """Build the data module, and check what can be checked before its data are prepared.
+
+    Files of word vectors are downloaded if the options allow it.
+
+    Returns:
+        The data module, which is not prepared, and the files of word vectors.
+
+    Raises:
+        UserError: if there is no such metric, or a file of word vectors is missing.
+    """
+    data = _build_unprepared_datamodule(settings, options, split)
+    classes = LabelFilter(data.drop_labels, data.class_names or None).class_names
+    options.check_for_classes(classes if classes and len(classes) > 1 else None)  # 1: refused later
+    return data, _list_vector_files(settings)
 
 
 def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
@@ -201,9 +208,7 @@ def digest_input_files(
         UserError: if an option is invalid or a file is missing.
     """
     options, split = validate_config(settings)
-    data = _build_unprepared_datamodule(settings, options, split)
-    if data.class_names:
-        options.check_for_classes(data.class_names)
+    data, vectors = build_checked_datamodule(settings, options, split)
 
     def digest(paths: Sequence[Path]) -> str:
         known = tuple(paths)
@@ -211,20 +216,21 @@ def digest_input_files(
             contents[known] = data.cache.digest_files(paths)
         return contents[known]
 
-    vectors = _list_vector_files(settings)
     return {
         "data": data.digest_sources(digest(data.locate_files()[1])),
         "vectors": digest(vectors) if vectors else None,
     }
 
 
+def is_non_neural(settings: dict[str, Any]) -> bool:
+    """Return whether the model has no embedding, epochs or Trainer, such as tfidf."""
+    return issubclass(resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier)
+
+
 def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
     """List the word vector files of a run with these settings."""
-    is_direct = issubclass(
-        resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier
-    )
     kind = resolve_target("embedding", settings["embedding"]["_target_"])
-    if is_direct or not issubclass(kind, PretrainedEmbedding):
+    if is_non_neural(settings) or not issubclass(kind, PretrainedEmbedding):
         return []
     embedding = build_from_config(
         "embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS)

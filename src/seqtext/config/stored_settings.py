@@ -10,7 +10,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.files import MALFORMED_YAML, read_shallow_yaml
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,7 @@ def read_stored_settings(path: Path) -> DictConfig:
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from error
     except (OmegaConfBaseException, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be used: {reason}") from error
+        raise UserError(f"{path} cannot be used: {format_reason(error)}.") from error
     return OmegaConf.create(resolved)
 
 

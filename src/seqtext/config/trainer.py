@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Interval
 from lightning import Trainer
+from lightning.pytorch.accelerators import CUDAAccelerator, MPSAccelerator, XLAAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
@@ -18,7 +19,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from seqtext.checkpoints.files import AtomicCheckpointIO
 from seqtext.config.instantiate import check_options
 from seqtext.distributed import ProcessInfo, WorkerEnvironment, find_externally_launched
-from seqtext.errors import OptionError, UserError
+from seqtext.errors import OptionError, UserError, format_reason
 from seqtext.optim import Clipping
 from seqtext.speedups import build_null_profiler
 from seqtext.validation import NonNegativeInt, PositiveFloat, PositiveInt, get_option_hints
@@ -58,6 +59,12 @@ OWN_HINTS: dict[str, Any] = {  # narrower than Lightning's
     "check_val_every_n_epoch": PositiveInt | None,
     "fast_dev_run": bool | NonNegativeInt,
     "profiler": Literal["simple", "advanced", "pytorch"] | None,
+}
+DEVICE_KINDS: dict[str, tuple[Any, ...]] = {  # accelerators that a machine may lack
+    "gpu": (CUDAAccelerator, MPSAccelerator),
+    "cuda": (CUDAAccelerator,),
+    "mps": (MPSAccelerator,),
+    "tpu": (XLAAccelerator,),
 }
 REFUSED = {  # reasons, each the end of a sentence
     "logger": "logger= chooses the loggers",
@@ -116,13 +123,19 @@ def build_trainer(
     except OptionError as error:
         raise error.within("trainer") from error
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+        raise UserError(f"trainer: {format_reason(error)}.") from error
 
 
 def _create_trainer(
     logger: Any, callbacks: list, process: ProcessInfo, options: dict[str, Any]
 ) -> Trainer:
     """Create the Trainer of checked options."""
+    accelerator = options["accelerator"]
+    kinds = DEVICE_KINDS.get(accelerator)
+    if kinds and not any(kind.is_available() for kind in kinds):
+        found = f"since PyTorch finds no {accelerator} here"
+        expected = f"cpu or auto (set trainer=cpu or trainer=auto), {found}"
+        raise OptionError("accelerator", accelerator, expected)
     devices, num_nodes = count_devices(options["devices"]), options.get("num_nodes", 1)
     if devices < 1:
         raise OptionError(

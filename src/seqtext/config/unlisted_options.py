@@ -6,7 +6,7 @@ against the type hints of the constructor (see `seqtext.config.instantiate.check
 
 from collections.abc import Sequence
 
-from seqtext.config.available_options import list_choices, list_default_choices, list_options
+from seqtext.config.available_options import list_choices, list_options, read_file_choices
 from seqtext.config.groups import WITH_CHOICES
 from seqtext.config.overrides import OVERRIDE
 
@@ -22,7 +22,7 @@ def allow_unlisted_options(arguments: Sequence[str]) -> list[str]:
         arguments: command line arguments, including flags
     """
     has_experiment = any(argument.startswith("experiment=") for argument in arguments)
-    defaults = {} if has_experiment else list_default_choices()
+    defaults = {} if has_experiment else read_file_choices("config")
     chosen = {group: [choice] for group, choice in defaults.items()}
     for argument in arguments:
         group, _, choices = argument.partition("=")

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 Choice = Callable[[list[str]], str]
 OPENERS: dict[str, Callable[..., IO[bytes]]] = {
@@ -165,4 +165,4 @@ def _check_inside(name: str, path: Path) -> None:
 
 
 def _describe_reason(error: BaseException) -> str:
-    return " ".join(str(error).split()) or "it ends too early"
+    return format_reason(error) if str(error) else "it ends too early"

@@ -8,7 +8,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def fetch(source: Download, folder: Path) -> Path:
                 downloader=_build_downloader(source.size),
             )
     except (RequestException, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())
+        reason = format_reason(error)
         raise UserError(
             f"{source.url} could not be downloaded ({reason}): fetch {source.file} by hand from "
             f"{source.page} and put it into {folder}."

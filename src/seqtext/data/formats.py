@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from seqtext.data.compression import get_inner_name, open_file
 from seqtext.data.csv_format import SEPARATOR_NAMES
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 BLOCK_ROWS = 20_000  # rows
 SEPARATORS = {".csv": ",", ".txt": ",", ".tsv": "\t", ".tab": "\t"}
@@ -144,7 +144,7 @@ def cast_to_strings(column: pa.ChunkedArray, path: Path, name: Column) -> pa.Chu
         column.validate(full=True)  # strings in Parquet may be invalid UTF-8
         return pc.fill_null(pc.cast(column, pa.string()), "")
     except pa.ArrowException as error:
-        reason = " ".join(str(error).split())
+        reason = format_reason(error)
         raise UserError(f"{path}, column {name!r} cannot be read as text: {reason}.") from error
 
 
@@ -154,4 +154,4 @@ def _select(table: pa.Table, positions: Sequence[int] | None) -> pa.Table:
 
 
 def _build_unreadable_error(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}.")
+    return UserError(f"{path} cannot be read as Parquet: {format_reason(error)}.")

@@ -11,7 +11,7 @@ from seqtext.data.encodings import build_decoding_error
 from seqtext.data.formats import Column
 from seqtext.data.labels import find_class, normalize_label
 from seqtext.data.table_reader import TableReader
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 
 def read_csv(path: Path, columns: Sequence[Column]) -> Iterator[pa.Table]:
@@ -44,7 +44,7 @@ def read_lines(path: Path) -> Iterator[pa.Table]:
     except pa.ArrowInvalid as error:
         if "UTF8" in str(error):
             raise build_decoding_error(path, "utf-8") from error
-        reason = "it is empty" if "Empty CSV" in str(error) else " ".join(str(error).split())[:200]
+        reason = "it is empty" if "Empty CSV" in str(error) else format_reason(error)[:200]
         raise UserError(f"{path} cannot be read: {reason}.") from error
 
 

@@ -8,7 +8,7 @@ from annotated_types import Ge
 
 from seqtext.data.split_checks import Part, SplitRows
 from seqtext.display import count_noun
-from seqtext.errors import OptionError, UserError
+from seqtext.errors import OptionError, UserError, format_reason
 from seqtext.validation import Fraction, NonNegativeInt, PositiveInt, Seed, validate_args
 
 PARTS: tuple[Part, ...] = ("train", "val", "test")
@@ -48,7 +48,9 @@ class Split:
                 "split.folds and split.use_official_split cannot both be set: choose one."
             )
         if fold >= (folds or 1):
-            expected = f"less than split.folds={folds}" if folds else "0 without split.folds="
+            expected = f"less than split.folds={folds}"
+            if not folds:
+                expected = f"0, unless split.folds is set too, to {fold + 1} or more"
             raise OptionError("fold", fold, expected)
         self.test_size, self.val_size, self.stratify = test_size, val_size, stratify
         self.seed, self.use_official_split = seed, use_official_split
@@ -231,7 +233,9 @@ class Split:
         try:
             cut = list(splitter.split(classes, classes))[self.fold][1]
         except ValueError as error:
-            raise UserError(f"split.folds={folds} is not possible: {error}") from error
+            raise UserError(
+                f"split.folds={folds} is not possible: {format_reason(error)}."
+            ) from error
         is_cut = np.isin(text_of_row, cut)
         return rows[~is_cut], rows[is_cut]
 

@@ -24,6 +24,7 @@ class Amazon(TextDataModule):
     name = "amazon"
     filenames = ("train.ft.txt", "test.ft.txt")  # each may have the suffix .bz2
     homepage = "https://www.kaggle.com/datasets/bittlingmayer/amazonreviews"
+    requires_account = True
     class_names = ("negative", "positive")
     default_tokenizer: ClassVar = {"max_length": 100, "vocab_size": 10_000, "fit_rows": 100_000}
 

@@ -20,6 +20,7 @@ class Clothing(TextDataModule):
     name = "clothing"
     filenames = (FILE, f"{FILE}.zip")
     homepage = "https://www.kaggle.com/datasets/nicapotato/womens-ecommerce-clothing-reviews"
+    requires_account = True
     class_names = ("1", "2", "3", "4", "5")
     text_columns = ("Review Text",)
     default_batch_size = 32

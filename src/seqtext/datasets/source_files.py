@@ -14,7 +14,8 @@ class SourceFilesMixin:
         name: name of the data set, and of the default folder data/<name>
         filenames: alternative file names; the first existing one is read
         homepage: page from which the files can be downloaded manually
-        download_source: files for automatic download; None if the source requires an account
+        download_source: files for automatic download; None if there are none
+        requires_account: whether `homepage` requires an account, so that nothing is downloaded
         dir: folder of the raw files; None: data/<name>
         download: whether to download missing files
     """
@@ -23,6 +24,7 @@ class SourceFilesMixin:
     filenames: tuple[str, ...]
     homepage: str
     download_source: Download | None = None
+    requires_account: bool = False
     dir: str | None
     download: bool
 
@@ -56,7 +58,9 @@ class SourceFilesMixin:
         )
         if self.download_source:
             return f"{message}, or set dataset.download=true."
-        return f"{message}: dataset.download=true is not possible for it."
+        if self.requires_account:
+            return f"{message} (there is no download without an account)."
+        return f"{message}{' (dataset.download=true is not possible)' * self.download}."
 
     def folder(self) -> Path:
         """Return the folder of the raw files.

@@ -9,7 +9,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.load_model import find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor
@@ -130,8 +130,8 @@ def _convert_to_strings(texts: TextsLike) -> pa.Array:
         if pa.types.is_null(found.type) or pa.types.is_large_string(found.type):
             found = found.cast(pa.string())
     except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"Texts must be a list of strings: {reason}") from error
+        reason = format_reason(error)
+        raise UserError(f"Texts must be a list of strings: {reason}.") from error
     if not pa.types.is_string(found.type):
         raise UserError(f"Texts must be a list of strings, and these are {found.type}.")
     return found

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.onnx_tfidf import build_graph
 from seqtext.models.base import TextClassifier
@@ -106,8 +106,8 @@ def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None
         try:
             program = build_onnx_program(ProbabilityModel(model))
         except Exception as error:  # the exporter raises many types
-            reason = str(error).strip().partition("\n")[0]
-            raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}") from error
+            reason = format_reason(str(error).strip().partition("\n")[0])
+            raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}.") from error
         program.save(path)
 
 

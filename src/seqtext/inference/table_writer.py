@@ -16,7 +16,7 @@ from seqtext.data.compression import OPENERS, find_compression
 from seqtext.data.formats import JSON_LINES, PARQUET, SEPARATORS
 from seqtext.data.json_reader import Record
 from seqtext.data.table_reader import Block, to_text
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.files import replace_file
 
 Columns = Mapping[str, pa.Array]
@@ -50,7 +50,7 @@ class TableWriter:
         except (UnicodeEncodeError, UserError):  # errors of the input
             raise
         except (pa.ArrowException, ValueError, OverflowError, RecursionError) as error:
-            reason = " ".join(str(error).split())
+            reason = format_reason(error)
             raise UserError(f"output={self.path} cannot hold these columns: {reason}.") from error
 
     def close(self) -> None:

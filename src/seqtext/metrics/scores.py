@@ -31,6 +31,12 @@ def list_metrics(
     return list(compute_metrics(logits, labels, class_names))
 
 
+def list_common_metrics() -> list[str]:
+    """Return the metrics of any number of classes, without those that class names are part of."""
+    several = [name for name in list_metrics(["0", "1", "2"]) if not name.startswith("recall_")]
+    return list(dict.fromkeys([*list_metrics(["0", "1"]), *several]))
+
+
 def compute_probabilities(logits: Tensor) -> Tensor:
     """Return float64 probabilities [N, C] of logits [N] or [N, C]; float32 would cause ties."""
     if logits.ndim == 1:

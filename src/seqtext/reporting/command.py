@@ -11,13 +11,15 @@ from seqtext.display import print_line
 from seqtext.errors import UserError
 from seqtext.fast_imports import fast_imports
 
+REPORT_SUFFIXES = (".md", ".csv", ".tex", ".html")  # of the files in the folder of a report
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
     """Compare finished runs: a table, significance tests, figures; every option is <word>=<value>.
 
     Raises:
-        UserError: if no folder is given.
+        UserError: if no folder is given, or `output` is a file.
     """
 
     NOTES: ClassVar[str] = (
@@ -42,6 +44,12 @@ python report.py outputs/* results=RESULTS.md                  (published result
     def __post_init__(self):
         if not self.folders:
             raise UserError("Name a folder of runs, as in outputs/imdb-grid; --help shows more.")
+        output = self.output
+        if output and not output.is_dir() and (output.exists() or output.suffix in REPORT_SUFFIXES):
+            raise UserError(
+                f"output={output} is not possible: it must be a folder, to which report.md, .csv, "
+                f".tex and .html are written."
+            )
 
 
 def main(arguments: Sequence[str]) -> None:

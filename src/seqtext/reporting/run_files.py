@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from seqtext import metrics_file
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.files import build_damaged_file_error, read_json, read_yaml
 from seqtext.validation import find_type_error
 
@@ -178,7 +178,9 @@ def _read(reader: Callable[[Path], dict[str, Any]], path: Path) -> dict[str, Any
     try:
         return reader(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise UserError(
+            f"{path} cannot be read: {format_reason(error.strerror or error)}."
+        ) from error
 
 
 def _get_section(content: Mapping[str, Any], name: str, path: Path) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from seqtext.config.available_options import (
     is_base,
     list_choices,
     list_groups,
-    set_config_folders,
+    read_file_choices,
+    set_command_line,
 )
 from seqtext.config.groups import LISTS
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
@@ -44,7 +45,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     added = []
     experiment = f"experiment/{values.get('experiment')}.yaml"
     folders = [*_find_config_dirs(arguments), conf]
-    set_config_folders(folders)
+    set_command_line(folders, values)
     _check_groups(values)
     arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
     files = [folder / experiment for folder in folders]
@@ -55,9 +56,10 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
             raise UserError(
                 "from_best= and experiment= cannot be combined: both define all settings."
             )
-        default = _read_default_choices(_read(conf / "config.yaml"))
+        default = read_file_choices("config")
         chosen = read_best_run(folder).choices
         added += [f"{g}={c}" for g, c in chosen.items() if g not in values and default.get(g) != c]
+        set_command_line(folders, read_override_values(added) | values)
     return quote_values(force_target_options(allow_unlisted_options([*arguments, *added])))
 
 
@@ -98,11 +100,6 @@ def _find_config_dirs(arguments: list[str]) -> list[Path]:
 def _is_sweep(experiment: Path) -> bool:
     hydra = _read(experiment).get("hydra") or {}
     return hydra.get("mode") == "MULTIRUN"
-
-
-def _read_default_choices(config: dict[str, Any]) -> dict[str, str]:
-    defaults = [entry for entry in config["defaults"] if isinstance(entry, dict)]
-    return {group: choice for entry in defaults for group, choice in entry.items()}
 
 
 def _read(file: Path) -> dict[str, Any]:

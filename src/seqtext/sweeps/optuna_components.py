@@ -24,7 +24,7 @@ from optuna.distributions import (
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 
 Numeric = FloatDistribution | IntDistribution
 
@@ -70,9 +70,8 @@ def build_pruner(chosen: str | DictConfig | None) -> optuna.pruners.BasePruner:
     try:
         pruner = instantiate(chosen, _execution_whitelist_=("optuna.pruners.*",))
     except HydraException as error:
-        cause = error.__cause__ or error
-        reason = " ".join(str(cause).split())
-        raise UserError(f"hydra.sweeper.pruner is not possible: {reason}") from error
+        reason = format_reason(error.__cause__ or error)
+        raise UserError(f"hydra.sweeper.pruner is not possible: {reason}.") from error
     if not isinstance(pruner, optuna.pruners.BasePruner):
         raise UserError(
             f"hydra.sweeper.pruner is not possible: it must be one of {', '.join(PRUNERS)}, or "
@@ -153,8 +152,7 @@ def raise_as_user_error(what: str) -> Iterator[None]:
         cause: BaseException = error
         while isinstance(cause, InstantiationException) and cause.__cause__:
             cause = cause.__cause__
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        raise UserError(f"{what}: {reason}") from error
+        raise UserError(f"{what}: {format_reason(cause)}.") from error
 
 
 def _require_finite_bounds(value: Any) -> None:

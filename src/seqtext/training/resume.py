@@ -24,7 +24,7 @@ from seqtext.config.stored_settings import (
 )
 from seqtext.datasets.base import TextDataModule
 from seqtext.distributed import keep_interrupts
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.identity import OPTIONS_WITHOUT_EFFECT, PATH_OPTIONS, find_first_difference
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
@@ -65,8 +65,8 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
         if not override.key_or_group.startswith("trainer."):
             raise UserError(
                 f"{typed} cannot be changed in the middle of a run: "
-                f"resume= uses the run's own settings, only trainer.* and "
-                f"{', '.join(CHANGEABLE_ON_RESUME)} may differ."
+                f"resume= uses the run's own settings, only trainer.*, "
+                f"{', '.join(CHANGEABLE_ON_RESUME[:-1])} and {CHANGEABLE_ON_RESUME[-1]} may differ."
             )
         if run_dir.read_metrics():
             raise UserError(
@@ -185,7 +185,7 @@ def load_best_weights(model: TextClassifier, path: Path) -> int:
 
 
 def _build_mismatch_error(path: Path, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200]
+    reason = format_reason(error)[:200]
     return UserError(
         f"{path} does not go with this run, as it seems ({type(error).__name__}: {reason}); "
         f"HYDRA_FULL_ERROR=1 shows where."

@@ -17,9 +17,10 @@ from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.metrics import build_custom_metrics
 from seqtext.config.run_config import (
     RunConfig,
-    build_datamodule,
+    build_checked_datamodule,
     build_model,
     collect_fingerprints,
+    is_non_neural,
     validate_config,
 )
 from seqtext.config.trainer import build_trainer, count_devices
@@ -32,7 +33,6 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.models.base import TextClassifier
-from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.batch_checks import check_batches
 from seqtext.training.components import build_callbacks, get_trainer_loggers, open_loggers
@@ -114,7 +114,7 @@ def train_and_evaluate(
         raise
     finally:
         run_dir.unlock()
-    print_summary(metrics, run_dir.path)
+    print_summary(metrics, run_dir.path, has_epochs=not is_non_neural(settings))
     return metrics["score"]
 
 
@@ -128,8 +128,9 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
     """Run `train_and_evaluate` in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
+    data, _ = build_checked_datamodule(settings, options, split)
     start_git_query()
-    data = build_datamodule(settings, options, split)
+    data.setup()
     train_labels, val_labels, _ = (data.labels[data.dataset.parts[part]] for part in PARTS)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
@@ -178,8 +179,7 @@ def fit(
     extra_callbacks: Sequence[Callback] = (),
 ) -> TrainResult:
     """Fit a neural model on the devices of the trainer, or a non-neural model."""
-    model_class = resolve_target("model", settings["model"]["_target_"])
-    if issubclass(model_class, NonNeuralClassifier):
+    if is_non_neural(settings):
         return fit_baseline(settings, options, data, run_dir, loggers)
     world_size = count_devices(settings["trainer"].get("devices", 1))
     with launch_workers(world_size, settings, str(run_dir.path)) as process:

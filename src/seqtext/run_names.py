@@ -17,7 +17,7 @@ from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "name", "resume", "cache", "mode"),
+    *("dataset", "model", "name", "resume", "cache", "mode", "tags", "notes"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed

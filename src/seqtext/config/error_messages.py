@@ -61,10 +61,10 @@ def _describe_composition_error(error: BaseException) -> str:
         if option.startswith("hydra.sweeper."):
             return f"There is no option {option} here: searches need hydra/sweeper=optuna."
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
-        parent = option.rpartition(".")[0]
-        meant = (
-            [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
-        )
+        parent, _, name = option.rpartition(".")
+        meant = find_nearest_options(option)
+        if near and not any(found.rpartition(".")[2] == name for found in meant):
+            meant = [".".join(filter(None, [parent, near[1]]))]
         hint = f"did you mean {' or '.join(meant)}?" if meant else SHOW_ALL_HINT
         return f"There is no option {option}: {hint}"
     if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):

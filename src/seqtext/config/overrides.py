@@ -20,6 +20,7 @@ ALL_PATH_OPTIONS = (
     *PATH_OPTIONS,
     *("cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
 )
+FREE_TEXT = "notes"  # its value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a number
 MULTIRUN = "hydra.mode=MULTIRUN"
@@ -59,6 +60,8 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
         return argument
     key, value = found.groups()
     option = key.lstrip("+~")
+    if option == FREE_TEXT and value != "null" and not _is_quoted(value):
+        return f"{key}={_quote(value)}"
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:

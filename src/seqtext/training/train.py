@@ -147,6 +147,8 @@ def _train_and_evaluate(
     facts = {
         "dataset": data.name,
         "model": model_class.name or model_class.__name__,
+        "tags": options.tags,
+        "notes": options.notes,
         "monitor": options.monitor,
         "score": result.score,
         "best_epoch": result.best_epoch,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # while it imports, Ctrl-C ends it quietly
-    from seqtext.error_handling import run_with_friendly_errors
-    from seqtext.main import main
+    from seqtext.scripts import train
 
-    run_with_friendly_errors(lambda: main(Path(__file__).absolute().parent / "conf"))
+    train(Path(__file__).absolute().parent / "conf")

@@ -27,7 +27,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     {"callbacks", "loggers", "config", "listing"},
     {"training", "best_run", "run_names"},
     {"sweeps", "inference", "reporting"},
-    {"main", "hydra_job", "error_handling"},
+    {"main", "hydra_job", "error_handling", "scripts", "api"},
 )
 APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and yet not to be imported
 

@@ -1,7 +1,7 @@
 """Compare sequence models on text: every architecture on every data set, from configuration."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqtext.listing import (
     list_activations,
@@ -41,6 +41,7 @@ __all__ = [
     "list_schedulers",
     "list_tokenizers",
     "load",
+    "train",
 ]
 __version__ = "0.1.0"
 
@@ -57,3 +58,26 @@ def load(run: str | Path) -> "TrainedClassifier":
     from seqtext.inference.estimator import TrainedClassifier  # takes seconds to import
 
     return TrainedClassifier(run).load()
+
+
+def train(config_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:
+    """Train one model and test it once, as the command line does, into a new run folder.
+
+    Args:
+        config_dir: folder with own configuration files, as ``--config-dir``
+        options: groups and options of the command line, with Python values
+
+    Returns:
+        The content of metrics.json, and the run's folder as "run". It is empty on ranks other than
+        0 of torchrun or srun.
+
+    Raises:
+        UserError: if an option is invalid or a file is missing.
+
+    Examples:
+        >>> scores = train(model="gru", **{"model.units": 64})  # doctest: +SKIP
+        >>> scores["test"]["accuracy"], load(scores["run"])  # doctest: +SKIP
+    """
+    from seqtext.api import run_training
+
+    return run_training(options, config_dir)

@@ -12,6 +12,7 @@ from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
 
+from seqtext.display import name_commands
 from seqtext.errors import UserError
 
 HELP_WIDTH = 100  # columns of a help page
@@ -102,7 +103,7 @@ def format_help(options: type[CommandOptions]) -> str:
         *textwrap.wrap(options.NOTES, HELP_WIDTH, initial_indent="  ", subsequent_indent="  "),
     ]
     lines += ["", "  Examples", *textwrap.indent(options.EXAMPLES.strip(), "    ").splitlines()]
-    return "\n".join(lines) + "\n"
+    return name_commands("\n".join(lines) + "\n")
 
 
 def _list_option_fields(options: type[CommandOptions]) -> Iterator[Field]:

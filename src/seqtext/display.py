@@ -2,11 +2,13 @@
 
 import copy
 import logging
+import re
 import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,6 +69,18 @@ def print_line(text: str, file: IO[str] | None = None) -> None:
         file: stream to print to; None: standard output
     """
     print(make_printable(text, keep="\t"), file=file, flush=True)
+
+
+def name_commands(text: str) -> str:
+    """Replace ``python train.py`` by ``seqtext-train``, … if the user typed such a command."""
+    if not is_installed_command(sys.argv[0]):
+        return text
+    return re.sub(r"python (train|predict|report)\.py", r"seqtext-\1", text)
+
+
+def is_installed_command(program: str) -> bool:
+    """Return whether a program is ``seqtext-train``, ``seqtext-predict`` or ``seqtext-report``."""
+    return Path(program).stem.startswith(f"{PACKAGE}-")
 
 
 def count_noun(count: int, noun: str, plural: str = "") -> str:

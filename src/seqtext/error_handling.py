@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from seqtext.config.error_messages import USER_ERRORS, format_error
-from seqtext.display import PrintableFormatter, print_line, replace_unencodable
+from seqtext.display import PrintableFormatter, name_commands, print_line, replace_unencodable
 from seqtext.errors import SweepFailed, UserErrorExit
 from seqtext.fast_imports import INTERRUPTS
 
@@ -42,7 +42,7 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
         assert error is not None  # raised with `from`
         if traceback_wanted:
             raise error from None
-        print_line(" ".join(format_error(error).splitlines()), sys.stderr)
+        print_line(name_commands(" ".join(format_error(error).splitlines())), sys.stderr)
         sys.exit(2)
     except SweepFailed:
         sys.exit(1)

@@ -21,17 +21,31 @@ def main(conf: Path) -> None:
     Raises:
         UserError: if the command line is invalid.
     """
-    import hydra
+    sys.argv[1:] = read_arguments(conf)
+    run_with_hydra(conf, run_job)
 
+
+def read_arguments(conf: Path) -> list[str]:
+    """Return the arguments of this process, and the overrides that they imply.
+
+    Raises:
+        UserError: if an argument is invalid.
+    """
     from seqtext.sweeps import register
     from seqtext.sweeps.implied_overrides import add_implied_overrides
 
     register()
-    sys.argv[1:] = add_implied_overrides(sys.argv[1:], conf)
+    return add_implied_overrides(sys.argv[1:], conf)
+
+
+def run_with_hydra(conf: Path, job: Callable[["DictConfig"], Any]) -> None:
+    """Call `job` with the configuration of this process's arguments, or take part in its run."""
+    import hydra
+
     decorate = hydra.main(
         config_path=str(conf), config_name="config", execution_whitelist=NAMED_IN_LOGGING
     )
-    run = decorate(run_job)
+    run = decorate(job)
     if "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
         run_with_external_launcher(run)
     else:

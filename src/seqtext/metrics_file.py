@@ -43,6 +43,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, float) or _is_whole(value)
 
@@ -104,6 +108,8 @@ _is_scores = _check_values(_is_number_or_null)
 ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_text, "a text"),
     "model": (_is_text, "a text"),
+    "tags": (_is_texts, "a list of texts"),
+    "notes": (lambda v: v is None or _is_text(v), "a text"),
     "monitor": (_is_text, "a text"),
     "source": (_is_text, "a text"),
     "score": (_is_number_or_null, "a number"),
@@ -116,7 +122,7 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "fingerprints": (_is_fingerprints, "a set of digests"),
     "curves": (_is_curves, "a set of lists of numbers"),
     "threshold": (_is_finite, "a number"),
-    "warnings": (lambda v: isinstance(v, list) and all(map(_is_text, v)), "a list of texts"),
+    "warnings": (_is_texts, "a list of texts"),
     "val": (_is_scores, "a set of scores"),
     "test": (_is_scores, "a set of scores"),
     "metric_modes": (_check_values(lambda v: v in ("min", "max")), "min or max for each metric"),

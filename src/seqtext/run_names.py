@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from omegaconf import OmegaConf
 
 from seqtext.config.groups import WITH_CHOICES
+from seqtext.display import name_commands
 from seqtext.errors import UserError
 from seqtext.identity import PATH_OPTIONS
 from seqtext.listing import describe_choices
@@ -17,7 +18,7 @@ from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
 OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "name", "resume", "cache", "mode"),
+    *("dataset", "model", "name", "resume", "cache", "mode", "tags", "notes"),
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed
@@ -168,6 +169,9 @@ def _format_timestamp() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
+OmegaConf.register_resolver(
+    "program", lambda name="train": name_commands(f"python {name}.py"), replace=True
+)
 OmegaConf.register_resolver("choices", describe_choices, replace=True)
 OmegaConf.register_resolver("run_dir", resolve_run_dir, use_cache=True, replace=True)
 OmegaConf.register_resolver("sweep_dir", resolve_sweep_dir, use_cache=True, replace=True)

@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+PACKAGE = Path(__file__).absolute().parents[1]
+
 
 def find_conf_dir() -> Path:
     """Return conf/ in the installed package, or else at the top of the checkout."""
-    package = Path(__file__).absolute().parents[1]
-    installed = package / "conf"
-    return installed if installed.is_dir() else package.parents[1] / "conf"
+    return PACKAGE / "conf" if is_installed() else PACKAGE.parents[1] / "conf"
+
+
+def is_installed() -> bool:
+    """Return whether this package comes from a wheel, without the scripts of a checkout."""
+    return (PACKAGE / "conf").is_dir()

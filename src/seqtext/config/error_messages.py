@@ -58,10 +58,10 @@ def _describe_composition_error(error: BaseException) -> str:
         if sentence := explain_other_choice(option):
             return sentence
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
-        parent = option.rpartition(".")[0]
-        meant = (
-            [".".join(filter(None, [parent, near[1]]))] if near else find_nearest_options(option)
-        )
+        parent, _, name = option.rpartition(".")
+        meant = find_nearest_options(option)
+        if near and not any(found.rpartition(".")[2] == name for found in meant):
+            meant = [".".join(filter(None, [parent, near[1]]))]
         show_all = SHOW_ALL_HINT.replace("job", "hydra" if option.startswith("hydra") else "job")
         hint = f"did you mean {' or '.join(meant)}?" if meant else show_all
         return f"There is no option {option}: {hint}"

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser, create_
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
+from seqtext.display import is_installed_command
 from seqtext.errors import UserError
 from seqtext.identity import PATH_OPTIONS
 
@@ -20,6 +22,7 @@ ALL_PATH_OPTIONS = (
     *PATH_OPTIONS,
     *("cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
 )
+FREE_TEXT = "notes"  # its value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a number
 MULTIRUN = "hydra.mode=MULTIRUN"
@@ -59,12 +62,14 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
         return argument
     key, value = found.groups()
     option = key.lstrip("+~")
+    if option == FREE_TEXT and value != "null" and not _is_quoted(value):
+        return f"{key}={quote_text(value)}"
     try:
         override = OverridesParser.create().parse_override(argument)
     except HydraException:
         return f"{key}={_quote_unreadable(option, value)}"
     if _is_meant_as_text(option, value, override, is_multirun):
-        return f"{key}={_quote(value)}"
+        return f"{key}={quote_text(value)}"
     return argument
 
 
@@ -72,6 +77,13 @@ def read_override_values(arguments: Sequence[str]) -> dict[str, str]:
     """Map each option of the command line to its typed value without quotes."""
     values = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
     return {key: _unquote(value) if _is_quoted(value) else value for key, value in values.items()}
+
+
+def read_command_line() -> str:
+    """Return this process's command line, as typed."""
+    program, *arguments = (word for word in sys.argv if word != MULTIRUN)
+    words = [Path(program).stem] if is_installed_command(program) else ["python", program]
+    return shlex.join([*words, *arguments])
 
 
 def explain_unreadable(argument: str) -> str:
@@ -87,7 +99,7 @@ def explain_unreadable(argument: str) -> str:
             f"{argument} is not possible: Hydra's functions take no null, but a plain list does: "
             f"{key}=null,1."
         )
-    typed = f"{key}={_quote(value)}"
+    typed = f"{key}={quote_text(value)}"
     shell = shlex.quote(typed) if re.search(r'["$`\\!]', typed) else f'"{typed}"'
     return (
         f"{argument} cannot be read: if the value is one text, quote it for Hydra too: {shell}; "
@@ -114,11 +126,11 @@ def _quote_unreadable(option: str, value: str) -> str:
         UserError: if its meaning is ambiguous.
     """
     if option in ALL_PATH_OPTIONS and Path(value).expanduser().exists():
-        return _quote(value)
+        return quote_text(value)
     items = _quote_items(value) if "," in value else _quote_item(value)
     is_text = option in NEVER_A_NUMBER and value[:1] not in QUOTES
     if items is None and (is_text or ("," in value and not STRUCTURED_START.match(value))):
-        items = _quote(value)
+        items = quote_text(value)
     if items is None or not option.isascii() or not _is_readable(items):
         raise UserError(explain_unreadable(f"{option}={value}"))
     return items
@@ -144,7 +156,7 @@ def _quote_item(item: str) -> str | None:
     if call and call[1] in HYDRA_FUNCTIONS:
         items = _quote_items(call[2])
         return items and f"{call[1]}({items})"
-    return None if not item or STRUCTURED_START.match(item) else _quote(item)
+    return None if not item or STRUCTURED_START.match(item) else quote_text(item)
 
 
 def _split_at_commas(items: str) -> Iterator[str]:
@@ -172,7 +184,8 @@ def _is_readable(value: str) -> bool:
     return True
 
 
-def _quote(value: str) -> str:
+def quote_text(value: str) -> str:
+    """Quote a text for Hydra's grammar."""
     return QuotedString(text=value, quote=Quote.single).with_quotes()
 
 

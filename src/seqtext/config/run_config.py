@@ -51,7 +51,10 @@ class RunConfig:
         threshold: Fraction | Literal["tuned"],
         checkpoint_minutes: PositiveFloat,
         cache: str,
+        tags: list[str | float] | None = None,
+        notes: str | None = None,
     ):
+        self.tags, self.notes = [str(tag) for tag in tags or ()], notes
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.cache = checkpoint_minutes, cache

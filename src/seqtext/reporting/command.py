@@ -33,11 +33,13 @@ class ReportOptions:
     EXAMPLES: ClassVar[str] = """
 python report.py outputs/imdb-grid                             (into outputs/imdb-grid/report)
 python report.py outputs/* metric=accuracy output=report
+python report.py outputs/* tag=paper                           (runs with tags=[paper])
 python report.py outputs/* results=RESULTS.md                  (published results and ours)
 """
 
     folders: tuple[Path, ...] = positional("folders of runs, of sweeps, or of many of them")
     metric: str | None = option("metric to sort by and to test; default: the monitored one")
+    tag: str | None = option("compare only the runs with this tag; train.py tags=[paper] sets it")
     output: Path | None = option("folder to write to; default: <first folder>/report")
     results: Path | None = option("write this Markdown file instead: published results beside ours")
 
@@ -67,7 +69,10 @@ def main(arguments: Sequence[str]) -> None:
         from seqtext.reporting.report_files import write_report
         from seqtext.reporting.results_page import METRICS, write_results
     report = build_report(
-        list(options.folders), options.metric, METRICS if options.results else None
+        list(options.folders),
+        options.metric,
+        METRICS if options.results else None,
+        options.tag,
     )
     for sentence in report.damaged:
         print_line(f"Left out: {sentence}", sys.stderr)

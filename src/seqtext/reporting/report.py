@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from seqtext.display import count_noun, format_duration
+from seqtext.display import count_noun, format_duration, make_printable
 from seqtext.errors import UserError
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.datasets import group_by_dataset
@@ -103,6 +103,8 @@ class DatasetSection:
         for group in self.groups:
             each = (run.metrics.get("warnings") or () for run in group.runs)
             notes += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
+            texts = dict.fromkeys(run.metrics.get("notes") for run in group.runs)
+            notes += [f"{group.label}: {make_printable(text)}" for text in texts if text]
         return notes
 
     def list_commands(self) -> list[str]:
@@ -143,18 +145,22 @@ class Report:
 
 
 def build_report(
-    folders: Sequence[Path], metric: str | None, usual: Mapping[str, str] | None = None
+    folders: Sequence[Path],
+    metric: str | None,
+    usual: Mapping[str, str] | None = None,
+    tag: str | None = None,
 ) -> Report:
     """Read all runs in folders, and build a section for each data set.
 
     Args:
         metric: metric of all sections
         usual: metrics by data set, if `metric` is None
+        tag: tag of the runs to read; None: all runs
 
     Raises:
         UserError: see `read_runs` and `DatasetSection`.
     """
-    runs, unfinished, damaged = read_runs(folders)
+    runs, unfinished, damaged = read_runs(folders, tag)
     metrics = usual or {}
     sections = []
     for title, own in group_by_dataset(runs).items():
@@ -163,7 +169,8 @@ def build_report(
         sections.append(DatasetSection(title, own, chosen))
     used = [run for section in sections for run in section.runs]
     damaged = [*damaged, *(run.damage for run in used if run.damage)]
-    return Report(format_title(folders), sections, unfinished, damaged)
+    title = format_title(folders) + (f" (tag {tag})" if tag else "")
+    return Report(title, sections, unfinished, damaged)
 
 
 def format_markdown(report: Report) -> str:

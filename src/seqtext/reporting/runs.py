@@ -50,6 +50,11 @@ class Run:
         return split.get("seed") or 0, split.get("fold") or 0
 
     @property
+    def tags(self) -> list[str]:
+        """Return the tags that the run was given."""
+        return self.metrics.get("tags") or []
+
+    @property
     def command(self) -> str:
         """Return the command line to run this again."""
         return " ".join(["python train.py", *map(shlex.quote, self.overrides)])
@@ -99,8 +104,11 @@ class FoundRuns(NamedTuple):
     damaged: list[str]
 
 
-def read_runs(folders: Sequence[Path]) -> FoundRuns:
+def read_runs(folders: Sequence[Path], tag: str | None = None) -> FoundRuns:
     """Find all runs in and below folders; report damaged files and leave them out.
+
+    Args:
+        tag: tag of the runs to return; None: all
 
     Raises:
         UserError: if a folder is missing or is a file, or there is no readable finished run.
@@ -124,7 +132,32 @@ def read_runs(folders: Sequence[Path]) -> FoundRuns:
     damaged = list(dict.fromkeys(damaged))
     if not runs:
         raise UserError(_explain_no_runs(folders, others, damaged))
-    return FoundRuns(list(runs.values()), others, damaged)
+    found = FoundRuns(list(runs.values()), others, damaged)
+    return found if tag is None else _select_by_tag(found, tag, folders)
+
+
+def _select_by_tag(found: FoundRuns, tag: str, folders: Sequence[Path]) -> FoundRuns:
+    """Return the runs with a tag.
+
+    Raises:
+        UserError: if no finished run has it.
+    """
+    runs = [run for run in found.runs if tag in run.tags]
+    if not runs:
+        tags = sorted({tag for run in found.runs for tag in run.tags})
+        known = f"known tags are {', '.join(tags)}" if tags else "none has any tags"
+        raise UserError(
+            f"tag={tag}: no finished run in {', '.join(map(str, folders))} has this tag; {known}."
+        )
+    unfinished = [job for job in found.unfinished if tag in _read_tags(Path(job.name))]
+    return FoundRuns(runs, unfinished, found.damaged)
+
+
+def _read_tags(folder: Path) -> list[str]:
+    """Return the tags of a run without a result."""
+    path = folder / ".hydra" / "config.yaml"
+    tags = _try_read(read_options, path, [], {}).get("tags") if path.exists() else None
+    return list(map(str, tags)) if isinstance(tags, list) else []
 
 
 def _explain_no_runs(

@@ -1,7 +1,6 @@
 """Report a sweep's progress by a line per job and in sweep.json."""
 
 import math
-import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from seqtext.best_run import ScoredRun, ScoredSettings, select_best_settings
+from seqtext.config.overrides import read_command_line
 from seqtext.display import format_duration, print_line
 from seqtext.files import build_damaged_file_error, read_json, write_json
 from seqtext.run_dir import SWEEP_FILE
-from seqtext.sweeps.implied_overrides import MULTIRUN
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.validation import find_type_error
 
@@ -73,7 +72,7 @@ class SweepProgress:
         """Write sweep.json with all jobs of this and earlier commands."""
         content = {
             "name": self.folder.name,
-            "command": shlex.join(["python", *(word for word in sys.argv if word != MULTIRUN)]),
+            "command": read_command_line(),
             "jobs": list(self._entries.values()),
         }
         write_json(self.folder / SWEEP_FILE, content)

@@ -5,7 +5,6 @@ import platform
 import re
 import shlex
 import subprocess
-import sys
 import threading
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +16,8 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from seqtext.config.overrides import MULTIRUN
+from seqtext.config.conf_dir import is_installed
+from seqtext.config.overrides import read_command_line
 from seqtext.display import count_noun
 
 PACKAGES = (
@@ -120,10 +120,10 @@ def describe_devices(trainer: L.Trainer) -> str:
 
 def read_command() -> str:
     """Return the command line of this run; for a job of a sweep, the one that runs only it."""
-    words = [word for word in sys.argv if word != MULTIRUN]
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        words = ["train.py", *HydraConfig.get().overrides.task]
-    return shlex.join(["python", *words])
+        words = ["seqtext-train"] if is_installed() else ["python", "train.py"]
+        return shlex.join([*words, *HydraConfig.get().overrides.task])
+    return read_command_line()
 
 
 def _get_processor() -> str | None:

@@ -27,6 +27,7 @@ from seqtext.config.trainer import build_trainer, count_devices
 from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
+from seqtext.display import name_commands
 from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, keep_interrupts
 from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.predictions import Predictions
@@ -110,7 +111,8 @@ def train_and_evaluate(
         else:
             log.info("%s is finished already.", run_dir.path)
     except KeyboardInterrupt:
-        log.info("Interrupted: python train.py resume=%s continues.", run_dir.path)
+        command = name_commands("python train.py")
+        log.info("Interrupted: %s resume=%s continues.", command, run_dir.path)
         raise
     finally:
         run_dir.unlock()
@@ -148,6 +150,8 @@ def _train_and_evaluate(
     facts = {
         "dataset": data.name,
         "model": model_class.name or model_class.__name__,
+        "tags": options.tags,
+        "notes": options.notes,
         "monitor": options.monitor,
         "score": result.score,
         "best_epoch": result.best_epoch,

@@ -256,21 +256,26 @@ def test_missing_package(train, small, logger, install, monkeypatch):
 
 @pytest.mark.skipif(not find_spec("mlflow"), reason="MLflow is not installed")
 def test_mlflow(train, small):
-    folder = run(train, small, "logger=mlflow")
+    folder = run(train, small, "logger=mlflow", "tags=[paper]", "notes=a, b")
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{Path('outputs/mlflow.db').absolute()}")
     found = client.get_run((folder.path / "mlflow_run_id").read_text())
     assert found.data.metrics["score/test/auroc"] == folder.read_metrics()["test"]["auroc"]
     assert found.data.params["model.units"] == "8"
+    assert found.data.tags["paper"] == "true"
+    assert found.data.tags["mlflow.note.content"] == "a, b"
     assert client.list_artifacts(found.info.run_id, "figures/test")
 
 
 @pytest.mark.skipif(not find_spec("wandb"), reason="wandb is not installed")
 def test_wandb(train, small, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    folder = run(train, small, "logger=wandb", "logger.wandb.offline=true")
-    assert list(folder.path.glob("wandb/offline-run-*/*.wandb"))
+    options = ("logger=wandb", "logger.wandb.offline=true", "tags=[paper]", "notes=a, b")
+    folder = run(train, small, *options)
+    (record,) = folder.path.glob("wandb/offline-run-*/*.wandb")
+    assert b"paper" in record.read_bytes()
+    assert b"a, b" in record.read_bytes()
 
 
 def test_only_an_interrupted_row_is_repeated(tmp_path):

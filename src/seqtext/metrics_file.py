@@ -43,6 +43,10 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_text_or_null(value: Any) -> bool:
+    return value is None or _is_text(value)
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
@@ -91,6 +95,22 @@ def _is_curves(value: Any) -> bool:
     return _check_values(lambda c: isinstance(c, list) and all(map(_is_number_or_null, c)))(value)
 
 
+def _is_provenance(value: Any) -> bool:
+    """Return whether commit, versions and hardware, each of which may be missing, are valid."""
+    if not isinstance(value, Mapping):
+        return False
+    versions, hardware = value.get("versions") or {}, value.get("hardware") or {}
+    if not _check_values(_is_text_or_null)(versions) or not isinstance(hardware, Mapping):
+        return False
+    gpus = hardware.get("gpus") or []
+    return (
+        all(map(_is_text_or_null, (value.get("git_commit"), hardware.get("cpu"))))
+        and all(n is None or _is_whole(n) for n in map(hardware.get, ("cores", "usable_cores")))
+        and isinstance(gpus, list)
+        and all(isinstance(gpu, Mapping) and _is_text(gpu.get("name")) for gpu in gpus)
+    )
+
+
 def _is_finite(value: Any) -> bool:
     return _is_number(value) and math.isfinite(value)
 
@@ -109,7 +129,7 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_text, "a text"),
     "model": (_is_text, "a text"),
     "tags": (_is_texts, "a list of texts"),
-    "notes": (lambda v: v is None or _is_text(v), "a text"),
+    "notes": (_is_text_or_null, "a text"),
     "monitor": (_is_text, "a text"),
     "source": (_is_text, "a text"),
     "score": (_is_number_or_null, "a number"),
@@ -120,6 +140,7 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "rows": (_is_rows, "a number of rows per part and class"),
     "settings": (_is_settings, "a set of options"),
     "fingerprints": (_is_fingerprints, "a set of digests"),
+    "provenance": (_is_provenance, "a set of versions and of facts about the machine"),
     "curves": (_is_curves, "a set of lists of numbers"),
     "threshold": (_is_finite, "a number"),
     "warnings": (_is_texts, "a list of texts"),

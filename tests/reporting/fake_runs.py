@@ -12,6 +12,13 @@ from seqtext.metrics.predictions import Predictions
 
 ROWS = 200  # of the test part
 EPOCHS = 4
+PROVENANCE = {
+    "git_commit": "1234567890" * 4,
+    "git_dirty": False,
+    "versions": {"python": "3.11.9", "torch": "2.9.1", "lightning": "2.6.4", "numpy": "2.2"},
+    "hardware": {"cpu": "AMD EPYC", "cores": 4, "usable_cores": 2, "gpus": []},
+    "command": "python train.py",
+}
 TRAINED, CHOSEN = 800, 100  # rows of the other parts
 
 

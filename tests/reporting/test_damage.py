@@ -11,7 +11,7 @@ from seqtext.errors import UserError
 from seqtext.reporting import bootstrap
 from seqtext.reporting.report import build_report
 from seqtext.reporting.report_files import write_report
-from tests.reporting.fake_runs import write_run
+from tests.reporting.fake_runs import PROVENANCE, write_run
 
 FILES = ("metrics.json", ".hydra/hydra.yaml", ".hydra/config.yaml", "predictions/test.parquet")
 VALUES = (None, True, -1, 0, 1e400, 10**30, "x", "", [], [None], {}, {"a": None}, float("nan"))
@@ -47,7 +47,8 @@ def test_random_damage(tmp_path, monkeypatch, seed):
     monkeypatch.setattr(bootstrap, "RESAMPLES", 250)
     rng = random.Random(seed)
     for number, model in enumerate(("gru", "lstm", "gru")):
-        write_run(tmp_path / "whole" / f"{number}", model, number, options={"model.units": 8})
+        folder = tmp_path / "whole" / f"{number}"
+        write_run(folder, model, number, options={"model.units": 8}, provenance=PROVENANCE)
     jobs = [{"folder": "j", "status": "failed", "reason": "r", "overrides": []}]
     sweep = json.dumps({"name": "n", "command": "c", "jobs": jobs})
     (tmp_path / "whole" / "sweep.json").write_text(sweep)

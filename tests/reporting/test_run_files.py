@@ -15,7 +15,7 @@ from seqtext.reporting.run_files import (
     read_run_metrics,
     read_sweep,
 )
-from tests.reporting.fake_runs import write_run
+from tests.reporting.fake_runs import PROVENANCE, write_run
 
 BYTES = (b"", b"{", b"[]", b"null", b"1", b"\xff\xfe{", b"\0" * 20, b"[" * 100_000)
 VALUES = (None, True, "x", 1, -1.5, math.nan, [], [1], ["x"], {}, {"x": "y"}, {"x": [{}]}, 10**400)
@@ -23,7 +23,7 @@ VALUES = (None, True, "x", 1, -1.5, math.nan, [], [1], ["x"], {}, {"x": "y"}, {"
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return write_run(tmp_path_factory.mktemp("runs") / "run")
+    return write_run(tmp_path_factory.mktemp("runs") / "run", tags=["a"], provenance=PROVENANCE)
 
 
 @pytest.mark.parametrize("read", [read_run_metrics, read_hydra, read_sweep, read_outcome])

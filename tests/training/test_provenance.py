@@ -37,6 +37,18 @@ def test_a_checkout(tmp_path):
     assert state_of(installed) == nothing
 
 
+def test_an_installed_package_leaves_the_query_to_the_current_folder(tmp_path, monkeypatch):
+    git(tmp_path, "init")
+    (tmp_path / "conf").write_text("1")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "a")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(provenance, "__file__", "/x/site-packages/seqtext/provenance.py")
+    query = provenance.start_git_query.__wrapped__()
+    query.join(60)
+    assert len(query.read()["git_commit"]) == 40
+
+
 def test_without_git(tmp_path, monkeypatch):
     (tmp_path / ".git").mkdir()
     (tmp_path / "package").mkdir()

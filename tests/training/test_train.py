@@ -12,7 +12,7 @@ from filelock import FileLock
 from sklearn import metrics as sk
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from seqtext.checkpoints.files import load_checkpoint
+from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.data.loaders import DeviceDataset
 from seqtext.datasets.base import TextDataModule
 from seqtext.models.base import TextClassifier
@@ -60,6 +60,10 @@ def test_what_is_told_of_a_run(finished):
         *metrics["provenance"]
     }
     assert "model.units=8" in metrics["provenance"]["command"]
+    assert metrics["tags"] == []
+    assert metrics["notes"] is None
+    for path in (folder.best_checkpoint, folder.last_checkpoint):
+        assert load_checkpoint(path)[METADATA_KEY]["provenance"] == metrics["provenance"]
     assert metrics["class_names"] == ["negative", "positive"]
 
 

@@ -19,6 +19,9 @@ class ResultLogger(Logger):
     the folder of the run.
     """
 
+    def log_tags(self, tags: Sequence[str], notes: str | None) -> None:
+        """Log tags and notes; by default, do nothing: they are also among the settings."""
+
     def log_results(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """Log the settings of a run and its final scores."""
         self.log_hyperparams(dict(settings))
@@ -50,6 +53,12 @@ class RunLoggers:
         """Log the metrics of a step."""
         for logger in self.loggers:
             logger.log_metrics(dict(metrics), step)
+
+    def log_tags(self, tags: Sequence[str], notes: str | None) -> None:
+        """Log the tags and notes of a run, if there are any."""
+        for logger in self._iter_result_loggers() if tags or notes else ():
+            with _log_failure(logger):
+                logger.log_tags(tags, notes)
 
     def log_figures(self, figures: Mapping[str, bytes]) -> None:
         """Log PNG files by name."""
@@ -94,5 +103,6 @@ def _log_failure(logger: Logger) -> Iterator[None]:
 
 def flatten_for_loggers(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Flatten the settings that can change a result to ``group.option``, in loggers' types."""
-    options = flatten_options(settings, MACHINE_OPTIONS)
+    empty = [option for option in ("tags", "notes") if not settings.get(option)]
+    options = flatten_options(settings, [*MACHINE_OPTIONS, *empty])
     return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

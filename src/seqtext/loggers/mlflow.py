@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 DATABASE = "mlflow.db"
+NOTES_TAG = "mlflow.note.content"  # MLflow shows this tag as the description
 
 
 class RunMLFlowLogger(ResultLogger, MLFlowLogger):
@@ -58,6 +59,13 @@ class RunMLFlowLogger(ResultLogger, MLFlowLogger):
                 write_run_id(self._id_file, self._run_id)
             return client
         return super().experiment
+
+    def log_tags(self, tags: Sequence[str], notes: str | None) -> None:
+        """Set a tag of MLflow for each tag, and the description of the run."""
+        for tag in tags:
+            self.experiment.set_tag(self.run_id, tag, "true")
+        if notes:
+            self.experiment.set_tag(self.run_id, NOTES_TAG, notes)
 
     def log_figures(self, figures: Mapping[str, bytes]) -> None:
         """Log PNG files as artifacts."""

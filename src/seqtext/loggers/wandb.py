@@ -4,7 +4,7 @@ import html
 import io
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,10 @@ class RunWandbLogger(ResultLogger, WandbLogger):
             entity=entity,
             group=group,
         )
+
+    def log_tags(self, tags: Sequence[str], notes: str | None) -> None:
+        """Set the tags and notes of the run."""
+        self.experiment.tags, self.experiment.notes = tuple(tags), notes
 
     def log_results(self, settings: Mapping[str, Any], scores: Mapping[str, float]) -> None:
         """Log the settings as the run's config and the final scores as its summary."""

@@ -15,6 +15,7 @@ from seqtext.reporting.datasets import group_by_dataset
 from seqtext.reporting.groups import choose_main_metric, group_runs
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
 from seqtext.reporting.pairwise import Comparison, compare_groups
+from seqtext.reporting.provenance import describe_provenance
 from seqtext.reporting.published_results import (
     PublishedResult,
     has_study_rows,
@@ -105,6 +106,7 @@ class DatasetSection:
             notes += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
             texts = dict.fromkeys(run.metrics.get("notes") for run in group.runs)
             notes += [f"{group.label}: {make_printable(text)}" for text in texts if text]
+        notes += describe_provenance(self.groups)
         return notes
 
     def list_commands(self) -> list[str]:

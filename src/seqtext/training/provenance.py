@@ -30,18 +30,18 @@ INSTALL_FOLDERS = ("site-packages", "dist-packages")
 
 
 class GitInfoThread(threading.Thread):
-    """Queries git about the checkout of this package while the run continues.
+    """Queries git about a checkout while the run continues.
 
     Args:
-        folder: folder of the package
+        folder: folder of the package, or the current folder
     """
 
     def __init__(self, folder: Path):
         super().__init__(daemon=True)
         self._folder = folder
         self._state: dict[str, Any] = {"git_commit": None, "git_dirty": None}
-        is_installed = any(part in INSTALL_FOLDERS for part in folder.parts)
-        if not is_installed and any((parent / ".git").exists() for parent in folder.parents):
+        folders = (folder, *folder.parents)
+        if not is_installed(folder) and any((each / ".git").exists() for each in folders):
             self.start()
 
     def run(self) -> None:
@@ -66,10 +66,20 @@ class GitInfoThread(threading.Thread):
         return dict(self._state)
 
 
+def is_installed(folder: Path) -> bool:
+    """Return whether a folder belongs to an installed package."""
+    return any(part in INSTALL_FOLDERS for part in folder.parts)
+
+
 @cache
 def start_git_query() -> GitInfoThread:
-    """Start the git query, once per process; read the result by `GitInfoThread.read`."""
-    return GitInfoThread(Path(__file__).resolve().parent)
+    """Start the git query, once per process; read the result by `GitInfoThread.read`.
+
+    If this package is installed, its version says which code it is, and the current folder is the
+    checkout of the user's own code.
+    """
+    package = Path(__file__).resolve().parent
+    return GitInfoThread(Path.cwd() if is_installed(package) else package)
 
 
 def collect_provenance() -> dict[str, Any]:

@@ -28,6 +28,7 @@ from seqtext.errors import UserError, format_reason
 from seqtext.identity import OPTIONS_WITHOUT_EFFECT, PATH_OPTIONS, find_first_difference
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
+from seqtext.training.provenance import collect_provenance
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ def collect_run_metadata(
     cleaning, fingerprint = data.cleaning.settings(), data.dataset.fingerprint()
     names, spec = data.class_names, data.input_spec()
     metadata = build_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
-    return metadata | {"fingerprints": fingerprints}
+    return metadata | {"fingerprints": fingerprints, "provenance": collect_provenance()}
 
 
 def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:

@@ -137,6 +137,7 @@ def _train_and_evaluate(
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
     if loggers:
+        loggers.log_tags(options.tags, options.notes)
         loggers.log_figures({f"data/{n}": png for n, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     result = fit(settings, options, data, run_dir, loggers, extra_callbacks)

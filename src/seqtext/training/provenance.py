@@ -41,7 +41,7 @@ class GitInfoThread(threading.Thread):
         self._folder = folder
         self._state: dict[str, Any] = {"git_commit": None, "git_dirty": None}
         folders = (folder, *folder.parents)
-        if not is_in_site_packages(folder) and any((each / ".git").exists() for each in folders):
+        if not _is_in_install_folder(folder) and any((each / ".git").exists() for each in folders):
             self.start()
 
     def run(self) -> None:
@@ -66,7 +66,7 @@ class GitInfoThread(threading.Thread):
         return dict(self._state)
 
 
-def is_in_site_packages(folder: Path) -> bool:
+def _is_in_install_folder(folder: Path) -> bool:
     """Return whether a folder belongs to an installed package."""
     return any(part in INSTALL_FOLDERS for part in folder.parts)
 
@@ -79,7 +79,7 @@ def start_git_query() -> GitInfoThread:
     checkout of the user's own code.
     """
     package = Path(__file__).resolve().parent
-    return GitInfoThread(Path.cwd() if is_in_site_packages(package) else package)
+    return GitInfoThread(Path.cwd() if _is_in_install_folder(package) else package)
 
 
 def collect_provenance() -> dict[str, Any]:

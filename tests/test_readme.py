@@ -15,7 +15,8 @@ from tests.conftest import ROOT, csv_of
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING, re.DOTALL)
+DATA_PAGE = (ROOT / "docs" / "data.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING + DATA_PAGE, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
     for language, block in BLOCKS
@@ -83,7 +84,7 @@ def test_folders_exist():
 
 
 def test_the_flow_names_what_exists():
-    picture = re.search(r"```mermaid\n(.*?)```", README, re.DOTALL)[1]
+    picture = re.search(r"```mermaid\n(.*?)```", CONTRIBUTING, re.DOTALL)[1]
     names = re.findall(r"\w+/(?:\w+\.py)?|\w+\.py", picture)
     assert len(names) >= 10
     for name in names:

@@ -2,7 +2,6 @@
 
 import csv
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -254,7 +253,6 @@ def test_missing_package(train, small, logger, install, monkeypatch):
     assert not Path("outputs/none").exists()
 
 
-@pytest.mark.skipif(not find_spec("mlflow"), reason="MLflow is not installed")
 def test_mlflow(train, small):
     folder = run(train, small, "logger=mlflow", "tags=[paper]", "notes=a, b")
     from mlflow.tracking import MlflowClient
@@ -268,7 +266,6 @@ def test_mlflow(train, small):
     assert client.list_artifacts(found.info.run_id, "figures/test")
 
 
-@pytest.mark.skipif(not find_spec("wandb"), reason="wandb is not installed")
 def test_wandb(train, small, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     options = ("logger=wandb", "logger.wandb.offline=true", "tags=[paper]", "notes=a, b")

@@ -119,7 +119,7 @@ def test_label_smoothing(train, small, tmp_path):
     assert metrics["test"]["auroc"] > 0.9
 
 
-@pytest.mark.parametrize("model", ["gru", "wide_and_deep"])
+@pytest.mark.parametrize("model", ["gru", pytest.param("wide_and_deep", marks=pytest.mark.slow)])
 def test_focal_loss_with_class_weights(train, small, tmp_path, model):
     options = [f"model={model}", "sampling=class_weights", "loss=focal", "loss.gamma=3"]
     status, _, error = train(*small, *options)

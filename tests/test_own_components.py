@@ -139,6 +139,7 @@ def test_stored_settings_name_known_classes_only(train, small, monkeypatch):
     assert "my_project" not in sys.modules
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("my_project")
 def test_sweep_of_ones_own(train, small):
     own = ["+callbacks.mine._target_=my_project.MyCallback", "seed=0,1"]
@@ -253,6 +254,7 @@ def test_missing_package(train, small, logger, install, monkeypatch):
     assert not Path("outputs/none").exists()
 
 
+@pytest.mark.slow
 def test_mlflow(train, small):
     folder = run(train, small, "logger=mlflow", "tags=[paper]", "notes=a, b")
     from mlflow.tracking import MlflowClient
@@ -266,6 +268,7 @@ def test_mlflow(train, small):
     assert client.list_artifacts(found.info.run_id, "figures/test")
 
 
+@pytest.mark.slow
 def test_wandb(train, small, monkeypatch):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     options = ("logger=wandb", "logger.wandb.offline=true", "tags=[paper]", "notes=a, b")

@@ -92,9 +92,14 @@ def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minute
     "schedule",
     [
         ("trainer.val_check_interval=3", "trainer.max_steps=19"),
-        ("trainer.val_check_interval=0.5", "patience=1"),
-        ("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"),
-        ("trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null"),
+        *(
+            pytest.param(schedule, marks=pytest.mark.slow)
+            for schedule in (
+                ("trainer.val_check_interval=0.5", "patience=1"),
+                ("trainer.check_val_every_n_epoch=2", "trainer.max_epochs=3"),
+                ("trainer.val_check_interval=7", "trainer.check_val_every_n_epoch=null"),
+            )
+        ),
     ],
 )
 def test_killed_with_other_validations(small, tmp_path, monkeypatch, schedule, step, minutes):
@@ -112,7 +117,11 @@ def test_killed_with_other_validations(small, tmp_path, monkeypatch, schedule, s
     [(STEPS + 7, 1e-9), *(pytest.param(s, 60, marks=pytest.mark.slow) for s in (4, 2 * STEPS + 5))],
 )
 @pytest.mark.parametrize(
-    "callbacks", ["callbacks=[early_stopping,ema,lr_monitor]", "callbacks=swa", "callbacks=[]"]
+    "callbacks",
+    [
+        "callbacks=[early_stopping,ema,lr_monitor]",
+        *(pytest.param(c, marks=pytest.mark.slow) for c in ("callbacks=swa", "callbacks=[]")),
+    ],
 )
 def test_killed_with_callbacks(small, tmp_path, monkeypatch, callbacks, step, minutes):
     """The averaged weights are part of the checkpoint."""

@@ -93,6 +93,7 @@ class Beyond(nn.Module):
         return torch.cat([*states, *others], dim=2).masked_fill(mask[..., None], 0)
 
 
+@pytest.mark.slow
 def test_beyond_the_operators():
     torch.manual_seed(0)
     module = Beyond().requires_grad_(False)

@@ -48,6 +48,7 @@ def test_compiles_once(fresh, caplog):
     assert fresh().seven() == 8
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not compiled.load_extension(), reason="There is no compiler here.")
 def test_two_processes_at_once(fresh, tmp_path):
     """One process compiles and the other waits; the compiler counts its calls."""

@@ -9,6 +9,7 @@ import yaml
 
 from seqtext.best_run import read_best_run
 from seqtext.config.available_options import (
+    GLOBAL_GROUPS,
     describe_missing_choice,
     is_base,
     list_choices,
@@ -39,9 +40,12 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         UserError: if there is no best run, or an argument is invalid.
     """
     values = read_override_values(arguments)
-    if values.get("experiment", "").lower() == "null":  # same as without it
-        arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
-        del values["experiment"]
+    for group in GLOBAL_GROUPS:
+        is_null = values.get(group, "").lower() == "null"  # same as without it
+        if is_null:
+            del values[group]
+        removed = f"{group}=" if is_null else f"{group}=null"
+        arguments = [a for a in arguments if not a.startswith(removed)]
     added = []
     experiment = f"experiment/{values.get('experiment')}.yaml"
     folders = [*_find_config_dirs(arguments), conf]
@@ -55,6 +59,11 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         if "experiment" in values:
             raise UserError(
                 "from_best= and experiment= cannot be combined: both define all settings."
+            )
+        if "debug" in values:
+            raise UserError(
+                "from_best= and debug= cannot be combined: set options of the trainer, such as "
+                "trainer.fast_dev_run=true."
             )
         default = read_file_choices("config")
         chosen = read_best_run(folder).choices

@@ -90,6 +90,8 @@ def _check_groups(values: dict[str, str]) -> None:
 
 
 def _check_list(group: str, value: str) -> None:
+    if "(" in value:  # glob(*) or choice([ema],[swa]), which the sweep reads
+        return
     for choice in re.findall(r"[^][,\s'\"]+", value):
         if choice != "null" and (is_base(choice) or choice not in list_choices(group)):
             raise UserError(describe_missing_choice(f"{group}/{choice}"))

@@ -20,6 +20,7 @@ from seqtext.config.available_options import (
 from seqtext.config.groups import LISTS
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
 from seqtext.config.target_overrides import force_target_options
+from seqtext.config.trust import set_own_folders
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 
@@ -48,8 +49,10 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         arguments = [a for a in arguments if not a.startswith(removed)]
     added = []
     experiment = f"experiment/{values.get('experiment')}.yaml"
-    folders = [*_find_config_dirs(arguments), conf]
+    own = _find_config_dirs(arguments)
+    folders = [*own, conf]
     set_command_line(folders, values)
+    set_own_folders(own)
     _check_groups(values)
     arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
     files = [folder / experiment for folder in folders]
@@ -105,7 +108,9 @@ def _is_empty_list(argument: str) -> bool:
 
 def _find_config_dirs(arguments: list[str]) -> list[Path]:
     flags = ("-cd", "--config-dir")
-    return [Path(folder) for flag, folder in pairwise(arguments) if flag in flags]
+    given = [folder for flag, folder in pairwise(arguments) if flag in flags]
+    given += [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
+    return [Path(folder) for folder in given]
 
 
 def _is_sweep(experiment: Path) -> bool:

@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS
-from seqtext.config.trust import allow_any_class, is_new
+from seqtext.config.trust import trust_command_line
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.run_names import append_hash, build_run_name, format_override_slug
@@ -84,7 +84,7 @@ class JobBuilder:
         ]
         job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
         try:
-            with allow_any_class(is_new(composed)):
+            with trust_command_line(composed, composed.hydra.overrides.task):
                 return replace(job, files=self._preflight(settings))
         except UserError as error:
             return replace(job, blocked_by=error)

@@ -83,7 +83,7 @@ def told(result: tuple[int, str, str]) -> str:
             "+model.cell=lstm",
             ["with model=gru: it belongs to model=dual_rnn, model=wide_and_deep."],
         ),
-        ("+optimizer.momentum=1", ["with optimizer=adam: it belongs to optimizer=rmsprop, "]),
+        ("+optimizer.momentum=1", ["with optimizer=adam: it belongs to optimizer=muon, "]),
         ("hydra.sweeper.folds=2", ["it belongs to hydra/sweeper=optuna."]),
         ("hydra/sweeper/sampler=tpe", ["it belongs to hydra/sweeper=optuna."]),
         ("hydra.sweeper.nonsense=2", ["no option hydra.sweeper.nonsense: ", "--cfg hydra"]),

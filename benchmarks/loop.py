@@ -10,7 +10,6 @@ import statistics
 import time
 
 import torch
-from torch.optim.lr_scheduler import LambdaLR
 from training import epoch_seconds, random_texts
 
 from seqtext.datasets.base import TextDataModule
@@ -18,7 +17,7 @@ from seqtext.embeddings.random import RandomEmbedding
 from seqtext.lightning_messages import silence_lightning
 from seqtext.losses import cross_entropy
 from seqtext.models.rnn import LSTM
-from seqtext.optim import OneCycle, one_cycle
+from seqtext.optim import LRSchedule, OneCycle
 
 BATCH, STEPS, ROUNDS, WORDS = 32, 200, 21, 5_000
 SIZES = (32, 50, 40), (64, 100, 100)  # units, numbers per word, words per text
@@ -37,7 +36,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
     """Return the milliseconds per step."""
     network.train()
     step = optimizer([p for p in network.parameters() if p.requires_grad])
-    schedule = LambdaLR(step, lambda done: one_cycle(done / STEPS))
+    schedule = OneCycle(step, STEPS, max_lr=step.defaults["lr"])
     started = time.perf_counter()
     for batch in data.train_dataloader():
         step.zero_grad()
@@ -50,7 +49,7 @@ def bare(network: LSTM, data: TextDataModule) -> float:
 
 def in_lightning(network: LSTM, data: TextDataModule) -> float:
     """Return the milliseconds per step."""
-    network.configure_training(optimizer, OneCycle())
+    network.configure_training(optimizer, LRSchedule(OneCycle))
     return 1000 * epoch_seconds(network, data, {"gradient_clip_val": 1.0}) / STEPS
 
 

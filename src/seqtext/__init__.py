@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 from seqtext.listing import (
     list_activations,
+    list_callbacks,
     list_choices,
     list_datasets,
     list_embeddings,
     list_experiments,
     list_groups,
     list_initializers,
+    list_loggers,
     list_losses,
     list_metrics,
     list_models,
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "list_activations",
+    "list_callbacks",
     "list_choices",
     "list_datasets",
     "list_embeddings",
     "list_experiments",
     "list_groups",
     "list_initializers",
+    "list_loggers",
     "list_losses",
     "list_metrics",
     "list_models",

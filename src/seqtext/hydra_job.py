@@ -4,6 +4,7 @@ import gc
 import logging
 import time
 from contextlib import chdir
+from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,7 +15,7 @@ from seqtext.best_run import compose_run_config
 from seqtext.config.stored_settings import (
     has_interpolations,
 )
-from seqtext.config.trust import allow_any_class, is_new
+from seqtext.config.trust import set_own_folders, trust_command_line
 from seqtext.errors import OptionError, UserError, UserErrorExit
 from seqtext.files import write_text
 from seqtext.lightning_messages import silence_lightning
@@ -37,9 +38,12 @@ def run_hydra_job(config: DictConfig) -> float | JobResult | None:
         UserError: if a setting or a file is invalid; in a single run, as the cause of
             `UserErrorExit`.
     """
-    cwd = HydraConfig.get().runtime.cwd
-    with chdir(cwd), allow_any_class(is_new(config)):  # hydra.job.chdir would move relative paths
-        return _run_hydra_job(config)
+    hydra = HydraConfig.get()
+    own = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
+    with chdir(hydra.runtime.cwd):  # hydra.job.chdir would move all relative paths
+        set_own_folders([Path(folder) for folder in own])
+        with trust_command_line(config, hydra.overrides.task):
+            return _run_hydra_job(config)
 
 
 def _run_hydra_job(config: DictConfig) -> float | JobResult | None:

@@ -17,6 +17,7 @@ def silence_lightning() -> None:
     for message in (
         ".*LeafSpec.*deprecated",  # Lightning's own use of torch
         ".*log_every_n_steps",  # metrics are logged at the ends of epochs
+        ".*requested to overfit",  # the data module keeps the order of the batches
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -65,6 +65,16 @@ def list_losses() -> list[str]:
     return list_choices("loss")
 
 
+def list_callbacks() -> list[str]:
+    """List the choices of ``callbacks=``."""
+    return list_choices("callbacks")
+
+
+def list_loggers() -> list[str]:
+    """List the choices of ``logger=``."""
+    return list_choices("logger")
+
+
 def list_optimizers() -> list[str]:
     """List the choices of ``optimizer=``."""
     return list_choices("optimizer")

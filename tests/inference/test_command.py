@@ -14,7 +14,7 @@ import pytest
 from seqtext.checkpoints import files as checkpoints
 from seqtext.checkpoints.files import load_checkpoint, save_checkpoint
 from seqtext.command_line import format_help, parse_args
-from seqtext.config import instantiate as build
+from seqtext.config import trust
 from seqtext.data.cleaning import CLEANING_STEPS, Lowercase
 from seqtext.datasets.spam import Spam
 from seqtext.errors import UserError
@@ -203,6 +203,6 @@ def test_cleaning_steps_of_a_data_set(checkpoint_with, monkeypatch):
         monkeypatch.setitem(CLEANING_STEPS, "shout", [Lowercase()])
         return SimpleNamespace(Invented=Spam)
 
-    imported = build.import_module
-    monkeypatch.setattr(build, "import_module", register)
+    imported = trust.import_module
+    monkeypatch.setattr(trust, "import_module", register)
     assert load_model(path).cleaning.steps == ("shout",)

@@ -1,13 +1,11 @@
 """Poolings: names, classes of one's own, and the maximum's own backward."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from seqtext.choices import POOLINGS
-from seqtext.config.groups import PARTS
 from seqtext.config.instantiate import build_from_config
+from seqtext.config.trust import allow_any_class
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 from seqtext.layers.pooling import amax_with_ties, build_pooling, max_over_time, prepare_pooling
@@ -71,10 +69,10 @@ def options_of(model: str) -> dict:
 
 
 @pytest.fixture
-def is_allowed(monkeypatch):
-    """Allow the classes of tests as poolings."""
-    part = replace(PARTS["model.pooling"], package="tests.layers")
-    monkeypatch.setitem(PARTS, "model.pooling", part)
+def is_allowed():
+    """Allow any class, as on the command line."""
+    with allow_any_class():
+        yield
 
 
 def build(model: str, pooling: object) -> TextClassifier:
@@ -104,7 +102,7 @@ def test_a_class_of_ones_own(is_allowed, model):
             r"no option model.pooling.kk: known are k|did you mean model.pooling.k",
         ),
         ({"_target_": "tests.layers.own_pooling.Missing"}, "cannot be found"),
-        ({"_target_": "os.getcwd"}, "model.pooling._target_=os.getcwd is not allowed"),
+        ({"_target_": "os.getcwd"}, "model.pooling._target_=os.getcwd is not possible"),
         ("min", "model.pooling=min is not possible: it must be one of last, max, mean, max_mean"),
         ({"k": 3}, "model.pooling"),
     ],

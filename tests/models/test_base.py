@@ -1,5 +1,7 @@
 """TextClassifier: training without Hydra, schedules, parameter groups."""
 
+import math
+
 import lightning as L
 import pytest
 import torch
@@ -9,7 +11,7 @@ from seqtext.datasets.imdb import IMDB
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 from seqtext.models.rnn import GRU, LSTM
-from seqtext.optim import OneCycle, one_cycle
+from seqtext.optim import LRSchedule, OneCycle
 from tests.models.invariance import without_dropout
 
 
@@ -52,14 +54,29 @@ def test_without_hydra(data):
 )
 def test_one_cycle_spans_the_run(data, options, steps):
     model = GRU(RandomEmbedding(len(data.vocabulary), dim=4), units=4)
-    model.configure_training(lambda parameters: torch.optim.SGD(parameters, lr=0.5), OneCycle())
+    model.configure_training(
+        lambda parameters: torch.optim.SGD(parameters, lr=0.5), LRSchedule(OneCycle)
+    )
     rates = LearningRates()
     trainer(callbacks=[rates], **options).fit(model, data)
-    assert rates.seen == pytest.approx([0.5 * one_cycle(step / steps) for step in range(steps)])
+    assert len(rates.seen) == steps
+    assert rates.seen == pytest.approx([0.5 * factor for factor in one_cycle(steps)[:-1]])
+
+
+def one_cycle(steps: int, **options: object) -> list[float]:
+    """Return the learning rate of each step, and that after the last one, for a peak of 1."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = OneCycle(optimizer, steps, max_lr=1.0, **options)
+    rates = []
+    for _ in range(steps + 1):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return rates
 
 
 def test_one_cycle_shape():
-    factors = [one_cycle(step / 1000) for step in range(1001)]
+    factors = one_cycle(1000)
     peak = factors.index(max(factors))
     assert factors[0] == pytest.approx(0.04)
     assert peak == 300
@@ -67,7 +84,10 @@ def test_one_cycle_shape():
     assert factors[-1] == pytest.approx(0, abs=1e-9)
     assert factors[:peak] == sorted(factors[:peak])
     assert factors[peak:] == sorted(factors[peak:], reverse=True)
-    assert one_cycle(1.5) == pytest.approx(0, abs=1e-9), "a run that is made longer stays at zero"
+    expected = [0.04 + 0.96 * (1 - math.cos(math.pi * n / 300)) / 2 for n in range(300)]
+    expected += [(1 + math.cos(math.pi * n / 700)) / 2 for n in range(701)]
+    assert factors == pytest.approx(expected, abs=1e-12)
+    assert one_cycle(1000, pct_start=0.1).index(1.0) == 100
 
 
 def test_optimizer_gets_what_is_trainable():

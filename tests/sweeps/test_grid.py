@@ -11,6 +11,7 @@ from filelock import FileLock
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import seqtext
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 
@@ -41,6 +42,53 @@ def experiment(tmp_path) -> list[str]:
     ]
     (folder / "cells.yaml").write_text("\n".join(lines))
     return ["--config-dir", str(tmp_path / "mine"), "experiment=imdb/cells"]
+
+
+@pytest.fixture
+def experiments(experiment, tmp_path) -> list[str]:
+    """Write two more experiments, one run and one search; return the arguments for their folder."""
+    folder = tmp_path / "mine" / "experiment" / "imdb"
+    lines = ["# @package _global_", "defaults: [override /model: text_cnn]"]
+    (folder / "cnn.yaml").write_text("\n".join(lines))
+    lines[1:] = ["defaults: [override /hydra/sweeper: optuna]", "hydra: {mode: MULTIRUN}"]
+    (folder / "search.yaml").write_text("\n".join(lines))
+    return experiment[:2]
+
+
+def test_a_pattern_of_experiments_runs_all_jobs_of_their_grids(train, small, tmp_path, experiments):
+    typed = ["-m", "experiment=glob(imdb/[cs]*)", "name=all", *experiments]
+    options = [o for o in small if "model." not in o]
+    status, output, error = train(*typed, *options, ONE_EPOCH)
+    assert status == 1
+    assert "imdb-search" in error
+    assert "this experiment is a search" in error
+    assert "4 jobs in" in output
+    jobs = sweep_of(tmp_path / "outputs" / "all")
+    finished = [job for job in jobs.values() if job["status"] == "finished"]
+    chosen = [[o for o in job["overrides"] if o.startswith(("exp", "mod"))] for job in finished]
+    cells = [["experiment=imdb/cells", f"model={cell}"] for cell in ("gru", "rnn")]
+    assert sorted(chosen) == [*cells, ["experiment=imdb/cnn"]]
+    before = inodes(tmp_path / "outputs" / "all")
+    typed[1] = "experiment=glob(imdb/ce*)"  # one, and the command line's values have priority
+    status, output, error = train(*typed, *options, ONE_EPOCH, "model=gru")
+    assert status == 0, error
+    assert "1 job in" in output
+    assert inodes(tmp_path / "outputs" / "all") == before, "this job has run"
+
+
+@pytest.mark.slow
+def test_a_pattern_of_all_models_runs_each(train, small, tmp_path):
+    options = [o for o in small if "model." not in o]
+    status, _, error = train("-m", "model=glob(*)", "name=all", *options, ONE_EPOCH)
+    assert status == 0, error
+    names = {name.split("_trainer")[0] for name in sweep_of(tmp_path / "outputs" / "all")}
+    assert len(names) == len(seqtext.list_models())
+    assert all(any(model in name for name in names) for model in seqtext.list_models())
+
+
+def test_a_sweep_needs_its_flag(train):
+    sentence = "model=glob(*) is a sweep: add -m to run each of its values.\n"
+    assert train("model=glob(*)")[::2] == (2, sentence)
 
 
 def test_an_experiment_sweeps_by_itself_and_goes_on(train, small, tmp_path, experiment):

@@ -7,6 +7,7 @@ from pathlib import Path
 import optuna
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -15,6 +16,7 @@ from optuna.trial import TrialState
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
+from seqtext.sweeps.optuna_components import build_search_space
 from tests.sweeps.test_grid import Killed, inodes, sweep_of
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=1")
@@ -74,6 +76,16 @@ def test_a_grid_in_sqlite_by_a_metric_that_is_to_fall(train, base, tmp_path):
     assert study.direction == optuna.study.StudyDirection.MINIMIZE
     assert sorted(t.params["model.units"] for t in study.trials) == [4, 8]
     assert all(t.state == TrialState.COMPLETE for t in study.trials)
+
+
+def test_options_keep_their_names():
+    """Those that no configuration file lists are given to Hydra with ++."""
+    overrides = OverridesParser.create().parse_overrides(
+        ["++trainer.max_steps=5,10", "++trainer.min_steps=5", "++mine.x=1,2", "seed=1,2"]
+    )
+    space, fixed, _ = build_search_space(overrides)
+    assert [*space] == ["trainer.max_steps", "++mine.x", "seed"]
+    assert [*fixed] == ["trainer.min_steps"]
 
 
 def test_failed_trials_are_told(train, base, tmp_path):

@@ -72,6 +72,7 @@ def test_options_of_a_search(train, small, tmp_path, override, words):
         ("hydra.sweeper.max_batch_size=x", ["hydra.sweeper.max_batch_size=x", "whole number"]),
         ("hydra.sweeper.params=5", ["hydra.sweeper.params=5"]),
         ("experiment=glob(*)", ["experiment=glob(*) matches nothing", "amazon/best"]),
+        ("callbacks=glob(zz*)", ["callbacks=glob(zz*) matches nothing", "ema"]),
         ("dataset=null", ["dataset=null", "imdb"]),
         ("model=gru,_base", ["There is no model=_base: known are attention, cnn"]),
         ("resume=a,b", ["resume=", "leave out -m"]),

@@ -80,7 +80,8 @@ def test_names_and_paths_as_they_are_typed(train, kaggle_dir, tmp_path):
 
 
 def test_a_profiler_shows_its_table(train, small):
-    status, output, error = train(*small, "trainer.max_epochs=1", "+trainer.profiler=simple")
+    options = [option for option in small if not option.startswith("trainer.max_epochs")]
+    status, output, error = train(*options, "debug=profiler")
     assert status == 0, error
     assert output.count("Profiler Report") == 1
     assert "run_training_epoch" in output

@@ -14,6 +14,7 @@ import yaml
 NOT_GROUPS = ("hydra",)
 MIN_SIMILARITY = 0.75  # minimum similarity of a misspelt name
 LONG_GROUP = "experiment"  # its choices are paths
+GLOBAL_GROUPS = (LONG_GROUP, "debug")  # their files set options of other groups
 HELP_WIDTH, HELP_INDENT, HELP_COLUMN = 96, 2, 20  # characters; layout of the help page
 _folders: list[Path] = []
 _values: dict[str, str] = {}  # of the command line
@@ -193,7 +194,7 @@ def _index_options() -> Mapping[str, Sequence[str]]:
             first, *inner = file.relative_to(folder).with_suffix("").parts
             if first == "config":
                 prefix = ""
-            elif len(inner) == 1 and first not in (*NOT_GROUPS, LONG_GROUP):
+            elif len(inner) == 1 and first not in (*NOT_GROUPS, *GLOBAL_GROUPS):
                 prefix = f"{first}."
             else:
                 continue

@@ -3,7 +3,6 @@
 import difflib
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
@@ -12,7 +11,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from seqtext.config.available_options import list_choices
 from seqtext.config.instantiate import check_options
-from seqtext.config.trust import may_name_any_class
+from seqtext.config.trust import build_refusal, import_target, may_name, may_name_any_class
 from seqtext.errors import UserError
 from seqtext.validation import get_option_hints
 
@@ -117,11 +116,9 @@ def _iter_components(group: str, config: Any) -> Iterator[tuple[str, type, dict[
 def _resolve(group: str, name: str, target: str, options: Mapping[str, Any]) -> type:
     """Import the class that `target` names; one that is not allowed is not imported."""
     if not may_name_any_class():
-        if target not in KNOWN[group]:
-            raise UserError(
-                f"{name}._target_={target} is not allowed in stored settings, which may be "
-                f"untrusted: only a new run may name a class of one's own."
-            )
+        if target not in KNOWN[group] and not may_name(target):
+            known = f"one of the choices of {group}="
+            raise build_refusal(f"{name}._target_", target, known)
         for option in OF_OWNER:
             if options.get(option) is not None:
                 raise UserError(
@@ -130,11 +127,7 @@ def _resolve(group: str, name: str, target: str, options: Mapping[str, Any]) -> 
                 )
         if any(map(_is_object, options.values())):
             raise UserError(f"{name} names a class in an option: only a new run may do so.")
-    module, _, attribute = target.rpartition(".")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"{name}._target_={target} cannot be found: {error}.") from error
+    found = import_target(f"{name}._target_", target)
     base = BASES[group]
     if not (isinstance(found, type) and issubclass(found, base)):
         raise UserError(

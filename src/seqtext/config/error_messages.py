@@ -53,6 +53,8 @@ def _describe_composition_error(error: BaseException) -> str:
             f"{option}={value} has commas: add -m to run each of these values, write "
             f"\"{option}='{value}'\" for one text, or '{option}=[{value}]' for a list."
         )
+    if found := re.match("Sweep parameters '(.*)' requires --multirun", text):
+        return f"{found[1]} is a sweep: add -m to run each of its values."
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
         if sentence := explain_other_choice(option):

@@ -1,14 +1,13 @@
 """Build objects from the configuration.
 
-A configuration may come from an untrusted run folder, so it can only name this package's data
-sets, models and embeddings, and torch's optimizers.
+A configuration may come from an untrusted run folder: see `seqtext.config.trust` for who may name
+which classes.
 """
 
 import inspect
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import import_module
 from types import FunctionType
 from typing import Any
 
@@ -19,9 +18,10 @@ from torch import nn
 
 from seqtext.config.available_options import explain_other_choice, find_nearest_options
 from seqtext.config.groups import GROUPS, PARTS
+from seqtext.config.trust import build_refusal, import_target, is_own, may_name
 from seqtext.errors import OptionError, UserError, build_unknown_option_error, format_reason
 from seqtext.losses import Loss, check_loss
-from seqtext.optim import OptimizerFactory
+from seqtext.optim import LRSchedule, OptimizerFactory
 from seqtext.validation import get_option_hints, validate
 
 
@@ -38,11 +38,10 @@ def validate_group(group: str, config: dict[str, Any]) -> None:
             ("_partial_", GROUPS[group].is_partial),
         ):
             raise UserError(f"{group}.{name}={value} is not possible: leave it as it is in conf/.")
-    if GROUPS[group].is_partial and "_partial_" not in config:
-        raise UserError(f"{group}._partial_=true is missing.")
     options = {name: value for name, value in config.items() if not name.startswith("_")}
     options |= resolve_parts(group, config)
-    hints, runtime_args = get_option_hints(kind), GROUPS[group].runtime_args
+    hints = {**get_option_hints(kind), **GROUPS[group].own_options}
+    runtime_args = GROUPS[group].runtime_args
     check_options(group, hints, options, runtime_args, target=config["_target_"])
 
 
@@ -60,6 +59,8 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
     validate_group(group, config)
     target, parts = config["_target_"], resolve_parts(group, config)
     config = {name: value for name, value in config.items() if name not in parts}
+    if GROUPS[group].is_partial:
+        config["_partial_"] = True
     try:
         return instantiate(
             config, **runtime_args, **parts, _convert_="all", _execution_whitelist_=target
@@ -102,6 +103,27 @@ def build_optimizer_factory(config: dict[str, Any]) -> OptimizerFactory:
     return factory
 
 
+def build_lr_schedule(config: dict[str, Any], make_optimizer: OptimizerFactory) -> LRSchedule:
+    """Build the schedule of the learning rate; it is tried once to validate its arguments.
+
+    Args:
+        make_optimizer: see `build_optimizer_factory`
+
+    Raises:
+        UserError: as `validate_group`, or if torch refuses an argument.
+    """
+    validate_group("scheduler", config)
+    kind = resolve_target("scheduler", str(config.get("_target_")))
+    options = {name: value for name, value in config.items() if name != "_target_"}
+    try:
+        schedule = LRSchedule(kind, **options)
+    except OptionError as error:
+        raise error.within("scheduler") from error
+    optimizer = make_optimizer([nn.Parameter(torch.zeros(1))])
+    schedule.build(optimizer, lambda interval: 1, "val/loss", "min")
+    return schedule
+
+
 def build_loss(config: dict[str, Any], classes: int) -> Loss:
     """Build the training loss: an instance of a module class, or a function with its options.
 
@@ -136,26 +158,25 @@ def resolve_target(group: str, target: str) -> Any:
     """Import the class (or, in a group that allows it, the function) that `target` names.
 
     Raises:
-        UserError: if it does not exist, or is not allowed in this group.
+        UserError: if it may not be named (then it is not imported), does not exist, or is of
+            another kind.
     """
     allowed = (GROUPS | PARTS)[group]
-    package, bases = allowed.package, allowed.load_bases()
-    if re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Za-z]\w*", target):
-        module, name = target.rsplit(".", 1)
-        try:
-            found = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            reason = format_reason(error)
-            raise UserError(f"{group}._target_={target} cannot be found: {reason}.") from error
-        if isinstance(found, type) and issubclass(found, bases):
-            return found
-        if isinstance(found, FunctionType) and allowed.has_functions:
-            return found
-    kinds = " or ".join(kind.__name__ for kind in bases)
+    option, bases = f"{group}._target_", allowed.load_bases()
+    kinds = f"a subclass of {' or '.join(kind.__name__ for kind in bases)}"
     kinds += " or a function" * allowed.has_functions
-    raise UserError(
-        f"{group}._target_={target} is not allowed: it must name a {kinds} in {package}."
+    is_known = any(
+        re.fullmatch(rf"{re.escape(package)}(\.[a-z_]\w*)?\.[A-Za-z]\w*", target)
+        for package in allowed.packages
     )
+    if not is_known and not may_name(target):
+        raise build_refusal(option, target, f"{kinds} in {' or '.join(allowed.packages)}")
+    found = import_target(option, target)
+    if isinstance(found, type) and issubclass(found, bases):
+        return found
+    if isinstance(found, FunctionType) and allowed.has_functions and is_own(found, target):
+        return found
+    raise UserError(f"{option}={target} is not possible: it must be {kinds}.")
 
 
 def check_options(

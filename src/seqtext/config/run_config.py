@@ -12,6 +12,7 @@ from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
 from seqtext.config.instantiate import (
     build_from_config,
     build_loss,
+    build_lr_schedule,
     build_optimizer_factory,
     build_without_target,
     resolve_target,
@@ -107,8 +108,8 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
             raise UserError(f"{group}={settings.get(group)} is not possible: it must have options.")
     for group in GROUPS:
         validate_group(group, settings[group])
-    build_optimizer_factory(settings["optimizer"])
-    build_from_config("scheduler", settings["scheduler"])
+    optimizer = build_optimizer_factory(settings["optimizer"])
+    build_lr_schedule(settings["scheduler"], optimizer)
     _check_loss(settings)
     build_trainer(settings["trainer"])
     for group in LISTS:
@@ -278,7 +279,7 @@ def build_model(
     model.custom_metrics = build_custom_metrics(settings["metrics"], classes)
     model.initialize_from_data(data.train_dataloader())
     optimizer = build_optimizer_factory(settings["optimizer"])
-    scheduler = build_from_config("scheduler", settings["scheduler"])
+    scheduler = build_lr_schedule(settings["scheduler"], optimizer)
     model.configure_training(
         optimizer,
         scheduler,

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import build_damaged_file_error, read_yaml
 from seqtext.identity import GROUPS_WITHOUT_EFFECT, flatten_settings
 
-CONTROL_OPTIONS = ("name", "resume", "from_best", "mode")  # they select the action
+CONTROL_OPTIONS = ("name", "resume", "from_best", "mode", "plugins")  # they select the action
 MACHINE_OPTIONS = (
     "cache",
     "checkpoint_minutes",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 TARGET = re.compile(r"\+*([\w.]+)\._target_=.*", re.DOTALL)
-REPLACED = ("loss",)  # groups without options that a class of one's own shares with the default
+REPLACED = ("loss", "optimizer", "scheduler", "tokenizer", "embedding")  # with all their options
 
 
 def force_target_options(arguments: Sequence[str]) -> list[str]:

@@ -31,6 +31,12 @@ def allow_unlisted_options(arguments: Sequence[str]) -> list[str]:
     return [f"++{a}" if _is_unlisted(a, chosen) else a for a in arguments]
 
 
+def strip_unlisted_prefix(key: str) -> str:
+    """Return an option's name without the ``++`` that `allow_unlisted_options` puts before it."""
+    name = key.removeprefix("++")
+    return name if name.partition(".")[0] in WITH_CHOICES else key
+
+
 def _is_unlisted(argument: str, chosen: dict[str, list[str]]) -> bool:
     found = OVERRIDE.fullmatch(argument)
     group, _, option = found[1].partition(".") if found else ("", "", "")

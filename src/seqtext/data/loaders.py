@@ -123,7 +123,13 @@ def to_device_if_it_fits(
 
 
 class BucketBatchSampler:
-    """Builds batches of texts of similar length, in a random order per seed and epoch."""
+    """Builds batches of texts of similar length, in a random order per seed and epoch.
+
+    Attributes:
+        has_fixed_order: whether each epoch has the order of the first one
+    """
+
+    has_fixed_order = False
 
     def __init__(self, positions: np.ndarray, lengths: np.ndarray, batch_size: int, seed: int):
         self.positions, self.lengths = positions, lengths
@@ -134,7 +140,7 @@ class BucketBatchSampler:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order `batches` returns."""
-        self.epoch = epoch
+        self.epoch = 0 if self.has_fixed_order else epoch
 
     def batches(self) -> list[np.ndarray]:
         """Return batches of all positions: shuffle, sort by length in buckets, shuffle batches."""

@@ -257,15 +257,16 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         return self.dataset.corpus
 
     def train_dataloader(self) -> BucketDataLoader:
-        """Build batches of texts of similar length, in a random order per seed and epoch."""
+        """Build batches of similar length, in random order per epoch, or fixed to overfit."""
         texts, rows = self.dataset.texts, self.training_rows
-        sampler: Sampler
+        sampler: BucketBatchSampler
         if self.sampling == "balanced_batches":
             sampler = ClassBalancedBatchSampler(
                 rows, self.labels[rows], texts.lengths, self.batch_size, self.seed
             )
         else:
             sampler = BucketBatchSampler(rows, texts.lengths, self.batch_size, self.seed)
+        sampler.has_fixed_order = getattr(self.trainer, "overfit_batches", 0) > 0
         return self._build_loader(sampler, self.process)
 
     def val_dataloader(self) -> BucketDataLoader:

@@ -28,7 +28,14 @@ from seqtext.metrics.scores import (
     list_metrics,
     predict_classes,
 )
-from seqtext.optim import OptimizerFactory, Scheduler, build_parameter_groups, clip_gradients
+from seqtext.optim import (
+    LRSchedule,
+    OptimizerFactory,
+    build_parameter_groups,
+    clip_gradients,
+    count_updates,
+    keep_run_values,
+)
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
     DropoutRate,
@@ -123,7 +130,7 @@ class TextClassifier(L.LightningModule):
     def configure_training(
         self,
         optimizer: OptimizerFactory,
-        scheduler: Scheduler | None = None,
+        scheduler: LRSchedule | None = None,
         class_weights: Sequence[float] | None = None,
         monitor: str = "val/loss",
         loss: Loss = cross_entropy,
@@ -139,7 +146,7 @@ class TextClassifier(L.LightningModule):
         """
         self._make_optimizer, self._monitor = optimizer, monitor
         self.loss = loss
-        self._scheduler = scheduler or Scheduler()
+        self._scheduler = scheduler or LRSchedule()
         weights = None if class_weights is None else torch.tensor(class_weights)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -149,24 +156,15 @@ class TextClassifier(L.LightningModule):
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Return the optimizer of the trainable parameters and the learning rate scheduler."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
-        if optimizer.defaults.get("weight_decay"):
+        if optimizer.defaults.get("weight_decay") or getattr(optimizer, "needs_groups", False):
             optimizer = self._make_optimizer(build_parameter_groups(self))
         mode = get_metric_mode(self._monitor)
-        scheduler = self._scheduler.build(optimizer, self._training_steps, self._monitor, mode)
+        scheduler = self._scheduler.build(
+            optimizer, lambda interval: count_updates(self.trainer, interval), self._monitor, mode
+        )
         if scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
-
-    def _training_steps(self) -> int:
-        # Not trainer.estimated_stepping_batches: at this time it resets Lightning's epoch progress
-        # of a resumed run.
-        trainer = self.trainer
-        batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # set by fit
-        limit = trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        assert trainer.max_epochs is not None  # Lightning replaces None
-        steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
-        return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
     def configure_gradient_clipping(
         self,
@@ -256,6 +254,7 @@ class TextClassifier(L.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the outputs of an unfinished epoch, on rank 0 only."""
+        keep_run_values(checkpoint.get("lr_schedulers", ()))
         self._epoch_outputs["train"] = (
             [] if self.global_rank else checkpoint.get("train_outputs", [])
         )

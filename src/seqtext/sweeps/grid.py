@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.job import Job
-from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.space import build_combinations, parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 from seqtext.validation import PositiveInt, find_type_error
 
@@ -54,11 +54,14 @@ class GridSweeper(BasicSweeper):
                     f"{override.input_line} is a search space: add hydra/sweeper=optuna, or "
                     f"list the values."
                 )
-        swept = [o.get_key_element() for o in overrides if o.is_sweep_override()]
-        (combinations,) = self.split_arguments(overrides, None)
-        unique = [list(each) for each in dict.fromkeys(map(tuple, combinations))]
+        combinations = build_combinations(overrides, config, loader)
         sweep = SweepRunner(config, context, launcher)
-        jobs = [sweep.job_builder.build(each, swept) for each in unique]
+        jobs = [
+            sweep.job_builder.build(
+                each.overrides, each.swept, hydra_overrides=each.hydra_overrides
+            )
+            for each in dict.fromkeys(combinations)
+        ]
         sweep.raise_common_error(jobs)
         with sweep:
             sweep.progress.total = len(jobs)

@@ -9,6 +9,7 @@ import yaml
 
 from seqtext.best_run import read_best_run
 from seqtext.config.available_options import (
+    GLOBAL_GROUPS,
     describe_missing_choice,
     is_base,
     list_choices,
@@ -19,6 +20,7 @@ from seqtext.config.available_options import (
 from seqtext.config.groups import LISTS
 from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
 from seqtext.config.target_overrides import force_target_options
+from seqtext.config.trust import set_own_folders
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 
@@ -39,13 +41,18 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         UserError: if there is no best run, or an argument is invalid.
     """
     values = read_override_values(arguments)
-    if values.get("experiment", "").lower() == "null":  # same as without it
-        arguments = [argument for argument in arguments if not argument.startswith("experiment=")]
-        del values["experiment"]
+    for group in GLOBAL_GROUPS:
+        is_null = values.get(group, "").lower() == "null"  # same as without it
+        if is_null:
+            del values[group]
+        removed = f"{group}=" if is_null else f"{group}=null"
+        arguments = [a for a in arguments if not a.startswith(removed)]
     added = []
     experiment = f"experiment/{values.get('experiment')}.yaml"
-    folders = [*_find_config_dirs(arguments), conf]
+    own = _find_config_dirs(arguments)
+    folders = [*own, conf]
     set_command_line(folders, values)
+    set_own_folders(own)
     _check_groups(values)
     arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
     files = [folder / experiment for folder in folders]
@@ -55,6 +62,11 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         if "experiment" in values:
             raise UserError(
                 "from_best= and experiment= cannot be combined: both define all settings."
+            )
+        if "debug" in values:
+            raise UserError(
+                "from_best= and debug= cannot be combined: set options of the trainer, such as "
+                "trainer.fast_dev_run=true."
             )
         default = read_file_choices("config")
         chosen = read_best_run(folder).choices
@@ -81,6 +93,8 @@ def _check_groups(values: dict[str, str]) -> None:
 
 
 def _check_list(group: str, value: str) -> None:
+    if "(" in value:  # glob(*) or choice([ema],[swa]), which the sweep reads
+        return
     for choice in re.findall(r"[^][,\s'\"]+", value):
         if choice != "null" and (is_base(choice) or choice not in list_choices(group)):
             raise UserError(describe_missing_choice(f"{group}/{choice}"))
@@ -94,7 +108,9 @@ def _is_empty_list(argument: str) -> bool:
 
 def _find_config_dirs(arguments: list[str]) -> list[Path]:
     flags = ("-cd", "--config-dir")
-    return [Path(folder) for flag, folder in pairwise(arguments) if flag in flags]
+    given = [folder for flag, folder in pairwise(arguments) if flag in flags]
+    given += [a.partition("=")[2] for a in arguments if a.startswith("--config-dir=")]
+    return [Path(folder) for folder in given]
 
 
 def _is_sweep(experiment: Path) -> bool:

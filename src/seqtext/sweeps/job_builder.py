@@ -9,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.best_run import compose_run_config
 from seqtext.config.error_messages import USER_ERRORS
-from seqtext.config.trust import allow_any_class, is_new
+from seqtext.config.trust import trust_command_line
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.run_names import append_hash, build_run_name, format_override_slug
@@ -40,7 +40,12 @@ class JobBuilder:
         self._names: dict[str, tuple[str, ...]] = {}  # overrides by folder
 
     def build(
-        self, overrides: Sequence[str], swept: Collection[str], within: str = "", trial: str = ""
+        self,
+        overrides: Sequence[str],
+        swept: Collection[str],
+        within: str = "",
+        trial: str = "",
+        hydra_overrides: Sequence[str] = (),
     ) -> Job:
         """Build the job of these overrides.
 
@@ -49,12 +54,13 @@ class JobBuilder:
             swept: keys of the overrides that differ between jobs
             within: name of a subfolder, if several runs are one trial
             trial: number of the trial in an Optuna study
+            hydra_overrides: overrides of Hydra's own options, which are not part of names
         """
         overrides = allow_unlisted_options(overrides)
         swept = {key.lstrip("+~") for key in swept}
         label = "  ".join(map(_shorten_override, _select_by_key(overrides, swept)))
         try:
-            composed = self._loader.load_sweep_config(self._config, list(overrides))
+            composed = self._loader.load_sweep_config(self._config, [*overrides, *hydra_overrides])
             if composed.resume is not None:
                 raise UserError(NO_RESUME)
             task = list(composed.hydra.overrides.task)
@@ -72,10 +78,13 @@ class JobBuilder:
             tuple(unfolded),
         )
         folder = f"{name}/{within}" if within else name
-        hydra_overrides = self._build_hydra_overrides(folder, composed, trial)
+        hydra_overrides = [
+            *self._build_hydra_overrides(folder, composed, trial),
+            *hydra_overrides,
+        ]
         job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
         try:
-            with allow_any_class(is_new(composed)):
+            with trust_command_line(composed, composed.hydra.overrides.task):
                 return replace(job, files=self._preflight(settings))
         except UserError as error:
             return replace(job, blocked_by=error)
@@ -88,8 +97,10 @@ class JobBuilder:
 
     def _to_user_error(self, overrides: Sequence[str], error: Exception) -> Exception:
         """Replace unclear errors of Hydra: an experiment that is a sweep, a group set to null."""
-        if "must be configured before the sweep starts" in str(error):
-            return UserError("this experiment is a sweep itself: start it alone, and without -m.")
+        if "before the sweep starts" in str(error):
+            return UserError(
+                "this experiment is a search, or has its own launcher: start it alone, without -m."
+            )
         if isinstance(error, USER_ERRORS):
             return error
         for override in overrides:

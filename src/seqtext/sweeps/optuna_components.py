@@ -24,6 +24,7 @@ from optuna.distributions import (
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from seqtext.config.unlisted_options import strip_unlisted_prefix
 from seqtext.errors import UserError, format_reason
 
 Numeric = FloatDistribution | IntDistribution
@@ -137,7 +138,8 @@ def build_search_space(
             value = create_optuna_distribution_from_override(override)
             _require_finite_bounds(value)
         is_swept = isinstance(value, BaseDistribution)
-        (space if is_swept else fixed)[override.get_key_element()] = value
+        name = strip_unlisted_prefix(override.get_key_element())
+        (space if is_swept else fixed)[name] = value
     return space, fixed, deleted
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.config.error_messages import format_error
+from seqtext.config.trust import allow_any_class
 from seqtext.errors import UserError
 from seqtext.fast_imports import fast_imports
 
@@ -45,12 +46,12 @@ class PreflightCheck:
             raise UserError(format_error(error)) from error
 
     def read_fingerprints(self, settings: dict[str, Any]) -> Mapping[str, Any]:
-        """Read the files of a run's settings and return their fingerprints.
+        """Read the files of settings that were checked, and return their fingerprints.
 
         Raises:
             UserError: if they cannot be read.
         """
-        with _silence_imports():
+        with _silence_imports(), allow_any_class():
             from seqtext.config.run_config import read_fingerprints
 
             return read_fingerprints(settings)

@@ -1,18 +1,97 @@
-"""Parse the swept values of a command line: lists, ranges, glob patterns."""
+"""Parse the swept values of a command line: lists, ranges, glob patterns, experiments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import cast
+from typing import NamedTuple, cast
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
+from hydra.types import RunMode
+from omegaconf import DictConfig
 
 from seqtext.config.available_options import is_base
+from seqtext.config.error_messages import USER_ERRORS
 from seqtext.errors import UserError
 
 MAX_NAMED = 12  # choices in a message
+EXPERIMENT = "experiment="
+
+
+class Combination(NamedTuple):
+    """Overrides of one job of a grid.
+
+    swept: keys whose values differ between jobs
+    hydra_overrides: overrides that undo the sweep of an experiment, for this one job of it
+    """
+
+    overrides: tuple[str, ...]
+    swept: frozenset[str]
+    hydra_overrides: tuple[str, ...] = ()
+
+
+def build_combinations(
+    overrides: Sequence[Override], config: DictConfig, loader: ConfigLoader
+) -> list[Combination]:
+    """Combine all swept values; of an experiment that is a grid itself, also with its values.
+
+    Args:
+        overrides: swept and other overrides, see `parse_overrides`
+        config: configuration of the sweep
+    """
+    swept = _list_swept(overrides)
+    combinations = [Combination(each, swept) for each in _multiply(overrides)]
+    if config.hydra.runtime.choices.get("experiment"):  # of all jobs: `config` has its values
+        return combinations
+    grids = {
+        each: _read_grid(each, config, loader)
+        for combination in combinations
+        for each in combination.overrides
+        if each.startswith(EXPERIMENT)
+    }
+    return [job for each in combinations for job in _expand(each, grids)]
+
+
+def _expand(
+    combination: Combination, grids: Mapping[str, Sequence[Override]]
+) -> Iterator[Combination]:
+    """Yield a job for each combination of an experiment's values; the command line's go first."""
+    given = {override.partition("=")[0].lstrip("+") for override in combination.overrides}
+    grid = next((grids[each] for each in combination.overrides if each in grids), [])
+    if not grid:
+        yield combination
+        return
+    added = [each for each in grid if each.get_key_element().lstrip("+") not in given]
+    for values in _multiply(added):
+        yield Combination(
+            (*combination.overrides, *values),
+            combination.swept | _list_swept(added),
+            ("hydra.sweeper.params=null",),
+        )
+
+
+def _read_grid(experiment: str, config: DictConfig, loader: ConfigLoader) -> list[Override]:
+    """Return the values that an experiment sweeps; nothing if it is one run, or a search."""
+    arguments = [*config.hydra.overrides.hydra, experiment]
+    try:
+        hydra = loader.load_configuration("config", arguments, RunMode.MULTIRUN).hydra
+        if hydra.runtime.choices["hydra/sweeper"] != config.hydra.runtime.choices["hydra/sweeper"]:
+            return []
+        values = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()]
+        return parse_overrides(values, loader)
+    except USER_ERRORS:  # composing the job raises it again
+        return []
+
+
+def _multiply(overrides: Sequence[Override]) -> list[tuple[str, ...]]:
+    (combinations,) = BasicSweeper.split_arguments([*overrides], None)
+    return [tuple(each) for each in combinations]
+
+
+def _list_swept(overrides: Sequence[Override]) -> frozenset[str]:
+    return frozenset(each.get_key_element() for each in overrides if each.is_sweep_override())
 
 
 def parse_overrides(arguments: Sequence[str], loader: ConfigLoader) -> list[Override]:

@@ -57,7 +57,7 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
     replace_untrusted_paths(stored, config)
     changed = OmegaConf.create(stored)
     for override in OverridesParser.create().parse_overrides(overrides):
-        if override.key_or_group == "resume":
+        if override.key_or_group in ("resume", "plugins"):
             continue
         typed = str(override.input_line).lstrip("+")
         if override.key_or_group in CHANGEABLE_ON_RESUME:

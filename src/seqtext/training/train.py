@@ -24,21 +24,20 @@ from seqtext.config.run_config import (
     validate_config,
 )
 from seqtext.config.trainer import build_trainer, count_devices
-from seqtext.data.loaders import BucketDataLoader
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import name_commands
-from seqtext.distributed import ProcessInfo, StopOnTerminate, all_gather_objects, keep_interrupts
+from seqtext.distributed import ProcessInfo, StopOnTerminate
 from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
-from seqtext.models.base import TextClassifier
 from seqtext.run_dir import RunDir
 from seqtext.training.batch_checks import check_batches
 from seqtext.training.components import build_callbacks, get_trainer_loggers, open_loggers
 from seqtext.training.ddp import launch_workers
 from seqtext.training.describe_data import draw_data_figures
+from seqtext.training.evaluation import predict_parts
 from seqtext.training.fit_non_neural import fit_model, predict_logits
 from seqtext.training.gpu_assignment import pin_gpu_if_shared
 from seqtext.training.model_summary import format_model_summary
@@ -234,8 +233,7 @@ def fit_in_process(
     start_time = time.perf_counter()
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
     best_epoch = load_best_weights(model, run_dir.best_checkpoint)
-    batches = {"val": data.val_dataloader(), "test": data.test_dataloader()}
-    predictions = {p: predict_split(trainer, model, data, b) for p, b in batches.items()}
+    predictions = predict_parts(trainer, model, data)
     return TrainResult(
         predictions,
         score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
@@ -291,12 +289,3 @@ def fit_baseline(
         curves=curves,
         fingerprints=fingerprints,
     )
-
-
-def predict_split(
-    trainer: L.Trainer, model: TextClassifier, data: TextDataModule, batches: BucketDataLoader
-) -> Predictions:
-    """Predict a split and gather the outputs of all ranks."""
-    with keep_interrupts():
-        outputs = all_gather_objects(trainer.predict(model, batches) or [])
-    return Predictions.from_batches(outputs, data.labels, data.class_names, model.custom_metrics)

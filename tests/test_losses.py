@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from seqtext.config.instantiate import build_loss, resolve_target
 from seqtext.errors import UserError
-from seqtext.losses import LOSSES, check_loss, cross_entropy, focal
+from seqtext.losses import LOSSES, ColumnLoss, check_loss, cross_entropy, focal
 from tests.conftest import settings_of
 
 TWO = torch.tensor([0.3, -2.0, 4.0, 0.0])
@@ -81,7 +81,7 @@ class Weighted(nn.Module):
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
-        (lambda logits, labels: logits.sum(), "fails for 2 classes .TypeError"),
+        (lambda logits: logits.sum(), r"fails for logits \[2, 2\] and labels \[2\] .TypeError"),
         (lambda logits, labels, class_weights: logits, r"a scalar .* it returns shape \[2\]"),
         (lambda logits, labels, class_weights: 3.0, "it returns float"),
         (lambda logits, labels, class_weights: logits.detach().sum(), "with a gradient"),
@@ -91,6 +91,50 @@ class Weighted(nn.Module):
 def test_unusable_losses_are_refused(loss, message):
     with pytest.raises(UserError, match=message):
         check_loss(loss, 2)
+
+
+def test_losses_of_ones_own_have_a_column_for_each_class():
+    """As torch's losses do, also for two classes, of which a model has one logit."""
+    wanted = F.cross_entropy(as_two_columns(TWO), LABELS)
+    for loss in (F.cross_entropy, nn.CrossEntropyLoss(), lambda x, y: F.cross_entropy(x, y)):
+        torch.testing.assert_close(ColumnLoss(loss)(TWO, LABELS), wanted)
+    assert ColumnLoss(F.cross_entropy)(THREE, LABELS) == F.cross_entropy(THREE, LABELS)
+
+
+def test_class_weights_need_an_argument():
+    with pytest.raises(UserError, match="loss cross_entropy has no argument class_weights"):
+        check_loss(ColumnLoss(F.cross_entropy), 2, has_class_weights=True)
+    check_loss(ColumnLoss(cross_entropy), 2, has_class_weights=True)
+
+
+OWN_LOSS = """
+from torch.nn import functional as F
+
+def my_loss(logits, labels, class_weights=None, power: float = 1.0):
+    return F.cross_entropy(logits, labels, class_weights) ** power
+"""
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ["+loss._target_=own_losses.my_loss", "loss.power=2", "sampling=class_weights"],
+        ["loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"],
+    ],
+)
+def test_losses_of_ones_own_as_typed(train, small, tmp_path, typed):
+    Path("own_losses.py").write_text(OWN_LOSS)
+    status, _, error = train(*small, "trainer.max_epochs=3", "optimizer.lr=0.01", *typed)
+    assert (status or 0) == 0, error
+    assert read_metrics(tmp_path)["test"]["auroc"] > 0.7
+
+
+def test_own_loss_without_class_weights(train, small):
+    status, _, error = train(
+        *small, "loss._target_=torch.nn.CrossEntropyLoss", "sampling=class_weights"
+    )
+    assert (status, error.count("\n")) == (2, 1)
+    assert "sampling=class_weights is not possible: loss CrossEntropyLoss has no" in error
 
 
 @pytest.mark.parametrize(

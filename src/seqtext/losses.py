@@ -4,6 +4,7 @@ Training minimizes the chosen one; ``val/loss``, the final scores and reports ar
 cross-entropy, so that runs with different losses are comparable.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -75,16 +76,47 @@ def focal(
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "focal": focal}
 
 
-def check_loss(loss: Any, classes: int) -> None:
+class ColumnLoss(nn.Module):
+    """Call a loss of the user's own as torch's are called: with logits [N, C], also of two classes.
+
+    Args:
+        loss: function or module of logits [N, C] and labels [N], and of class weights [C] or None if
+            it has an argument `class_weights`
+    """
+
+    def __init__(self, loss: Callable[..., Tensor]):
+        super().__init__()
+        self.loss = loss
+        called = loss.forward if isinstance(loss, nn.Module) else loss
+        self.takes_class_weights = "class_weights" in inspect.signature(called).parameters
+
+    def forward(
+        self, logits: Tensor, labels: Tensor, class_weights: Tensor | None = None
+    ) -> Tensor:
+        """Return the loss of a batch; logits of class 1, [N], become a column beside zeros."""
+        if logits.ndim == 1:
+            logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+        if self.takes_class_weights:
+            return self.loss(logits, labels, class_weights=class_weights)
+        return self.loss(logits, labels)
+
+
+def check_loss(loss: Any, classes: int, has_class_weights: bool = False) -> None:
     """Call a loss on invented logits, as training does.
 
     Raises:
-        UserError: if it fails, does not return a scalar with a gradient, or has parameters.
+        UserError: if it fails, does not return a scalar with a gradient, has parameters, or class
+            weights are in use but not among its arguments.
     """
-    name = getattr(loss, "func", loss)
-    name = getattr(name, "__name__", type(name).__name__)
+    called = loss.loss if isinstance(loss, ColumnLoss) else loss
+    called = getattr(called, "func", called)  # of a function with options
+    name = getattr(called, "__name__", type(called).__name__)
     if isinstance(loss, nn.Module) and any(True for _ in loss.parameters()):
         raise UserError(f"loss: {name} has trainable parameters: put them into the model.")
+    if has_class_weights and isinstance(loss, ColumnLoss) and not loss.takes_class_weights:
+        raise UserError(
+            f"sampling=class_weights is not possible: loss {name} has no argument class_weights."
+        )
     logits = torch.zeros(2, requires_grad=True)
     if classes > 2:
         logits = torch.zeros(2, classes, requires_grad=True)
@@ -93,7 +125,7 @@ def check_loss(loss: Any, classes: int) -> None:
     except Exception as error:  # of code that may be the user's
         reason = " ".join(str(error).split())
         raise UserError(
-            f"loss: {name}(logits, labels, class_weights) fails for {classes} classes "
+            f"loss: {name} fails for logits [2, {classes}] and labels [2] "
             f"({type(error).__name__}: {reason})."
         ) from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:

@@ -20,7 +20,7 @@ from seqtext.config.available_options import explain_other_choice, find_nearest_
 from seqtext.config.groups import GROUPS, PARTS
 from seqtext.config.trust import build_refusal, import_target, is_own, may_name
 from seqtext.errors import OptionError, UserError, build_unknown_option_error, format_reason
-from seqtext.losses import Loss, check_loss
+from seqtext.losses import LOSSES, ColumnLoss, Loss, check_loss
 from seqtext.optim import LRSchedule, OptimizerFactory
 from seqtext.validation import get_option_hints, validate
 
@@ -124,8 +124,11 @@ def build_lr_schedule(config: dict[str, Any], make_optimizer: OptimizerFactory) 
     return schedule
 
 
-def build_loss(config: dict[str, Any], classes: int) -> Loss:
+def build_loss(config: dict[str, Any], classes: int, has_class_weights: bool = False) -> Loss:
     """Build the training loss: an instance of a module class, or a function with its options.
+
+    Args:
+        has_class_weights: whether training uses class weights, which the loss must take then
 
     Raises:
         UserError: as `build_from_config`, or if it does not return a scalar.
@@ -138,7 +141,9 @@ def build_loss(config: dict[str, Any], classes: int) -> Loss:
     else:
         validate_group("loss", config)
         loss = partial(kind, **{k: v for k, v in config.items() if k != "_target_"})
-    check_loss(loss, classes)
+    if kind not in LOSSES.values():
+        loss = ColumnLoss(loss)
+    check_loss(loss, classes, has_class_weights)
     return loss
 
 

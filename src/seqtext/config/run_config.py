@@ -122,7 +122,7 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 
 
 def _check_loss(settings: dict[str, Any]) -> None:
-    build_loss(settings["loss"], classes=2)
+    build_loss(settings["loss"], 2, has_class_weights=settings.get("sampling") == "class_weights")
     model_class = resolve_target("model", settings["model"]["_target_"])
     default = {"_target_": "seqtext.losses.cross_entropy", "label_smoothing": 0.0}
     if issubclass(model_class, NonNeuralClassifier) and settings["loss"] != default:
@@ -285,6 +285,6 @@ def build_model(
         scheduler,
         data.class_weights(),
         options.monitor,
-        build_loss(settings["loss"], classes),
+        build_loss(settings["loss"], classes, has_class_weights=data.sampling == "class_weights"),
     )
     return model

@@ -79,7 +79,8 @@ def trust_command_line(config: Any, overrides: Sequence[str]) -> Iterator[None]:
     """Allow the classes that a command line may name while the context is open.
 
     A new run may name any class. ``resume=``, ``from_best=`` and ``checkpoint=`` use the settings
-    of another run: these may name known classes, those of ``plugins=``, and those typed in `overrides`.
+    of another run: these may name known classes, those of ``plugins=``, and those typed in
+    `overrides`.
     """
     typed = [override.partition("._target_=")[2].strip("'\"") for override in overrides]
     names = [name for name in typed if _is_dotted_name(name)]

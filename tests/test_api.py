@@ -70,6 +70,16 @@ def test_errors_are_one_sentence(options, tmp_path, wrong, words):
     assert not list((tmp_path / "outputs").glob("*/checkpoints"))
 
 
+def test_own_configuration_files(options, tmp_path):
+    folder = tmp_path / "own" / "conf"
+    (folder / "model").mkdir(parents=True)
+    (folder / "model" / "mine.yaml").write_text("defaults: [_base]\n_target_: nowhere.Mine")
+    with pytest.raises(UserError, match=r"model._target_=nowhere\.Mine cannot be found"):
+        seqtext.train(config_dir="own/conf", model="mine", **options)
+    with pytest.raises(UserError, match=r"nobody' not found"):
+        seqtext.train(config_dir="nobody")
+
+
 @given(PLAIN | st.lists(PLAIN, max_size=3) | st.dictionaries(st.just("a"), PLAIN))
 def test_values_are_those_of_python(value):
     text = format_override_value("x", value)

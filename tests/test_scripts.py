@@ -34,7 +34,6 @@ print(scores["test"]["accuracy"], scores["provenance"]["command"], seqtext.__fil
 def command(monkeypatch, tmp_path, capfd):
     """Return a function that calls an installed command, and returns status and outputs."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
 
     def call(name, *arguments):
         monkeypatch.setattr(sys, "argv", [f"/venv/bin/seqtext-{name}", *arguments])

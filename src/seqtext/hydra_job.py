@@ -28,7 +28,7 @@ from seqtext.training.describe_data import describe_data
 from seqtext.training.resume import get_stored_config_path, load_resume_config
 from seqtext.training.train import train_and_evaluate
 
-MODES = ("train", "describe")
+MODES = ("train", "describe", "test")
 
 
 def run_hydra_job(config: DictConfig) -> float | JobResult | None:
@@ -56,6 +56,11 @@ def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
     try:
         if config.mode not in MODES:
             raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
+        if config.mode == "test":
+            from seqtext.inference.checkpoint_evaluation import evaluate_checkpoint
+
+            evaluate_checkpoint(config, list(hydra.overrides.task), run_dir)
+            return None
         if is_resumed:
             settings = load_resume_config(run_dir, list(hydra.overrides.task), config)
         else:

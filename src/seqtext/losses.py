@@ -80,8 +80,8 @@ class ColumnLoss(nn.Module):
     """Call a loss of the user's own as torch's are called: with logits [N, C], also of two classes.
 
     Args:
-        loss: function or module of logits [N, C] and labels [N], and of class weights [C] or None if
-            it has an argument `class_weights`
+        loss: function or module of logits [N, C] and labels [N], and, if it has an argument
+            `class_weights`, of class weights [C] or None
     """
 
     def __init__(self, loss: Callable[..., Tensor]):

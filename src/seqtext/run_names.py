@@ -24,13 +24,13 @@ NOT_IN_NAMES = (
 GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed
 SHORTENED_PATH_OPTIONS = (
     *PATH_OPTIONS,
-    "from_best",
+    *("from_best", "checkpoint"),
 )  # a name shows only the last component of these
 UNAMBIGUOUS_VALUE = re.compile(  # values with an unambiguous slug
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 MAX_NAME_LENGTH = 120
-DESCRIBE_OVERRIDE = "mode=describe"
+DESCRIBE_OVERRIDE, TEST_OVERRIDE = "mode=describe", "mode=test"
 
 
 def resolve_run_dir(
@@ -98,6 +98,8 @@ def build_run_name(
     """
     if DESCRIBE_OVERRIDE in overrides:
         start = (*(start if "model" in swept else start[:1]), "description")
+    if TEST_OVERRIDE in overrides:  # the other data set, if there is one
+        start = ("test", *(start[:1] if any(_get_key(o) == "dataset" for o in overrides) else ()))
     named = [o for o in overrides if _is_in_name(_get_key(o), swept)]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])
     values = [_get_distinct_value(override, swept) for override in named]

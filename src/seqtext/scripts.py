@@ -1,6 +1,5 @@
 """The commands seqtext-train, seqtext-predict and seqtext-report; train.py … call them."""
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -17,8 +16,6 @@ def train(conf: Path | None = None) -> None:
     from seqtext.error_handling import run_with_friendly_errors
     from seqtext.main import main
 
-    if conf is None:
-        sys.path.append(os.getcwd())  # last: for classes of the current folder that options name
     run_with_friendly_errors(lambda: main(conf or find_conf_dir()))
 
 

@@ -73,5 +73,5 @@ def test_a_sweep_of_descriptions(train, small, folds, tmp_path):
 def test_an_unknown_mode_is_refused(train, small, tmp_path):
     status, _, error = train(*small, "mode=look")
     assert status == 2
-    assert "mode=look is not possible: it must be one of train, describe." in error
+    assert "mode=look is not possible: it must be one of train, describe, test." in error
     assert not list((tmp_path / "outputs").iterdir())

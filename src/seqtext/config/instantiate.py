@@ -58,12 +58,14 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
     """
     validate_group(group, config)
     target, parts = config["_target_"], resolve_parts(group, config)
+    kind = resolve_target(group, target)  # Hydra also checks the module that defines it
+    allowed = [target, f"{kind.__module__}.{kind.__qualname__}"]
     config = {name: value for name, value in config.items() if name not in parts}
     if GROUPS[group].is_partial:
         config["_partial_"] = True
     try:
         return instantiate(
-            config, **runtime_args, **parts, _convert_="all", _execution_whitelist_=target
+            config, **runtime_args, **parts, _convert_="all", _execution_whitelist_=allowed
         )
     except InstantiationException as error:
         cause = error.__cause__ or error

@@ -20,7 +20,7 @@ FLAGS_WITH_VALUES = (
 )
 ALL_PATH_OPTIONS = (
     *PATH_OPTIONS,
-    *("cache", "resume", "from_best", "hydra.run.dir", "hydra.sweep.dir"),
+    *("cache", "resume", "from_best", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"),
 )
 FREE_TEXT = "notes"  # its value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)

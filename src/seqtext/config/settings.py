@@ -11,7 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from seqtext.files import build_damaged_file_error, read_yaml
 from seqtext.identity import GROUPS_WITHOUT_EFFECT, flatten_settings
 
-CONTROL_OPTIONS = ("name", "resume", "from_best", "mode", "plugins")  # they select the action
+CONTROL_OPTIONS = (  # they select the action
+    *("name", "resume", "from_best", "mode", "checkpoint", "plugins"),
+)
 MACHINE_OPTIONS = (
     "cache",
     "checkpoint_minutes",

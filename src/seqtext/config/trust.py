@@ -78,13 +78,15 @@ def set_own_folders(config_dirs: Sequence[Path]) -> None:
 def trust_command_line(config: Any, overrides: Sequence[str]) -> Iterator[None]:
     """Allow the classes that a command line may name while the context is open.
 
-    A new run may name any class. ``resume=`` and ``from_best=`` use the settings of another run:
-    these may name known classes, those of ``plugins=``, and those typed in `overrides`.
+    A new run may name any class. ``resume=``, ``from_best=`` and ``checkpoint=`` use the settings
+    of another run: these may name known classes, those of ``plugins=``, and those typed in
+    `overrides`.
     """
     typed = [override.partition("._target_=")[2].strip("'\"") for override in overrides]
     names = [name for name in typed if _is_dotted_name(name)]
+    is_new = all(config[option] is None for option in ("resume", "from_best", "checkpoint"))
     with (
-        allow_any_class(config.resume is None and config.from_best is None),
+        allow_any_class(is_new),
         allow_packages(config.plugins),
         allow_packages(names),
     ):

@@ -97,13 +97,8 @@ def prepare(
         origin: description of the source of the rows; with `config` it is the key of cache entries
         write_rows: writes the rows into a folder (see `seqtext.data.raw_dataset`)
     """
-    rows = cache.load("rows", origin, write_rows, RawDataset.load)
-    settings = {**origin, "cleaning": config.cleaning.settings()}
-
-    def write_words(folder: Path) -> None:
-        rows_folder = cache.get_or_build("rows", origin, write_rows, is_thorough=True)
-        texts = read_blocks(rows_folder / "texts.arrow", "text")
-        write_corpus(texts, np.asarray(rows.text_ids), config.cleaning, folder)
+    rows = load_rows(cache, origin, write_rows)
+    settings, write_words = _describe_words(cache, origin, write_rows, rows, config)
 
     def write_ids(folder: Path) -> None:
         corpus_folder = cache.get_or_build("tokens", settings, write_words, is_thorough=True)
@@ -116,6 +111,37 @@ def prepare(
         write_ids,
         lambda folder: _load(folder, rows, corpus, config.tokenizer),
     )
+
+
+def load_rows(cache: Cache, origin: dict, write_rows: Callable[[Path], None]) -> RawDataset:
+    """Load the rows of a source before cleaning, see `prepare`."""
+    return cache.load("rows", origin, write_rows, RawDataset.load)
+
+
+def load_parts(
+    cache: Cache, origin: dict, write_rows: Callable[[Path], None], config: PreprocessingConfig
+) -> dict[Part, np.ndarray]:
+    """Return the parts of `prepare` without fitting a tokenizer."""
+    rows = load_rows(cache, origin, write_rows)
+    words = _describe_words(cache, origin, write_rows, rows, config)
+    return _split(rows, cache.load("tokens", *words, TokenizedCorpus.load), config)[0]
+
+
+def _describe_words(
+    cache: Cache,
+    origin: dict,
+    write_rows: Callable[[Path], None],
+    rows: RawDataset,
+    config: PreprocessingConfig,
+) -> tuple[dict, Callable[[Path], None]]:
+    """Return the settings and the writer of the cache entry of all words."""
+
+    def write_words(folder: Path) -> None:
+        rows_folder = cache.get_or_build("rows", origin, write_rows, is_thorough=True)
+        texts = read_blocks(rows_folder / "texts.arrow", "text")
+        write_corpus(texts, np.asarray(rows.text_ids), config.cleaning, folder)
+
+    return {**origin, "cleaning": config.cleaning.settings()}, write_words
 
 
 def _write_ids(

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ from seqtext.data.loaders import (
     to_device_if_it_fits,
 )
 from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, prepare
-from seqtext.data.raw_dataset import write_rows
+from seqtext.data.raw_dataset import RawDataset, write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.datasets.source_files import SourceFilesMixin
 from seqtext.datasets.summary import log_summary
@@ -152,6 +152,15 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         """Prepare the data, or load it from the cache, and log a summary."""
         if hasattr(self, "dataset"):
             return
+        self.dataset = prepare(self.cache, *self.locate_rows(), self.build_preprocessing_config())
+        self.tokenizer = self.dataset.tokenizer
+        self.class_names = self.dataset.rows.class_names
+        train = self.dataset.parts["train"]
+        self.training_rows = resample(train, self.labels[train], self.sampling, self.split.seed)
+        self._log_summary()
+
+    def locate_rows(self) -> tuple[dict[str, Any], Callable[[Path], None]]:
+        """Locate the files; return the source of the rows and their writer, for `prepare`."""
         self.source, paths = self.locate_files()
         log.info("Data set %s from %s.", self.name, self.source)
         files = self.cache.watch(paths)
@@ -168,20 +177,15 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
             self._write_rows(paths, folder)
             files.check_unchanged()
 
+        return origin, write
+
+    def build_preprocessing_config(self) -> PreprocessingConfig:
+        """Collect the options of cleaning, splitting and encoding."""
         official = self.split.use_official_split
-        config = PreprocessingConfig(
-            cleaning=self.cleaning,
-            split=self.split,
-            use_official_split=self.use_official_split if official is None else official,
-            duplicates=self.duplicates,
-            tokenizer=self.tokenizer,
+        use_official = self.use_official_split if official is None else official
+        return PreprocessingConfig(
+            self.cleaning, self.split, use_official, self.duplicates, self.tokenizer
         )
-        self.dataset = prepare(self.cache, origin, write, config)
-        self.tokenizer = self.dataset.tokenizer
-        self.class_names = self.dataset.rows.class_names
-        train = self.dataset.parts["train"]
-        self.training_rows = resample(train, self.labels[train], self.sampling, self.split.seed)
-        self._log_summary()
 
     def digest_sources(self, content: str) -> str:
         """Return a digest of all files that are read.
@@ -193,9 +197,9 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
             [type(self).__qualname__, content, self.settings(), self._get_used_stopwords()]
         )
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, rows: RawDataset | None = None) -> str:
         """Return a digest of the rows and the stop words, independent of the file format."""
-        return digest_json([self.dataset.rows.digest, self._get_used_stopwords()])
+        return digest_json([(rows or self.dataset.rows).digest, self._get_used_stopwords()])
 
     def _get_used_stopwords(self) -> Sequence[str] | None:
         cleaning = self.cleaning
@@ -287,13 +291,10 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     def _build_evaluation_loader(self, part: Part) -> BucketDataLoader:
         texts, rows = self.dataset.texts, self.dataset.parts[part]
         size = max(self.batch_size, EVALUATION_TEXTS)
-        return self._build_loader(LengthSortedBatchSampler(rows, texts.lengths, size, self.process))
+        sampler = LengthSortedBatchSampler(rows, texts.lengths, size, self.process)
+        return self._build_loader(sampler, ProcessInfo())  # the sampler shares out the rows
 
-    def _build_loader(
-        self,
-        sampler: Sampler,
-        process: ProcessInfo = ProcessInfo(),  # noqa: B008
-    ) -> BucketDataLoader:
+    def _build_loader(self, sampler: Sampler, process: ProcessInfo) -> BucketDataLoader:
         if self._on_device is None and self.trainer is not None:
             device = self.trainer.strategy.root_device
             self._on_device = to_device_if_it_fits(self.dataset.texts, device)

@@ -75,7 +75,7 @@ class LabeledEvaluation:
         """
         encoded = normalize_labels(labels).dictionary_encode()
         names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-        classes = np.array([self._find_class_number(name) for name in names], np.int64)[codes]
+        classes = np.array([self.find_class_number(name) for name in names], np.int64)[codes]
         for code in np.flatnonzero(np.bincount(codes, minlength=len(names))):
             place = int((codes == code).argmax())
             self._first.setdefault(names[code], self.count + place)
@@ -118,16 +118,16 @@ class LabeledEvaluation:
                 f"order: {names}. If they mean other classes, the scores are wrong: write names."
             )
         others = [label for label in self._first if label not in (*self._class_of, *numbers)]
-        if taken := [label for label in others if self._find_class_number(label) >= 0]:
+        if taken := [label for label in others if self.find_class_number(label) >= 0]:
             names = ", ".join(
-                f"{label!r} as {self.class_names[self._find_class_number(label)]!r}"
+                f"{label!r} as {self.class_names[self.find_class_number(label)]!r}"
                 for label in taken[:MAX_NAMED]
             )
             notes.append(f"Labels in column {self.column!r} are read in another spelling: {names}.")
         return notes
 
-    def _find_class_number(self, label: str) -> int:
-        """Return the class number of a normalized label."""
+    def find_class_number(self, label: str) -> int:
+        """Return the class number of a normalized label, `NO_LABEL` or `UNKNOWN`."""
         if is_missing_label(label, kept=self._class_of) or label in self.drop_labels:
             return NO_LABEL
         if label in self._numbers and label not in self._class_of:
@@ -145,7 +145,7 @@ class LabeledEvaluation:
         named = [
             label
             for label in self._first
-            if label not in numbers and self._find_class_number(label) >= 0
+            if label not in numbers and self.find_class_number(label) >= 0
         ]
         if numbers and named:
             raise self._build_unknown_label_error(self._first[numbers[0]], numbers[0])
@@ -177,13 +177,13 @@ def build_metrics_if_allowed(loaded_model: LoadedModel) -> CustomMetrics | None:
         return None
 
 
-def show_scores(predictions: Predictions, title: str) -> None:
-    """Print a table of all metrics, and warnings about them."""
+def show_scores(predictions: Predictions, title: str, rows: str = "the file") -> None:
+    """Print a table of all metrics, and warnings about them, which call the rows `rows`."""
     console = build_console(soft_wrap=True)
     console.print(
         build_score_table(title, {"value": predictions.compute_metrics()}, predictions.class_names)
     )
-    for warning in find_warnings("the file", predictions):
+    for warning in find_warnings(rows, predictions):
         console.print(f"Warning: {warning}")
 
 

@@ -54,6 +54,7 @@ class LoadedModel(NamedTuple):
 
     threshold: for two classes, the minimum probability at which class 1 is predicted
     config: settings of the training run, as plain but otherwise unvalidated values
+    data_fingerprint: digest of the rows of the training run, see `TextDataModule.fingerprint`
     """
 
     model: TextClassifier | NonNeuralClassifier
@@ -63,27 +64,29 @@ class LoadedModel(NamedTuple):
     input_spec: InputSpec
     threshold: float
     config: Mapping[str, Any] = MappingProxyType({})
+    data_fingerprint: str | None = None
 
 
-def find_checkpoint(run: str | Path) -> Path:
+def find_checkpoint(run: str | Path, option: str = "run") -> Path:
     """Return the checkpoint of ``run=``; log which run of a sweep is used.
 
     Args:
         run: a run folder, a folder of runs (the best one, see `find_best_run`), or a checkpoint
+        option: command-line option that named it, for messages
 
     Raises:
         UserError: if there is no checkpoint.
     """
     path = Path(run).expanduser()
     if not path.exists():
-        raise UserError(f"run={run}: there is no such file or folder.")
+        raise UserError(f"{option}={run}: there is no such file or folder.")
     if path.is_file():
         return path
     if RunDir(path).best_checkpoint.exists():
         if not RunDir(path).metrics_path.exists():
             log.warning("%s has not finished: its best epoch so far is used.", path)
         return RunDir(path).best_checkpoint
-    best, description = find_best_run(str(path), "run")
+    best, description = find_best_run(str(path), option)
     log.info("%s", description)
     return RunDir(best.folder).best_checkpoint
 
@@ -129,6 +132,7 @@ def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) ->
         input_spec=_build_input_spec(metadata),
         threshold=metadata["threshold"],
         config=metadata["config"],
+        data_fingerprint=_read_data_fingerprint(metadata),
     )
 
 
@@ -205,6 +209,12 @@ def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
         raise UserError(f"config.{group} must have a _target_.")
     kept = {k: v for k, v in options.items() if k == "_target_" or not str(k).startswith("_")}
     return {str(name): value for name, value in kept.items()}
+
+
+def _read_data_fingerprint(metadata: Mapping[str, Any]) -> str | None:
+    fingerprints = metadata.get("fingerprints")
+    found = fingerprints.get("data") if isinstance(fingerprints, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _get_precision(config: Mapping[str, Any]) -> Any:

@@ -63,9 +63,9 @@ class RunMLFlowLogger(ResultLogger, MLFlowLogger):
     def log_tags(self, tags: Sequence[str], notes: str | None) -> None:
         """Set a tag of MLflow for each tag, and the description of the run."""
         for tag in tags:
-            self.experiment.set_tag(self.run_id, tag, "true")
+            self.experiment.set_tag(str(self.run_id), tag, "true")
         if notes:
-            self.experiment.set_tag(self.run_id, NOTES_TAG, notes)
+            self.experiment.set_tag(str(self.run_id), NOTES_TAG, notes)
 
     def log_figures(self, figures: Mapping[str, bytes]) -> None:
         """Log PNG files as artifacts."""
@@ -74,8 +74,8 @@ class RunMLFlowLogger(ResultLogger, MLFlowLogger):
                 file = Path(folder, *name.split("/")).with_suffix(".png")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(png)
-            self.experiment.log_artifacts(self.run_id, folder, "figures")
+            self.experiment.log_artifacts(str(self.run_id), folder, "figures")
 
     def log_markdown(self, name: str, text: str) -> None:
         """Log a text as an artifact."""
-        self.experiment.log_text(self.run_id, text, f"{name}.md")
+        self.experiment.log_text(str(self.run_id), text, f"{name}.md")

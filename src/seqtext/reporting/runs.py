@@ -225,7 +225,7 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
         place = config.parent.parent
         if (place / METRICS_FILE).exists():
             continue
-        if _try_read(read_options, config, damaged, {}).get("mode") != "describe":
+        if _try_read(read_options, config, damaged, {}).get("mode", "train") == "train":
             started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
     return started
 

@@ -54,6 +54,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     set_command_line(folders, values)
     set_own_folders(own)
     _check_groups(values)
+    _check_mode(values)
     arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
     files = [folder / experiment for folder in folders]
     if "hydra.mode" not in values and any(_is_sweep(file) for file in files):
@@ -90,6 +91,16 @@ def _check_groups(values: dict[str, str]) -> None:
             raise UserError(f"{group}={value} is not possible: {hint}")
         for choice in filter(is_base, value.split(",")):
             raise UserError(describe_missing_choice(f"{group}/{choice}"))
+
+
+def _check_mode(values: dict[str, str]) -> None:
+    """Refuse ``mode=test`` without a checkpoint, and a checkpoint in another mode."""
+    if values.get("mode") == "test" and "checkpoint" not in values:
+        raise UserError("mode=test needs a trained model: give checkpoint=outputs/<run>.")
+    if "checkpoint" in values and values.get("mode") != "test":
+        raise UserError(
+            "checkpoint= goes with mode=test, which evaluates it; resume=<run> continues a run."
+        )
 
 
 def _check_list(group: str, value: str) -> None:

@@ -1,6 +1,7 @@
 """train.py mode=test evaluates a checkpoint, and does not change its run."""
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,18 @@ import pandas as pd
 import pytest
 
 from seqtext.best_run import find_best_run
-from seqtext.config.trust import may_name_any_class
-from seqtext.datasets.table import TableDataset
 from seqtext.reporting.runs import read_runs
 from seqtext.tokenizers.words import WordTokenizer
 from tests.conftest import csv_of, invented_reviews
 from tests.inference.conftest import trained
 
+OWN = """
+from seqtext.datasets.table import TableDataset
+
+
+class OwnTable(TableDataset):
+    pass
+"""
 NEW = invented_reviews(40, seed=1)
 
 
@@ -101,23 +107,19 @@ def test_the_data_set_of_the_run_with_other_rows(train, run, tmp_path):
 
 
 def test_the_data_set_of_a_checkpoint_is_not_trusted(train, run, tmp_path, monkeypatch):
-    """The owner names any data set class; the settings of a checkpoint only known ones."""
-    seen = []
-    check = TableDataset._check_parts
-
-    def check_and_record(self):
-        seen.append(may_name_any_class())
-        check(self)
-
-    monkeypatch.setattr(TableDataset, "_check_parts", check_and_record)
+    """The owner names any class; the settings of a checkpoint known ones and those of plugins."""
+    (tmp_path / "own_tables.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_tables", raising=False)
     (tmp_path / "new.csv").write_text(csv_of(NEW, ("text", "label")))
-    path = ("dataset=table", f"dataset.path={tmp_path / 'new.csv'}")
-    assert train("mode=test", f"checkpoint={run.path}", *path)[0] == 0
-    assert seen == [True]
-    assert train(*path, "model=tfidf", "name=own")[0] == 0
-    seen.clear()
-    assert train("mode=test", "checkpoint=outputs/own", "name=again")[0] == 0
-    assert seen == [False]
+    data = ("dataset=table", "dataset.path=new.csv", "dataset._target_=own_tables.OwnTable")
+    status, _, error = train("mode=test", f"checkpoint={run.path}", *data)
+    assert status == 0, error
+    assert train(*data, "model=tfidf", "name=own")[0] == 0
+    typed = ("mode=test", "checkpoint=outputs/own", "name=again")
+    assert "add plugins=[own_tables]." in told(train(*typed))
+    status, _, error = train(*typed, "plugins=[own_tables]")
+    assert status == 0, error
     metrics = json.loads(Path("outputs/own/metrics.json").read_text())
     assert read_scores("again")["f1"] == pytest.approx(metrics["test"]["f1"])
 

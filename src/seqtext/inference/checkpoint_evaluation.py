@@ -130,11 +130,14 @@ def _select_rows(
     warnings = list(rows.warnings)
     for note in rows.notes:
         log.info("  %s", note)
+    split, trained_on = (loaded_model.config.get(group) for group in ("split", "dataset"))
     if data.fingerprint(rows) == loaded_model.data_fingerprint:
-        data.split = build_without_target("split", Split, dict(loaded_model.config["split"]))
+        if not isinstance(split, dict):
+            raise UserError("The checkpoint has no options of split: its test part is unknown.")
+        data.split = build_without_target("split", Split, split)
         parts = load_parts(data.cache, *source, data.build_preprocessing_config())
         return EvaluationRows(rows, parts["test"], f"the test part of {data.name}", warnings)
-    if _is_same_source(settings["dataset"], loaded_model.config["dataset"]):
+    if isinstance(trained_on, dict) and _is_same_source(settings["dataset"], trained_on):
         warnings.append(
             f"The model was trained on other files of {data.name}, or with other options of "
             f"dataset: the rows that are evaluated may contain some that it was trained on."

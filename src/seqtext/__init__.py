@@ -1,5 +1,6 @@
 """Compare sequence models on text: every architecture on every data set, from configuration."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,18 +51,19 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load(run: str | Path) -> "TrainedClassifier":
+def load(run: str | Path, plugins: Sequence[str] = ()) -> "TrainedClassifier":
     """Load a run, the best run of a sweep, or a checkpoint file, with scikit-learn's methods.
 
     Args:
         run: folder of a run or of a sweep, or path of a checkpoint file
+        plugins: packages, such as "my_project", whose classes the run may use
 
     Raises:
         UserError: if there is no usable trained model.
     """
     from seqtext.inference.estimator import TrainedClassifier  # takes seconds to import
 
-    return TrainedClassifier(run).load()
+    return TrainedClassifier(run, plugins).load()
 
 
 def train(config_dir: str | Path | None = None, **options: Any) -> dict[str, Any]:

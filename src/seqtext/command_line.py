@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, Field, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_type_hints
+from typing import Any, ClassVar, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 from seqtext.display import name_commands
 from seqtext.errors import UserError
@@ -79,7 +79,8 @@ def parse_args(options: type[Options], arguments: Sequence[str]) -> Options:
             raise UserError(f"{name}= is missing: {each.metadata['missing']}; --help shows more.")
     taking_rest = _get_positional_field(options)
     values[taking_rest.name] = tuple(
-        _convert(taking_rest.name, value, hints[taking_rest.name]) for value in positionals
+        _convert(taking_rest.name, value, get_args(hints[taking_rest.name])[0])
+        for value in positionals
     )
     return options(**values)
 
@@ -130,6 +131,8 @@ def _set_option(
 
 def _convert(name: str, value: str, hint: Any) -> Any:
     """Convert a value to the type of its field."""
+    if get_origin(hint) is tuple:
+        return tuple(item.strip() for item in value.strip("[]").split(",") if item.strip())
     types = (hint, *get_args(hint))
     if bool in types:
         if value.lower() not in ("true", "false"):

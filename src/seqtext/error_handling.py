@@ -41,7 +41,7 @@ def run_with_friendly_errors(main: Callable[[], object]) -> None:
         error = caught.__cause__ if isinstance(caught, UserErrorExit) else caught
         assert error is not None  # raised with `from`
         if traceback_wanted:
-            raise error from None
+            raise error from error.__cause__
         print_line(name_commands(" ".join(format_error(error).splitlines())), sys.stderr)
         sys.exit(2)
     except SweepFailed:

@@ -72,7 +72,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("+trainer.limit_predict_batches=1", ["trainer.limit_predict_batches cannot be set"]),
         ("split.val_size=1", ["split.val_size=1"]),
         ("+epochs=3", ["epochs"]),
-        ("model._target_=os.system", ["model._target_=os.system", "subclass of LightningModule"]),
+        ("model._target_=os.system", ["model._target_=os.system", "subclass of TextClassifier"]),
         ("model.units=[1", ["model.units=[1"]),
         ("resume=no/such/run", ["no/such/run", "no run"]),
         ("model.lr=1", ["no option model.lr", "did you mean optimizer.lr?"]),

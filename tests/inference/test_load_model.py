@@ -84,7 +84,7 @@ WRONG = {
         ("seqtext.models.gru.Nothing", "cannot be found"),
         ("seqtext.models.base.TextClassifier", "no option"),
         ("seqtext.layers.dense.DenseBlock", "not allowed"),
-        ("seqtext.models.rnn.nn", "must be a subclass of LightningModule"),
+        ("seqtext.models.rnn.nn", "must be a subclass of TextClassifier"),
         ("seqtext.datasets.imdb.IMDB", "not allowed"),
         ("torch.nn.GRU", "not allowed"),
         (7, "config.model"),

@@ -40,14 +40,14 @@ class ConfigGroup:
 GROUPS = {
     "dataset": ConfigGroup(
         ("seqtext.datasets",),
-        ("lightning:LightningDataModule",),
+        ("seqtext.datasets.base:TextDataModule",),
         ("tokenizer", "split", "sampling", "class_weights", "seed", "cache"),
     ),
     "tokenizer": ConfigGroup(("seqtext.tokenizers",), ("seqtext.tokenizers.base:Tokenizer",)),
     "embedding": ConfigGroup(("seqtext.embeddings",), ("torch.nn:Module",), ("vocabulary_size",)),
     "model": ConfigGroup(
         ("seqtext.models",),
-        ("lightning:LightningModule", "seqtext.models.non_neural:NonNeuralClassifier"),
+        ("seqtext.models.base:TextClassifier", "seqtext.models.non_neural:NonNeuralClassifier"),
         ("embedding", "classes", "features"),
     ),
     "loss": ConfigGroup(

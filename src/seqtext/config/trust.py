@@ -42,16 +42,17 @@ def allow_any_class(is_allowed: bool = True) -> Iterator[None]:
 
 
 @contextmanager
-def allow_packages(plugins: Sequence[str] | str | None) -> Iterator[None]:
+def allow_packages(plugins: Any) -> Iterator[None]:
     """Allow stored settings to name the classes of packages while the context is open.
 
     Args:
-        plugins: names of packages, modules or classes, such as ``["my_project"]``
+        plugins: names of packages, modules or classes, such as ``["my_project"]``, or None
 
     Raises:
         UserError: if one is no such name.
     """
-    names = [plugins] if isinstance(plugins, str) else list(plugins or ())
+    names = list(plugins or ()) if isinstance(plugins, Sequence | None) else [plugins]
+    names = [plugins] if isinstance(plugins, str) else names
     for name in names:
         if not (isinstance(name, str) and _is_dotted_name(name)):
             raise UserError(
@@ -134,7 +135,10 @@ def import_target(option: str, target: str) -> Any:
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UserError(f"{option}={target} cannot be found: {error}.") from error
+        raise UserError(
+            f"{option}={target} cannot be found: {format_reason(error)} (installed, in the current "
+            f"folder, or beside the folder of --config-dir)."
+        ) from error
     except Exception as error:  # of code that may be the user's
         reason = format_reason(error)
         raise UserError(

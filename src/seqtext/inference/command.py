@@ -24,6 +24,7 @@ def main(arguments: Sequence[str]) -> None:
     if sys.stdin is None and not (options.texts or options.input or options.export):
         raise UserError("Standard input is closed: give texts, or a file with input=.")
     with fast_imports():  # imports torch; --help does not
+        from seqtext.config.trust import allow_packages
         from seqtext.inference.export import export
         from seqtext.inference.load_model import find_checkpoint, load_model
         from seqtext.inference.predict_file import predict_file
@@ -34,16 +35,17 @@ def main(arguments: Sequence[str]) -> None:
     if logging.lastResort is not None:  # to the terminal: which run of a sweep is used
         logging.lastResort.setLevel(logging.INFO)
     logging.getLogger(find_checkpoint.__module__).setLevel(logging.INFO)
-    if options.export:
-        for path in export(load_model(find_checkpoint(options.run)), options.export):
-            print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
-        return
-    predictor = Predictor.from_run(options.run)
-    if options.explain:
-        from seqtext.inference.attribution_command import explain_texts
+    with allow_packages(options.plugins):
+        if options.export:
+            for path in export(load_model(find_checkpoint(options.run)), options.export):
+                print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
+            return
+        predictor = Predictor.from_run(options.run)
+        if options.explain:
+            from seqtext.inference.attribution_command import explain_texts
 
-        explain_texts(predictor, options)
-    elif options.input:
-        predict_file(predictor, options)
-    else:
-        predict_texts(predictor, iterate_texts(options.texts))
+            explain_texts(predictor, options)
+        elif options.input:
+            predict_file(predictor, options)
+        else:
+            predict_texts(predictor, iterate_texts(options.texts))

@@ -9,6 +9,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from seqtext.config.trust import allow_packages
 from seqtext.errors import UserError, format_reason
 from seqtext.inference.attribution import Explanation, explain
 from seqtext.inference.load_model import find_checkpoint, load_model
@@ -23,10 +24,11 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         run: a run folder, a sweep's (its best run, by validation score) or a checkpoint
+        plugins: packages whose classes the run may use
     """
 
-    def __init__(self, run: str | Path):
-        self.run = run
+    def __init__(self, run: str | Path, plugins: Sequence[str] = ()):
+        self.run, self.plugins = run, plugins
 
     def fit(self, texts: TextsLike, labels: Any) -> "TrainedClassifier":
         """Train a new model with the settings of the run on other rows.
@@ -48,9 +50,13 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         strings = _convert_to_strings(texts)
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
-        loaded_model = train_on_rows(
-            load_model(find_checkpoint(self.run)), strings, numbers, cast(Any, classes.astype(str))
-        )
+        with allow_packages(self.plugins):
+            loaded_model = train_on_rows(
+                load_model(find_checkpoint(self.run)),
+                strings,
+                numbers,
+                cast(Any, classes.astype(str)),
+            )
         self.predictor_, self.classes_ = Predictor(loaded_model), classes
         return self
 
@@ -60,7 +66,8 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         Raises:
             UserError: if the run does not exist or cannot be used.
         """
-        self.predictor_ = Predictor.from_run(self.run)
+        with allow_packages(self.plugins):
+            self.predictor_ = Predictor.from_run(self.run)
         self.classes_ = np.array(self.predictor_.class_names)
         return self
 

@@ -15,6 +15,7 @@ from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.stored_settings import check_stored_settings
+from seqtext.config.trust import allow_any_class
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
 from seqtext.errors import UserError
@@ -94,12 +95,15 @@ def find_checkpoint(run: str | Path, option: str = "run") -> Path:
 def load_model(path: Path) -> LoadedModel:
     """Load the model of a possibly untrusted checkpoint, without executing code in it.
 
+    It may name classes of the packages that are allowed (see `seqtext.config.trust`).
+
     Raises:
         UserError: if anything in it is missing, damaged or not allowed.
     """
     checkpoint = load_checkpoint(path)
     try:
-        return _build_loaded_model(checkpoint, checkpoint[METADATA_KEY])
+        with allow_any_class(False):
+            return _build_loaded_model(checkpoint, checkpoint[METADATA_KEY])
     except UserError as error:
         reason = make_printable(str(error))
         if len(reason) > MAX_MESSAGE_LENGTH:

@@ -89,11 +89,19 @@ tail -f log | python predict.py run=outputs/spam-best
         False,
     )
 
+    plugins: tuple[str, ...] = option(
+        "packages whose classes the run may use, if trained with classes of one's own, as in "
+        "plugins=my_project: they are imported, so name only packages that you trust",
+        (),
+    )
+
     def __post_init__(self):
         given = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
-        if self.export and (others := [name for name in given if name not in ("run", "export")]):
+        if self.export and (
+            others := [name for name in given if name not in ("run", "export", "plugins")]
+        ):
             other = self.texts[0] if others[0] == "texts" else f"{others[0]}="
-            raise UserError(f"export= can only be combined with run=: drop {other}.")
+            raise UserError(f"export= can only be combined with run= and plugins=: drop {other}.")
         if self.texts and self.input:
             raise UserError("Texts and input= cannot be combined: drop one.")
         if self.explain and self.label:

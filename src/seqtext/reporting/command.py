@@ -43,6 +43,12 @@ python report.py outputs/* results=RESULTS.md                  (published result
     output: Path | None = option("folder to write to; default: <first folder>/report")
     results: Path | None = option("write this Markdown file instead: published results beside ours")
 
+    plugins: tuple[str, ...] = option(
+        "packages whose metrics the runs may use, if they have metrics of one's own, as in "
+        "plugins=my_project: they are imported, so name only packages that you trust",
+        (),
+    )
+
     def __post_init__(self):
         if not self.folders:
             raise UserError("Name a folder of runs, as in outputs/imdb-grid; --help shows more.")
@@ -65,20 +71,22 @@ def main(arguments: Sequence[str]) -> None:
         return
     options = parse_args(ReportOptions, arguments)
     with fast_imports():
+        from seqtext.config.trust import allow_packages
         from seqtext.reporting.report import build_report
         from seqtext.reporting.report_files import write_report
         from seqtext.reporting.results_page import METRICS, write_results
-    report = build_report(
-        list(options.folders),
-        options.metric,
-        METRICS if options.results else None,
-        options.tag,
-    )
-    for sentence in report.damaged:
-        print_line(f"Left out: {sentence}", sys.stderr)
-    if options.results:
-        written = [write_results(options.results, report)]
-    else:
-        written = write_report(options.output or options.folders[0] / "report", report)
-    for path in written:
-        print_line(str(path))
+    with allow_packages(options.plugins):
+        report = build_report(
+            list(options.folders),
+            options.metric,
+            METRICS if options.results else None,
+            options.tag,
+        )
+        for sentence in report.damaged:
+            print_line(f"Left out: {sentence}", sys.stderr)
+        if options.results:
+            written = [write_results(options.results, report)]
+        else:
+            written = write_report(options.output or options.folders[0] / "report", report)
+        for path in written:
+            print_line(str(path))

@@ -42,8 +42,7 @@ def run_hydra_job(config: DictConfig) -> float | JobResult | None:
     own = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
     with chdir(hydra.runtime.cwd):  # hydra.job.chdir would move all relative paths
         set_own_folders([Path(folder) for folder in own])
-        with trust_command_line(config, hydra.overrides.task):
-            return _run_hydra_job(config)
+        return _run_hydra_job(config)
 
 
 def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
@@ -54,28 +53,34 @@ def _run_hydra_job(config: DictConfig) -> float | JobResult | None:
     if hydra.mode == RunMode.MULTIRUN and config.mode == "train":
         return run_sweep_job(config, run_dir)
     try:
-        if config.mode not in MODES:
-            raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
-        if config.mode == "test":
-            from seqtext.inference.checkpoint_evaluation import evaluate_checkpoint
-
-            evaluate_checkpoint(config, list(hydra.overrides.task), run_dir)
-            return None
-        if is_resumed:
-            settings = load_resume_config(run_dir, list(hydra.overrides.task), config)
-        else:
-            settings = compose_run_config(config, list(hydra.overrides.task), log_best=True)
-        if config.mode == "describe":
-            describe_data(settings, run_dir)
-            return None
-        _save_effective_config(config, settings, run_dir)
-        return train_and_evaluate(settings, run_dir, resume=is_resumed)
+        with trust_command_line(config, hydra.overrides.task):
+            return _run_mode(config, list(hydra.overrides.task), run_dir)
     except (UserError, OSError) as error:
         if not is_resumed:
             run_dir.delete_if_never_started()
         if hydra.mode == RunMode.RUN:
             raise UserErrorExit from error
         raise
+
+
+def _run_mode(config: DictConfig, overrides: list[str], run_dir: RunDir) -> float | None:
+    if config.mode not in MODES:
+        raise OptionError("mode", config.mode, f"one of {', '.join(MODES)}")
+    if config.mode == "test":
+        from seqtext.inference.checkpoint_evaluation import evaluate_checkpoint
+
+        evaluate_checkpoint(config, overrides, run_dir)
+        return None
+    is_resumed = config.resume is not None
+    if is_resumed:
+        settings = load_resume_config(run_dir, overrides, config)
+    else:
+        settings = compose_run_config(config, overrides, log_best=True)
+    if config.mode == "describe":
+        describe_data(settings, run_dir)
+        return None
+    _save_effective_config(config, settings, run_dir)
+    return train_and_evaluate(settings, run_dir, resume=is_resumed)
 
 
 def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
@@ -92,11 +97,11 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
     start_time = time.perf_counter()
     try:
         overrides = list(HydraConfig.get().overrides.task)
-        settings = compose_run_config(config, overrides, log_best=True)
-        _save_effective_config(config, settings, run_dir)
-        return train_and_evaluate(
-            settings, run_dir, resume=True, extra_callbacks=build_pruning_callbacks(config.monitor)
-        )
+        with trust_command_line(config, overrides):
+            settings = compose_run_config(config, overrides, log_best=True)
+            _save_effective_config(config, settings, run_dir)
+            pruning = build_pruning_callbacks(config.monitor)
+            return train_and_evaluate(settings, run_dir, resume=True, extra_callbacks=pruning)
     except RunDirInUse as error:
         return JobResult("failed", reason=str(error))
     except TrialPruned as pruned:

@@ -51,8 +51,8 @@ def allow_packages(plugins: Any) -> Iterator[None]:
     Raises:
         UserError: if one is no such name.
     """
-    names = list(plugins or ()) if isinstance(plugins, Sequence | None) else [plugins]
-    names = [plugins] if isinstance(plugins, str) else names
+    is_list = isinstance(plugins, Sequence) and not isinstance(plugins, str)
+    names = [] if plugins is None else list(plugins) if is_list else [plugins]
     for name in names:
         if not (isinstance(name, str) and _is_dotted_name(name)):
             raise UserError(

@@ -33,6 +33,7 @@ OWN = (
     "+callbacks.stop",
     "+logger.mine",
     "resume=",
+    "checkpoint=",
     "from_best=",
     "experiment=",
 )  # tests of their own

@@ -58,7 +58,11 @@ def timed(command: list[str], stdin: str, threads: int) -> tuple[str, float]:
 
 def ours(options: list[str], folder: Path, threads: int) -> Cost:
     with tempfile.TemporaryDirectory() as scratch:
-        places = f"dataset.dir={folder}", f"cache={scratch}/cache", f"hydra.run.dir={scratch}/run"
+        places = (
+            f"dataset.dir={folder}",
+            f"paths.cache_dir={scratch}/cache",
+            f"hydra.run.dir={scratch}/run",
+        )
         command = [sys.executable, "train.py", *options, *places, "hydra.mode=RUN"]
         _, seconds = timed([*command, "trainer=cpu", "trainer.max_epochs=1"], "", threads)
         metrics = json.loads(Path(scratch, "run", "metrics.json").read_text())

@@ -51,7 +51,7 @@ def trained(folder: str | None, scratch: Path) -> pd.DataFrame:
             "split.max_train_examples=2000",
             "trainer=cpu",
             "trainer.max_epochs=1",
-            f"cache={scratch / 'cache'}",
+            f"paths.cache_dir={scratch / 'cache'}",
         ),
         *([f"dataset.dir={folder}"] if folder else []),
         f"hydra.run.dir={scratch / 'run'}",

@@ -41,7 +41,7 @@ def seconds(code: str, *arguments: str) -> float:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        options = f"cache={folder}/cache", *sys.argv[1:]
+        options = f"paths.cache_dir={folder}/cache", *sys.argv[1:]
         rounds = [
             (
                 seconds(FIRST_STEP, *options, f"hydra.run.dir={folder}/run_{number}"),

@@ -44,7 +44,11 @@ def _sweep(folder: Path, jobs: int) -> list[float]:
     """Run a sweep, and a second one with other seeds under a profiler; print memory."""
     (folder / "imdb").mkdir()
     (folder / "imdb" / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(2000)))
-    places = [f"dataset.dir={folder}/imdb", f"cache={folder}/cache", "trainer.max_epochs=1"]
+    places = [
+        f"dataset.dir={folder}/imdb",
+        f"paths.cache_dir={folder}/cache",
+        "trainer.max_epochs=1",
+    ]
     command = ["train.py", "-m", *SMALL, *places, f"hydra.sweep.dir={folder}/outputs/measured"]
     memory = _watched()
     _train([*command, f"seed=range({jobs})"])

@@ -159,7 +159,7 @@ SMALL = (
 @pytest.fixture
 def small(kaggle_dir, tmp_path) -> list[str]:
     """Overrides for a run that takes a second, on the generated reviews."""
-    return [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", *SMALL]
+    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", *SMALL]
 
 
 @pytest.fixture

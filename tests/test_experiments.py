@@ -394,7 +394,7 @@ def test_a_job_trains(name, beginning, job, smaller, tmp_path):
     write_dataset(name, tmp_path)
     vectors = write_vectors(tmp_path / "v.txt", "film 1 2 3\nplot 4 5 6\n")
     smaller = [*smaller, *([f"embedding.path={vectors}"] if name == "imdb" else [])]
-    here = [f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}", "trainer=cpu"]
+    here = [f"dataset.dir={tmp_path}", f"paths.cache_dir={tmp_path / 'cache'}", "trainer=cpu"]
     overrides = [*list_jobs(find_command(beginning))[job], *here, "trainer.max_epochs=1", *smaller]
     settings = settings_of(*overrides)
     folder = RunDir(tmp_path / "run")

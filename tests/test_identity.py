@@ -14,7 +14,7 @@ STORED = {"data": "1", "vectors": None, "files": PATH_OPTIONS_BY_CONTENT}
 
 
 def fingerprints(tmp_path, *overrides: str) -> dict:
-    return read_fingerprints(settings_of(*overrides, f"cache={tmp_path / 'cache'}"))
+    return read_fingerprints(settings_of(*overrides, f"paths.cache_dir={tmp_path / 'cache'}"))
 
 
 def test_files_that_are_equal_are_not_read():
@@ -28,8 +28,18 @@ def test_files_that_are_equal_are_not_read():
 
 
 def test_paths_and_the_machine_do_not_count():
-    one = {"seed": 1, "cache": "a", "dataset": {"dir": "a"}, "trainer": {"accelerator": "cpu"}}
-    other = {"seed": 1, "cache": "b", "dataset": {"dir": "b"}, "trainer": {"accelerator": "gpu"}}
+    one = {
+        "seed": 1,
+        "paths": {"data_dir": "a"},
+        "dataset": {"dir": "a"},
+        "trainer": {"accelerator": "cpu"},
+    }
+    other = {
+        "seed": 1,
+        "paths": {"data_dir": "b"},
+        "dataset": {"dir": "b"},
+        "trainer": {"accelerator": "gpu"},
+    }
     assert build_run_key(one, STORED) == build_run_key(other, STORED)
     assert build_run_key(one, STORED) != build_run_key(one, STORED | {"data": "2"})
     assert build_run_key(one, STORED) != build_run_key(one, STORED | {"vectors": "2"})
@@ -117,7 +127,7 @@ def test_vectors_in_a_folder_packed_or_others(tmp_path):
 
 def test_digests_of_files_are_those_of_the_run(tmp_path):
     (tmp_path / "IMDB Dataset.csv").write_text(csv_of(invented_reviews(60)))
-    settings = settings_of(f"dataset.dir={tmp_path}", f"cache={tmp_path / 'cache'}")
+    settings = settings_of(f"dataset.dir={tmp_path}", f"paths.cache_dir={tmp_path / 'cache'}")
     known = {}
     files = digest_input_files(settings, known)
     assert read_fingerprints(settings)["files"] == files

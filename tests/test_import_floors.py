@@ -21,7 +21,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
         "lightning_messages",
     }
     | {"command_line", "identity", "metrics_file", "run_dir", "metrics", "losses", "checkpoints"}
-    | {"optim", "speedups", "token_ids", "choices"},
+    | {"optim", "speedups", "token_ids", "choices", "env_file"},
     {"layers", "embeddings", "tokenizers", "data"},
     {"models", "datasets", "figures"},
     {"callbacks", "loggers", "config", "listing"},

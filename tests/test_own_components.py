@@ -233,7 +233,7 @@ def test_no_logger(train, small):
 
 
 def test_baseline_logs(train, kaggle_dir, tmp_path):
-    options = [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
+    options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", "model=tfidf"]
     folder = run(train, options, "logger=csv")
     assert read_csv(folder)[0]["val/accuracy"]
 

@@ -161,7 +161,7 @@ def test_amazon_official_parts(genuine, cache):
 def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
     status, _, error = train(
         f"dataset.dir={genuine / 'imdb'}",
-        f"cache={cache}",
+        f"paths.cache_dir={cache}",
         "tokenizer.max_length=100",
         "model=lstm",
         "model.units=32",
@@ -187,7 +187,7 @@ def test_a_small_model_learns_in_one_epoch(train, genuine, tmp_path, cache):
 def test_the_numbers_to_beat(train, genuine, tmp_path, cache, options, metric, least):
     name = options[0].removeprefix("dataset=")
     status, _, error = train(
-        "model=tfidf", *options, f"dataset.dir={genuine / name}", f"cache={cache}"
+        "model=tfidf", *options, f"dataset.dir={genuine / name}", f"paths.cache_dir={cache}"
     )
     assert status == 0, error
     (metrics,) = tmp_path.glob("outputs/*/metrics.json")
@@ -199,7 +199,7 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
     status, output, error = train(
         f"dataset={dataset}",
         f"dataset.dir={genuine / dataset}",
-        f"cache={cache}",
+        f"paths.cache_dir={cache}",
         f"split.max_train_examples={limit}",
         "tokenizer.max_length=20",
         "embedding=glove",

@@ -313,7 +313,9 @@ def test_finished_run_is_shown_again(train, unbroken, monkeypatch):
 
 def test_settings_come_from_the_run(unbroken):
     unbroken.metrics_path.unlink()  # as if it had been killed just before
-    config = OmegaConf.create({"cache": ".cache"})
+    config = OmegaConf.create(
+        {"paths": {"data_dir": "data", "cache_dir": ".cache", "output_dir": "o"}}
+    )
     settings = load_resume_config(unbroken, ["resume=x", "trainer.max_epochs=7"], config)
     assert settings["model"]["units"] == 8
     assert settings["trainer"]["max_epochs"] == 7
@@ -324,7 +326,7 @@ def test_other_settings_cannot_be_changed(train, unbroken, change):
     status, _, error = train(f"resume={unbroken.path}", change)
     assert status == 2
     assert change in error
-    assert "only trainer.*, dataset.dir, " in error
+    assert "only trainer.*, paths.data_dir, paths.cache_dir, dataset.dir, " in error
     assert all(option in error for option in CHANGEABLE_ON_RESUME)
 
 

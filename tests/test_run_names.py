@@ -50,11 +50,13 @@ def test_other_overrides_other_names(pair):
 
 
 def test_sweeps_have_names():
-    assert resolve_sweep_dir("mine", "imdb/grid", []) == "outputs/mine"
-    assert resolve_sweep_dir(None, "imdb/grid", []) == "outputs/imdb-grid"
-    assert resolve_sweep_dir(None, None, ["seed=1,2"]).startswith("outputs/sweep_seed-1-2_")
+    assert resolve_sweep_dir("outputs", "mine", "imdb/grid", []) == "outputs/mine"
+    assert resolve_sweep_dir("outputs", None, "imdb/grid", []) == "outputs/imdb-grid"
+    assert resolve_sweep_dir("outputs", None, None, ["seed=1,2"]).startswith(
+        "outputs/sweep_seed-1-2_"
+    )
     with pytest.raises(UserError, match="name=a/b"):
-        resolve_sweep_dir("a/b", None, [])
+        resolve_sweep_dir("outputs", "a/b", None, [])
 
 
 def test_imports_without_the_garbage_collector():

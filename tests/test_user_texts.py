@@ -95,7 +95,7 @@ def test_pictures_that_fail_cost_no_run_its_scores(tmp_path, monkeypatch, caplog
     )
     monkeypatch.setattr(seqtext.training.artifacts, "format_confident_errors", fail)
     data = write_rows(tmp_path / "rows.jsonl", ["a", "b"])
-    options = [f"dataset.path={data}", f"cache={tmp_path / 'cache'}", "model=tfidf"]
+    options = [f"dataset.path={data}", f"paths.cache_dir={tmp_path / 'cache'}", "model=tfidf"]
     options += ["model.min_df=1", "dataset=table", "dataset.duplicates=keep"]
     folder = RunDir(tmp_path / "run")
     with caplog.at_level(logging.WARNING):

@@ -18,11 +18,12 @@ PATH_OPTIONS_BY_CONTENT = {  # options that name files, by the key of their cont
 }
 PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for option in options)
 OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
-    *("cache", "checkpoint_minutes", "dataset.download", "embedding.download"),
+    *("checkpoint_minutes", "dataset.download", "embedding.download"),
     *("trainer.accelerator", "trainer.profiler", "tags", "notes"),
 )
-GROUPS_WITHOUT_EFFECT = ("logger.",)
+GROUPS_WITHOUT_EFFECT = ("logger.", "paths.")
 OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)
+FOLDER_OPTIONS = ("paths.data_dir", "paths.output_dir", "paths.cache_dir")
 REPETITION_OPTIONS = ("seed", "split.seed", "split.fold")  # may differ in runs of equal settings
 MISSING_OPTION = "absent"
 CONTENT_NAMES = {"data": "data", "vectors": "word vectors"}

@@ -31,9 +31,11 @@ def read_arguments(conf: Path) -> list[str]:
     Raises:
         UserError: if an argument is invalid.
     """
+    from seqtext.env_file import load_env_file
     from seqtext.sweeps import register
     from seqtext.sweeps.implied_overrides import add_implied_overrides
 
+    load_env_file()
     register()
     return add_implied_overrides(sys.argv[1:], conf)
 

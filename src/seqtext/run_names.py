@@ -11,14 +11,14 @@ from omegaconf import OmegaConf
 
 from seqtext.config.groups import WITH_CHOICES
 from seqtext.display import name_commands
-from seqtext.errors import UserError
-from seqtext.identity import PATH_OPTIONS
+from seqtext.errors import OptionError, UserError
+from seqtext.identity import FOLDER_OPTIONS, PATH_OPTIONS
 from seqtext.listing import describe_choices
 from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
-OUTPUTS = "outputs"
 NOT_IN_NAMES = (
-    *("dataset", "model", "name", "resume", "cache", "mode", "tags", "notes"),
+    *("dataset", "model", "name", "resume", "mode", "tags", "notes"),
+    *FOLDER_OPTIONS,
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )
 GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed
@@ -34,18 +34,23 @@ DESCRIBE_OVERRIDE, TEST_OVERRIDE = "mode=describe", "mode=test"
 
 
 def resolve_run_dir(
-    resume: str | None, name: str | None, overrides: Sequence[str], dataset: str, model: str
+    output_dir: str | None,
+    resume: str | None,
+    name: str | None,
+    overrides: Sequence[str],
+    dataset: str,
+    model: str,
 ) -> str:
     """Return the folder of a new run, with a unique name, or of the run to resume.
 
     Raises:
         UserError: if there is no run to resume; then nothing is created.
     """
-    own = validate_resume_dir(resume) if resume is not None else _build_named_dir(name)
+    own = validate_resume_dir(resume) if resume is not None else _build_named_dir(output_dir, name)
     if own:
         check_links(Path(own))
     name = build_run_name(overrides, dataset, model, unique=True)
-    return own or f"{OUTPUTS}/{name}_{_format_timestamp()}"
+    return own or _join(output_dir, f"{name}_{_format_timestamp()}")
 
 
 def resolve_config_dir(resume: str | None, folder: str) -> str:
@@ -73,14 +78,14 @@ def validate_resume_dir(resume: object) -> str:
     return str(resume)
 
 
-def resolve_sweep_dir(name: str | None, experiment: str | None, overrides: Sequence[str]) -> str:
+def resolve_sweep_dir(
+    output_dir: str | None, name: str | None, experiment: str | None, overrides: Sequence[str]
+) -> str:
     """Return the folder of a sweep: the same for the same name or experiment, else a new one."""
-    own = _build_named_dir(
-        name if name is not None else experiment and experiment.replace("/", "-")
-    )
-    return (
-        own or f"{OUTPUTS}/{build_run_name(overrides, 'sweep', unique=True)}_{_format_timestamp()}"
-    )
+    own_name = name if name is not None else experiment and experiment.replace("/", "-")
+    own = _build_named_dir(output_dir, own_name)
+    name = build_run_name(overrides, "sweep", unique=True)
+    return own or _join(output_dir, f"{name}_{_format_timestamp()}")
 
 
 def build_run_name(
@@ -158,13 +163,19 @@ def _get_key(override: str) -> str:
     return override.lstrip("+~").partition("=")[0]
 
 
-def _build_named_dir(name: object) -> str | None:
+def _build_named_dir(output_dir: str | None, name: object) -> str | None:
     if name is None or name == "":
         return None
     text = str(name)  # may be any value in an experiment's file or a sweep
     if not re.fullmatch(r"[\w.-]+", text) or not text.strip("."):
         raise UserError(f"name={text} is not possible: use only letters, digits and -._.")
-    return f"{OUTPUTS}/{text}"
+    return _join(output_dir, text)
+
+
+def _join(output_dir: str | None, name: str) -> str:
+    if not is_path(output_dir):
+        raise OptionError("paths.output_dir", output_dir, "a folder")
+    return str(Path(str(output_dir)).expanduser() / name)
 
 
 def _format_timestamp() -> str:

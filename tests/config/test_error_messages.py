@@ -61,7 +61,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("+model.classes=7", ["no option model.classes"]),
         ("split=null", ["split=None"]),
         ("~optimizer", ["optimizer"]),
-        ("cache=/dev/null", ["/dev/null"]),
+        ("paths.cache_dir=/dev/null", ["/dev/null"]),
         ("trainer.accelerator=tpu", ["trainer.accelerator=tpu", "trainer=cpu or trainer=auto"]),
         ("trainer.devices=0", ["trainer.devices=0"]),
         ("trainer.devices=[0,1]", ["trainer: `devices`", "CPUAccelerator"]),

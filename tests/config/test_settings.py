@@ -15,7 +15,7 @@ def test_settings_are_what_is_left():
 
 def test_first_difference():
     stored = {"seed": 1, "dataset": {"dir": "/here", "length": 5}, "model": {"units": [1, 2]}}
-    assert find_first_difference(stored, stored | {"cache": "/tmp"}) is None
+    assert find_first_difference(stored, stored | {"paths": {"cache_dir": "/tmp"}}) is None
     moved = stored | {"dataset": {"dir": "/there", "length": 5}}
     assert find_first_difference(stored, moved) is None
     other = stored | {"model": {"units": [1, 3]}}

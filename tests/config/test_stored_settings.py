@@ -32,6 +32,8 @@ REFERENCES = (
     "${hydra:runtime.cwd}",
 )
 
+PATHS = {"data_dir": "data", "output_dir": "outputs", "cache_dir": ".cache"}
+
 
 @pytest.fixture(autouse=True)
 def secret(monkeypatch):
@@ -86,15 +88,16 @@ def run_with(folder: Path, settings: dict) -> RunDir:
 
 
 def test_a_strangers_run(tmp_path, caplog):
-    settings = settings_of("model.units=4", f"cache={tmp_path / 'anywhere'}")
+    settings = settings_of("model.units=4", f"paths.cache_dir={tmp_path / 'anywhere'}")
     stranger = run_with(tmp_path / "run", settings)
-    config = OmegaConf.create({"cache": "mine"})
-    assert load_resume_config(stranger, [], config)["cache"] == "mine"
-    assert "anywhere holds no prepared data here" in caplog.text
+    config = OmegaConf.create({"paths": PATHS | {"cache_dir": "mine"}})
+    assert load_resume_config(stranger, [], config)["paths"]["cache_dir"] == "mine"
+    assert "anywhere is not there: mine is used" in caplog.text
     (tmp_path / "anywhere" / "rows").mkdir(parents=True)  # as one's own run leaves it
-    assert load_resume_config(stranger, [], config)["cache"] == str(tmp_path / "anywhere")
-    changed = load_resume_config(stranger, ["cache=there", "dataset.dir=files"], config)
-    assert (changed["cache"], changed["dataset"]["dir"]) == ("there", "files")
+    paths = load_resume_config(stranger, [], config)["paths"]
+    assert paths["cache_dir"] == str(tmp_path / "anywhere")
+    changed = load_resume_config(stranger, ["paths.cache_dir=there", "dataset.dir=files"], config)
+    assert (changed["paths"]["cache_dir"], changed["dataset"]["dir"]) == ("there", "files")
     with pytest.raises(UserError, match="cannot be changed in the middle"):
         load_resume_config(stranger, ["tokenizer.max_length=3"], config)
     stranger.last_checkpoint.parent.mkdir()
@@ -105,11 +108,34 @@ def test_a_strangers_run(tmp_path, caplog):
 
 
 def test_nothing_is_downloaded_to_a_folder_of_a_strangers_choice(tmp_path):
-    config = OmegaConf.create({"cache": ".cache"})
-    for folder, wanted in ((None, True), (str(tmp_path), True), (str(tmp_path / "none"), False)):
-        settings = {"cache": ".cache", "dataset": {"dir": folder, "download": True}}
+    config = OmegaConf.create({"paths": PATHS})
+    for folder, data_dir, wanted in (
+        (None, "data", True),
+        (None, str(tmp_path / "none"), True),  # replaced by this machine's
+        (None, str(tmp_path), False),
+        (str(tmp_path), "data", True),
+        (str(tmp_path / "none"), "data", False),
+    ):
+        settings = {
+            "paths": PATHS | {"data_dir": data_dir, "output_dir": "theirs"},
+            "dataset": {"dir": folder, "download": True},
+        }
         replace_untrusted_paths(settings, config)
         assert settings["dataset"]["download"] is wanted
+        assert settings["paths"]["output_dir"] == "outputs"
+
+
+def test_folders_of_a_run_that_was_killed_at_once(tmp_path, monkeypatch):
+    """Hydra writes them before the run replaces them by values; other variables are refused."""
+    file = tmp_path / "config.yaml"
+    file.write_text("paths:\n  data_dir: ${oc.env:SEQTEXT_DATA_DIR,data}\n")
+    assert read_stored_settings(file).paths.data_dir == "data"
+    monkeypatch.setenv("SEQTEXT_DATA_DIR", "${oc.env:HOME}")
+    with pytest.raises(UserError, match="is an interpolation"):
+        read_stored_settings(file)
+    file.write_text("paths:\n  data_dir: ${oc.env:SEQTEXT_OTHER,data}\n")
+    with pytest.raises(UserError, match="is an interpolation"):
+        read_stored_settings(file)
 
 
 @pytest.mark.parametrize("text", REFERENCES)

@@ -148,7 +148,7 @@ def test_metrics_of_the_classes_that_are_left(folder):
     """Two classes have other metrics than five, and fixed classes are known before reading."""
     write(folder, "Womens Clothing E-Commerce Reviews.csv", CLOTHES)
     options = ("dataset=clothing", f"dataset.dir={folder}", "dataset.drop_labels=[2,3,4]")
-    settings = settings_of(*options, f"cache={folder.parent}", "monitor=val/f1")
+    settings = settings_of(*options, f"paths.cache_dir={folder.parent}", "monitor=val/f1")
     assert digest_input_files(settings, {})["data"]
     for monitor in ("val/recall_1", "val/recall_3"):
         with pytest.raises(UserError, match=f"monitor={monitor} is not possible: did you mean"):
@@ -183,7 +183,7 @@ def test_five_classes_from_beginning_to_end(train, folder, tmp_path):
     status, output, error = train(
         "dataset=clothing",
         f"dataset.dir={folder}",
-        f"cache={tmp_path / 'cache'}",
+        f"paths.cache_dir={tmp_path / 'cache'}",
         "model.units=4",
         "trainer=cpu",
         "trainer.max_epochs=1",

@@ -452,7 +452,9 @@ def test_from_the_command_line(train, tmp_path):
     path = written(tmp_path, csv(("", "positive"), ("the last one", "negative")))
     options = ["dataset=table", f"dataset.path={path}", "dataset.text=review", "dataset.label=mood"]
     small = ["model.units=4", "embedding.dim=4", "trainer=cpu", "trainer.max_epochs=1"]
-    status, output, error = train(*options, *small, f"cache={tmp_path / 'cache'}", "split.seed=3")
+    status, output, error = train(
+        *options, *small, f"paths.cache_dir={tmp_path / 'cache'}", "split.seed=3"
+    )
     assert status == 0, error
     assert "gru on my" in output
     (folder,) = tmp_path.glob("outputs/table-gru_*")

@@ -17,7 +17,7 @@ def trained(folder: Path, *overrides: str, small: tuple[str, ...] = SMALL) -> Ru
     source = folder / "imdb"
     source.mkdir(parents=True, exist_ok=True)
     (source / "IMDB Dataset.csv").write_text(csv_of(REVIEWS))
-    where = f"dataset.dir={source}", f"cache={folder / 'cache'}"
+    where = f"dataset.dir={source}", f"paths.cache_dir={folder / 'cache'}"
     done = RunDir(folder / "run")
     train_and_evaluate(settings_of(*where, *small, *overrides), done)
     return done

@@ -72,7 +72,9 @@ def test_another_data_set(train, run, tmp_path):
     (tmp_path / "new.csv").write_text(csv_of(NEW).replace("positive", "Positive"))
     table = ("dataset=table", "dataset.text=review", "dataset.label=sentiment")
     typed = ("mode=test", f"checkpoint={run.best_checkpoint}", *table)
-    status, output, error = train(*typed, "dataset.path=new.csv", "name=new", "cache=other")
+    status, output, error = train(
+        *typed, "dataset.path=new.csv", "name=new", "paths.cache_dir=other"
+    )
     assert status == 0, error
     assert "40 rows of new" in output
     assert "'Positive' as 'positive'" in output + error

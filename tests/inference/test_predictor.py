@@ -106,7 +106,7 @@ def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
     options = ("dataset=table", *own, "dataset.label=mood", "monitor=val/loss")
     small = tuple(option for option in SMALL if "monitor" not in option)
     done = RunDir(tmp_path / "run")
-    train_and_evaluate(settings_of(f"cache={tmp_path / 'cache'}", *small, *options), done)
+    train_and_evaluate(settings_of(f"paths.cache_dir={tmp_path / 'cache'}", *small, *options), done)
     status, _, error = predict(f"run={done.path}", "input=moods.csv", "output=out.parquet")
     assert status == 0, error
     out = pd.read_parquet(tmp_path / "out.parquet")

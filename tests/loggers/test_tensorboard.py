@@ -41,7 +41,7 @@ def test_excerpt_is_plain_and_short():
 def test_flattened_settings():
     settings = {
         "seed": 1,
-        "cache": "/tmp",
+        "paths": {"cache_dir": "/tmp"},
         "model": {"_target_": "x", "units": [1, 2], "flag": True},
         "dataset": {"dir": None},
         "logger": {"mlflow": {"experiment_name": "x"}},

@@ -277,7 +277,7 @@ RUN = ("model=tfidf", "trainer=cpu", "monitor=val/auroc")
 
 @pytest.fixture
 def start(kaggle_dir, tmp_path) -> list[str]:
-    return [f"dataset.dir={kaggle_dir}", f"cache={tmp_path / 'cache'}", *RUN]
+    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", *RUN]
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def _predictions(rng, rows: range, classes: tuple[str, ...], quality: float) -> 
 def _settings(options: dict[str, Any], seed: int, dataset: str) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "seed": seed,
-        "cache": ".cache",
+        "paths": {"cache_dir": ".cache"},
         "dataset": {"_target_": _target(dataset), "dir": None, "batch_size": 32},
         "model": {"_target_": "y", "variational_dropout": 0.5},
         "split": {"seed": 42, "folds": None, "fold": 0},

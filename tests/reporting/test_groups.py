@@ -16,7 +16,7 @@ def run(name: str = "run", model: str = "gru", score: float = 0.5, **settings) -
     metrics = {
         "model": model,
         "monitor": "val/f1",
-        "settings": {"cache": name, **settings},
+        "settings": {"paths": {"cache_dir": name}, **settings},
         "val": {"f1": score, "loss": score},
         "test": {"f1": score},
     }

@@ -34,7 +34,7 @@ BYTES = {
 }
 VALUES = (None, "x", -1.5, True, [], [1], {}, {"a": None}, {"a": [1]})
 JOB = Job((), "run", "run", {"seed": 1}, files={"data": "1", "vectors": None})
-CONFIG = {"cache": ".cache"}
+CONFIG = {"paths": {"data_dir": "data", "output_dir": "outputs", "cache_dir": ".cache"}}
 FINGERPRINTS = {"data": "1", "vectors": None, "files": {"data": "2", "vectors": None}}
 
 

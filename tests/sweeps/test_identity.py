@@ -23,7 +23,7 @@ def rows_of(seed: int) -> str:
 @pytest.fixture
 def fast(tmp_path) -> list[str]:
     """Options of a run on a table that takes a moment."""
-    return ["dataset=table", *FAST, f"cache={tmp_path / 'cache'}"]
+    return ["dataset=table", *FAST, f"paths.cache_dir={tmp_path / 'cache'}"]
 
 
 def finished(folder: Path) -> list[dict]:

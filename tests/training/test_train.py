@@ -71,7 +71,7 @@ def test_names_and_paths_as_they_are_typed(train, kaggle_dir, tmp_path):
     """A numeric name; relative paths that Hydra's grammar cannot parse; another folder."""
     (kaggle_dir / "IMDB Dataset.csv").rename(tmp_path / "отзывы (1).csv")
     table = ("dataset=table", "dataset.path=отзывы (1).csv", "dataset.text=review")
-    table += ("dataset.label=sentiment", "model=tfidf", "cache=кэш")
+    table += ("dataset.label=sentiment", "model=tfidf", "paths.cache_dir=кэш")
     status, _, error = train(*table, "name=2024", "hydra.job.chdir=true")
     assert status == 0, error
     assert (tmp_path / "outputs" / "2024" / "metrics.json").exists()
@@ -168,7 +168,7 @@ def test_best_checkpoint_gives_the_saved_predictions(finished, small):
 def _data(settings: dict) -> TextDataModule:
     from seqtext.config.instantiate import build_from_config
 
-    data = build_from_config("dataset", settings["dataset"], cache=settings["cache"])
+    data = build_from_config("dataset", settings["dataset"], cache=settings["paths"]["cache_dir"])
     data.setup()
     return data
 
@@ -393,7 +393,13 @@ def table_without_classes(tmp_path) -> tuple[str, ...]:
     lines = [f"train,a {c} film number {n} {c},{c}\n" for n in range(9) for c in ABSENT_CLASSES]
     (tmp_path / "a.csv").write_text(ABSENT.format(train="".join(lines)))
     path = f"dataset.path={tmp_path / 'a.csv'}"
-    return ("dataset=table", path, "dataset.part=part", "model=tfidf", f"cache={tmp_path}/cache")
+    return (
+        "dataset=table",
+        path,
+        "dataset.part=part",
+        "model=tfidf",
+        f"paths.cache_dir={tmp_path}/cache",
+    )
 
 
 ABSENT_CLASSES = ("bad", "good", "rare")

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 
 from seqtext.display import is_installed_command
 from seqtext.errors import UserError
-from seqtext.identity import PATH_OPTIONS
+from seqtext.identity import FOLDER_OPTIONS, PATH_OPTIONS
 
 FLAGS_WITH_VALUES = (
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
@@ -20,7 +20,8 @@ FLAGS_WITH_VALUES = (
 )
 ALL_PATH_OPTIONS = (
     *PATH_OPTIONS,
-    *("cache", "resume", "from_best", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"),
+    *FOLDER_OPTIONS,
+    *("resume", "from_best", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"),
 )
 FREE_TEXT = "notes"  # its value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)

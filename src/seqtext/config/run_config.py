@@ -23,6 +23,7 @@ from seqtext.config.metrics import (
     check_monitor,
     register_custom_metrics,
 )
+from seqtext.config.paths import Paths
 from seqtext.config.trainer import build_trainer
 from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.labels import LabelFilter
@@ -51,14 +52,15 @@ class RunConfig:
         class_weights: ClassWeights,
         threshold: Fraction | Literal["tuned"],
         checkpoint_minutes: PositiveFloat,
-        cache: str,
+        paths: dict[str, str],
         tags: list[str | float] | None = None,
         notes: str | None = None,
     ):
         self.tags, self.notes = [str(tag) for tag in tags or ()], notes
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
-        self.checkpoint_minutes, self.cache = checkpoint_minutes, cache
+        self.checkpoint_minutes = checkpoint_minutes
+        self.paths: Paths = build_without_target("paths", Paths, paths)
         self.custom_metrics: tuple[str, ...] = ()  # names; set by `validate_config`
 
     def check_for_classes(self, class_names: Sequence[str] | None) -> None:
@@ -142,7 +144,7 @@ def build_datamodule(settings: dict[str, Any], options: RunConfig, split: Split)
 def _build_unprepared_datamodule(
     settings: dict[str, Any], options: RunConfig, split: Split
 ) -> TextDataModule:
-    return build_from_config(
+    data: TextDataModule = build_from_config(
         "dataset",
         settings["dataset"],
         tokenizer=build_from_config("tokenizer", settings["tokenizer"]),
@@ -150,8 +152,10 @@ def _build_unprepared_datamodule(
         sampling=options.sampling,
         class_weights=options.class_weights,
         seed=options.seed,
-        cache=options.cache,
+        cache=options.paths.cache_dir,
     )
+    data.data_dir = options.paths.data_dir
+    return data
 
 
 def build_checked_datamodule(
@@ -186,6 +190,7 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
             embedding.path,
             embedding.download,
             data.cache,
+            data.data_dir,
         )
         embedding.fill(vectors.values, vectors.known)
         embedding.fingerprint = vectors.fingerprint()
@@ -240,7 +245,7 @@ def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
         "embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS)
     )
     dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
-    return locate_vectors(embedding.source, dim, path, download)[1]
+    return locate_vectors(embedding.source, dim, path, download, settings["paths"]["data_dir"])[1]
 
 
 def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:

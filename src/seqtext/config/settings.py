@@ -15,7 +15,6 @@ CONTROL_OPTIONS = (  # they select the action
     *("name", "resume", "from_best", "mode", "checkpoint", "plugins"),
 )
 MACHINE_OPTIONS = (
-    "cache",
     "checkpoint_minutes",
     "dataset.dir",
     "dataset.download",

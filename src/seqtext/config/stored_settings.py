@@ -10,6 +10,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seqtext.config.paths import list_missing_paths
 from seqtext.errors import UserError, format_reason
 from seqtext.files import MALFORMED_YAML, read_shallow_yaml
 
@@ -17,6 +18,7 @@ log = logging.getLogger(__name__)
 
 INTERPOLATION = "${"
 PLAIN_INTERPOLATION = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${model.units}
+OWN_VARIABLE = re.compile(r"\$\{oc\.env:SEQTEXT_(DATA|OUTPUT|CACHE)_DIR,[\w.-]+\}")  # of conf/
 
 
 def check_stored_settings(settings: Mapping[str, Any]) -> None:
@@ -34,7 +36,8 @@ def check_stored_settings(settings: Mapping[str, Any]) -> None:
 def read_stored_settings(path: Path) -> DictConfig:
     """Read Hydra's stored configuration of a run folder.
 
-    Only interpolations of other options of the same file, such as ``${model.units}``, are resolved.
+    Only interpolations of other options of the same file, such as ``${model.units}``, are resolved,
+    and those of the folders in conf/config.yaml, which a killed run leaves.
 
     Raises:
         UserError: if the file is missing or damaged, or has other interpolations.
@@ -65,23 +68,28 @@ def read_stored_settings(path: Path) -> DictConfig:
 def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> None:
     """Prevent stored settings, which may be untrusted, from creating arbitrary folders.
 
-    Their cache is used only if it already contains prepared data; nothing is downloaded into a
-    folder that does not exist.
+    Their cache is used only if it already contains prepared data, their data folder only if it
+    exists; nothing is downloaded into it, or into a folder that does not exist.
 
     Args:
         settings: settings, changed in place
-        config: configuration with the cache to use instead
+        config: configuration with the folders to use instead
     """
-    cache = settings.get("cache")
-    if cache != config.cache and not Path(str(cache), "rows").expanduser().is_dir():
-        log.warning("cache=%s holds no prepared data here: cache=%s is used.", cache, config.cache)
-        settings["cache"] = config.cache
+    current = cast(dict[str, Any], OmegaConf.to_container(config.paths, resolve=True))
+    stored = settings.get("paths")
+    paths = current | (stored if isinstance(stored, dict) else {})
+    for option in list_missing_paths(paths, current):
+        log.warning("paths.%s=%s is not there: %s is used.", option, paths[option], current[option])
+        paths[option] = current[option]
+    settings["paths"] = paths | {"output_dir": current["output_dir"]}
     for group, option in (("dataset", "dir"), ("embedding", "path")):
         options = settings.get(group)
         if not isinstance(options, dict) or not options.get("download"):
             continue
         folder = options.get(option)
-        if folder is not None and not Path(str(folder)).expanduser().exists():
+        if folder is None:
+            options["download"] = paths["data_dir"] == current["data_dir"]
+        elif not Path(str(folder)).expanduser().exists():
             log.warning(
                 "Nothing is downloaded to %s.%s=%s: it is not there.", group, option, folder
             )
@@ -99,7 +107,7 @@ def has_interpolations(config: DictConfig) -> bool:
 
 
 def _refers_to_options_only(text: str) -> bool:
-    return INTERPOLATION not in PLAIN_INTERPOLATION.sub("", text)
+    return INTERPOLATION not in PLAIN_INTERPOLATION.sub("", OWN_VARIABLE.sub("", text))
 
 
 def _check(value: Any, option: str, is_allowed: Callable[[str], bool]) -> None:

@@ -53,7 +53,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     tokenizing, caching and batching are implemented here.
 
     Args:
-        dir: folder of the raw files; None: data/<name>
+        dir: folder of the raw files; None: <data_dir>/<name>
         download: download missing files from their public source into `dir`
         cleaning: names of cleaning steps, in order; None: those of the published study
         stopwords: file with the words that the step drop_stopwords removes; None: scikit-learn's

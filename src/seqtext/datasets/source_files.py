@@ -11,12 +11,13 @@ class SourceFilesMixin:
     """Locates and downloads the raw files for `TextDataModule`.
 
     Attributes:
-        name: name of the data set, and of the default folder data/<name>
+        name: name of the data set, and of its folder in `data_dir`
         filenames: alternative file names; the first existing one is read
         homepage: page from which the files can be downloaded manually
         download_source: files for automatic download; None if there are none
         requires_account: whether `homepage` requires an account, so that nothing is downloaded
-        dir: folder of the raw files; None: data/<name>
+        dir: folder of the raw files; None: <data_dir>/<name>
+        data_dir: folder of the raw files of all data sets
         download: whether to download missing files
     """
 
@@ -26,6 +27,7 @@ class SourceFilesMixin:
     download_source: Download | None = None
     requires_account: bool = False
     dir: str | None
+    data_dir = "data"
     download: bool
 
     def locate_files(self) -> tuple[str, Sequence[Path]]:
@@ -68,7 +70,7 @@ class SourceFilesMixin:
         Raises:
             UserError: if `dir` does not exist and `download` is false.
         """
-        folder = Path(self.dir or f"data/{self.name}").expanduser()
+        folder = Path(self.dir or Path(self.data_dir, self.name)).expanduser()
         if self.dir and not self.download and not folder.is_dir():
             raise UserError(f"dataset.dir={self.dir}: there is no such folder.")
         return folder

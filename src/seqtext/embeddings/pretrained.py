@@ -23,7 +23,7 @@ class PretrainedEmbedding(nn.Embedding):
     Args:
         vocabulary_size: V, including the two special tokens; known after the data is prepared
         dim: E, dimension of the vectors
-        path: file of the vectors, or its folder; None: data/<source>
+        path: file of the vectors, or its folder; None: <paths.data_dir>/<source>
         download: download the file if it is missing
         freeze: do not train the vectors
         oov_init: initial vectors of words missing in the file: "zeros", or "random": normally

@@ -53,7 +53,7 @@ def mask_digits(word: str) -> str:
 class EmbeddingSource:
     """Describes a public source of word vectors.
 
-    name: name of the source and of its folder under data/
+    name: name of the source and of its folder in the data folder
     files: file names to look for, in this order; {dim} is replaced by the dimension
     dims: available dimensions
     download: file for automatic download
@@ -110,12 +110,13 @@ def read_vectors(
     path: str | None,
     download: bool,
     cache: Cache,
+    data_dir: str = "data",
 ) -> WordVectors:
     """Read the vectors of a vocabulary's words; a file is parsed once per vocabulary.
 
     Args:
         dim: E, dimension of the vectors
-        path: a file, or a folder with one of the source's files; None: data/<source>
+        path: a file, or a folder with one of the source's files; None: <data_dir>/<source>
         download: download the file if it is missing
 
     Raises:
@@ -123,7 +124,7 @@ def read_vectors(
             none of the words.
     """
     words = vocabulary.tokens
-    name, paths = locate_vectors(source, dim, path, download)
+    name, paths = locate_vectors(source, dim, path, download, data_dir)
     files = cache.watch(paths)
     settings = {
         "source": source.name,
@@ -164,14 +165,14 @@ def read_vectors(
 
 
 def locate_vectors(
-    source: EmbeddingSource, dim: int, path: str | None, download: bool
+    source: EmbeddingSource, dim: int, path: str | None, download: bool, data_dir: str = "data"
 ) -> tuple[str, list[Path]]:
     """Return a description of the vectors' source and its files; download them if `download`.
 
     Raises:
         UserError: as `read_vectors`.
     """
-    place = Path(path or f"data/{source.name}").expanduser()
+    place = Path(path or Path(data_dir, source.name)).expanduser()
     if path and not place.exists():
         raise UserError(f"embedding.path={path}: there is no such file or folder.")
     if place.is_file():

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from seqtext.config.instantiate import build_from_config, build_without_target
+from seqtext.config.paths import Paths
 from seqtext.config.settings import CONTROL_OPTIONS, apply_overrides
 from seqtext.config.stored_settings import replace_untrusted_paths
 from seqtext.config.trust import allow_any_class
@@ -24,6 +25,7 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.display import count_noun, print_line
 from seqtext.errors import UserError
 from seqtext.files import write_json
+from seqtext.identity import FOLDER_OPTIONS
 from seqtext.inference.evaluation import (
     UNKNOWN,
     LabeledEvaluation,
@@ -40,7 +42,7 @@ from seqtext.training.provenance import collect_provenance, start_git_query
 log = logging.getLogger(__name__)
 
 OF_CHECKPOINT = ("dataset.cleaning", "dataset.stopwords")
-CHANGEABLE = ("dataset", "dataset.*", "cache", "name", "plugins")
+CHANGEABLE = ("dataset", "dataset.*", *FOLDER_OPTIONS, "name", "plugins")
 BLOCK_ROWS = 100_000
 
 
@@ -117,7 +119,9 @@ def _build_datamodule(settings: Mapping[str, Any], loaded_model: LoadedModel) ->
     if not isinstance(options, dict):
         raise UserError("dataset: the checkpoint has no options of its data set; give dataset=….")
     own = {option: None for option in ("cleaning", "stopwords") if option in options}
-    data = build_from_config("dataset", options | own, cache=settings["cache"])
+    paths = build_without_target("paths", Paths, settings["paths"])
+    data: TextDataModule = build_from_config("dataset", options | own, cache=paths.cache_dir)
+    data.data_dir = paths.data_dir
     data.cleaning = loaded_model.cleaning
     return data
 

@@ -96,7 +96,7 @@ def train_on_rows(
     settings.pop("logger", None)
     silence_lightning()
     with tempfile.TemporaryDirectory() as folder, isolate_rng():
-        settings["cache"] = folder
+        settings["paths"] = {"data_dir": folder, "output_dir": folder, "cache_dir": folder}
         return _train(
             loaded_model, settings, RunDir(Path(folder, "run")), texts, labels, class_names
         )
@@ -135,7 +135,7 @@ def _train(
         sampling=options.sampling,
         class_weights=options.class_weights,
         seed=options.seed,
-        cache=options.cache,
+        cache=options.paths.cache_dir,
     )
     data.cleaning = loaded_model.cleaning
     data.text_columns = loaded_model.input_spec.columns

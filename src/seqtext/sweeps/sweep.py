@@ -16,7 +16,6 @@ from seqtext.config.error_messages import USER_ERRORS
 from seqtext.errors import SweepFailed, UserError
 from seqtext.files import remove_temporaries
 from seqtext.run_dir import RunDir
-from seqtext.run_names import OUTPUTS
 from seqtext.sweeps.job import (
     Job,
     JobResult,
@@ -131,7 +130,10 @@ class SweepRunner:
         )
         if has_name or (given and "${" not in given[-1]):
             return "the same command"
-        if not given and self.folder.parent == Path(OUTPUTS).absolute():
+        if (
+            not given
+            and self.folder.parent == Path(self.config.paths.output_dir).expanduser().absolute()
+        ):
             return f"the same command with name={self.folder.name}"
         return f"the same command with hydra.sweep.dir={quote_override(str(self.folder))}"
 

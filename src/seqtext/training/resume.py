@@ -32,8 +32,9 @@ from seqtext.training.provenance import collect_provenance
 
 log = logging.getLogger(__name__)
 
-CHANGEABLE_ON_RESUME = tuple(
-    o for o in (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT) if not o.startswith("trainer.")
+CHANGEABLE_ON_RESUME = (
+    *("paths.data_dir", "paths.cache_dir"),
+    *(o for o in (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT) if not o.startswith("trainer.")),
 )
 # Errors of Lightning and torch for a checkpoint of another model
 MISMATCH_ERRORS = (

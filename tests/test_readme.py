@@ -32,6 +32,7 @@ OWN = (
     "model=adversarial_gru",
     "+callbacks.stop",
     "+logger.mine",
+    "tokenizer=characters",
     "resume=",
     "checkpoint=",
     "from_best=",
@@ -104,6 +105,7 @@ def test_recipes_for_extensions(tmp_path):
         if language in ("python", "yaml"):
             assert len(block.splitlines()) <= 30
             place = re.match(r"# (\S+)\n", block)[1]
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / place).write_text(block)
     (tmp_path / "data" / "haiku").mkdir(parents=True)
     poems = [
@@ -127,8 +129,8 @@ def test_recipes_for_extensions(tmp_path):
     assert "average on haiku" in done.stdout
     (metrics,) = tmp_path.glob("outputs/*/metrics.json")
     assert json.loads(metrics.read_text())["test"]["confidence"] > 0.4
-    own = [c.split()[2:] for c in COMMANDS if any(o in c for o in OWN[4:8])]
-    assert len(own) == 4
+    own = [c.split()[2:] for c in COMMANDS if any(o in c for o in OWN[4:9])]
+    assert len(own) == 5
     small = ["dataset=haiku", "monitor=val/accuracy", "model.units=8", "name=own", "trainer=cpu"]
     arguments = [arg for command in own for arg in command]
     done = subprocess.run(

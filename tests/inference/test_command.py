@@ -77,7 +77,10 @@ def test_options_and_texts():
         (["run=x", "label=a", "text"], "label= needs a file"),
         (["run=x", "header=false"], "header= needs a file"),
         (["run=x", "input=a.csv", "header=no"], "header=no must be true or false"),
-        (["run=x", "export=a", "text"], "export= can only be combined with run= and plugins=: drop text"),
+        (
+            ["run=x", "export=a", "text"],
+            "export= can only be combined with run= and plugins=: drop text",
+        ),
         (["run=x", "export=a", "input=b.csv"], "with run= and plugins=: drop input="),
     ],
 )

@@ -23,6 +23,15 @@ def test_options_are_named_without_their_group():
     assert name == "imdb-gru_max_length-50_dim-8_split.seed-2_seed-1"
 
 
+def test_classes_are_named_without_their_module():
+    overrides = ["++optimizer._target_=my_project.Lion", "++optimizer.beta=0.8", "~optimizer"]
+    name = build_run_name(overrides, "imdb", "gru", unique=True)
+    assert name == "imdb-gru_optimizer-Lion_beta-0.8"
+    others = ["++model.pooling._target_=mine.TopK", "+callbacks.stop._target_=mine.Stop"]
+    name = build_run_name(others, "imdb", "gru", unique=True)
+    assert name == "imdb-gru_pooling-TopK_stop-Stop"
+
+
 def test_a_description_is_named_after_what_differs():
     assert build_run_name(["mode=describe"], "imdb", "gru") == "imdb-description"
     names = [
@@ -38,9 +47,10 @@ def test_a_description_is_named_after_what_differs():
         ("a=-1", "a=1"),
         ("a=[-1,2]", "a=[1,2]"),
         ("a='x y'", "a='x:y'"),
+        ("loss._target_=a.mine", "loss._target_=b.mine"),
         ("a=" + "x" * 300 + "1" + "y" * 300, "a=" + "x" * 300 + "2" + "y" * 300),
     ],
-    ids=["sign", "sign in a list", "characters", "long"],
+    ids=["sign", "sign in a list", "characters", "module", "long"],
 )
 def test_other_overrides_other_names(pair):
     names = [build_run_name([override], "imdb", "gru") for override in pair]

@@ -30,6 +30,7 @@ UNAMBIGUOUS_VALUE = re.compile(  # values with an unambiguous slug
     r"True|False|None|(?![\d.]+(-[\d.]+)+$)(?!.*_.*-)[a-z0-9._-]+|\[[\d.]+(,[\d.]+)+\]"
 )
 MAX_NAME_LENGTH = 120
+TARGET_SUFFIX = "._target_"
 DESCRIBE_OVERRIDE, TEST_OVERRIDE = "mode=describe", "mode=test"
 
 
@@ -105,13 +106,16 @@ def build_run_name(
         start = (*(start if "model" in swept else start[:1]), "description")
     if TEST_OVERRIDE in overrides:  # the other data set, if there is one
         start = ("test", *(start[:1] if any(_get_key(o) == "dataset" for o in overrides) else ()))
-    named = [o for o in overrides if _is_in_name(_get_key(o), swept)]
+    keys = {_get_key(override) for override in overrides}
+    replaced = {f"~{key.removesuffix(TARGET_SUFFIX)}" for key in keys if TARGET_SUFFIX in key}
+    named = [o for o in overrides if _is_in_name(_get_key(o), swept) and o not in replaced]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])
     values = [_get_distinct_value(override, swept) for override in named]
     digest = _compute_short_digest(f"{_get_key(o)}={v}" for o, v in zip(named, values, strict=True))
     if len(name) > MAX_NAME_LENGTH - len(digest) - 1:
         return f"{name[: MAX_NAME_LENGTH // 3]}--{digest}--{name[-MAX_NAME_LENGTH // 2 :]}"
-    if not unique and not all(map(UNAMBIGUOUS_VALUE.fullmatch, values)):
+    has_class = any(_get_key(override).endswith(TARGET_SUFFIX) for override in named)
+    if not unique and (has_class or not all(map(UNAMBIGUOUS_VALUE.fullmatch, values))):
         return f"{name}-{digest}"
     return name
 
@@ -150,10 +154,15 @@ def _get_end_of_path(value: str) -> str:
 
 
 def format_override_slug(override: str) -> str:
-    """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``."""
+    """Format an override for a name: ``model.units=[64,32]`` becomes ``units-64-32``.
+
+    A class is shown without its module: ``optimizer._target_=my_project.Lion``, ``optimizer-Lion``.
+    """
     key, value = _get_key(override), override.partition("=")[2]
     if key in SHORTENED_PATH_OPTIONS:
         value = _get_end_of_path(value)
+    if key.endswith(TARGET_SUFFIX):
+        key, value = key.removesuffix(TARGET_SUFFIX), value.rpartition(".")[2]
     key = GROUP_PREFIX.sub("", key)
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
     return f"{key}-{value}"

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 import pytest
+import torch
 from annotated_types import Interval
 
 from seqtext.errors import OptionError, build_unknown_option_error
@@ -10,6 +11,7 @@ from seqtext.models.rnn import GRU
 from seqtext.validation import (
     DropoutRate,
     PositiveInt,
+    describe_type,
     find_type_error,
     get_option_hints,
     validate_args,
@@ -30,6 +32,7 @@ from seqtext.validation import (
         (list[str], [[], ["a"]], ["a", [1], None]),
         (list[PositiveInt] | PositiveInt, [3, [1, 2]], [0, [1, 0]]),
         (Annotated[float, Interval(gt=0, le=1)], [1, 0.1], [0, 1.01]),
+        (tuple[float | torch.Tensor, float], [[0.9, 1], (0, 1)], [3, [1], [1, "a"], [1, 2, 3]]),
     ],
 )
 def test_fits(hint, good, bad):
@@ -55,7 +58,16 @@ def test_error_within_a_group():
     assert str(error) == "model.units=[1, 0] is not possible: it must be a list."
 
 
+def test_types_of_code_are_not_named():
+    hint = tuple[float | torch.Tensor, float | torch.Tensor]
+    assert describe_type(hint) == "a list of 2, each item a number"
+
+
 def test_nearest_option_is_offered():
+    sentence = str(build_unknown_option_error("pct", ["pct_start", "lr"], "scheduler"))
+    assert sentence.endswith("did you mean scheduler.pct_start?")
+    sentence = str(build_unknown_option_error("x", [], "logger.csv"))
+    assert sentence.endswith("logger.csv has no options.")
     assert "did you mean model.units?" in str(
         build_unknown_option_error("unit", ["units", "layers"], "model")
     )

@@ -43,8 +43,10 @@ def build_unknown_option_error(
         elsewhere: full names of options of other groups, suggested if none of `known` is near
     """
     prefix = f"{group}." if group else ""
-    near = [prefix + name for name in difflib.get_close_matches(option, known, n=1)] or elsewhere
-    hint = f"known are {', '.join(sorted(known))}."
+    close = difflib.get_close_matches(option, known, n=1)
+    begun = [name for name in known if len(option) > 2 and name.startswith(option)]
+    near = [prefix + name for name in close or begun] or elsewhere
+    hint = f"known are {', '.join(sorted(known))}." if known else f"{group} has no options."
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     return UserError(f"There is no option {prefix}{option}: {hint}")

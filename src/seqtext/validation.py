@@ -22,6 +22,14 @@ BOUNDS: dict[type, tuple[str, str, Callable[[Any, Any], bool]]] = {  # attribute
     Le: ("le", "at most", operator.le),
     Lt: ("lt", "less than", operator.lt),
 }
+WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    dict: "a dictionary",
+    types.NoneType: "null",
+}
 PositiveInt = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
 Seed = Annotated[int, Interval(ge=0, le=2**32 - 1)]
@@ -117,6 +125,9 @@ def find_type_error(value: Any, hint: Any) -> str | None:
         fits = isinstance(value, list | tuple) and not any(
             find_type_error(v, arguments[0]) for v in value
         )
+    elif origin is tuple and Ellipsis not in arguments:
+        is_list = isinstance(value, list | tuple) and len(value) == len(arguments)
+        fits = is_list and not any(map(find_type_error, value, arguments))
     else:
         fits = _is_instance(value, hint)
     return None if fits else describe_type(hint)
@@ -128,22 +139,16 @@ def describe_type(hint: Any) -> str:
     if origin is Annotated:
         return f"{describe_type(arguments[0])} {_describe_bounds(arguments[1:])}".strip()
     if origin in (Union, types.UnionType):
-        return ", or ".join(describe_type(argument) for argument in arguments)
+        typed = [each for each in arguments if each in WORDS or get_origin(each)] or arguments
+        return ", or ".join(describe_type(each) for each in typed)  # without those of code, Tensor
     if origin is Literal:
         return "one of " + ", ".join(str(argument) for argument in arguments)
     if origin is Callable:
         return "a class, as its option _target_"
-    if origin in (list, Sequence):
-        return f"a list, each item {describe_type(arguments[0])}"
-    words = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        str: "text",
-        dict: "a dictionary",
-        types.NoneType: "null",
-    }
-    return words.get(hint, getattr(hint, "__name__", str(hint)))
+    if origin in (list, Sequence, tuple):
+        count = f" of {len(arguments)}" if origin is tuple else ""
+        return f"a list{count}, each item {describe_type(arguments[0])}"
+    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _is_instance(value: Any, kind: Any) -> bool:

@@ -18,6 +18,7 @@ from seqtext.optim import (
     OneCycle,
     build_parameter_groups,
     clip_gradients,
+    keep_run_values,
 )
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
@@ -129,6 +130,22 @@ def test_schedules_as_typed(train, small, typed):
     else:
         assert scheduler["last_epoch"] == 3
         assert state["optimizer_states"][0]["param_groups"][0]["lr"] == pytest.approx(0.005)
+
+
+def test_a_longer_resumed_run_has_the_schedule_of_its_length():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    short, long = (OneCycle(optimizer, steps, max_lr=1.0) for steps in (4, 8))
+    for _ in range(4):
+        optimizer.step()
+        short.step()
+    state = short.state_dict()
+    keep_run_values([state])
+    long.load_state_dict(state)
+    for _ in range(4):
+        optimizer.step()
+        long.step()
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0)
+    assert long.last_epoch == 8
 
 
 def test_muon_takes_matrices_except_word_vectors():

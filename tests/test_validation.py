@@ -1,6 +1,6 @@
 """Options are validated by type hints, in all classes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
@@ -56,6 +56,13 @@ def test_checked_constructor():
 def test_error_within_a_group():
     error = OptionError("units", [1, 0], "a list").within("model")
     assert str(error) == "model.units=[1, 0] is not possible: it must be a list."
+
+
+def test_hints_that_are_not_imported():
+    class Layer:
+        def __init__(self, width: "NotImported", depth: int = 1): ...  # noqa: F821
+
+    assert get_option_hints(Layer) == {"width": Any, "depth": Any}
 
 
 def test_types_of_code_are_not_named():

@@ -61,7 +61,10 @@ def get_option_hints(function: Callable) -> dict[str, Any]:
 
 def _get_own_hints(function: Callable) -> tuple[dict[str, Any], bool]:
     """Return the type hints of keyword arguments, and whether there is a ``**others``."""
-    hints = get_type_hints(function, include_extras=True)
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError:  # hints that are imported for type checks only
+        hints = {}
     parameters = inspect.signature(function).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
     own = {p.name: hints.get(p.name, Any) for p in named if p.name != "self"}

@@ -1,10 +1,15 @@
-"""Configurations from strangers may build only this package's classes and torch's optimizers."""
+"""Configurations from strangers may build only known classes: this package's and torch's."""
 
 import pytest
 import torch
 
 from seqtext.config import trainer
-from seqtext.config.instantiate import build_from_config, build_optimizer_factory, validate_group
+from seqtext.config.instantiate import (
+    build_from_config,
+    build_lr_schedule,
+    build_optimizer_factory,
+    validate_group,
+)
 from seqtext.config.trainer import build_trainer
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
@@ -45,6 +50,22 @@ def test_a_target_hidden_in_an_option_is_refused():
     optimizer = {"_target_": "torch.optim.Adam", "lr": {"_target_": "os.getcwd"}, "_partial_": True}
     with pytest.raises(UserError):
         build_from_config("optimizer", optimizer)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"_target_": "torch.optim.lr_scheduler.LambdaLR", "lr_lambda": {"_target_": "os.system"}},
+        {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": {"_target_": "os.system"}},
+        {"_target_": "torch.optim.lr_scheduler.SequentialLR", "schedulers": [{}], "milestones": []},
+        {"_target_": "torch.optim.lr_scheduler.partial"},
+        {"_target_": "torch.optim.lr_scheduler.StepLR", "step_size": 1, "last_epoch": 3},
+    ],
+)
+def test_schedules_from_strangers(options):
+    make = build_optimizer_factory({"_target_": "torch.optim.SGD"})
+    with pytest.raises(UserError):
+        build_lr_schedule(options, make)
 
 
 def test_allowed_targets():

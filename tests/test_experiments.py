@@ -116,7 +116,15 @@ def count_classes(settings: dict[str, Any]) -> int:
     return 5 if "clothing" in settings["dataset"]["_target_"] else 2
 
 
-@pytest.mark.parametrize("command", [*DOCUMENTED, *OTHERS])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(c, marks=pytest.mark.slow)
+        if "imdb/" in c and c != "experiment=imdb/best"
+        else c
+        for c in dict.fromkeys([*DOCUMENTED, *OTHERS])
+    ],
+)
 def test_every_job_can_be_built(command):
     jobs = compose_jobs(command)
     assert len({str(settings) for settings in jobs}) == len(jobs)

@@ -55,6 +55,7 @@ def experiments(experiment, tmp_path) -> list[str]:
     return experiment[:2]
 
 
+@pytest.mark.slow
 def test_a_pattern_of_experiments_runs_all_jobs_of_their_grids(train, small, tmp_path, experiments):
     typed = ["-m", "experiment=glob(imdb/[cs]*)", "name=all", *experiments]
     options = [o for o in small if "model." not in o]

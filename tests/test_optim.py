@@ -118,6 +118,7 @@ def test_impossible_schedules(train, small, options, message):
     [
         ["scheduler=one_cycle", "scheduler.pct_start=0.1", "optimizer=muon"],
         ["scheduler._target_=torch.optim.lr_scheduler.StepLR", "scheduler.step_size=2"],
+        ["scheduler._target_=torch.optim.lr_scheduler.MultiStepLR", "scheduler.milestones=[2]"],
     ],
 )
 def test_schedules_as_typed(train, small, typed):

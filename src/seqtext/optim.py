@@ -80,7 +80,7 @@ class LRSchedule:
     """A class of learning rate schedulers, torch's or one's own, with its options.
 
     Arguments that the options do not set have the values of the run: `total_steps` and `T_max`, the
-    number of updates of the rate; `max_lr`, the learning rates of the optimizer; `mode`.
+    number of updates of the rate; `max_lr`, the learning rates of the optimizer.
 
     Args:
         kind: subclass of torch's `LRScheduler`
@@ -129,8 +129,9 @@ class LRSchedule:
             "total_steps": updates,
             "T_max": updates,
             "max_lr": [group["lr"] for group in optimizer.param_groups],
-            "mode": mode,
         }
+        if issubclass(self.kind, ReduceLROnPlateau):
+            run_values["mode"] = mode
         arguments = {n: v for n, v in run_values.items() if n in parameters} | self.options
         for name, parameter in parameters.items():
             is_named = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
@@ -141,7 +142,7 @@ class LRSchedule:
             raise OptionError("scheduler.total_steps", total, expected)
         try:
             scheduler = self.kind(**arguments)
-        except (ValueError, TypeError, LookupError, ArithmeticError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError) as error:
             raise UserError(f"scheduler: {format_reason(error)}.") from error
         config: LRSchedulerConfigType = {
             "scheduler": scheduler,
@@ -170,6 +171,19 @@ def keep_run_values(states: Iterable[dict[str, Any]]) -> None:
     for state in states:
         for name in ("total_steps", "T_max", "_schedule_phases"):
             state.pop(name, None)
+
+
+def drop_objects(states: Iterable[dict[str, Any]]) -> None:
+    """Remove what a checkpoint cannot hold, such as a Counter: the constructor sets it again."""
+
+    def is_plain(value: Any) -> bool:
+        if type(value) in (list, tuple, dict):
+            return all(map(is_plain, value.values() if isinstance(value, dict) else value))
+        return isinstance(value, int | float | str | torch.Tensor | None)
+
+    for state in states:
+        for name in [name for name, value in state.items() if not is_plain(value)]:
+            del state[name]
 
 
 class MuonAdamW(Optimizer):

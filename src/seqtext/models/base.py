@@ -34,6 +34,7 @@ from seqtext.optim import (
     build_parameter_groups,
     clip_gradients,
     count_updates,
+    drop_objects,
     keep_run_values,
 )
 from seqtext.token_ids import PAD, UNKNOWN
@@ -158,10 +159,8 @@ class TextClassifier(L.LightningModule):
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay") or getattr(optimizer, "needs_groups", False):
             optimizer = self._make_optimizer(build_parameter_groups(self))
-        mode = get_metric_mode(self._monitor)
-        scheduler = self._scheduler.build(
-            optimizer, lambda interval: count_updates(self.trainer, interval), self._monitor, mode
-        )
+        mode, count = get_metric_mode(self._monitor), lambda each: count_updates(self.trainer, each)
+        scheduler = self._scheduler.build(optimizer, count, self._monitor, mode)
         if scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
@@ -250,6 +249,7 @@ class TextClassifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the outputs of an unfinished epoch, so that a resumed run has all of them."""
+        drop_objects(checkpoint.get("lr_schedulers", ()))
         checkpoint["train_outputs"] = all_gather_objects(self._epoch_outputs["train"])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Checkpoint files: self-contained plain values and tensors, written atomically."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,17 @@ class AtomicCheckpointIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint.
+
+        Raises:
+            UserError: if it holds something that could not be read again.
+        """
+        for name, value in checkpoint.items():
+            if name != METADATA_KEY and (found := _find_object(value, name)):
+                raise UserError(
+                    f"A checkpoint cannot hold {found}: it holds plain values and tensors only "
+                    f"(numbers, texts, lists and dictionaries of them)."
+                )
         save_checkpoint(Path(path), checkpoint)
 
     def load_checkpoint(
@@ -85,6 +96,19 @@ def save_checkpoint(path: Path, checkpoint: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(path) as temporary, temporary.open("wb") as stream:
         torch.save(checkpoint, stream)
+
+
+def _find_object(value: Any, path: str) -> str | None:
+    """Describe the first value that is neither plain nor a tensor, or return None."""
+    if type(value) in (dict, OrderedDict):
+        found = (_find_object(each, f"{path}.{name}") for name, each in value.items())
+    elif type(value) in (list, tuple):
+        found = (_find_object(each, path) for each in value)
+    elif type(value) in (int, float, str, bool, type(None), torch.Tensor):
+        return None
+    else:
+        return f"{path}, a {type(value).__name__}"
+    return next(filter(None, found), None)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

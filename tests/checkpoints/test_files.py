@@ -29,7 +29,5 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
     io.save_checkpoint(state, path)
     assert io.load_checkpoint(path) == state
     state["callbacks"]["Mine"]["seen"] = [1, {2}]
-    with pytest.raises(
-        UserError, match=r"hold callbacks\.Mine\.seen, a set: it holds plain"
-    ):
+    with pytest.raises(UserError, match=r"hold callbacks\.Mine\.seen, a set: it holds plain"):
         io.save_checkpoint(state, path)

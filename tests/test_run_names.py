@@ -98,3 +98,8 @@ def test_a_message_that_nobody_reads_leaves_no_traceback(monkeypatch, capsys):
     handler = logging.StreamHandler(Gone())
     run_with_friendly_errors(lambda: handler.handle(logging.makeLogRecord({"msg": "said"})))
     assert capsys.readouterr().err == ""
+
+
+def test_allowed_packages_are_not_in_names():
+    typed = ["from_best=outputs/a", "seed=1", "plugins=[my_project]"]
+    assert build_run_name(typed, "imdb") == build_run_name(typed[:2], "imdb")

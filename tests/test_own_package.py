@@ -208,7 +208,7 @@ def test_a_sweep_of_ones_own(train, monkeypatch):
         ("model._target_=Average", "a class is named as in my_project.MyClass"),
         ("tokenizer._target_=my_project.parts.First", "it must be a subclass of Tokenizer."),
         ("dataset._target_=my_project.parts.First", "it must be a subclass of TextDataModule."),
-        ("model.hiden=3", "There is no option model.hiden: did you mean model.hidden?"),
+        ("model.hiddn=3", "There is no option model.hiddn: did you mean model.hidden?"),
         ("model.pooling.k=3", "model.pooling"),
         ("model=minee", "There is no model=minee: did you mean mine?"),
         ("plugins=3", "plugins=3 is not possible: it must be a list of packages"),

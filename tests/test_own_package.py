@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 
 import seqtext
 from seqtext.config.instantiate import resolve_target
@@ -191,6 +192,7 @@ def test_parts_of_ones_own(train, small):
 @pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_a_sweep_of_ones_own(train, monkeypatch):
+    get_reusable_executor().shutdown()  # workers of an earlier test have its working folder
     parts = ["model=mine", "model.hidden=4,8", "dataset=reviews", "hydra/launcher=joblib"]
     for _ in range(2):  # the second one finds both jobs finished
         status, output, error = train("--config-dir=there/conf", "-m", *parts, *RUN)

@@ -107,6 +107,7 @@ def test_class_weights_need_an_argument():
     check_loss(ColumnLoss(cross_entropy), 2, has_class_weights=True)
 
 
+WEIGHTED = ["sampling=class_weights", "class_weights=[1,3]"]
 OWN_LOSS = """
 from torch.nn import functional as F
 
@@ -118,7 +119,12 @@ def my_loss(logits, labels, class_weights=None, power: float = 1.0):
 @pytest.mark.parametrize(
     "typed",
     [
-        ["+loss._target_=own_losses.my_loss", "loss.power=2", "sampling=class_weights"],
+        [
+            "+loss._target_=own_losses.my_loss",
+            "loss.power=2",
+            "sampling=class_weights",
+            "class_weights=[1,3]",
+        ],
         ["loss._target_=torch.nn.CrossEntropyLoss", "loss.label_smoothing=0.1"],
     ],
 )

@@ -71,6 +71,7 @@ def run(train, small, *options) -> RunDir:
     return RunDir(Path("outputs/own"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "typed",
     [
@@ -219,6 +220,7 @@ def test_csv(train, small):
     assert not list(folder.path.glob("events*"))
 
 
+@pytest.mark.slow
 def test_several_loggers(train, small):
     folder = run(train, small, "logger=[tensorboard,csv]")
     events = EventAccumulator(str(folder.path)).Reload()
@@ -232,6 +234,7 @@ def test_no_logger(train, small):
     assert not list(folder.path.glob("events*"))
 
 
+@pytest.mark.slow
 def test_baseline_logs(train, kaggle_dir, tmp_path):
     options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", "model=tfidf"]
     folder = run(train, options, "logger=csv")

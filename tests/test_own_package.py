@@ -9,7 +9,7 @@ from joblib.externals.loky import get_reusable_executor
 
 import seqtext
 from seqtext.config.instantiate import resolve_target
-from seqtext.config.trust import allow_any_class, allow_packages
+from seqtext.config.trust import allow_any_class, allow_packages, set_own_folders
 from seqtext.errors import UserError
 from tests.conftest import csv_of
 
@@ -161,6 +161,10 @@ def test_conf_and_package_of_ones_own(train, script, monkeypatch):
     assert seqtext.load(run, plugins=["my_project"]).predict_proba(TEXTS).shape == (2, 2)
     status, output, error = script("predict.py", f"run={run}", "plugins=[my_project]", *TEXTS)
     assert (status, output.count(" film")) == (0, 2)
+    forget(monkeypatch)
+    set_own_folders([])
+    status, output, error = script("predict.py", f"run={run}", "plugins=there/my_project", *TEXTS)
+    assert (status, output.count(" film")) == (0, 2), error
     status, _, error = train(*conf, f"resume={run}", "plugins=[my_project]")
     assert status == 0, error
     assert (run / "metrics.json").exists()
@@ -214,6 +218,7 @@ def test_a_sweep_of_ones_own(train, monkeypatch):
         ("model.pooling.k=3", "model.pooling"),
         ("model=minee", "There is no model=minee: did you mean mine?"),
         ("plugins=3", "plugins=3 is not possible: it must be a list of packages"),
+        ("plugins=../none", "plugins=../none: there is no such folder."),
     ],
 )
 def test_mistakes(train, project, typed, message):

@@ -25,6 +25,7 @@ def no_variables(monkeypatch):
         os.environ.pop(name, None)
 
 
+@pytest.mark.slow
 def test_folders_as_options(train, kaggle_dir, tmp_path):
     """A data set is in the folder of its name; Hydra's working folder makes no difference."""
     data = tmp_path / "my data"

@@ -99,6 +99,7 @@ def test_the_flow_names_what_exists():
         assert (ROOT / "src" / "seqtext" / name).exists(), name
 
 
+@pytest.mark.slow
 def test_recipes_for_extensions(tmp_path):
     """Apply the code blocks of CONTRIBUTING.md to a copy, and train with its commands."""
     for name in ("src", "conf", "train.py"):

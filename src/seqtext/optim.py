@@ -157,12 +157,16 @@ def count_updates(trainer: Trainer, interval: Interval) -> int:
     # Not trainer.estimated_stepping_batches: at this time it resets Lightning's epoch progress of a
     # resumed run.
     assert trainer.max_epochs is not None  # Lightning replaces None
-    if interval == "epoch":
+    if interval == "epoch" and trainer.max_epochs != -1:
         return trainer.max_epochs
     batches = len(trainer.datamodule.train_dataloader())  # type: ignore[attr-defined]  # set by fit
     limit = trainer.limit_train_batches
     batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-    steps = trainer.max_epochs * math.ceil(batches / trainer.accumulate_grad_batches)
+    steps_per_epoch = math.ceil(batches / trainer.accumulate_grad_batches)
+    if trainer.max_epochs == -1:  # then max_steps is set
+        is_step = interval == "step"
+        return trainer.max_steps if is_step else math.ceil(trainer.max_steps / steps_per_epoch)
+    steps = trainer.max_epochs * steps_per_epoch
     return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from omegaconf import OmegaConf
 
 from seqtext.config.groups import WITH_CHOICES
+from seqtext.config.overrides import UNLIMITED_EPOCHS
 from seqtext.display import name_commands
 from seqtext.errors import OptionError, UserError
 from seqtext.identity import FOLDER_OPTIONS, PATH_OPTIONS
@@ -107,8 +108,9 @@ def build_run_name(
     if TEST_OVERRIDE in overrides:  # the other data set, if there is one
         start = ("test", *(start[:1] if any(_get_key(o) == "dataset" for o in overrides) else ()))
     keys = {_get_key(override) for override in overrides}
-    replaced = {f"~{key.removesuffix(TARGET_SUFFIX)}" for key in keys if TARGET_SUFFIX in key}
-    named = [o for o in overrides if _is_in_name(_get_key(o), swept) and o not in replaced]
+    implied = {f"~{key.removesuffix(TARGET_SUFFIX)}" for key in keys if TARGET_SUFFIX in key}
+    implied.add(UNLIMITED_EPOCHS)
+    named = [o for o in overrides if _is_in_name(_get_key(o), swept) and o not in implied]
     name = "_".join(["-".join(start), *map(format_override_slug, named)])
     values = [_get_distinct_value(override, swept) for override in named]
     digest = _compute_short_digest(f"{_get_key(o)}={v}" for o, v in zip(named, values, strict=True))

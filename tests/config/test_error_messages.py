@@ -66,6 +66,11 @@ def told(result: tuple[int, str, str]) -> str:
         ("trainer.devices=0", ["trainer.devices=0"]),
         ("trainer.devices=[0,1]", ["trainer: `devices`", "CPUAccelerator"]),
         ("trainer.precision=8-mixed", ["trainer.precision=8-mixed", "bf16-mixed"]),
+        ("ckpt_path=a.ckpt", ["no option ckpt_path. Here: resume=outputs/<run>, or mode=test"]),
+        ("data=mnist", ["no option data. Here: dataset=."]),
+        ("extras.print_config=true", ["Here: python train.py --cfg job."]),
+        ("optimized_metric=val/acc", ["Here: monitor=."]),
+        ("trainer.max_epochs=-1", ["at least 1, unless trainer.max_steps is set"]),
         ("trainer.max_stepz=5", ["trainer.max_stepz", "mean trainer.max_steps?"]),
         ("trainer.callbacks=[]", ["trainer.callbacks cannot be set", "callbacks="]),
         ("trainer.val_check_interval=-1", ["trainer.val_check_interval=-1", "at least 1"]),
@@ -234,6 +239,7 @@ def test_column_that_is_there_twice(train, small, kaggle_dir):
     assert "several columns 'review'" in told(train(*small))
 
 
+@pytest.mark.slow
 def test_folder_named_like_the_file(train, small, kaggle_dir):
     (kaggle_dir / "IMDB Dataset.csv").unlink()
     (kaggle_dir / "IMDB Dataset.csv").mkdir()

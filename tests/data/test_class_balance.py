@@ -127,6 +127,7 @@ def test_class_weights_find_more_of_the_rare_class(small, unbalanced_dir, tmp_pa
     assert recalls["class_weights"] != recalls["none"]
 
 
+@pytest.mark.slow
 def test_sampling_from_the_command_line(train, small, unbalanced_dir):
     status, output, error = train(*small, "trainer.max_epochs=1", "sampling=undersample")
     assert status == 0, error

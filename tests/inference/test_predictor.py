@@ -97,6 +97,7 @@ def test_every_model_comes_back(options, classes, tmp_path):
     torch.testing.assert_close(logits, wanted, atol=1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_table_of_three_classes_and_two_columns(tmp_path, predict):
     words = {"bad": "dull", "fine": "decent", "great": "superb"}
     rows = [(f"no. {i}", f"a {words[label]} film", label) for i in range(60) for label in words]

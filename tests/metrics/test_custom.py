@@ -129,6 +129,7 @@ def test_from_the_command_line_to_the_report(train, script, small, tmp_path, kag
     assert "kappa" in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_lower_is_better(train, small, tmp_path):
     status, _, error = train(*small, "metrics=calibration_error", "monitor=val/calibration_error")
     assert status == 0, error

@@ -165,3 +165,34 @@ def test_equal_scores_are_ordered_by_the_validation_loss():
     runs = [run("a", model="gru"), run("b", model="lstm")]
     runs[1].metrics["val"]["loss"] = 0.1
     assert [group.model for group in group_runs(runs, "f1")[0]] == ["lstm", "gru"]
+
+
+def test_labels_name_classes_of_ones_own():
+    own = [
+        "++loss._target_=my_project.my_loss",
+        "++optimizer._target_=my_project.Lion",
+        "~optimizer",
+        "++model.pooling._target_=my_project.TopK",
+    ]
+    pooling = {"_target_": "my_project.TopK", "k": 5}
+    choices = {"model": "gru", "loss": "cross_entropy", "optimizer": "adam", "metrics": "none"}
+    mine = {
+        "model": {"_target_": "seqtext.models.rnn.GRU", "pooling": pooling},
+        "loss": {"_target_": "my_project.my_loss"},
+        "optimizer": {"_target_": "my_project.Lion"},
+        "callbacks": {"ema": {"decay": 0.9}, "none": None},
+    }
+    theirs = {"model": {"pooling": "max"}, "loss": {}, "optimizer": {}, "callbacks": {}}
+    runs = [
+        _with_settings("a", mine, {**choices, "metrics": "kappa"}, own),
+        _with_settings("b", theirs, choices, []),
+    ]
+    found = labels(*runs)
+    assert "gru loss=my_loss optimizer=Lion callbacks=ema pooling=TopK" in " ".join(found)
+    assert "gru loss=cross_entropy optimizer=adam pooling=max" in found
+
+
+def _with_settings(name: str, settings: dict, choices: dict, overrides: list[str]) -> Run:
+    built = run(name, choices=choices, overrides=overrides)
+    built.metrics["settings"] |= settings
+    return built

@@ -223,6 +223,7 @@ def test_a_killed_job_goes_on_and_the_finished_stay(train, small, tmp_path, monk
     assert RunDir(rnn).read_metrics()["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     command = ("-m", "name=both", *small, ONE_EPOCH, "model=gru,rnn")
     assert train(*command)[0] == 0
@@ -236,6 +237,7 @@ def test_a_job_in_another_process_is_left_alone(train, small, tmp_path):
     assert files == {f: f.stat().st_mtime_ns for f in rnn.rglob("*") if f.name != ".lock"}
 
 
+@pytest.mark.slow
 def test_a_job_leaves_no_model_in_memory(train, small, tmp_path, monkeypatch):
     models, alive, original = weakref.WeakSet(), [], TextClassifier.on_fit_start
 

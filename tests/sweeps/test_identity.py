@@ -30,6 +30,7 @@ def finished(folder: Path) -> list[dict]:
     return [json.loads(file.read_text()) for file in sorted(folder.rglob("metrics.json"))]
 
 
+@pytest.mark.slow
 def test_files_that_are_swept(train, fast, tmp_path):
     """Folders of the same name, and paths whose differences a name cannot show."""
     for number, name in enumerate(["x/y.csv", "x-y.csv", "X/y.csv"]):

@@ -67,6 +67,7 @@ def test_a_search_goes_on_to_its_number_of_trials(train, base, tmp_path):
     assert "another name=" in error
 
 
+@pytest.mark.slow
 def test_a_grid_in_sqlite_by_a_metric_that_is_to_fall(train, base, tmp_path):
     storage = f"hydra.sweeper.storage=sqlite:///{tmp_path}/study.db"
     options = ("hydra/sweeper/sampler=grid", storage, "monitor=val/loss")
@@ -126,6 +127,7 @@ def test_a_killed_trial_goes_on(train, small, tmp_path, monkeypatch):
     assert killed.user_attrs["folder"] == again.user_attrs["folder"]
 
 
+@pytest.mark.slow
 def test_trials_of_earlier_commands_can_be_the_best(train, base, tmp_path):
     command = (*SEARCH, "hydra/sweeper/sampler=grid", "name=b", *base, "optimizer.lr=0.05,1e-7")
     assert train(*command, "hydra.sweeper.n_trials=1")[0] == 0

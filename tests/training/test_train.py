@@ -27,12 +27,17 @@ def only_run(tmp_path) -> RunDir:
     return RunDir(folder)
 
 
+_finished: list[tuple[RunDir, str]] = []
+
+
 @pytest.fixture
 def finished(train, small, tmp_path) -> tuple[RunDir, str]:
-    """Return the folder and the terminal output of a finished run."""
-    status, output, error = train(*small)
-    assert status == 0, error
-    return only_run(tmp_path), output
+    """Return the folder and the terminal output of a finished run, which is trained once."""
+    if not _finished:
+        status, output, error = train(*small)
+        assert status == 0, error
+        _finished.append((only_run(tmp_path), output))
+    return _finished[0]
 
 
 def test_run_folder(finished):

@@ -1,10 +1,9 @@
 """Averages of weights over the last epochs."""
 
-from typing import Any
-
 import lightning as L
 from lightning.pytorch.callbacks import WeightAveraging
 
+from seqtext.optim import count_updates
 from seqtext.validation import Fraction, validate_args
 
 
@@ -33,7 +32,7 @@ class StochasticWeightAveraging(WeightAveraging):
     def on_validation_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Add the weights to the mean, and validate the mean."""
         if self._average_model is not None:
-            epochs: Any = trainer.max_epochs
+            epochs = count_updates(trainer, "epoch")
             if trainer.current_epoch < self.start * epochs:
                 self._average_model.n_averaged.zero_()  # so that the weights replace the mean
             self._average_model.update_parameters(pl_module)

@@ -224,7 +224,8 @@ class ProgressBar(LightningProgressBar):
 
 
 def _format_epoch(trainer: L.Trainer) -> str:
-    return f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+    total = "" if trainer.max_epochs == -1 else f"/{trainer.max_epochs}"
+    return f"{trainer.current_epoch + 1}{total}"
 
 
 def _mean_of_all(value: float) -> float:

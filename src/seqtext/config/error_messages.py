@@ -37,6 +37,24 @@ def format_error(error: BaseException) -> str:
     return _describe_composition_error(error)
 
 
+HABITS = {  # options of other templates, and what they are here
+    "ckpt_path": "resume=outputs/<run>, or mode=test checkpoint=outputs/<run>",
+    "data": "dataset=",
+    "extras.print_config": "python train.py --cfg job",
+    "hparams_search": "hydra/sweeper=optuna, or an experiment that is a search",
+    "optimized_metric": "monitor=",
+    "task_name": "name=",
+    "test": "every run is tested; mode=test checkpoint=outputs/<run> tests it again",
+    "train": "mode=test checkpoint=outputs/<run> does not train",
+}
+
+
+def _explain_habit(option: str) -> str | None:
+    """Explain what an option of another template is here."""
+    known = option if option in HABITS else option.partition(".")[0]
+    return f"There is no option {option}. Here: {HABITS[known]}." if known in HABITS else None
+
+
 def _describe_unreadable(override: str) -> str:
     meant = None if OVERRIDE.fullmatch(override) else find_override(override)
     if meant:
@@ -57,7 +75,7 @@ def _describe_composition_error(error: BaseException) -> str:
         return f"{found[1]} is a sweep: add -m to run each of its values."
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
-        if sentence := explain_other_choice(option):
+        if sentence := _explain_habit(option) or explain_other_choice(option):
             return sentence
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent, _, name = option.rpartition(".")

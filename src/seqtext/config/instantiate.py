@@ -161,15 +161,18 @@ def build_without_target(group: str, kind: type, config: dict[str, Any]) -> Any:
         raise error.within(group) from error
 
 
-def resolve_target(group: str, target: str) -> Any:
+def resolve_target(group: str, target: str, part: str | None = None) -> Any:
     """Import the class (or, in a group that allows it, the function) that `target` names.
+
+    Args:
+        part: name of one of several objects of the group, for messages
 
     Raises:
         UserError: if it may not be named (then it is not imported), does not exist, or is of
             another kind.
     """
     allowed = (GROUPS | PARTS)[group]
-    option, bases = f"{group}._target_", allowed.load_bases()
+    option, bases = f"{group}{f'.{part}' if part else ''}._target_", allowed.load_bases()
     kinds = f"a subclass of {' or '.join(kind.__name__ for kind in bases)}"
     kinds += " or a function" * allowed.has_functions
     is_known = any(

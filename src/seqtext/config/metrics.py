@@ -39,7 +39,7 @@ def build_custom_metrics(config: Any, classes: int, check: bool = True) -> "Cust
             )
         if not re.fullmatch(r"[A-Za-z]\w*", str(name)):
             raise UserError(f"metrics.{name} is not possible: a name has letters, digits and _.")
-        kind = resolve_target("metrics", str(options["_target_"]))
+        kind = resolve_target("metrics", str(options["_target_"]), name)
         own = {option: value for option, value in options.items() if option != "_target_"}
         metrics[name], takes_classes = build_metric(name, kind, own, classes)
         has_threshold |= {name} if takes_classes else set()

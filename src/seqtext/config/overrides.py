@@ -27,6 +27,7 @@ FREE_TEXT = "notes"  # its value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a number
 MULTIRUN = "hydra.mode=MULTIRUN"
+UNLIMITED_EPOCHS = "trainer.max_epochs=-1"  # implied by trainer.max_steps, as by Lightning
 MULTIRUN_WORDS = ("-m", "--multirun", MULTIRUN)
 OVERRIDE = re.compile(r"([~+]*[^=\s]+)=(.*)", re.DOTALL)
 STRUCTURED_START = re.compile(r"[\[{'\"]")  # starts a list, dictionary or quoted text

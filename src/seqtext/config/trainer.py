@@ -44,7 +44,7 @@ OWN_HINTS: dict[str, Any] = {  # narrower than Lightning's
     "precision": Literal[
         *("32-true", "64-true", "bf16-mixed", "16-mixed", 32, 64, 16, "32", "64", "16", "bf16")
     ],
-    "max_epochs": PositiveInt,
+    "max_epochs": PositiveInt | Literal[-1],
     "min_epochs": PositiveInt | None,
     "max_steps": PositiveInt | Literal[-1],
     "min_steps": PositiveInt | None,
@@ -130,6 +130,8 @@ def _create_trainer(
     logger: Any, callbacks: list, process: ProcessInfo, options: dict[str, Any]
 ) -> Trainer:
     """Create the Trainer of checked options."""
+    if options["max_epochs"] == -1 and options.get("max_steps", -1) == -1:
+        raise OptionError("max_epochs", -1, "at least 1, unless trainer.max_steps is set")
     accelerator = options["accelerator"]
     kinds = DEVICE_KINDS.get(accelerator)
     if kinds and not any(kind.is_available() for kind in kinds):
@@ -177,6 +179,8 @@ def count_devices(devices: int | Sequence[int]) -> int:
 
 
 def _build_strategy(name: str, world_size: int) -> DDPStrategy | str:
-    if name != "auto" or world_size == 1:
+    if world_size == 1:  # DDP of one process would only be slower, and warn
+        return "auto"
+    if name not in ("auto", "ddp"):
         return name
     return DDPStrategy(broadcast_buffers=False)  # equal on all processes: see `all_reduce_sum`

@@ -46,13 +46,17 @@ def allow_packages(plugins: Any) -> Iterator[None]:
     """Allow stored settings to name the classes of packages while the context is open.
 
     Args:
-        plugins: names of packages, modules or classes, such as ``["my_project"]``, or None
+        plugins: names of packages, modules or classes, such as ``["my_project"]``, or folders of
+            packages, such as ``["../my_project"]``; or None
 
     Raises:
         UserError: if one is no such name.
     """
     is_list = isinstance(plugins, Sequence) and not isinstance(plugins, str)
-    names = [] if plugins is None else list(plugins) if is_list else [plugins]
+    named = [] if plugins is None else list(plugins) if is_list else [plugins]
+    names = [
+        _find_package(name) if isinstance(name, str) and "/" in name else name for name in named
+    ]
     for name in names:
         if not (isinstance(name, str) and _is_dotted_name(name)):
             raise UserError(
@@ -64,6 +68,15 @@ def allow_packages(plugins: Any) -> Iterator[None]:
         yield
     finally:
         _plugins.reset(token)
+
+
+def _find_package(folder: str) -> str:
+    """Return the name of the package in a folder, and let it be found there."""
+    path = Path(folder).expanduser().absolute()
+    if not path.is_dir():
+        raise UserError(f"plugins={folder}: there is no such folder.")
+    _folders.append(path if (path / path.name).is_dir() else path.parent)
+    return path.name
 
 
 def set_own_folders(config_dirs: Sequence[Path]) -> None:

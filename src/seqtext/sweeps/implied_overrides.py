@@ -18,7 +18,12 @@ from seqtext.config.available_options import (
     set_command_line,
 )
 from seqtext.config.groups import LISTS
-from seqtext.config.overrides import MULTIRUN, quote_values, read_override_values
+from seqtext.config.overrides import (
+    MULTIRUN,
+    UNLIMITED_EPOCHS,
+    quote_values,
+    read_override_values,
+)
 from seqtext.config.target_overrides import force_target_options
 from seqtext.config.trust import set_own_folders
 from seqtext.config.unlisted_options import allow_unlisted_options
@@ -48,6 +53,8 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
         removed = f"{group}=" if is_null else f"{group}=null"
         arguments = [a for a in arguments if not a.startswith(removed)]
     added = []
+    if values.get("trainer.max_steps", "-1") != "-1" and "trainer.max_epochs" not in values:
+        added.append(UNLIMITED_EPOCHS)
     experiment = f"experiment/{values.get('experiment')}.yaml"
     own = _find_config_dirs(arguments)
     folders = [*own, conf]

@@ -167,7 +167,7 @@ def fit_or_resume(
                 return
         with keep_interrupts():
             trainer.fit(model, data, ckpt_path=last, weights_only=True)
-    except MisconfigurationException as error:  # e.g. a callback that needs a logger
+    except (MisconfigurationException, ModuleNotFoundError) as error:  # of a callback
         raise UserError(" ".join(str(error).split())) from error
     except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)

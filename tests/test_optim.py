@@ -4,6 +4,7 @@ import copy
 import functools
 import math
 from collections.abc import Sequence
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from seqtext.optim import (
     OneCycle,
     build_parameter_groups,
     clip_gradients,
+    count_updates,
     keep_run_values,
 )
 from seqtext.run_dir import RunDir
@@ -217,3 +219,11 @@ def test_impossible_nesterov_is_refused(train, small):
     status, _, error = train(*small, "optimizer=sgd", "optimizer.momentum=0")
     assert status == 2
     assert error.startswith("optimizer: Nesterov momentum requires")
+
+
+def test_max_steps_alone_sets_the_length_of_schedules():
+    loader = Mock(train_dataloader=lambda: range(10))
+    trainer = Mock(max_epochs=-1, max_steps=25, limit_train_batches=1.0, accumulate_grad_batches=2)
+    trainer.datamodule = loader
+    assert count_updates(trainer, "step") == 25
+    assert count_updates(trainer, "epoch") == 5

@@ -248,6 +248,21 @@ def test_logger_of_ones_own(train, small):
     assert "score/test/auroc" in (folder.path / "metrics.txt").read_text()
 
 
+def test_package_that_a_callback_misses(train, small, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ModuleNotFoundError("`DeviceStatsMonitor` cannot log as `psutil` is not installed.")
+
+    monkeypatch.setattr("lightning.pytorch.callbacks.DeviceStatsMonitor.setup", refuse)
+    status, _, error = train(*small, "callbacks=device_stats", "logger=csv")
+    assert (status, error) == (2, "`DeviceStatsMonitor` cannot log as `psutil` is not installed.\n")
+
+
+def test_max_steps_alone_ends_a_run(train, small):
+    options = [option for option in small if not option.startswith("trainer.max_epochs=")]
+    folder = run(train, options, "trainer.max_steps=40", "patience=null")
+    assert folder.read_metrics()["epochs"] == 4  # of 11 steps
+
+
 @pytest.mark.parametrize(("logger", "install"), [("mlflow", "mlflow-skinny"), ("wandb", "wandb")])
 def test_missing_package(train, small, logger, install, monkeypatch):
     monkeypatch.setattr("seqtext.loggers.packages.find_spec", lambda name: None)

@@ -167,7 +167,7 @@ def format_override_slug(override: str) -> str:
         key, value = key.removesuffix(TARGET_SUFFIX), value.rpartition(".")[2]
     key = GROUP_PREFIX.sub("", key)
     value = re.sub(r"[^A-Za-z0-9._-]+", "-", value.strip("[]'\""))
-    return f"{key}-{value}"
+    return f"{key}-{value or 'none'}"
 
 
 def _get_key(override: str) -> str:

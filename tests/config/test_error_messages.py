@@ -66,6 +66,7 @@ def told(result: tuple[int, str, str]) -> str:
         ("trainer.devices=0", ["trainer.devices=0"]),
         ("trainer.devices=[0,1]", ["trainer: `devices`", "CPUAccelerator"]),
         ("trainer.precision=8-mixed", ["trainer.precision=8-mixed", "bf16-mixed"]),
+        ("tags={a:1}", ["tags={a:1} is not possible: the option has another type of value."]),
         ("ckpt_path=a.ckpt", ["no option ckpt_path. Here: resume=outputs/<run>, or mode=test"]),
         ("data=mnist", ["no option data. Here: dataset=."]),
         ("extras.print_config=true", ["Here: python train.py --cfg job."]),

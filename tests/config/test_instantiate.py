@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from seqtext.config import trainer
 from seqtext.config.instantiate import (
@@ -99,3 +100,9 @@ def test_messages_of_libraries_end_in_one_stop():
         build_optimizer_factory({"_target_": "torch.optim.SGD", "_partial_": True, "lr": -1.0})
     with pytest.raises(UserError, match=r"^trainer: .*[^.]\.$"):  # Lightning's, with a stop
         build_trainer({"accelerator": "abacus"})
+
+
+def test_one_process_needs_no_ddp():
+    for strategy in ("ddp", "auto"):
+        built = build_trainer({"strategy": strategy, "accelerator": "cpu", "devices": 1})
+        assert isinstance(built.strategy, SingleDeviceStrategy)

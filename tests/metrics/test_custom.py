@@ -57,7 +57,7 @@ def test_directions():
     ("options", "classes", "message"),
     [
         ("CohenKappa", 2, "metrics.kappa is not possible: it must name a class"),
-        ({"_target_": "os.getcwd"}, 2, "metrics._target_=os.getcwd is not allowed"),
+        ({"_target_": "os.getcwd"}, 2, "metrics.kappa._target_=os.getcwd is not allowed"),
         ({"_target_": "torchmetrics.Kappa"}, 2, "torchmetrics.Kappa cannot be found"),
         (
             {"_target_": "torchmetrics.CohenKappa", "weight": 1},
@@ -141,9 +141,12 @@ def test_lower_is_better(train, small, tmp_path):
 
 def test_tfidf_has_it_too(train, small, tmp_path):
     kept = [option for option in small if not option.startswith("model.")]
-    status, _, error = train(*kept, "model=tfidf", OPTION, "monitor=val/kappa")
+    chosen = "metrics=[kappa,calibration_error]"
+    status, _, error = train(*kept, "model=tfidf", chosen, "monitor=val/kappa")
     assert status == 0, error
-    assert read_run(tmp_path)[1]["test"]["kappa"] > 0.5
+    scores = read_run(tmp_path)[1]["test"]
+    assert scores["kappa"] > 0.5
+    assert 0 < scores["calibration_error"] < 0.5
 
 
 @pytest.mark.parametrize(

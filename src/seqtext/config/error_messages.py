@@ -49,6 +49,23 @@ HABITS = {  # options of other templates, and what they are here
 }
 
 
+COMPOSITION_ERRORS = {  # beginnings of Hydra's messages, and ours
+    r"Ambiguous value for argument '([^=]+)=(.*)'": (
+        "{0}={1} has commas: add -m to run each of these values, write \"{0}='{1}'\" for one text, "
+        "or '{0}=[{1}]' for a list."
+    ),
+    r"Sweep parameters '(.*)' requires --multirun": (
+        "{0} is a sweep: add -m to run each of its values."
+    ),
+    r"Error merging override [+~]*([^=]+)=(.*)": (
+        "{0}={1} is not possible: the option has another type of value."
+    ),
+    r"Could not delete from config. '([^']+)' does not exist": (
+        f"There is no option {{0}} to leave out: {SHOW_ALL_HINT}"
+    ),
+}
+
+
 def _explain_habit(option: str) -> str | None:
     """Explain what an option of another template is here."""
     known = option if option in HABITS else option.partition(".")[0]
@@ -65,18 +82,13 @@ def _describe_unreadable(override: str) -> str:
 def _describe_composition_error(error: BaseException) -> str:
     """Describe an error of Hydra or OmegaConf in composing the configuration."""
     text, cause = str(error), str(error.__cause__ or "")
-    if found := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", text):
-        option, value = found.groups()
-        return (
-            f"{option}={value} has commas: add -m to run each of these values, write "
-            f"\"{option}='{value}'\" for one text, or '{option}=[{value}]' for a list."
-        )
-    if found := re.match("Sweep parameters '(.*)' requires --multirun", text):
-        return f"{found[1]} is a sweep: add -m to run each of its values."
+    for pattern, sentence in COMPOSITION_ERRORS.items():
+        if found := re.match(pattern, text):
+            return sentence.format(*found.groups())
     if found := re.match(r"Could not override '([^']+)'", text):
         option = found[1]
-        if sentence := _explain_habit(option) or explain_other_choice(option):
-            return sentence
+        if explanation := _explain_habit(option) or explain_other_choice(option):
+            return explanation
         near = re.search(r"Did you mean(?: one of)?: '([^']+)'", cause)
         parent, _, name = option.rpartition(".")
         meant = find_nearest_options(option)
@@ -85,8 +97,6 @@ def _describe_composition_error(error: BaseException) -> str:
         show_all = SHOW_ALL_HINT.replace("job", "hydra" if option.startswith("hydra") else "job")
         hint = f"did you mean {' or '.join(meant)}?" if meant else show_all
         return f"There is no option {option}: {hint}"
-    if found := re.match(r"Could not delete from config. '([^']+)' does not exist", text):
-        return f"There is no option {found[1]} to leave out: {SHOW_ALL_HINT}"
     lines = [line.strip() for part in (text, cause) for line in part.splitlines()]
     noise = ("full_key", "object_type", "See ", "Set the environment")
     return " ".join(dict.fromkeys(line for line in lines if line and not line.startswith(noise)))

@@ -88,7 +88,7 @@ def _check_groups(values: dict[str, str]) -> None:
     groups = [g for g in values if g in list_groups() or g.startswith("hydra/")]
     for group in groups:
         value = values[group]
-        if group in LISTS:
+        if group in LISTS or (group == "metrics" and value.startswith("[")):
             _check_list(group, value)
             continue
         is_list = value.startswith(("[", "{")) and group != "experiment"  # a list of choices

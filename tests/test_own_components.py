@@ -1,6 +1,7 @@
 """Callbacks and loggers are chosen on the command line; the owner may name any class."""
 
 import csv
+import os
 import sys
 from pathlib import Path
 
@@ -284,6 +285,22 @@ def test_mlflow(train, small):
     assert found.data.tags["paper"] == "true"
     assert found.data.tags["mlflow.note.content"] == "a, b"
     assert client.list_artifacts(found.info.run_id, "figures/test")
+    assert "MLFLOW_TRACKING_URI" not in os.environ, "it would be that of all later runs"
+
+
+@pytest.mark.slow
+def test_mlflow_database_of_another(train, small, tmp_path):
+    """Its experiments say where files are stored, or even sent to."""
+    Path("outputs").mkdir()
+    from mlflow.tracking import MlflowClient
+
+    database = f"sqlite:///{Path('outputs/mlflow.db').absolute()}"
+    client = MlflowClient(database)
+    client.create_experiment("seqtext", artifact_location=(tmp_path / "elsewhere").as_uri())
+    status, _, error = train(*small, "logger=mlflow")
+    assert status == 2
+    assert error.splitlines()[-1].startswith("mlflow.db stores the files of runs in file:///")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.slow

@@ -26,11 +26,11 @@ MODES = (None, "train")
 
 def run_training(options: Mapping[str, Any], config_dir: str | Path | None) -> dict[str, Any]:
     """Train one model, see `seqtext.train`."""
-    if options.get("mode") not in MODES:
-        raise OptionError("mode", options["mode"], "train here; the command line has other modes")
-    for option in options:
+    for option, value in options.items():
         if not OPTION.fullmatch(option):
             raise UserError(f"{option!r} is no option: they look like model or model.units.")
+        if option.lstrip("+~") == "mode" and value not in MODES:
+            raise OptionError("mode", value, "train here; the command line has other modes")
     arguments = [f"{option}={format_override_value(option, v)}" for option, v in options.items()]
     if config_dir is not None:
         arguments += ["--config-dir", str(config_dir)]

@@ -78,3 +78,16 @@ def test_wrong_options_are_refused():
     for options in ({"max_length": 0}, {"truncation_side": "head"}, {"vocab_size": "many"}):
         with pytest.raises(OptionError, match=next(iter(options))):
             WordTokenizer(**options)
+
+
+class FirstWords(WordTokenizer):
+    """The first three words of each text."""
+
+    def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        return truncate(*super().encode(texts), 3, "right")
+
+
+def test_a_subclass_encodes_a_data_set_as_single_texts(kaggle_dir, tmp_path):
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=FirstWords(10))
+    data.setup()
+    assert data.dataset.texts.lengths.max() == 3

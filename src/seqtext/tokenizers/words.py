@@ -65,6 +65,9 @@ class WordTokenizer(Tokenizer):
 
     def encode_corpus(self, corpus: TokenizedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """See `Tokenizer.encode_corpus`; each distinct word is looked up once."""
+        if type(self).encode is not WordTokenizer.encode:  # of a subclass
+            yield from super().encode_corpus(corpus)
+            return
         ids = self.vocabulary.encode(corpus.dictionary)  # of each distinct word
         id_of_code: np.ndarray = ids.astype(self.vocabulary.dtype)
         for start, stop, codes in corpus.blocks():

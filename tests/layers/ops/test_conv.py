@@ -168,3 +168,10 @@ def test_left_to_the_plain_form(monkeypatch):
     assert case.served()
     case.x = case.x[:0]
     assert not case.served()
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_inputs_of_another_width_are_refused(width):
+    block = ConvBlock(3, 5, 2, None, False, "keras")
+    with pytest.raises(RuntimeError, match="to have 3 channels, but got"):
+        block(torch.zeros(2, 6, width), torch.tensor([6, 4]))

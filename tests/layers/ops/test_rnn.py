@@ -201,3 +201,10 @@ def test_what_it_does_not_serve(kind, change):
     assert not fused.is_supported(case.cell, change(case.x), RNNOptions())
     with torch.autocast("cpu", torch.bfloat16):
         assert not fused.is_supported(case.cell, case.x, RNNOptions())
+
+
+@pytest.mark.parametrize("width", [2, 4])
+def test_inputs_of_another_width_are_refused(kind, width):
+    case = Case(kind, inputs=3)
+    with pytest.raises(RuntimeError, match="Expected 3, got"):
+        cells.rnn_forward(case.cell, case.numbers(5, 7, width), case.lengths)

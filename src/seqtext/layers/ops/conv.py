@@ -25,9 +25,16 @@ class ConvArgs(KernelArgs):
 
 
 def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bool:
-    """Return whether `conv_block_forward` supports this block and device."""
+    """Return whether `conv_block_forward` supports this block and device.
+
+    Inputs of another width than the layer's are left to PyTorch, which raises an error.
+    """
     fits = norm is None or (norm.is_local() and norm.weight.dtype == states.dtype)
-    return fits and extension.is_supported(states, layer.weight)
+    return (
+        fits
+        and states.shape[-1] == layer.in_channels
+        and extension.is_supported(states, layer.weight)
+    )
 
 
 def conv_block_forward(

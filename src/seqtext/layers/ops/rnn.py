@@ -49,9 +49,13 @@ class RNNArgs(KernelArgs):
 
 
 def is_supported(cell: nn.RNNBase, inputs: Tensor, options: RNNOptions) -> bool:
-    """Return whether `rnn_forward` supports this cell and device."""
+    """Return whether `rnn_forward` supports this cell and device.
+
+    Inputs of another width than the cell's are left to PyTorch, which raises an error.
+    """
     return (
         type(cell) in CELLS
+        and inputs.shape[-1] == cell.input_size
         and {options.activation, options.recurrent_activation} <= {*ACTIVATIONS}
         and extension.is_supported(inputs, cell.all_weights[0][1])
     )

@@ -105,6 +105,7 @@ def test_there_must_be_one(tmp_path):
         read_best_run(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_winner_is_trained_anew(train, small, tmp_path):
     """With its settings and the overrides, also for options of another group's choice."""
     options = [o for o in small if not o.startswith(("trainer.", "optimizer."))]

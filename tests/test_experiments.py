@@ -133,6 +133,7 @@ def test_every_job_can_be_built(command):
         options.check_for_classes([str(number) for number in range(count_classes(settings))])
 
 
+@pytest.mark.slow
 def test_every_study_and_experiment_is_documented():
     assert [file.stem for file in STUDIES] == sorted({name.split("/")[0] for name in NAMES})
     for file in STUDIES:
@@ -378,6 +379,7 @@ def write_dataset(name: str, folder: Path) -> None:
         (folder / file).write_text(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "beginning", "job", "smaller"),
     [

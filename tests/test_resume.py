@@ -123,6 +123,7 @@ def test_killed_with_other_validations(small, tmp_path, monkeypatch, schedule, s
     assert_same(folder, unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "minutes"),
     [(STEPS + 7, 1e-9), *(pytest.param(s, 60, marks=pytest.mark.slow) for s in (4, 2 * STEPS + 5))],

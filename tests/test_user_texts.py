@@ -32,6 +32,7 @@ def write_rows(path, names):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_on_strange_names(train, script, tmp_path):
     data = write_rows(tmp_path / "a$b$_[red].jsonl", NAMES)
     monitored = "monitor='val/recall_x/loss'"

@@ -111,6 +111,7 @@ def test_no_run(predict):
     assert (status, error) == (2, "run=none: there is no such file or folder.\n")
 
 
+@pytest.mark.slow
 def test_standard_input_is_answered_line_by_line(finished, tmp_path):
     """Each line is answered before the next is written; the last needs no line end."""
     command = [sys.executable, str(ROOT / "predict.py"), f"run={finished.path}"]

@@ -156,6 +156,7 @@ class Together(nn.Module):
         return torch.cat([network(ids, lengths) for network in self.networks], dim=1)
 
 
+@pytest.mark.slow
 def test_other_options():
     networks = [network_of(name, classes, **options) for name, classes, options in OTHERS]
     program = build_onnx_program(Together(networks))

@@ -216,6 +216,7 @@ def test_a_sweep_gives_its_best_run(finished, tmp_path, caplog):
         load(tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_texts_without_a_known_word_are_counted(tmp_path, caplog):
     for name, option in (("gru", "model=gru"), ("tfidf", "model=tfidf")):
         small = SMALL if name == "gru" else NO_UNITS

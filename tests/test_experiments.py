@@ -154,6 +154,7 @@ def test_commands_have_as_many_jobs_as_the_studies():
             assert len(list_jobs(command)) == jobs.get(command, 1), command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [c for c in DOCUMENTED if "/best" not in c and "tfidf" not in c]
 )

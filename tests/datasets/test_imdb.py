@@ -88,6 +88,7 @@ def test_order_of_preference(folder, reviews, caplog):
     assert len(loaded(folder).labels) == 240
 
 
+@pytest.mark.slow
 def test_wheel_holds_the_official_training_half(folder, caplog):
     caplog.set_level("INFO")
     data = loaded(folder)

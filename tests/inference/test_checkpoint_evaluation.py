@@ -108,6 +108,7 @@ def test_the_data_set_of_the_run_with_other_rows(train, run, tmp_path):
     assert warning.startswith("The model was trained on other files of imdb")
 
 
+@pytest.mark.slow
 def test_the_data_set_of_a_checkpoint_is_not_trusted(train, run, tmp_path, monkeypatch):
     """The owner names any class; the settings of a checkpoint known ones and those of plugins."""
     (tmp_path / "own_tables.py").write_text(OWN)

@@ -189,6 +189,7 @@ def test_results_need_a_study(report, tmp_path):
     assert "no run is on a data set of the studies" in error
 
 
+@pytest.mark.slow
 def test_trained_runs(train, small, report, tmp_path):
     """Two seeds and the reference, from training."""
     for arguments in (["-m", "seed=0,1", "trainer.max_epochs=2"], ["model=tfidf"]):

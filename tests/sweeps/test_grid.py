@@ -154,6 +154,7 @@ def _of(job: dict, option: str) -> str:
     return dict(o.split("=", 1) for o in job["overrides"])[option]
 
 
+@pytest.mark.slow
 def test_diverging_is_a_failure_with_its_reason(train, small, tmp_path):
     arguments = ("optimizer.lr=0.05,1e39", "trainer.gradient_clip_val=null", ONE_EPOCH)
     status, _, _ = train("-m", "name=lr", *small, *arguments)

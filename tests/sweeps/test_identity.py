@@ -86,6 +86,7 @@ def test_data_that_change_while_a_sweep_runs(train, fast, tmp_path, monkeypatch)
     assert "2 jobs: its data changed while the sweep ran" in error
 
 
+@pytest.mark.slow
 def test_jobs_that_cannot_run_are_told_once_and_the_others_run(train, fast, tmp_path):
     (tmp_path / "d.csv").write_text(rows_of(0))
     command = ("-m", "name=some", *fast, "dataset.path=d.csv,none.csv", "seed=0,1,2")
@@ -127,6 +128,7 @@ def test_a_job_that_finds_its_folder_in_use_writes_nothing_there(
     assert (rnn / "train.log").read_text() == log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False])
 def test_an_interrupted_sweep_says_what_goes_on(train, small, tmp_path, monkeypatch, named):
     original = TextClassifier.training_step

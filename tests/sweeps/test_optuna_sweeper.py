@@ -153,6 +153,7 @@ def test_trials_of_earlier_commands_can_be_the_best(train, base, tmp_path):
 PRUNER = "{_target_: optuna.pruners.ThresholdPruner, lower: 0.8}"
 
 
+@pytest.mark.slow
 def test_bad_trials_are_pruned(train, small, tmp_path):
     """A trial whose learning rate is too small to learn ends after its first epoch."""
     options = [o for o in small if "optimizer.lr" not in o]

@@ -46,6 +46,7 @@ def test_impossible_options_are_refused(train, small, tmp_path):
     assert not list((tmp_path / "outputs").iterdir())
 
 
+@pytest.mark.slow
 def test_every_run_shows_the_pictures_drawn_once(train, small, tmp_path, monkeypatch):
     assert train(*small, "trainer.max_epochs=1")[0] == 0
     monkeypatch.setattr(

@@ -99,6 +99,21 @@ def test_the_flow_names_what_exists():
         assert (ROOT / "src" / "seqtext" / name).exists(), name
 
 
+def train_in_copy(folder: Path, *arguments: str) -> str:
+    """Train with a copy of the project; return the output."""
+    done = subprocess.run(
+        [sys.executable, "train.py", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder / "src")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_recipes_for_extensions(tmp_path):
     """Apply the code blocks of CONTRIBUTING.md to a copy, and train with its commands."""
@@ -121,33 +136,15 @@ def test_recipes_for_extensions(tmp_path):
     (tmp_path / "data" / "haiku" / "haiku.csv").write_text("\n".join(["poem,season", *rows]))
     options = [arg for c in COMMANDS if any(o in c for o in OWN[:4]) for arg in c.split()[2:]]
     assert len(options) == 7
-    done = subprocess.run(
-        [sys.executable, "train.py", *options, "trainer.max_epochs=2", "trainer=cpu"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "average on haiku" in done.stdout
+    output = train_in_copy(tmp_path, *options, "trainer.max_epochs=2", "trainer=cpu")
+    assert "average on haiku" in output
     (metrics,) = tmp_path.glob("outputs/*/metrics.json")
     assert json.loads(metrics.read_text())["test"]["confidence"] > 0.4
     own = [c.split()[2:] for c in COMMANDS if any(o in c for o in OWN[4:9])]
     assert len(own) == 5
     small = ["dataset=haiku", "monitor=val/accuracy", "model.units=8", "name=own", "trainer=cpu"]
     arguments = [arg for command in own for arg in command]
-    done = subprocess.run(
-        [sys.executable, "train.py", *small, "trainer.max_epochs=50", "patience=null", *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "adversarial_gru on haiku" in done.stdout
+    output = train_in_copy(tmp_path, *small, "trainer.max_epochs=50", "patience=null", *arguments)
+    assert "adversarial_gru on haiku" in output
     assert json.loads((tmp_path / "outputs/own/metrics.json").read_text())["epochs"] < 50
     assert (tmp_path / "outputs/own/most confident mistakes.md").exists()

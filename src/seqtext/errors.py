@@ -57,6 +57,11 @@ def format_reason(error: BaseException | str) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
+def describe_error(error: BaseException) -> str:
+    """Return the type and the text of an error in one line, without a full stop at its end."""
+    return f"{type(error).__name__}: {format_reason(error)}"
+
+
 def format_value(value: Any) -> str:
     """Format the value of an option for a message."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)

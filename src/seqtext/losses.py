@@ -13,7 +13,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, describe_error
 from seqtext.validation import NonNegativeFloat
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # logits, labels, class weights → scalar
@@ -123,10 +123,9 @@ def check_loss(loss: Any, classes: int, has_class_weights: bool = False) -> None
     try:
         value = loss(logits, torch.tensor([0, 1]), torch.ones(classes))
     except Exception as error:  # of code that may be the user's
-        reason = " ".join(str(error).split())
         raise UserError(
             f"loss: {name} fails for logits [2, {classes}] and labels [2] "
-            f"({type(error).__name__}: {reason})."
+            f"({describe_error(error)})."
         ) from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
         shape = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from seqtext.config.available_options import list_choices
 from seqtext.config.instantiate import check_options
 from seqtext.config.trust import build_refusal, import_target, may_name, may_name_any_class
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.validation import get_option_hints
 
 BASES: Mapping[str, type] = {"callbacks": Callback, "logger": Logger}
@@ -95,7 +95,7 @@ def _build(name: str, kind: type, options: dict[str, Any], run_values: Mapping[s
         package = error.name or " ".join(str(error).split())
         raise UserError(f"{name} needs a package: pip install {package}") from error
     except (MisconfigurationException, ValueError, TypeError, LookupError) as error:
-        raise UserError(f"{name}: {' '.join(str(error).split())}") from error
+        raise UserError(f"{name}: {format_reason(error)}.") from error
 
 
 def _iter_components(group: str, config: Any) -> Iterator[tuple[str, type, dict[str, Any]]]:

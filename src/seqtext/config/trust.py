@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from seqtext.errors import UserError, format_reason
+from seqtext.errors import UserError, describe_error, format_reason
 
 _is_owner: ContextVar[bool] = ContextVar("is_owner", default=False)
 _plugins: ContextVar[tuple[str, ...]] = ContextVar("plugins", default=())
@@ -153,9 +153,8 @@ def import_target(option: str, target: str) -> Any:
             f"folder, or beside the folder of --config-dir)."
         ) from error
     except Exception as error:  # of code that may be the user's
-        reason = format_reason(error)
         raise UserError(
-            f"{option}={target} cannot be imported ({type(error).__name__}: {reason}); "
+            f"{option}={target} cannot be imported ({describe_error(error)}); "
             f"HYDRA_FULL_ERROR=1 shows where."
         ) from error
     if not hasattr(module, name):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seqtext import speedups
 from seqtext.choices import POOLINGS
-from seqtext.errors import UserError
+from seqtext.errors import UserError, describe_error
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.token_ids import PAD
 
@@ -185,10 +185,7 @@ def _check_pooling(module: nn.Module, features: int, width: int) -> None:
         with torch.no_grad():
             pooled = module.eval()(torch.zeros(2, 3, features), torch.tensor([3, 1]))
     except Exception as error:  # of code that may be the user's
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"model.pooling: {name} fails ({type(error).__name__}: {reason})."
-        ) from error
+        raise UserError(f"model.pooling: {name} fails ({describe_error(error)}).") from error
     module.train(mode)
     shape = list(getattr(pooled, "shape", ()))
     if shape != [2, width]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from seqtext.errors import UserError, build_unknown_option_error
+from seqtext.errors import UserError, build_unknown_option_error, describe_error, format_reason
 from seqtext.metrics.custom_modes import Mode
 
 FILLED_IN = ("task", "num_classes")  # arguments that follow from the classes
@@ -70,10 +70,9 @@ class CustomMetrics:
                 metric.reset()
             return float(value)
         except Exception as error:  # of code that may be the user's
-            reason = " ".join(str(error).split())
             raise UserError(
                 f"metrics.{name} cannot be computed for {self.classes} classes "
-                f"({type(error).__name__}: {reason})."
+                f"({describe_error(error)})."
             ) from error
 
 
@@ -98,8 +97,7 @@ def build_metric(
     try:
         metric = kind(**(filled | dict(options)))
     except Exception as error:
-        reason = " ".join(str(error).split()).removesuffix(".")
-        raise UserError(f"metrics.{name}: {reason}.") from error
+        raise UserError(f"metrics.{name}: {format_reason(error)}.") from error
     metric.sync_on_compute = metric._to_sync = False  # predictions are gathered already
     return metric, "threshold" in inspect.signature(type(metric)).parameters
 

@@ -168,7 +168,7 @@ def fit_or_resume(
         with keep_interrupts():
             trainer.fit(model, data, ckpt_path=last, weights_only=True)
     except (MisconfigurationException, ModuleNotFoundError) as error:  # of a callback
-        raise UserError(" ".join(str(error).split())) from error
+        raise UserError(f"{format_reason(error)}.") from error
     except MISMATCH_ERRORS as error:
         is_others = isinstance(error, UserError | torch.OutOfMemoryError)
         if last is None or checkpoints.has_finished_epoch or is_others:

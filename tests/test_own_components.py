@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.config.components import build_components, check_components
@@ -325,3 +325,21 @@ def test_only_an_interrupted_row_is_repeated(tmp_path):
     second.log_metrics({"score": 1})
     rows = read_csv(RunDir(tmp_path))
     assert [(row["step"], row["a"]) for row in rows] == [("10", "10"), ("20", "21"), ("20", "")]
+
+
+def test_object_in_an_option_may_be_named_where_it_is_exported():
+    """``torch.nn.ReLU`` is defined in another module, ``torch.nn.modules.activation``."""
+    config = {
+        "mine": {
+            "_target_": "tests.test_own_components.WithObject",
+            "function": {"_target_": "torch.nn.ReLU"},
+        }
+    }
+    with allow_any_class():
+        (built,) = build_components("callbacks", config, {})
+    assert isinstance(built.function, torch.nn.ReLU)
+
+
+class WithObject(Callback):
+    def __init__(self, function):
+        self.function = function

@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from seqtext.config.available_options import list_choices
-from seqtext.config.instantiate import check_options
+from seqtext.config.instantiate import check_options, list_class_names
 from seqtext.config.trust import build_refusal, import_target, may_name, may_name_any_class
 from seqtext.errors import UserError, format_reason
 from seqtext.validation import get_option_hints
@@ -84,9 +84,11 @@ def _build(name: str, kind: type, options: dict[str, Any], run_values: Mapping[s
     try:
         for option, value in options.items():
             if _is_object(value):
-                target = value["_target_"]
+                target = str(value["_target_"])
+                kind_of_option = import_target(f"{name}.{option}._target_", target)
+                allowed = list_class_names(target, kind_of_option)
                 arguments[option] = instantiate(
-                    value, _convert_="all", _execution_whitelist_=target
+                    value, _convert_="all", _execution_whitelist_=allowed
                 )
         return kind(**arguments)
     except UserError:

@@ -58,8 +58,7 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
     """
     validate_group(group, config)
     target, parts = config["_target_"], resolve_parts(group, config)
-    kind = resolve_target(group, target)  # Hydra also checks the module that defines it
-    allowed = [target, f"{kind.__module__}.{kind.__qualname__}"]
+    allowed = list_class_names(target, resolve_target(group, target))
     config = {name: value for name, value in config.items() if name not in parts}
     if GROUPS[group].is_partial:
         config["_partial_"] = True
@@ -72,6 +71,11 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
         if isinstance(cause, UserError):
             raise cause from error
         raise UserError(f"{group}: {format_reason(cause)}.") from error
+
+
+def list_class_names(target: str, kind: Any) -> list[str]:
+    """Return the names that Hydra has to allow: as typed, and in the module that defines it."""
+    return [target, f"{kind.__module__}.{kind.__qualname__}"]
 
 
 def resolve_parts(group: str, config: Mapping[str, Any]) -> dict[str, Any]:

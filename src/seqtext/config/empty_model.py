@@ -17,7 +17,7 @@ def build_empty_model(
     embedding: dict[str, Any],
     words: int,
     classes: int,
-    state: Mapping[str, Tensor],
+    state: Mapping[str, Tensor] | None = None,
 ) -> TextClassifier:
     """Build a model without weights on the meta device: the file may request arbitrary sizes.
 
@@ -25,13 +25,13 @@ def build_empty_model(
         options: options of the model, with `_target_`
         embedding: options of the embedding
         words: number of words in the vocabulary, without the special tokens
-        state: tensors that the model must have
+        state: tensors that the model must have; None: any
 
     Raises:
         UserError: if it cannot be built, or has more layers than tensors.
     """
     layers = options.get("layers", 1)
-    if isinstance(layers, int) and layers > len(state):
+    if state is not None and isinstance(layers, int) and layers > len(state):
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
     try:
         with torch.device("meta"):

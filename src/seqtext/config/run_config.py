@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from seqtext.config.components import check_components
+from seqtext.config.empty_model import build_empty_model
 from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
 from seqtext.config.instantiate import (
     build_from_config,
@@ -30,6 +31,7 @@ from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.embeddings.pretrained import PretrainedEmbedding
+from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
@@ -155,6 +157,7 @@ def _build_unprepared_datamodule(
         cache=options.paths.cache_dir,
     )
     data.data_dir = options.paths.data_dir
+    data.keep_unknown = is_spelling_read(settings)
     return data
 
 
@@ -231,6 +234,17 @@ def digest_input_files(
     }
 
 
+def is_spelling_read(settings: dict[str, Any]) -> bool:
+    """Return whether the embedding or the model reads how tokens are spelled."""
+    if is_non_neural(settings):
+        return False
+    try:
+        model = build_empty_model(settings["model"], settings["embedding"], words=1, classes=2)
+    except UserError:  # raised again when the model is built
+        return False
+    return reads_spelling(model)
+
+
 def is_non_neural(settings: dict[str, Any]) -> bool:
     """Return whether the model has no embedding, epochs or Trainer, such as tfidf."""
     return issubclass(resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier)
@@ -280,6 +294,7 @@ def build_model(
     embedding = build_embedding(settings, data)
     classes = len(data.class_names)
     model = build_from_config("model", settings["model"], embedding=embedding, classes=classes)
+    set_tokens(model, data.vocabulary)
     model.class_names = data.class_names
     model.custom_metrics = build_custom_metrics(settings["metrics"], classes)
     model.initialize_from_data(data.train_dataloader())

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from seqtext.token_ids import UNKNOWN
-
 MIN_KNOWN = 0.1  # minimum known-word share of the validation part before warning
 MAX_EMPTY = 0.01  # maximum share of empty texts before warning
 
@@ -31,17 +29,17 @@ class Coverage(NamedTuple):
 
 
 def measure_coverage(
-    ids: np.ndarray, lengths: np.ndarray, is_empty: np.ndarray, groups: np.ndarray, count: int
+    is_known: np.ndarray, lengths: np.ndarray, is_empty: np.ndarray, groups: np.ndarray, count: int
 ) -> list[Coverage]:
     """Return the coverage of each group of encoded texts.
 
     Args:
-        ids: [sum of lengths] ids of all texts; an empty text is one unknown word
+        is_known: [sum of lengths] whether a word is known; an empty text is one unknown word
         lengths: [texts] at least 1
         is_empty: [texts] whether no word is left after cleaning
         groups: [texts] group of each text, 0 to `count` - 1; texts with other numbers are ignored
     """
-    known = np.add.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths, dtype=np.int64)
+    known = np.add.reduceat(is_known, np.cumsum(lengths) - lengths, dtype=np.int64)
     columns = (np.ones(len(lengths)), is_empty, lengths - is_empty, known)
     sums = [np.bincount(groups, column, count + 1)[:count].astype(int) for column in columns]
     return [Coverage(*of_group) for of_group in zip(*(each.tolist() for each in sums), strict=True)]

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from seqtext.cache import Cache
-from seqtext.data.arrow_io import open_array, read_blocks
+from seqtext.data.arrow_io import open_array, open_table, read_blocks, write_table
 from seqtext.data.cleaning import TextCleaner
 from seqtext.data.corpus import TokenizedCorpus, write_corpus
 from seqtext.data.coverage import Coverage, measure_coverage
@@ -19,7 +20,9 @@ from seqtext.data.loaders import EncodedDataset
 from seqtext.data.raw_dataset import RawDataset
 from seqtext.data.split import PARTS, Duplicates, Part, Split
 from seqtext.errors import UserError
+from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import Tokenizer
+from seqtext.tokenizers.vocabulary import OpenVocabulary
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class PreprocessingConfig:
     Attributes:
         use_official_split: whether to use the parts defined by the source
         tokenizer: unfitted tokenizer
+        keep_unknown: whether unknown tokens have ids of their own, see `OpenVocabulary`
     """
 
     cleaning: TextCleaner
@@ -36,10 +40,12 @@ class PreprocessingConfig:
     use_official_split: bool
     duplicates: Duplicates
     tokenizer: Tokenizer
+    keep_unknown: bool = False
 
     def settings(self) -> dict:
         """Return all options except cleaning, as plain values."""
         return {
+            **({"keep_unknown": True} if self.keep_unknown else {}),
             "split": self.split.settings(),
             "use_official_split": self.use_official_split,
             "duplicates": self.duplicates,
@@ -150,6 +156,8 @@ def _write_ids(
     parts, notes = _split(rows, corpus, config)
     tokenizer = copy.deepcopy(config.tokenizer)
     tokenizer.fit(corpus, parts["train"])
+    if config.keep_unknown:
+        tokenizer.vocabulary = OpenVocabulary(tokenizer.vocabulary)
     part_of_row = np.full(len(rows), len(PARTS), np.int8)
     for number, part in enumerate(PARTS):
         part_of_row[parts[part]] = number
@@ -162,7 +170,8 @@ def _write_ids(
             stop = start + len(lengths)
             is_empty = np.diff(corpus.offsets[start : stop + 1]) == 0
             groups = part_of_row[start:stop]
-            measured = measure_coverage(ids, lengths, is_empty, groups, len(PARTS))
+            is_known = (ids != UNKNOWN) & (ids < len(tokenizer.vocabulary))
+            measured = measure_coverage(is_known, lengths, is_empty, groups, len(PARTS))
             coverage = {p: coverage[p] + m for p, m in zip(PARTS, measured, strict=True)}
             start = stop
     np.cumsum(np.concatenate(all_lengths)).tofile(folder / "offsets.bin")
@@ -171,6 +180,9 @@ def _write_ids(
     vocabulary = tokenizer.vocabulary
     if vocabulary.counts is not None:
         vocabulary.counts.tofile(folder / "counts.bin")
+    if isinstance(vocabulary, OpenVocabulary):
+        unknown = pa.table({"token": pa.array(vocabulary.unknown_tokens, pa.string())})
+        write_table(unknown, folder / "unknown.arrow")
     raw_ids, text_ids, labels = map(np.asarray, (rows.text_ids, corpus.text_ids, rows.labels))
     facts = {
         "tokenizer": tokenizer.state_dict(),
@@ -209,6 +221,9 @@ def _load(
     if (folder / "counts.bin").exists():
         vocabulary.counts = open_array(folder / "counts.bin", np.int64)
     vocabulary.total_tokens = facts["total_tokens"]
+    if (folder / "unknown.arrow").exists():
+        unknown = open_table(folder / "unknown.arrow")["token"].to_pylist()
+        vocabulary = tokenizer.vocabulary = OpenVocabulary(vocabulary, unknown)
     return PreparedDataset(
         key=folder.name,
         rows=rows,

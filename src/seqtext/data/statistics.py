@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from seqtext.data.split import Part
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, KnownIds
 
 SAMPLE_SIZE = 20_000  # training texts sampled to count original words
 MAX_CLASSES = 20  # classes described individually
@@ -112,7 +112,7 @@ def compute_statistics(
     *,
     texts: pa.ChunkedArray,
     numbers: np.ndarray,
-    ids: np.ndarray,
+    ids: np.ndarray | KnownIds,
     offsets: np.ndarray,
     labels: np.ndarray,
     parts: Mapping[Part, np.ndarray],
@@ -183,7 +183,9 @@ def compute_statistics(
     )
 
 
-def compute_known_share(ids: np.ndarray, offsets: np.ndarray, rows: np.ndarray) -> float | None:
+def compute_known_share(
+    ids: np.ndarray | KnownIds, offsets: np.ndarray, rows: np.ndarray
+) -> float | None:
     """Return the share of known words in these rows, or None if there are no rows.
 
     Args:
@@ -232,7 +234,7 @@ def summarize_lengths(lengths: np.ndarray, edges: np.ndarray) -> LengthStatistic
 
 
 def count_words_per_class(
-    ids: np.ndarray,
+    ids: np.ndarray | KnownIds,
     offsets: np.ndarray,
     labels: np.ndarray,
     rows: np.ndarray,

@@ -82,6 +82,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     text_columns: Sequence[str | int] = ("text",)  # of the files
     ignore_label_case: bool | None = None  # see `write_rows`
     use_official_split = False  # if split.use_official_split is null
+    keep_unknown = False  # whether the model reads the spelling of unknown tokens
 
     @validate_args
     def __init__(
@@ -184,7 +185,12 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         official = self.split.use_official_split
         use_official = self.use_official_split if official is None else official
         return PreprocessingConfig(
-            self.cleaning, self.split, use_official, self.duplicates, self.tokenizer
+            self.cleaning,
+            self.split,
+            use_official,
+            self.duplicates,
+            self.tokenizer,
+            self.keep_unknown,
         )
 
     def digest_sources(self, content: str) -> str:

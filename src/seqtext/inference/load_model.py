@@ -18,11 +18,13 @@ from seqtext.config.stored_settings import check_stored_settings
 from seqtext.config.trust import allow_any_class
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
+from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.base import Tokenizer
+from seqtext.tokenizers.vocabulary import OpenVocabulary, Vocabulary
 from seqtext.validation import find_type_error
 
 log = logging.getLogger(__name__)
@@ -127,9 +129,11 @@ def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) ->
         _check_tensor(str(name), tensor)
     tokenizer = build_from_config("tokenizer", _read_group(metadata["config"], "tokenizer"))
     tokenizer.load_state_dict(metadata["tokenizer"])
-    words = tokenizer.vocabulary.tokens
+    model = _build_model(metadata["config"], tokenizer.vocabulary, len(names), dict(state))
+    if isinstance(model, TextClassifier) and reads_spelling(model):
+        tokenizer.vocabulary = OpenVocabulary(tokenizer.vocabulary)
     return LoadedModel(
-        model=_build_model(metadata["config"], words, len(names), dict(state)),
+        model=model,
         tokenizer=tokenizer,
         cleaning=_build_cleaner(metadata["cleaning"], metadata["config"]),
         class_names=names,
@@ -193,16 +197,18 @@ def _build_input_spec(metadata: Mapping[str, Any]) -> InputSpec:
 
 
 def _build_model(
-    config: Mapping[str, Any], words: list[str], classes: int, state: dict[str, Tensor]
+    config: Mapping[str, Any], vocabulary: Vocabulary, classes: int, state: dict[str, Tensor]
 ) -> TextClassifier | NonNeuralClassifier:
     options = _read_group(config, "model")
     if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
         model = build_from_config("model", options, classes=classes)
-        model.load_state_dict(words, state)
+        model.load_state_dict(vocabulary.tokens, state)
         return model
     dtype = torch.float64 if _get_precision(config) == "64-true" else torch.float32
-    model = build_empty_model(options, _read_group(config, "embedding"), len(words), classes, state)
+    embedding = _read_group(config, "embedding")
+    model = build_empty_model(options, embedding, len(vocabulary.tokens), classes, state)
     model.load_state_dict(match_state_dict(state, model.state_dict(), dtype), assign=True)
+    set_tokens(model, vocabulary)
     return model.eval().requires_grad_(False)
 
 

@@ -15,12 +15,14 @@ from torch import Tensor
 
 from seqtext.data.corpus import BLOCK_ROWS, split_words
 from seqtext.data.loaders import EncodedDataset, iter_batches_by_length
+from seqtext.embeddings.spelling import set_unknown_tokens
 from seqtext.inference.load_model import LoadedModel, find_checkpoint, load_model
 from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import truncate
+from seqtext.tokenizers.vocabulary import OpenVocabulary
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ class Predictor:
     def predict_logits(self, texts: pa.Array) -> Tensor:
         """Return logits of [N] strings, null as empty text: [N] for two classes, else [N, C]."""
         texts = texts.fill_null("")
+        vocabulary = self.loaded_model.tokenizer.vocabulary
+        if isinstance(vocabulary, OpenVocabulary):
+            vocabulary.forget_unknown_tokens()
         chunks = [texts.slice(i, BLOCK_ROWS) for i in range(0, len(texts), BLOCK_ROWS)]
         if not chunks:
             return torch.zeros(0, *self.outputs)
@@ -96,6 +101,7 @@ class Predictor:
     def _predict_encoded(self, ids: np.ndarray, lengths: np.ndarray) -> Tensor:
         """Compute logits of ids [sum of lengths], lengths [N], as `predict_logits`."""
         model = cast(TextClassifier, self.loaded_model.model)
+        set_unknown_tokens(model, self.loaded_model.tokenizer.vocabulary)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         texts = EncodedDataset(ids, offsets, labels=np.zeros(len(lengths), np.int64))
         logits = torch.empty(len(lengths), *self.outputs)
@@ -110,20 +116,23 @@ def _encode_block(
     loaded_model: LoadedModel, texts: pa.Array
 ) -> tuple[tuple[np.ndarray, np.ndarray], int]:
     """Return ids [sum of lengths], lengths [N], and the number of texts without known words."""
-    parts = loaded_model.tokenizer.encode(loaded_model.cleaning(texts))
-    return parts, _count_unknown(*parts)
+    tokenizer = loaded_model.tokenizer
+    ids, lengths = tokenizer.encode(loaded_model.cleaning(texts))
+    return (ids, lengths), _count_unknown(ids, lengths, len(tokenizer.vocabulary))
 
 
 def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, int]:
     """Return the logits, and the number of texts without known words."""
     lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
-    ids = loaded_model.tokenizer.vocabulary.encode(words.dictionary)[codes]
-    unknown = _count_unknown(*truncate(ids, lengths, None))
+    vocabulary = loaded_model.tokenizer.vocabulary
+    ids = vocabulary.encode(words.dictionary)[codes]
+    unknown = _count_unknown(*truncate(ids, lengths, None), len(vocabulary))
     loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
     return cast(NonNeuralClassifier, loaded_model.model).predict_logits(loaded_texts), unknown
 
 
-def _count_unknown(ids: np.ndarray, lengths: np.ndarray) -> int:
+def _count_unknown(ids: np.ndarray, lengths: np.ndarray, vocab_size: int) -> int:
     """Count the texts, each with at least one id, that have only unknown words."""
-    return int((~np.logical_or.reduceat(ids != UNKNOWN, np.cumsum(lengths) - lengths)).sum())
+    is_known = (ids != UNKNOWN) & (ids < vocab_size)
+    return int((~np.logical_or.reduceat(is_known, np.cumsum(lengths) - lengths)).sum())

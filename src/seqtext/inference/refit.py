@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from seqtext.config.groups import GROUPS
 from seqtext.config.instantiate import build_from_config, resolve_target
-from seqtext.config.run_config import validate_config
+from seqtext.config.run_config import is_spelling_read, validate_config
 from seqtext.data.split import Split
 from seqtext.data.split_checks import Part, SplitRows
 from seqtext.datasets.base import TextDataModule
@@ -137,6 +137,7 @@ def _train(
         seed=options.seed,
         cache=options.paths.cache_dir,
     )
+    data.keep_unknown = is_spelling_read(settings)
     data.cleaning = loaded_model.cleaning
     data.text_columns = loaded_model.input_spec.columns
     data.setup()

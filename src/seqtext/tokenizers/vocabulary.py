@@ -1,5 +1,6 @@
 """The vocabulary: known tokens and their ids."""
 
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -70,6 +71,72 @@ class Vocabulary:
     def dtype(self) -> type:
         """Return the dtype of stored ids: uint16 if it is sufficient."""
         return np.uint16 if len(self) <= np.iinfo(np.uint16).max + 1 else np.int32
+
+
+class OpenVocabulary(Vocabulary):
+    """Keeps unknown tokens apart, for models that read the spelling of tokens.
+
+    An unknown token has an id of its own, from `len` on: those of `unknown_tokens`, in order. The
+    ids of unknown tokens have no meaning beyond one object.
+
+    Args:
+        vocabulary: known tokens
+        unknown_tokens: unknown tokens that have ids already
+    """
+
+    def __init__(self, vocabulary: Vocabulary, unknown_tokens: Sequence[str] = ()):
+        super().__init__(vocabulary.tokens, vocabulary.counts, vocabulary.total_tokens)
+        first = len(self)
+        self._ids = {token: first + n for n, token in enumerate(unknown_tokens)}
+        self._lock = threading.Lock()  # texts are encoded in threads
+
+    @property
+    def unknown_tokens(self) -> list[str]:
+        """Return the unknown tokens so far; token k has the id ``len(self) + k``."""
+        return list(self._ids)
+
+    def forget_unknown_tokens(self) -> None:
+        """Start again without unknown tokens."""
+        self._ids.clear()
+
+    def token(self, number: int) -> str:
+        """Return the token of an id."""
+        unknown = number - len(self)
+        return super().token(number) if unknown < 0 else self.unknown_tokens[unknown]
+
+    def encode(self, tokens: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Return [n] int32 ids of tokens; new unknown tokens get the next ids."""
+        ids = super().encode(tokens).copy()
+        unknown = np.flatnonzero(ids == UNKNOWN)
+        first = len(self)
+        with self._lock:
+            known = self._ids
+            ids[unknown] = [
+                known.setdefault(token, first + len(known))
+                for token in tokens.take(pa.array(unknown)).to_pylist()
+            ]
+        return ids
+
+    @property
+    def dtype(self) -> type:
+        """Return the dtype of stored ids."""
+        return np.int32
+
+
+class KnownIds:
+    """Reads stored ids, with the unknown token's id for all unknown tokens.
+
+    Args:
+        ids: [sum of lengths] ids by an `OpenVocabulary`
+        vocab_size: number of known ids
+    """
+
+    def __init__(self, ids: np.ndarray, vocab_size: int):
+        self._ids, self._vocab_size = ids, vocab_size
+
+    def __getitem__(self, where: slice) -> np.ndarray:
+        ids = self._ids[where]
+        return np.where(ids < self._vocab_size, ids, UNKNOWN)
 
 
 def count_words(corpus: TokenizedCorpus, rows: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from seqtext.figures.data import plot_statistics, print_statistics
 from seqtext.figures.files import to_png
 from seqtext.files import replace_file, write_json
 from seqtext.run_dir import RunDir
+from seqtext.tokenizers.vocabulary import KnownIds
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ def compute_data_statistics(
     return compute_statistics(
         texts=data.texts,
         numbers=prepared.rows.numbers,
-        ids=prepared.texts.ids,
+        ids=KnownIds(prepared.texts.ids, len(data.vocabulary)),
         offsets=prepared.texts.offsets,
         labels=data.labels,
         parts=prepared.parts,

@@ -30,7 +30,39 @@ def assert_found(got: tuple[list[bool], list[list[float]]]) -> None:
 @pytest.mark.parametrize("header", [False, True])
 @pytest.mark.parametrize("name", ["v.txt", "v.txt.gz", "v.txt.bz2", "v.zip"])
 def test_formats(tmp_path, name, header):
-    assert_found(read(write_vectors(tmp_path / name, vectors_text(VECTORS, header))))
+    path = write_vectors(tmp_path / name, vectors_text(VECTORS, header))
+    assert_found(read(path))
+    assert vector_files.read_dimension(path) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the 1 2 3",
+        "1 1 2 3\nat 3 1 2 3\n",
+        "word\tx\ty\tz\nthe\t1\t2\t3\n",
+        "new york\t1\t2\t3\nthe\t1\t2\t3",
+        "\ufeffthe 1 2 3\r\nof 1 2 3 \r\n",
+    ],
+)
+def test_dimension_of_texts(tmp_path, text):
+    assert vector_files.read_dimension(write_vectors(tmp_path / "v.txt", text)) == 3
+
+
+def test_dimension_of_binary_files(tmp_path):
+    assert vector_files.read_dimension(write_binary(tmp_path / "v.bin", VECTORS)) == 3
+
+
+@pytest.mark.parametrize("text", ["", "the", "the end of it", "\n\n1 2 3"])
+def test_no_dimension(tmp_path, text):
+    with pytest.raises(UserError, match=r"v\.txt, line 1: a word and its numbers"):
+        vector_files.read_dimension(write_vectors(tmp_path / "v.txt", text))
+
+
+def test_no_dimension_of_an_archive(tmp_path):
+    members = {f"v.{dim}d.txt": "the 1" + " 2" * (dim - 1) for dim in (2, 3)}
+    with pytest.raises(UserError, match=r"one of v\.2d\.txt, v\.3d\.txt"):
+        vector_files.read_dimension(zip_of(tmp_path / "v.zip", members))
 
 
 def test_lines_as_other_programs_end_them(tmp_path):
@@ -100,7 +132,7 @@ def test_damaged_binary_files(tmp_path):
 @pytest.mark.parametrize(
     ("start", "what"),
     [
-        (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"a fastText model: give its \.vec file"),
+        (b"\xba\x16\x4f\x2f\x0c\0\0\0", r"no fastText model, or is damaged"),
         (b"\x80\x04\x95", "a Python pickle"),
         (b"\x93NUMPY\x01\0", "a NumPy array"),
         (b"PAR1\x15\x04", "a Parquet file"),

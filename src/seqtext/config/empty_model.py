@@ -33,6 +33,10 @@ def build_empty_model(
     layers = options.get("layers", 1)
     if state is not None and isinstance(layers, int) and layers > len(state):
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
+    if embedding.get("dim", 0) is None:  # that of the file of the vectors
+        vectors = (state or {}).get("embedding.weight")
+        dim = vectors.shape[1] if isinstance(vectors, Tensor) and vectors.dim() == 2 else 1
+        embedding = embedding | {"dim": dim}
     try:
         with torch.device("meta"):
             table = build_from_config(

@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from seqtext.config.components import check_components
+from seqtext.config.embedding import build_embedding, list_vector_files
 from seqtext.config.empty_model import build_empty_model
 from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
 from seqtext.config.instantiate import (
@@ -30,14 +31,12 @@ from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.embeddings.pretrained import PretrainedEmbedding
+from seqtext.embeddings.initialized import InitializedEmbedding
 from seqtext.embeddings.spelling import reads_spelling, set_tokens
-from seqtext.embeddings.vectors import locate_vectors, read_vectors
 from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
-from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
 
 
@@ -177,30 +176,7 @@ def build_checked_datamodule(
     data = _build_unprepared_datamodule(settings, options, split)
     classes = LabelFilter(data.drop_labels, data.class_names or None).class_names
     options.check_for_classes(classes if classes and len(classes) > 1 else None)  # 1: refused later
-    return data, _list_vector_files(settings)
-
-
-def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module:
-    """Build the embedding of `settings` for prepared data, with initial weights."""
-    embedding = build_from_config(
-        "embedding", settings["embedding"], vocabulary_size=len(data.vocabulary)
-    )
-    if isinstance(embedding, PretrainedEmbedding):
-        vectors = read_vectors(
-            embedding.source,
-            data.vocabulary,
-            embedding.embedding_dim,
-            embedding.path,
-            embedding.download,
-            data.cache,
-            data.data_dir,
-        )
-        embedding.fill(vectors.values, vectors.known)
-        embedding.fingerprint = vectors.fingerprint()
-        embedding.files_digest = vectors.files_digest
-        if vectors.warning and vectors.warning not in data.warnings:
-            data.warnings.append(vectors.warning)
-    return embedding
+    return data, [] if is_non_neural(settings) else list_vector_files(settings)
 
 
 def digest_input_files(
@@ -250,18 +226,6 @@ def is_non_neural(settings: dict[str, Any]) -> bool:
     return issubclass(resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier)
 
 
-def _list_vector_files(settings: dict[str, Any]) -> list[Path]:
-    """List the word vector files of a run with these settings."""
-    kind = resolve_target("embedding", settings["embedding"]["_target_"])
-    if is_non_neural(settings) or not issubclass(kind, PretrainedEmbedding):
-        return []
-    embedding = build_from_config(
-        "embedding", settings["embedding"], vocabulary_size=len(SPECIAL_TOKENS)
-    )
-    dim, path, download = embedding.embedding_dim, embedding.path, embedding.download
-    return locate_vectors(embedding.source, dim, path, download, settings["paths"]["data_dir"])[1]
-
-
 def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
     """Return the fingerprints of what a run reads: see `seqtext.identity`.
 
@@ -270,7 +234,7 @@ def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -
         model: model with the embedding; None: without word vectors
     """
     modules = () if model is None else model.modules()
-    kinds = (module for module in modules if isinstance(module, PretrainedEmbedding))
+    kinds = (module for module in modules if isinstance(module, InitializedEmbedding))
     vectors = next(kinds, None)
     return {
         "data": data.fingerprint(),
@@ -283,7 +247,7 @@ def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
     """Prepare the data of `settings`, or load it from the cache, and return its fingerprints."""
     options, split = validate_config(settings)
     data = build_datamodule(settings, options, split)
-    embedding = build_embedding(settings, data) if _list_vector_files(settings) else None
+    embedding = None if is_non_neural(settings) else build_embedding(settings, data)
     return collect_fingerprints(data, embedding)
 
 

@@ -1,23 +1,28 @@
 """Pretrained word vectors as an embedding."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from torch import nn
-
-from seqtext.embeddings.vectors import GLOVE, NUMBERBATCH, EmbeddingSource
-from seqtext.token_ids import PAD, UNKNOWN
-from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+from seqtext.embeddings.initialized import InitializedEmbedding
+from seqtext.embeddings.vector_files import read_dimension
+from seqtext.embeddings.vectors import (
+    FILE,
+    GLOVE,
+    NUMBERBATCH,
+    EmbeddingSource,
+    WordVectors,
+    locate_vectors,
+    read_vectors,
+)
+from seqtext.errors import UserError
 from seqtext.validation import PositiveInt, validate_args
 
-OOV_STD = 0.05  # of random vectors, if no word has a pretrained one
 
-
-class PretrainedEmbedding(nn.Embedding):
+class PretrainedEmbedding(InitializedEmbedding):
     """Base class of embeddings with pretrained vectors; zeros until `fill` is called.
 
-    The class does not read files, so that a model can be rebuilt from a checkpoint only. A
+    The constructor does not read files, so that a model can be rebuilt from a checkpoint only. A
     subclass sets `source`.
 
     Args:
@@ -26,13 +31,10 @@ class PretrainedEmbedding(nn.Embedding):
         path: file of the vectors, or its folder; None: <paths.data_dir>/<source>
         download: download the file if it is missing
         freeze: do not train the vectors
-        oov_init: initial vectors of words missing in the file: "zeros", or "random": normally
-            distributed with the mean and standard deviation of the other vectors, per dimension
+        oov_init: see `InitializedEmbedding`
     """
 
     source: EmbeddingSource
-    fingerprint: str | None = None  # see `WordVectors`
-    files_digest: str | None = None
 
     @validate_args
     def __init__(
@@ -44,32 +46,26 @@ class PretrainedEmbedding(nn.Embedding):
         freeze: bool = True,
         oov_init: Literal["zeros", "random"] = "zeros",
     ):
-        super().__init__(vocabulary_size, dim, padding_idx=PAD)
-        self.weight.requires_grad_(not freeze)
-        self.path, self.download, self.oov_init = path, download, oov_init
+        super().__init__(vocabulary_size, dim, freeze, oov_init)
+        self.path, self.download = path, download
 
-    def reset_parameters(self) -> None:
-        """Set all vectors to zero."""
-        nn.init.zeros_(self.weight)
+    def list_files(self, data_dir: str) -> list[Path]:
+        """See `InitializedEmbedding.list_files`."""
+        return locate_vectors(self.source, self.embedding_dim, self.path, self.download, data_dir)[
+            1
+        ]
 
-    @torch.no_grad()
-    def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
-        """Copy vectors into the weight; the unknown token gets their mean, padding stays zero.
-
-        Args:
-            vectors: [found, E] vectors of the words found, in the order of the vocabulary
-            known: [V - 2] bool, whether a word was found
-        """
-        found, at = torch.tensor(vectors, dtype=self.weight.dtype), torch.tensor(known)
-        mean, std = torch.zeros(self.embedding_dim), torch.full((self.embedding_dim,), OOV_STD)
-        if len(found):
-            std, mean = torch.std_mean(found, dim=0, correction=0)
-        self.weight.zero_()
-        self.weight[UNKNOWN] = mean
-        words = self.weight[len(SPECIAL_TOKENS) :]
-        words[at] = found
-        if self.oov_init == "random":
-            words[~at] = mean + std * torch.randn(int((~at).sum()), self.embedding_dim)
+    def read_vectors(self, data: Any) -> WordVectors:
+        """See `InitializedEmbedding.read_vectors`."""
+        return read_vectors(
+            self.source,
+            data.vocabulary,
+            self.embedding_dim,
+            self.path,
+            self.download,
+            data.cache,
+            data.data_dir,
+        )
 
 
 class GloVe(PretrainedEmbedding):
@@ -88,3 +84,41 @@ class Numberbatch(PretrainedEmbedding):
     """
 
     source = NUMBERBATCH
+
+
+class FileEmbedding(PretrainedEmbedding):
+    """Word vectors of the user's own file, in any format of `read_vector_file`.
+
+    Args:
+        vocabulary_size: V, including the two special tokens; known after the data is prepared
+        dim: E, dimension of the vectors; None in a configuration: that of the file
+        path: file of the vectors
+        freeze: do not train the vectors
+        oov_init: see `InitializedEmbedding`
+
+    Raises:
+        UserError: if `dim` is None.
+    """
+
+    source = FILE
+
+    @validate_args
+    def __init__(
+        self,
+        vocabulary_size: int,
+        dim: PositiveInt | None = None,
+        path: str | None = None,
+        freeze: bool = True,
+        oov_init: Literal["zeros", "random"] = "zeros",
+    ):
+        if dim is None:
+            raise UserError("FileEmbedding needs dim: the numbers in each vector of the file.")
+        super().__init__(vocabulary_size, dim, path, False, freeze, oov_init)
+
+    @classmethod
+    def complete_options(cls, options: Mapping[str, Any], data_dir: str) -> dict[str, Any]:
+        """Return the options with the dimension of the file, if they have none."""
+        if options.get("dim") is not None:
+            return dict(options)
+        _, (file, *_) = locate_vectors(cls.source, 0, options.get("path"), False, data_dir)
+        return {**options, "dim": read_dimension(file)}

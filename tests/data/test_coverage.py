@@ -7,6 +7,7 @@ from seqtext.data.coverage import Coverage, describe_coverage, measure_coverage
 from seqtext.data.duplicates import count_repeats
 from seqtext.data.split import Split
 from seqtext.datasets.table import TableDataset
+from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training.describe_data import compute_data_statistics
 from tests.conftest import csv_of, invented_reviews
 
@@ -30,35 +31,38 @@ def test_coverage_of_parts():
 
 
 @pytest.mark.parametrize(
-    ("train", "val", "level", "said"),
+    ("train", "val", "expected"),
     [
-        (Coverage(100, 0, 900, 900), Coverage(10, 0, 90, 60), None, ""),
-        (Coverage(100, 0, 900, 900), Coverage(), None, ""),
-        (Coverage(990, 1, 900, 900), Coverage(10, 0, 90, 60), 20, "1 of 1,000 texts (0.1%)"),
-        (Coverage(100, 11, 9, 9), Coverage(10, 0, 90, 60), 30, "cleaning=[lower] may not suit"),
-        (Coverage(100, 0, 900, 900), Coverage(10, 0, 90, 2), 30, "2.2% of the words of the valid"),
-        (Coverage(100, 100, 0, 0), Coverage(10, 10, 0, 0), 30, "110 of 110 texts (100.0%)"),
+        (Coverage(100, 0, 900, 900), Coverage(10, 0, 90, 81), []),
+        (Coverage(100, 0, 900, 900), Coverage(), []),
+        (Coverage(990, 1, 900, 900), Coverage(10, 0, 90, 90), ["1 of 1,000 texts (0.1%)"]),
+        (Coverage(100, 0, 900, 890), Coverage(10, 0, 90, 72), ["1.1% of the tokens of the train"]),
+        (Coverage(100, 0, 900, 800), Coverage(10, 0, 90, 90), ["and 0.0% of the validation part"]),
+        (Coverage(100, 100, 0, 0), Coverage(10, 10, 0, 0), ["110 of 110 texts (100.0%)"]),
+        (Coverage(100, 11, 9, 0), Coverage(10, 0, 90, 0), ["may not suit", "100.0% of the tok"]),
     ],
 )
-def test_what_is_told(train, val, level, said):
-    told = describe_coverage({"train": train, "val": val}, ["lower"])
-    assert told is None if level is None else told[0] == level
-    assert told is None or said in told[1]
+def test_warnings(train, val, expected):
+    warnings = describe_coverage({"train": train, "val": val}, ["lower"])
+    assert [part in warning for part, warning in zip(expected, warnings, strict=True)] == [
+        True for _ in expected
+    ]
+    without = describe_coverage({"train": train, "val": val}, [], reads_vocabulary=False)
+    assert len(without) == bool(train.empty)
 
 
 def test_texts_without_spaces_between_words(tmp_path, caplog):
     rows = [(f"{CHINESE[n % 4]}{chr(0x4E00 + n)}", "ab"[n % 2]) for n in range(80)]
+    whole = WordTokenizer(split_unspaced=False)
     for _ in range(2):  # from a cold and from a warm cache
         caplog.clear()
-        data = loaded(tmp_path, rows)
+        data = loaded(tmp_path, rows, tokenizer=whole)
         (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
-        assert "0.0% of the words of the validation part are known" in record.message
-        assert "separate_characters" in record.message
+        assert "100.0% of the validation part are unknown" in record.message
     assert compute_data_statistics(data).known_val == 0
-    caplog.clear()
-    data = loaded(tmp_path, rows, cleaning=["lower", "separate_characters"])
+    data = loaded(tmp_path, rows)
     assert compute_data_statistics(data).known_val > 0.5
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "演" in data.vocabulary.tokens
 
 
 def test_texts_of_which_cleaning_leaves_nothing_are_not_one_text(tmp_path, caplog):

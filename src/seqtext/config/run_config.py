@@ -156,6 +156,7 @@ def _build_unprepared_datamodule(
         cache=options.paths.cache_dir,
     )
     data.data_dir = options.paths.data_dir
+    data.reads_vocabulary = not is_non_neural(settings)
     data.keep_unknown = is_spelling_read(settings)
     return data
 

@@ -132,6 +132,17 @@ def split_words(texts: pa.Array) -> tuple[np.ndarray, pa.DictionaryArray]:
     return lengths, words.dictionary_encode()
 
 
+def join_words(words: pa.Array | pa.ChunkedArray, offsets: np.ndarray) -> pa.Array:
+    """Join words to texts, separated by single spaces.
+
+    Args:
+        words: words of all texts
+        offsets: [texts + 1] positions of the texts' words
+    """
+    words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
+    return pc.binary_join(pa.LargeListArray.from_arrays(pa.array(offsets), words), " ")
+
+
 def _split_blocks(
     texts: Iterator[pa.Array], cleaner: TextCleaner
 ) -> Iterator[tuple[np.ndarray, pa.DictionaryArray]]:

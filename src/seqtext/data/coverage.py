@@ -1,13 +1,11 @@
-"""Measure how many words are left after cleaning, and how many of them are known."""
+"""Measure how many texts have no words left after cleaning, and how many tokens are known."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-MIN_KNOWN = 0.1  # minimum known-word share of the validation part before warning
-MAX_EMPTY = 0.01  # maximum share of empty texts before warning
+MAX_UNKNOWN = 0.1  # maximum share of unknown tokens of a part before a warning
 
 
 class Coverage(NamedTuple):
@@ -15,8 +13,8 @@ class Coverage(NamedTuple):
 
     texts: number of texts
     empty: number of texts without words after cleaning
-    words: number of words, without truncated ones
-    known: number of words that are in the vocabulary
+    words: number of tokens, without truncated ones
+    known: number of tokens that are in the vocabulary
     """
 
     texts: int = 0
@@ -46,37 +44,32 @@ def measure_coverage(
 
 
 def describe_coverage(
-    coverage: Mapping[str, Coverage], cleaning: Sequence[str]
-) -> tuple[int, str] | None:
-    """Return a log level and a sentence if texts are empty or nearly no word is known.
+    coverage: Mapping[str, Coverage], cleaning: Sequence[str], reads_vocabulary: bool = True
+) -> list[str]:
+    """Return warnings if texts are empty, or many tokens are unknown.
 
     Args:
         coverage: coverage of each part
         cleaning: names of the cleaning steps
+        reads_vocabulary: whether unknown tokens are one token for the model
     """
+    warnings = []
     total = sum(coverage.values(), Coverage())
-    facts, hints = [], []
     if total.empty:
         share = total.empty / total.texts
-        facts.append(
+        warnings.append(
             f"{total.empty:,} of {total.texts:,} texts ({share:.1%}) have no words left after "
-            f"cleaning"
+            f"cleaning: dataset.cleaning=[{','.join(cleaning)}] may not suit their script or "
+            f"content."
         )
-        if share > MAX_EMPTY:
-            hints.append(
-                f"dataset.cleaning=[{','.join(cleaning)}] may not suit their script or content"
-            )
-    val = coverage.get("val", Coverage())
-    if is_unknown := val.texts > 0 and val.known < MIN_KNOWN * max(val.words, 1):
-        share = val.known / max(val.words, 1)
-        facts.append(f"{share:.1%} of the words of the validation part are known")
-        if val.words:
-            hints.append(
-                "are these texts without spaces between words (Chinese, Japanese, Thai)? Then "
-                "add separate_characters to dataset.cleaning"
-            )
-    if not facts:
-        return None
-    is_serious = is_unknown or total.empty > MAX_EMPTY * total.texts
-    level = logging.WARNING if is_serious else logging.INFO
-    return level, "; ".join([" and ".join(facts), *hints]) + "."
+    if not reads_vocabulary:
+        return warnings
+    train, val = (coverage.get(part, Coverage()) for part in ("train", "val"))
+    shares = [1 - part.known / part.words if part.words else 0 for part in (train, val)]
+    if max(shares) > MAX_UNKNOWN:
+        warnings.append(
+            f"{shares[0]:.1%} of the tokens of the training part and {shares[1]:.1%} of the "
+            f"validation part are unknown to the vocabulary, and one token for the model: raise "
+            f"tokenizer.vocab_size, or choose tokenizer=bpe or embedding=ngrams."
+        )
+    return warnings

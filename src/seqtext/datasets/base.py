@@ -82,7 +82,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     text_columns: Sequence[str | int] = ("text",)  # of the files
     ignore_label_case: bool | None = None  # see `write_rows`
     use_official_split = False  # if split.use_official_split is null
-    keep_unknown = False  # whether the model reads the spelling of unknown tokens
+    reads_vocabulary = True  # whether the model reads ids of the tokenizer's vocabulary
+    keep_unknown = False  # whether it reads the spelling of unknown tokens
 
     @validate_args
     def __init__(

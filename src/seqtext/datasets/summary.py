@@ -38,12 +38,9 @@ def log_summary(data: Any) -> None:
             data.duplicates,
             count_noun(duplicates.conflicting, "text has", "texts have"),
         )
-    if found := describe_coverage(dataset.coverage, data.cleaning.steps):
-        level, sentence = found
-        if level == logging.WARNING:
-            warn(sentence)
-        else:
-            log.info("  %s", sentence)
+    reads_vocabulary = data.reads_vocabulary and not data.keep_unknown
+    for warning in describe_coverage(dataset.coverage, data.cleaning.steps, reads_vocabulary):
+        warn(warning)
     if duplicates.in_test:
         rows = count_noun(duplicates.in_test, "test row has", "test rows have")
         warn(f"{rows} a text that is also in the training or validation part.")

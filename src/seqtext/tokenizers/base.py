@@ -1,15 +1,14 @@
 """The base class of tokenizers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqtext.data.code_fingerprint import digest_code
-from seqtext.data.corpus import TokenizedCorpus
+from seqtext.data.corpus import BLOCK_ROWS, TokenizedCorpus, join_words
 from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary
@@ -35,7 +34,7 @@ class Tokenizer(ABC):
         self.max_length, self.truncation_side = max_length, truncation_side
 
     def __repr__(self) -> str:
-        options = (f"{k}={v!r}" for k, v in vars(self).items() if k != "vocabulary")
+        options = (f"{name}={value!r}" for name, value in self._get_options().items())
         return f"{type(self).__name__}({', '.join(options)})"
 
     def set_defaults(self, defaults: Mapping[str, Any]) -> None:  # noqa: B027  an optional hook
@@ -47,9 +46,11 @@ class Tokenizer(ABC):
 
     def settings(self) -> dict[str, Any]:
         """Return the options that determine the ids, as plain values: a cache key before `fit`."""
-        options = {name: value for name, value in vars(self).items() if name != "vocabulary"}
         kind = type(self)
-        return {"class": kind.__qualname__, "code": digest_code(kind), **options}
+        return {"class": kind.__qualname__, "code": digest_code(kind), **self._get_options()}
+
+    def _get_options(self) -> dict[str, Any]:
+        return {k: v for k, v in vars(self).items() if k != "vocabulary" and k[0] != "_"}
 
     @abstractmethod
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
@@ -76,11 +77,27 @@ class Tokenizer(ABC):
             The result of `encode` for each block of texts.
         """
         for start, stop, codes in corpus.blocks():
-            words = corpus.dictionary.take(pa.array(codes)).combine_chunks()
             offsets = corpus.offsets[start : stop + 1] - corpus.offsets[start]
-            lists = pa.LargeListArray.from_arrays(pa.array(offsets), words)
-            ids, lengths = self.encode(pc.binary_join(lists, " "))
-            yield ids.astype(self.vocabulary.dtype), lengths
+            for first in range(0, stop - start, BLOCK_ROWS):
+                cut = offsets[first : first + BLOCK_ROWS + 1]
+                words = corpus.dictionary.take(pa.array(codes[cut[0] : cut[-1]]))
+                ids, lengths = self.encode(join_words(words, cut - cut[0]))
+                yield ids.astype(self.vocabulary.dtype), lengths
+
+    def find_spans(self, text: str) -> np.ndarray | None:
+        """Find the tokens of a cleaned text in it, to show what a model reads.
+
+        Returns:
+            [tokens, 2] first character and last + 1 of each token of the truncated text, none for
+            a text without tokens; None if a tokenizer does not know.
+        """
+        return None
+
+    def truncate_spans(self, spans: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Return the spans [tokens, 2] of a truncated text, for `find_spans`."""
+        kept = len(spans) if self.max_length is None else min(len(spans), self.max_length)
+        first = 0 if self.truncation_side == "right" else len(spans) - kept
+        return np.array(spans[first : first + kept], np.int64).reshape(-1, 2)
 
     def decode(self, ids: np.ndarray) -> list[str]:
         """Return the token of each id."""
@@ -130,11 +147,11 @@ def truncate(
     first = starts if side == "right" else starts + lengths - kept
     is_token = np.repeat(kept > 0, np.maximum(kept, 1))
     truncated = np.full(len(is_token), UNKNOWN, ids.dtype)
-    truncated[is_token] = ids[_concatenate_ranges(first, kept)]
+    truncated[is_token] = ids[concatenate_ranges(first, kept)]
     return truncated, np.maximum(kept, 1)
 
 
-def _concatenate_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def concatenate_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the concatenated numbers start, start + 1, … of all ranges."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + lengths, lengths)

@@ -40,23 +40,23 @@ class Vocabulary:
         return SPECIAL_TOKENS[number] if number < special else self.tokens[number - special]
 
     @classmethod
-    def from_corpus(
-        cls, corpus: TokenizedCorpus, rows: np.ndarray, vocab_size: int | None
+    def from_counts(
+        cls, tokens: pa.Array | pa.ChunkedArray, counts: np.ndarray, vocab_size: int | None
     ) -> "Vocabulary":
-        """Build a vocabulary of the words in `rows`; equally frequent words are sorted.
+        """Build a vocabulary of the most frequent tokens; equally frequent ones are sorted.
 
         Args:
-            rows: [n] row numbers of the training texts in `corpus`
-            vocab_size: maximum number of words without the special tokens; None: all
+            tokens: distinct tokens
+            counts: [tokens] frequency of each in the training texts; those with 0 are left out
+            vocab_size: maximum number of tokens without the special tokens; None: all
         """
-        counts = count_words(corpus, rows)
         least = 1
         if vocab_size is not None and vocab_size < len(counts):
             least = max(1, np.partition(counts, -vocab_size)[-vocab_size])
         seen = np.flatnonzero(counts >= least)
-        table = pa.table({"word": corpus.dictionary.take(pa.array(seen)), "count": counts[seen]})
-        ranked = table.sort_by([("count", "descending"), ("word", "ascending")])[:vocab_size]
-        return cls(ranked["word"].to_pylist(), ranked["count"].to_numpy(), int(counts.sum()))
+        table = pa.table({"token": tokens.take(pa.array(seen)), "count": counts[seen]})
+        ranked = table.sort_by([("count", "descending"), ("token", "ascending")])[:vocab_size]
+        return cls(ranked["token"].to_pylist(), ranked["count"].to_numpy(), int(counts.sum()))
 
     def encode(self, tokens: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Return [n] int32 ids of tokens, 1 for an unknown token."""
@@ -112,7 +112,7 @@ class OpenVocabulary(Vocabulary):
         with self._lock:
             known = self._ids
             ids[unknown] = [
-                known.setdefault(token, first + len(known))
+                UNKNOWN if token in SPECIAL_TOKENS else known.setdefault(token, first + len(known))
                 for token in tokens.take(pa.array(unknown)).to_pylist()
             ]
         return ids

@@ -1,22 +1,24 @@
 """Tokenizer of words separated by white space."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from seqtext.data.corpus import TokenizedCorpus, split_words
-from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
-from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.data.corpus import TokenizedCorpus
+from seqtext.tokenizers.base import TruncationSide
+from seqtext.tokenizers.by_word import ByWordTokenizer
+from seqtext.tokenizers.splitting import Mask, Punctuation, Split, WordSplitter, build_splitter
 from seqtext.validation import PositiveInt, validate_args
 
 AUTO: Final = "auto"
 DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows": None})
 
 
-class WordTokenizer(Tokenizer):
+class WordTokenizer(ByWordTokenizer):
     """Splits cleaned texts at white space; the most frequent words are the vocabulary.
 
     The value "auto" is replaced by the data set's (`TextDataModule.default_tokenizer`), or else by
@@ -29,6 +31,8 @@ class WordTokenizer(Tokenizer):
         vocab_size: maximum number of words, the most frequent ones in the training texts, without
             the two special tokens; None: no limit
         fit_rows: count words only in the first `fit_rows` training texts; None: in all
+        lowercase: whether to lowercase words, for texts that cleaning does not lowercase
+        punctuation, mask, split_unspaced: see `WordSplitter`
     """
 
     @validate_args
@@ -38,9 +42,20 @@ class WordTokenizer(Tokenizer):
         truncation_side: TruncationSide = "left",
         vocab_size: PositiveInt | Literal["auto"] | None = AUTO,
         fit_rows: PositiveInt | Literal["auto"] | None = AUTO,
+        lowercase: bool = False,
+        punctuation: Punctuation = "keep",
+        mask: list[Mask] | None = None,
+        split_unspaced: bool = True,
     ):
         super().__init__(max_length, truncation_side)
         self.vocab_size, self.fit_rows = vocab_size, fit_rows
+        self.lowercase, self.punctuation = lowercase, punctuation
+        self.mask, self.split_unspaced = list(mask or ()), split_unspaced
+
+    @property
+    def splitter(self) -> WordSplitter:
+        """Return the splitter of words."""
+        return build_splitter(self.split_unspaced, self.punctuation, tuple(self.mask))
 
     def set_defaults(self, defaults: Mapping[str, Any]) -> None:
         """See `Tokenizer.set_defaults`."""
@@ -51,25 +66,18 @@ class WordTokenizer(Tokenizer):
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """See `Tokenizer.fit`."""
         self.set_defaults({})
-        if self.max_length == "longest":
-            self.max_length = max(1, int(np.diff(corpus.offsets)[rows].max()))
-        assert self.fit_rows != AUTO
-        assert self.vocab_size != AUTO
-        self.vocabulary = Vocabulary.from_corpus(corpus, rows[: self.fit_rows], self.vocab_size)
+        super().fit(corpus, rows)
 
-    def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-        """See `Tokenizer.encode`."""
-        lengths, words = split_words(texts)
-        ids = self.vocabulary.encode(words.dictionary)[words.indices.to_numpy()]
-        return truncate(ids, lengths, self.max_length, self.truncation_side)
+    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+        """See `ByWordTokenizer.split`."""
+        split = self.splitter.split(words)
+        if not self.lowercase:
+            return split
+        tokens = split.tokens
+        lower = pc.utf8_lower(tokens.dictionary).dictionary_encode()
+        codes = lower.indices.take(tokens.indices)
+        return Split(split.counts, pa.DictionaryArray.from_arrays(codes, lower.dictionary))
 
-    def encode_corpus(self, corpus: TokenizedCorpus) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """See `Tokenizer.encode_corpus`; each distinct word is looked up once."""
-        if type(self).encode is not WordTokenizer.encode:  # of a subclass
-            yield from super().encode_corpus(corpus)
-            return
-        ids = self.vocabulary.encode(corpus.dictionary)  # of each distinct word
-        id_of_code: np.ndarray = ids.astype(self.vocabulary.dtype)
-        for start, stop, codes in corpus.blocks():
-            lengths = np.diff(corpus.offsets[start : stop + 1])
-            yield truncate(id_of_code[codes], lengths, self.max_length, self.truncation_side)
+    def find_word_spans(self, word: str) -> list[tuple[int, int]]:
+        """See `ByWordTokenizer.find_word_spans`."""
+        return [(start, stop) for _, start, stop in self.splitter.iter_tokens(word)]

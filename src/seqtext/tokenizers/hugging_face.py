@@ -1,0 +1,85 @@
+"""Functions on tokenizers of the `tokenizers` package, which may come from a checkpoint."""
+
+import json
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from seqtext.data.corpus import BLOCK_ROWS, TokenizedCorpus, join_words
+from seqtext.errors import UserError
+from seqtext.token_ids import PAD, UNKNOWN
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+PAD_NAMES = ("<pad>", "[PAD]", "<|pad|>")
+
+
+def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
+    """Build a tokenizer from the content of a tokenizer.json.
+
+    Truncation and padding are removed from it.
+
+    Args:
+        name: of the file or option, for messages
+
+    Raises:
+        UserError: if it is not valid.
+    """
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+    try:
+        tokenizer = HuggingFaceTokenizer.from_str(text)
+    except BaseException as error:  # also a panic, which is no Exception
+        if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
+            raise
+        reason = " ".join(str(error).split())
+        raise UserError(f"{name} is not a valid tokenizer.json: {reason}.") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True  # "<pad>" in a text has these characters
+    return tokenizer
+
+
+def list_tokens(tokenizer: "HuggingFaceTokenizer") -> tuple[list[str], np.ndarray]:
+    """Return the tokens of a vocabulary, and our id of each of the tokenizer's ids.
+
+    Our ids 0 and 1 are padding and the unknown token; other tokens follow in the order of the
+    tokenizer's ids.
+    """
+    number_of = tokenizer.get_vocab(with_added_tokens=True)
+    vocabulary = sorted(number_of.items(), key=itemgetter(1))
+    unknown = find_unknown_token(tokenizer)
+    padding = next((n for n in PAD_NAMES if tokenizer.token_to_id(n) is not None), None)
+    ids = np.full(max(number_of.values(), default=0) + 1, UNKNOWN, np.int32)
+    tokens: list[str] = []
+    for token, number in vocabulary:
+        if token == padding:
+            ids[number] = PAD
+        elif token != unknown and token not in SPECIAL_TOKENS:
+            ids[number] = len(SPECIAL_TOKENS) + len(tokens)
+            tokens.append(token)
+    return tokens, ids
+
+
+def find_unknown_token(tokenizer: "HuggingFaceTokenizer") -> str | None:
+    """Return the token of what the vocabulary lacks; None if it covers all bytes."""
+    model = json.loads(tokenizer.to_str())["model"]
+    if model["type"] == "Unigram":
+        number = model.get("unk_id")
+        return None if number is None else model["vocab"][number][0]
+    return model.get("unk_token")
+
+
+def iter_texts(corpus: TokenizedCorpus, rows: np.ndarray) -> Iterator[list[str]]:
+    """Yield the texts of `rows` in lists, their words separated by single spaces."""
+    for lengths, codes in corpus.iter_rows(rows):
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        for start in range(0, len(lengths), BLOCK_ROWS):
+            cut = offsets[start : start + BLOCK_ROWS + 1]
+            words = corpus.dictionary.take(pa.array(codes[cut[0] : cut[-1]]))
+            yield join_words(words, cut - cut[0]).to_pylist()

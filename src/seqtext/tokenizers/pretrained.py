@@ -1,0 +1,133 @@
+"""Tokenizers that others have trained, from their tokenizer.json."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from seqtext.data.corpus import TokenizedCorpus
+from seqtext.errors import UserError
+from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
+from seqtext.tokenizers.hugging_face import list_tokens, parse_tokenizer
+from seqtext.tokenizers.vocabulary import Vocabulary
+from seqtext.validation import PositiveInt, validate_args
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+
+FILE = "tokenizer.json"
+
+
+class PretrainedTokenizer(Tokenizer):
+    """Splits texts as a tokenizer.json of Hugging Face's `tokenizers` package describes.
+
+    The tokens are those of the file, without the ones that it adds around a text, such as [CLS].
+
+    Args:
+        path: the file, a folder with it, or an installed package with it; a checkpoint needs none
+        max_length: maximum number of tokens of a text; None: no limit
+        truncation_side: the side of a longer text that is cut
+
+    """
+
+    _tokenizer: "HuggingFaceTokenizer"
+
+    @validate_args
+    def __init__(
+        self,
+        path: str | None = None,
+        max_length: PositiveInt | None = 512,
+        truncation_side: TruncationSide = "left",
+    ):
+        super().__init__(max_length, truncation_side)
+        self.path = path
+
+    def settings(self) -> dict[str, Any]:
+        """See `Tokenizer.settings`; the content of the file is part of the result."""
+        digest = hashlib.blake2b(self._read_file().encode(), digest_size=16).hexdigest()
+        return {**super().settings(), "path": digest}
+
+    def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
+        """Read the file; the texts are not used."""
+        self._set_tokenizer(parse_tokenizer(self._read_file(), f"tokenizer.path={self.path}"))
+
+    def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        """See `Tokenizer.encode`."""
+        encodings = self._tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
+        encoded = [encoding.ids for encoding in encodings]
+        lengths = np.array([len(each) for each in encoded], np.int64)
+        numbers = np.fromiter(chain.from_iterable(encoded), np.int64)
+        return truncate(self._ids[numbers], lengths, self.max_length, self.truncation_side)
+
+    def find_spans(self, text: str) -> np.ndarray:
+        """See `Tokenizer.find_spans`."""
+        return self.truncate_spans(self._tokenizer.encode(text, add_special_tokens=False).offsets)
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Tokenizer.state_dict`."""
+        return super().state_dict() | {"tokenizer": self._tokenizer.to_str()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Tokenizer.load_state_dict`."""
+        super().load_state_dict(state)
+        text, tokens = state.get("tokenizer"), self.vocabulary.tokens
+        if not isinstance(text, str):
+            raise UserError("tokenizer.tokenizer must be a string.")
+        self._set_tokenizer(parse_tokenizer(text, "tokenizer.tokenizer"))
+        if self.vocabulary.tokens != tokens:
+            raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
+
+    def _set_tokenizer(self, tokenizer: "HuggingFaceTokenizer") -> None:
+        self._tokenizer = tokenizer
+        tokens, self._ids = list_tokens(tokenizer)  # our id of each of its ids
+        self.vocabulary = Vocabulary(tokens)
+
+    def _read_file(self) -> str:
+        path = find_tokenizer_file(self.path)
+        try:
+            return path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"tokenizer.path={self.path}: {path} cannot be read: {error}."
+            ) from error
+
+
+def find_tokenizer_file(path: str | None) -> Path:
+    """Return the tokenizer.json that a file, a folder or an installed package is or has.
+
+    A package is not imported.
+
+    Raises:
+        UserError: if there is none, or a package has several.
+    """
+    if path is None:
+        raise UserError(
+            f"tokenizer.path is missing: name a {FILE}, a folder with it, or an installed package."
+        )
+    place = Path(path).expanduser()
+    if place.is_file():
+        return place
+    if place.is_dir():
+        if (place / FILE).is_file():
+            return place / FILE
+        raise UserError(f"tokenizer.path={path}: this folder has no {FILE}.")
+    spec = find_spec(path) if path.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"tokenizer.path={path}: there is no such file, folder or installed package; name a "
+            f"{FILE}, or what holds it."
+        )
+    folder = Path(spec.submodule_search_locations[0])
+    found = sorted({*folder.rglob(FILE), *folder.rglob(f"*_{FILE}")})
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(str(file) for file in found) or "none"
+    raise UserError(
+        f"tokenizer.path={path}: one {FILE} is needed in this package, which has {names}; name "
+        f"the file."
+    )

@@ -1,0 +1,185 @@
+"""Subword tokenizers, trained on the training texts by the `tokenizers` package."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from seqtext.data.cleaning import UNSPACED
+from seqtext.data.corpus import TokenizedCorpus
+from seqtext.errors import UserError
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.base import TruncationSide
+from seqtext.tokenizers.by_word import ByWordTokenizer
+from seqtext.tokenizers.hugging_face import iter_texts, list_tokens, parse_tokenizer
+from seqtext.tokenizers.splitting import Split, format_for_onig
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary
+from seqtext.validation import PositiveInt, validate_args
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+    from tokenizers.pre_tokenizers import PreTokenizer
+
+MAX_ALPHABET = 1000  # most frequent characters that are tokens; others are unknown
+BLOCK_WORDS = 1 << 16  # words split together; limits the memory
+MAX_WORD_LENGTH = 1000  # characters; wordpiece makes a longer word unknown
+
+
+class SubwordTokenizer(ByWordTokenizer):
+    """Base of tokenizers that split words into subwords learned from the training texts.
+
+    Punctuation marks are separate from words. A subclass defines `build`.
+
+    Args:
+        max_length: maximum number of subwords of a text; "longest": the length of the longest
+            training text; None: no limit
+        truncation_side: the side of a longer text that is cut
+        vocab_size: maximum number of subwords without the two special tokens
+        fit_rows: learn from the first `fit_rows` training texts; None: from all
+        lowercase: whether to lowercase the texts, for texts that cleaning does not lowercase
+    """
+
+    _tokenizer: "HuggingFaceTokenizer"
+
+    @validate_args
+    def __init__(
+        self,
+        max_length: PositiveInt | Literal["longest"] | None = 512,
+        truncation_side: TruncationSide = "left",
+        vocab_size: PositiveInt = 16_000,
+        fit_rows: PositiveInt | None = None,
+        lowercase: bool = False,
+    ):
+        super().__init__(max_length, truncation_side)
+        self.vocab_size, self.fit_rows, self.lowercase = vocab_size, fit_rows, lowercase
+
+    @abstractmethod
+    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+        """Return an empty tokenizer and its trainer, which takes `options`."""
+
+    def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
+        """See `Tokenizer.fit`."""
+        self._tokenizer = self._train(corpus, rows[: self.fit_rows])
+        self.vocabulary = Vocabulary(list_tokens(self._tokenizer)[0])
+        if self.max_length == "longest":
+            self.set_longest(corpus, rows, self.split(corpus.dictionary))
+
+    def _train(self, corpus: TokenizedCorpus, rows: np.ndarray) -> "HuggingFaceTokenizer":
+        """Learn the subwords of the texts of `rows`."""
+        from tokenizers import normalizers
+
+        special = list(SPECIAL_TOKENS)
+        size = len(special) + self.vocab_size
+        tokenizer, trainer = self.build(
+            vocab_size=size, special_tokens=special, show_progress=False
+        )
+        if self.lowercase:
+            tokenizer.normalizer = normalizers.Lowercase()
+        tokenizer.train_from_iterator(iter_texts(corpus, rows), trainer)
+        # A text that has "<pad>" has these characters, not the token.
+        tokenizer.encode_special_tokens = True
+        return tokenizer
+
+    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+        """See `ByWordTokenizer.split`."""
+        counts = np.zeros(len(words), np.int64)
+        ids = [np.zeros(0, np.int32)]
+        for start in range(0, len(words), BLOCK_WORDS):
+            block = words[start : start + BLOCK_WORDS].to_pylist()
+            encodings = self._tokenizer.encode_batch_fast(block, add_special_tokens=False)
+            encoded = [encoding.ids for encoding in encodings]
+            counts[start : start + len(block)] = [len(each) for each in encoded]
+            ids.append(np.fromiter(chain.from_iterable(encoded), np.int32))
+        codes = pa.array(np.concatenate(ids))
+        tokens = pa.array([*SPECIAL_TOKENS, *self.vocabulary.tokens], pa.string())
+        return Split(counts, pa.DictionaryArray.from_arrays(codes, tokens))
+
+    def find_word_spans(self, word: str) -> list[tuple[int, int]]:
+        """See `ByWordTokenizer.find_word_spans`."""
+        return self._tokenizer.encode(word, add_special_tokens=False).offsets
+
+    def state_dict(self) -> dict[str, Any]:
+        """See `Tokenizer.state_dict`."""
+        return super().state_dict() | {"tokenizer": self._tokenizer.to_str()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See `Tokenizer.load_state_dict`."""
+        super().load_state_dict(state)
+        text, tokens = state.get("tokenizer"), self.vocabulary.tokens
+        if not isinstance(text, str):
+            raise UserError("tokenizer.tokenizer must be a string.")
+        self._tokenizer = parse_tokenizer(text, "tokenizer.tokenizer")
+        own_tokens, ids = list_tokens(self._tokenizer)
+        if own_tokens != tokens or ids.tolist() != list(range(len(ids))):
+            raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
+
+
+class BPETokenizer(SubwordTokenizer):
+    """Merges the most frequent pairs of characters and subwords: byte-pair encoding.
+
+    Sennrich et al., 2016, "Neural Machine Translation of Rare Words with Subword Units". The first
+    subword of a word begins with "▁". Options: see `SubwordTokenizer`.
+    """
+
+    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+        """See `SubwordTokenizer.build`."""
+        from tokenizers import Tokenizer, models, trainers
+
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        tokenizer.pre_tokenizer = _mark_words()
+        return tokenizer, trainers.BpeTrainer(
+            **options, limit_alphabet=MAX_ALPHABET, min_frequency=2
+        )
+
+
+class UnigramTokenizer(SubwordTokenizer):
+    """Chooses the most probable subwords of a unigram language model.
+
+    Kudo, 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple
+    Subword Candidates". The first subword of a word begins with "▁". Options: see
+    `SubwordTokenizer`.
+    """
+
+    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+        """See `SubwordTokenizer.build`."""
+        from tokenizers import Tokenizer, models, trainers
+
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = _mark_words()
+        return tokenizer, trainers.UnigramTrainer(**options, unk_token=SPECIAL_TOKENS[UNKNOWN])
+
+
+class WordPieceTokenizer(SubwordTokenizer):
+    """Takes the longest known subword, from the left of a word on: WordPiece.
+
+    Schuster and Nakajima, 2012, "Japanese and Korean Voice Search". The first subword of a word is
+    as written, the others begin with "##". Options: see `SubwordTokenizer`.
+    """
+
+    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+        """See `SubwordTokenizer.build`."""
+        from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+        unknown = SPECIAL_TOKENS[UNKNOWN]
+        model = models.WordPiece(unk_token=unknown, max_input_chars_per_word=MAX_WORD_LENGTH)
+        tokenizer = Tokenizer(model)
+        unspaced = pre_tokenizers.Split(Regex(format_for_onig(UNSPACED)), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [unspaced, pre_tokenizers.BertPreTokenizer()]
+        )
+        return tokenizer, trainers.WordPieceTrainer(**options, limit_alphabet=MAX_ALPHABET)
+
+
+def _mark_words() -> "PreTokenizer":
+    """Return a pre-tokenizer that separates punctuation and puts "▁" before words."""
+    from tokenizers import pre_tokenizers
+
+    return pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Punctuation("isolated"),
+            pre_tokenizers.Metaspace(prepend_scheme="first"),
+        ]
+    )

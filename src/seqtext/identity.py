@@ -14,7 +14,7 @@ from typing import Any
 
 PATH_OPTIONS_BY_CONTENT = {  # options that name files, by the key of their content's fingerprint
     "data": ("dataset.dir", "dataset.path", "dataset.val", "dataset.test", "dataset.stopwords"),
-    "vectors": ("embedding.path",),
+    "vectors": ("embedding.path", "dataset.unlabelled"),
 }
 PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for option in options)
 OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
@@ -100,15 +100,15 @@ def build_settings_key(
 ) -> dict[str, Any]:
     """Return a comparison key that is equal for runs that differ only in seed or fold.
 
-    Word vectors are compared by the digest of their files: their content is that of the words of
-    the training rows, which differ between folds.
+    Word vectors are compared by the digest of their files, if they have any: their content depends
+    on the training rows, which differ between folds.
 
     Args:
         settings, fingerprints, source: as in `build_run_key`
     """
     key = build_run_key(settings, fingerprints, source)
-    if has_all_fingerprints(fingerprints) and (files := fingerprints["files"].get("vectors")):
-        key["content of the vectors"] = files
+    if has_all_fingerprints(fingerprints):
+        key["content of the vectors"] = fingerprints["files"].get("vectors")
     return {name: value for name, value in key.items() if name not in REPETITION_OPTIONS}
 
 

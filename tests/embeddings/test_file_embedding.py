@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seqtext.config.embedding import list_vector_files
+from seqtext.datasets.tweets import Tweets
 from seqtext.embeddings.pretrained import FileEmbedding
 from seqtext.errors import UserError
 from seqtext.inference.load_model import load_model
@@ -40,7 +41,10 @@ def test_files_are_watched_with_their_words(tmp_path):
     for name in ("v.npy", "v.json"):
         (tmp_path / name).write_text("")
     options = (*FILE, f"embedding.path={tmp_path / 'v.npy'}", "embedding.dim=3")
-    assert [f.name for f in list_vector_files(settings_of(*options))] == ["v.npy", "v.json"]
+    assert [f.name for f in list_vector_files(settings_of(*options), Tweets())] == [
+        "v.npy",
+        "v.json",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,7 @@ def test_files_are_watched_with_their_words(tmp_path):
 )
 def test_bad_path(path, message):
     with pytest.raises(UserError, match=message):
-        list_vector_files(settings_of(*FILE, f"embedding.path={path or 'null'}"))
+        list_vector_files(settings_of(*FILE, f"embedding.path={path or 'null'}"), Tweets())
 
 
 def test_dimension_is_needed_in_code():

@@ -25,19 +25,21 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
     return embedding
 
 
-def list_vector_files(settings: dict[str, Any]) -> list[Path]:
-    """List the files of word vectors of a run with these settings.
+def list_vector_files(settings: dict[str, Any], data: TextDataModule) -> list[Path]:
+    """List the files that determine the word vectors of a run with these settings.
+
+    Args:
+        data: data of the run, prepared or not
 
     Raises:
         UserError: if one is missing.
     """
-    data_dir = settings["paths"]["data_dir"]
-    options = _complete_options(settings["embedding"], data_dir)
+    options = _complete_options(settings["embedding"], data.data_dir)
     kind = resolve_target("embedding", options["_target_"])
     if not issubclass(kind, InitializedEmbedding):
         return []
     embedding = build_from_config("embedding", options, vocabulary_size=len(SPECIAL_TOKENS))
-    return embedding.list_files(data_dir)
+    return embedding.list_files(data)
 
 
 def _complete_options(options: dict[str, Any], data_dir: str) -> dict[str, Any]:

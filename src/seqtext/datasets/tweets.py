@@ -8,6 +8,9 @@ import pyarrow as pa
 
 from seqtext.data.readers import encode_labels, read_csv
 from seqtext.datasets.base import TextDataModule
+from seqtext.errors import UserError
+
+UNLABELLED_FILE = "test.csv"
 
 
 class Tweets(TextDataModule):
@@ -27,3 +30,10 @@ class Tweets(TextDataModule):
         for block in read_csv(paths[0], ["label", "tweet"]):
             label = encode_labels(block, "label", ("0", "1"), paths[0])
             yield pa.table({"text": block["tweet"], "label": label})
+
+    def find_own_unlabelled(self) -> Path:
+        """Return test.csv, the source's 17,197 tweets without labels: not a test part."""
+        if not (path := self.folder() / UNLABELLED_FILE).is_file():
+            message = self.build_missing_message([UNLABELLED_FILE], self.folder())
+            raise UserError(f"dataset.unlabelled=auto: {message}")
+        return path

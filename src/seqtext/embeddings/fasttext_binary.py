@@ -6,8 +6,9 @@ words are read in 0.9 s here and in 25 s there, with half of the memory.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -88,13 +89,52 @@ def read_fasttext(
             )
         rows, sample = _read_words(stream, header, set(words), name, sampled)
         matrix = _map_matrix(stream, header, path)
-    vectors, known = np.zeros((len(words), dim), np.float32), np.zeros(len(words), bool)
-    for start in range(0, len(words), BLOCK_WORDS):
-        block = slice(start, start + BLOCK_WORDS)
-        vectors[block], known[block] = _compose(words[block], rows, matrix, header)
+    orders = header.min_n, header.max_n
+    vectors, known = compose_vectors(words, matrix, orders, rows, header.words)
     if not np.isfinite(vectors).all():
         raise UserError(f"{name} holds numbers that are not finite: fetch the file again.")
     return vectors, known, sample
+
+
+def compose_vectors(
+    words: Sequence[str],
+    matrix: np.ndarray,
+    orders: tuple[int, int],
+    rows: Mapping[str, int] = MappingProxyType({}),
+    first: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of each word's own vector, if it has one, and those of its n-grams.
+
+    Args:
+        matrix: [first + buckets, E] float32 vectors of words, then of n-grams
+        orders: number of characters of the shortest and of the longest n-grams
+        rows: rows of words that have a vector of their own
+        first: row of the first n-gram
+
+    Returns:
+        vectors: [words, E] float32, zeros for a word with neither
+        known: [words] bool, whether a word has a vector
+    """
+    vectors = np.zeros((len(words), matrix.shape[1]), np.float32)
+    known = np.zeros(len(words), bool)
+    for start in range(0, len(words), BLOCK_WORDS):
+        block = words[start : start + BLOCK_WORDS]
+        spelled = ["" if word == LINE_END else word for word in block]
+        numbers, hashes = hash_ngrams(spelled, *orders, max(len(matrix) - first, 1))
+        keep = np.array([bool(word) for word in spelled], bool)[numbers]
+        own = np.array([rows.get(word, -1) for word in block], np.int64)
+        listed = np.flatnonzero(own >= 0)
+        numbers = np.concatenate([listed, numbers[keep]])
+        places = np.concatenate([own[listed], first + hashes[keep]])
+        counts = np.bincount(numbers, minlength=len(block))
+        there = counts > 0
+        known[start : start + len(block)] = there
+        if there.any():
+            order = np.argsort(numbers, kind="stable")
+            starts = (np.cumsum(counts) - counts)[there]
+            sums = np.add.reduceat(matrix[places[order]], starts)
+            vectors[start : start + len(block)][there] = sums / counts[there, None]
+    return vectors, known
 
 
 def hash_ngrams(
@@ -198,27 +238,6 @@ def _map_matrix(stream: IO[bytes], header: _Header, path: Path) -> np.ndarray:
     if not fits or path.stat().st_size < begin + 4 * count * dim:
         raise _build_damaged_error(str(path))
     return np.memmap(path, "<f4", mode="r", offset=begin, shape=(count, dim))
-
-
-def _compose(
-    words: Sequence[str], rows: dict[str, int], matrix: np.ndarray, header: _Header
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the vectors of words [words, E], and whether each has one [words]."""
-    spelled = ["" if word == LINE_END else word for word in words]
-    numbers, hashes = hash_ngrams(spelled, header.min_n, header.max_n, max(header.bucket, 1))
-    keep = np.array([bool(word) for word in spelled], bool)[numbers]
-    own = np.array([rows.get(word, -1) for word in words], np.int64)
-    known = np.flatnonzero(own >= 0)
-    numbers = np.concatenate([known, numbers[keep]])
-    places = np.concatenate([own[known], header.words + hashes[keep]])
-    counts = np.bincount(numbers, minlength=len(words))
-    order = np.argsort(numbers, kind="stable")
-    sums = np.zeros((len(words), matrix.shape[1]), np.float32)
-    there = counts > 0
-    if there.any():
-        starts = (np.cumsum(counts) - counts)[there]
-        sums[there] = np.add.reduceat(matrix[places[order]], starts) / counts[there, None]
-    return sums, there
 
 
 def _build_damaged_error(name: str) -> UserError:

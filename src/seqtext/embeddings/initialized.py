@@ -57,11 +57,11 @@ class InitializedEmbedding(nn.Embedding):
         """
         return dict(options)
 
-    def list_files(self, data_dir: str) -> list[Path]:
+    def list_files(self, data: Any) -> list[Path]:
         """Return the files of the vectors, which are downloaded if the options allow it.
 
         Args:
-            data_dir: folder of the raw files of all data sets and vectors
+            data: a `TextDataModule`, prepared or not
 
         Raises:
             UserError: if a file is missing.

@@ -49,11 +49,10 @@ class PretrainedEmbedding(InitializedEmbedding):
         super().__init__(vocabulary_size, dim, freeze, oov_init)
         self.path, self.download = path, download
 
-    def list_files(self, data_dir: str) -> list[Path]:
+    def list_files(self, data: Any) -> list[Path]:
         """See `InitializedEmbedding.list_files`."""
-        return locate_vectors(self.source, self.embedding_dim, self.path, self.download, data_dir)[
-            1
-        ]
+        options = self.embedding_dim, self.path, self.download
+        return locate_vectors(self.source, *options, data.data_dir)[1]
 
     def read_vectors(self, data: Any) -> WordVectors:
         """See `InitializedEmbedding.read_vectors`."""

@@ -30,13 +30,13 @@ class WordVectors(NamedTuple):
     values: [found, E] float32, in the vocabulary's order
     known: [words] bool, whether a word was found
     warning: a sentence if coverage is low, else empty
-    files_digest: digest of the source files
+    files_digest: digest of the source files; None: there are none
     """
 
     values: np.ndarray
     known: np.ndarray
     warning: str = ""
-    files_digest: str = ""
+    files_digest: str | None = None
 
     def fingerprint(self) -> str:
         """Return a digest of the vectors that is independent of the file format."""
@@ -156,7 +156,7 @@ def read_vectors(
         return values, known, (folder / "reason.txt").read_text(encoding="utf-8")
 
     values, known, reason = cache.load("vectors", settings, build, load)
-    _log_coverage(source.name, name, known, vocabulary)
+    log_coverage(source.name, name, known, vocabulary)
     warning = ""
     if known.sum() < MIN_COVERAGE * len(known):
         warning = (
@@ -247,7 +247,14 @@ def _lookup(
     return VectorRows(values[rows], known[rows], sample)
 
 
-def _log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary) -> None:
+def log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary) -> None:
+    """Log how many words of a vocabulary have a vector.
+
+    Args:
+        kind: name of the embedding
+        name: source of its vectors
+        known: [words] bool, whether a word has a vector
+    """
     found, words = int(known.sum()), len(known)
     share = 100 * found / max(words, 1)
     running = ""

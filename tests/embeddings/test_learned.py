@@ -9,10 +9,14 @@ from seqtext.data.split import Split
 from seqtext.datasets.table import TableDataset
 from seqtext.embeddings import vector_training
 from seqtext.embeddings.learned import FastText, Word2Vec
+from seqtext.embeddings.token_lines import digest_tokens, iter_lines
 from seqtext.errors import UserError
 from seqtext.inference.load_model import load_model
 from seqtext.inference.predictor import Predictor
 from seqtext.run_dir import RunDir
+from seqtext.tokenizers.base import Tokenizer, truncate
+from seqtext.tokenizers.characters import CharacterTokenizer
+from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import settings_of
@@ -183,3 +187,49 @@ def test_package_is_missing(build, monkeypatch):
         UserError, match=r"embedding=word2vec needs .* pip install seqtext\[embeddings\]"
     ):
         Word2Vec(9).read_vectors(build())
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "expected"),
+    [
+        (WordTokenizer(vocab_size=2), "the film-1 is bad"),
+        (WordTokenizer(punctuation="split"), "the film - 1 is bad"),
+        (CharacterTokenizer(max_length=2), "t h e f i l m - 1 i s b a d"),
+    ],
+)
+def test_tokens_are_those_of_the_tokenizer(tmp_path, tokenizer, expected):
+    """Whole texts, and tokens outside of the vocabulary too."""
+    lines = [f"the film-{n % 3} is {'good' if n % 2 else 'bad'} {n},{n % 2}" for n in range(30)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]))
+    data = TableDataset(
+        path=str(tmp_path / "rows.csv"),
+        cleaning=["lower"],
+        tokenizer=tokenizer,
+        cache=str(tmp_path / "cache"),
+    )
+    data.setup()
+    (text,) = iter_lines(data.tokenizer, data.corpus, np.array([4]))
+    assert text == f"{expected} 4\n"
+
+
+def test_tokens_of_a_tokenizer_of_whole_texts(build):
+    """Known tokens only; the vectors depend on its vocabulary."""
+
+    class Halves(Tokenizer):
+        def fit(self, corpus, rows):
+            self.vocabulary = Vocabulary(["the", "good", "new york"])
+
+        def encode(self, texts):
+            words = [text.split() for text in texts.to_pylist()]
+            ids = self.vocabulary.encode(pa.array([word for text in words for word in text]))
+            lengths = np.array([len(text) for text in words])
+            return truncate(ids, lengths, self.max_length, self.truncation_side)
+
+    data = build(tokenizer=Halves(max_length=1))
+    (text,) = iter_lines(data.tokenizer, data.corpus, np.array([1, 2]))
+    assert [line.split() for line in text.splitlines()] == [["the", "good"], ["the"]]
+    longer, digest = Halves(max_length=2), digest_tokens(data.tokenizer, data.corpus)
+    longer.fit(data.corpus, np.array([1]))
+    assert digest_tokens(longer, data.corpus) == digest
+    longer.vocabulary.tokens.append("bad")
+    assert digest_tokens(longer, data.corpus) != digest

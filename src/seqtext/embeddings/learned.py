@@ -28,8 +28,8 @@ from seqtext.validation import (
 class LearnedEmbedding(InitializedEmbedding):
     """Base class of embeddings learned from the training texts and `dataset.unlabelled`.
 
-    Validation and test texts are not read. All words of the texts are used, not only those of the
-    vocabulary.
+    Validation and test texts are not read. Tokens are those of the data set's tokenizer, in whole
+    texts and not only those of the vocabulary.
 
     Args:
         vocabulary_size: V, including the two special tokens; known after the data is prepared
@@ -89,7 +89,7 @@ class LearnedEmbedding(InitializedEmbedding):
         texts = [Texts(data.corpus, rows, digest_rows(content, rows))]
         if unlabelled := data.load_unlabelled():
             texts.append(Texts(unlabelled.corpus, unlabelled.rows, unlabelled.digest))
-        return learn_vectors(self.kind, self.learning_options, texts, data.cache)
+        return learn_vectors(self.kind, self.learning_options, texts, data.tokenizer, data.cache)
 
     def _select(self, learned: LearnedVectors, data: Any) -> WordVectors:
         """Return the vectors of the words of the vocabulary."""

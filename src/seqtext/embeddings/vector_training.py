@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from seqtext.cache import Cache, digest_json
 from seqtext.data.arrow_io import open_array, open_table, write_table
 from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.corpus import TokenizedCorpus
+from seqtext.embeddings.token_lines import digest_tokens, iter_lines
 from seqtext.errors import UserError, format_reason
+from seqtext.tokenizers.base import Tokenizer
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,11 @@ class LearnedVectors(NamedTuple):
 
 
 def learn_vectors(
-    kind: str, options: Mapping[str, Any], texts: Sequence[Texts], cache: Cache
+    kind: str,
+    options: Mapping[str, Any],
+    texts: Sequence[Texts],
+    tokenizer: Tokenizer,
+    cache: Cache,
 ) -> LearnedVectors:
     """Train gensim's Word2Vec or FastText, or load its result from the cache.
 
@@ -63,6 +68,7 @@ def learn_vectors(
     Args:
         kind: name of the class in `gensim.models`
         options: arguments of its constructor
+        tokenizer: splits the texts into tokens
 
     Raises:
         UserError: if gensim is missing, or no word is frequent enough.
@@ -74,14 +80,14 @@ def learn_vectors(
     settings = {
         "model": kind,
         "options": dict(options),
-        "texts": [each.digest for each in texts],
+        "texts": [[each.digest, digest_tokens(tokenizer, each.corpus)] for each in texts],
         "code": digest_code(learn_vectors),
         PACKAGE: version(PACKAGE),
     }
     dim = options["vector_size"]
 
     def build(folder: Path) -> None:
-        _train(kind, options, texts, folder)
+        _train(kind, options, texts, tokenizer, folder)
 
     def load(folder: Path) -> LearnedVectors:
         file = folder / "ngrams.bin"
@@ -95,7 +101,13 @@ def learn_vectors(
     return cache.load("learned_vectors", settings, build, load)
 
 
-def _train(kind: str, options: Mapping[str, Any], texts: Sequence[Texts], folder: Path) -> None:
+def _train(
+    kind: str,
+    options: Mapping[str, Any],
+    texts: Sequence[Texts],
+    tokenizer: Tokenizer,
+    folder: Path,
+) -> None:
     """Train, and write the vectors of all words of the texts that the model has or can spell."""
     import gensim.models
 
@@ -103,7 +115,7 @@ def _train(kind: str, options: Mapping[str, Any], texts: Sequence[Texts], folder
     start, file = time.monotonic(), folder / TEXTS
     with file.open("w", encoding="utf-8", newline="\n") as stream:
         for each in texts:
-            for line in iter_lines(each.corpus, each.rows):
+            for line in iter_lines(tokenizer, each.corpus, each.rows):
                 stream.write(line)
     count = sum(len(each.rows) for each in texts)
     log.info("Learning word vectors (%s) from %s texts.", kind, f"{count:,}")
@@ -128,17 +140,6 @@ def _train(kind: str, options: Mapping[str, Any], texts: Sequence[Texts], folder
         "  %s words have a vector of %d numbers (%.1f s).",
         f"{len(words):,}", values.shape[1], time.monotonic() - start,
     )  # fmt: skip
-
-
-def iter_lines(corpus: TokenizedCorpus, rows: np.ndarray) -> Iterator[str]:
-    """Yield the texts of `rows` in blocks: words between spaces, one text per line."""
-    for lengths, codes in corpus.iter_rows(rows):
-        words = corpus.dictionary.take(pa.array(codes))
-        combined = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        lists = pa.LargeListArray.from_arrays(pa.array(offsets), combined)
-        lines = pc.binary_join(lists, " ").to_pylist()
-        yield "\n".join([*lines, ""])
 
 
 def digest_rows(content: Any, rows: np.ndarray) -> str:

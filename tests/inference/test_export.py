@@ -52,10 +52,15 @@ ONE = {  # of each file in conf/model, what a whole export is tried with
     "attention": {"pooling": "attention_per_feature"},
     "wide_and_deep": {"buckets": 500},
     "fasttext": {"buckets": 500},
+    "char_cnn": {"head_units": 4},
+    "vdcnn": {"shortcut": True},
+    "char_rnn": {"cell": "gru", "pooling": "max_mean"},
 }
 OTHERS = [  # further corners of the options, and numbers of classes
     ("gru", 2, {"pooling": "last", "head_units": [4, 3], "head_activation": ["tanh", "softmax"]}),
     ("dual_rnn", 2, {"cell": "lstm"}),
+    ("vdcnn", 3, {"halving": "k_max"}),
+    ("vdcnn", 2, {"halving": "convolution", "shortcut": True}),
     ("wide_and_deep", 3, {"cell": None, "buckets": 500}),
     ("fasttext", 2, {"bigrams": False, "head_units": 3, "head_activation": "selu"}),
 ]

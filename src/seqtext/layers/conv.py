@@ -25,6 +25,7 @@ class ConvBlock(nn.Module):
         pool_size: size of a pooling window; None: all tokens of a text
         batch_norm: whether to normalize after the convolution
         init: weight initialization
+        relu: whether to apply ReLU to the convolution
     """
 
     def __init__(
@@ -35,26 +36,30 @@ class ConvBlock(nn.Module):
         pool_size: int | None,
         batch_norm: bool,
         init: Init,
+        relu: bool = True,
     ):
         super().__init__()
         self.convolution = init_linear_(nn.Conv1d(inputs, filters, kernel_size), init)
         self.norm = BatchNorm(filters) if batch_norm else None
-        self.pool_size = pool_size
+        self.pool_size, self.relu = pool_size, relu
         load_extension()  # compile now, before training is timed
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
         """[B, T, D], [B] → [B, ⌈T / pool_size⌉, F]"""
         if compiled_conv.is_supported(self.convolution, self.norm, states):
             return compiled_conv.conv_block_forward(
-                self.convolution, self.norm, states, lengths, self.pool_size
+                self.convolution, self.norm, states, lengths, self.pool_size, self.relu
             )
-        states = masked_conv1d(self.convolution, states, lengths).relu()
+        states = masked_conv1d(self.convolution, states, lengths)
+        states = states.relu() if self.relu else states
         states = self.norm.forward_masked(states, lengths) if self.norm else states
         if self.pool_size is None:
             return max_over_time(states, lengths)[:, None]
         if self.pool_size == 1:
             return states.masked_fill(padding_mask(lengths, states.shape[1])[..., None], 0)
-        return max_pool_1d(states, lengths, self.pool_size)
+        pooled = max_pool_1d(states, lengths, self.pool_size)
+        mask = padding_mask(self.pooled_lengths(lengths), pooled.shape[1])
+        return pooled.masked_fill(mask[..., None], 0)
 
     def pooled_lengths(self, lengths: Tensor) -> Tensor:
         """Return the number of pooling windows of texts with these lengths: [B] → [B]."""

@@ -59,6 +59,30 @@ class _Amax(torch.autograd.Function):
         return speedups.amax_backward(states, largest, gradient, ctx.dim), None
 
 
+def k_max_over_time(states: Tensor, lengths: Tensor, steps: int, k: Tensor | None = None) -> Tensor:
+    """Select the largest values of each feature in their order: [B, T, D] → [B, steps, D].
+
+    Of equal values the first ones are selected (Kalchbrenner et al., 2014, "A Convolutional Neural
+    Network for Modelling Sentences"). A text with fewer values has zeros at the end.
+
+    Args:
+        states: with T at least `steps`
+        k: [B] number of values of each text, at most `steps`; None: `steps`
+    """
+    mask = padding_mask(lengths, states.shape[1])[..., None]
+    masked = states.masked_fill(mask, -torch.inf)
+    if torch.compiler.is_exporting():  # ONNX has no stable sort; its TopK selects the first ones
+        order = masked.topk(steps, dim=1).indices
+    else:
+        order = masked.argsort(dim=1, descending=True, stable=True)[:, :steps]
+    if k is not None:
+        is_left_out = padding_mask(k, steps)[..., None]
+        order = order.masked_fill(is_left_out, states.shape[1])
+        states, mask = F.pad(states, (0, 0, 0, 1)), F.pad(mask, (0, 0, 0, 1), value=True)
+    order = order.sort(dim=1).values
+    return states.masked_fill(mask, 0).gather(1, order)
+
+
 def mean_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     """Pool the mean over the tokens: [B, T, D] → [B, D]."""
     mask = padding_mask(lengths, states.shape[1])

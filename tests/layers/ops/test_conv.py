@@ -23,7 +23,9 @@ NORMS = ["none", "training", "known"]
 class Case:
     """A block and texts of several lengths, from a seed; padding is nan."""
 
-    def __init__(self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool_size=2):
+    def __init__(
+        self, sizes=SIZES[2], norm="training", dtype=torch.float64, pool_size=2, relu=True
+    ):
         texts, steps, inputs, filters, width = sizes
         torch.manual_seed(0)
         self.lengths = torch.arange(texts) * 5 % steps + 1
@@ -31,7 +33,7 @@ class Case:
         behind = torch.arange(steps) >= self.lengths[:, None]
         self.x = torch.randn(texts, steps, inputs, dtype=dtype)
         self.x = self.x.masked_fill(behind[..., None], torch.nan)
-        block = ConvBlock(inputs, filters, width, pool_size, norm != "none", "keras")
+        block = ConvBlock(inputs, filters, width, pool_size, norm != "none", "keras", relu)
         self.block = block.to(dtype).train(norm == "training")
         if norm != "none":
             for row in (*block.norm.parameters(), block.norm.running_mean):
@@ -85,6 +87,13 @@ def test_sizes(monkeypatch, sizes, norm, dtype):
 @pytest.mark.parametrize("pool_size", [1, 3, 50, None])
 def test_pools(monkeypatch, pool_size, norm):
     check(monkeypatch, pool_size=pool_size, norm=norm)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("pool_size", [1, 2, None])
+def test_without_relu(monkeypatch, pool_size, norm):
+    pooled = check(monkeypatch, pool_size=pool_size, norm=norm, relu=False)[0]
+    assert pooled.min() < 0
 
 
 def test_equal_words_share_the_gradient(monkeypatch):

@@ -17,7 +17,7 @@ class ConvArgs(KernelArgs):
 
     function = "conv_block"
     _fields_ = KernelArgs.fields(
-        "stats threads texts steps inputs filters width pool",
+        "stats threads texts steps inputs filters width pool relu",
         "epsilon",
         "lengths x weight bias scale shift mean variance values pooled gradient "
         "d_values d_x d_weight d_bias d_scale d_shift",
@@ -38,7 +38,12 @@ def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bo
 
 
 def conv_block_forward(
-    layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor, lengths: Tensor, pool_size: int | None
+    layer: nn.Conv1d,
+    norm: BatchNorm | None,
+    states: Tensor,
+    lengths: Tensor,
+    pool_size: int | None,
+    relu: bool = True,
 ) -> Tensor:
     """Compute a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
     lengths = lengths.clamp(0, states.shape[1])
@@ -56,6 +61,7 @@ def conv_block_forward(
         "filters": layer.out_channels,
         "width": layer.kernel_size[0],
         "pool": min(pool_size or states.shape[1], states.shape[1]),
+        "relu": int(relu),
         "epsilon": norm.eps if norm else 0.0,
     }
     weights = layer.weight, layer.bias, *(affine or (None, None))

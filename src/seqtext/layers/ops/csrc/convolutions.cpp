@@ -1,5 +1,5 @@
-// A convolutional block over whole texts on a CPU, forward and backward: convolution, ReLU, batch
-// norm, max-pooling; ops/conv.py calls it.
+// A convolutional block over whole texts on a CPU, forward and backward: convolution, ReLU (if
+// asked for), batch norm, max-pooling; ops/conv.py calls it.
 //
 // Each thread processes its own texts in blocks. A block holds texts one after the other, separated
 // by zeros, so that the tokens that a filter reads are contiguous in memory: the rows of the matrix
@@ -8,6 +8,7 @@
 #include <omp.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -19,7 +20,7 @@ enum { NO_NORM, RUNNING, BATCH };  // kinds of batch-norm statistics
 
 // Mirrored in ops/conv.py; B texts, T steps, D inputs, F filters of W tokens, P pooling windows.
 template <class Real> struct ConvArgs {
-    Int stats, threads, texts, steps, inputs, filters, width, pool;
+    Int stats, threads, texts, steps, inputs, filters, width, pool, relu;
     double epsilon;              // added to the variance
     const Int *lengths;          // [B]
     const Real *x;                  // [B, T, D]
@@ -45,6 +46,7 @@ template <class Real> struct Worker {  // one thread and its texts
     const ConvArgs<Real> &c;
     Shared<Real> &shared;
     const Int T = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, padding = gap / 2;
+    const Real least = c.relu ? 0 : -std::numeric_limits<Real>::infinity();  // value of a filter
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
     Int max_rows = std::max(BLOCK_ROWS, longest() + gap);  // of a block
@@ -156,10 +158,7 @@ template <class Real> struct Worker {  // one thread and its texts
     }
     void rectify(const Real *sum, Real *to) const {
 #pragma omp simd
-        for (Int f = 0; f < F; ++f) {
-            const Real biased = sum[f] + c.bias[f];
-            to[f] = biased < 0 ? 0 : biased;
-        }
+        for (Int f = 0; f < F; ++f) to[f] = std::max(sum[f] + c.bias[f], least);  // keeps nan
     }
 
     void backward(const Packed<Real> &weight) {
@@ -170,7 +169,7 @@ template <class Real> struct Worker {  // one thread and its texts
             const Real *value = c.values + row * F;
             Real *d = c.d_values + row * F;
 #pragma omp simd
-            for (Int f = 0; f < F; ++f) d[f] = value[f] <= 0 ? 0 : d[f];
+            for (Int f = 0; f < F; ++f) d[f] = value[f] <= least ? 0 : d[f];
         });
         write(total([&](Int i, Int) { return double(c.d_values[i]); }), c.d_bias);
         conv_backward(weight);

@@ -3,8 +3,10 @@
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from seqtext.inference.attribution import Explanation
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import SMALL, csv_of, invented_reviews, settings_of
@@ -38,3 +40,10 @@ def predict(monkeypatch, script, tmp_path):
     """Return a function that calls predict.py in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return partial(script, "predict.py")
+
+
+def explanation_of(words: list[str], weights: np.ndarray, *values, **named) -> Explanation:
+    """Return an explanation of words that are separated by spaces."""
+    stops = np.cumsum([len(word) + 1 for word in words]) - 1
+    spans = np.stack([stops - [len(word) for word in words], stops], axis=1).astype(int)
+    return Explanation(words, weights, *values, text=" ".join(words), spans=spans, **named)

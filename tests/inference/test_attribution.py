@@ -11,13 +11,19 @@ from seqtext import load
 from seqtext.data.cleaning import TextCleaner
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
-from seqtext.inference.attribution import explain, integrated_gradients, select_target_logit
+from seqtext.inference.attribution import (
+    explain,
+    integrated_gradients,
+    iter_segments,
+    select_target_logit,
+)
 from seqtext.inference.load_model import InputSpec, LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.fasttext import FastText
 from seqtext.models.rnn import GRU, LSTM
 from seqtext.models.tfidf import TfIdf
+from seqtext.tokenizers.characters import CharacterTokenizer
 from seqtext.tokenizers.words import WordTokenizer
 from tests.models import test_common as common
 
@@ -133,6 +139,30 @@ def test_a_linear_model():
     assert [one.words for one in found] == [["w5", "zzz", "w6"], [], ["w2"]], "it cuts nothing"
     assert {(one.method, one.class_name) for one in found} == {("linear", "a")}
     np.testing.assert_allclose(found[0].weights, np.array([-3, 0, -4]) / np.sqrt(2), rtol=1e-6)
+
+
+def test_characters_and_subwords_are_marked_in_the_original_text():
+    model = common.model_of(common.config_of("gru"))
+    text = "<b>W9</b> w5  W7!"
+    characters = CharacterTokenizer(max_length=6)
+    characters.load_state_dict({"tokens": list(" w5679"), "max_length": 6})
+    for tokenizer, marked in (
+        (characters, ["</b>", "w", "5", " ", "W", "7"]),
+        (WordTokenizer(2, "right", punctuation="split"), ["W9", "w5"]),
+    ):
+        predictor = predictor_of(model)
+        if not isinstance(tokenizer, CharacterTokenizer):
+            tokenizer.load_state_dict({"tokens": WORDS, "max_length": 2})
+        cleaning = TextCleaner(["strip_html", "lower", "keras_filter"])
+        predictor.loaded_model = predictor.loaded_model._replace(
+            tokenizer=tokenizer, cleaning=cleaning
+        )
+        (found,) = explain(predictor, pa.array([text]))
+        segments = list(iter_segments(found))
+        assert "".join(part for part, _ in segments) == text
+        words = [part for part, number in segments if number is not None]
+        assert [" ".join(word.split()) or " " for word in words] == marked
+        assert len(found.weights) == len(marked)
 
 
 def test_words_are_those_that_the_model_reads():

@@ -4,13 +4,14 @@ import numpy as np
 
 from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
 from seqtext.inference.attribution_page import render_explanations
+from tests.inference.conftest import explanation_of
 from tests.reporting.markup import PAYLOAD, TAG, parse_page
 
 
 def explanation(words: list[str], method: str = LINEAR, name: str = "yes") -> Explanation:
     weights = np.array([0.5, -1.0, 0.0][: len(words)])
     known = np.array([True, False, True][: len(words)])
-    return Explanation(words, weights, name, 0.75, method, known)
+    return explanation_of(words, weights, name, 0.75, method, known)
 
 
 def test_words_are_never_markup():

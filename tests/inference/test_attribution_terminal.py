@@ -16,6 +16,7 @@ from seqtext.inference.attribution_terminal import (
     find_strongest,
     scale_weights,
 )
+from tests.inference.conftest import explanation_of
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -35,7 +36,7 @@ MARK = "\N{REPLACEMENT CHARACTER}"
 def explanation(words: list[str], weights: list[float], **others) -> Explanation:
     usual = {"class_name": "good", "probability": 0.75, "method": "integrated gradients"}
     known = np.array([word != "zzz" for word in words], bool)
-    return Explanation(words, np.array(weights), known=known, **{**usual, **others})
+    return explanation_of(words, np.array(weights), known=known, **{**usual, **others})
 
 
 ONE = explanation(["a", "fine", "zzz", "dull"], [0.0, 2.5, 0.0, -1.0])

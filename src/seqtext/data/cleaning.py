@@ -145,9 +145,13 @@ class TextCleaner:
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Clean a column of texts."""
-        for _, operation in self._iter_operations():
+        for operation in self.operations():
             texts = operation(texts)
         return texts
+
+    def operations(self) -> list[Operation]:
+        """Return all operations in order."""
+        return [operation for _, operation in self._iter_operations()]
 
     def list_operations(self) -> list[dict[str, str]]:
         """Return all operations in order, for other programs; patterns are Python's."""

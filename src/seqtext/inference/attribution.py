@@ -6,25 +6,28 @@ integral of the gradients is the difference of the two logits. For a linear mode
 are exact.
 """
 
+import re
+from collections.abc import Iterator
 from functools import partial
 from operator import methodcaller
 from types import ModuleType
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from seqtext.data.cleaning_origins import find_origins
 from seqtext.data.corpus import BLOCK_ROWS, split_words
 from seqtext.data.loaders import Batch, EncodedDataset, iter_batches_by_length
+from seqtext.embeddings.spelling import set_unknown_tokens
 from seqtext.errors import UserError
 from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.predictor import Predictor
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.base import truncate
 
 ATTENTION, GRADIENTS, LINEAR = "attention", "integrated gradients", "linear"
 MAX_BATCH_TEXTS = 32  # texts in a batch
@@ -37,13 +40,15 @@ TOLERANCE = 0.01
 class Explanation(NamedTuple):
     """Hold the attributions of a text's words.
 
-    words: [W] words after cleaning and truncation
+    words: [W] words, subwords or characters that the model reads, after cleaning and truncation
     weights: [W] contributions to the class's logit (log-odds for two classes), whose sum is its
         difference from the logit of as many unknown words; or attention weights, whose sum is 1
     class_name: predicted class
     probability: probability of this class
     method: "attention", "integrated gradients", or "linear" (exact)
     known: [W] whether the word is in the vocabulary
+    text: the text before cleaning
+    spans: [W, 2] first character and last + 1 of each word in `text`
     """
 
     words: list[str]
@@ -51,6 +56,21 @@ class Explanation(NamedTuple):
     class_name: str
     probability: float
     method: str
+    known: np.ndarray
+    text: str
+    spans: np.ndarray
+
+
+class ReadText(NamedTuple):
+    """Hold what a model reads of a text.
+
+    words, spans, text: see `Explanation`
+    known: [W] whether each word is in the vocabulary
+    """
+
+    words: list[str]
+    spans: np.ndarray
+    text: str
     known: np.ndarray
 
 
@@ -69,56 +89,117 @@ def explain(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
 def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
     loaded_model, logits = predictor.loaded_model, predictor.predict_logits(texts)
     shares, classes = predictor.probabilities(logits), predictor.predict_classes(logits)
-    read = _tokenize_texts(loaded_model, texts)
-    method, weights = _compute_weights(predictor, read, classes)
-    words = read.split(read.dictionary.take(pa.array(read.codes)).to_numpy(zero_copy_only=False))
-    known = read.split(
-        (loaded_model.tokenizer.vocabulary.encode(read.dictionary) > UNKNOWN)[read.codes]
-    )
+    if isinstance(loaded_model.model, NonNeuralClassifier):
+        method, read, weights = _explain_linear(loaded_model, texts, classes)
+    else:
+        method, read, weights = _explain_network(predictor, texts, classes)
     return [
         Explanation(
-            words=words[n].tolist(),
+            words=read[n].words,
             weights=weights[n],
             class_name=predictor.class_names[number],
             probability=float(shares[n, number]),
             method=method,
-            known=known[n],
+            known=read[n].known,
+            text=read[n].text,
+            spans=read[n].spans,
         )
         for n, number in enumerate(classes)
     ]
 
 
-def _tokenize_texts(loaded_model: LoadedModel, texts: pa.Array) -> TokenizedTexts:
+def _explain_linear(
+    loaded_model: LoadedModel, texts: pa.Array, classes: np.ndarray
+) -> tuple[str, list[ReadText], list[np.ndarray]]:
+    """Return the method, and words and weights [W] of each text for its class in `classes` [N]."""
+    model, vocabulary = loaded_model.model, loaded_model.tokenizer.vocabulary
+    assert isinstance(model, NonNeuralClassifier)
     lengths, words = split_words(loaded_model.cleaning(texts))
-    codes = words.indices.to_numpy()
-    if not isinstance(loaded_model.model, NonNeuralClassifier):  # which reads untruncated texts
-        is_filled = lengths > 0
-        tokenizer = loaded_model.tokenizer
-        codes, kept = truncate(codes, lengths, tokenizer.max_length, tokenizer.truncation_side)
-        codes, lengths = codes[np.repeat(is_filled, kept)], np.where(is_filled, kept, 0)
-    return TokenizedTexts(lengths, codes, words.dictionary)
+    tokenized = TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
+    outputs = torch.from_numpy(model.word_attributions(tokenized))  # [sum of lengths, 1 or C]
+    targets = torch.from_numpy(np.repeat(classes, lengths))
+    weights = tokenized.split(select_target_logit(outputs, targets).numpy())
+    is_known = vocabulary.encode(words.dictionary) > UNKNOWN
+    known = tokenized.split(is_known[tokenized.codes])
+    read = []
+    for text, known_words in zip(texts.to_pylist(), known, strict=True):
+        cleaned, origins = find_origins(loaded_model.cleaning, text)
+        spans = np.array([word.span() for word in re.finditer(r"\S+", cleaned)]).reshape(-1, 2)
+        read.append(_read_spans(text, cleaned, origins, spans, known_words))
+    return LINEAR, read, weights
 
 
-def _compute_weights(
-    predictor: Predictor, read: TokenizedTexts, classes: np.ndarray
-) -> tuple[str, list[np.ndarray]]:
-    """Return the method, and weights [W] of each text for its class in `classes` [N]."""
-    model, lengths = predictor.loaded_model.model, read.lengths
-    if isinstance(model, NonNeuralClassifier):
-        outputs = torch.from_numpy(model.word_attributions(read))  # [sum of lengths, 1 or C]
-        of_words = torch.from_numpy(np.repeat(classes, lengths))
-        return LINEAR, read.split(select_target_logit(outputs, of_words).numpy())
-    ids = predictor.loaded_model.tokenizer.vocabulary.encode(read.dictionary)[read.codes]
-    ids, filled = truncate(ids, lengths, None)  # an empty text is one unknown word
-    texts = EncodedDataset(ids, np.concatenate([[0], np.cumsum(filled)]), labels=classes)
+def _explain_network(
+    predictor: Predictor, texts: pa.Array, classes: np.ndarray
+) -> tuple[str, list[ReadText], list[np.ndarray]]:
+    """Return the method, and words and weights [W] of each text for its class in `classes` [N]."""
+    loaded_model, model = predictor.loaded_model, predictor.loaded_model.model
+    tokenizer = loaded_model.tokenizer
+    ids, lengths = tokenizer.encode(loaded_model.cleaning(texts))
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    set_unknown_tokens(cast(TextClassifier, model), tokenizer.vocabulary)
+    encoded = EncodedDataset(ids, offsets, labels=classes)
     to_device = methodcaller("to", predictor.device)
     method, weights = "", [np.zeros(0)] * len(lengths)
-    for positions in iter_batches_by_length(filled, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
-        batch = Batch(*map(to_device, texts.batch(positions)[:4]))
-        method, of_batch = _attribute_batch(model, batch)
+    for positions in iter_batches_by_length(lengths, MAX_BATCH_TEXTS, MAX_BATCH_TOKENS):
+        batch = Batch(*map(to_device, encoded.batch(positions)[:4]))
+        method, of_batch = _attribute_batch(cast(TextClassifier, model), batch)
         for position, row in zip(positions, of_batch.double().cpu().numpy(), strict=True):
             weights[position] = row[: lengths[position]]
-    return method, weights
+    read = []
+    for n, text in enumerate(texts.to_pylist()):
+        tokens = ids[offsets[n] : offsets[n + 1]]
+        of_text, weights[n] = _read_tokens(loaded_model, text, tokens, weights[n])
+        read.append(of_text)
+    return method, read, weights
+
+
+def _read_tokens(
+    loaded_model: LoadedModel, text: str, ids: np.ndarray, weights: np.ndarray
+) -> tuple[ReadText, np.ndarray]:
+    """Return what the tokens of a text are in it, and their weights [W]."""
+    tokenizer = loaded_model.tokenizer
+    known = (ids != UNKNOWN) & (ids < len(tokenizer.vocabulary))
+    cleaned, origins = find_origins(loaded_model.cleaning, text)
+    spans = tokenizer.find_spans(cleaned)
+    if spans is None:  # a tokenizer that does not know
+        words = tokenizer.decode(ids)
+        stops = np.cumsum([len(word) + 1 for word in words]) - 1
+        spans = np.stack([stops - [len(word) for word in words], stops], axis=1)
+        return ReadText(words, spans, " ".join(words), known), weights
+    if not len(spans):
+        return _read_spans(text, cleaned, origins, spans, known[:0]), weights[:0]
+    # Tokens of the same characters, such as the bytes of an emoji, are one word.
+    first = np.flatnonzero(np.r_[True, (spans[1:] != spans[:-1]).any(axis=1)])
+    known, weights = np.logical_or.reduceat(known, first), np.add.reduceat(weights, first)
+    return _read_spans(text, cleaned, origins, spans[first], known), weights
+
+
+def _read_spans(
+    text: str, cleaned: str, origins: np.ndarray, spans: np.ndarray, known: np.ndarray
+) -> ReadText:
+    """Return the words at `spans` [W, 2] of a cleaned text, and their places in the text."""
+    words = [cleaned[start:stop] for start, stop in spans]
+    in_text = np.array(
+        [
+            (origins[start:stop, 0].min(), origins[start:stop, 1].max()) if stop > start else (0, 0)
+            for start, stop in spans
+        ]
+    )
+    return ReadText(words, in_text.reshape(-1, 2), text, known)
+
+
+def iter_segments(explanation: Explanation) -> Iterator[tuple[str, int | None]]:
+    """Yield the parts of the text, each with the position of its word, or None beside words."""
+    position = 0
+    for number, (start, stop) in enumerate(explanation.spans.tolist()):
+        if start > position:
+            yield explanation.text[position:start], None
+        if stop > max(position, start):
+            yield explanation.text[max(position, start) : stop], number
+        position = max(position, stop)
+    if position < len(explanation.text):
+        yield explanation.text[position:], None
 
 
 def _attribute_batch(model: TextClassifier, batch: Batch) -> tuple[str, Tensor]:

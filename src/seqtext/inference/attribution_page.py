@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqtext.html_templates import read_asset, render_page
-from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation
+from seqtext.inference.attribution import ATTENTION, LINEAR, Explanation, iter_segments
 from seqtext.inference.attribution_terminal import find_strongest, format_weight, scale_weights
 
 PACKAGE = "seqtext.inference"
@@ -64,7 +64,11 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     return {
         "class_name": explanation.class_name,
         "probability": explanation.probability,
-        "words": [_describe_word(explanation, n, sizes[n]) for n in range(len(explanation.words))],
+        "has_words": bool(explanation.words),
+        "parts": [
+            _describe_part(explanation, n, 0 if n is None else sizes[n], part)
+            for part, n in iter_segments(explanation)
+        ],
         "strongest": [  # text alternative to tooltips
             (explanation.words[n], format_weight(explanation, n))
             for n in find_strongest(explanation, MAX_NAMED)
@@ -72,7 +76,12 @@ def _describe(explanation: Explanation) -> dict[str, Any]:
     }
 
 
-def _describe_word(explanation: Explanation, position: int, strength: float) -> dict[str, str]:
+def _describe_part(
+    explanation: Explanation, position: int | None, strength: float, text: str
+) -> dict[str, str]:
+    if position is None:
+        kind = "" if text.isspace() else "unread"
+        return {"kinds": kind, "strength": "", "title": "", "text": text}
     kinds = []
     if is_coloured := strength >= MIN_COLOURED_STRENGTH:
         kinds.append("for" if explanation.weights[position] > 0 else "against")
@@ -84,5 +93,5 @@ def _describe_word(explanation: Explanation, position: int, strength: float) -> 
         "kinds": " ".join(kinds),
         "strength": f"{strength:.2f}" if is_coloured else "",
         "title": title,
-        "text": explanation.words[position],
+        "text": text,
     }

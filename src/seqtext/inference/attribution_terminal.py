@@ -4,12 +4,14 @@ Colour-blind readers can distinguish blue and orange, which are visible on light
 backgrounds.
 """
 
+import re
+
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 from seqtext.display import build_console, make_printable
-from seqtext.inference.attribution import ATTENTION, Explanation
+from seqtext.inference.attribution import ATTENTION, Explanation, iter_segments
 
 FOR, AGAINST = "#3d8fd1", "#e07b00"
 LEVELS = (
@@ -18,6 +20,7 @@ LEVELS = (
     (0.1, ""),
 )  # minimum share of the strongest weight, style
 UNKNOWN_WORD = "dim italic"
+UNREAD = "dim"  # what the model does not read, such as truncated words
 MAX_NAMED = 10
 
 
@@ -74,10 +77,18 @@ def format_coloured(explanation: Explanation) -> Text:
     """Format class and probability, then the coloured words."""
     text = Text(make_printable(explanation.class_name), "bold")
     text = Text.assemble(text, f"  {explanation.probability:.4f}\n")
-    for n, strength in enumerate(scale_weights(explanation)):
-        text.append(make_printable(explanation.words[n]), _choose_style(explanation, n, strength))
-        text.append(" ")
-    return text.append("\n" if explanation.words else "(no words)\n")
+    strengths = scale_weights(explanation)
+    for part, n in iter_segments(explanation):
+        style = "" if part.isspace() else UNREAD
+        if n is not None:
+            style = _choose_style(explanation, n, strengths[n])
+        text.append(make_printable(squeeze(part)), style)
+    return text.append("\n" if explanation.words else " (no words)\n")
+
+
+def squeeze(text: str) -> str:
+    """Replace each run of white space by one space, so that a text is one line."""
+    return re.sub(r"\s+", " ", text)
 
 
 def _choose_style(explanation: Explanation, position: int, strength: float) -> str:
@@ -91,7 +102,7 @@ def _choose_style(explanation: Explanation, position: int, strength: float) -> s
 
 def format_plain(explanation: Explanation) -> str:
     """Format the line of a prediction, and the strongest words below it."""
-    words = " ".join(map(make_printable, explanation.words))
+    words = make_printable(squeeze(explanation.text).strip())
     name = make_printable(explanation.class_name)
     named = [
         f"{make_printable(explanation.words[n])} {format_weight(explanation, n)}"

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -117,6 +117,9 @@ class ProbabilityModel(nn.Module):
     def __init__(self, network: TextClassifier):
         super().__init__()
         self.network = copy.deepcopy(network).cpu().float().eval()
+        tabulate: Callable[[], nn.Module] | None = getattr(network.embedding, "tabulate", None)
+        if tabulate is not None:  # a graph reads ids, not how tokens are spelled
+            self.network.embedding = tabulate().cpu().float()
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → [B, C]"""

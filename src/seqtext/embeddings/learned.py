@@ -39,7 +39,7 @@ class LearnedEmbedding(InitializedEmbedding):
         min_count: occurrences of a word that has a vector
         negative: words drawn at random for each context word
         skip_gram: predict context words by the word (skip-gram), not the word by them (CBOW)
-        lr: initial learning rate, which decreases linearly
+        alpha: initial learning rate, which decreases linearly
         seed: random seed of the vectors, apart from that of the run
         freeze: do not train the vectors with the model
         oov_init: see `InitializedEmbedding`
@@ -57,7 +57,7 @@ class LearnedEmbedding(InitializedEmbedding):
         min_count: PositiveInt = 2,
         negative: PositiveInt = 5,
         skip_gram: bool = True,
-        lr: PositiveFloat = 0.025,
+        alpha: PositiveFloat = 0.025,
         seed: Seed = 0,
         freeze: bool = False,
         oov_init: Literal["zeros", "random"] = "random",
@@ -70,7 +70,7 @@ class LearnedEmbedding(InitializedEmbedding):
             "min_count": min_count,
             "negative": negative,
             "sg": int(skip_gram),
-            "alpha": lr,
+            "alpha": alpha,
             "seed": seed,
         }
 

@@ -25,6 +25,14 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
     return embedding
 
 
+def is_learned(settings: dict[str, Any]) -> bool:
+    """Return whether word vectors are learned from the texts before training."""
+    from seqtext.embeddings.learned import LearnedEmbedding
+
+    kind = resolve_target("embedding", settings["embedding"]["_target_"])
+    return issubclass(kind, LearnedEmbedding)
+
+
 def list_vector_files(settings: dict[str, Any], data: TextDataModule) -> list[Path]:
     """List the files that determine the word vectors of a run with these settings.
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
-from seqtext.embeddings.vectors import WordVectors
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
+
+if TYPE_CHECKING:
+    from seqtext.embeddings.vectors import WordVectors
 
 OOV_STD = 0.05  # of random vectors, if no word has a vector
 
@@ -68,7 +70,7 @@ class InitializedEmbedding(nn.Embedding):
         """
         return []
 
-    def read_vectors(self, data: Any) -> WordVectors:
+    def read_vectors(self, data: Any) -> "WordVectors":
         """Return the vectors of the words of the vocabulary.
 
         Args:

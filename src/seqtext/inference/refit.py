@@ -148,4 +148,7 @@ def _train(
 
 
 # set by the checkpoint, or options of files
-OF_FILES = ("dir", "download", "cleaning", "stopwords", "drop_labels")
+OF_FILES = (
+    *("dir", "download", "cleaning", "stopwords", "drop_labels"),
+    *("unlabelled", "unlabelled_column"),
+)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from seqtext.config.embedding import build_embedding
+from seqtext.config.embedding import build_embedding, is_learned
 from seqtext.config.run_config import build_datamodule, validate_config
 from seqtext.data.code_fingerprint import digest_code
 from seqtext.data.statistics import WORDS_PER_CLASS, DatasetStatistics, compute_statistics
@@ -29,7 +29,8 @@ def describe_data(settings: dict[str, Any], run_dir: RunDir) -> None:
     run_dir.lock(resume=False)
     try:
         data = build_datamodule(settings, options, split)
-        build_embedding(settings, data)
+        if not is_learned(settings):
+            build_embedding(settings, data)
         statistics = compute_data_statistics(data)
         print_statistics(statistics, data.name)
         run_dir.figures.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,11 @@ def test_the_commands_of_the_readme(predict, finished):
         assert status == 0, error
     assert "probability_positive" in Path("labels.csv").read_text()
     assert "wonderful" in Path("why.html").read_text()
-    assert {path.name for path in Path("film").iterdir()} == {"model.onnx", "preprocessing.json"}
+    assert {path.name for path in Path("film").iterdir()} == {
+        "model.onnx",
+        "preprocessing.json",
+        "tokenizer.json",
+    }
 
 
 def test_the_python_of_the_readme(finished):

@@ -179,6 +179,7 @@ def test_the_command_and_a_program_without_seqtext(predict, finished, tmp_path):
     assert (status, error) == (0, "")
     assert re.sub(r"\d+\.\d\d", "…", shown) == (
         "out/film/model.onnx: … MB\nout/film/preprocessing.json: … MB\n"
+        "out/film/tokenizer.json: … MB\n"
     )
     content = (tmp_path / "out" / "film" / "model.onnx").read_bytes()
     assert str(ROOT).encode() not in content  # no places of this machine
@@ -209,7 +210,11 @@ def test_an_earlier_export_gives_way(tmp_path):
     for classes in (2, 3):
         loaded_model = loaded_model_of(tfidf_of(classes), classes)
         files = export(loaded_model, tmp_path / "out")
-        assert [path.name for path in files] == ["model.onnx", "preprocessing.json"]
+        assert [path.name for path in files] == [
+            "model.onnx",
+            "preprocessing.json",
+            "tokenizer.json",
+        ]
         check(loaded_model, tmp_path / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["out"]
 

@@ -32,9 +32,16 @@ class OwnCharacters(Tokenizer):
         return truncate(ids, lengths, self.max_length, self.truncation_side)
 
 
+UNUSUAL = [
+    "",
+    "  (good) film, don't\u00a0see http://x.y/z?a=1, @you: 1,000 or 2x!! ",
+    "这部电影 ภาษาไทย 👍🏽👨\u200d👩\u200d👧🇫🇷 \x1c\x85 हिन्दी e\u0301",
+    "<unk> <pad> ▁ ##ing",
+]
 TOKENIZERS = [
     WordTokenizer(7, "right"),
     WordTokenizer(20, punctuation="split", mask=["numbers"], lowercase=True),
+    WordTokenizer(20, mask=["numbers", "urls", "users"], vocab_size=50),
     CharacterTokenizer(30, vocab_size=20),
     BPETokenizer(12, vocab_size=80),
     WordPieceTokenizer(12, "right", vocab_size=80),
@@ -56,6 +63,12 @@ def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_pa
     assert ids.tolist() == encoded.ids.tolist()
     spans = data.tokenizer.find_spans(cleaned[0])
     assert spans is None or len(spans) == lengths[0]
+    if made := data.tokenizer.build_hugging_face_tokenizer():
+        of_texts = [made.encode(text).ids for text in (*cleaned, *UNUSUAL)]
+        theirs = np.concatenate(of_texts), np.array(list(map(len, of_texts)))
+        theirs = truncate(*theirs, tokenizer.max_length, tokenizer.truncation_side)
+        ours = data.tokenizer.encode(pa.array([*cleaned, *UNUSUAL]))
+        assert theirs[0].tolist() == ours[0].tolist()
     restored = copy.deepcopy(tokenizer)
     restored.load_state_dict(json.loads(json.dumps(data.tokenizer.state_dict())))
     again, _ = restored.encode(pa.array(cleaned))

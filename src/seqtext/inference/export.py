@@ -24,36 +24,47 @@ from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+from seqtext.tokenizers.words import WordTokenizer
 
 if TYPE_CHECKING:
     from seqtext.models.tfidf import TfIdf
 
-FORMAT_VERSION = 1
-GRAPH, PREPROCESSING = "model.onnx", "preprocessing.json"
+FORMAT_VERSION = 2
+GRAPH, PREPROCESSING, TOKENIZER = "model.onnx", "preprocessing.json", "tokenizer.json"
 EXPORT_FILES = {
     GRAPH,
     f"{GRAPH}.data",
     PREPROCESSING,
+    TOKENIZER,
 }  # a graph of over 2 GB stores its weights in a second file
 REQUIRED_PACKAGES = ("onnx", "onnxscript")
 INPUTS = {"ids": "int64 [batch, words]", "lengths": "int64 [batch]"}
 OUTPUT = "probabilities"
 INSTRUCTIONS = (
     "A text is the text columns, joined by spaces. Clean it by the operations in their order: "
-    "replace (patterns of Python's re), lower (each character separately), trim. Split it at "
-    "white space. Map each word to its id in vocabulary, or to unknown. Cut a text longer than "
-    "max_length (null: no limit) at the truncation_side, left or right. Replace a text without "
-    "words by empty_text. ids contains one text per row, filled up with padding to the longest; "
-    "lengths their numbers of words. Of two classes, predict the second if its probability is "
-    "at least threshold; of more, the most probable."
+    "replace (patterns of Python's re), lower (each character separately), trim. {tokenize} Cut a "
+    "text longer than max_length (null: no limit) at the truncation_side, left or right. Replace a "
+    "text without tokens by empty_text. ids contains one text per row, filled up with padding to "
+    "the longest; lengths their numbers of tokens. Of two classes, predict the second if its "
+    "probability is at least threshold; of more, the most probable."
 )
+AT_WHITE_SPACE = (
+    "Split it at white space, and around each character of scripts without spaces (Chinese, "
+    "Japanese, Thai, …). Map each word to its id in vocabulary, or to unknown. tokenizer.json "
+    "(Hugging Face's package tokenizers) does both."
+)
+BY_FILE = (
+    "Encode it by tokenizer.json (Hugging Face's package tokenizers), without special tokens; if "
+    "token_ids is not null, replace each id by the entry of token_ids at that position."
+)
+BY_CLASS = "Encode it by the class {name}, whose tokens have the ids of vocabulary."
 # Numbers of texts and words of the example input. The exporter would specialize a dimension of size
 # 1, so there are enough words for several pooling windows.
 EXAMPLE_SHAPE = 3, 10_007
 
 
 def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
-    """Write model.onnx and preprocessing.json, both or neither; an earlier export is overwritten.
+    """Write model.onnx, preprocessing.json and tokenizer.json; an earlier export is overwritten.
 
     Weights and outputs are float32, even if the model was trained in float64.
 
@@ -71,16 +82,24 @@ def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
         write_graph(loaded_model.model, aside / GRAPH)
         text = json.dumps(describe_preprocessing(loaded_model), indent=1, ensure_ascii=False)
         (aside / PREPROCESSING).write_text(text + "\n", encoding="utf-8")
+        if made := loaded_model.tokenizer.build_hugging_face_tokenizer():
+            (aside / TOKENIZER).write_text(made.to_str(pretty=True) + "\n", encoding="utf-8")
     return sorted(folder.iterdir())
 
 
 def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
     """Return the preprocessing of texts and the graph's inputs and outputs, as plain values."""
     whole = isinstance(loaded_model.model, NonNeuralClassifier)  # has no maximum length
-    words = enumerate(loaded_model.tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
+    tokenizer = loaded_model.tokenizer
+    words = enumerate(tokenizer.vocabulary.tokens, len(SPECIAL_TOKENS))
+    is_plain = isinstance(tokenizer, WordTokenizer) and tokenizer.splits_at_white_space
+    has_file = tokenizer.build_hugging_face_tokenizer() is not None
+    tokenize = AT_WHITE_SPACE if is_plain else BY_FILE
+    if not has_file:
+        tokenize = BY_CLASS.format(name=type(tokenizer).__qualname__)
     return {
         "format": FORMAT_VERSION,
-        "how": INSTRUCTIONS,
+        "how": INSTRUCTIONS.format(tokenize=tokenize),
         "graph": GRAPH,
         "inputs": INPUTS,
         "outputs": {OUTPUT: f"float32 [batch, {len(loaded_model.class_names)}]"},
@@ -88,9 +107,10 @@ def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
         "threshold": loaded_model.threshold,
         "text_columns": list(loaded_model.input_spec.columns),
         "cleaning": loaded_model.cleaning.list_operations(),
-        "split": "white space",
-        "max_length": None if whole else loaded_model.tokenizer.max_length,
-        "truncation_side": loaded_model.tokenizer.truncation_side,
+        "tokenizer": TOKENIZER if has_file else None,
+        "token_ids": tokenizer.list_ids(),
+        "max_length": None if whole else tokenizer.max_length,
+        "truncation_side": tokenizer.truncation_side,
         "padding": PAD,
         "unknown": UNKNOWN,
         "empty_text": [UNKNOWN],

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,9 @@ from seqtext.data.corpus import BLOCK_ROWS, TokenizedCorpus, join_words
 from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 TruncationSide = Literal["left", "right"]
 MAX_LENGTH_LIMIT = 2**62  # maximum `max_length` accepted from a checkpoint
@@ -91,6 +94,18 @@ class Tokenizer(ABC):
             [tokens, 2] first character and last + 1 of each token of the truncated text, none for
             a text without tokens; None if a tokenizer does not know.
         """
+        return None
+
+    def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer | None":
+        """Build a tokenizer of the `tokenizers` package for other programs.
+
+        It encodes cleaned texts, without truncation, to the same ids, or to those that `list_ids`
+        maps to them. None if there is no equal one.
+        """
+        return None
+
+    def list_ids(self) -> list[int] | None:
+        """Return our id of each id of `build_hugging_face_tokenizer`; None if they are equal."""
         return None
 
     def truncate_spans(self, spans: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Tokenizer of single characters."""
 
 import sys
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -9,8 +9,13 @@ import pyarrow.compute as pc
 
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
+from seqtext.tokenizers.hugging_face import WHITE_SPACE, build_word_level_tokenizer
 from seqtext.tokenizers.splitting import Split
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 
 class CharacterTokenizer(ByWordTokenizer):
@@ -55,3 +60,13 @@ class CharacterTokenizer(ByWordTokenizer):
     def find_word_spans(self, word: str) -> list[tuple[int, int]]:
         """See `ByWordTokenizer.find_word_spans`."""
         return [(n, n + 1) for n in range(len(word))]
+
+    def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
+        """See `Tokenizer.build_hugging_face_tokenizer`."""
+        from tokenizers import Regex, normalizers, pre_tokenizers
+
+        ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
+        steps: list[Any] = [normalizers.Lowercase()] if self.lowercase else []
+        steps += [normalizers.Replace(Regex(WHITE_SPACE), " "), normalizers.Strip()]
+        each = pre_tokenizers.Split(Regex("(?m:.)"), "isolated")
+        return build_word_level_tokenizer(ids, [each], steps)

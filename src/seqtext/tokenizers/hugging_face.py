@@ -15,7 +15,10 @@ from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as HuggingFaceTokenizer
+    from tokenizers.normalizers import Normalizer
+    from tokenizers.pre_tokenizers import PreTokenizer
 
+WHITE_SPACE = r"[\s\x1c-\x1f\x85]+"  # also the separators that Python's str.split knows
 PAD_NAMES = ("<pad>", "[PAD]", "<|pad|>")
 
 
@@ -42,6 +45,34 @@ def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # "<pad>" in a text has these characters
+    return tokenizer
+
+
+def build_white_space_split() -> "PreTokenizer":
+    """Return a pre-tokenizer that splits texts where `split_words` does."""
+    from tokenizers import Regex, pre_tokenizers
+
+    return pre_tokenizers.Split(Regex(WHITE_SPACE), "removed")
+
+
+def build_word_level_tokenizer(
+    ids: dict[str, int], pre_tokenizers: list["PreTokenizer"], normalizers: list["Normalizer"]
+) -> "HuggingFaceTokenizer":
+    """Build a tokenizer whose tokens are what the pre-tokenizers leave whole.
+
+    Args:
+        ids: id of each token
+    """
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+    from tokenizers import models
+    from tokenizers import normalizers as all_normalizers
+    from tokenizers import pre_tokenizers as all_pre_tokenizers
+
+    unknown = SPECIAL_TOKENS[UNKNOWN]
+    tokenizer = HuggingFaceTokenizer(models.WordLevel({unknown: UNKNOWN} | ids, unk_token=unknown))
+    tokenizer.pre_tokenizer = all_pre_tokenizers.Sequence(pre_tokenizers)
+    if normalizers:
+        tokenizer.normalizer = all_normalizers.Sequence(normalizers)
     return tokenizer
 
 

@@ -68,6 +68,14 @@ class PretrainedTokenizer(Tokenizer):
         """See `Tokenizer.find_spans`."""
         return self.truncate_spans(self._tokenizer.encode(text, add_special_tokens=False).offsets)
 
+    def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
+        """See `Tokenizer.build_hugging_face_tokenizer`."""
+        return self._tokenizer
+
+    def list_ids(self) -> list[int]:
+        """See `Tokenizer.list_ids`."""
+        return self._ids.tolist()
+
     def state_dict(self) -> dict[str, Any]:
         """See `Tokenizer.state_dict`."""
         return super().state_dict() | {"tokenizer": self._tokenizer.to_str()}

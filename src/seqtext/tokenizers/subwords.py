@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +15,12 @@ from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
-from seqtext.tokenizers.hugging_face import iter_texts, list_tokens, parse_tokenizer
+from seqtext.tokenizers.hugging_face import (
+    build_white_space_split,
+    iter_texts,
+    list_tokens,
+    parse_tokenizer,
+)
 from seqtext.tokenizers.splitting import Split, format_for_onig
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary
 from seqtext.validation import PositiveInt, validate_args
@@ -60,6 +66,10 @@ class SubwordTokenizer(ByWordTokenizer):
     def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
         """Return an empty tokenizer and its trainer, which takes `options`."""
 
+    def settings(self) -> dict[str, Any]:
+        """See `Tokenizer.settings`."""
+        return {**super().settings(), "tokenizers": version("tokenizers")}
+
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """See `Tokenizer.fit`."""
         self._tokenizer = self._train(corpus, rows[: self.fit_rows])
@@ -101,6 +111,10 @@ class SubwordTokenizer(ByWordTokenizer):
         """See `ByWordTokenizer.find_word_spans`."""
         return self._tokenizer.encode(word, add_special_tokens=False).offsets
 
+    def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
+        """See `Tokenizer.build_hugging_face_tokenizer`."""
+        return self._tokenizer
+
     def state_dict(self) -> dict[str, Any]:
         """See `Tokenizer.state_dict`."""
         return super().state_dict() | {"tokenizer": self._tokenizer.to_str()}
@@ -121,7 +135,7 @@ class BPETokenizer(SubwordTokenizer):
     """Merges the most frequent pairs of characters and subwords: byte-pair encoding.
 
     Sennrich et al., 2016, "Neural Machine Translation of Rare Words with Subword Units". The first
-    subword of a word begins with "▁". Options: see `SubwordTokenizer`.
+    subword of a word or mark begins with "▁". Options: see `SubwordTokenizer`.
     """
 
     def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
@@ -139,7 +153,7 @@ class UnigramTokenizer(SubwordTokenizer):
     """Chooses the most probable subwords of a unigram language model.
 
     Kudo, 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple
-    Subword Candidates". The first subword of a word begins with "▁". Options: see
+    Subword Candidates". The first subword of a word or mark begins with "▁". Options: see
     `SubwordTokenizer`.
     """
 
@@ -168,18 +182,14 @@ class WordPieceTokenizer(SubwordTokenizer):
         tokenizer = Tokenizer(model)
         unspaced = pre_tokenizers.Split(Regex(format_for_onig(UNSPACED)), "isolated")
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [unspaced, pre_tokenizers.BertPreTokenizer()]
+            [build_white_space_split(), unspaced, pre_tokenizers.BertPreTokenizer()]
         )
         return tokenizer, trainers.WordPieceTrainer(**options, limit_alphabet=MAX_ALPHABET)
 
 
 def _mark_words() -> "PreTokenizer":
-    """Return a pre-tokenizer that separates punctuation and puts "▁" before words."""
+    """Return a pre-tokenizer that separates punctuation and puts "▁" before each part."""
     from tokenizers import pre_tokenizers
 
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Punctuation("isolated"),
-            pre_tokenizers.Metaspace(prepend_scheme="first"),
-        ]
-    )
+    punctuation, marker = pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace()
+    return pre_tokenizers.Sequence([build_white_space_split(), punctuation, marker])

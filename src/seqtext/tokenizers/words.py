@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +11,16 @@ import pyarrow.compute as pc
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
+from seqtext.tokenizers.hugging_face import build_white_space_split, build_word_level_tokenizer
 from seqtext.tokenizers.splitting import Mask, Punctuation, Split, WordSplitter, build_splitter
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer as HuggingFaceTokenizer
+
 AUTO: Final = "auto"
+FIRST_PRIVATE = 0xE000  # character for private use, in place of a masked part
 DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows": None})
 
 
@@ -57,6 +63,11 @@ class WordTokenizer(ByWordTokenizer):
         """Return the splitter of words."""
         return build_splitter(self.split_unspaced, self.punctuation, tuple(self.mask))
 
+    @property
+    def splits_at_white_space(self) -> bool:
+        """Return whether each white-space word of common scripts is a token."""
+        return not self.lowercase and self.punctuation == "keep" and not self.mask
+
     def set_defaults(self, defaults: Mapping[str, Any]) -> None:
         """See `Tokenizer.set_defaults`."""
         for name, value in {**DEFAULTS, **defaults}.items():
@@ -81,3 +92,17 @@ class WordTokenizer(ByWordTokenizer):
     def find_word_spans(self, word: str) -> list[tuple[int, int]]:
         """See `ByWordTokenizer.find_word_spans`."""
         return [(start, stop) for _, start, stop in self.splitter.iter_tokens(word)]
+
+    def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
+        """See `Tokenizer.build_hugging_face_tokenizer`."""
+        from tokenizers import Regex, normalizers
+
+        ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
+        steps: list[Any] = [normalizers.Lowercase()] if self.lowercase else []
+        for n, (token, pattern, _) in enumerate(self.splitter.masks):
+            mark = chr(FIRST_PRIVATE + n)  # one character, which no other step splits
+            steps.append(normalizers.Replace(Regex(pattern), f" {mark} "))
+            if token in ids:
+                ids[mark] = ids.pop(token)
+        splits = [build_white_space_split(), self.splitter.pre_tokenizer]
+        return build_word_level_tokenizer(ids, splits, steps)

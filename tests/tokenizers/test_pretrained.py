@@ -1,0 +1,112 @@
+"""A tokenizer.json that others trained: from a file, a folder or a package; in a checkpoint."""
+
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+
+from seqtext.errors import UserError
+from seqtext.token_ids import UNKNOWN
+from seqtext.tokenizers.pretrained import PretrainedTokenizer, find_tokenizer_file
+
+TEXTS = ["a good film", "a bad film", "good, good actors"] * 3
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Write a WordPiece tokenizer as BERT's, and a byte-level one as GPT-2's."""
+    folder = tmp_path_factory.mktemp("files")
+    bert = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    bert.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    bert.train_from_iterator(
+        TEXTS, trainers.WordPieceTrainer(vocab_size=60, special_tokens=special)
+    )
+    bert.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    bert.enable_truncation(2)
+    bert.enable_padding()
+    bert.save(str(folder / "bert.json"))
+    gpt = Tokenizer(models.BPE())
+    gpt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    gpt.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=280, initial_alphabet=alphabet))
+    (folder / "gpt").mkdir()
+    gpt.save(str(folder / "gpt" / "tokenizer.json"))
+    return folder
+
+
+def fitted(path, **options) -> PretrainedTokenizer:
+    tokenizer = PretrainedTokenizer(str(path), **options)
+    tokenizer.fit(None, np.array([]))  # it does not read the texts
+    return tokenizer
+
+
+def test_tokens_are_those_of_the_file(files):
+    text = "a good film 🙂"
+    for path, unknown in ((files / "bert.json", 1), (files / "gpt", 0)):
+        tokenizer = fitted(path)
+        theirs = Tokenizer.from_file(str(find_tokenizer_file(str(path))))
+        theirs.no_truncation()
+        wanted = theirs.encode(text, add_special_tokens=False)
+        ids, lengths = tokenizer.encode(pa.array([text, ""]))
+        assert lengths.tolist() == [len(wanted.ids), 1]
+        assert (ids == UNKNOWN).sum() == unknown + 1, "an empty text is one unknown token"
+        tokens = [token for token in wanted.tokens if token != "[UNK]"]
+        assert [token for token in tokenizer.decode(ids) if token != "<unk>"] == tokens
+        assert tokenizer.find_spans(text).tolist() == [list(span) for span in wanted.offsets]
+        assert len(tokenizer.encode(pa.array([text * 9]))[0]) > 20, "its truncation is not used"
+        assert np.array(tokenizer.list_ids())[wanted.ids].tolist() == ids[:-1].tolist()
+
+
+def test_a_checkpoint_needs_no_file(files):
+    tokenizer = fitted(files / "gpt", max_length=3)
+    restored = PretrainedTokenizer("gone", max_length=3)
+    restored.load_state_dict(tokenizer.state_dict())
+    texts = pa.array([*TEXTS, "new 🙂"])
+    for ours, theirs in zip(restored.encode(texts), tokenizer.encode(texts), strict=True):
+        assert ours.tolist() == theirs.tolist()
+    state = tokenizer.state_dict()
+    for damaged, words in (
+        ({"tokenizer": "{"}, "not a valid tokenizer.json"),
+        ({"tokenizer": None}, "must be a string"),
+        ({"tokens": ["a"]}, "differ"),
+    ):
+        with pytest.raises(UserError, match=words):
+            PretrainedTokenizer().load_state_dict(state | damaged)
+
+
+def test_the_content_of_the_file_is_part_of_the_cache_key(files, tmp_path):
+    one, other = tmp_path / "tokenizer.json", files / "bert.json"
+    one.write_text(other.read_text())
+    assert PretrainedTokenizer(str(one)).settings() == PretrainedTokenizer(str(other)).settings()
+    one.write_text((files / "gpt" / "tokenizer.json").read_text())
+    assert PretrainedTokenizer(str(one)).settings() != PretrainedTokenizer(str(other)).settings()
+
+
+def test_from_a_package(files, tmp_path, monkeypatch):
+    package = tmp_path / "small_words"
+    (package / "files").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError")  # it is not imported
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match="has none"):
+        find_tokenizer_file("small_words")
+    (package / "files" / "tokenizer.json").write_text((files / "bert.json").read_text())
+    assert fitted("small_words").vocabulary.tokens == fitted(files / "bert.json").vocabulary.tokens
+    (package / "en_tokenizer.json").write_text("{}")
+    with pytest.raises(UserError, match=r"one tokenizer.json is needed.*en_tokenizer.json"):
+        find_tokenizer_file("small_words")
+    assert "small_words" not in sys.modules
+
+
+def test_bad_paths(tmp_path):
+    (tmp_path / "tokenizer.json").write_text('{"model": 1}')
+    for path, words in (
+        (None, "tokenizer.path is missing"),
+        (str(tmp_path / "none"), "no such file, folder or installed package"),
+        (str(tmp_path.parent), "this folder has no tokenizer.json"),
+        (str(tmp_path), "is not a valid tokenizer.json"),
+    ):
+        with pytest.raises(UserError, match=words):
+            fitted(path) if path else PretrainedTokenizer().settings()

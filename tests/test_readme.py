@@ -1,4 +1,4 @@
-"""Commands, names and recipes of README.md and CONTRIBUTING.md work as documented."""
+"""Commands, names and recipes of README.md, CONTRIBUTING.md and docs work as documented."""
 
 import json
 import os
@@ -15,8 +15,8 @@ from tests.conftest import ROOT, csv_of
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-DATA_PAGE = (ROOT / "docs" / "data.md").read_text()
-BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING + DATA_PAGE, re.DOTALL)
+DOCS = "".join((ROOT / "docs" / name).read_text() for name in ("data.md", "text.md"))
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING + DOCS, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
     for language, block in BLOCKS
@@ -32,7 +32,7 @@ OWN = (
     "model=adversarial_gru",
     "+callbacks.stop",
     "+logger.mine",
-    "tokenizer=characters",
+    "tokenizer=prefixes",
     "resume=",
     "checkpoint=",
     "from_best=",
@@ -56,7 +56,12 @@ def test_commands_are_found():
 
 @pytest.mark.parametrize(
     "command",
-    [pytest.param(c, marks=pytest.mark.slow) if " -m " in c else c for c in TRAIN],
+    [
+        pytest.param(c, marks=pytest.mark.slow)
+        if any(part in c for part in (" -m ", "characters", "ngrams", "bpe"))
+        else c
+        for c in TRAIN
+    ],
 )
 def test_train_commands(train, small, reviews, command):
     arguments = shlex.split(command)[2:]

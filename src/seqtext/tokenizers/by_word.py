@@ -28,12 +28,12 @@ class ByWordTokenizer(Tokenizer):
     """
 
     separator: str | None = None
-    fit_rows: Any
-    vocab_size: Any
+    fit_rows: Any = None
+    vocab_size: Any = None
 
     @abstractmethod
-    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
-        """Split distinct words into tokens."""
+    def split(self, words: pa.Array) -> Split:
+        """Split distinct words [n] into tokens."""
 
     @abstractmethod
     def find_word_spans(self, word: str) -> list[tuple[int, int]]:
@@ -41,7 +41,7 @@ class ByWordTokenizer(Tokenizer):
 
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """Build a vocabulary of the most frequent tokens, see `Tokenizer.fit`."""
-        split = self.split(corpus.dictionary)
+        split = self.split(corpus.dictionary.combine_chunks())
         self.set_longest(corpus, rows, split)
         counts = count_words(corpus, rows[: self.fit_rows])
         codes = split.tokens.indices.to_numpy()
@@ -76,7 +76,7 @@ class ByWordTokenizer(Tokenizer):
         if type(self).encode is not ByWordTokenizer.encode:  # of a subclass
             yield from super().encode_corpus(corpus)
             return
-        counts, ids = self._encode_words(corpus.dictionary)
+        counts, ids = self._encode_words(corpus.dictionary.combine_chunks())
         ids = ids.astype(self.vocabulary.dtype)
         for start, stop, codes in corpus.blocks():
             offsets = corpus.offsets[start : stop + 1] - corpus.offsets[start]
@@ -94,7 +94,7 @@ class ByWordTokenizer(Tokenizer):
             spans += [(start + a, start + b) for a, b in self.find_word_spans(word[0])]
         return self.truncate_spans(spans)
 
-    def _encode_words(self, words: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
+    def _encode_words(self, words: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """Return the number of tokens of each word, and the ids of all tokens."""
         split = self.split(words)
         ids = self.vocabulary.encode(split.tokens.dictionary)

@@ -45,7 +45,7 @@ class CharacterTokenizer(ByWordTokenizer):
         super().__init__(max_length, truncation_side)
         self.vocab_size, self.fit_rows, self.lowercase = vocab_size, fit_rows, lowercase
 
-    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+    def split(self, words: pa.Array) -> Split:
         """See `ByWordTokenizer.split`."""
         words = pc.utf8_lower(words) if self.lowercase else words
         counts = pc.utf8_length(words).to_numpy().astype(np.int64)

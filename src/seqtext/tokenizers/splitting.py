@@ -78,9 +78,8 @@ class WordSplitter:
         self._filter = "|".join(filters)
         self._mask_regex = re.compile("|".join(f"({pattern})" for _, pattern, _ in self.masks))
 
-    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+    def split(self, words: pa.Array) -> Split:
         """Split words; only those that may have several tokens are read one by one."""
-        words = words.combine_chunks() if isinstance(words, pa.ChunkedArray) else words
         counts = np.ones(len(words), np.int64)
         is_read = np.zeros(len(words), bool)
         if self._filter:

@@ -75,7 +75,7 @@ class SubwordTokenizer(ByWordTokenizer):
         self._tokenizer = self._train(corpus, rows[: self.fit_rows])
         self.vocabulary = Vocabulary(list_tokens(self._tokenizer)[0])
         if self.max_length == "longest":
-            self.set_longest(corpus, rows, self.split(corpus.dictionary))
+            self.set_longest(corpus, rows, self.split(corpus.dictionary.combine_chunks()))
 
     def _train(self, corpus: TokenizedCorpus, rows: np.ndarray) -> "HuggingFaceTokenizer":
         """Learn the subwords of the texts of `rows`."""
@@ -93,7 +93,7 @@ class SubwordTokenizer(ByWordTokenizer):
         tokenizer.encode_special_tokens = True
         return tokenizer
 
-    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+    def split(self, words: pa.Array) -> Split:
         """See `ByWordTokenizer.split`."""
         counts = np.zeros(len(words), np.int64)
         ids = [np.zeros(0, np.int32)]

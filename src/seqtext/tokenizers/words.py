@@ -79,7 +79,7 @@ class WordTokenizer(ByWordTokenizer):
         self.set_defaults({})
         super().fit(corpus, rows)
 
-    def split(self, words: pa.Array | pa.ChunkedArray) -> Split:
+    def split(self, words: pa.Array) -> Split:
         """See `ByWordTokenizer.split`."""
         split = self.splitter.split(words)
         if not self.lowercase:

@@ -49,8 +49,9 @@ class CharacterTokenizer(ByWordTokenizer):
         """See `ByWordTokenizer.split`."""
         words = pc.utf8_lower(words) if self.lowercase else words
         counts = pc.utf8_length(words).to_numpy().astype(np.int64)
-        joined = "".join(words.to_pylist()).encode("utf-32-le")
-        points = np.frombuffer(joined, np.uint32)
+        whole = pa.LargeListArray.from_arrays([0, len(words)], words)
+        joined = pc.binary_join(whole, "")[0].as_py()
+        points = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
         is_used = np.zeros(sys.maxunicode + 1, bool)
         is_used[points] = True
         codes = (np.cumsum(is_used, dtype=np.int32) - 1)[points]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from seqtext.data.cleaning import UNSPACED
 if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
 
+BLOCK_WORDS = 1 << 16  # words split together; limits the memory
 Punctuation = Literal["keep", "split"]
 Mask = Literal["numbers", "urls", "users"]
 
@@ -88,16 +90,20 @@ class WordSplitter:
             codes = pa.array(np.arange(len(words), dtype=np.int32))
             return Split(counts, pa.DictionaryArray.from_arrays(codes, words))
         numbers, pieces = np.flatnonzero(is_read), []
-        for number, word in zip(numbers, words.filter(is_read).to_pylist(), strict=True):
-            tokens = [token for token, _, _ in self.iter_tokens(word)]
-            counts[number] = len(tokens)
-            pieces += tokens
+        for start in range(0, len(numbers), BLOCK_WORDS):
+            block = numbers[start : start + BLOCK_WORDS]
+            tokens = [
+                [token for token, _, _ in self.iter_tokens(word)]
+                for word in words.take(pa.array(block)).to_pylist()
+            ]
+            counts[block] = [len(of_word) for of_word in tokens]
+            pieces.append(pa.array(chain.from_iterable(tokens), words.type))
         is_piece = np.repeat(is_read, counts)
         order = np.empty(len(is_piece), np.int64)  # positions in `words`, then in `pieces`
         order[~is_piece] = np.flatnonzero(~is_read)
-        order[is_piece] = len(words) + np.arange(len(pieces))
-        both = pa.concat_arrays([words, pa.array(pieces, words.type)])
-        return Split(counts, both.take(pa.array(order)).dictionary_encode())
+        order[is_piece] = len(words) + np.arange(is_piece.sum())
+        every = pa.concat_arrays([words, *pieces])
+        return Split(counts, every.take(pa.array(order)).dictionary_encode())
 
     def iter_tokens(self, word: str) -> Iterator[tuple[str, int, int]]:
         """Yield (token, start, stop) of a word's tokens; the positions are characters."""

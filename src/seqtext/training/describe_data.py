@@ -55,7 +55,7 @@ def compute_data_statistics(
         offsets=prepared.texts.offsets,
         labels=data.labels,
         parts=prepared.parts,
-        words=data.vocabulary.tokens,
+        words=[token.replace(" ", "␣") for token in data.vocabulary.tokens],
         class_names=data.class_names,
         most_words=most_words,
     )

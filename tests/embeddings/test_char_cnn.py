@@ -92,6 +92,17 @@ def test_unknown_words_are_spelled():
     assert set(embedding.state_dict()) == {name for name, _ in embedding.named_parameters()}
 
 
+def test_vectors_of_words_are_appended():
+    embedding = embedding_of(word_dim=3)
+    embedding.set_unknown_tokens(["films"])
+    assert embedding.embedding_dim == 10
+    vectors = embedding(torch.tensor([2, 6, 0]))
+    words = embedding.word_embedding.weight
+    assert torch.equal(vectors[:2, 7:], words[[2, 1]])
+    assert not vectors[2].any()
+    torch.testing.assert_close(vectors[0, :7], embedding_of()(torch.tensor(2)))
+
+
 def test_long_lists_are_spelled_in_blocks(monkeypatch):
     words = ["<pad>", "<unk>", *(str(n) for n in range(50))]
     expected = embedding_of(words).characters

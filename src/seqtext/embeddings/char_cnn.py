@@ -9,6 +9,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
 from seqtext.layers.initializers import init_linear_
@@ -36,11 +37,14 @@ class CharCNNEmbedding(nn.Module):
         vocabulary_size: V, including the two special tokens; known after the data is prepared
         character_dim: dimension of the vectors of characters
         kernel_sizes: kernel size of each convolution, in characters
-        filters: number of filters of each convolution; their sum is E, the dimension of the vectors
+        filters: number of filters of each convolution; E, the dimension of the vectors, is their
+            sum plus `word_dim`
         highway_layers: number of highway layers (Srivastava et al., 2015)
         max_characters: number of characters with a vector of their own, the most frequent ones in
             the words of the vocabulary; others share one vector
         max_word_length: number of characters of a word that are read
+        word_dim: dimension of vectors of the words of the vocabulary that are learned beside those
+            of their characters and appended to them (as of Seo et al., 2017); 0: none
 
     Raises:
         UserError: if `filters` and `kernel_sizes` differ in length.
@@ -59,6 +63,7 @@ class CharCNNEmbedding(nn.Module):
         highway_layers: NonNegativeInt = 1,
         max_characters: Annotated[int, Interval(ge=1, le=30_000)] = 250,
         max_word_length: PositiveInt = 30,
+        word_dim: NonNegativeInt = 0,
     ):
         if not filters or len(filters) != len(kernel_sizes):
             raise UserError(
@@ -66,7 +71,7 @@ class CharCNNEmbedding(nn.Module):
                 f"{len(kernel_sizes)}: give one of each for each convolution."
             )
         super().__init__()
-        self.vocabulary_size, self.embedding_dim = vocabulary_size, sum(filters)
+        self.vocabulary_size, self.embedding_dim = vocabulary_size, sum(filters) + word_dim
         self.max_characters, self.max_word_length = max_characters, max_word_length
         self.character_embedding = nn.Embedding(SPECIAL_CODES + max_characters, character_dim)
         nn.init.uniform_(self.character_embedding.weight, -1, 1)
@@ -74,7 +79,8 @@ class CharCNNEmbedding(nn.Module):
             ConvBlock(character_dim, width, size, None, batch_norm=False, init="keras", relu=False)
             for width, size in zip(filters, kernel_sizes, strict=True)
         )
-        self.highway = ModuleList(Highway(self.embedding_dim) for _ in range(highway_layers))
+        self.highway = ModuleList(Highway(sum(filters)) for _ in range(highway_layers))
+        self.word_embedding = RandomEmbedding(vocabulary_size, word_dim) if word_dim else None
         self.register_buffer("characters", None, persistent=False)
         self.register_buffer("word_lengths", None, persistent=False)
         self._inventory = np.zeros(0, np.uint32)  # sorted code points
@@ -116,6 +122,9 @@ class CharCNNEmbedding(nn.Module):
         vectors = maxima.tanh()  # of the maximum: the maximum of tanh
         for layer in self.highway:
             vectors = layer(vectors)
+        if self.word_embedding:
+            words = ids.masked_fill(ids >= self.vocabulary_size, UNKNOWN)
+            vectors = torch.cat([vectors, self.word_embedding(words)], dim=1)
         return vectors.masked_fill((ids == PAD)[:, None], 0)
 
     def tabulate(self) -> nn.Embedding:

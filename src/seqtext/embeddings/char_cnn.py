@@ -60,9 +60,9 @@ class CharCNNEmbedding(nn.Module):
         character_dim: PositiveInt = 15,
         kernel_sizes: Sequence[PositiveInt] = (1, 2, 3, 4, 5, 6),
         filters: Sequence[PositiveInt] = (25, 50, 75, 100, 125, 150),
-        highway_layers: NonNegativeInt = 1,
+        highway_layers: Annotated[int, Interval(ge=0, le=10)] = 1,
         max_characters: Annotated[int, Interval(ge=1, le=30_000)] = 250,
-        max_word_length: PositiveInt = 30,
+        max_word_length: Annotated[int, Interval(ge=1, le=1000)] = 30,
         word_dim: NonNegativeInt = 0,
     ):
         if not filters or len(filters) != len(kernel_sizes):

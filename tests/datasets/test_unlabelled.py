@@ -184,3 +184,13 @@ def test_own_texts_of_imdb(tmp_path, is_archive):
         data.load_unlabelled()
     write(list(members))
     assert read(IMDB(**options)) == ["an unlabelled review"] * 3
+
+
+def test_cache_tells_formats_apart(table, tmp_path):
+    (tmp_path / "u.csv").write_text("text;b\nsome;thing\n")
+    assert read(table("u.csv", unlabelled_column="text;b")) == ["some thing"]
+    (tmp_path / "rows.csv").write_text("\n".join(f"{n % 2};Text {n}" for n in range(20)))
+    options = {"label": 0, "header": False, "separator": ";"}
+    assert read(table("u.csv", text=1, **options)) == ["b", "thing"]
+    (tmp_path / "u.csv").write_text("0;text one\n1;text two")
+    assert read(table("u.csv", text=1, **options)) == ["text one", "text two"]

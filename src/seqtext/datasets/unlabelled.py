@@ -114,6 +114,7 @@ class UnlabelledTextsMixin:
             "name": path.name,  # its suffix gives the format
             "columns": [self.unlabelled_column, [str(column) for column in self.text_columns]],
             "is_own": is_own,
+            "format": self.get_table_options(path),
             "cleaning": self.cleaning.settings(),
         }
 

@@ -41,24 +41,20 @@ def digest_tokens(tokenizer: Tokenizer, corpus: TokenizedCorpus) -> str:
         options = {k: v for k, v in tokenizer.settings().items() if k not in LENGTH_OPTIONS}
         state = {k: v for k, v in tokenizer.state_dict().items() if k not in LENGTH_OPTIONS}
         return digest_json([options, state])
-    spelled = _spell_words(tokenizer, corpus)
-    chunks = spelled.chunks if isinstance(spelled, pa.ChunkedArray) else [spelled]
-    digest = hashlib.blake2b(digest_size=16)
-    for chunk in chunks:
-        digest.update("\n".join(chunk.to_pylist()).encode())
-    return digest.hexdigest()
+    spelled = _spell_words(tokenizer, corpus).to_pylist()
+    return hashlib.blake2b("\n".join(spelled).encode(), digest_size=16).hexdigest()
 
 
-def _spell_words(tokenizer: Tokenizer, corpus: TokenizedCorpus) -> pa.Array | pa.ChunkedArray:
+def _spell_words(tokenizer: Tokenizer, corpus: TokenizedCorpus) -> pa.Array:
     """Return the tokens of each distinct word, between spaces; else the words themselves."""
+    words = corpus.dictionary.combine_chunks()
     if not isinstance(tokenizer, ByWordTokenizer):
-        return corpus.dictionary
-    split = tokenizer.split(corpus.dictionary)
-    tokens = split.tokens.dictionary
-    if len(tokens) == len(split.counts) and (split.counts == 1).all():
-        return tokens.take(split.tokens.indices)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(split.counts)])
-    return join_words(tokens.take(split.tokens.indices), offsets)
+        return words
+    split = tokenizer.split(words)
+    tokens = split.tokens.dictionary.take(split.tokens.indices)
+    if (split.counts == 1).all():
+        return tokens
+    return join_words(tokens, np.concatenate([np.zeros(1, np.int64), np.cumsum(split.counts)]))
 
 
 def _encode(tokenizer: Tokenizer, texts: pa.Array) -> pa.Array:

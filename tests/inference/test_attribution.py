@@ -79,7 +79,7 @@ def test_more_steps_where_they_are_needed(monkeypatch):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_a_planted_word(classes):
     """It supports one class and opposes the others, and the value follows from its weights."""
-    model = FastText(common.RandomEmbedding(50, 3), classes, bigrams=False)
+    model = FastText(common.RandomEmbedding(50, 3), classes, word_ngrams=1, max_n=0)
     for parameter in model.requires_grad_(False).parameters():
         torch.nn.init.zeros_(parameter)
     model.embedding.weight[7, 0] = 3.0

@@ -62,7 +62,7 @@ OTHERS = [  # further corners of the options, and numbers of classes
     ("vdcnn", 3, {"halving": "k_max"}),
     ("vdcnn", 2, {"halving": "convolution", "shortcut": True}),
     ("wide_and_deep", 3, {"cell": None, "buckets": 500}),
-    ("fasttext", 2, {"bigrams": False, "head_units": 3, "head_activation": "selu"}),
+    ("fasttext", 2, {"word_ngrams": 1, "head_units": 3, "head_activation": "selu"}),
 ]
 
 

@@ -11,9 +11,12 @@ from torch.nn import functional as F
 
 from seqtext.config.instantiate import build_from_config, validate_group
 from seqtext.data.loaders import Batch
+from seqtext.embeddings.ngrams import NgramEmbedding
 from seqtext.embeddings.random import RandomEmbedding
+from seqtext.embeddings.spelling import set_tokens
 from seqtext.errors import UserError
 from seqtext.models.base import TextClassifier
+from seqtext.tokenizers.vocabulary import OpenVocabulary, Vocabulary
 from seqtext.training.model_summary import format_model_summary
 from tests.conftest import ROOT, settings_of
 
@@ -245,6 +248,25 @@ def test_overfits_eight_texts(plain):
         loss.backward()
         optimizer.step()
     assert loss < 0.05
+
+
+def test_unknown_words_are_spelled(plain):
+    """With character n-grams, unknown words are told apart: those of a similar word are similar."""
+    embedding = NgramEmbedding(50, dim=6, buckets=5000)
+    model = build_from_config("model", plain, embedding=embedding, classes=2)
+    set_tokens(model, OpenVocabulary(Vocabulary([f"token{n}" for n in range(48)]), ["tokens", "x"]))
+    ids, lengths = texts()
+    ids[0, :2] = torch.tensor([50, 51])
+    logits = model.eval()(ids, lengths)
+    assert logits.isfinite().all()
+    torch.testing.assert_close(model(F.pad(ids, (0, 3)), lengths), logits)
+    with torch.no_grad():
+        embedding.ngrams.weight.normal_()
+    swapped = ids.clone()
+    swapped[0, :2] = 51
+    assert not torch.allclose(model(swapped, lengths)[0], model(ids, lengths)[0])
+    model.train().training_step(batch_of(ids, lengths), 0).backward()
+    assert embedding.ngrams.weight.grad.any()
 
 
 def test_summary(config):

@@ -24,10 +24,14 @@ def reads_spelling(model: nn.Module) -> bool:
     return any(True for _ in _iter_readers(model))
 
 
-def set_tokens(model: nn.Module, vocabulary: Vocabulary) -> None:
-    """Give the tokens of a vocabulary to all modules that read their spelling."""
+def set_tokens(model: Any, vocabulary: Vocabulary) -> None:
+    """Give the tokens of a vocabulary to all modules that read their spelling.
+
+    The model is told their number: see `TextClassifier.hide_unknown_tokens`.
+    """
     for module in _iter_readers(model):
         module.set_tokens([*SPECIAL_TOKENS, *vocabulary.tokens])
+        model.vocabulary_size = len(vocabulary)
     set_unknown_tokens(model, vocabulary)
 
 

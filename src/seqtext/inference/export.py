@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from seqtext.embeddings.spelling import reads_spelling
 from seqtext.errors import UserError, format_reason
 from seqtext.inference.load_model import LoadedModel
 from seqtext.inference.onnx_tfidf import build_graph
@@ -28,6 +29,8 @@ from seqtext.tokenizers.words import WordTokenizer
 
 if TYPE_CHECKING:
     from seqtext.models.tfidf import TfIdf
+
+log = logging.getLogger(__name__)
 
 FORMAT_VERSION = 2
 GRAPH, PREPROCESSING, TOKENIZER = "model.onnx", "preprocessing.json", "tokenizer.json"
@@ -123,6 +126,11 @@ def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None
     if isinstance(model, NonNeuralClassifier):
         path.write_bytes(build_graph(cast("TfIdf", model)).SerializeToString())
     else:
+        if reads_spelling(model):
+            log.warning(
+                "The graph does not know how words are spelled: a word that is not in the "
+                "vocabulary is the unknown token, without character n-grams."
+            )
         try:
             program = build_onnx_program(ProbabilityModel(model))
         except Exception as error:  # the exporter raises many types
@@ -140,6 +148,9 @@ class ProbabilityModel(nn.Module):
         tabulate: Callable[[], nn.Module] | None = getattr(network.embedding, "tabulate", None)
         if tabulate is not None:  # a graph reads ids, not how tokens are spelled
             self.network.embedding = tabulate().cpu().float()
+        prepare: Callable[[], None] | None = getattr(self.network, "prepare_for_export", None)
+        if prepare is not None:
+            prepare()
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → [B, C]"""

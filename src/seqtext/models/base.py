@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from seqtext import speedups
 from seqtext.data.loaders import Batch
 from seqtext.distributed import all_gather_objects
+from seqtext.embeddings.spelling import reads_spelling
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
@@ -98,6 +99,8 @@ class TextClassifier(L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
+        self.vocabulary_size: int | None = None  # set if a module reads the spelling of tokens
+        self._is_unknown_embedded = reads_spelling(embedding)
         self.token_scale: Tensor | None = None  # see `scale_tokens`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # in metrics
         self.custom_metrics: CustomMetrics | None = None
@@ -178,6 +181,8 @@ class TextClassifier(L.LightningModule):
 
     def embed(self, ids: Tensor) -> Tensor:
         """Embed ids [B, T] → [B, T, E]; in training, `word_dropout` replaces words by unknown."""
+        if not self._is_unknown_embedded:
+            ids = self.hide_unknown_tokens(ids)
         if self.training and self.word_dropout:
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
             ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
@@ -186,6 +191,15 @@ class TextClassifier(L.LightningModule):
             return vectors
         unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
         return unknown + self.token_scale[..., None] * (vectors - unknown)
+
+    def hide_unknown_tokens(self, ids: Tensor) -> Tensor:
+        """Return ids with that of the unknown token for all tokens outside the vocabulary.
+
+        These have ids of their own if a module of the model reads the spelling of tokens: see
+        `seqtext.embeddings.spelling`.
+        """
+        size = self.vocabulary_size
+        return ids if size is None else ids.masked_fill(ids >= size, UNKNOWN)
 
     @contextmanager
     def scale_tokens(self, scale: Tensor) -> Iterator[None]:

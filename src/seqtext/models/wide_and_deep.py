@@ -17,10 +17,10 @@ from seqtext.layers.pooling import (
 )
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
-from seqtext.models.fasttext import bigram_scale, bigrams
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import DropoutRate, NonNegativeFloat, PositiveInt, validate_args
 
+MULTIPLIER = 116_049_371  # of the left id of a bigram
 # hash multiplier: any large odd number separates bigrams from words
 BIGRAM_MULTIPLIER = 0x9E3779B97F4A7C1
 
@@ -178,7 +178,7 @@ class WideAndDeep(TextClassifier):
         return (wide + deep).detach() / 2, loss
 
     def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        terms = self.terms(ids, self.token_scale)
+        terms = self.terms(self.hide_unknown_tokens(ids), self.token_scale)
         terms = terms.squeeze(1) if self.classes == 2 else terms
         return terms, self.compute_logits(self._pool_features(ids, lengths))
 
@@ -188,3 +188,14 @@ class WideAndDeep(TextClassifier):
         if self.recurrence is not None:
             states = self.recurrence(states, lengths)
         return self.pool(states, lengths)
+
+
+def bigram_scale(token_scale: Tensor) -> Tensor:
+    """Return the scale of each bigram, the mean of its tokens': [B, T] → [B, T - 1]."""
+    return (token_scale[:, :-1] + token_scale[:, 1:]) / 2
+
+
+def bigrams(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a number per bigram and whether both tokens are known: [B, T] → 2 × [B, T - 1]."""
+    left, right = ids[:, :-1], ids[:, 1:]
+    return left * MULTIPLIER + right, (left > UNKNOWN) & (right > UNKNOWN)

@@ -15,7 +15,8 @@ def format_model_summary(model: TextClassifier) -> str:
     layers = dict(_iter_layers(model))
     shapes = _measure_shapes(model, layers)
     rows = [("layer", "shape", "trainable")]
-    for name in [*shapes, *(name for name in layers if name not in shapes)]:  # in order of use
+    unused = [n for n in layers if n not in shapes and any(True for _ in layers[n].parameters())]
+    for name in [*shapes, *unused]:  # in order of use
         rows.append((name, shapes.get(name, ""), f"{_count_trainable(layers[name]):,}"))
     rows.append(("together", "", f"{_count_trainable(model):,}"))
     first, second, third = (max(map(len, column)) for column in zip(*rows, strict=True))

@@ -131,8 +131,8 @@ def test_attention_is_the_models_own(kind, options, monkeypatch):
 
 
 def test_a_linear_model():
-    model = TfIdf(2, sublinear_tf=False, bigrams=False)
-    state = {"bigrams": np.zeros((0, 2), np.int32), "idf": np.ones(48, np.float32)}
+    model = TfIdf(2, "words", word_ngrams=1, sublinear_tf=False)
+    state = {"idf": np.ones(48, np.float32)}
     state |= {"weights": np.arange(48, dtype=np.float32)[None], "bias": np.full(1, -9, np.float32)}
     model.load_state_dict(WORDS, {name: torch.from_numpy(array) for name, array in state.items()})
     found = explain(predictor_of(model, length=1), pa.array(["w5 zzz w6", "", "w2"]))

@@ -85,17 +85,20 @@ def tfidf_of(classes: int, **options: Any) -> TfIdf:
     """Build a TF-IDF model of all words and some pairs."""
     random = np.random.default_rng(0)
     pairs = random.permutation(len(WORDS) ** 2)[:60]
-    terms, outputs = len(WORDS) + len(pairs), 1 if classes == 2 else classes
-    model = TfIdf(classes, **options)
-    arrays = {
+    model, outputs = TfIdf(classes, "words", **options), 1 if classes == 2 else classes
+    ngrams = {
         "bigrams": np.stack(np.divmod(pairs, len(WORDS)), axis=1).astype(np.int32),
+        "trigrams": np.stack(np.divmod(pairs, len(WORDS)), axis=1).astype(np.int32),
+    }
+    ngrams["trigrams"][:, 0] %= len(pairs)
+    ngrams = {name: ngrams[name] for name in list(ngrams)[: model.features.word_ngrams - 1]}
+    terms = len(WORDS) + sum(map(len, ngrams.values()))
+    arrays = {
+        **ngrams,
         "idf": random.uniform(1, 5, terms).astype(np.float32),
         "weights": random.normal(0, 4, (outputs, terms)).astype(np.float32),
         "bias": random.normal(size=outputs).astype(np.float32),
     }
-    arrays["bigrams"] = arrays["bigrams"] if model.use_bigrams else arrays["bigrams"][:0]
-    kept = len(WORDS) + len(arrays["bigrams"])
-    arrays |= {"idf": arrays["idf"][:kept], "weights": arrays["weights"][:, :kept]}
     model.load_state_dict(WORDS, {n: torch.from_numpy(a.copy()) for n, a in arrays.items()})
     return model
 
@@ -140,13 +143,21 @@ def test_every_network(name, tmp_path):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("options", [{}, {"sublinear_tf": False}, {"bigrams": False}])
+@pytest.mark.parametrize(
+    "options", [{}, {"sublinear_tf": False}, {"word_ngrams": 1}, {"word_ngrams": 3}]
+)
 def test_tfidf(classes, options, tmp_path):
     loaded_model = loaded_model_of(
         tfidf_of(classes, **options), classes, length=3
     )  # it takes whole texts
     export(loaded_model, tmp_path / "out")
     check(loaded_model, tmp_path / "out")
+
+
+def test_tfidf_of_characters_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"train with model\.analyzer=words"):
+        export(loaded_model_of(TfIdf(), 2), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 class Together(nn.Module):

@@ -206,8 +206,9 @@ def test_tfidf(tmp_path):
         },
         "state_dict": {
             "bigrams": torch.tensor([[0, 1]], dtype=torch.int32),
-            "idf": torch.ones(3),
-            "weights": torch.ones(1, 3),
+            "characters": torch.tensor([[97, 98, 0, 0, 0]], dtype=torch.int32),
+            "idf": torch.ones(4),
+            "weights": torch.ones(1, 4),
             "bias": torch.ones(1),
         },
     }
@@ -216,9 +217,11 @@ def test_tfidf(tmp_path):
     for name, value, words in (
         ("bigrams", torch.tensor([[0, 2]], dtype=torch.int32), "of its words"),
         ("bigrams", torch.tensor(3), "bigrams"),
+        ("characters", torch.tensor([[97]], dtype=torch.int32), "characters"),
+        ("characters", torch.full((1, 5), 0xD800, dtype=torch.int32), "Unicode code points"),
         ("idf", torch.ones(2), "idf"),
-        ("weights", torch.ones(2, 3), "weights"),
-        ("weights", torch.ones(1, 3, dtype=torch.int64), "weights"),
+        ("weights", torch.ones(2, 4), "weights"),
+        ("weights", torch.ones(1, 4, dtype=torch.int64), "weights"),
     ):
         wrong = content | {"state_dict": content["state_dict"] | {name: value}}
         save_checkpoint(tmp_path / "wrong.ckpt", wrong)

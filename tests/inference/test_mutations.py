@@ -43,8 +43,9 @@ def build_checkpoint(model: str, classes: int) -> dict:
         outputs = 1 if classes == 2 else classes
         state = {
             "bigrams": torch.tensor([[0, 1]], dtype=torch.int32),
-            "idf": torch.ones(13),
-            "weights": torch.ones(outputs, 13),
+            "characters": torch.tensor([[32, 97, 0, 0, 0]], dtype=torch.int32),
+            "idf": torch.ones(14),
+            "weights": torch.ones(outputs, 14),
             "bias": torch.ones(outputs),
         }
     else:

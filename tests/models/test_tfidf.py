@@ -11,6 +11,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqtext.checkpoints.files import load_checkpoint
@@ -22,9 +23,9 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.imdb import IMDB
 from seqtext.datasets.table import TableDataset
 from seqtext.errors import OptionError, UserError
-from seqtext.models import tfidf
+from seqtext.models import character_terms, word_terms
 from seqtext.models.non_neural import TokenizedTexts
-from seqtext.models.tfidf import TfIdf
+from seqtext.models.tfidf import CANDIDATES, TfIdf
 from seqtext.run_dir import RunDir
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training import fit_non_neural
@@ -32,11 +33,14 @@ from seqtext.training.fit_non_neural import fit_model, predict_logits
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, csv_of, files_of_a_run, invented_reviews, settings_of
 
+WORDS = {"analyzer": "words", "weighting": "tfidf", "C": 10.0}  # scikit-learn has no other
 OPTIONS = [
-    {},
-    {"bigrams": False},
-    {"sublinear_tf": False, "min_df": 1},
-    {"min_df": 5, "C": 0.3},
+    WORDS,
+    {**WORDS, "word_ngrams": 1},
+    {**WORDS, "word_ngrams": 3, "sublinear_tf": False, "min_df": 1},
+    {**WORDS, "min_df": 5, "C": 0.3},
+    {**WORDS, "analyzer": "chars", "sublinear_tf": False},
+    {**WORDS, "analyzer": "both", "sublinear_tf": False, "min_n": 3, "max_n": 4},
 ]
 
 
@@ -77,26 +81,33 @@ def cleaned(data: TextDataModule, rows: np.ndarray) -> list[str]:
 
 def sklearns(data: TextDataModule, weights: dict | None = None, **options) -> dict:
     """Fit scikit-learn on the same words: [rows, C] probabilities of each split, terms."""
-    options = {"bigrams": True, "min_df": 2, "sublinear_tf": True, "C": 10.0, **options}
-    vectorizer = TfidfVectorizer(
+    options = {**WORDS, "word_ngrams": 2, "min_n": 2, "max_n": 5, "min_df": 2, **options}
+    shared = {
+        "lowercase": False,
+        "min_df": options["min_df"],
+        "sublinear_tf": options.get("sublinear_tf", True),
+    }
+    words = TfidfVectorizer(
         tokenizer=str.split,
         token_pattern=None,
-        lowercase=False,
-        ngram_range=(1, 2 if options["bigrams"] else 1),
-        min_df=options["min_df"],
-        sublinear_tf=options["sublinear_tf"],
+        ngram_range=(1, options["word_ngrams"]),
+        **shared,
     )
+    orders = options["min_n"], options["max_n"]
+    chars = TfidfVectorizer(analyzer="char_wb", ngram_range=orders, **shared)
+    kinds = {"words": [words], "chars": [chars], "both": [words, chars]}[options["analyzer"]]
+    union = FeatureUnion([(str(number), kind) for number, kind in enumerate(kinds)])
     parts = data.dataset.parts
-    features = vectorizer.fit_transform(cleaned(data, parts["train"]))
+    features = union.fit_transform(cleaned(data, parts["train"]))
     fit = LogisticRegression(
-        C=options["C"], class_weight=weights, solver="newton-cg", max_iter=1000
+        C=options["C"], class_weight=weights, solver="newton-cg", max_iter=1000, tol=1e-7
     )
     fit.fit(features, data.labels[parts["train"]])
     said = {
-        part: fit.predict_proba(vectorizer.transform(cleaned(data, rows)))
+        part: fit.predict_proba(union.transform(cleaned(data, rows)))
         for part, rows in parts.items()
     }
-    return {**said, "terms": set(vectorizer.vocabulary_)}
+    return {**said, "terms": [term for kind in kinds for term in kind.vocabulary_]}
 
 
 def probabilities(model: TfIdf, data: TextDataModule, part: str) -> np.ndarray:
@@ -107,8 +118,10 @@ def probabilities(model: TfIdf, data: TextDataModule, part: str) -> np.ndarray:
 
 
 def terms(model: TfIdf) -> list[str]:
-    pairs = [f"{model.words[left]} {model.words[right]}" for left, right in model.bigrams]
-    return model.words + pairs
+    known = model.features.terms
+    numbers = [row for order in known.list_ngram_words() for row in order]
+    spelled = [" ".join(known.words[number] for number in row) for row in numbers]
+    return known.words + spelled + model.features.characters.ngrams.to_pylist()
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
@@ -116,7 +129,9 @@ def terms(model: TfIdf) -> list[str]:
 def test_equals_scikit_learn(data, options, block, monkeypatch):
     """With one block of texts, and with many."""
     monkeypatch.setattr(corpus, "READ_ROWS", block)
-    monkeypatch.setattr(tfidf, "BLOCK_TEXTS", block)
+    monkeypatch.setattr(word_terms, "BLOCK_TEXTS", block)
+    monkeypatch.setattr(character_terms, "PRODUCT_ROWS", block)
+    monkeypatch.setattr(character_terms, "BLOCK_WORDS", block)
     model, expected = TfIdf(**options), sklearns(data, **options)
     fit_model(model, data)
     assert sorted(terms(model)) == sorted(expected["terms"])
@@ -125,9 +140,9 @@ def test_equals_scikit_learn(data, options, block, monkeypatch):
 
 
 def test_equals_scikit_learn_with_more_classes(stars):
-    model, expected = TfIdf(classes=3), sklearns(stars)
+    model, expected = TfIdf(classes=3, **WORDS), sklearns(stars)
     fit_model(model, stars)
-    assert set(terms(model)) == expected["terms"]
+    assert sorted(terms(model)) == sorted(expected["terms"])
     for part in ("train", "val", "test"):
         np.testing.assert_allclose(probabilities(model, stars, part), expected[part], atol=1e-5)
 
@@ -136,10 +151,10 @@ def test_equals_scikit_learn_with_more_classes(stars):
 def test_class_weights(stars, weighting):
     stars.sampling, stars.weighting = "class_weights", weighting
     weights = stars.class_weights()
-    model, expected = TfIdf(classes=3), sklearns(stars, dict(enumerate(weights)))
+    model, expected = TfIdf(classes=3, **WORDS), sklearns(stars, dict(enumerate(weights)))
     fit_model(model, stars)
     np.testing.assert_allclose(probabilities(model, stars, "test"), expected["test"], atol=1e-5)
-    plain, stars.sampling = TfIdf(classes=3), "none"
+    plain, stars.sampling = TfIdf(classes=3, **WORDS), "none"
     fit_model(plain, stars)
     rare = [probabilities(m, stars, "test")[:, 2].mean() for m in (model, plain)]
     assert rare[0] > rare[1] + 0.001
@@ -154,14 +169,14 @@ def test_resampled_rows_are_what_it_learns_from(kaggle_dir, tmp_path, sampling):
     for each in ("none", sampling):
         data = IMDB(sampling=each, **options)
         data.setup()
-        model = TfIdf()
+        model = TfIdf(**WORDS)
         fit_model(model, data)
         biases.append(float(model.bias[0]))
     assert biases[1] < biases[0], "the rarer class, negative, has gained"
 
 
 def test_terms_come_from_the_training_part_alone(data):
-    model = TfIdf(min_df=1)
+    model = TfIdf(**WORDS, min_df=1)
     fit_model(model, data)
     of_part = {part: set(" ".join(cleaned(data, rows)).split()) for part, rows in
                data.dataset.parts.items()}  # fmt: skip
@@ -183,7 +198,7 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
         split = Split(stratify=False)
         data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / name), split=split)
         data.setup()
-        model = TfIdf(min_df=1)
+        model = TfIdf(**WORDS, min_df=1)
         fit_model(model, data)
         learned.append((model.words, model.state_dict()))
         for part in ("val", "test"):
@@ -198,7 +213,7 @@ def test_other_parts_change_nothing_that_is_learned(kaggle_dir, tmp_path, review
 
 def test_whole_texts_count(data):
     """Not only the words within tokenizer.max_length and tokenizer.vocab_size."""
-    model = TfIdf()
+    model = TfIdf(**WORDS)
     fit_model(model, data)
     assert len(data.vocabulary.tokens) == 2
     assert {"wonderful", "dreadful", "the film"} <= set(terms(model))
@@ -207,20 +222,20 @@ def test_whole_texts_count(data):
 
 @pytest.mark.parametrize("most", [1, 5, 40, 10_000])
 def test_max_features(data, most):
-    model, everything = TfIdf(max_features=most), TfIdf()
+    kept = {**WORDS, "word_ngrams": 3}
+    model, everything = TfIdf(**kept, max_features=most), TfIdf(**kept)
     fit_model(model, data)
     fit_model(everything, data)
-    assert len(terms(model)) == len(model.idf) == min(most, len(terms(everything)))
+    assert len(terms(model)) == len(model.features.idf) == min(most, len(terms(everything)))
     texts = " ".join(cleaned(data, data.dataset.parts["train"])).split()
     counts = pd.Series(texts).value_counts()
     if most == 5:
         assert set(model.words) <= set(counts.index[:8])
     assert set(terms(model)) <= set(terms(everything))
-    assert model.bigrams.min(initial=0) >= 0
 
 
 def test_unknown_and_empty_texts(data):
-    model = TfIdf()
+    model = TfIdf(**WORDS)
     fit_model(model, data)
     words = pa.array(["unheard", "wonderful"]).dictionary_encode()
     logits = model.predict_logits(
@@ -245,7 +260,7 @@ def test_a_class_without_rows(tmp_path):
         split=split,
     )
     data.setup()
-    model = TfIdf(classes=3)
+    model = TfIdf(classes=3, **WORDS)
     fit_model(model, data)
     said = probabilities(model, data, "test")
     assert said[:, 0].max() < 1e-6
@@ -254,7 +269,7 @@ def test_a_class_without_rows(tmp_path):
 
 def test_nothing_frequent_enough(data):
     with pytest.raises(UserError, match=r"model\.min_df=1000 leaves no word"):
-        fit_model(TfIdf(min_df=1000), data)
+        fit_model(TfIdf(**WORDS, min_df=1000), data)
 
 
 def test_no_word_left_after_cleaning(kaggle_dir, tmp_path, reviews):
@@ -263,13 +278,13 @@ def test_no_word_left_after_cleaning(kaggle_dir, tmp_path, reviews):
     data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / "cache"))
     data.setup()
     with pytest.raises(UserError, match=r"None of the 172 training texts has a word left"):
-        fit_model(TfIdf(min_df=1), data)
+        fit_model(TfIdf(**WORDS, min_df=1), data)
 
 
 def test_balanced_batches_are_refused(data):
     data.sampling = "balanced_batches"
     with pytest.raises(UserError, match="class_weights"):
-        fit_model(TfIdf(), data)
+        fit_model(TfIdf(**WORDS), data)
 
 
 RUN = ("model=tfidf", "trainer=cpu", "monitor=val/auroc")
@@ -298,7 +313,10 @@ def test_run_folder(finished, start, tmp_path):
     small = ["model.units=4", "embedding.dim=4", "trainer.max_epochs=1"]
     train_and_evaluate(settings_of(*start, "model=gru", *small), other)
     one, two = folder.read_metrics(), other.read_metrics()
-    assert list(one) == list(two)
+    assert [key for key in one if key != "chosen"] == list(two)
+    assert one["chosen"]["C"] in CANDIDATES
+    assert load_checkpoint(folder.best_checkpoint)["seqtext"]["chosen"] == one["chosen"]
+    assert f"model.C is {one['chosen']['C']:g}, the best on the validation part" in output
     for key in ("val", "test", "seconds", "rows"):
         assert list(one[key]) == list(two[key])
     assert one["rows"] == two["rows"]
@@ -359,7 +377,7 @@ def test_test_part_is_read_once_after_fitting(start, tmp_path, monkeypatch):
         fit_non_neural, "read_texts", lambda data, part: parts_read.append(part) or read(data, part)
     )
     train_and_evaluate(settings_of(*start), RunDir(tmp_path / "run"))
-    assert parts_read == ["train", "train", "val", "test"]
+    assert parts_read == ["val", "train", "train", "val", "test"], "val: to choose C"
 
 
 def test_finished_run_is_shown_again(train, finished, monkeypatch):
@@ -383,7 +401,9 @@ def test_unfinished_run_starts_over(train, finished):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("model.C=0", ["model.C=0", "more than 0"]),
+        ("model.C=0", ["model.C=0", "more than 0, or one of auto"]),
+        ("model.min_n=6", ["model.min_n=6", "at most max_n=5"]),
+        ("model.word_ngrams=4", ["model.word_ngrams=4", "at most 3"]),
         ("model.min_df=0", ["model.min_df=0", "at least 1"]),
         ("model.min_df=900", ["model.min_df=900", "lower it"]),
         ("+model.units=3", ["no option model.units"]),
@@ -427,7 +447,7 @@ def test_contributions_of_words_add_up_to_the_logits(options, fixture, request):
 
 def test_contributions_by_hand():
     """Words 1 and 2, and the pair 0-1 with 4, half for each of its words at each position."""
-    model = TfIdf(2, sublinear_tf=False)
+    model = TfIdf(2, "words", sublinear_tf=False)
     state = {"bigrams": [[0, 1]], "idf": [1, 1, 1], "weights": [[1, 2, 4]], "bias": [7]}
     kinds = {"bigrams": torch.int32}
     tensors = {n: torch.tensor(v, dtype=kinds.get(n, torch.float32)) for n, v in state.items()}
@@ -439,3 +459,62 @@ def test_contributions_by_hand():
     norm = math.sqrt(2**2 + 3**2 + 2**2)  # how often each stands
     expected = np.array([1 + 2, 2 + 2, 0, 1 + 2, 2 + 2, 2]) / norm
     np.testing.assert_allclose(added[:, 0], expected, rtol=1e-6)
+
+
+def test_naive_bayes(stars):
+    """Each feature is multiplied by the class's log-count ratio: equal to scikit-learn."""
+    rows = stars.dataset.parts["train"]
+    keep = stars.labels[rows] < 2
+    texts = [text for text, is_kept in zip(cleaned(stars, rows), keep, strict=True) if is_kept]
+    labels = stars.labels[rows][keep]
+    lengths, words = split_words(pa.array(texts))
+    read = TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
+    model = TfIdf(analyzer="words", word_ngrams=1, C=4.0)
+    model.fit(read, labels)
+    vectorizer = TfidfVectorizer(
+        tokenizer=str.split, token_pattern=None, lowercase=False, min_df=2, sublinear_tf=True
+    )
+    features = vectorizer.fit_transform(texts)
+    shares = []
+    for label in (0, 1):
+        counts = 1 + (features[labels == label] > 0).sum(axis=0)
+        shares.append(np.asarray(counts / counts.sum())[0])
+    weighted = features.multiply(np.log(shares[1] / shares[0])).tocsr()
+    expected = LogisticRegression(C=4.0, tol=1e-7, solver="newton-cg").fit(weighted, labels)
+    said = model.predict_logits(read)
+    np.testing.assert_allclose(said, expected.decision_function(weighted), rtol=1e-4)
+
+
+def test_what_is_chosen_by_validation(data):
+    """The best by the monitored metric; a number gives the same weights."""
+    tried = {}
+    for weighting in ("tfidf", "naive_bayes"):
+        for C in CANDIDATES:
+            model = TfIdf(weighting=weighting, C=C)
+            fit_model(model, data)
+            logits, labels = predict_logits(model, data, "val"), data.labels
+            labels = torch.from_numpy(labels[data.dataset.parts["val"]]).double()
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logits.double(), labels)
+            tried[weighting, C] = float(loss), model
+    model = TfIdf(weighting="auto")
+    fit_model(model, data, "val/loss")
+    best = min(tried, key=lambda options: tried[options][0])
+    assert model.chosen == {"weighting": best[0], "C": best[1]}
+    np.testing.assert_allclose(model.weights, tried[best][1].weights, rtol=0.01, atol=0.001)
+
+
+def test_nothing_to_choose_by():
+    texts = TokenizedTexts(np.array([1, 1]), np.array([0, 0]), pa.array(["a"]))
+    with pytest.raises(UserError, match=r"set model\.C to a number"):
+        TfIdf().fit(texts, np.array([0, 1]))
+
+
+def test_unknown_words_have_known_characters(data):
+    model = TfIdf(analyzer="chars", C=10.0)
+    fit_model(model, data)
+    words = pa.array(["wonderfulness", "ζξ"])
+    assert model.find_known_words(words).tolist() == [True, False]
+    read = TokenizedTexts(np.array([1, 1]), np.array([0, 1]), words)
+    logits = model.predict_logits(read).numpy() - model.bias
+    assert logits[0] > 0.1
+    assert logits[1] == 0

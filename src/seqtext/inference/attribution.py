@@ -112,14 +112,14 @@ def _explain_linear(
     loaded_model: LoadedModel, texts: pa.Array, classes: np.ndarray
 ) -> tuple[str, list[ReadText], list[np.ndarray]]:
     """Return the method, and words and weights [W] of each text for its class in `classes` [N]."""
-    model, vocabulary = loaded_model.model, loaded_model.tokenizer.vocabulary
+    model = loaded_model.model
     assert isinstance(model, NonNeuralClassifier)
     lengths, words = split_words(loaded_model.cleaning(texts))
     tokenized = TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
     outputs = torch.from_numpy(model.word_attributions(tokenized))  # [sum of lengths, 1 or C]
     targets = torch.from_numpy(np.repeat(classes, lengths))
     weights = tokenized.split(select_target_logit(outputs, targets).numpy())
-    is_known = vocabulary.encode(words.dictionary) > UNKNOWN
+    is_known = model.find_known_words(words.dictionary)
     known = tokenized.split(is_known[tokenized.codes])
     read = []
     for text, known_words in zip(texts.to_pylist(), known, strict=True):

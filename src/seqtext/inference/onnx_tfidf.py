@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from seqtext.errors import UserError
 from seqtext.token_ids import PAD
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
@@ -52,11 +53,20 @@ def build_graph(model: "TfIdf") -> "onnx.ModelProto":
 
     The id of a word is its index in `model.words` plus the number of special tokens. Each text is
     a dense row with one number per term: with many terms, use batches of a few dozen texts.
+
+    Raises:
+        UserError: if the model has character n-grams.
     """
     from onnx import numpy_helper, parser
 
+    features = model.features
+    if features.has_ngrams:
+        raise UserError(
+            "model=tfidf with character n-grams cannot be exported to ONNX, because a graph reads "
+            "ids of words, not their spelling: train with model.analyzer=words."
+        )
     text = GRAPH.format(
-        classes=model.classes, weighted=SUBLINEAR if model.sublinear_tf else AS_COUNTED
+        classes=model.classes, weighted=SUBLINEAR if features.sublinear_tf else AS_COUNTED
     )
     made = parser.parse_model(text)
     arrays = _build_constants() | _build_weights(model)
@@ -78,21 +88,23 @@ def _build_weights(model: "TfIdf") -> dict[str, np.ndarray]:
     weights, bias = model.weights, model.bias
     if model.classes == 2:
         weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]], bias.dtype)
-    return {"idf": model.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
+    return {"idf": model.features.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
 
 
 def _build_term_attributes(model: "TfIdf") -> list[Any]:
-    """Build the operator's attributes: ids of words and of bigrams, with one column per term."""
+    """Build the operator's attributes: ids of the words of each term, one column per term."""
     from onnx.helper import make_attribute
 
-    first, words, pairs = len(SPECIAL_TOKENS), len(model.words), model.bigrams
+    terms = model.features.terms
+    pools = [np.arange(len(terms.words))[:, None], *terms.list_ngram_words()]
+    ends = np.cumsum([pool.size for pool in pools])
     attributes = {
         "mode": "TF",
         "min_gram_length": 1,
-        "max_gram_length": 2 if len(pairs) else 1,
+        "max_gram_length": len(pools),
         "max_skip_count": 0,
-        "ngram_counts": [0, words] if len(pairs) else [0],
-        "ngram_indexes": list(range(words + len(pairs))),
-        "pool_int64s": [*range(first, first + words), *(pairs.ravel() + first).tolist()],
+        "ngram_counts": [0, *ends[:-1].tolist()],
+        "ngram_indexes": list(range(len(terms))),
+        "pool_int64s": (np.concatenate([p.ravel() for p in pools]) + len(SPECIAL_TOKENS)).tolist(),
     }
     return [make_attribute(name, value) for name, value in attributes.items()]

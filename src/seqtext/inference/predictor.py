@@ -21,7 +21,6 @@ from seqtext.metrics.scores import compute_probabilities, predict_classes
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts
 from seqtext.token_ids import UNKNOWN
-from seqtext.tokenizers.base import truncate
 from seqtext.tokenizers.vocabulary import OpenVocabulary
 
 log = logging.getLogger(__name__)
@@ -125,11 +124,11 @@ def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, 
     """Return the logits, and the number of texts without known words."""
     lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
-    vocabulary = loaded_model.tokenizer.vocabulary
-    ids = vocabulary.encode(words.dictionary)[codes]
-    unknown = _count_unknown(*truncate(ids, lengths, None), len(vocabulary))
+    model = cast(NonNeuralClassifier, loaded_model.model)
     loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
-    return cast(NonNeuralClassifier, loaded_model.model).predict_logits(loaded_texts), unknown
+    is_known = model.find_known_words(words.dictionary)[codes]
+    known = np.unique(loaded_texts.get_text_numbers()[is_known])
+    return model.predict_logits(loaded_texts), len(texts) - len(known)
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray, vocab_size: int) -> int:

@@ -1,10 +1,12 @@
 """The base class of models fitted by one call on the whole training part."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from torch import Tensor
 
 
@@ -37,6 +39,20 @@ class TokenizedTexts(NamedTuple):
             yield TokenizedTexts(lengths, codes, self.dictionary)
 
 
+class Validation(NamedTuple):
+    """Hold the validation part, by which a model chooses among values of its options.
+
+    texts: N validation texts
+    score: from logits of these texts, [N] for two classes, [N, C] for more, to the monitored score
+        and the loss
+    is_better: whether (score, loss) is better than another pair; the second may be None
+    """
+
+    texts: TokenizedTexts
+    score: Callable[[Tensor], tuple[float, float]]
+    is_better: Callable[[tuple[float, float], tuple[float, float] | None], bool]
+
+
 class NonNeuralClassifier:
     """Base class of models trained by a single `fit` call, such as TF-IDF and logistic regression.
 
@@ -46,6 +62,8 @@ class NonNeuralClassifier:
 
     name = ""  # shown in tables, set by a subclass
     words: list[str]  # vocabulary of the fitted model
+    needs_validation = False  # whether `fit` chooses values of options on the validation part
+    chosen: Mapping[str, float | str] = MappingProxyType({})  # values that `fit` chose, by option
 
     def fit(
         self,
@@ -53,6 +71,7 @@ class NonNeuralClassifier:
         labels: np.ndarray,
         class_weights: list[float] | None = None,
         rows: np.ndarray | None = None,
+        validation: Validation | None = None,
     ) -> None:
         """Fit the model to the training part.
 
@@ -61,6 +80,7 @@ class NonNeuralClassifier:
             labels: [N] class numbers
             class_weights: [C] weights of the loss; None: all 1
             rows: indices of the texts to learn weights from, after resampling; None: all
+            validation: validation part; passed if `needs_validation`
         """
         raise NotImplementedError
 
@@ -71,6 +91,12 @@ class NonNeuralClassifier:
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
         """Return each token's contribution to the logits: [sum of lengths, 1 or C]."""
         raise NotImplementedError
+
+    def find_known_words(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Return which words contribute to the logits: [V] booleans."""
+        return pc.is_in(words, value_set=pa.array(self.words, pa.string())).to_numpy(
+            zero_copy_only=False
+        )
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the fitted parameters, without `words`."""

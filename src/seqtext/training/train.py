@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import lightning as L
@@ -61,6 +62,7 @@ class TrainResult(NamedTuple):
     seconds_before_resume: training time before this process was started
     curves: values per epoch by "train/<metric>" and "val/<metric>"
     fingerprints: fingerprints of the data, see `seqtext.identity`
+    chosen: values of the model's options that were chosen on the validation part
     """
 
     predictions: dict[str, Predictions]
@@ -73,6 +75,7 @@ class TrainResult(NamedTuple):
     best_epoch: int = 1
     epochs: int = 1
     fingerprints: dict[str, Any] | None = None
+    chosen: Mapping[str, float | str] = MappingProxyType({})
 
 
 def train_and_evaluate(
@@ -171,6 +174,8 @@ def _train_and_evaluate(
         "curves": result.curves,
         "warnings": warnings,
     }
+    if result.chosen:
+        facts["chosen"] = dict(result.chosen)
     return write_artifacts(run_dir, loggers, predictions, data.dataset.rows, settings, facts)
 
 
@@ -257,17 +262,18 @@ def fit_baseline(
 ) -> TrainResult:
     """Fit a non-neural model; an interrupted run starts from the beginning."""
     model = build_from_config("model", settings["model"], classes=len(data.class_names))
+    custom = build_custom_metrics(settings["metrics"], len(data.class_names))
     start_time = time.perf_counter()
-    fit_model(model, data)
+    fit_model(model, data, options.monitor, custom)
     train_seconds = time.perf_counter() - start_time
     fingerprints = collect_fingerprints(data)
     tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
     metadata = collect_run_metadata(settings, data, tokenizer_state, fingerprints)
+    metadata["chosen"] = dict(model.chosen)
     checkpoint = {METADATA_KEY: metadata, "state_dict": model.state_dict()}
     save_checkpoint(run_dir.best_checkpoint, checkpoint)
     predictions: dict[str, Predictions] = {}
     logged: dict[str, float] = {}
-    custom = build_custom_metrics(settings["metrics"], len(data.class_names))
     for part in PARTS:
         rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
         predictions[part] = Predictions(
@@ -288,4 +294,5 @@ def fit_baseline(
         train_seconds=train_seconds,
         curves=curves,
         fingerprints=fingerprints,
+        chosen=model.chosen,
     )

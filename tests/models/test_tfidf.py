@@ -513,8 +513,32 @@ def test_unknown_words_have_known_characters(data):
     model = TfIdf(analyzer="chars", C=10.0)
     fit_model(model, data)
     words = pa.array(["wonderfulness", "ζξ"])
-    assert model.find_known_words(words).tolist() == [True, False]
     read = TokenizedTexts(np.array([1, 1]), np.array([0, 1]), words)
+    assert model.find_known(read).tolist() == [True, False]
     logits = model.predict_logits(read).numpy() - model.bias
     assert logits[0] > 0.1
     assert logits[1] == 0
+
+
+def test_tokens_of_words(tmp_path):
+    """Terms are the tokenizer's tokens; character n-grams are those of white-space words."""
+    rows = [(f"{'Good!' if n % 2 else 'bad!!'} #ab{n % 3}", "xy"[n % 2]) for n in range(60)]
+    (tmp_path / "marks.csv").write_text(csv_of(rows, ("text", "label")))
+    data = TableDataset(
+        path=str(tmp_path / "marks.csv"),
+        cache=str(tmp_path / "cache"),
+        cleaning=[],
+        duplicates="keep",
+        tokenizer=WordTokenizer(punctuation="split", lowercase=True),
+    )
+    data.setup()
+    model = TfIdf(C=10.0)
+    fit_model(model, data)
+    assert set(model.words) == {"good", "bad", "!", "#", "ab0", "ab1", "ab2"}
+    assert {"good !", "! !", "! #", "# ab0"} <= set(terms(model))
+    assert {" Goo", " #ab0", "d! "} <= set(terms(model))
+    read = fit_non_neural.read_texts(data, "val")
+    assert model.find_known(read).all()
+    contributions = read.split(model.word_attributions(read)[:, 0])
+    sums = [model.bias[0] + part.sum() for part in contributions]
+    np.testing.assert_allclose(sums, predict_logits(model, data, "val").numpy(), atol=1e-5)

@@ -116,11 +116,11 @@ def _explain_linear(
     assert isinstance(model, NonNeuralClassifier)
     lengths, words = split_words(loaded_model.cleaning(texts))
     tokenized = TokenizedTexts(lengths, words.indices.to_numpy(), words.dictionary)
+    tokenized = tokenized.split_words(loaded_model.tokenizer)
     outputs = torch.from_numpy(model.word_attributions(tokenized))  # [sum of lengths, 1 or C]
     targets = torch.from_numpy(np.repeat(classes, lengths))
     weights = tokenized.split(select_target_logit(outputs, targets).numpy())
-    is_known = model.find_known_words(words.dictionary)
-    known = tokenized.split(is_known[tokenized.codes])
+    known = tokenized.split(model.find_known(tokenized))
     read = []
     for text, known_words in zip(texts.to_pylist(), known, strict=True):
         cleaned, origins = find_origins(loaded_model.cleaning, text)

@@ -125,10 +125,9 @@ def _predict_block(loaded_model: LoadedModel, texts: pa.Array) -> tuple[Tensor, 
     lengths, words = split_words(loaded_model.cleaning(texts))
     codes = words.indices.to_numpy()
     model = cast(NonNeuralClassifier, loaded_model.model)
-    loaded_texts = TokenizedTexts(lengths, codes, words.dictionary)
-    is_known = model.find_known_words(words.dictionary)[codes]
-    known = np.unique(loaded_texts.get_text_numbers()[is_known])
-    return model.predict_logits(loaded_texts), len(texts) - len(known)
+    read = TokenizedTexts(lengths, codes, words.dictionary).split_words(loaded_model.tokenizer)
+    known = np.unique(read.get_text_numbers()[model.find_known(read)])
+    return model.predict_logits(read), len(texts) - len(known)
 
 
 def _count_unknown(ids: np.ndarray, lengths: np.ndarray, vocab_size: int) -> int:

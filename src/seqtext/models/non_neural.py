@@ -9,26 +9,53 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import Tensor
 
+from seqtext.tokenizers.base import Tokenizer, concatenate_ranges
+from seqtext.tokenizers.splitting import Split
+from seqtext.tokenizers.words import WordTokenizer
+
 
 class TokenizedTexts(NamedTuple):
-    """Hold N cleaned texts as tokens.
+    """Hold N cleaned texts as words, which white space separates.
 
-    lengths: [N] number of tokens of each text, 0 for an empty one
-    codes: [sum of lengths] tokens as indices into `dictionary`
-    dictionary: distinct tokens
+    lengths: [N] number of words of each text, 0 for an empty one
+    codes: [sum of lengths] words as indices into `dictionary`
+    dictionary: distinct words
+    tokens: tokens of each distinct word; None: each word is a token
     """
 
     lengths: np.ndarray
     codes: np.ndarray
     dictionary: pa.Array | pa.ChunkedArray
+    tokens: Split | None = None
+
+    def split_words(self, tokenizer: Tokenizer) -> "TokenizedTexts":
+        """Return the texts with the tokens of a word tokenizer; of others, with words as tokens."""
+        if not isinstance(tokenizer, WordTokenizer):
+            return self
+        words = self.dictionary
+        if isinstance(words, pa.ChunkedArray):
+            words = words.combine_chunks()
+        return self._replace(tokens=tokenizer.split(words))
+
+    def to_tokens(self) -> tuple["TokenizedTexts", np.ndarray]:
+        """Return the texts with tokens in place of words, and the position of each token's word."""
+        if self.tokens is None:
+            return self, np.arange(len(self.codes))
+        counts = self.tokens.counts[self.codes]
+        starts = np.cumsum(self.tokens.counts) - self.tokens.counts
+        places = concatenate_ranges(starts[self.codes], counts)
+        codes = self.tokens.tokens.indices.to_numpy()[places]
+        lengths = np.bincount(self.get_text_numbers(), counts, len(self.lengths)).astype(np.int64)
+        words = np.repeat(np.arange(len(counts)), counts)
+        return TokenizedTexts(lengths, codes, self.tokens.tokens.dictionary), words
 
     def get_text_numbers(self) -> np.ndarray:
-        """Return the index of each token's text: [sum of lengths]."""
+        """Return the index of each word's text: [sum of lengths]."""
         return np.repeat(np.arange(len(self.lengths)), self.lengths)
 
-    def split(self, per_token: np.ndarray) -> list[np.ndarray]:
+    def split(self, per_word: np.ndarray) -> list[np.ndarray]:
         """Split [sum of lengths, …] into one array per text."""
-        return np.split(per_token, np.cumsum(self.lengths)[:-1])
+        return np.split(per_word, np.cumsum(self.lengths)[:-1])
 
     def iter_blocks(self, size: int) -> Iterator["TokenizedTexts"]:
         """Yield the texts in blocks of at most `size`; at least one block."""
@@ -36,7 +63,7 @@ class TokenizedTexts(NamedTuple):
         for start in range(0, max(len(self.lengths), 1), size):
             lengths = self.lengths[start : start + size]
             codes = self.codes[offsets[start] : offsets[start + len(lengths)]]
-            yield TokenizedTexts(lengths, codes, self.dictionary)
+            yield self._replace(lengths=lengths, codes=codes)
 
 
 class Validation(NamedTuple):
@@ -89,14 +116,15 @@ class NonNeuralClassifier:
         raise NotImplementedError
 
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
-        """Return each token's contribution to the logits: [sum of lengths, 1 or C]."""
+        """Return each word's contribution to the logits: [sum of lengths, 1 or C]."""
         raise NotImplementedError
 
-    def find_known_words(self, words: pa.Array | pa.ChunkedArray) -> np.ndarray:
-        """Return which words contribute to the logits: [V] booleans."""
-        return pc.is_in(words, value_set=pa.array(self.words, pa.string())).to_numpy(
-            zero_copy_only=False
-        )
+    def find_known(self, texts: TokenizedTexts) -> np.ndarray:
+        """Return which words contribute to the logits: [sum of lengths] booleans."""
+        tokens, words = texts.to_tokens()
+        known = pc.is_in(tokens.dictionary, value_set=pa.array(self.words, pa.string()))
+        counts = known.to_numpy(zero_copy_only=False)[tokens.codes]
+        return np.bincount(words, counts, len(texts.codes)) > 0
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the fitted parameters, without `words`."""

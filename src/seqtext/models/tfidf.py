@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from annotated_types import Interval
 from torch import Tensor
@@ -134,12 +133,13 @@ class TfIdf(NonNeuralClassifier):
         return self._compute_logits(map(self.features.compute, texts.iter_blocks(BLOCK_TEXTS)))
 
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
-        """Return each token's exact contribution: the sum plus the bias is the logit."""
+        """Return each word's exact contribution: the sum plus the bias is the logit."""
         return self.features.attribute(texts, self.weights)
 
-    def find_known_words(self, words: pa.Array) -> np.ndarray:
-        """Return which words have a term or a character n-gram: [V] booleans."""
-        return self.features.find_known_words(words)
+    def find_known(self, texts: TokenizedTexts) -> np.ndarray:
+        """Return which words have a term or a character n-gram, see the base class."""
+        is_known = super().find_known(texts)
+        return is_known | self.features.find_spelled(texts)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the fitted parameters, without `words`."""

@@ -5,7 +5,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from scipy import sparse
 from torch import Tensor
@@ -32,7 +31,7 @@ SURROGATES = 0xD800, 0xDFFF
 class FeatureCounts(NamedTuple):
     """Hold the counts of N texts.
 
-    terms: [N, T] of words and word n-grams
+    terms: [N, T] of tokens and token n-grams
     words: of white-space words
     spelling: [V, G] of character n-grams in these words
     """
@@ -91,7 +90,8 @@ class TfIdfFeatures:
                 f"name other steps in dataset.cleaning."
             )
         if self.has_terms:
-            self.terms = WordTerms.choose(texts, self.word_ngrams, self.min_df, self.max_features)
+            tokens, _ = texts.to_tokens()
+            self.terms = WordTerms.choose(tokens, self.word_ngrams, self.min_df, self.max_features)
         words, classes = self._count_words(texts), labels.max() + 1
         spelling, of_ngrams = (
             self.characters.count_in_words(words.words),
@@ -106,7 +106,7 @@ class TfIdfFeatures:
                 f"model.min_df={self.min_df} leaves no word: the training part has {texts_given}, "
                 f"and no word is in so many; lower it."
             )
-        counts = FeatureCounts(self.terms.count(texts), words, spelling)
+        counts = FeatureCounts(self.terms.count(texts.to_tokens()[0]), words, spelling)
         of_terms = count_rows_by_class(counts.terms, labels)
         by_class = np.hstack([of_terms, of_ngrams])
         shares = (1 + by_class.sum(axis=0)) / (1 + len(labels))
@@ -118,36 +118,38 @@ class TfIdfFeatures:
         return self._weigh(self._count(texts, self._count_words(texts)))
 
     def attribute(self, texts: TokenizedTexts, weights: np.ndarray) -> np.ndarray:
-        """Return each token's contribution to the product with weights [K, F]: [tokens, K].
+        """Return each word's contribution to the product with weights [K, F]: [words, K].
 
         The contribution of a repeated term is divided equally among its occurrences, and that of an
-        n-gram of words among its words; a character n-gram is part of one word.
+        n-gram of tokens among its tokens; a character n-gram is part of one word.
         """
         counts = self._count(texts, self._count_words(texts))
         features = self._weigh(counts)
         of_terms, of_ngrams = np.split(weights.T, [len(self.terms)])
         added = np.zeros((len(texts.codes), len(weights)))
-        text_numbers = texts.get_text_numbers()
         if self.has_terms:
-            starts, columns, orders = self.terms.find(texts)
-            values = _look_up(features.terms, counts.terms, text_numbers[starts], columns)
+            tokens, words = texts.to_tokens()
+            starts, columns, orders = self.terms.find(tokens)
+            rows = tokens.get_text_numbers()[starts]
+            values = _look_up(features.terms, counts.terms, rows, columns)
             shares = values[:, None] * of_terms[columns] / orders[:, None]
             for place in range(self.word_ngrams):
                 has_place = orders > place
-                np.add.at(added, starts[has_place] + place, shares[has_place])
+                np.add.at(added, words[starts[has_place] + place], shares[has_place])
         if self.has_ngrams:
             codes = counts.words.codes
-            values = _look_up(features.words, counts.words.counts, text_numbers, codes)
+            rows = texts.get_text_numbers()
+            values = _look_up(features.words, counts.words.counts, rows, codes)
             added += values[:, None] * (features.spelling @ of_ngrams)[codes]
         return added
 
-    def find_known_words(self, words: pa.Array) -> np.ndarray:
-        """Return which white-space words have a feature: [V] booleans."""
-        is_term = pc.is_in(words, value_set=pa.array(self.terms.words, pa.string()))
-        is_known = is_term.to_numpy(zero_copy_only=False)
-        if self.has_ngrams:
-            is_known = is_known | (np.diff(self.characters.count_in_words(words).indptr) > 0)
-        return is_known
+    def find_spelled(self, texts: TokenizedTexts) -> np.ndarray:
+        """Return which words have a known character n-gram: [sum of lengths] booleans."""
+        words = self._count_words(texts)
+        if not self.has_ngrams:
+            return np.zeros(len(texts.codes), bool)
+        counts = self.characters.count_in_words(words.words)
+        return (np.diff(counts.indptr) > 0)[words.codes]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state without the words, as tensors."""
@@ -191,7 +193,7 @@ class TfIdfFeatures:
         )
 
     def _count(self, texts: TokenizedTexts, words: WordCounts) -> FeatureCounts:
-        terms = self.terms.count(texts)
+        terms = self.terms.count(texts.to_tokens()[0])
         return FeatureCounts(terms, words, self.characters.count_in_words(words.words))
 
     def _weigh(self, counts: FeatureCounts) -> Features:

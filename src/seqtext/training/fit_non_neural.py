@@ -83,4 +83,6 @@ def predict_logits(model: NonNeuralClassifier, data: TextDataModule, part: Part)
 def read_texts(data: TextDataModule, part: Part) -> TokenizedTexts:
     """Return the untruncated texts of a part, in the order of its rows."""
     lengths, codes = zip(*data.corpus.iter_rows(data.dataset.parts[part]), strict=True)
-    return TokenizedTexts(np.concatenate(lengths), np.concatenate(codes), data.corpus.dictionary)
+    words = data.corpus.dictionary
+    texts = TokenizedTexts(np.concatenate(lengths), np.concatenate(codes), words)
+    return texts.split_words(data.tokenizer)

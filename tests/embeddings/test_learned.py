@@ -145,6 +145,7 @@ def test_unknown_words():
     expected = np.array([wrapped.get_vector("film"), wrapped.get_vector("café")])
     found = torch.stack([vectors[0, 1], vectors[1, 0]]).detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert torch.equal(embedding.tabulate()(ids % 4), embedding.weight[ids % 4])
     vectors.sum().backward()
     assert embedding.weight.grad[1:].all()
     assert "unknown" not in embedding.state_dict()

@@ -16,7 +16,7 @@ from seqtext.embeddings.initialized import InitializedEmbedding
 from seqtext.embeddings.vector_training import LearnedVectors, Texts, digest_rows, learn_vectors
 from seqtext.embeddings.vectors import WordVectors, log_coverage
 from seqtext.errors import OptionError
-from seqtext.token_ids import UNKNOWN
+from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
     PositiveFloat,
     PositiveInt,
@@ -177,6 +177,10 @@ class FastText(LearnedEmbedding):
         vectors = super().forward(torch.where(is_known, ids, UNKNOWN))
         composed = functional.embedding((ids - self.num_embeddings).clamp(min=0), self.unknown)
         return torch.where(is_known[..., None], vectors, composed)
+
+    def tabulate(self) -> nn.Embedding:
+        """Return the vectors of the known words as a table, for a graph without spelling."""
+        return nn.Embedding.from_pretrained(self.weight.detach(), padding_idx=PAD)
 
     def _select(self, learned: LearnedVectors, data: Any) -> WordVectors:
         found = super()._select(learned, data)

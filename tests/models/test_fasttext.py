@@ -171,6 +171,15 @@ def test_texts_with_unknown_words(options):
     assert not shares[1, 1:].any()
 
 
+def test_the_graph_has_the_ngrams_of_known_words(monkeypatch):
+    model = spelling_model_of()
+    ids, lengths = texts([5, 3])
+    expected = model(ids, lengths)
+    model.prepare_for_export()
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(model(ids, lengths), expected)
+
+
 def test_order_of_lengths_is_checked():
     with pytest.raises(OptionError, match="max_n"):
         FastText(RandomEmbedding(10), min_n=3, max_n=2)

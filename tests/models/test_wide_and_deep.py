@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from seqtext.data.loaders import Batch
+from seqtext.embeddings.character_ngrams import hash_character_ngrams
 from seqtext.embeddings.random import RandomEmbedding
+from seqtext.errors import OptionError
 from seqtext.losses import cross_entropy
-from seqtext.models.wide_and_deep import HashedNgramLinear, WideAndDeep
+from seqtext.models.hashed_linear import HashedNgramLinear
+from seqtext.models.wide_and_deep import WideAndDeep
 from tests.models.invariance import assert_padding_changes_nothing, model_of, texts
 
 IDS = torch.tensor([[5, 6, 5, 6, 1, 7, 0, 0], [7, 0, 0, 0, 0, 0, 0, 0]])
@@ -114,3 +117,99 @@ def test_a_term_is_shared_by_its_places():
     five, six = weights[5,] / 2, weights[6,] / 2
     expected = [five + ends, six + middle, five + middle, six + ends, 0, weights[7,], 0, 0]
     torch.testing.assert_close(shares[0], torch.tensor(expected))
+
+
+TOKENS = ["<pad>", "<unk>", "good", "bad", "film", "a"]
+UNKNOWN = ["goodness", "x"]  # ids 6 and 7
+SPELLED = torch.tensor([[2, 4, 2, 6, 0], [7, 3, 0, 0, 0]])
+
+
+def spelling_layer(**options) -> HashedNgramLinear:
+    torch.manual_seed(0)
+    layer = HashedNgramLinear(1, 2**20, 0.0, 0.3, min_n=2, **{"max_n": 3} | options)
+    for reader in (layer.spelled, layer.characters):
+        if reader is not None:
+            reader.set_tokens(TOKENS)
+            reader.set_unknown_tokens(UNKNOWN)
+    return layer
+
+
+def test_character_ngrams_of_each_distinct_word():
+    layer = spelling_layer(word_ngrams=1)
+    torch.nn.init.normal_(layer.weight)
+    texts_of_words = (["good", "film", "goodness"], ["x", "bad"])
+    for row, words in enumerate(texts_of_words):
+        _, rows = hash_character_ngrams(words, 2, 3, 2**20)
+        sums = layer.weight[1 + torch.tensor(rows).long(), 0].sum() / math.sqrt(len(rows))
+        found = (layer(SPELLED) - layer.scale * terms_of(layer, SPELLED))[row, 0]
+        torch.testing.assert_close(found, sums)
+    torch.testing.assert_close(layer(torch.nn.functional.pad(SPELLED, (0, 4))), layer(SPELLED))
+
+
+def terms_of(layer: HashedNgramLinear, ids: torch.Tensor) -> torch.Tensor:
+    """Return the part of words and word n-grams."""
+    terms = layer.hash_ngrams(ids)
+    sums = torch.stack([layer.weight[row[row > 0]].sum(dim=0) for row in terms])
+    return sums / (terms > 0).sum(dim=1, keepdim=True).sqrt()
+
+
+def test_unknown_words_have_terms_of_their_own():
+    layer = spelling_layer(max_n=0, word_ngrams=3)
+    rows = layer.hash_ngrams(torch.tensor([[2, 6, 7]]))
+    assert (rows > 0).sum() == 6, "3 words, 2 pairs and a triple"
+    again = spelling_layer(max_n=0, word_ngrams=3)
+    again.spelled.set_unknown_tokens(UNKNOWN[::-1])
+    assert torch.equal(again.hash_ngrams(torch.tensor([[2, 7, 6]])), rows)
+
+
+def test_characters_start_as_naive_bayes_too():
+    layer = spelling_layer(word_ngrams=1)
+    layer.initialize_from_data([batch(SPELLED, [0, 1])], 2)
+    assert not layer.weight[0].any()
+    weights = {}
+    for token in ("good", "bad"):
+        _, rows = hash_character_ngrams([token], 2, 3, 2**20)
+        weights[token] = layer.weight[1 + torch.tensor(rows[:-1]).long(), 0]  # both have "d>"
+    assert (weights["good"] < 0).all()
+    assert (weights["bad"] > 0).all()
+
+
+def test_character_ngrams_are_shared_by_the_places_of_a_word():
+    layer = spelling_layer()
+    torch.nn.init.normal_(layer.weight)
+    presence = torch.ones(2, 5, requires_grad=True)
+    total = layer(SPELLED, presence)
+    torch.testing.assert_close(total, layer(SPELLED))
+    (shares,) = torch.autograd.grad(total.sum(), presence)
+    torch.testing.assert_close(shares.sum(dim=1, keepdim=True), total)
+    assert not shares[SPELLED == 0].any()
+
+
+def test_dropout_of_character_ngrams():
+    layer = spelling_layer()
+    torch.nn.init.normal_(layer.weight)
+    layer.dropout = 0.5
+    assert (layer.eval()(SPELLED) == layer(SPELLED)).all()
+    layer.train()
+    assert (layer(SPELLED) != layer(SPELLED)).any()
+    layer(SPELLED).sum().backward()
+    assert layer.weight.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("options", [{"word_ngrams": 3}, {"max_n": 3}, {"word_ngrams": 1}])
+def test_padding_changes_nothing_with_other_terms(options):
+    assert_padding_changes_nothing(model_of(WideAndDeep, units=4, buckets=500, **options))
+
+
+def test_the_graph_has_the_ngrams_of_known_words(monkeypatch):
+    layer = spelling_layer()
+    ids = SPELLED.clamp(max=5)
+    expected = layer(ids)
+    layer.prepare_for_export()
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    torch.testing.assert_close(layer(ids), expected)
+
+
+def test_order_of_lengths_is_checked():
+    with pytest.raises(OptionError, match="max_n"):
+        WideAndDeep(RandomEmbedding(10), min_n=3, max_n=2)

@@ -14,21 +14,22 @@ MODULUS = 2**31 - 1  # a hash times the multiplier fits into 64 bits
 
 
 class WordNgrams(nn.Module):
-    """Computes table rows of the n-grams of 2 to `order` neighboring tokens.
+    """Computes table rows of the n-grams of `shortest` to `order` neighboring tokens.
 
     A token is hashed by its spelling, or by its id before `set_tokens`. N-grams with the unknown
     token's id are ignored: its spelling is not known.
 
     Args:
-        order: largest number of tokens of an n-gram, at least 2
+        order: largest number of tokens of an n-gram
         buckets: number of different hash values
+        shortest: smallest number of tokens of an n-gram, at most `order`
     """
 
     hashes: Tensor  # [tokens] int64
 
-    def __init__(self, order: int, buckets: int):
+    def __init__(self, order: int, buckets: int, shortest: int = 2):
         super().__init__()
-        self.order, self.buckets = order, buckets
+        self.order, self.buckets, self.shortest = order, buckets, shortest
         self.register_buffer("hashes", None, persistent=False)
         self.vocabulary_size = 0  # number of known tokens; 0 before `set_tokens`
 
@@ -53,20 +54,24 @@ class WordNgrams(nn.Module):
             if self.hashes.device != ids.device:
                 self.to(ids.device)
             hashes = self.hashes[ids]
-        rows, state, is_used = [], hashes, is_known
-        for n in range(1, self.order):
-            state = (state[:, :-1] * MULTIPLIER + hashes[:, n:]) % MODULUS
-            is_used = is_used[:, :-1] & is_known[:, n:]
-            rows.append((1 + state % self.buckets).masked_fill(~is_used, PAD))
+        rows, state, is_used = [], hashes, is_known  # of the n-grams so far
+        for n in range(1, self.order + 1):
+            if n > 1:
+                state = (state[:, :-1] * MULTIPLIER + hashes[:, n - 1 :]) % MODULUS
+                is_used = is_used[:, :-1] & is_known[:, n - 1 :]
+            if n >= self.shortest:
+                rows.append((1 + state % self.buckets).masked_fill(~is_used, PAD))
         return torch.cat(rows, dim=1)
 
     def scale(self, token_scale: Tensor) -> Tensor:
         """Return the scale of each n-gram, the mean of its tokens': [B, T] → [B, M]."""
         token_scale = self._pad(token_scale)
         total, scales = token_scale, []
-        for n in range(1, self.order):
-            total = total[:, :-1] + token_scale[:, n:]
-            scales.append(total / (n + 1))
+        for n in range(1, self.order + 1):
+            if n > 1:
+                total = total[:, :-1] + token_scale[:, n - 1 :]
+            if n >= self.shortest:
+                scales.append(total / n)
         return torch.cat(scales, dim=1)
 
     def _pad(self, tokens: Tensor) -> Tensor:

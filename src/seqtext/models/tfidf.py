@@ -21,7 +21,7 @@ from seqtext.models.word_terms import BLOCK_TEXTS
 from seqtext.validation import PositiveFloat, PositiveInt, validate_args
 
 AUTO: Final = "auto"
-CANDIDATES = (1.0, 4.0, 16.0, 64.0)  # of C
+CANDIDATES = (1.0, 4.0, 16.0, 64.0, 256.0)  # of C
 ABSENT_CLASS_LOGIT = -50.0  # logit of a class without training rows
 
 

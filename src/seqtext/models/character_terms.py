@@ -23,8 +23,8 @@ PRODUCT_ROWS = 1 << 12  # texts whose n-grams are counted together
 class WordCounts(NamedTuple):
     """Hold how often each distinct word stands in each text.
 
-    counts: [N, V]
-    words: [V] sorted
+    counts: [N, words]
+    words: [words] sorted
     codes: [sum of lengths] column of each token
     """
 
@@ -56,7 +56,7 @@ class CharacterTerms:
     Args:
         min_n: smallest number of characters of an n-gram
         max_n: largest number of characters
-        ngrams: [G] known n-grams, sorted
+        ngrams: [n-grams] known n-grams, sorted
     """
 
     def __init__(self, min_n: int, max_n: int, ngrams: pa.Array | None = None):
@@ -78,8 +78,8 @@ class CharacterTerms:
             max_features: maximum number of n-grams, the most frequent ones; None: all
 
         Returns:
-            Counts of the n-grams in the words, [V, G], and numbers of texts of each class with
-            each n-gram, [classes, G].
+            Counts of the n-grams in the words, [words, n-grams], and numbers of texts of each class
+            with each n-gram, [classes, n-grams].
         """
         rows, spelled = zip(*self._spell(counted.words), strict=True)
         grams = pa.chunked_array([each.dictionary_encode() for each in spelled])
@@ -102,7 +102,7 @@ class CharacterTerms:
         return in_words[:, kept], by_class[:, kept]
 
     def count_in_words(self, words: pa.Array) -> sparse.csr_array:
-        """Return the counts of known n-grams in each word: [V, G]."""
+        """Return the counts of known n-grams in each word: [words, n-grams]."""
         rows, columns = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
         for numbers, grams in self._spell(words):
             known = pc.index_in(grams, value_set=self.ngrams)
@@ -112,7 +112,7 @@ class CharacterTerms:
         return _build_counts(np.concatenate(rows), np.concatenate(columns), shape)
 
     def get_code_points(self) -> np.ndarray:
-        """Return the code points of the n-grams: int32 [G, max_n], padded with 0."""
+        """Return the code points of the n-grams: int32 [n-grams, max_n], padded with 0."""
         padded = np.array(self.ngrams.to_pylist(), f"<U{self.max_n}")
         return padded.view(np.int32).reshape(len(self), self.max_n)
 
@@ -147,7 +147,7 @@ class CharacterTerms:
 def iter_products(
     in_texts: sparse.csr_array, in_words: sparse.csr_array
 ) -> Iterator[tuple[slice, sparse.csr_array]]:
-    """Yield blocks of rows of the product [N, V] @ [V, G], and which rows they are."""
+    """Yield which rows, and the rows, of the product [N, words] @ [words, n-grams], in blocks."""
     for start in range(0, in_texts.shape[0], PRODUCT_ROWS):
         rows = slice(start, start + PRODUCT_ROWS)
         yield rows, in_texts[rows] @ in_words
@@ -156,7 +156,7 @@ def iter_products(
 def _count_texts_by_class(
     counted: WordCounts, in_words: sparse.csr_array, labels: np.ndarray
 ) -> np.ndarray:
-    """Count the texts of each class with each n-gram of counts in words, [V, G]: [classes, G]."""
+    """Count the texts of each class with each n-gram: [classes, n-grams]."""
     classes = labels.max() + 1
     found = np.zeros((classes, in_words.shape[1]), np.int64)
     for rows, product in iter_products(_binarize(counted.counts), _binarize(in_words)):
@@ -167,7 +167,7 @@ def _count_texts_by_class(
 def count_rows_by_class(
     matrix: sparse.csr_array, labels: np.ndarray, classes: int | None = None
 ) -> np.ndarray:
-    """Count the rows of each class with an entry in each column: [N, F] → [classes, F]."""
+    """Count the rows of each class with an entry in each column: [N, D] → [classes, D]."""
     size, classes = matrix.shape[1], classes or labels.max() + 1
     keys = np.repeat(labels * size, np.diff(matrix.indptr)) + matrix.indices
     return np.bincount(keys, minlength=classes * size).reshape(classes, size)

@@ -21,11 +21,11 @@ BLOCKS = 4  # of rows, which threads multiply: not the number of processors, so 
 
 
 class Features(NamedTuple):
-    """Hold the features of N texts: [N, F], terms first, then character n-grams.
+    """Hold the features of N texts: [N, D], terms first, then character n-grams.
 
-    terms: [N, T] values of terms
-    words: [N, V] values of words, for their character n-grams
-    spelling: [V, G] values of character n-grams in words
+    terms: [N, terms] values of terms
+    words: [N, words] values of words, for their character n-grams
+    spelling: [words, n-grams] values of character n-grams in words
     """
 
     terms: sparse.csr_array
@@ -37,7 +37,7 @@ class Features(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Return the number of features, F."""
+        """Return the number of features, D."""
         return self.terms.shape[1] + self.spelling.shape[1]
 
     def select(self, rows: np.ndarray | slice) -> "Features":
@@ -45,7 +45,7 @@ class Features(NamedTuple):
         return Features(self.terms[rows], self.words[rows], self.spelling)
 
     def multiply(self, weights: np.ndarray) -> np.ndarray:
-        """Return the product with weights, [F, K] → [N, K]."""
+        """Return the product with weights, [D, K] → [N, K]."""
         of_terms, of_ngrams = np.split(weights, [self.terms.shape[1]])
         return self.terms @ of_terms + self.words @ (self.spelling @ of_ngrams)
 
@@ -54,7 +54,7 @@ class FeatureProducts:
     """Multiplies features in threads.
 
     Args:
-        features: [N, F]
+        features: [N, D]
     """
 
     def __init__(self, features: Features):
@@ -65,7 +65,7 @@ class FeatureProducts:
         self.pool = ThreadPoolExecutor(BLOCKS)
 
     def multiply(self, weights: np.ndarray) -> np.ndarray:
-        """Return the product with weights, [F, K] → [N, K]."""
+        """Return the product with weights, [D, K] → [N, K]."""
         of_terms, of_ngrams = np.split(weights, [self.features.terms.shape[1]])
         of_words = self.features.spelling @ of_ngrams
 
@@ -75,7 +75,7 @@ class FeatureProducts:
         return np.concatenate(list(self.pool.map(multiply_block, self.blocks)))
 
     def multiply_transposed(self, values: np.ndarray) -> np.ndarray:
-        """Return the product of the transpose, [N, K] → [F, K]."""
+        """Return the product of the transpose, [N, K] → [D, K]."""
 
         def multiply_block(block: Features, rows: slice) -> tuple[np.ndarray, np.ndarray]:
             return block.terms.T @ values[rows], block.words.T @ values[rows]
@@ -97,7 +97,7 @@ class LogisticRegression:
         labels: [N] class numbers, 0 and 1, or 0 to C - 1
         outputs: 1 for two classes, or C
         row_weights: [N] weights of the rows' losses; None: all 1
-        scales: [F, outputs] factors of the features, such as naive Bayes' log-count ratios; None:
+        scales: [D, outputs] factors of the features, such as naive Bayes' log-count ratios; None:
             all 1
     """
 
@@ -127,7 +127,7 @@ class LogisticRegression:
             start: earlier `parameters` to start from; None: those of the previous fit
 
         Returns:
-            weights: [F, outputs] of the features without `scales`
+            weights: [D, outputs] of the features without `scales`
             bias: [outputs]
         """
         from scipy.optimize import minimize  # imports for 0.2 s

@@ -73,7 +73,7 @@ class TfIdf(NonNeuralClassifier):
         self.features = TfIdfFeatures(
             analyzer, word_ngrams, min_n, max_n, max_features, min_df, sublinear_tf
         )
-        self.weights = np.zeros((0, 0), np.float32)  # [1 or C, F]
+        self.weights = np.zeros((0, 0), np.float32)  # [1 or C, D]
         self.bias = np.zeros(0, np.float32)  # [1 or C]
         self.chosen = {}
 
@@ -190,7 +190,7 @@ class TfIdf(NonNeuralClassifier):
         return found
 
     def _set_weights(self, weights: np.ndarray, bias: np.ndarray, seen: np.ndarray) -> None:
-        """Set weights, [F, outputs], and biases, [outputs], of the classes with training rows."""
+        """Set weights, [D, outputs], and biases, [outputs], of the classes with training rows."""
         if self.classes > 2:
             all_weights = np.zeros((len(weights), self.classes))
             all_bias = np.full(self.classes, ABSENT_CLASS_LOGIT)
@@ -211,11 +211,11 @@ def compute_log_count_ratios(by_class: np.ndarray, terms: int) -> np.ndarray:
     """Compute naive Bayes' log-count ratios of each class against the rest.
 
     Args:
-        by_class: [C, F] numbers of texts of each class with each feature
+        by_class: [C, D] numbers of texts of each class with each feature
         terms: number of features that are terms; the shares of the others are computed apart
 
     Returns:
-        [C, F] ln(share among the texts of the class / share among all other texts).
+        [C, D] ln(share among the texts of the class / share among all other texts).
     """
     return np.hstack([_compute_ratios(kind) for kind in np.split(by_class, [terms], axis=1)])
 

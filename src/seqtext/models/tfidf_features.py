@@ -31,9 +31,9 @@ SURROGATES = 0xD800, 0xDFFF
 class FeatureCounts(NamedTuple):
     """Hold the counts of N texts.
 
-    terms: [N, T] of tokens and token n-grams
+    terms: [N, terms] of tokens and token n-grams
     words: of white-space words
-    spelling: [V, G] of character n-grams in these words
+    spelling: [words, n-grams] of character n-grams in these words
     """
 
     terms: sparse.csr_array
@@ -44,7 +44,7 @@ class FeatureCounts(NamedTuple):
 class TfIdfFeatures:
     """Chooses the terms of training texts, and computes the features of any texts.
 
-    The F features are T terms, words before pairs before triples, and then G character n-grams.
+    The D features are terms, words before pairs before triples, and then character n-grams.
     Options are those of `seqtext.models.tfidf.TfIdf`.
     """
 
@@ -66,7 +66,7 @@ class TfIdfFeatures:
         self.word_ngrams, self.max_features, self.min_df = word_ngrams, max_features, min_df
         self.sublinear_tf = sublinear_tf
         self.terms, self.characters = WordTerms(), CharacterTerms(min_n, max_n)
-        self.idf = np.zeros(0, np.float32)  # [F]
+        self.idf = np.zeros(0, np.float32)  # [D]
 
     def __len__(self) -> int:
         return len(self.terms) + len(self.characters)
@@ -79,7 +79,7 @@ class TfIdfFeatures:
             labels: [N] class numbers
 
         Returns:
-            Features of the texts, and the numbers of texts of each class with each feature: [C, F].
+            Features of the texts, and the numbers of texts of each class with each feature: [C, D].
 
         Raises:
             UserError: if no term is frequent enough.
@@ -118,7 +118,7 @@ class TfIdfFeatures:
         return self._weigh(self._count(texts, self._count_words(texts)))
 
     def attribute(self, texts: TokenizedTexts, weights: np.ndarray) -> np.ndarray:
-        """Return each word's contribution to the product with weights [K, F]: [words, K].
+        """Return each word's contribution to the product with weights [K, D]: [words, K].
 
         The contribution of a repeated term is divided equally among its occurrences, and that of an
         n-gram of tokens among its tokens; a character n-gram is part of one word.

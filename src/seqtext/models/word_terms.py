@@ -21,8 +21,8 @@ class WordTerms:
 
     Args:
         words: known words
-        ngrams: for the orders 2, 3, …: [P, 2] int32, the position of the n-gram without its last
-            word among the terms of the order below, and the position of its last word
+        ngrams: for the orders 2, 3, …: [n-grams, 2] int32, the position of the n-gram without its
+            last word among the terms of the order below, and the position of its last word
     """
 
     def __init__(self, words: Sequence[str] = (), ngrams: Sequence[np.ndarray] = ()):
@@ -76,7 +76,7 @@ class WordTerms:
         return sparse.vstack(counted, "csr") if counted[1:] else counted[0]
 
     def list_ngram_words(self) -> list[np.ndarray]:
-        """Return the positions of the words of all n-grams, for each order: [P, order]."""
+        """Return the positions of the words of all n-grams, for each order: [n-grams, order]."""
         spelled = np.arange(len(self.words))[:, None]
         listed = []
         for ngrams in self.ngrams:

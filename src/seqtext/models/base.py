@@ -181,16 +181,21 @@ class TextClassifier(L.LightningModule):
 
     def embed(self, ids: Tensor) -> Tensor:
         """Embed ids [B, T] → [B, T, E]; in training, `word_dropout` replaces words by unknown."""
-        if not self._is_unknown_embedded:
-            ids = self.hide_unknown_tokens(ids)
-        if self.training and self.word_dropout:
-            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-            ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
+        ids = self._replace_words(ids)
         vectors = self.embedding(ids)
         if self.token_scale is None:
             return vectors
         unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
         return unknown + self.token_scale[..., None] * (vectors - unknown)
+
+    def _replace_words(self, ids: Tensor) -> Tensor:
+        """Return ids for the embedding [B, T], with that of the unknown token for dropped words."""
+        if not self._is_unknown_embedded:
+            ids = self.hide_unknown_tokens(ids)
+        if self.training and self.word_dropout:
+            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+            ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
+        return ids
 
     def hide_unknown_tokens(self, ids: Tensor) -> Tensor:
         """Return ids with that of the unknown token for all tokens outside the vocabulary.

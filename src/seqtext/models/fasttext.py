@@ -86,9 +86,14 @@ class FastText(TextClassifier):
         has_vector = ids != PAD
         if self.vocabulary_size is not None and not self._is_unknown_embedded:
             has_vector = has_vector & (ids < self.vocabulary_size)
+        counts = has_vector.sum(dim=1)
+        if self.token_scale is None and not torch.compiler.is_exporting():
+            words, places = self._replace_words(ids).unique(return_inverse=True)  # [W], [B, T]
+            vectors = self.embedding(words[None])[0]  # [W, E], much less than [B, T, E]
+            return sum_bags(vectors, places[has_vector], counts), counts
         vectors = self.embed(ids)  # [B, T, E]
         total = vectors.masked_fill(~has_vector[..., None], 0).sum(dim=1)
-        return total, has_vector.sum(dim=1)
+        return total, counts
 
     def _sum_ngrams(self, ids: Tensor, table: SummedEmbedding) -> tuple[Tensor, Tensor]:
         """Sum the vectors of each text's n-grams, return [B, E] and their numbers [B]."""

@@ -109,7 +109,9 @@ def test_parameters_by_hand():
     assert trainable(FastText(embedding, 5, word_ngrams=1, max_n=0)) == 51 * 5
 
 
-@pytest.mark.parametrize("wrong", [{"buckets": 0}, {"word_ngrams": 0}, {"max_n": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"buckets": 0}, {"word_ngrams": 0}, {"max_n": 2}, {"max_n": 10**9}]
+)
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(OptionError, match=next(iter(wrong))):
         FastText(RandomEmbedding(10), **wrong)

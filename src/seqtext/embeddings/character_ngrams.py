@@ -1,13 +1,18 @@
 """Hash words and their character n-grams, and look up the n-grams of token ids."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
+# characters of an n-gram; limited, since a checkpoint's options may be untrusted
+NgramLength = Annotated[int, Interval(ge=1, le=30)]
+MaxNgramLength = Annotated[int, Interval(ge=0, le=30)]  # 0: no n-grams
 BEGIN, END = "<", ">"  # of a word, so that prefixes and suffixes differ from other n-grams
 BLOCK_TOKENS = 1 << 16  # tokens hashed together
 # FNV-1a (Fowler, Noll and Vo), applied to code points, and the finalizer of MurmurHash3 (Appleby)

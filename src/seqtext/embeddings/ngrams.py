@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.embeddings.character_ngrams import CharacterNgrams
+from seqtext.embeddings.character_ngrams import CharacterNgrams, NgramLength
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import OptionError
 from seqtext.layers.bags import SummedEmbedding
@@ -35,8 +35,8 @@ class NgramEmbedding(nn.Module):
         self,
         vocabulary_size: int,
         dim: PositiveInt = 50,
-        min_n: PositiveInt = 3,
-        max_n: PositiveInt = 6,
+        min_n: NgramLength = 3,
+        max_n: NgramLength = 6,
         buckets: PositiveInt = 2**16,
     ):
         super().__init__()

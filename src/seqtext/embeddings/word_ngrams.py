@@ -1,14 +1,17 @@
 """Hash n-grams of neighboring tokens, those of unknown tokens by their spelling."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.embeddings.character_ngrams import hash_words
 from seqtext.token_ids import PAD, UNKNOWN
 
+WordNgramOrder = Annotated[int, Interval(ge=1, le=10)]
 MULTIPLIER = 116_049_371  # that of fastText
 MODULUS = 2**31 - 1  # a hash times the multiplier fits into 64 bits
 

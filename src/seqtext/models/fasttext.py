@@ -6,15 +6,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from seqtext.embeddings.character_ngrams import CharacterNgrams
+from seqtext.embeddings.character_ngrams import (
+    CharacterNgrams,
+    MaxNgramLength,
+    NgramLength,
+)
 from seqtext.embeddings.dimension import get_embedding_dim
-from seqtext.embeddings.word_ngrams import WordNgrams
+from seqtext.embeddings.word_ngrams import WordNgramOrder, WordNgrams
 from seqtext.errors import OptionError
 from seqtext.layers.bags import SummedEmbedding, sum_bags
 from seqtext.layers.pooling import masked_embedding_bag
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import PAD
-from seqtext.validation import DropoutRate, NonNegativeInt, PositiveInt, validate_args
+from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
 class FastText(TextClassifier):
@@ -41,9 +45,9 @@ class FastText(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        min_n: PositiveInt = 3,
-        max_n: NonNegativeInt = 6,
-        word_ngrams: PositiveInt = 2,
+        min_n: NgramLength = 3,
+        max_n: MaxNgramLength = 6,
+        word_ngrams: WordNgramOrder = 2,
         buckets: PositiveInt = 2**16,
         word_dropout: DropoutRate = 0.0,
         head_dropout: DropoutRate = 0.0,

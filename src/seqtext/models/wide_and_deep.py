@@ -6,7 +6,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from seqtext.data.loaders import Batch
+from seqtext.embeddings.character_ngrams import MaxNgramLength, NgramLength
 from seqtext.embeddings.dimension import get_embedding_dim
+from seqtext.embeddings.word_ngrams import WordNgramOrder
 from seqtext.errors import OptionError
 from seqtext.layers.pooling import (
     Pooling,
@@ -19,7 +21,6 @@ from seqtext.models.hashed_linear import HashedNgramLinear
 from seqtext.validation import (
     DropoutRate,
     NonNegativeFloat,
-    NonNegativeInt,
     PositiveInt,
     validate_args,
 )
@@ -58,9 +59,9 @@ class WideAndDeep(TextClassifier):
         bidirectional: bool = True,
         variational_dropout: DropoutRate = 0.5,
         pooling: Pooling = "max_mean",
-        word_ngrams: PositiveInt = 2,
-        min_n: PositiveInt = 2,
-        max_n: NonNegativeInt = 0,
+        word_ngrams: WordNgramOrder = 2,
+        min_n: NgramLength = 2,
+        max_n: MaxNgramLength = 0,
         buckets: PositiveInt = 2**20,
         ngram_dropout: DropoutRate = 0.5,
         nb_prior: NonNegativeFloat = 0.3,

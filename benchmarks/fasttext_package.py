@@ -1,6 +1,6 @@
 """Compare model=fasttext with the package fasttext: accuracy and time of training.
 
-    python benchmarks/fasttext.py ../shared/data [--sets tweets clothing] [--max-n 6]
+    python benchmarks/fasttext_package.py ../shared/data [--sets tweets clothing] [--max-n 6]
 
 Both read the same training and test rows, tokens, dimension, epochs and orders of n-grams, with one
 thread. The package's learning rate, and ours, are the best of a few on the validation rows. Two of

@@ -96,7 +96,7 @@ class HashedNgramLinear(nn.Module):
         """Return sums of the weights of character n-grams [B, K], and their numbers [B, 1]."""
         if torch.compiler.is_exporting():
             assert self._exported
-            words = _list_distinct(ids)
+            words = list_distinct(ids)
             sums, counts = self._exported
             return F.embedding(words, sums).sum(dim=1), counts[words].sum(dim=1, keepdim=True)
         assert self.characters
@@ -107,18 +107,18 @@ class HashedNgramLinear(nn.Module):
             bags = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
             rows, counts = rows[is_kept], bags[is_kept].bincount(minlength=len(counts))
         sums = sum_bags(self.weight, 1 + rows, counts)  # [W, K]
-        is_first = _list_distinct(places + 1)  # 0 for repeats
+        is_first = list_distinct(places + 1)  # 0 for repeats
         words, is_word = (is_first - 1).clamp(min=0), is_first != PAD
         counts = (counts[words] * is_word).sum(dim=1, keepdim=True)
         if token_scale is None:
             return sum_bags(sums, words[is_word], is_word.sum(dim=1)), counts
-        in_order, order, repeats = _sort_repeats(places)
+        in_order, order, repeats = sort_repeats(places)
         factors = token_scale.gather(1, order) / repeats
         return (factors[..., None] * F.embedding(in_order, sums)).sum(dim=1), counts
 
     def _sum_scaled_weights(self, ids: Tensor, token_scale: Tensor) -> Tensor:
         """Return sums of weights [B, K], each term scaled by the mean over its occurrences."""
-        keys, order, repeats = _sort_repeats(self._hash_keys(ids))
+        keys, order, repeats = sort_repeats(self._hash_keys(ids))
         each = self._scale_keys(token_scale).gather(1, order) / repeats
         return masked_embedding_bag(self.weight, keys, each)
 
@@ -127,7 +127,7 @@ class HashedNgramLinear(nn.Module):
 
         [B, T] → [B, M], for words and bigrams [B, 2 T - 1]
         """
-        return _list_distinct(self._hash_keys(ids))
+        return list_distinct(self._hash_keys(ids))
 
     def _hash_keys(self, ids: Tensor) -> Tensor:
         """Return table rows [B, M] of all words, then of all word n-grams."""
@@ -170,7 +170,7 @@ class HashedNgramLinear(nn.Module):
     def _count_characters(self, batch: Batch, counts: Tensor) -> None:
         """Add to counts [classes, rows] how often texts have words with each character n-gram."""
         assert self.characters
-        words, places = _list_distinct(batch.ids).unique(return_inverse=True)
+        words, places = list_distinct(batch.ids).unique(return_inverse=True)
         rows, lengths = self.characters.look_up(words)  # none of padding
         for number in batch.labels.unique().tolist():
             texts = places[batch.labels == number].flatten().bincount(minlength=len(words))
@@ -178,13 +178,13 @@ class HashedNgramLinear(nn.Module):
             counts[number] += torch.bincount(1 + rows, weights, minlength=len(self.weight))
 
 
-def _list_distinct(keys: Tensor) -> Tensor:
+def list_distinct(keys: Tensor) -> Tensor:
     """Return sorted keys [B, M] with 0 instead of repeated ones."""
     in_order = keys.sort(dim=1).values
     return in_order.masked_fill(F.pad(in_order[:, 1:] == in_order[:, :-1], (1, 0)), PAD)
 
 
-def _sort_repeats(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def sort_repeats(keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return sorted keys [B, M], their order, and how often each is in its row."""
     in_order, order = keys.sort(dim=1)
     # index of the run of equal keys

@@ -17,10 +17,13 @@ from seqtext.layers.pooling import (
 )
 from seqtext.layers.rnn import CellName, RNNLayer
 from seqtext.models.base import TextClassifier
+from seqtext.models.fitted_linear import FittedNgramLinear
 from seqtext.models.hashed_linear import HashedNgramLinear
 from seqtext.validation import (
     DropoutRate,
+    Fraction,
     NonNegativeFloat,
+    PositiveFloat,
     PositiveInt,
     validate_args,
 )
@@ -44,6 +47,10 @@ class WideAndDeep(TextClassifier):
         buckets: number of weights shared by words and n-grams, per output
         ngram_dropout: dropout rate of a text's words and n-grams
         nb_prior: factor of naive Bayes' log-ratios in the initial weights of words and n-grams
+        linear_C: inverse strength of the L2 regularization with which the n-gram model is fitted
+            before training, see `FittedNgramLinear`; it is not trained with the network, and
+            `ngram_dropout` and `nb_prior` are not used. None: it is trained with the network
+        deep_weight: weight of the recurrent network's logits in the mean
         head: see `TextClassifier`
     """
 
@@ -65,6 +72,8 @@ class WideAndDeep(TextClassifier):
         buckets: PositiveInt = 2**20,
         ngram_dropout: DropoutRate = 0.5,
         nb_prior: NonNegativeFloat = 0.3,
+        linear_C: PositiveFloat | None = None,
+        deep_weight: Fraction = 0.5,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
@@ -73,8 +82,12 @@ class WideAndDeep(TextClassifier):
         if 0 < max_n < min_n:
             raise OptionError("max_n", max_n, f"at least min_n, {min_n}, or 0")
         outputs = 1 if classes == 2 else classes
-        self.terms = HashedNgramLinear(
-            outputs, buckets, ngram_dropout, nb_prior, word_ngrams, min_n, max_n
+        self.linear_C, self.deep_weight = linear_C, deep_weight
+        ngrams = word_ngrams, min_n, max_n
+        self.terms: HashedNgramLinear | FittedNgramLinear = (
+            HashedNgramLinear(outputs, buckets, ngram_dropout, nb_prior, *ngrams)
+            if linear_C is None
+            else FittedNgramLinear(outputs, buckets, *ngrams)
         )
         self.recurrence = None
         if cell:
@@ -91,7 +104,11 @@ class WideAndDeep(TextClassifier):
 
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:
         """See `TextClassifier.initialize_from_data`."""
-        self.terms.initialize_from_data(batches, self.classes)
+        if isinstance(self.terms, HashedNgramLinear):
+            self.terms.initialize_from_data(batches, self.classes)
+        else:
+            assert self.linear_C
+            self.terms.fit(batches, self.classes, self.linear_C)
 
     def prepare_for_export(self) -> None:
         """Compute what a graph without spelling needs."""
@@ -100,7 +117,7 @@ class WideAndDeep(TextClassifier):
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         wide, deep = self._compute_both_logits(ids, lengths)
-        return (wide + deep) / 2
+        return self._mix(wide, deep)
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean logits and the sum of both parts' losses.
@@ -109,9 +126,14 @@ class WideAndDeep(TextClassifier):
         gradient.
         """
         wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
-        loss = self.loss(wide, batch.labels, self.class_weights)
-        loss = loss + self.loss(deep, batch.labels, self.class_weights)
-        return (wide + deep).detach() / 2, loss
+        loss = self.loss(deep, batch.labels, self.class_weights)
+        if self.linear_C is None:
+            loss = self.loss(wide, batch.labels, self.class_weights) + loss
+        return self._mix(wide, deep).detach(), loss
+
+    def _mix(self, wide: Tensor, deep: Tensor) -> Tensor:
+        """Return the weighted mean of both parts' logits."""
+        return (1 - self.deep_weight) * wide + self.deep_weight * deep
 
     def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         known = ids if self.terms.spelled else self.hide_unknown_tokens(ids)

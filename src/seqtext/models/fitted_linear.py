@@ -1,0 +1,297 @@
+"""A linear model of a text's words, word n-grams and character n-grams, fitted before training."""
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from seqtext.data.loaders import Batch
+from seqtext.embeddings.character_ngrams import CharacterNgrams
+from seqtext.embeddings.word_ngrams import MODULUS, WordNgrams
+from seqtext.layers.pooling import masked_embedding_bag
+from seqtext.models.character_terms import count_rows_by_class, iter_products
+from seqtext.models.hashed_linear import list_distinct, sort_repeats
+from seqtext.models.logistic_regression import Features, LogisticRegression
+from seqtext.models.tfidf import compute_log_count_ratios
+from seqtext.token_ids import PAD
+
+log = logging.getLogger(__name__)
+
+MIN_TEXTS = 2  # training texts with a term
+MAX_TEXTS = 200_000  # texts that the model is fitted to; limits the memory
+
+
+class TermTable(nn.Module):
+    """Holds numbers of known terms, found by hashes from 1 to `MODULUS`, 0 for no term.
+
+    A row belongs to one term, whose hash it stores; of terms that have the same row, the one in
+    most training texts is known.
+
+    Args:
+        rows: number of rows
+        outputs: K
+    """
+
+    hashes: Tensor  # [1 + rows] int64, 0 for an unused row
+    idf: Tensor  # [1 + rows]
+    weights: Tensor  # [1 + rows, K]
+
+    def __init__(self, rows: int, outputs: int):
+        super().__init__()
+        self.register_buffer("hashes", torch.zeros(1 + rows, dtype=torch.int64))
+        self.register_buffer("idf", torch.zeros(1 + rows))
+        self.register_buffer("weights", torch.zeros(1 + rows, outputs))
+
+    def set_terms(self, hashes: np.ndarray, texts: np.ndarray) -> None:
+        """Set the known terms to those in `MIN_TEXTS` texts or more.
+
+        Args:
+            hashes: distinct hashes
+            texts: number of training texts with each
+        """
+        order = np.argsort(texts, kind="stable")  # the most frequent last
+        known = torch.from_numpy(hashes[order[texts[order] >= MIN_TEXTS]])
+        rows = known % (len(self.hashes) - 1) + 1
+        # of equal rows, the last one
+        last = torch.zeros_like(self.hashes).scatter_reduce(
+            0, rows, torch.arange(1, len(rows) + 1), "amax"
+        )
+        used = last > 0
+        self.hashes.zero_()
+        self.hashes[used] = known[last[used] - 1]
+
+    def list_rows(self) -> np.ndarray:
+        """Return the rows of the known terms."""
+        return self.hashes.nonzero().flatten().cpu().numpy()
+
+    def set_values(self, texts: np.ndarray, count: int) -> np.ndarray:
+        """Set the idf values of the known terms, and return them.
+
+        Args:
+            texts: number of training texts with each known term
+            count: number of all training texts
+        """
+        idf = np.log((1 + count) / (1 + texts)) + 1
+        self.idf[self.list_rows()] = torch.from_numpy(idf.astype(np.float32))
+        return idf
+
+    def find(self, hashes: Tensor) -> Tensor:
+        """Return the row of each hash, 0 for an unknown term."""
+        rows = hashes % (len(self.hashes) - 1) + 1
+        return rows.masked_fill((self.hashes[rows] != hashes) | (hashes == 0), PAD)
+
+
+class FittedNgramLinear(nn.Module):
+    """Linear model of TF-IDF times naive Bayes' log-count ratios (Wang and Manning, 2012).
+
+    The terms are words and word n-grams, and, apart, the character n-grams of a text's distinct
+    words. The features of either kind are idf values, divided by the root of their sum of squares.
+    `fit` sets the weights; no weight is a parameter.
+
+    Args:
+        outputs: K, 1 for two classes, else one per class
+        buckets: number of rows of the tables of known terms
+        word_ngrams: largest number of words of a word n-gram
+        min_n: number of characters of the shortest character n-grams
+        max_n: number of characters of the longest character n-grams; 0: none are used
+    """
+
+    bias: Tensor  # [K]
+
+    def __init__(self, outputs: int, buckets: int, word_ngrams: int, min_n: int, max_n: int):
+        super().__init__()
+        self.spelled = WordNgrams(word_ngrams, MODULUS, shortest=1)
+        self.terms = TermTable(buckets, outputs)
+        self.characters = CharacterNgrams(min_n, max_n, MODULUS) if max_n else None
+        self.ngrams = TermTable(buckets, outputs) if max_n else None
+        self.register_buffer("bias", torch.zeros(outputs))
+        self._exported: tuple[Tensor, Tensor] | None = None  # see `prepare_for_export`
+
+    def prepare_for_export(self) -> None:
+        """Sum what the known words' characters add once: the graph cannot spell words."""
+        if self.characters and not self.characters.vocabulary_size:
+            self.characters = None
+        if self.characters:
+            self._exported = self._sum_ngrams(torch.arange(self.characters.vocabulary_size))
+
+    def forward(self, ids: Tensor, token_scale: Tensor | None = None) -> Tensor:
+        """Compute logits, ids [B, T] → [B, K].
+
+        Args:
+            token_scale: [B, T] scale of each word (see `TextClassifier.scale_tokens`); None: 1
+        """
+        rows = self.terms.find(self.spelled.look_up(ids))
+        distinct = list_distinct(rows)
+        idf = self.terms.idf[distinct]
+        if token_scale is None:
+            total = masked_embedding_bag(self.terms.weights, distinct, idf)
+        else:
+            in_order, order, repeats = sort_repeats(rows)
+            scale = self.spelled.scale(token_scale).gather(1, order) / repeats
+            total = masked_embedding_bag(
+                self.terms.weights, in_order, scale * self.terms.idf[in_order]
+            )
+        logits = self.bias + total / _compute_norms((idf**2).sum(dim=1, keepdim=True))
+        if self.characters is None:
+            return logits
+        total, squares = self._sum_words(ids, token_scale)
+        return logits + total / _compute_norms(squares)
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Batch], classes: int, C: float) -> None:
+        """Fit the weights by logistic regression.
+
+        Args:
+            batches: training texts, of which the first `MAX_TEXTS` are used
+            classes: number of classes
+            C: inverse strength of the L2 regularization
+        """
+        used = _take_texts(batches)
+        labels = np.concatenate([batch.labels.numpy() for batch in used])
+        hashes = [list_distinct(self.spelled.look_up(batch.ids)) for batch in used]
+        self.terms.set_terms(*_count_texts(hashes))
+        terms = _build_counts([list_distinct(self.terms.find(each)) for each in hashes])
+        terms = _select_columns(terms, self.terms)
+        by_class = [count_rows_by_class(terms, labels, classes)]
+        terms.data = self.terms.set_values(by_class[0].sum(axis=0), len(labels))[terms.indices]
+        terms.data /= _repeat_norms(terms, terms.data**2)
+        words, spelling = sparse.csr_array((len(labels), 0)), sparse.csr_array((0, 0))
+        if self.ngrams is not None:
+            words, spelling, counts = self._collect_characters(used, labels, classes)
+            by_class.append(counts)
+        features, outputs = Features(terms, words, spelling), len(self.bias)
+        ratios = compute_log_count_ratios(np.hstack(by_class), terms.shape[1])
+        scales = np.ascontiguousarray(ratios[-outputs:].T)
+        weights, bias = LogisticRegression(features, labels, outputs, scales=scales).fit(C)
+        self.bias.copy_(torch.from_numpy(bias))
+        of_terms, of_characters = np.split(weights, [terms.shape[1]])
+        self.terms.weights[self.terms.list_rows()] = torch.from_numpy(of_terms).float()
+        if self.ngrams is not None:
+            of_ngrams = torch.from_numpy(of_characters).float()
+            self.ngrams.weights[self.ngrams.list_rows()] = of_ngrams
+
+    def _collect_characters(
+        self, batches: list[Batch], labels: np.ndarray, classes: int
+    ) -> tuple[sparse.csr_array, sparse.csr_array, np.ndarray]:
+        """Choose the character n-grams, and return their features.
+
+        Returns:
+            words: [N, V] see `Features`
+            spelling: [V, G]
+            by_class: [classes, G] numbers of texts of each class with each n-gram
+        """
+        assert self.characters
+        assert self.ngrams
+        words = _build_counts([list_distinct(batch.ids) for batch in batches])
+        count = self.characters.vocabulary_size
+        rows, counts = self.characters.look_up(torch.arange(count))
+        starts = np.concatenate([[0], np.cumsum(counts.numpy())])
+        # A text with an n-gram has a word with it, so this is at least its number of texts.
+        texts = np.repeat(np.bincount(words.indices, minlength=count), counts.numpy())
+        hashes, places = np.unique(1 + rows.numpy(), return_inverse=True)
+        self.ngrams.set_terms(hashes, np.bincount(places, texts))
+        found = self.ngrams.find(1 + rows).numpy()
+        ones, size = np.ones(len(found)), len(self.ngrams.hashes)
+        spelling = sparse.csr_array((ones, found, starts), shape=(count, size))
+        spelling.sum_duplicates()
+        spelling = _select_columns(spelling, self.ngrams)
+        words = sparse.csr_array((words.data, words.indices, words.indptr), (len(labels), count))
+        by_class = np.zeros((classes, spelling.shape[1]), np.int64)
+        for of_block, product in iter_products(words, spelling):
+            by_class += count_rows_by_class(product, labels[of_block], classes)
+        idf = self.ngrams.set_values(by_class.sum(axis=0), len(labels))
+        squares = spelling @ idf**2  # [V]
+        words.data /= _repeat_norms(words, squares[words.indices])
+        spelling.data *= idf[spelling.indices]
+        return words, spelling, by_class
+
+    def _sum_words(self, ids: Tensor, token_scale: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return sums [B, K] of the weights of the distinct words' n-grams, and squares [B, 1]."""
+        if torch.compiler.is_exporting():
+            assert self._exported
+            words = list_distinct(ids)
+            sums, squares = self._exported
+            return F.embedding(words, sums).sum(dim=1), squares[words].sum(dim=1, keepdim=True)
+        distinct, places = ids.unique(return_inverse=True)
+        sums, squares = self._sum_ngrams(distinct)
+        is_first = list_distinct(places + 1)  # 0 for repeats
+        words, is_word = (is_first - 1).clamp(min=0), is_first != PAD
+        squares = (squares[words] * is_word).sum(dim=1, keepdim=True)
+        if token_scale is None:
+            return (sums[words] * is_word[..., None]).sum(dim=1), squares
+        in_order, order, repeats = sort_repeats(places)
+        factors = token_scale.gather(1, order) / repeats
+        return (factors[..., None] * F.embedding(in_order, sums)).sum(dim=1), squares
+
+    def _sum_ngrams(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sums [W, K] of idf times weights of the n-grams of ids, and of idf² [W]."""
+        assert self.characters
+        assert self.ngrams
+        rows, counts = self.characters.look_up(ids)
+        rows = self.ngrams.find(1 + rows)
+        idf = self.ngrams.idf[rows]
+        words = torch.arange(len(ids), device=ids.device)
+        words = words.repeat_interleave(counts, output_size=len(rows))
+        sums = self.bias.new_zeros(len(ids), len(self.bias))
+        sums.index_add_(0, words, idf[:, None] * self.ngrams.weights[rows])
+        return sums, self.bias.new_zeros(len(ids)).index_add_(0, words, idf**2)
+
+
+def _take_texts(batches: Iterable[Batch]) -> list[Batch]:
+    """Return the first batches, with at most `MAX_TEXTS` texts."""
+    taken: list[Batch] = []
+    count = 0
+    for batch in batches:
+        count += len(batch.labels)
+        if taken and count > MAX_TEXTS:
+            log.info("The linear part is fitted to the first %s texts.", f"{MAX_TEXTS:,}")
+            break
+        taken.append(batch)
+    return taken
+
+
+def _count_texts(hashes: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct hashes but 0, and the number of rows of [B, M] arrays with each."""
+    found = [each[each != PAD].numpy() for each in hashes]
+    return np.unique(np.concatenate(found), return_counts=True)
+
+
+def _build_counts(columns: list[Tensor]) -> sparse.csr_array:
+    """Build rows with a 1 in each column of [B, M] arrays; 0 is no column."""
+    used = [each != PAD for each in columns]
+    indices = [each[is_used].numpy() for each, is_used in zip(columns, used, strict=True)]
+    counts = np.concatenate([is_used.sum(dim=1).numpy() for is_used in used])
+    all_indices = np.concatenate(indices)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    shape = len(counts), int(all_indices.max(initial=0)) + 1
+    return sparse.csr_array((np.ones(len(all_indices)), all_indices, starts), shape=shape)
+
+
+def _select_columns(matrix: sparse.csr_array, table: TermTable) -> sparse.csr_array:
+    """Keep the columns of the known terms only."""
+    rows = table.list_rows()
+    numbers = np.full(len(table.hashes), -1)
+    numbers[rows] = np.arange(len(rows))
+    columns = numbers[matrix.indices]
+    is_known = columns >= 0
+    counts = np.add.reduceat(np.append(is_known, False), matrix.indptr[:-1])
+    counts[np.diff(matrix.indptr) == 0] = 0
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    shape = matrix.shape[0], len(rows)
+    return sparse.csr_array((matrix.data[is_known], columns[is_known], starts), shape=shape)
+
+
+def _repeat_norms(matrix: sparse.csr_array, squares: np.ndarray) -> np.ndarray:
+    """Return the root of the sum of each row's `squares` at each entry of the row."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    sums = np.bincount(rows, squares, matrix.shape[0])
+    return np.sqrt(np.where(sums > 0, sums, 1))[rows]
+
+
+def _compute_norms(squares: Tensor) -> Tensor:
+    """Return the roots of sums of squares; 1 for a text without terms."""
+    return torch.where(squares > 0, squares, 1).sqrt()

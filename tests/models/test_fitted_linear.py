@@ -1,0 +1,81 @@
+"""The linear part of wide_and_deep that is fitted before training."""
+
+import numpy as np
+import torch
+
+from seqtext.data.loaders import Batch
+from seqtext.models.fitted_linear import FittedNgramLinear, TermTable
+
+TOKENS = ["<pad>", "<unk>", "good", "goods", "bad", "badly", "film", "a"]
+TEXTS = [[2, 6], [3, 6, 7], [2, 7, 6], [7, 3], [4, 6], [5, 6, 7], [4, 7, 6], [7, 5]]
+
+
+def batch_of(texts: list[list[int]], labels: list[int]) -> Batch:
+    ids = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.int64)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = torch.tensor(text)
+    lengths = torch.tensor([len(text) for text in texts])
+    return Batch(ids, lengths, torch.tensor(labels), torch.arange(len(texts)))
+
+
+def fitted(classes: int = 2, **options) -> tuple[FittedNgramLinear, Batch]:
+    outputs = 1 if classes == 2 else classes
+    usual = {"buckets": 1000, "word_ngrams": 2, "min_n": 2, "max_n": 4}
+    linear = FittedNgramLinear(outputs, **{**usual, **options})
+    for module in linear.modules():
+        if hasattr(module, "set_tokens"):
+            module.set_tokens(TOKENS)
+    labels = [n // 4 if classes == 2 else n // 3 for n in range(8)]
+    batch = batch_of(TEXTS, labels)
+    linear.fit([batch], classes, C=10.0)
+    return linear, batch
+
+
+def test_it_separates_the_training_texts():
+    linear, batch = fitted()
+    logits = linear(batch.ids)
+    assert logits.shape == (8, 1)
+    assert (logits[:, 0] > 0).long().tolist() == batch.labels.tolist()
+    assert not list(linear.parameters()), "it is not trained"
+    three, batch = fitted(classes=3)
+    right = three(batch.ids).argmax(dim=1) == batch.labels
+    assert right.sum() >= 7
+
+
+def test_words_outside_of_the_vocabulary_are_spelled():
+    linear, _ = fitted()
+    for module in linear.modules():
+        if hasattr(module, "set_unknown_tokens"):
+            module.set_unknown_tokens(["goodly", "baddish", "\u0416"])
+    good, bad, other = (linear(torch.tensor([[number, 6]])).item() for number in (8, 9, 10))
+    assert good < other < bad
+    without, _ = fitted(max_n=0)
+    assert without(torch.tensor([[1, 6]])).shape == (1, 1)
+
+
+def test_padding_and_order_of_texts_do_not_matter():
+    linear, batch = fitted()
+    alone = torch.cat([linear(torch.tensor([text])) for text in TEXTS])
+    torch.testing.assert_close(linear(batch.ids), alone)
+    again = FittedNgramLinear(1, 1000, 2, 2, 4)
+    for module in again.modules():
+        if hasattr(module, "set_tokens"):
+            module.set_tokens(TOKENS)
+    halves = [batch_of(TEXTS[4:], [1] * 4), batch_of(TEXTS[:4], [0] * 4)]
+    again.fit(halves, 2, C=10.0)
+    torch.testing.assert_close(again(batch.ids), linear(batch.ids), atol=1e-3, rtol=1e-3)
+
+
+def test_scales_of_words_are_linear():
+    linear, batch = fitted()
+    whole, none = torch.ones(batch.ids.shape), torch.zeros(batch.ids.shape)
+    torch.testing.assert_close(linear(batch.ids, whole), linear(batch.ids))
+    torch.testing.assert_close(linear(batch.ids, none), linear.bias.expand(8, 1))
+    half = (linear(batch.ids) + linear.bias) / 2
+    torch.testing.assert_close(linear(batch.ids, whole / 2), half)
+
+
+def test_of_terms_with_the_same_row_the_most_frequent_is_known():
+    table = TermTable(rows=10, outputs=1)
+    table.set_terms(np.array([3, 13, 4, 23]), np.array([2, 9, 1, 5]))
+    assert table.find(torch.tensor([3, 13, 23, 4, 14, 0])).tolist() == [0, 4, 0, 0, 0, 0]

@@ -75,7 +75,13 @@ def test_scales_of_words_are_linear():
     torch.testing.assert_close(linear(batch.ids, whole / 2), half)
 
 
-def test_of_terms_with_the_same_row_the_most_frequent_is_known():
-    table = TermTable(rows=10, outputs=1)
-    table.set_terms(np.array([3, 13, 4, 23]), np.array([2, 9, 1, 5]))
-    assert table.find(torch.tensor([3, 13, 23, 4, 14, 0])).tolist() == [0, 4, 0, 0, 0, 0]
+def test_frequent_terms_have_rows():
+    table = TermTable(rows=100, outputs=1)
+    hashes, texts = np.random.default_rng(0).integers(1, 2**31 - 1, 80), np.arange(80)
+    table.set_terms(hashes, texts)
+    rows = table.find(torch.from_numpy(hashes))
+    assert rows[0] == rows[1] == 0, "in less than two texts"
+    known = rows[rows > 0]
+    assert len(known) == len(known.unique()) == len(table.list_rows()) >= 65
+    assert (rows[60:] > 0).all()
+    assert table.find(torch.tensor([0, 5, 9])).tolist() == [0, 0, 0]

@@ -21,6 +21,7 @@ from seqtext.token_ids import PAD
 
 log = logging.getLogger(__name__)
 
+FACTORS = 1, 48_271, 69_621  # of hashes, for three choices of a row
 MIN_TEXTS = 2  # training texts with a term
 MAX_TEXTS = 200_000  # texts that the model is fitted to; limits the memory
 
@@ -28,8 +29,8 @@ MAX_TEXTS = 200_000  # texts that the model is fitted to; limits the memory
 class TermTable(nn.Module):
     """Holds numbers of known terms, found by hashes from 1 to `MODULUS`, 0 for no term.
 
-    A row belongs to one term, whose hash it stores; of terms that have the same row, the one in
-    most training texts is known.
+    A row belongs to one term, whose hash it stores. A term has one of three rows; if all are taken
+    by terms in more training texts, it is not known.
 
     Args:
         rows: number of rows
@@ -54,15 +55,16 @@ class TermTable(nn.Module):
             texts: number of training texts with each
         """
         order = np.argsort(texts, kind="stable")  # the most frequent last
-        known = torch.from_numpy(hashes[order[texts[order] >= MIN_TEXTS]])
-        rows = known % (len(self.hashes) - 1) + 1
-        # of equal rows, the last one
-        last = torch.zeros_like(self.hashes).scatter_reduce(
-            0, rows, torch.arange(1, len(rows) + 1), "amax"
-        )
-        used = last > 0
+        left = torch.from_numpy(hashes[order[texts[order] >= MIN_TEXTS]])
         self.hashes.zero_()
-        self.hashes[used] = known[last[used] - 1]
+        for rows in self._choose_rows(left):
+            places = torch.arange(1, len(left) + 1)
+            is_left = self.find(left) == PAD
+            is_free = is_left & (self.hashes[rows] == 0)
+            last = torch.zeros_like(self.hashes).scatter_reduce(
+                0, rows[is_free], places[is_free], "amax"
+            )
+            self.hashes[last > 0] = left[last[last > 0] - 1]
 
     def list_rows(self) -> np.ndarray:
         """Return the rows of the known terms."""
@@ -81,8 +83,15 @@ class TermTable(nn.Module):
 
     def find(self, hashes: Tensor) -> Tensor:
         """Return the row of each hash, 0 for an unknown term."""
-        rows = hashes % (len(self.hashes) - 1) + 1
-        return rows.masked_fill((self.hashes[rows] != hashes) | (hashes == 0), PAD)
+        found = torch.zeros_like(hashes)
+        for rows in self._choose_rows(hashes):
+            found = torch.where(self.hashes[rows] == hashes, rows, found)
+        return found.masked_fill(hashes == 0, PAD)
+
+    def _choose_rows(self, hashes: Tensor) -> list[Tensor]:
+        """Return the rows where each term may be, in this order."""
+        rows = len(self.hashes) - 1
+        return [hashes * factor % MODULUS % rows + 1 for factor in FACTORS]
 
 
 class FittedNgramLinear(nn.Module):

@@ -16,7 +16,7 @@ from seqtext.training.batch_checks import check_batches
 @pytest.fixture
 def run_debug(train, small, tmp_path, monkeypatch):
     """Return a function that runs train.py on evaluation batches of 16 texts."""
-    monkeypatch.setattr("seqtext.datasets.base.EVALUATION_TEXTS", 16)
+    monkeypatch.setattr("seqtext.datasets.batch_loaders.EVALUATION_TEXTS", 16)
 
     def run(*options: str) -> tuple[RunDir, list[str], str]:
         kept = [option for option in small if not option.startswith("trainer.max_epochs")]

@@ -5,7 +5,10 @@ import pytest
 from seqtext.config.available_options import explain_other_choice, set_command_line
 from tests.conftest import ROOT
 
-RECURRENT = "model=attention, model=dual_rnn, model=gru, model=lstm, model=rnn, model=wide_and_deep"
+RECURRENT = ", ".join(
+    f"model={name}"
+    for name in ("attention", "char_rnn", "dual_rnn", "gru", "lstm", "rnn", "wide_and_deep")
+)
 
 
 @pytest.mark.parametrize(
@@ -21,8 +24,8 @@ RECURRENT = "model=attention, model=dual_rnn, model=gru, model=lstm, model=rnn, 
         ),
         ({"experiment": "imdb/grid"}, "model.cell", "with model=gru,lstm: it belongs to"),
         ({"experiment": "imdb/best,spam/tuned"}, "model.cell", "with model=gru: it belongs to"),
-        ({"model": "rnn,dual_rnn"}, "model.cell", "with model=rnn: it belongs to model=dual_rnn"),
-        ({"model": "choice(rnn,gru)"}, "model.cell", "here: it belongs to model=dual_rnn"),
+        ({"model": "rnn,dual_rnn"}, "model.cell", "with model=rnn: it belongs to model=char_rnn"),
+        ({"model": "choice(rnn,gru)"}, "model.cell", "here: it belongs to model=char_rnn"),
         ({"model": "cnn"}, "model.units.0", f"with model=cnn: it belongs to {RECURRENT}."),
         ({}, "embedding.freeze", "it belongs to embedding="),
         ({}, "scheduler.factor", "with scheduler=one_cycle: it belongs to scheduler=plateau."),
@@ -51,4 +54,4 @@ def test_options_of_no_other_choice(option):
 def test_the_class_of_stored_settings_decides():
     set_command_line([ROOT / "conf"], {"model": "cnn"})
     sentence = explain_other_choice("model.cell", "seqtext.models.rnn.LSTM")
-    assert "model.cell with model=lstm: it belongs to model=dual_rnn" in sentence
+    assert "model.cell with model=lstm: it belongs to model=char_rnn" in sentence

@@ -13,10 +13,12 @@ import torch
 from seqtext import load
 from seqtext.checkpoints.files import METADATA_KEY, build_metadata, save_checkpoint
 from seqtext.config.instantiate import build_from_config
+from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.errors import UserError
 from seqtext.inference import load_model as loading
 from seqtext.inference.predictor import Predictor
 from seqtext.run_dir import RunDir
+from seqtext.tokenizers.vocabulary import OpenVocabulary, Vocabulary
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import BAD, GOOD, ROOT, SMALL, settings_of, vectors_text
 from tests.inference.conftest import REVIEWS, trained
@@ -90,6 +92,9 @@ def test_every_model_comes_back(options, classes, tmp_path):
     state = {METADATA_KEY: metadata, "state_dict": network.state_dict()}
     save_checkpoint(tmp_path / "some.ckpt", state)
     ids = torch.tensor([[2, 3, 4, 1], [5, 0, 0, 0]])
+    if reads_spelling(network):
+        set_tokens(network, OpenVocabulary(Vocabulary(words), ["zzz"]))
+        ids[0, 3] = len(words) + 2
     with torch.inference_mode():
         wanted = network(ids, torch.tensor([4, 1]))
     texts = pa.array([f"{' '.join(words[:3])} zzz", words[3].upper()])

@@ -83,5 +83,4 @@ def test_frequent_terms_have_rows():
     assert rows[0] == rows[1] == 0, "in less than two texts"
     known = rows[rows > 0]
     assert len(known) == len(known.unique()) == len(table.list_rows()) >= 65
-    assert (rows[60:] > 0).all()
     assert table.find(torch.tensor([0, 5, 9])).tolist() == [0, 0, 0]

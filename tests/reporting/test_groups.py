@@ -125,7 +125,7 @@ def test_where_files_lie_makes_no_difference():
 
 def read(run_: Run, data: str, vectors: str | None = None) -> Run:
     """Return the run with another data fingerprint."""
-    files = {"data": f"file of {data}", "vectors": None}
+    files = {"data": f"file of {data}", "vectors": vectors and f"file of {vectors}"}
     run_.metrics["fingerprints"] = {"data": data, "vectors": vectors, "files": files}
     return run_
 

@@ -74,7 +74,7 @@ def test_options_of_a_search(train, small, tmp_path, override, words):
         ("experiment=glob(*)", ["experiment=glob(*) matches nothing", "amazon/best"]),
         ("callbacks=glob(zz*)", ["callbacks=glob(zz*) matches nothing", "ema"]),
         ("dataset=null", ["dataset=null", "imdb"]),
-        ("model=gru,_base", ["There is no model=_base: known are attention, cnn"]),
+        ("model=gru,_base", ["There is no model=_base: known are attention, char_cnn"]),
         ("resume=a,b", ["resume=", "leave out -m"]),
         ("resume=a", ["resume="]),
         ("model.units=choice(null,3)", ["model.units=null,1"]),

@@ -237,7 +237,9 @@ def test_same_seed_same_numbers(small, tmp_path, monkeypatch):
     scores = []
     for name, seed in (("a", 1), ("c", 2), ("b", 1)):
         if name == "b":  # the batches made as they are on a GPU
-            monkeypatch.setattr("seqtext.datasets.base.to_device_if_it_fits", DeviceDataset)
+            monkeypatch.setattr(
+                "seqtext.datasets.batch_loaders.to_device_if_it_fits", DeviceDataset
+            )
         folder = RunDir(tmp_path / name)
         train_and_evaluate(settings_of(*small, "trainer.max_epochs=1", f"seed={seed}"), folder)
         scores.append(folder.read_metrics()["test"])

@@ -264,7 +264,6 @@ def build_model(
     set_tokens(model, data.vocabulary)
     model.class_names = data.class_names
     model.custom_metrics = build_custom_metrics(settings["metrics"], classes)
-    model.initialize_from_data(data.train_dataloader())
     optimizer = build_optimizer_factory(settings["optimizer"])
     scheduler = build_lr_schedule(settings["scheduler"], optimizer)
     model.configure_training(
@@ -274,4 +273,5 @@ def build_model(
         options.monitor,
         build_loss(settings["loss"], classes, has_class_weights=data.sampling == "class_weights"),
     )
+    model.initialize_from_data(data.train_dataloader())
     return model

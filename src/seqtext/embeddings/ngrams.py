@@ -59,7 +59,7 @@ class NgramEmbedding(nn.Module):
             return nn.Embedding.from_pretrained(self._embed_words(ids), padding_idx=PAD)
 
     def _embed_words(self, ids: Tensor) -> Tensor:
-        """[W] → [W, E]"""
+        """[words] → [words, E]"""
         is_known = ids < self.words.num_embeddings
         rows, counts = self.spelling.look_up(ids)
         sums = self.ngrams(rows, counts)

@@ -92,8 +92,8 @@ class FastText(TextClassifier):
             has_vector = has_vector & (ids < self.vocabulary_size)
         counts = has_vector.sum(dim=1)
         if self.token_scale is None and not torch.compiler.is_exporting():
-            words, places = self._replace_words(ids).unique(return_inverse=True)  # [W], [B, T]
-            vectors = self.embedding(words[None])[0]  # [W, E], much less than [B, T, E]
+            words, places = self._replace_words(ids).unique(return_inverse=True)  # [words], [B, T]
+            vectors = self.embedding(words[None])[0]  # [words, E], much less than [B, T, E]
             return sum_bags(vectors, places[has_vector], counts), counts
         vectors = self.embed(ids)  # [B, T, E]
         total = vectors.masked_fill(~has_vector[..., None], 0).sum(dim=1)
@@ -106,7 +106,7 @@ class FastText(TextClassifier):
         rows, counts = pairs[is_used], is_used.sum(dim=1)
         if self.characters is None:
             return table(rows, counts), counts
-        words, places = ids.unique(return_inverse=True)  # [W], [B, T]
+        words, places = ids.unique(return_inverse=True)  # [words], [B, T]
         ngrams, lengths = self.characters.look_up(words)
         sums = table(torch.cat([1 + ngrams, rows]), torch.cat([lengths, counts]))
         of_words, total = sums.split([len(words), len(ids)])

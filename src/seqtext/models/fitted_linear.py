@@ -29,8 +29,8 @@ MAX_TEXTS = 200_000  # texts that the model is fitted to; limits the memory
 class TermTable(nn.Module):
     """Holds numbers of known terms, found by hashes from 1 to `MODULUS`, 0 for no term.
 
-    A row belongs to one term, whose hash it stores. A term has one of three rows; if all are taken
-    by terms in more training texts, it is not known.
+    A row belongs to one term, whose hash it stores. A term has one of three rows; if all are taken,
+    it is not known: with half as many terms as rows, 4 % of the terms.
 
     Args:
         rows: number of rows
@@ -151,13 +151,20 @@ class FittedNgramLinear(nn.Module):
         return logits + total / _compute_norms(squares)
 
     @torch.no_grad()
-    def fit(self, batches: Iterable[Batch], classes: int, C: float) -> None:
+    def fit(
+        self,
+        batches: Iterable[Batch],
+        classes: int,
+        C: float,
+        class_weights: Tensor | None = None,
+    ) -> None:
         """Fit the weights by logistic regression.
 
         Args:
             batches: training texts, of which the first `MAX_TEXTS` are used
             classes: number of classes
             C: inverse strength of the L2 regularization
+            class_weights: [classes] weights of the loss; None: all 1
         """
         used = _take_texts(batches)
         labels = np.concatenate([batch.labels.numpy() for batch in used])
@@ -175,7 +182,9 @@ class FittedNgramLinear(nn.Module):
         features, outputs = Features(terms, words, spelling), len(self.bias)
         ratios = compute_log_count_ratios(np.hstack(by_class), terms.shape[1])
         scales = np.ascontiguousarray(ratios[-outputs:].T)
-        weights, bias = LogisticRegression(features, labels, outputs, scales=scales).fit(C)
+        row_weights = None if class_weights is None else class_weights.double().numpy()[labels]
+        regression = LogisticRegression(features, labels, outputs, row_weights, scales)
+        weights, bias = regression.fit(C)
         self.bias.copy_(torch.from_numpy(bias))
         of_terms, of_characters = np.split(weights, [terms.shape[1]])
         self.terms.weights[self.terms.list_rows()] = torch.from_numpy(of_terms).float()
@@ -237,7 +246,7 @@ class FittedNgramLinear(nn.Module):
         return (factors[..., None] * F.embedding(in_order, sums)).sum(dim=1), squares
 
     def _sum_ngrams(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sums [W, K] of idf times weights of the n-grams of ids, and of idf² [W]."""
+        """Sum idf times weights [words, K], and idf² [words], of the n-grams of ids."""
         assert self.characters
         assert self.ngrams
         rows, counts = self.characters.look_up(ids)

@@ -106,7 +106,7 @@ class HashedNgramLinear(nn.Module):
             is_kept = torch.rand(rows.shape, device=rows.device) >= self.dropout
             bags = torch.arange(len(counts), device=rows.device).repeat_interleave(counts)
             rows, counts = rows[is_kept], bags[is_kept].bincount(minlength=len(counts))
-        sums = sum_bags(self.weight, 1 + rows, counts)  # [W, K]
+        sums = sum_bags(self.weight, 1 + rows, counts)  # [words, K]
         is_first = list_distinct(places + 1)  # 0 for repeats
         words, is_word = (is_first - 1).clamp(min=0), is_first != PAD
         counts = (counts[words] * is_word).sum(dim=1, keepdim=True)

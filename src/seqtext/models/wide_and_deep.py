@@ -108,7 +108,7 @@ class WideAndDeep(TextClassifier):
             self.terms.initialize_from_data(batches, self.classes)
         else:
             assert self.linear_C
-            self.terms.fit(batches, self.classes, self.linear_C)
+            self.terms.fit(batches, self.classes, self.linear_C, self.class_weights)
 
     def prepare_for_export(self) -> None:
         """Compute what a graph without spelling needs."""

@@ -53,6 +53,19 @@ def test_words_outside_of_the_vocabulary_are_spelled():
     assert without(torch.tensor([[1, 6]])).shape == (1, 1)
 
 
+def test_it_learns_from_words_outside_of_the_vocabulary():
+    linear = FittedNgramLinear(1, 1000, 1, 2, 3)
+    for module in linear.modules():
+        if hasattr(module, "set_tokens"):
+            module.set_tokens(TOKENS[:2])
+            module.set_unknown_tokens(TOKENS[2:])
+    linear.fit([batch_of(TEXTS, [n // 4 for n in range(8)])], 2, C=10.0)
+    whole, _ = fitted(word_ngrams=1, max_n=3)
+    torch.testing.assert_close(linear(batch_of(TEXTS, [0] * 8).ids), whole(torch.tensor([
+        [2, 6, 0], [3, 6, 7], [2, 7, 6], [7, 3, 0], [4, 6, 0], [5, 6, 7], [4, 7, 6], [7, 5, 0],
+    ])))  # fmt: skip
+
+
 def test_padding_and_order_of_texts_do_not_matter():
     linear, batch = fitted()
     alone = torch.cat([linear(torch.tensor([text])) for text in TEXTS])

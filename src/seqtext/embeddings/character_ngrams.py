@@ -132,6 +132,11 @@ class CharacterNgrams(nn.Module):
         """Return V, the number of known tokens with the special ones; 0 before `set_tokens`."""
         return len(self.known[0]) - 1
 
+    @property
+    def num_tokens(self) -> int:
+        """Return the number of tokens that are spelled, known and unknown ones."""
+        return 0 if self.offsets is None else len(self.offsets) - 1
+
     def look_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Look up the n-grams of ids [N].
 

@@ -205,7 +205,7 @@ class FittedNgramLinear(nn.Module):
         assert self.characters
         assert self.ngrams
         words = _build_counts([list_distinct(batch.ids) for batch in batches])
-        count = self.characters.vocabulary_size
+        count = self.characters.num_tokens
         rows, counts = self.characters.look_up(torch.arange(count))
         starts = np.concatenate([[0], np.cumsum(counts.numpy())])
         # A text with an n-gram has a word with it, so this is at least its number of texts.

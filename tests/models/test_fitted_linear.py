@@ -4,7 +4,8 @@ import numpy as np
 import torch
 
 from seqtext.data.loaders import Batch
-from seqtext.models.fitted_linear import FittedNgramLinear, TermTable
+from seqtext.models.fitted_linear import FittedNgramLinear
+from seqtext.models.term_table import TermTable
 
 TOKENS = ["<pad>", "<unk>", "good", "goods", "bad", "badly", "film", "a"]
 TEXTS = [[2, 6], [3, 6, 7], [2, 7, 6], [7, 3], [4, 6], [5, 6, 7], [4, 7, 6], [7, 5]]

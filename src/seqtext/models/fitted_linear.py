@@ -14,7 +14,7 @@ from seqtext.embeddings.character_ngrams import CharacterNgrams
 from seqtext.embeddings.word_ngrams import MODULUS, WordNgrams
 from seqtext.layers.pooling import masked_embedding_bag
 from seqtext.models.character_terms import count_rows_by_class, iter_products
-from seqtext.models.hashed_linear import list_distinct, sort_repeats
+from seqtext.models.hashed_linear import sort_repeats
 from seqtext.models.logistic_regression import Features, LogisticRegression
 from seqtext.models.term_table import TermTable
 from seqtext.models.tfidf import compute_log_count_ratios
@@ -28,8 +28,10 @@ MAX_TEXTS = 200_000  # texts that the model is fitted to; limits the memory
 class FittedNgramLinear(nn.Module):
     """Linear model of TF-IDF times naive Bayes' log-count ratios (Wang and Manning, 2012).
 
-    The terms are words and word n-grams, and, apart, the character n-grams of a text's distinct
-    words. The features of either kind are idf values, divided by the root of their sum of squares.
+    The terms are words and word n-grams, and, apart, the character n-grams of words. A term that a
+    text has n times has the value (1 + ln n) idf; an n-gram's frequency is the sum over its words.
+    The values of either kind are divided by the root of their sum of squares, in which the n-grams
+    of different words are different.
     `fit` sets the weights; no weight is a parameter.
 
     Args:
@@ -65,17 +67,14 @@ class FittedNgramLinear(nn.Module):
             token_scale: [B, T] scale of each word (see `TextClassifier.scale_tokens`); None: 1
         """
         rows = self.terms.find(self.spelled.look_up(ids))
-        distinct = list_distinct(rows)
-        idf = self.terms.idf[distinct]
-        if token_scale is None:
-            total = masked_embedding_bag(self.terms.weights, distinct, idf)
-        else:
-            in_order, order, repeats = sort_repeats(rows)
-            scale = self.spelled.scale(token_scale).gather(1, order) / repeats
-            total = masked_embedding_bag(
-                self.terms.weights, in_order, scale * self.terms.idf[in_order]
-            )
-        logits = self.bias + total / _compute_norms((idf**2).sum(dim=1, keepdim=True))
+        distinct, frequencies = _weigh_distinct(rows)
+        values = frequencies * self.terms.idf[distinct]
+        norms = _compute_norms((values**2).sum(dim=1, keepdim=True))
+        if token_scale is not None:
+            distinct, order, repeats = sort_repeats(rows)
+            shares = self.spelled.scale(token_scale).gather(1, order) / repeats
+            values = shares * _compute_frequencies(repeats) * self.terms.idf[distinct]
+        logits = self.bias + masked_embedding_bag(self.terms.weights, distinct, values) / norms
         if self.characters is None:
             return logits
         total, squares = self._sum_words(ids, token_scale)
@@ -99,12 +98,12 @@ class FittedNgramLinear(nn.Module):
         """
         used = _take_texts(batches)
         labels = np.concatenate([batch.labels.numpy() for batch in used])
-        hashes = [list_distinct(self.spelled.look_up(batch.ids)) for batch in used]
-        self.terms.set_terms(*_count_texts(hashes))
-        terms = _build_counts([list_distinct(self.terms.find(each)) for each in hashes])
-        terms = _select_columns(terms, self.terms)
+        counted = [_weigh_distinct(self.spelled.look_up(batch.ids)) for batch in used]
+        self.terms.set_terms(*_count_texts([hashes for hashes, _ in counted]))
+        found = [(self.terms.find(hashes), frequencies) for hashes, frequencies in counted]
+        terms = _select_columns(_build_rows(found), self.terms)
         by_class = [count_rows_by_class(terms, labels, classes)]
-        terms.data = self.terms.set_values(by_class[0].sum(axis=0), len(labels))[terms.indices]
+        terms.data *= self.terms.set_values(by_class[0].sum(axis=0), len(labels))[terms.indices]
         terms.data /= _repeat_norms(terms, terms.data**2)
         words, spelling = sparse.csr_array((len(labels), 0)), sparse.csr_array((0, 0))
         if self.ngrams is not None:
@@ -140,7 +139,7 @@ class FittedNgramLinear(nn.Module):
         """
         assert self.characters
         assert self.ngrams
-        words = _build_counts([list_distinct(batch.ids) for batch in batches])
+        words = _build_rows([_weigh_distinct(batch.ids) for batch in batches])
         count = self.characters.num_tokens
         rows, counts = self.characters.look_up(torch.arange(count))
         starts = np.concatenate([[0], np.cumsum(counts.numpy())])
@@ -159,7 +158,7 @@ class FittedNgramLinear(nn.Module):
             by_class += count_rows_by_class(product, labels[of_block], classes)
         idf = self.ngrams.set_values(by_class.sum(axis=0), len(labels))
         squares = spelling @ idf**2  # [V]
-        words.data /= _repeat_norms(words, squares[words.indices])
+        words.data /= _repeat_norms(words, words.data**2 * squares[words.indices])
         spelling.data *= idf[spelling.indices]
         return words, spelling, by_class
 
@@ -167,19 +166,20 @@ class FittedNgramLinear(nn.Module):
         """Return sums [B, K] of the weights of the distinct words' n-grams, and squares [B, 1]."""
         if torch.compiler.is_exporting():
             assert self._exported
-            words = list_distinct(ids)
+            words, frequencies = _weigh_distinct(ids)
             sums, squares = self._exported
-            return F.embedding(words, sums).sum(dim=1), squares[words].sum(dim=1, keepdim=True)
+            sums = (frequencies[..., None] * F.embedding(words, sums)).sum(dim=1)
+            return sums, (frequencies**2 * squares[words]).sum(dim=1, keepdim=True)
         distinct, places = ids.unique(return_inverse=True)
         sums, squares = self._sum_ngrams(distinct)
-        is_first = list_distinct(places + 1)  # 0 for repeats
-        words, is_word = (is_first - 1).clamp(min=0), is_first != PAD
-        squares = (squares[words] * is_word).sum(dim=1, keepdim=True)
-        if token_scale is None:
-            return (sums[words] * is_word[..., None]).sum(dim=1), squares
-        in_order, order, repeats = sort_repeats(places)
-        factors = token_scale.gather(1, order) / repeats
-        return (factors[..., None] * F.embedding(in_order, sums)).sum(dim=1), squares
+        words, frequencies = _weigh_distinct(places + 1)  # 0 for repeats
+        frequencies = frequencies * (words != PAD)
+        words = (words - 1).clamp(min=0)
+        squares = (frequencies**2 * squares[words]).sum(dim=1, keepdim=True)
+        if token_scale is not None:
+            words, order, repeats = sort_repeats(places)
+            frequencies = token_scale.gather(1, order) / repeats * _compute_frequencies(repeats)
+        return (frequencies[..., None] * F.embedding(words, sums)).sum(dim=1), squares
 
     def _sum_ngrams(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Sum idf times weights [words, K], and idf² [words], of the n-grams of ids."""
@@ -214,15 +214,29 @@ def _count_texts(hashes: list[Tensor]) -> tuple[np.ndarray, np.ndarray]:
     return np.unique(np.concatenate(found), return_counts=True)
 
 
-def _build_counts(columns: list[Tensor]) -> sparse.csr_array:
-    """Build rows with a 1 in each column of [B, M] arrays; 0 is no column."""
-    used = [each != PAD for each in columns]
-    indices = [each[is_used].numpy() for each, is_used in zip(columns, used, strict=True)]
+def _weigh_distinct(keys: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sorted keys [B, M] with 0 instead of repeated ones, and their term frequencies."""
+    in_order, _, repeats = sort_repeats(keys)
+    is_repeat = F.pad(in_order[:, 1:] == in_order[:, :-1], (1, 0))
+    return in_order.masked_fill(is_repeat, PAD), _compute_frequencies(repeats)
+
+
+def _compute_frequencies(counts: Tensor) -> Tensor:
+    """Return 1 + ln(count)."""
+    return 1 + counts.float().log()
+
+
+def _build_rows(entries: list[tuple[Tensor, Tensor]]) -> sparse.csr_array:
+    """Build rows from columns [B, M] and their values [B, M]; 0 is no column."""
+    used = [columns != PAD for columns, _ in entries]
     counts = np.concatenate([is_used.sum(dim=1).numpy() for is_used in used])
-    all_indices = np.concatenate(indices)
+    columns, values = (
+        np.concatenate([each[n][of].numpy() for each, of in zip(entries, used, strict=True)])
+        for n in (0, 1)
+    )
     starts = np.concatenate([[0], np.cumsum(counts)])
-    shape = len(counts), int(all_indices.max(initial=0)) + 1
-    return sparse.csr_array((np.ones(len(all_indices)), all_indices, starts), shape=shape)
+    shape = len(counts), int(columns.max(initial=0)) + 1
+    return sparse.csr_array((values.astype(np.float64), columns, starts), shape=shape)
 
 
 def _select_columns(matrix: sparse.csr_array, table: TermTable) -> sparse.csr_array:

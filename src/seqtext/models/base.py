@@ -1,7 +1,6 @@
 """The base class of models: loss, metrics, optimizer and the classification head."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,20 +14,13 @@ from seqtext import speedups
 from seqtext.data.loaders import Batch
 from seqtext.distributed import all_gather_objects
 from seqtext.embeddings.spelling import reads_spelling
-from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.module_list import ModuleList
 from seqtext.losses import Loss, cross_entropy
 from seqtext.metrics.definitions import get_metric_mode
-from seqtext.metrics.result_warnings import is_constant
-from seqtext.metrics.scores import (
-    compute_metrics,
-    compute_probabilities,
-    list_metrics,
-    predict_classes,
-)
+from seqtext.models.epoch_metrics import EpochMetricsMixin
 from seqtext.optim import (
     LRSchedule,
     OptimizerFactory,
@@ -50,11 +42,8 @@ from seqtext.validation import (
 if TYPE_CHECKING:
     from seqtext.metrics.custom import CustomMetrics
 
-# factor on the loss of guessing above which training is considered diverged
-DIVERGENCE_FACTOR = 1e4
 
-
-class TextClassifier(L.LightningModule):
+class TextClassifier(EpochMetricsMixin, L.LightningModule):
     """Base of neural models; a subclass defines layers and `forward(ids, lengths) -> logits`.
 
     Adding padding to `ids` never changes a logit. For two classes the logits [B] are those of
@@ -258,14 +247,6 @@ class TextClassifier(L.LightningModule):
         """Return row numbers [B] and logits."""
         return batch.rows, self(batch.ids, batch.lengths)
 
-    def on_validation_epoch_end(self) -> None:
-        """Log all metrics as val/<metric>."""
-        self._log_metrics("val")
-
-    def on_train_epoch_end(self) -> None:
-        """Log all metrics as train/<metric>, computed from the outputs in training mode."""
-        self._log_metrics("train")
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the outputs of an unfinished epoch, so that a resumed run has all of them."""
         drop_objects(checkpoint.get("lr_schedulers", ()))
@@ -277,42 +258,3 @@ class TextClassifier(L.LightningModule):
         self._epoch_outputs["train"] = (
             [] if self.global_rank else checkpoint.get("train_outputs", [])
         )
-
-    def _log_metrics(self, part: str) -> None:
-        outputs = all_gather_objects(self._epoch_outputs[part])
-        self._epoch_outputs[part].clear()
-        if outputs:
-            on_host = [[t.cpu() for t in pair] for pair in outputs]
-            logits, labels = (torch.cat(column) for column in zip(*on_host, strict=True))
-            if not logits.isfinite().all():
-                raise UserError(
-                    f"Training diverged: the model's outputs are not finite in epoch "
-                    f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
-                )
-            values = compute_metrics(logits, labels, self.class_names, custom=self.custom_metrics)
-            if part == "val":
-                self._check_loss(values["loss"])
-                predicted = predict_classes(compute_probabilities(logits))
-                self.has_constant_predictions = is_constant(predicted.numpy())
-            self._forget_undefined(part, values)
-            self.log_dict({f"{part}/{name}": value for name, value in values.items()})
-
-    def _forget_undefined(self, part: str, values: Mapping[str, float]) -> None:
-        """Remove the values that metrics had in an earlier epoch and do not have in this one."""
-        own = self.custom_metrics.metrics if self.custom_metrics else ()
-        for name in {*list_metrics(self.class_names), *own} - values.keys():
-            self.trainer.callback_metrics.pop(f"{part}/{name}", None)
-            if f"{part}/{name}" == self._monitor:
-                raise UserError(
-                    f"monitor={self._monitor} is undefined in epoch {self.current_epoch + 1}: "
-                    f"choose another metric."
-                )
-
-    def _check_loss(self, loss: float) -> None:
-        """Raise `UserError` if the validation loss is finite but far above that of guessing."""
-        chance = math.log(self.classes)
-        if loss > DIVERGENCE_FACTOR * chance:
-            raise UserError(
-                f"Training diverged: val/loss is {loss:.3g} in epoch {self.current_epoch + 1} "
-                f"(guessing: {chance:.3g}); lower optimizer.lr or trainer.gradient_clip_val."
-            )

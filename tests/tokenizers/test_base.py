@@ -36,12 +36,14 @@ UNUSUAL = [
     "",
     "  (good) film, don't\u00a0see http://x.y/z?a=1, @you: 1,000 or 2x!! ",
     "这部电影 ภาษาไทย 👍🏽👨\u200d👩\u200d👧🇫🇷 \x1c\x85 हिन्दी e\u0301",
-    "<unk> <pad> ▁ ##ing",
+    "<unk> <pad> ▁ ##ing <number>",
+    "٣٤ １２３ ٣٤5 🫩good İstanbul @www.a.b www.a.b@me 12@me",
 ]
 TOKENIZERS = [
     WordTokenizer(7, "right"),
     WordTokenizer(20, punctuation="split", mask=["numbers"], lowercase=True),
     WordTokenizer(20, mask=["numbers", "urls", "users"], vocab_size=50),
+    WordTokenizer(30, mask=["numbers", "users"], punctuation="split", split_unspaced=False),
     CharacterTokenizer(30, vocab_size=20),
     BPETokenizer(12, vocab_size=80),
     WordPieceTokenizer(12, "right", vocab_size=80),
@@ -69,10 +71,26 @@ def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_pa
         theirs = truncate(*theirs, tokenizer.max_length, tokenizer.truncation_side)
         ours = data.tokenizer.encode(pa.array([*cleaned, *UNUSUAL]))
         assert theirs[0].tolist() == ours[0].tolist()
+        for text, length in zip(UNUSUAL, ours[1][-len(UNUSUAL) :], strict=True):
+            assert len(data.tokenizer.find_spans(text)) in (length, 0)
     restored = copy.deepcopy(tokenizer)
     restored.load_state_dict(json.loads(json.dumps(data.tokenizer.state_dict())))
     again, _ = restored.encode(pa.array(cleaned))
     assert again.tolist() == ids.tolist()
+
+
+def test_names_of_special_tokens_in_texts_are_unknown_words():
+    counts = np.array([5, 4, 3])
+    vocabulary = Vocabulary.from_counts(pa.array(["<unk>", "a", "<pad>"]), counts, None)
+    assert vocabulary.tokens == ["a"]
+    assert vocabulary.encode(pa.array(["<pad>", "<unk>", "a"])).tolist() == [1, 1, 2]
+
+
+def test_a_vocabulary_smaller_than_the_alphabet(kaggle_dir, tmp_path):
+    with pytest.raises(UserError, match=r"tokenizer.vocab_size=5 is not possible: .* Raise it"):
+        IMDB(
+            dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=UnigramTokenizer(vocab_size=5)
+        ).setup()
 
 
 def test_options_left_at_auto_are_the_data_sets():

@@ -162,7 +162,7 @@ def _read_tokens(
     known = (ids != UNKNOWN) & (ids < len(tokenizer.vocabulary))
     cleaned, origins = find_origins(loaded_model.cleaning, text)
     spans = tokenizer.find_spans(cleaned)
-    if spans is None:  # a tokenizer that does not know
+    if spans is None or len(spans) not in (0, len(ids)):  # a tokenizer that does not know
         words = tokenizer.decode(ids)
         stops = np.cumsum([len(word) + 1 for word in words]) - 1
         spans = np.stack([stops - [len(word) for word in words], stops], axis=1)

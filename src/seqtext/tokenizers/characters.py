@@ -9,7 +9,11 @@ import pyarrow.compute as pc
 
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
-from seqtext.tokenizers.hugging_face import WHITE_SPACE, build_word_level_tokenizer
+from seqtext.tokenizers.hugging_face import (
+    WHITE_SPACE,
+    build_lowercase_steps,
+    build_word_level_tokenizer,
+)
 from seqtext.tokenizers.splitting import Split
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
@@ -67,7 +71,7 @@ class CharacterTokenizer(ByWordTokenizer):
         from tokenizers import Regex, normalizers, pre_tokenizers
 
         ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
-        steps: list[Any] = [normalizers.Lowercase()] if self.lowercase else []
+        steps: list[Any] = build_lowercase_steps() if self.lowercase else []
         steps += [normalizers.Replace(Regex(WHITE_SPACE), " "), normalizers.Strip()]
         each = pre_tokenizers.Split(Regex("(?m:.)"), "isolated")
         return build_word_level_tokenizer(ids, [each], steps)

@@ -55,6 +55,13 @@ def build_white_space_split() -> "PreTokenizer":
     return pre_tokenizers.Split(Regex(WHITE_SPACE), "removed")
 
 
+def build_lowercase_steps() -> list["Normalizer"]:
+    """Return normalizers that lowercase each character to one character, as Arrow does."""
+    from tokenizers import normalizers
+
+    return [normalizers.Replace("\u0130", "i"), normalizers.Lowercase()]
+
+
 def build_word_level_tokenizer(
     ids: dict[str, int], pre_tokenizers: list["PreTokenizer"], normalizers: list["Normalizer"]
 ) -> "HuggingFaceTokenizer":

@@ -23,7 +23,7 @@ Mask = Literal["numbers", "urls", "users"]
 MASKS: dict[str, tuple[str, str, str]] = {
     "urls": ("<url>", r"(?:https?://|www\.)\S*[^\s.,;:!?'\")\]}]", r"://|www\."),
     "users": ("<user>", r"(?<!\w)@\w+", "@"),
-    "numbers": ("<number>", r"(?<!\w)\d+(?:[.,:/]\d+)*(?!\w)", r"\d"),
+    "numbers": ("<number>", r"(?<!\w)\d+(?:[.,:/]\d+)*(?!\w)", r"\pN"),
 }
 MODIFIERS = "[\U0001f3fb-\U0001f3ff\ufe0e\ufe0f\u20e3]"
 PICTURES = "[\U0001f000-\U0001f1e5\U0001f200-\U0001faff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff]"
@@ -76,9 +76,9 @@ class WordSplitter:
             filters.append(UNSPACED)
         if punctuation == "split":
             self.patterns += [f"{EMOJI}|{PUNCTUATION}"]
-            filters.append(r"[\pP\pS]")
+            filters.append(r"[^\pL\pM\pN_]")  # also characters that RE2 does not know yet
         self._filter = "|".join(filters)
-        self._mask_regex = re.compile("|".join(f"({pattern})" for _, pattern, _ in self.masks))
+        self._mask_patterns = [(token, re.compile(pattern)) for token, pattern, _ in self.masks]
 
     def split(self, words: pa.Array) -> Split:
         """Split words; only those that may have several tokens are read one by one."""
@@ -107,20 +107,30 @@ class WordSplitter:
 
     def iter_tokens(self, word: str) -> Iterator[tuple[str, int, int]]:
         """Yield (token, start, stop) of a word's tokens; the positions are characters."""
-        position = 0
-        for match in self._mask_regex.finditer(word) if self.masks else ():
-            yield from self._iter_parts(word, position, match.start())
-            position = match.end()
-            yield self.masks[(match.lastindex or 1) - 1][0], match.start(), position
-        yield from self._iter_parts(word, position, len(word))
+        yield from self._iter_masked(word, 0, 0)
 
-    def _iter_parts(self, word: str, start: int, stop: int) -> Iterator[tuple[str, int, int]]:
-        if start == stop:
+    def _iter_masked(self, word: str, start: int, number: int) -> Iterator[tuple[str, int, int]]:
+        """Yield the tokens of a part of a word that begins at `start`, from a mask on."""
+        if number == len(self._mask_patterns):
+            yield from self._iter_parts(word, start)
+            return
+        token, pattern = self._mask_patterns[number]
+        position = 0
+        for match in pattern.finditer(word):
+            yield from self._iter_masked(
+                word[position : match.start()], start + position, number + 1
+            )
+            position = match.end()
+            yield token, start + match.start(), start + position
+        yield from self._iter_masked(word[position:], start + position, number + 1)
+
+    def _iter_parts(self, word: str, start: int) -> Iterator[tuple[str, int, int]]:
+        if not word:
             return
         if not self.patterns:
-            yield word[start:stop], start, stop
+            yield word, start, start + len(word)
             return
-        for part, (first, last) in self.pre_tokenizer.pre_tokenize_str(word[start:stop]):
+        for part, (first, last) in self.pre_tokenizer.pre_tokenize_str(word):
             yield part, start + first, start + last
 
     @cached_property

@@ -1,5 +1,6 @@
 """Subword tokenizers, trained on the training texts by the `tokenizers` package."""
 
+import json
 from abc import abstractmethod
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from seqtext.data.cleaning import UNSPACED
 from seqtext.data.corpus import TokenizedCorpus
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_reason
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
@@ -88,7 +89,13 @@ class SubwordTokenizer(ByWordTokenizer):
         )
         if self.lowercase:
             tokenizer.normalizer = normalizers.Lowercase()
-        tokenizer.train_from_iterator(iter_texts(corpus, rows), trainer)
+        try:
+            tokenizer.train_from_iterator(iter_texts(corpus, rows), trainer)
+        except Exception as error:  # the package has no types of its own
+            raise UserError(
+                f"tokenizer.vocab_size={self.vocab_size} is not possible: {format_reason(error)}. "
+                f"Raise it."
+            ) from error
         # A text that has "<pad>" has these characters, not the token.
         tokenizer.encode_special_tokens = True
         return tokenizer
@@ -112,8 +119,13 @@ class SubwordTokenizer(ByWordTokenizer):
         return self._tokenizer.encode(word, add_special_tokens=False).offsets
 
     def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
-        """See `Tokenizer.build_hugging_face_tokenizer`."""
-        return self._tokenizer
+        """See `Tokenizer.build_hugging_face_tokenizer`.
+
+        Without special tokens in it: "<pad>" in a text has these characters.
+        """
+        description = json.loads(self._tokenizer.to_str())
+        text = json.dumps(description | {"added_tokens": []})
+        return parse_tokenizer(text, "tokenizer.tokenizer")
 
     def state_dict(self) -> dict[str, Any]:
         """See `Tokenizer.state_dict`."""
@@ -144,9 +156,8 @@ class BPETokenizer(SubwordTokenizer):
 
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
         tokenizer.pre_tokenizer = _mark_words()
-        return tokenizer, trainers.BpeTrainer(
-            **options, limit_alphabet=MAX_ALPHABET, min_frequency=2
-        )
+        alphabet = min(MAX_ALPHABET, self.vocab_size)
+        return tokenizer, trainers.BpeTrainer(**options, limit_alphabet=alphabet, min_frequency=2)
 
 
 class UnigramTokenizer(SubwordTokenizer):
@@ -184,7 +195,8 @@ class WordPieceTokenizer(SubwordTokenizer):
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [build_white_space_split(), unspaced, pre_tokenizers.BertPreTokenizer()]
         )
-        return tokenizer, trainers.WordPieceTrainer(**options, limit_alphabet=MAX_ALPHABET)
+        alphabet = min(MAX_ALPHABET, self.vocab_size)
+        return tokenizer, trainers.WordPieceTrainer(**options, limit_alphabet=alphabet)
 
 
 def _mark_words() -> "PreTokenizer":

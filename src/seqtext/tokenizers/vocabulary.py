@@ -45,6 +45,8 @@ class Vocabulary:
     ) -> "Vocabulary":
         """Build a vocabulary of the most frequent tokens; equally frequent ones are sorted.
 
+        Texts may contain the names of special tokens: these are unknown tokens.
+
         Args:
             tokens: distinct tokens
             counts: [tokens] frequency of each in the training texts; those with 0 are left out
@@ -53,7 +55,8 @@ class Vocabulary:
         least = 1
         if vocab_size is not None and vocab_size < len(counts):
             least = max(1, np.partition(counts, -vocab_size)[-vocab_size])
-        seen = np.flatnonzero(counts >= least)
+        is_special = pc.is_in(tokens, value_set=pa.array(SPECIAL_TOKENS, pa.string()))
+        seen = np.flatnonzero((counts >= least) & ~np.asarray(is_special))
         table = pa.table({"token": tokens.take(pa.array(seen)), "count": counts[seen]})
         ranked = table.sort_by([("count", "descending"), ("token", "ascending")])[:vocab_size]
         return cls(ranked["token"].to_pylist(), ranked["count"].to_numpy(), int(counts.sum()))

@@ -11,7 +11,11 @@ import pyarrow.compute as pc
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
-from seqtext.tokenizers.hugging_face import build_white_space_split, build_word_level_tokenizer
+from seqtext.tokenizers.hugging_face import (
+    build_lowercase_steps,
+    build_white_space_split,
+    build_word_level_tokenizer,
+)
 from seqtext.tokenizers.splitting import Mask, Punctuation, Split, WordSplitter, build_splitter
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
@@ -98,11 +102,11 @@ class WordTokenizer(ByWordTokenizer):
         from tokenizers import Regex, normalizers
 
         ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
-        steps: list[Any] = [normalizers.Lowercase()] if self.lowercase else []
+        steps: list[Any] = build_lowercase_steps() if self.lowercase else []
         for n, (token, pattern, _) in enumerate(self.splitter.masks):
             mark = chr(FIRST_PRIVATE + n)  # one character, which no other step splits
             steps.append(normalizers.Replace(Regex(pattern), f" {mark} "))
             if token in ids:
-                ids[mark] = ids.pop(token)
+                ids[mark] = ids[token]
         splits = [build_white_space_split(), self.splitter.pre_tokenizer]
         return build_word_level_tokenizer(ids, splits, steps)

@@ -16,6 +16,7 @@ from seqtext.data.split import Part
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, KnownIds
 
+Ids = np.ndarray | KnownIds  # [sum of lengths] encoded texts
 SAMPLE_SIZE = 20_000  # training texts sampled to count original words
 MAX_CLASSES = 20  # classes described individually
 WORDS_PER_CLASS = 10  # words of each class in tables and figures
@@ -112,7 +113,7 @@ def compute_statistics(
     *,
     texts: pa.ChunkedArray,
     numbers: np.ndarray,
-    ids: np.ndarray | KnownIds,
+    ids: Ids,
     offsets: np.ndarray,
     labels: np.ndarray,
     parts: Mapping[Part, np.ndarray],
@@ -183,14 +184,8 @@ def compute_statistics(
     )
 
 
-def compute_known_share(
-    ids: np.ndarray | KnownIds, offsets: np.ndarray, rows: np.ndarray
-) -> float | None:
-    """Return the share of known words in these rows, or None if there are no rows.
-
-    Args:
-        ids, offsets: see `compute_statistics`
-    """
+def compute_known_share(ids: Ids, offsets: np.ndarray, rows: np.ndarray) -> float | None:
+    """Return the share of known words in these rows, or None if there are no rows."""
     if not len(rows):
         return None
     chosen = np.zeros(len(offsets) - 1, bool)
@@ -234,7 +229,7 @@ def summarize_lengths(lengths: np.ndarray, edges: np.ndarray) -> LengthStatistic
 
 
 def count_words_per_class(
-    ids: np.ndarray | KnownIds,
+    ids: Ids,
     offsets: np.ndarray,
     labels: np.ndarray,
     rows: np.ndarray,

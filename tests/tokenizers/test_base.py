@@ -86,6 +86,18 @@ def test_names_of_special_tokens_in_texts_are_unknown_words():
     assert vocabulary.encode(pa.array(["<pad>", "<unk>", "a"])).tolist() == [1, 1, 2]
 
 
+@pytest.mark.parametrize("kind", [BPETokenizer, WordPieceTokenizer])
+def test_the_same_texts_give_the_same_subwords(kind, kaggle_dir, tmp_path):
+    states = []
+    for number in range(3):
+        tokenizer = kind(vocab_size=120)
+        data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / str(number)), tokenizer=tokenizer)
+        data.setup()
+        states.append(data.tokenizer.state_dict())
+        assert len(states[0]["tokens"]) <= 120
+    assert states[0] == states[1] == states[2]
+
+
 def test_a_vocabulary_smaller_than_the_alphabet(kaggle_dir, tmp_path):
     with pytest.raises(UserError, match=r"tokenizer.vocab_size=5 is not possible: .* Raise it"):
         IMDB(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MAX_ALPHABET = 1000  # most frequent characters that are tokens; others are unknown
 BLOCK_WORDS = 1 << 16  # words split together; limits the memory
+MARKER = "▁"  # before the first subword of a word
 MAX_WORD_LENGTH = 1000  # characters; wordpiece makes a longer word unknown
 
 
@@ -96,8 +97,13 @@ class SubwordTokenizer(ByWordTokenizer):
                 f"tokenizer.vocab_size={self.vocab_size} is not possible: {format_reason(error)}. "
                 f"Raise it."
             ) from error
+        tokenizer = self.finish(tokenizer)
         # A text that has "<pad>" has these characters, not the token.
         tokenizer.encode_special_tokens = True
+        return tokenizer
+
+    def finish(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+        """Return the tokenizer to use, from the trained one."""
         return tokenizer
 
     def split(self, words: pa.Array) -> Split:
@@ -182,21 +188,53 @@ class WordPieceTokenizer(SubwordTokenizer):
 
     Schuster and Nakajima, 2012, "Japanese and Korean Voice Search". The first subword of a word is
     as written, the others begin with "##". Options: see `SubwordTokenizer`.
+
+    The subwords are those of byte-pair encoding: the package's own trainer of this model learns
+    others each time.
     """
 
     def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
         """See `SubwordTokenizer.build`."""
-        from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-        unknown = SPECIAL_TOKENS[UNKNOWN]
-        model = models.WordPiece(unk_token=unknown, max_input_chars_per_word=MAX_WORD_LENGTH)
-        tokenizer = Tokenizer(model)
-        unspaced = pre_tokenizers.Split(Regex(format_for_onig(UNSPACED)), "isolated")
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-            [build_white_space_split(), unspaced, pre_tokenizers.BertPreTokenizer()]
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        marker = pre_tokenizers.Metaspace()
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split_marks(), marker])
+        alphabet = min(MAX_ALPHABET, max(self.vocab_size // 2, 1))
+        return tokenizer, trainers.BpeTrainer(**options, limit_alphabet=alphabet, min_frequency=2)
+
+    def finish(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+        """See `SubwordTokenizer.finish`; each character is a first and a later subword."""
+        from tokenizers import Tokenizer, models
+
+        learned = list_tokens(tokenizer)[0]
+        characters = [token for token in learned if len(token) == 1 and token != MARKER]
+        subwords = [*characters, *(f"##{character}" for character in characters)]
+        subwords += [
+            token[1:] if token[0] == MARKER else f"##{token}" for token in learned if len(token) > 1
+        ]
+        tokens = list(dict.fromkeys([*SPECIAL_TOKENS, *subwords]))
+        tokens = tokens[: max(len(SPECIAL_TOKENS) + self.vocab_size, 2 * len(characters))]
+        model = models.WordPiece(
+            {token: number for number, token in enumerate(tokens)},
+            unk_token=SPECIAL_TOKENS[UNKNOWN],
+            max_input_chars_per_word=MAX_WORD_LENGTH,
         )
-        alphabet = min(MAX_ALPHABET, self.vocab_size)
-        return tokenizer, trainers.WordPieceTrainer(**options, limit_alphabet=alphabet)
+        finished = Tokenizer(model)
+        finished.pre_tokenizer = _split_marks()
+        if tokenizer.normalizer is not None:
+            finished.normalizer = tokenizer.normalizer
+        finished.add_special_tokens(list(SPECIAL_TOKENS))
+        return finished
+
+
+def _split_marks() -> "PreTokenizer":
+    """Return a pre-tokenizer as BERT's, which also splits scripts without spaces."""
+    from tokenizers import Regex, pre_tokenizers
+
+    unspaced = pre_tokenizers.Split(Regex(format_for_onig(UNSPACED)), "isolated")
+    bert = pre_tokenizers.BertPreTokenizer()
+    return pre_tokenizers.Sequence([build_white_space_split(), unspaced, bert])
 
 
 def _mark_words() -> "PreTokenizer":

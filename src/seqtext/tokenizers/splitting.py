@@ -23,7 +23,7 @@ Mask = Literal["numbers", "urls", "users"]
 MASKS: dict[str, tuple[str, str, str]] = {
     "urls": ("<url>", r"(?:https?://|www\.)\S*[^\s.,;:!?'\")\]}]", r"://|www\."),
     "users": ("<user>", r"(?<!\w)@\w+", "@"),
-    "numbers": ("<number>", r"(?<!\w)\d+(?:[.,:/]\d+)*(?!\w)", r"\pN"),
+    "numbers": ("<number>", r"(?<!\w)\d+(?:[.,:/]\d+)*(?!\w)", r"[^\pL\pM\pP\pS]"),
 }
 MODIFIERS = "[\U0001f3fb-\U0001f3ff\ufe0e\ufe0f\u20e3]"
 PICTURES = "[\U0001f000-\U0001f1e5\U0001f200-\U0001faff\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff]"
@@ -76,7 +76,8 @@ class WordSplitter:
             filters.append(UNSPACED)
         if punctuation == "split":
             self.patterns += [f"{EMOJI}|{PUNCTUATION}"]
-            filters.append(r"[^\pL\pM\pN_]")  # also characters that RE2 does not know yet
+            # Also what RE2 does not know yet, and digits that are pictures.
+            filters.append(rf"[^\pL\pM\pN_]|{PICTURES}")
         self._filter = "|".join(filters)
         self._mask_patterns = [(token, re.compile(pattern)) for token, pattern, _ in self.masks]
 

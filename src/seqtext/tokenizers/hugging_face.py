@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
 
 WHITE_SPACE = r"[\s\x1c-\x1f\x85]+"  # also the separators that Python's str.split knows
+MAX_UNUSED_IDS = 1 << 16  # of a vocabulary that may come from others
 PAD_NAMES = ("<pad>", "[PAD]", "<|pad|>")
 
 
@@ -42,6 +43,9 @@ def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
             raise
         reason = " ".join(str(error).split())
         raise UserError(f"{name} is not a valid tokenizer.json: {reason}.") from None
+    numbers = tokenizer.get_vocab(with_added_tokens=True).values()
+    if max(numbers, default=0) > len(numbers) + MAX_UNUSED_IDS:
+        raise UserError(f"{name} is not a valid tokenizer.json: it has an id of {max(numbers)}.")
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # "<pad>" in a text has these characters

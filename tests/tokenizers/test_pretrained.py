@@ -71,7 +71,7 @@ def test_a_checkpoint_needs_no_file(files):
     for damaged, words in (
         ({"tokenizer": "{"}, "not a valid tokenizer.json"),
         ({"tokenizer": None}, "must be a string"),
-        ({"tokenizer": state["tokenizer"].replace('":7', '":4294967290')}, "an id of 42949672"),
+        ({"tokenizer": state["tokenizer"].replace('":7,', '":4294967290,')}, "an id of 42949672"),
         ({"tokens": ["a"]}, "differ"),
     ):
         with pytest.raises(UserError, match=words):

@@ -1,9 +1,9 @@
 """Functions on tokenizers of the `tokenizers` package, which may come from a checkpoint."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +50,25 @@ def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True  # "<pad>" in a text has these characters
     return tokenizer
+
+
+def load_tokenizer(state: Mapping[str, Any]) -> tuple["HuggingFaceTokenizer", np.ndarray]:
+    """Build the tokenizer of a `state_dict`, which may come from an untrusted checkpoint.
+
+    Returns:
+        The tokenizer, and our id of each of its ids.
+
+    Raises:
+        UserError: if it is not valid, or its tokens are not those of the state.
+    """
+    text = state.get("tokenizer")
+    if not isinstance(text, str):
+        raise UserError("tokenizer.tokenizer must be a string.")
+    tokenizer = parse_tokenizer(text, "tokenizer.tokenizer")
+    tokens, ids = list_tokens(tokenizer)
+    if tokens != state.get("tokens"):
+        raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
+    return tokenizer, ids
 
 
 def build_white_space_split() -> "PreTokenizer":

@@ -13,7 +13,7 @@ import pyarrow as pa
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError
 from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
-from seqtext.tokenizers.hugging_face import list_tokens, parse_tokenizer
+from seqtext.tokenizers.hugging_face import list_tokens, load_tokenizer, parse_tokenizer
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import PositiveInt, validate_args
 
@@ -36,6 +36,7 @@ class PretrainedTokenizer(Tokenizer):
     """
 
     _tokenizer: "HuggingFaceTokenizer"
+    _ids: np.ndarray  # our id of each of its ids
 
     @validate_args
     def __init__(
@@ -54,7 +55,9 @@ class PretrainedTokenizer(Tokenizer):
 
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """Read the file; the texts are not used."""
-        self._set_tokenizer(parse_tokenizer(self._read_file(), f"tokenizer.path={self.path}"))
+        self._tokenizer = parse_tokenizer(self._read_file(), f"tokenizer.path={self.path}")
+        tokens, self._ids = list_tokens(self._tokenizer)
+        self.vocabulary = Vocabulary(tokens)
 
     def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """See `Tokenizer.encode`."""
@@ -83,17 +86,7 @@ class PretrainedTokenizer(Tokenizer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Tokenizer.load_state_dict`."""
         super().load_state_dict(state)
-        text, tokens = state.get("tokenizer"), self.vocabulary.tokens
-        if not isinstance(text, str):
-            raise UserError("tokenizer.tokenizer must be a string.")
-        self._set_tokenizer(parse_tokenizer(text, "tokenizer.tokenizer"))
-        if self.vocabulary.tokens != tokens:
-            raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
-
-    def _set_tokenizer(self, tokenizer: "HuggingFaceTokenizer") -> None:
-        self._tokenizer = tokenizer
-        tokens, self._ids = list_tokens(tokenizer)  # our id of each of its ids
-        self.vocabulary = Vocabulary(tokens)
+        self._tokenizer, self._ids = load_tokenizer(state)
 
     def _read_file(self) -> str:
         path = find_tokenizer_file(self.path)

@@ -20,6 +20,7 @@ from seqtext.tokenizers.hugging_face import (
     build_white_space_split,
     iter_texts,
     list_tokens,
+    load_tokenizer,
     parse_tokenizer,
 )
 from seqtext.tokenizers.splitting import Split, format_for_onig
@@ -140,12 +141,8 @@ class SubwordTokenizer(ByWordTokenizer):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See `Tokenizer.load_state_dict`."""
         super().load_state_dict(state)
-        text, tokens = state.get("tokenizer"), self.vocabulary.tokens
-        if not isinstance(text, str):
-            raise UserError("tokenizer.tokenizer must be a string.")
-        self._tokenizer = parse_tokenizer(text, "tokenizer.tokenizer")
-        own_tokens, ids = list_tokens(self._tokenizer)
-        if own_tokens != tokens or ids.tolist() != list(range(len(ids))):
+        self._tokenizer, ids = load_tokenizer(state)
+        if ids.tolist() != list(range(len(ids))):
             raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
 
 

@@ -58,9 +58,9 @@ class Strip:
         return {"operation": "trim", "characters": " "}
 
 
-def _convert_to_python_escapes(pattern: str) -> str:
-    r"""Convert ``\\x{…}`` in a pattern to the syntax of Python's re."""
-    return re.sub(r"\\x\{([0-9a-f]+)\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
+def expand_code_points(pattern: str) -> str:
+    r"""Replace each ``\\x{…}`` in a pattern by its character, which all syntaxes understand."""
+    return re.sub(r"\\x\{(\w+)\}", lambda found: chr(int(found[1], 16)), pattern)
 
 
 Operation = RegexReplace | Lowercase | Strip
@@ -88,7 +88,7 @@ CLEANING_STEPS: dict[str, list[Operation]] = {
     "drop_punctuation": [RegexReplace(PUNCTUATION, "")],
     # Each character of a script without spaces between words becomes a word.
     "separate_characters": [
-        RegexReplace(f"({UNSPACED})", r" \1 ", python=_convert_to_python_escapes(f"({UNSPACED})"))
+        RegexReplace(f"({UNSPACED})", r" \1 ", python=expand_code_points(f"({UNSPACED})"))
     ],
 }
 

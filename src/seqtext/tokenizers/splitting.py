@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from seqtext.data.cleaning import UNSPACED
+from seqtext.data.cleaning import UNSPACED, expand_code_points
 
 if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import PreTokenizer
@@ -44,11 +44,6 @@ class Split(NamedTuple):
     tokens: pa.DictionaryArray
 
 
-def format_for_onig(pattern: str) -> str:
-    r"""Replace ``\\x{…}`` in a pattern by its character, which all syntaxes understand."""
-    return re.sub(r"\\x\{(\w+)\}", lambda found: chr(int(found[1], 16)), pattern)
-
-
 @cache
 def build_splitter(
     split_unspaced: bool, punctuation: Punctuation, mask: tuple[Mask, ...]
@@ -72,7 +67,7 @@ class WordSplitter:
         self.patterns = []  # in the syntax of the `tokenizers` package
         filters = [found for _, _, found in self.masks]
         if split_unspaced:
-            self.patterns.append(format_for_onig(UNSPACED))
+            self.patterns.append(expand_code_points(UNSPACED))
             filters.append(UNSPACED)
         if punctuation == "split":
             self.patterns += [f"{EMOJI}|{PUNCTUATION}"]

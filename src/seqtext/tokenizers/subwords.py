@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from seqtext.data.cleaning import UNSPACED
+from seqtext.data.cleaning import UNSPACED, expand_code_points
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError, format_reason
 from seqtext.token_ids import UNKNOWN
@@ -23,7 +23,7 @@ from seqtext.tokenizers.hugging_face import (
     load_tokenizer,
     parse_tokenizer,
 )
-from seqtext.tokenizers.splitting import Split, format_for_onig
+from seqtext.tokenizers.splitting import Split
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary
 from seqtext.validation import PositiveInt, validate_args
 
@@ -229,7 +229,7 @@ def _split_marks() -> "PreTokenizer":
     """Return a pre-tokenizer as BERT's, which also splits scripts without spaces."""
     from tokenizers import Regex, pre_tokenizers
 
-    unspaced = pre_tokenizers.Split(Regex(format_for_onig(UNSPACED)), "isolated")
+    unspaced = pre_tokenizers.Split(Regex(expand_code_points(UNSPACED)), "isolated")
     bert = pre_tokenizers.BertPreTokenizer()
     return pre_tokenizers.Sequence([build_white_space_split(), unspaced, bert])
 

@@ -9,6 +9,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from seqtext.embeddings.character_ngrams import list_code_points
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.errors import UserError
 from seqtext.layers.conv import ConvBlock
@@ -88,7 +89,7 @@ class CharCNNEmbedding(nn.Module):
     def set_tokens(self, tokens: Sequence[str]) -> None:
         """Set the spelling of the ids from 0 on, and the inventory of characters."""
         words = tokens[len(SPECIAL_TOKENS) :]
-        points, counts = np.unique(_list_code_points(words), return_counts=True)
+        points, counts = np.unique(list_code_points(words), return_counts=True)
         most_frequent = np.lexsort((points, -counts))[: self.max_characters]
         self._inventory = np.sort(points[most_frequent])
         characters, lengths = self._spell([*SPECIAL_TOKENS, *words])
@@ -153,7 +154,7 @@ class CharCNNEmbedding(nn.Module):
         characters[:, 0] = BEGIN
         for start in range(0, len(words), BLOCK_TOKENS):
             block = slice(start, start + BLOCK_TOKENS)
-            codes = self._encode(_list_code_points(words[block]))
+            codes = self._encode(list_code_points(words[block]))
             first = np.cumsum(lengths[block]) - lengths[block]
             inside = np.arange(longest) < kept[block, None]
             where = (first[:, None] + np.arange(longest))[inside]
@@ -186,8 +187,3 @@ class Highway(nn.Module):
     def forward(self, vectors: Tensor) -> Tensor:
         """[N, D] → [N, D]"""
         return vectors.lerp(self.transform(vectors).relu(), self.gate(vectors).sigmoid())
-
-
-def _list_code_points(words: Sequence[str]) -> np.ndarray:
-    """Return the code points of all characters of words."""
-    return np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), np.uint32)

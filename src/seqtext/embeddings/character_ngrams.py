@@ -85,10 +85,14 @@ def _hash_block(
 
 def _join_code_points(tokens: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return the code points of "<token>" for all tokens, uint64, and their numbers [tokens]."""
-    text = "".join(f"{BEGIN}{token}{END}" for token in tokens)
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    codes = list_code_points([f"{BEGIN}{token}{END}" for token in tokens])
     lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + len(BEGIN + END)
     return codes.astype(np.uint64), lengths
+
+
+def list_code_points(texts: Sequence[str]) -> np.ndarray:
+    """Return the uint32 code points of all characters of texts, one text after the other."""
+    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _mix(hashes: np.ndarray) -> np.ndarray:

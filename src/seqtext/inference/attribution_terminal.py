@@ -82,11 +82,11 @@ def format_coloured(explanation: Explanation) -> Text:
         style = "" if part.isspace() else UNREAD
         if n is not None:
             style = _choose_style(explanation, n, strengths[n])
-        text.append(make_printable(squeeze(part)), style)
+        text.append(make_printable(squeeze_white_space(part)), style)
     return text.append("\n" if explanation.words else " (no words)\n")
 
 
-def squeeze(text: str) -> str:
+def squeeze_white_space(text: str) -> str:
     """Replace each run of white space by one space, so that a text is one line."""
     return re.sub(r"\s+", " ", text)
 
@@ -102,7 +102,7 @@ def _choose_style(explanation: Explanation, position: int, strength: float) -> s
 
 def format_plain(explanation: Explanation) -> str:
     """Format the line of a prediction, and the strongest words below it."""
-    words = make_printable(squeeze(explanation.text).strip())
+    words = make_printable(squeeze_white_space(explanation.text).strip())
     name = make_printable(explanation.class_name)
     named = [
         f"{make_printable(explanation.words[n])} {format_weight(explanation, n)}"

@@ -19,7 +19,7 @@ BLOCK_TOKENS = 1 << 22  # encoded together; limits the memory
 class ByWordTokenizer(Tokenizer):
     """Base of tokenizers that split each white-space word on its own.
 
-    Each distinct word is split only once. A subclass defines `split` and `split_word`.
+    Each distinct word is split only once. A subclass defines `split` and `find_word_spans`.
 
     Attributes:
         separator: token between the words of a text; None: there is none

@@ -98,12 +98,12 @@ class SubwordTokenizer(ByWordTokenizer):
                 f"tokenizer.vocab_size={self.vocab_size} is not possible: {format_reason(error)}. "
                 f"Raise it."
             ) from error
-        tokenizer = self.finish(tokenizer)
+        tokenizer = self.convert_trained(tokenizer)
         # A text that has "<pad>" has these characters, not the token.
         tokenizer.encode_special_tokens = True
         return tokenizer
 
-    def finish(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+    def convert_trained(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
         """Return the tokenizer to use, from the trained one."""
         return tokenizer
 
@@ -200,8 +200,8 @@ class WordPieceTokenizer(SubwordTokenizer):
         alphabet = min(MAX_ALPHABET, max(self.vocab_size // 2, 1))
         return tokenizer, trainers.BpeTrainer(**options, limit_alphabet=alphabet, min_frequency=2)
 
-    def finish(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
-        """See `SubwordTokenizer.finish`; each character is a first and a later subword."""
+    def convert_trained(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+        """See `SubwordTokenizer.convert_trained`; each character is a first and a later subword."""
         from tokenizers import Tokenizer, models
 
         learned = list_tokens(tokenizer)[0]

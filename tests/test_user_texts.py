@@ -46,7 +46,8 @@ def test_a_run_on_strange_names(train, script, tmp_path):
     assert "14 x/dataloader_idx_0\ufffd]0;pwned\ufffd" in log
     for told in ("rnn on a$b$_[red]", "recall_[/bold]", "recall_[red]x :smile:", "0\ufffd]0;pwned"):
         assert told in output
-    assert "warn" not in (output + error).lower()
+    warnings = re.findall(".*warn.*", (output + error).lower())
+    assert [told for told in warnings if "unknown to the vocabulary" not in told] == []
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["test"]) == 9 + len(NAMES)
     table = pd.read_parquet(folder / "predictions" / "test.parquet")

@@ -79,7 +79,7 @@ def test_a_pattern_of_experiments_runs_all_jobs_of_their_grids(train, small, tmp
 
 @pytest.mark.slow
 def test_a_pattern_of_all_models_runs_each(train, small, tmp_path):
-    options = [o for o in small if "model." not in o]
+    options = [o for o in small if "model." not in o] + ["optimizer.lr=0.001"]
     status, _, error = train("-m", "model=glob(*)", "name=all", *options, ONE_EPOCH)
     assert status == 0, error
     names = {name.split("_trainer")[0] for name in sweep_of(tmp_path / "outputs" / "all")}

@@ -1,7 +1,10 @@
 """The contract of tokenizers, for words and for a user's tokenizer."""
 
 import copy
+import hashlib
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +17,7 @@ from seqtext.errors import OptionError, UserError
 from seqtext.tokenizers.base import Tokenizer, truncate
 from seqtext.tokenizers.characters import CharacterTokenizer
 from seqtext.tokenizers.subwords import BPETokenizer, UnigramTokenizer, WordPieceTokenizer
+from seqtext.tokenizers.unigram_training import learn_pieces
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.tokenizers.words import WordTokenizer
 
@@ -86,23 +90,50 @@ def test_names_of_special_tokens_in_texts_are_unknown_words():
     assert vocabulary.encode(pa.array(["<pad>", "<unk>", "a"])).tolist() == [1, 1, 2]
 
 
-@pytest.mark.parametrize("kind", [BPETokenizer, WordPieceTokenizer])
-def test_the_same_texts_give_the_same_subwords(kind, kaggle_dir, tmp_path):
+SUBWORDS = [BPETokenizer, WordPieceTokenizer, UnigramTokenizer]
+LEARN = """
+from tests.tokenizers.test_base import learn_subwords
+import hashlib, sys
+print(hashlib.sha256(repr(learn_subwords(sys.argv[1], sys.argv[2])).encode()).hexdigest())
+"""
+
+
+def learn_subwords(folder: str, cache: str) -> list[dict]:
+    """Return the states of all tokenizers of subwords, learned from the rows of `folder`."""
     states = []
-    for number in range(3):
-        tokenizer = kind(vocab_size=120)
-        data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path / str(number)), tokenizer=tokenizer)
+    for kind in SUBWORDS:
+        data = IMDB(dir=folder, cache=f"{cache}/{kind.__name__}", tokenizer=kind(vocab_size=120))
         data.setup()
         states.append(data.tokenizer.state_dict())
-        assert len(states[0]["tokens"]) <= 120
-    assert states[0] == states[1] == states[2]
+    return states
 
 
-def test_a_vocabulary_smaller_than_the_alphabet(kaggle_dir, tmp_path):
-    with pytest.raises(UserError, match=r"tokenizer.vocab_size=5 is not possible: .* Raise it"):
-        IMDB(
-            dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=UnigramTokenizer(vocab_size=5)
-        ).setup()
+def test_the_same_texts_give_the_same_subwords(kaggle_dir, tmp_path):
+    states = learn_subwords(str(kaggle_dir), str(tmp_path / "here"))
+    assert all(30 < len(state["tokens"]) <= 120 for state in states)
+    printed = subprocess.run(
+        [sys.executable, "-c", LEARN, str(kaggle_dir), str(tmp_path / "there")],
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout
+    assert printed.strip() == hashlib.sha256(repr(states).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("kind", SUBWORDS)
+def test_a_vocabulary_smaller_than_the_alphabet(kind, kaggle_dir, tmp_path):
+    data = IMDB(dir=str(kaggle_dir), cache=str(tmp_path), tokenizer=kind(vocab_size=5))
+    data.setup()
+    assert 0 < len(data.tokenizer.vocabulary.tokens) <= 5
+
+
+def test_subwords_of_unusual_words():
+    counts = {"▁a\0b": 3, "▁▅": 9, "▁": 2, "▁▁": 4, f"▁{'ab' * 9000}": 10**4, "▁👍🏽": 2, "▁cab": 1}
+    pieces = learn_pieces(counts, 30)
+    assert [piece for piece, _ in pieces[:2]] == ["<pad>", "<unk>"]
+    assert {"▁", "a", "b", "c", "👍"} <= {piece for piece, _ in pieces} - {"\0", "▅"}
+    assert learn_pieces({}, 30) == learn_pieces({"▅": 5}, 30) == pieces[:2]
+    assert len(learn_pieces(counts, 1)) == 3
 
 
 def test_options_left_at_auto_are_the_data_sets():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from seqtext.data.cleaning import UNSPACED, expand_code_points
 from seqtext.data.corpus import BLOCK_ROWS, TokenizedCorpus, join_words
 from seqtext.errors import UserError
 from seqtext.token_ids import PAD, UNKNOWN
@@ -76,6 +77,23 @@ def build_white_space_split() -> "PreTokenizer":
     from tokenizers import Regex, pre_tokenizers
 
     return pre_tokenizers.Split(Regex(WHITE_SPACE), "removed")
+
+
+def build_mark_split() -> "PreTokenizer":
+    """Return a pre-tokenizer as BERT's, which also splits scripts without spaces."""
+    from tokenizers import Regex, pre_tokenizers
+
+    unspaced = pre_tokenizers.Split(Regex(expand_code_points(UNSPACED)), "isolated")
+    bert = pre_tokenizers.BertPreTokenizer()
+    return pre_tokenizers.Sequence([build_white_space_split(), unspaced, bert])
+
+
+def build_word_marker() -> "PreTokenizer":
+    """Return a pre-tokenizer that separates punctuation and puts "▁" before each part."""
+    from tokenizers import pre_tokenizers
+
+    punctuation, marker = pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace()
+    return pre_tokenizers.Sequence([build_white_space_split(), punctuation, marker])
 
 
 def build_lowercase_steps() -> list["Normalizer"]:

@@ -2,7 +2,8 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,37 +11,37 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from seqtext.data.cleaning import UNSPACED, expand_code_points
 from seqtext.data.corpus import TokenizedCorpus
-from seqtext.errors import UserError, format_reason
+from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
 from seqtext.tokenizers.hugging_face import (
-    build_white_space_split,
+    build_mark_split,
+    build_word_marker,
     iter_texts,
     list_tokens,
     load_tokenizer,
     parse_tokenizer,
 )
 from seqtext.tokenizers.splitting import Split
-from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary
+from seqtext.tokenizers.unigram_training import MARKER, MAX_ALPHABET, learn_pieces
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary, count_words
 from seqtext.validation import PositiveInt, validate_args
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as HuggingFaceTokenizer
-    from tokenizers.pre_tokenizers import PreTokenizer
+    from tokenizers.models import WordPiece
 
-MAX_ALPHABET = 1000  # most frequent characters that are tokens; others are unknown
 BLOCK_WORDS = 1 << 16  # words split together; limits the memory
-MARKER = "▁"  # before the first subword of a word
 MAX_WORD_LENGTH = 1000  # characters; wordpiece makes a longer word unknown
 
 
 class SubwordTokenizer(ByWordTokenizer):
     """Base of tokenizers that split words into subwords learned from the training texts.
 
-    Punctuation marks are separate from words. A subclass defines `build`.
+    Punctuation marks are separate from words. A subclass defines `build` and
+    `train`.
 
     Args:
         max_length: maximum number of subwords of a text; "longest": the length of the longest
@@ -66,8 +67,14 @@ class SubwordTokenizer(ByWordTokenizer):
         self.vocab_size, self.fit_rows, self.lowercase = vocab_size, fit_rows, lowercase
 
     @abstractmethod
-    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
-        """Return an empty tokenizer and its trainer, which takes `options`."""
+    def build(self) -> "HuggingFaceTokenizer":
+        """Return a tokenizer without subwords."""
+
+    @abstractmethod
+    def train(
+        self, tokenizer: "HuggingFaceTokenizer", corpus: TokenizedCorpus, rows: np.ndarray
+    ) -> None:
+        """Learn the subwords of the texts of `rows`, for a result of `build`."""
 
     def settings(self) -> dict[str, Any]:
         """See `Tokenizer.settings`."""
@@ -75,36 +82,20 @@ class SubwordTokenizer(ByWordTokenizer):
 
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """See `Tokenizer.fit`."""
-        self._tokenizer = self._train(corpus, rows[: self.fit_rows])
+        tokenizer = self._build()
+        self.train(tokenizer, corpus, rows[: self.fit_rows])
+        self._tokenizer = _add_special_tokens(tokenizer)
         self.vocabulary = Vocabulary(list_tokens(self._tokenizer)[0])
         if self.max_length == "longest":
             self.set_longest(corpus, rows, self.split(corpus.dictionary.combine_chunks()))
 
-    def _train(self, corpus: TokenizedCorpus, rows: np.ndarray) -> "HuggingFaceTokenizer":
-        """Learn the subwords of the texts of `rows`."""
+    def _build(self) -> "HuggingFaceTokenizer":
+        """Return a tokenizer without subwords that lowercases if it is to."""
         from tokenizers import normalizers
 
-        special = list(SPECIAL_TOKENS)
-        size = len(special) + self.vocab_size
-        tokenizer, trainer = self.build(
-            vocab_size=size, special_tokens=special, show_progress=False
-        )
+        tokenizer = self.build()
         if self.lowercase:
             tokenizer.normalizer = normalizers.Lowercase()
-        try:
-            tokenizer.train_from_iterator(iter_texts(corpus, rows), trainer)
-        except Exception as error:  # the package has no types of its own
-            raise UserError(
-                f"tokenizer.vocab_size={self.vocab_size} is not possible: {format_reason(error)}. "
-                f"Raise it."
-            ) from error
-        tokenizer = self.convert_trained(tokenizer)
-        # A text that has "<pad>" has these characters, not the token.
-        tokenizer.encode_special_tokens = True
-        return tokenizer
-
-    def convert_trained(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
-        """Return the tokenizer to use, from the trained one."""
         return tokenizer
 
     def split(self, words: pa.Array) -> Split:
@@ -144,6 +135,10 @@ class SubwordTokenizer(ByWordTokenizer):
         self._tokenizer, ids = load_tokenizer(state)
         if ids.tolist() != list(range(len(ids))):
             raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
+        if _describe(self._tokenizer) != _describe(_add_special_tokens(self._build())):
+            raise UserError(
+                f"tokenizer.tokenizer does not split texts as {type(self).__name__} does."
+            )
 
 
 class BPETokenizer(SubwordTokenizer):
@@ -153,14 +148,20 @@ class BPETokenizer(SubwordTokenizer):
     subword of a word or mark begins with "▁". Options: see `SubwordTokenizer`.
     """
 
-    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+    def build(self) -> "HuggingFaceTokenizer":
         """See `SubwordTokenizer.build`."""
-        from tokenizers import Tokenizer, models, trainers
+        from tokenizers import Tokenizer, models
 
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
-        tokenizer.pre_tokenizer = _mark_words()
+        tokenizer.pre_tokenizer = build_word_marker()
+        return tokenizer
+
+    def train(
+        self, tokenizer: "HuggingFaceTokenizer", corpus: TokenizedCorpus, rows: np.ndarray
+    ) -> None:
+        """See `SubwordTokenizer.train`."""
         alphabet = min(MAX_ALPHABET, self.vocab_size)
-        return tokenizer, trainers.BpeTrainer(**options, limit_alphabet=alphabet, min_frequency=2)
+        _learn_merges(tokenizer, iter_texts(corpus, rows), self.vocab_size, alphabet)
 
 
 class UnigramTokenizer(SubwordTokenizer):
@@ -169,15 +170,40 @@ class UnigramTokenizer(SubwordTokenizer):
     Kudo, 2018, "Subword Regularization: Improving Neural Network Translation Models with Multiple
     Subword Candidates". The first subword of a word or mark begins with "▁". Options: see
     `SubwordTokenizer`.
+
+    The subwords are learned by the `sentencepiece` package: the trainer of `tokenizers` learns
+    others each time.
     """
 
-    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
-        """See `SubwordTokenizer.build`."""
-        from tokenizers import Tokenizer, models, trainers
+    def settings(self) -> dict[str, Any]:
+        """See `Tokenizer.settings`."""
+        return {**super().settings(), "sentencepiece": version("sentencepiece")}
 
-        tokenizer = Tokenizer(models.Unigram())
-        tokenizer.pre_tokenizer = _mark_words()
-        return tokenizer, trainers.UnigramTrainer(**options, unk_token=SPECIAL_TOKENS[UNKNOWN])
+    def build(self) -> "HuggingFaceTokenizer":
+        """See `SubwordTokenizer.build`."""
+        from tokenizers import Tokenizer, models
+
+        special = [(token, 0.0) for token in SPECIAL_TOKENS]
+        tokenizer = Tokenizer(models.Unigram(special, UNKNOWN))
+        tokenizer.pre_tokenizer = build_word_marker()
+        return tokenizer
+
+    def train(
+        self, tokenizer: "HuggingFaceTokenizer", corpus: TokenizedCorpus, rows: np.ndarray
+    ) -> None:
+        """See `SubwordTokenizer.train`."""
+        from tokenizers import models
+
+        of_words = count_words(corpus, rows)
+        used = np.flatnonzero(of_words)
+        words = corpus.dictionary.take(pa.array(used)).to_pylist()
+        counts: Counter[str] = Counter()
+        for word, count in zip(words, of_words[used].tolist(), strict=True):
+            if tokenizer.normalizer is not None:
+                word = tokenizer.normalizer.normalize_str(word)  # noqa: PLW2901
+            for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(word):
+                counts[part] += count
+        tokenizer.model = models.Unigram(learn_pieces(counts, self.vocab_size), UNKNOWN)
 
 
 class WordPieceTokenizer(SubwordTokenizer):
@@ -190,53 +216,74 @@ class WordPieceTokenizer(SubwordTokenizer):
     others each time.
     """
 
-    def build(self, **options: Any) -> tuple["HuggingFaceTokenizer", Any]:
+    def build(self) -> "HuggingFaceTokenizer":
         """See `SubwordTokenizer.build`."""
-        from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+        from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        tokenizer = Tokenizer(_build_word_piece([]))
+        tokenizer.pre_tokenizer = build_mark_split()
+        return tokenizer
+
+    def train(
+        self, tokenizer: "HuggingFaceTokenizer", corpus: TokenizedCorpus, rows: np.ndarray
+    ) -> None:
+        """See `SubwordTokenizer.train`; each character is a first and a later subword."""
+        from tokenizers import Tokenizer, models, pre_tokenizers
+
+        merging = Tokenizer(models.BPE(unk_token=SPECIAL_TOKENS[UNKNOWN]))
+        if tokenizer.normalizer is not None:
+            merging.normalizer = tokenizer.normalizer
         marker = pre_tokenizers.Metaspace()
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([_split_marks(), marker])
+        merging.pre_tokenizer = pre_tokenizers.Sequence([tokenizer.pre_tokenizer, marker])
         alphabet = min(MAX_ALPHABET, max(self.vocab_size // 2, 1))
-        return tokenizer, trainers.BpeTrainer(**options, limit_alphabet=alphabet, min_frequency=2)
-
-    def convert_trained(self, tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
-        """See `SubwordTokenizer.convert_trained`; each character is a first and a later subword."""
-        from tokenizers import Tokenizer, models
-
-        learned = list_tokens(tokenizer)[0]
+        _learn_merges(merging, iter_texts(corpus, rows), self.vocab_size, alphabet)
+        learned = list_tokens(merging)[0]
         characters = [token for token in learned if len(token) == 1 and token != MARKER]
         subwords = [*characters, *(f"##{character}" for character in characters)]
         subwords += [
             token[1:] if token[0] == MARKER else f"##{token}" for token in learned if len(token) > 1
         ]
         tokens = list(dict.fromkeys([*SPECIAL_TOKENS, *subwords]))
-        tokens = tokens[: max(len(SPECIAL_TOKENS) + self.vocab_size, 2 * len(characters))]
-        model = models.WordPiece(
-            {token: number for number, token in enumerate(tokens)},
-            unk_token=SPECIAL_TOKENS[UNKNOWN],
-            max_input_chars_per_word=MAX_WORD_LENGTH,
-        )
-        finished = Tokenizer(model)
-        finished.pre_tokenizer = _split_marks()
-        if tokenizer.normalizer is not None:
-            finished.normalizer = tokenizer.normalizer
-        finished.add_special_tokens(list(SPECIAL_TOKENS))
-        return finished
+        size = max(len(SPECIAL_TOKENS) + self.vocab_size, 2 * len(characters))
+        tokenizer.model = _build_word_piece(tokens[:size])
 
 
-def _split_marks() -> "PreTokenizer":
-    """Return a pre-tokenizer as BERT's, which also splits scripts without spaces."""
-    from tokenizers import Regex, pre_tokenizers
+def _build_word_piece(tokens: list[str]) -> "WordPiece":
+    """Return a model with these tokens."""
+    from tokenizers.models import WordPiece
 
-    unspaced = pre_tokenizers.Split(Regex(expand_code_points(UNSPACED)), "isolated")
-    bert = pre_tokenizers.BertPreTokenizer()
-    return pre_tokenizers.Sequence([build_white_space_split(), unspaced, bert])
+    return WordPiece(
+        {token: number for number, token in enumerate(tokens)},
+        unk_token=SPECIAL_TOKENS[UNKNOWN],
+        max_input_chars_per_word=MAX_WORD_LENGTH,
+    )
 
 
-def _mark_words() -> "PreTokenizer":
-    """Return a pre-tokenizer that separates punctuation and puts "▁" before each part."""
-    from tokenizers import pre_tokenizers
+def _learn_merges(
+    tokenizer: "HuggingFaceTokenizer", texts: Iterator[list[str]], vocab_size: int, alphabet: int
+) -> None:
+    """Learn byte-pair encoding with `vocab_size` subwords, `alphabet` characters among them."""
+    from tokenizers import trainers
 
-    punctuation, marker = pre_tokenizers.Punctuation("isolated"), pre_tokenizers.Metaspace()
-    return pre_tokenizers.Sequence([build_white_space_split(), punctuation, marker])
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(SPECIAL_TOKENS) + vocab_size,
+        special_tokens=list(SPECIAL_TOKENS),
+        limit_alphabet=alphabet,
+        min_frequency=2,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+
+
+def _add_special_tokens(tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+    """Make ids 0 and 1 special; a text that has "<pad>" has these characters, not the token."""
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _describe(tokenizer: "HuggingFaceTokenizer") -> dict[str, Any]:
+    """Return all that a tokenizer.json says but the subwords."""
+    description = json.loads(tokenizer.to_str())
+    learned = {"vocab": None, "merges": None}
+    return description | {"model": description["model"] | learned}

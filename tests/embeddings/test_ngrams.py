@@ -52,6 +52,20 @@ def test_no_ngrams():
         assert len(rows) == 0
 
 
+def test_long_tokens_and_many_characters(monkeypatch):
+    tokens = ["a", "b" * 10_000, "b" * 3_000_000, "film"]
+    offsets, rows = hash_character_ngrams(tokens, 3, 6, 1000)
+    assert np.diff(offsets).tolist()[1] == np.diff(offsets).tolist()[2] < 50_000
+    hashes = hash_words(tokens)
+    assert hashes[1] == hashes[2]
+    monkeypatch.setattr("seqtext.embeddings.character_ngrams.BLOCK_CHARACTERS", 5)
+    for ours, theirs in zip(
+        hash_character_ngrams(tokens, 3, 6, 1000), (offsets, rows), strict=True
+    ):
+        assert ours.tolist() == theirs.tolist()
+    assert hash_words(tokens).tolist() == hashes.tolist()
+
+
 def test_hashes_are_spread_and_do_not_depend_on_the_process():
     words = [f"w{n}" for n in range(20_000)]
     assert len(set(hash_words(words).tolist())) == len(words)

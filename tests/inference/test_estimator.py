@@ -86,3 +86,5 @@ def test_forms_of_texts(finished):
     ):
         with pytest.raises(UserError, match="Texts"):
             model.predict(wrong)
+    with pytest.raises(UserError, match=r"number 2, counted from 0, is of type int"):
+        model.predict_proba(["a", None, 3])

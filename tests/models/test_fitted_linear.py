@@ -1,9 +1,11 @@
 """The linear part of wide_and_deep that is fitted before training."""
 
 import numpy as np
+import pytest
 import torch
 
 from seqtext.data.loaders import Batch
+from seqtext.errors import UserError
 from seqtext.models.fitted_linear import FittedNgramLinear
 from seqtext.models.term_table import TermTable
 
@@ -98,3 +100,24 @@ def test_frequent_terms_have_rows():
     known = rows[rows > 0]
     assert len(known) == len(known.unique()) == len(table.list_rows()) >= 65
     assert table.find(torch.tensor([0, 5, 9])).tolist() == [0, 0, 0]
+
+
+def test_a_table_that_no_training_wrote_is_refused():
+    linear, _ = fitted()
+    state = linear.state_dict()
+    other = FittedNgramLinear(1, 1000, 2, 2, 4)
+    other.load_state_dict(state)
+    hashes, idf = state["terms.hashes"], state["terms.idf"]
+    used = int(hashes.nonzero()[0])
+    first = torch.arange(1001) == used
+    for name, wrong in (
+        ("terms.hashes", hashes.flip(0)),
+        ("terms.hashes", -hashes),
+        ("terms.hashes", hashes + 2**40 * first),
+        ("ngrams.hashes", torch.where(first, hashes[used], 0).roll(500)),
+        ("terms.hashes", torch.ones_like(hashes)),
+        ("terms.idf", -idf),
+        ("terms.idf", torch.ones_like(idf)),
+    ):
+        with pytest.raises(UserError, match="a table of terms has"):
+            other.load_state_dict(state | {name: wrong}, assign=True)

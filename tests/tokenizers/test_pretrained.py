@@ -1,15 +1,26 @@
 """A tokenizer.json that others trained: from a file, a folder or a package; in a checkpoint."""
 
+import base64
+import json
 import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
 
 from seqtext.errors import UserError
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.pretrained import PretrainedTokenizer, find_tokenizer_file
+from seqtext.tokenizers.text_growth import compute_growth
 
 TEXTS = ["a good film", "a bad film", "good, good actors"] * 3
 
@@ -76,6 +87,63 @@ def test_a_checkpoint_needs_no_file(files):
     ):
         with pytest.raises(UserError, match=words):
             PretrainedTokenizer().load_state_dict(state | damaged)
+
+
+def replace(text: str, content: str) -> normalizers.Normalizer:
+    return normalizers.Replace(text, content)
+
+
+@pytest.mark.parametrize(
+    "normalizer",
+    [
+        replace("a", "b" * 5001),
+        normalizers.Sequence([replace(Regex("."), "b" * 32)] * 5),
+        normalizers.Sequence([normalizers.NFKD(), replace("", "bc")] * 5),
+        normalizers.Prepend("b" * 5000),
+    ],
+)
+def test_texts_cannot_grow_without_limit(normalizer, files, tmp_path):
+    tokenizer = fitted(files / "gpt")
+    changed = Tokenizer.from_file(str(files / "gpt" / "tokenizer.json"))
+    changed.normalizer = normalizer
+    with pytest.raises(UserError, match="times longer by its replacements"):
+        PretrainedTokenizer().load_state_dict(
+            tokenizer.state_dict() | {"tokenizer": changed.to_str()}
+        )
+    changed.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"tokenizer.path=.* can make a text"):
+        fitted(tmp_path)
+
+
+def test_growth_of_known_normalizers():
+    llama = normalizers.Sequence([normalizers.Prepend("▁"), replace(" ", "▁")])
+    trie = np.zeros(2, np.uint32).tobytes()
+    data = len(trie).to_bytes(4, "little") + trie + b"fi\0abc\0"
+    charsmap = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(data).decode()}
+    steps = json.loads(Tokenizer(models.BPE()).to_str())
+    assert compute_growth(steps["normalizer"]) == 1
+    assert compute_growth(charsmap) == 3
+    assert compute_growth({"type": "Sequence", "normalizers": [charsmap, charsmap]}) == 9
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer, tokenizer.pre_tokenizer = llama, pre_tokenizers.ByteLevel()
+    steps = json.loads(tokenizer.to_str())
+    assert compute_growth(steps["normalizer"]) == 12
+    assert compute_growth(steps["pre_tokenizer"]) == 4
+
+
+def test_a_text_that_cannot_be_split_is_told(tmp_path):
+    Tokenizer(models.Unigram([("a", -1.0)])).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UserError, match=r"cannot split a text: .*unk_id. is missing"):
+        fitted(tmp_path).encode(pa.array(["b"]))
+
+
+def test_long_texts_are_encoded_in_blocks(files, monkeypatch):
+    tokenizer = fitted(files / "gpt")
+    texts = pa.array([*TEXTS, "", *TEXTS])
+    wanted = tokenizer.encode(texts)
+    monkeypatch.setattr("seqtext.tokenizers.pretrained.BLOCK_BYTES", 80)
+    for ours, theirs in zip(tokenizer.encode(texts), wanted, strict=True):
+        assert ours.tolist() == theirs.tolist()
 
 
 def test_the_content_of_the_file_is_part_of_the_cache_key(files, tmp_path):

@@ -1,6 +1,6 @@
 """Hash words and their character n-grams, and look up the n-grams of token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -8,13 +8,15 @@ import torch
 from annotated_types import Interval
 from torch import Tensor, nn
 
+from seqtext.tokenizers.base import iter_groups
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
 # characters of an n-gram; limited, since a checkpoint's options may be untrusted
 NgramLength = Annotated[int, Interval(ge=1, le=30)]
 MaxNgramLength = Annotated[int, Interval(ge=0, le=30)]  # 0: no n-grams
 BEGIN, END = "<", ">"  # of a word, so that prefixes and suffixes differ from other n-grams
-BLOCK_TOKENS = 1 << 16  # tokens hashed together
+MAX_TOKEN_LENGTH = 10_000  # characters of a token that are read
+BLOCK_CHARACTERS = 1 << 20  # of tokens that are hashed together
 # FNV-1a (Fowler, Noll and Vo), applied to code points, and the finalizer of MurmurHash3 (Appleby)
 FNV_BASIS, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 MIX_SHIFT = np.uint64(33)
@@ -27,7 +29,8 @@ def hash_character_ngrams(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hash the character n-grams of "<token>" for each token (Bojanowski et al., 2017).
 
-    An empty token has none. The marks of a word's ends are no unigrams.
+    An empty token has none. The marks of a word's ends are no unigrams. At most 10,000 characters
+    of a token are read.
 
     Args:
         min_n: number of characters (code points) of the shortest n-grams; 0: as 1
@@ -39,8 +42,8 @@ def hash_character_ngrams(
         rows: [n-grams] int32, hash values from 0 to `buckets` - 1
     """
     counts, rows = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
-    for start in range(0, len(tokens), BLOCK_TOKENS):
-        of_block = _hash_block(tokens[start : start + BLOCK_TOKENS], max(min_n, 1), max_n, buckets)
+    for block in _iter_blocks(tokens):
+        of_block = _hash_block(block, max(min_n, 1), max_n, buckets)
         counts.append(of_block[0])
         rows.append(of_block[1])
     return np.cumsum(np.concatenate(counts)), np.concatenate(rows)
@@ -49,14 +52,24 @@ def hash_character_ngrams(
 def hash_words(tokens: Sequence[str]) -> np.ndarray:
     """Return [tokens] int64 hashes of whole tokens."""
     hashes = [np.zeros(0, np.int64)]
-    for start in range(0, len(tokens), BLOCK_TOKENS):
-        codes, lengths = _join_code_points(tokens[start : start + BLOCK_TOKENS])
+    for block in _iter_blocks(tokens):
+        codes, lengths = _join_code_points(block)
         starts = np.cumsum(lengths) - lengths
         powers = np.cumprod(np.full(lengths.max(), WORD_BASE))  # modulo 2^64
         places = np.arange(len(codes)) - np.repeat(starts, lengths)
         sums = np.add.reduceat(codes * powers[places], starts)
         hashes.append(_mix(sums).view(np.int64))
     return np.concatenate(hashes)
+
+
+def _iter_blocks(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the tokens in blocks, without the characters after the first `MAX_TOKEN_LENGTH`."""
+    lengths = np.fromiter(map(len, tokens), np.int64, len(tokens)) + len(BEGIN + END)
+    for start, stop in iter_groups(np.minimum(lengths, MAX_TOKEN_LENGTH), BLOCK_CHARACTERS):
+        block = tokens[start:stop]
+        if lengths[start:stop].max() > MAX_TOKEN_LENGTH:
+            block = [token[:MAX_TOKEN_LENGTH] for token in block]
+        yield block
 
 
 def _hash_block(

@@ -1,6 +1,6 @@
 """scikit-learn estimator interface of trained models."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -137,8 +137,21 @@ def _convert_to_strings(texts: TextsLike) -> pa.Array:
         if pa.types.is_null(found.type) or pa.types.is_large_string(found.type):
             found = found.cast(pa.string())
     except (pa.ArrowException, TypeError, ValueError) as error:
-        reason = format_reason(error)
+        wrong = _find_wrong_text(texts)
+        reason = wrong or format_reason(error)
         raise UserError(f"Texts must be a list of strings: {reason}.") from error
     if not pa.types.is_string(found.type):
         raise UserError(f"Texts must be a list of strings, and these are {found.type}.")
     return found
+
+
+def _find_wrong_text(texts: Any) -> str:
+    """Name the first text that is neither a string nor missing; "" if there is none."""
+    for number, text in enumerate(texts if isinstance(texts, Iterable) else []):
+        try:
+            pa.array([text], pa.string(), from_pandas=True)
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            kind = type(text).__name__
+            reason = format_reason(error) if kind == "str" else f"is of type {kind}"
+            return f"number {number}, counted from 0, {reason}"
+    return ""

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from seqtext.embeddings.word_ngrams import MODULUS
+from seqtext.errors import UserError
 from seqtext.token_ids import PAD
 
 FACTORS = 1, 48_271, 69_621  # of hashes, for three choices of a row
@@ -31,6 +32,7 @@ class TermTable(nn.Module):
         self.register_buffer("hashes", torch.zeros(1 + rows, dtype=torch.int64))
         self.register_buffer("idf", torch.zeros(1 + rows))
         self.register_buffer("weights", torch.zeros(1 + rows, outputs))
+        self.register_load_state_dict_post_hook(_check_loaded)
 
     def set_terms(self, hashes: np.ndarray, texts: np.ndarray) -> None:
         """Set the known terms to those in `MIN_TEXTS` texts or more.
@@ -77,3 +79,21 @@ class TermTable(nn.Module):
         """Return the rows where each term may be, in this order."""
         rows = len(self.hashes) - 1
         return [hashes * factor % MODULUS % rows + 1 for factor in FACTORS]
+
+
+def _check_loaded(table: TermTable, _: object) -> None:
+    """Refuse a state that no training has written.
+
+    Raises:
+        UserError: if a term is not in the row where `TermTable.find` finds it.
+    """
+    hashes, numbers = table.hashes, torch.arange(len(table.hashes), device=table.hashes.device)
+    is_used = hashes != 0
+    if (
+        hashes.min() < 0
+        or hashes.max() > MODULUS
+        or (table.find(hashes) != numbers * is_used).any()
+    ):
+        raise UserError("a table of terms has hashes at wrong places.")
+    if (table.idf < 0).any() or table.idf[~is_used].any():
+        raise UserError("a table of terms has wrong idf values.")

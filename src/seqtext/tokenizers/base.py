@@ -166,6 +166,20 @@ def truncate(
     return truncated, np.maximum(kept, 1)
 
 
+def iter_groups(sizes: np.ndarray, limit: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, last + 1) of groups of items of a total size of at most `limit`, or one item.
+
+    Args:
+        sizes: [items] size of each
+    """
+    sums = np.concatenate([[0], np.cumsum(sizes)])
+    first = 0
+    while first < len(sizes):
+        last = max(first + 1, int(np.searchsorted(sums, sums[first] + limit, side="right")) - 1)
+        yield first, last
+        first = last
+
+
 def concatenate_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return the concatenated numbers start, start + 1, … of all ranges."""
     ends = np.cumsum(lengths)

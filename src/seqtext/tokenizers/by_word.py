@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqtext.data.corpus import TokenizedCorpus, split_words
-from seqtext.tokenizers.base import Tokenizer, concatenate_ranges, truncate
+from seqtext.tokenizers.base import Tokenizer, concatenate_ranges, iter_groups, truncate
 from seqtext.tokenizers.splitting import Split
 from seqtext.tokenizers.vocabulary import Vocabulary, count_words
 
@@ -80,7 +80,8 @@ class ByWordTokenizer(Tokenizer):
         ids = ids.astype(self.vocabulary.dtype)
         for start, stop, codes in corpus.blocks():
             offsets = corpus.offsets[start : stop + 1] - corpus.offsets[start]
-            for first, last in _cut(offsets, counts[codes]):
+            sums = np.concatenate([[0], np.cumsum(counts[codes])])
+            for first, last in iter_groups(np.diff(sums[offsets]), BLOCK_TOKENS):
                 words = codes[offsets[first] : offsets[last]]
                 yield self._join(np.diff(offsets[first : last + 1]), words, counts, ids)
 
@@ -125,19 +126,3 @@ class ByWordTokenizer(Tokenizer):
         sums = np.concatenate([[0], np.cumsum(of_words)])
         lengths = np.diff(sums[np.concatenate([[0], np.cumsum(lengths)])])
         return truncate(tokens, lengths, self.max_length, self.truncation_side)
-
-
-def _cut(offsets: np.ndarray, counts: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield (first, last + 1) of groups of texts of at most `BLOCK_TOKENS` tokens, or one text.
-
-    Args:
-        offsets: [texts + 1] positions of the texts' words
-        counts: [words] number of tokens of each word
-    """
-    sums = np.concatenate([[0], np.cumsum(counts)])[offsets]
-    first = 0
-    while first < len(offsets) - 1:
-        last = int(np.searchsorted(sums, sums[first] + BLOCK_TOKENS, side="right")) - 1
-        last = max(first + 1, last)
-        yield first, last
-        first = last

@@ -1,19 +1,23 @@
 """Tokenizers that others have trained, from their tokenizer.json."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError
-from seqtext.tokenizers.base import Tokenizer, TruncationSide, truncate
+from seqtext.tokenizers.base import Tokenizer, TruncationSide, iter_groups, truncate
 from seqtext.tokenizers.hugging_face import list_tokens, load_tokenizer, parse_tokenizer
+from seqtext.tokenizers.text_growth import compute_growth
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import PositiveInt, validate_args
 
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 FILE = "tokenizer.json"
+MAX_GROWTH = 5000  # of a text by the tokenizer's steps, such as replacements
+BLOCK_BYTES = 1 << 28  # of texts, after these steps, that are encoded together
 
 
 class PretrainedTokenizer(Tokenizer):
@@ -37,6 +43,7 @@ class PretrainedTokenizer(Tokenizer):
 
     _tokenizer: "HuggingFaceTokenizer"
     _ids: np.ndarray  # our id of each of its ids
+    _growth: float  # upper bound of the growth of a text by its steps
 
     @validate_args
     def __init__(
@@ -55,14 +62,23 @@ class PretrainedTokenizer(Tokenizer):
 
     def fit(self, corpus: TokenizedCorpus, rows: np.ndarray) -> None:
         """Read the file; the texts are not used."""
-        self._tokenizer = parse_tokenizer(self._read_file(), f"tokenizer.path={self.path}")
+        name = f"tokenizer.path={self.path}"
+        self._tokenizer = parse_tokenizer(self._read_file(), name)
+        self._growth = _check_growth(self._tokenizer, name)
         tokens, self._ids = list_tokens(self._tokenizer)
         self.vocabulary = Vocabulary(tokens)
 
     def encode(self, texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         """See `Tokenizer.encode`."""
-        encodings = self._tokenizer.encode_batch_fast(texts.to_pylist(), add_special_tokens=False)
-        encoded = [encoding.ids for encoding in encodings]
+        encoded: list[list[int]] = []
+        limit = int(BLOCK_BYTES / self._growth)
+        for start, stop in iter_groups(pc.binary_length(texts).to_numpy(), limit):
+            block = texts[start:stop].to_pylist()
+            try:
+                encodings = self._tokenizer.encode_batch_fast(block, add_special_tokens=False)
+            except Exception as error:  # the package has no types of its own
+                raise UserError(f"The tokenizer cannot split a text: {error}.") from error
+            encoded += [encoding.ids for encoding in encodings]
         lengths = np.array([len(each) for each in encoded], np.int64)
         numbers = np.fromiter(chain.from_iterable(encoded), np.int64)
         return truncate(self._ids[numbers], lengths, self.max_length, self.truncation_side)
@@ -87,6 +103,7 @@ class PretrainedTokenizer(Tokenizer):
         """See `Tokenizer.load_state_dict`."""
         super().load_state_dict(state)
         self._tokenizer, self._ids = load_tokenizer(state)
+        self._growth = _check_growth(self._tokenizer, "tokenizer.tokenizer")
 
     def _read_file(self) -> str:
         path = find_tokenizer_file(self.path)
@@ -96,6 +113,23 @@ class PretrainedTokenizer(Tokenizer):
             raise UserError(
                 f"tokenizer.path={self.path}: {path} cannot be read: {error}."
             ) from error
+
+
+def _check_growth(tokenizer: "HuggingFaceTokenizer", name: str) -> float:
+    """Return how many times longer a tokenizer can make a text.
+
+    Raises:
+        UserError: if that is more than `MAX_GROWTH`.
+    """
+    description = json.loads(tokenizer.to_str())
+    steps = description["normalizer"], description["pre_tokenizer"]
+    growth = prod(map(compute_growth, steps))
+    if growth > MAX_GROWTH:
+        raise UserError(
+            f"{name} can make a text {growth:,.0f} times longer by its replacements; at most "
+            f"{MAX_GROWTH:,} times is allowed."
+        )
+    return growth
 
 
 def find_tokenizer_file(path: str | None) -> Path:

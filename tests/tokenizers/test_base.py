@@ -83,6 +83,14 @@ def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_pa
     assert again.tolist() == ids.tolist()
 
 
+def test_characters_that_stand_for_masks_in_an_export_are_unknown():
+    tokenizer = WordTokenizer(20, mask=["numbers", "users"])
+    tokenizer.load_state_dict({"tokens": ["<number>", "<user>", "a"], "max_length": 20})
+    text = "a 5 @b \ue000 \ue001 \ue001x \ufdd0 \ufdd1 \ufdd2x"
+    made = tokenizer.build_hugging_face_tokenizer()
+    assert made.encode(text).ids == tokenizer.encode(pa.array([text]))[0].tolist()
+
+
 def test_names_of_special_tokens_in_texts_are_unknown_words():
     counts = np.array([5, 4, 3])
     vocabulary = Vocabulary.from_counts(pa.array(["<unk>", "a", "<pad>"]), counts, None)

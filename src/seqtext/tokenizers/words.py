@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 AUTO: Final = "auto"
-FIRST_PRIVATE = 0xE000  # character for private use, in place of a masked part
+# Characters in place of masked parts, and of these characters: Unicode keeps them out of texts.
+MARKS, NO_MARK = "\ufdd0\ufdd1\ufdd2", "\ufdef"
 DEFAULTS = MappingProxyType({"max_length": 400, "vocab_size": 20_000, "fit_rows": None})
 
 
@@ -103,8 +104,9 @@ class WordTokenizer(ByWordTokenizer):
 
         ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
         steps: list[Any] = build_lowercase_steps() if self.lowercase else []
-        for n, (token, pattern, _) in enumerate(self.splitter.masks):
-            mark = chr(FIRST_PRIVATE + n)  # one character, which no other step splits
+        if self.mask:
+            steps.append(normalizers.Replace(Regex(f"[{MARKS}]"), NO_MARK))
+        for mark, (token, pattern, _) in zip(MARKS, self.splitter.masks, strict=False):
             steps.append(normalizers.Replace(Regex(pattern), f" {mark} "))
             if token in ids:
                 ids[mark] = ids[token]

@@ -59,6 +59,12 @@ def test_no_dimension(tmp_path, text):
         vector_files.read_dimension(write_vectors(tmp_path / "v.txt", text))
 
 
+@pytest.mark.parametrize("text", ["2 99999999999\nthe 1 2\n", "the" + " 1" * 100_001 + "\n"])
+def test_impossible_dimension(tmp_path, text):
+    with pytest.raises(UserError, match=r"v\.txt has .* numbers per word where at most 100,000"):
+        vector_files.read_dimension(write_vectors(tmp_path / "v.txt", text))
+
+
 def test_no_dimension_of_an_archive(tmp_path):
     members = {f"v.{dim}d.txt": "the 1" + " 2" * (dim - 1) for dim in (2, 3)}
     with pytest.raises(UserError, match=r"one of v\.2d\.txt, v\.3d\.txt"):

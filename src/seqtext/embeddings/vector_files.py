@@ -23,6 +23,7 @@ from seqtext.errors import UserError, format_value
 
 BUFFER = 1 << 16  # bytes; Python's archive readers are slow for single lines
 SAMPLE_WORDS = 10_000  # number of a file's first words kept for messages
+MAX_DIM = 100_000  # numbers of a vector
 MAX_LINE_BYTES = 1 << 20  # bytes of the first two lines, which determine the format
 MEMBERS = (".txt", ".vec", ".bin")  # of archives
 
@@ -82,8 +83,19 @@ def read_dimension(path: Path) -> int:
     """Return E, the dimension of the vectors in a file of any format of `read_vector_file`.
 
     Raises:
-        UserError: if the file is damaged, of an unknown format, or an archive of several files.
+        UserError: if the file is damaged, of an unknown format, or an archive of several files, or
+            if E is more than `MAX_DIM`.
     """
+    dim = _find_dimension(path)
+    if dim > MAX_DIM:
+        raise UserError(
+            f"{path} has {dim:,} numbers per word where at most {MAX_DIM:,} are possible: is its "
+            f"first line damaged? Give another file."
+        )
+    return dim
+
+
+def _find_dimension(path: Path) -> int:
     name = str(path)
     if is_array_file(path):
         return read_array_dimension(path)

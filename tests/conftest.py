@@ -26,6 +26,7 @@ from omegaconf import OmegaConf
 
 from seqtext.config.settings import CONTROL_OPTIONS
 from seqtext.run_dir import RunDir
+from seqtext.speedups import pause_garbage_collection
 
 settings.register_profile("suite", deadline=None, derandomize=True)  # no reliance on luck
 settings.load_profile("suite")
@@ -156,10 +157,16 @@ SMALL = (
 )
 
 
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory) -> Path:
+    """Return a cache for runs that do not test it: equal rows are prepared and drawn once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def small(kaggle_dir, tmp_path) -> list[str]:
+def small(kaggle_dir, shared_cache) -> list[str]:
     """Overrides for a run that takes a second, on the generated reviews."""
-    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", *SMALL]
+    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={shared_cache}", *SMALL]
 
 
 @pytest.fixture
@@ -239,6 +246,13 @@ def genuine() -> Path:
     if not GENUINE.is_dir():
         pytest.fail(f"The genuine data are not in {GENUINE}: set SEQTEXT_DATA.")
     return GENUINE
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect without garbage collection, which would traverse all imported objects each time."""
+    with pause_garbage_collection():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config, items):

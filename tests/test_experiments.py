@@ -107,9 +107,22 @@ def list_jobs(command: str) -> list[list[str]]:
 
 
 @cache
+def compose_job(command: str, job: int = 0) -> dict[str, Any]:
+    """Return the settings of one job of a command."""
+    return settings_of(*list_jobs(command)[job])
+
+
 def compose_jobs(command: str) -> list[dict[str, Any]]:
     """Return the settings of each job of a command."""
-    return [settings_of(*job) for job in list_jobs(command)]
+    return [compose_job(command, job) for job in range(len(list_jobs(command)))]
+
+
+def check_jobs(command: str, settings: list[dict[str, Any]]) -> None:
+    """Check that these settings of a command's jobs are valid and differ."""
+    assert len({str(each) for each in settings}) == len(settings), command
+    for each in settings:
+        options, _ = validate_config(each)
+        options.check_for_classes([str(number) for number in range(count_classes(each))])
 
 
 def count_classes(settings: dict[str, Any]) -> int:
@@ -125,12 +138,18 @@ def count_classes(settings: dict[str, Any]) -> int:
         for c in dict.fromkeys([*DOCUMENTED, *OTHERS])
     ],
 )
+def test_first_and_last_job_can_be_built(command):
+    jobs = list_jobs(command)
+    assert len({tuple(job) for job in jobs}) == len(jobs)
+    has_only_other_seeds = all(o.startswith("seed=") for o in {*jobs[0]} - {*jobs[-1]})
+    ends = [0] if has_only_other_seeds else [0, -1]
+    check_jobs(command, [compose_job(command, job) for job in ends])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [*dict.fromkeys([*DOCUMENTED, *OTHERS])])
 def test_every_job_can_be_built(command):
-    jobs = compose_jobs(command)
-    assert len({str(settings) for settings in jobs}) == len(jobs)
-    for settings in jobs:
-        options, _ = validate_config(settings)
-        options.check_for_classes([str(number) for number in range(count_classes(settings))])
+    check_jobs(command, compose_jobs(command))
 
 
 @pytest.mark.slow
@@ -243,7 +262,7 @@ def test_searches_are_random_in_the_studies_spaces(name, count):
     ],
 )
 def test_training_is_as_in_the_studies(beginning, rate, epsilon, batch, epochs, patience):
-    settings = compose_jobs(find_command(beginning))[0]
+    settings = compose_job(find_command(beginning))
     optimizer = settings["optimizer"]
     assert optimizer["_target_"] == "torch.optim.Adam"
     assert (optimizer["lr"], optimizer["eps"]) == (rate, epsilon)
@@ -257,7 +276,7 @@ def count_trained(*modules: nn.Module) -> list[int]:
 
 
 def build_network(beginning: str, job: int = 0) -> nn.Module:
-    settings = compose_jobs(find_command(beginning))[job]
+    settings = compose_job(find_command(beginning), job)
     embedding = RandomEmbedding(9, settings["embedding"]["dim"])
     return build_from_config(
         "model", settings["model"], embedding=embedding, classes=count_classes(settings)
@@ -368,7 +387,7 @@ RELU, DROPOUTS = "model.activation", ("model.embedding_dropout", "model.head_dro
     ],
 )
 def test_values_are_those_of_the_studies(beginning, job, values):
-    settings = OmegaConf.create(compose_jobs(find_command(beginning))[job])
+    settings = OmegaConf.create(compose_job(find_command(beginning), job))
     assert {option: OmegaConf.select(settings, option) for option in values} == values
 
 

@@ -9,8 +9,10 @@ from unittest.mock import Mock
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
+from seqtext.config.instantiate import build_optimizer_factory
 from seqtext.embeddings.random import RandomEmbedding
 from seqtext.models.rnn import GRU
 from seqtext.optim import (
@@ -120,7 +122,10 @@ def test_impossible_schedules(train, small, options, message):
     [
         ["scheduler=one_cycle", "scheduler.pct_start=0.1", "optimizer=muon"],
         ["scheduler._target_=torch.optim.lr_scheduler.StepLR", "scheduler.step_size=2"],
-        ["scheduler._target_=torch.optim.lr_scheduler.MultiStepLR", "scheduler.milestones=[2]"],
+        pytest.param(
+            ["scheduler._target_=torch.optim.lr_scheduler.MultiStepLR", "scheduler.milestones=[2]"],
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_schedules_as_typed(train, small, typed):
@@ -195,6 +200,27 @@ def test_weight_decay_spares_word_vectors_and_biases():
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_fits_two_texts(optimizer):
+    choice = [f"optimizer={optimizer}", f"optimizer.lr={RATES.get(optimizer, 0.05)}"]
+    options = settings_of(*choice, "optimizer.weight_decay=1e-4")["optimizer"]
+    torch.manual_seed(0)
+    model = GRU(RandomEmbedding(4, dim=8), units=8)
+    model.configure_training(build_optimizer_factory(options))
+    update = model.configure_optimizers()["optimizer"]
+    assert optimizer in options["_target_"].lower()
+    for _ in range(60):
+        update.zero_grad()
+        logits = model(torch.tensor([[2], [3]]), torch.tensor([1, 1]))
+        loss = F.binary_cross_entropy_with_logits(logits, torch.tensor([0.0, 1.0]))
+        loss.backward()
+        update.step()
+    assert loss < 0.3
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [o if o == "adamw" else pytest.param(o, marks=pytest.mark.slow) for o in OPTIMIZERS],
+)
 def test_every_optimizer_learns(small, tmp_path, optimizer):
     options = [option for option in small if not option.startswith("optimizer.")]
     folder = RunDir(tmp_path / "run")
@@ -206,7 +232,10 @@ def test_every_optimizer_learns(small, tmp_path, optimizer):
     assert optimizer in metrics["settings"]["optimizer"]["_target_"].lower()
 
 
-@pytest.mark.parametrize("scheduler", ["none", "cosine", "plateau"])
+@pytest.mark.parametrize(
+    "scheduler",
+    ["plateau", *(pytest.param(name, marks=pytest.mark.slow) for name in ("none", "cosine"))],
+)
 def test_schedulers_run_and_resume(small, tmp_path, scheduler):
     folder = RunDir(tmp_path / "run")
     train_and_evaluate(

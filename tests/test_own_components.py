@@ -236,8 +236,8 @@ def test_no_logger(train, small):
 
 
 @pytest.mark.slow
-def test_baseline_logs(train, kaggle_dir, tmp_path):
-    options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", "model=tfidf"]
+def test_baseline_logs(train, kaggle_dir, shared_cache):
+    options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={shared_cache}", "model=tfidf"]
     folder = run(train, options, "logger=csv")
     assert read_csv(folder)[0]["val/accuracy"]
 

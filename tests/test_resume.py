@@ -80,8 +80,22 @@ KILLS = {
 }
 
 
-@pytest.mark.parametrize("minutes", [1e-9, 60], ids=["saved at each step", "saved at each epoch"])
-@pytest.mark.parametrize("step", KILLS.values(), ids=KILLS)
+EACH_STEP, EACH_EPOCH = 1e-9, 60  # minutes between checkpoints
+
+
+@pytest.mark.parametrize(
+    ("step", "minutes"),
+    [
+        pytest.param(
+            KILLS[when],
+            minutes,
+            id=f"{when}-saved at each {'step' if minutes == EACH_STEP else 'epoch'}",
+            marks=[pytest.mark.slow] if number % 2 == (minutes == EACH_STEP) else [],
+        )
+        for number, when in enumerate(KILLS)
+        for minutes in (EACH_STEP, EACH_EPOCH)
+    ],
+)
 def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minutes):
     folder = RunDir(tmp_path / "broken")
     settings = settings_of(*small, *OPTIONS, f"checkpoint_minutes={minutes}")

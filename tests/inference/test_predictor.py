@@ -52,7 +52,13 @@ def saved(run: RunDir) -> tuple[list[str], pd.DataFrame]:
     return [REVIEWS[row][0] for row in table["row"]], table
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=pytest.mark.slow) if n in ("wide_and_deep", "fasttext") else n
+        for n in MODELS
+    ],
+)
 def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
     overrides = list(MODELS[name])
     if name == "glove":
@@ -74,7 +80,7 @@ def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
 DENSE = "gru model.layers=2 model.batch_norm=true model.head_units=[3,4] model.head_batch_norm=true"
 
 
-@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("classes", [2, pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("options", [*NETWORKS, f"{DENSE} model.pooling=attention"])
 def test_every_model_comes_back(options, classes, tmp_path):
     settings = settings_of(*f"model={options}".split(), "embedding.dim=6")

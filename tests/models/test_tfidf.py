@@ -291,8 +291,8 @@ RUN = ("model=tfidf", "trainer=cpu", "monitor=val/auroc")
 
 
 @pytest.fixture
-def start(kaggle_dir, tmp_path) -> list[str]:
-    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={tmp_path / 'cache'}", *RUN]
+def start(kaggle_dir, shared_cache) -> list[str]:
+    return [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={shared_cache}", *RUN]
 
 
 @pytest.fixture

@@ -322,8 +322,9 @@ def test_folder_in_use_is_refused(tmp_path):
 
 @pytest.mark.slow
 def test_sweep(train, small, tmp_path):
+    where = f"paths.cache_dir={tmp_path / 'cache'}"
     status, _, error = train(
-        "-m", *small, "trainer.max_epochs=1", "model=gru,lstm,rnn", "model.pooling=last,max"
+        "-m", *small, where, "trainer.max_epochs=1", "model=gru,lstm,rnn", "model.pooling=last,max"
     )
     assert status == 0, error
     (sweep,) = (tmp_path / "outputs").iterdir()
@@ -338,7 +339,9 @@ def test_sweep(train, small, tmp_path):
         assert len([p for p in (tmp_path / "cache" / kind).iterdir() if p.is_dir()]) == 1
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
+)
 def test_other_precisions(small, tmp_path, precision):
     folder = RunDir(tmp_path / "run")
     train_and_evaluate(settings_of(*small, f"trainer.precision={precision}"), folder)
@@ -348,8 +351,8 @@ def test_other_precisions(small, tmp_path, precision):
 @pytest.mark.parametrize(
     "options",
     [
-        ["trainer.gradient_clip_val=null"],
-        ["trainer.gradient_clip_algorithm=value"],
+        pytest.param(["trainer.gradient_clip_val=null"], marks=pytest.mark.slow),
+        pytest.param(["trainer.gradient_clip_algorithm=value"], marks=pytest.mark.slow),
         ["trainer.gradient_clip_algorithm=tensor_norm"],
         ["+trainer.accumulate_grad_batches=2", "+trainer.limit_train_batches=4"],
     ],

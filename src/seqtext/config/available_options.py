@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from seqtext.files import YAML_LOADER
+
 NOT_GROUPS = ("hydra",)
 MIN_SIMILARITY = 0.75  # minimum similarity of a misspelt name
 LONG_GROUP = "experiment"  # its choices are paths
@@ -218,7 +220,7 @@ def _iter_option_names(content: Mapping[str, Any], prefix: str) -> Iterator[str]
 def _read_yaml(file: Path) -> Mapping[str, Any]:
     """Read a file; return an empty mapping if it is unreadable, which Hydra reports itself."""
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), YAML_LOADER)
     except (OSError, ValueError, yaml.YAMLError):
         return {}
     return content if isinstance(content, Mapping) else {}

@@ -28,6 +28,7 @@ from seqtext.config.target_overrides import force_target_options
 from seqtext.config.trust import set_own_folders
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
+from seqtext.files import YAML_LOADER
 
 
 def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
@@ -137,4 +138,4 @@ def _is_sweep(experiment: Path) -> bool:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return yaml.safe_load(file.read_text("utf-8")) or {} if file.is_file() else {}
+    return yaml.load(file.read_text("utf-8"), YAML_LOADER) or {} if file.is_file() else {}

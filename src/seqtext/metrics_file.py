@@ -136,6 +136,8 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "best_epoch": (_is_whole, "a whole number"),
     "epochs": (_is_whole, "a whole number"),
     "parameters": (_is_whole, "a whole number"),
+    "vocabulary_size": (_is_whole, "a whole number"),
+    "unknown_tokens": (_check_values(_is_number), "a set of numbers"),
     "seconds": (_is_seconds, "a set of numbers"),
     "rows": (_is_rows, "a number of rows per part and class"),
     "settings": (_is_settings, "a set of options"),

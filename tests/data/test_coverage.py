@@ -58,7 +58,7 @@ def test_texts_without_spaces_between_words(tmp_path, caplog):
         caplog.clear()
         data = loaded(tmp_path, rows, tokenizer=whole)
         (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
-        assert "100.0% of the validation part are unknown" in record.message
+        assert "100.0% of the validation part are not in the vocabulary" in record.message
     assert compute_data_statistics(data).known_val == 0
     data = loaded(tmp_path, rows)
     assert compute_data_statistics(data).known_val > 0.5
@@ -98,3 +98,14 @@ def test_counted_repeats():
     written, read = np.array([0, 1, 2, 3, 1]), np.array([0, 1, 0, 2, 1])
     parts = {"train": [0], "val": [3], "test": [1, 2, 4]}
     assert count_repeats(written, read, np.array([0, 1, 1, 0, 1]), parts) == (1, 1, 1, 1)
+
+
+def test_advice_follows_the_cause():
+    """A larger vocabulary helps only if words of the training part are left out of it."""
+    limited = {"train": Coverage(9, 0, 100, 80), "val": Coverage(9, 0, 100, 70)}
+    (warning,) = describe_coverage(limited, ["lower"])
+    assert "20.0% of the tokens of the training part and 30.0%" in warning
+    assert "raise tokenizer.vocab_size, or choose tokenizer=bpe" in warning
+    (warning,) = describe_coverage(limited | {"train": Coverage(9, 0, 100, 100)}, ["lower"])
+    assert "vocab_size" not in warning
+    assert describe_coverage({"train": Coverage(9, 0, 100, 95)}, ["lower"]) == []

@@ -52,7 +52,7 @@ def read(data) -> list[str]:
 
 @pytest.mark.parametrize("name", ["u.csv", "u.jsonl", "u.parquet", "u.txt", "one.csv"])
 def test_formats(table, tmp_path, name):
-    """Texts without words are left out, and those that equal a validation or test row's."""
+    """Texts without words are left out, and those that equal a row's of the data set."""
     if name.endswith(".csv"):
         columns = [("id", "text")[name == "u.csv" :]] if name == "u.csv" else [("title",)]
         lines = [",".join(("id", "text") if name == "u.csv" else columns[0])]
@@ -66,21 +66,19 @@ def test_formats(table, tmp_path, name):
         (tmp_path / name).write_text("\n".join(TEXTS))
     data = table(name)
     data.setup()
-    held_out = {int(n) for part in ("val", "test") for n in data.dataset.parts[part]}
-    expected = ["new words here"]
-    expected += [f"text number {n}" for n in (3, 4) if n not in held_out]
-    assert read(data) == expected
+    assert read(data) == ["new words here"]
 
 
-def test_held_out_texts(table, tmp_path, caplog):
-    """Every text of the validation and test parts is left out, those of the training part not."""
+def test_texts_of_the_data_set(table, tmp_path, caplog):
+    """They are left out: training texts would count twice."""
     caplog.set_level("INFO")
     texts = [f"TEXT number. {n}" for n in range(25)]
     (tmp_path / "u.txt").write_text("\n".join(texts))
     data = table("u.txt")
     kept = {int(text.split()[-1]) for text in read(data)}
-    assert kept == {*data.dataset.parts["train"].tolist(), *range(20, 25)}
-    assert "u.txt: 15 texts; 10 left out without words, or with the text of" in caplog.text
+    assert kept == {*range(20, 25)}
+    told = "u.txt: 5 texts; left out are 0 without words and 20 with the text of a row"
+    assert told in caplog.text
     assert "number 24" not in " ".join(data.vocabulary.tokens)
     assert "24" not in data.vocabulary.tokens
 
@@ -149,7 +147,9 @@ def test_own_texts_of_tweets(tmp_path):
 
 
 def test_no_texts_of_its_own(tmp_path):
-    with pytest.raises(UserError, match="unlabelled=auto is not possible: Spam has no unlabelled"):
+    with pytest.raises(
+        UserError, match="unlabelled=auto is not possible: dataset=spam has no unlabelled"
+    ):
         Spam(dir=str(tmp_path), unlabelled="auto").locate_unlabelled()
 
 
@@ -194,3 +194,17 @@ def test_cache_tells_formats_apart(table, tmp_path):
     assert read(table("u.csv", text=1, **options)) == ["b", "thing"]
     (tmp_path / "u.csv").write_text("0;text one\n1;text two")
     assert read(table("u.csv", text=1, **options)) == ["text one", "text two"]
+
+
+def test_texts_that_nothing_reads(table, tmp_path, caplog):
+    (tmp_path / "u.txt").write_text("some texts\nmore texts")
+    data = table("u.txt")
+    data.setup()
+    data.warn_if_unlabelled_is_unused()
+    (warning,) = [told for told in data.warnings if "u.txt" in told]
+    assert "was not read: embedding=word2vec and embedding=fasttext learn from it" in warning
+    data = table("u.txt")
+    data.setup()
+    data.load_unlabelled()
+    data.warn_if_unlabelled_is_unused()
+    assert not [told for told in data.warnings if "u.txt" in told]

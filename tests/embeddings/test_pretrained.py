@@ -138,7 +138,7 @@ def test_frozen_in_a_run(small, file, tmp_path, name, caplog):
         if name != "embedding.weight" and t.is_floating_point()
     )
     assert metrics["parameters"] == trainable
-    assert f"Word vectors {name} from {file[0]}: {len(found)} of {len(words) - 2} words" in (
+    assert f"Word vectors {name} from {file[0]}: {len(found)} of {len(words) - 2} tokens" in (
         caplog.text
     )
 

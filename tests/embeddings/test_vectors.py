@@ -122,7 +122,7 @@ def test_usual_names_in_their_order(tmp_path, monkeypatch, source, as_path, capl
         )
         got = read(place if as_path else None, ["the"], source=source)
         assert got.values.tolist() == [[number] * 3]
-        assert f"from {path}: 1 of 1 words" in caplog.text
+        assert f"from {path}: 1 of 1 tokens" in caplog.text
     assert len(source.files) == 4
 
 
@@ -275,11 +275,11 @@ def test_coverage_is_logged(folder, caplog, start):
     caplog.set_level("INFO")
     read(path, counts=[10, 5, 12, 3], running=40)
     assert (
-        f"Word vectors glove from {path}: 3 of 4 words (75.0 %), 45.0 % of the running training "
-        f"text." in caplog.text
+        f"Word vectors glove from {path}: 3 of 4 tokens (75.0 %), which are 45.0 % of the training "
+        f"texts' tokens." in caplog.text
     )
     read(path)
-    assert f"Word vectors glove from {path}: 3 of 4 words (75.0 %)." in caplog.text
+    assert f"Word vectors glove from {path}: 3 of 4 tokens (75.0 %)." in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_printed_numbers(printed):
         "the, often0 word0 9.9, less 7.2",
         "the, often1 word1 9.9, less 7.2",
         "3,999 texts drawn from 4,000 training texts",
-        "1,234 words holds 97.13% of the 98,765 running words",
+        "1,234 tokens holds 97.13% of the 98,765 tokens of the training texts",
         "Row 8, class winter",
         "as written: As [bold]written[/bold] :smile: on and on",
         "as a model reads it: as <unk>",

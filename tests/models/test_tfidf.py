@@ -415,6 +415,8 @@ def test_unfinished_run_starts_over(train, finished):
         ("+model.words=3", ["no option model.words"]),
         ("monitor=val/f2", ["monitor=val/f2", "val/f1"]),
         ("sampling=balanced_batches", ["sampling=balanced_batches", "no batches"]),
+        ("tokenizer=characters", ["CharacterTokenizer", "tokenizer=words", "analyzer=chars"]),
+        ("dataset.unlabelled=u.txt", ["dataset.unlabelled=u.txt", "not read", "tfidf"]),
     ],
 )
 def test_what_cannot_be_is_said(train, start, override, words, tmp_path):

@@ -7,6 +7,7 @@ from seqtext.reporting.latex import escape_latex, format_latex_table
 from seqtext.reporting.markdown import format_markdown_table
 from seqtext.reporting.published_results import PublishedResult, load_published_results
 from seqtext.reporting.results_table import (
+    UNKNOWN,
     build_table,
     collect_footnotes,
     to_dataframe,
@@ -40,6 +41,16 @@ def test_rows_and_marks(groups):
     assert " ± " in made.rows[0].cells[0].text
     assert " ± " not in made.rows[1].cells[0].text  # one run has no spread
     assert collect_footnotes(made) == ["study 9: a fault."]
+
+
+def test_tokenizers_are_shown_with_their_vocabulary(tmp_path):
+    for tokenizer, size in (("words", 3977), ("bpe", 2467)):
+        options = {"tokenizer.max_length": size}
+        facts = {"choices": {"tokenizer": tokenizer}, "vocabulary_size": size}
+        write_run(tmp_path / tokenizer, "gru", 0, 1.0, options, **facts)
+    made = build_table(group_runs(read_runs([tmp_path])[0], "accuracy")[0], [OTHER], "accuracy")
+    assert made.columns[4:6] == ["parameters", "vocabulary"]
+    assert {row.cells[5].text for row in made.rows} == {"3,977", "2,467", UNKNOWN}
 
 
 def test_a_loss_is_best_where_it_is_lowest(groups):

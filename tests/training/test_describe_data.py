@@ -36,7 +36,9 @@ def test_coverage_of_pretrained_vectors(train, small, tmp_path):
     options = [option for option in small if not option.startswith("embedding.")]
     status, output, error = train(*options, *vectors, "mode=describe")
     assert status == 0, error
-    assert re.search(r"2 of \d+ words \(.* %\), .* % of the running training text", output)
+    assert re.search(
+        r"2 of \d+ tokens \(.* %\), which are .* % of the training texts' tokens", output
+    )
 
 
 def test_impossible_options_are_refused(train, small, tmp_path):

@@ -37,6 +37,7 @@ from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
+from seqtext.tokenizers.words import WordTokenizer
 from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
 
 
@@ -158,7 +159,23 @@ def _build_unprepared_datamodule(
     data.data_dir = options.paths.data_dir
     data.reads_vocabulary = not is_non_neural(settings)
     data.keep_unknown = is_spelling_read(settings)
+    if not data.reads_vocabulary:
+        _check_for_word_counts(data)
     return data
+
+
+def _check_for_word_counts(data: TextDataModule) -> None:
+    """Raise a `UserError` for options that a non-neural model would ignore."""
+    if not isinstance(data.tokenizer, WordTokenizer):
+        raise UserError(
+            f"{type(data.tokenizer).__name__} is not possible with a model that counts words, such "
+            f"as tfidf: choose tokenizer=words, and model.analyzer=chars for characters only."
+        )
+    if data.unlabelled_path is not None:
+        raise UserError(
+            f"dataset.unlabelled={data.unlabelled_path} is not read by a model that counts words, "
+            f"such as tfidf: leave it out."
+        )
 
 
 def build_checked_datamodule(
@@ -274,4 +291,5 @@ def build_model(
         build_loss(settings["loss"], classes, has_class_weights=data.sampling == "class_weights"),
     )
     model.initialize_from_data(data.train_dataloader())
+    data.warn_if_unlabelled_is_unused()
     return model

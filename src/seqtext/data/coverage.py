@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_UNKNOWN = 0.1  # maximum share of unknown tokens of a part before a warning
+MAX_RARE = 0.001  # maximum share of the training part's if the vocabulary has all of its words
 
 
 class Coverage(NamedTuple):
@@ -21,6 +22,11 @@ class Coverage(NamedTuple):
     empty: int = 0
     words: int = 0
     known: int = 0
+
+    @property
+    def unknown(self) -> float:
+        """Return the share of tokens that are not in the vocabulary; 0 without tokens."""
+        return 1 - self.known / self.words if self.words else 0.0
 
     def __add__(self, other: "Coverage") -> "Coverage":  # type: ignore[override]
         return Coverage(*(a + b for a, b in zip(self, other, strict=True)))
@@ -65,11 +71,12 @@ def describe_coverage(
     if not reads_vocabulary:
         return warnings
     train, val = (coverage.get(part, Coverage()) for part in ("train", "val"))
-    shares = [1 - part.known / part.words if part.words else 0 for part in (train, val)]
-    if max(shares) > MAX_UNKNOWN:
+    is_limited = train.unknown > MAX_RARE  # words of the training part are left out
+    if max(train.unknown, val.unknown) > MAX_UNKNOWN:
+        advice = "raise tokenizer.vocab_size, or choose" if is_limited else "choose"
         warnings.append(
-            f"{shares[0]:.1%} of the tokens of the training part and {shares[1]:.1%} of the "
-            f"validation part are unknown to the vocabulary, and one token for the model: raise "
-            f"tokenizer.vocab_size, or choose tokenizer=bpe or embedding=ngrams."
+            f"{train.unknown:.1%} of the tokens of the training part and {val.unknown:.1%} of the "
+            f"validation part are not in the vocabulary, and the model cannot tell them apart: "
+            f"{advice} tokenizer=bpe or embedding=ngrams."
         )
     return warnings

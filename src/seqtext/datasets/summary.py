@@ -38,6 +38,16 @@ def log_summary(data: Any) -> None:
             data.duplicates,
             count_noun(duplicates.conflicting, "text has", "texts have"),
         )
+    if data.reads_vocabulary:
+        train, val = dataset.coverage["train"].unknown, dataset.coverage["val"].unknown
+        log.info(
+            "  %s: %s; unknown are %.1f %% of the tokens of the training part and %.1f %% of those "
+            "of the validation part.",
+            type(data.tokenizer).__name__,
+            count_noun(len(data.vocabulary), "token"),
+            100 * train,
+            100 * val,
+        )
     reads_vocabulary = data.reads_vocabulary and not data.keep_unknown
     for warning in describe_coverage(dataset.coverage, data.cleaning.steps, reads_vocabulary):
         warn(warning)

@@ -19,6 +19,7 @@ from seqtext.data.corpus import TokenizedCorpus, write_corpus
 from seqtext.data.duplicates import hash_texts
 from seqtext.data.formats import Column
 from seqtext.data.readers import read_lines
+from seqtext.data.split import PARTS
 from seqtext.data.table_reader import TableReader, join_texts
 from seqtext.display import count_noun
 from seqtext.errors import UserError
@@ -37,7 +38,7 @@ class UnlabelledTexts:
     Attributes:
         corpus: words of all cleaned texts of the file
         rows: [n] numbers of the texts to use: those without words, and those equal to a text of
-            the validation or test part, are left out
+            the training, validation or test part, are left out
         digest: digest of the file, of how it was read and cleaned, and of `rows`
     """
 
@@ -55,6 +56,7 @@ class UnlabelledTextsMixin:
             one
     """
 
+    name: str
     unlabelled_path: str | None
     unlabelled_column: str | None
     _unlabelled: UnlabelledTexts | None = None
@@ -84,7 +86,7 @@ class UnlabelledTextsMixin:
         if self.unlabelled_path == AUTO:
             if (own := self.find_own_unlabelled()) is None:
                 raise UserError(
-                    f"dataset.unlabelled=auto is not possible: {type(self).__name__} has no "
+                    f"dataset.unlabelled=auto is not possible: dataset={self.name} has no "
                     f"unlabelled texts of its own; give a file."
                 )
             return own
@@ -103,6 +105,16 @@ class UnlabelledTextsMixin:
         if self._unlabelled is None and (path := self.locate_unlabelled()) is not None:
             self._unlabelled = self._prepare_unlabelled(path)
         return self._unlabelled
+
+    def warn_if_unlabelled_is_unused(self: Any) -> None:
+        """Warn, once the model is built, if nothing has read the unlabelled texts."""
+        if self.unlabelled_path is not None and self._unlabelled is None:
+            warning = (
+                f"dataset.unlabelled={self.unlabelled_path} was not read: embedding=word2vec and "
+                f"embedding=fasttext learn from it."
+            )
+            self.warnings.append(warning)
+            log.warning("%s", warning)
 
     def _prepare_unlabelled(self: Any, path: Path) -> UnlabelledTexts:
         files = self.cache.watch([path])
@@ -128,7 +140,7 @@ class UnlabelledTextsMixin:
             rows = select_rows(
                 TokenizedCorpus.load(corpus_folder),
                 self.corpus,
-                np.concatenate([self.dataset.parts["val"], self.dataset.parts["test"]]),
+                np.concatenate([self.dataset.parts[part] for part in PARTS]),
             )
             rows.tofile(folder / "rows.bin")
 
@@ -137,11 +149,12 @@ class UnlabelledTextsMixin:
         rows = self.cache.load(
             "unlabelled_rows", key, write_rows, lambda f: open_array(f / "rows.bin", np.int64)
         )
-        left_out = len(corpus) - len(rows)
+        empty = int((np.diff(corpus.offsets) == 0).sum())
+        repeated = len(corpus) - len(rows) - empty
         log.info(
-            "Unlabelled texts from %s: %s; %s without words, or with the text of a validation or "
-            "test row.",
-            path, count_noun(len(rows), "text"), f"{left_out:,} left out",
+            "Unlabelled texts from %s: %s; left out are %s without words and %s with the text of a "
+            "row of the data set.",
+            path, count_noun(len(rows), "text"), f"{empty:,}", f"{repeated:,}",
         )  # fmt: skip
         if not len(rows):
             raise UserError(f"dataset.unlabelled={path} holds no text to use: give another file.")
@@ -187,18 +200,16 @@ class UnlabelledTextsMixin:
 
 
 def select_rows(
-    unlabelled: TokenizedCorpus, corpus: TokenizedCorpus, held_out: np.ndarray
+    unlabelled: TokenizedCorpus, corpus: TokenizedCorpus, rows: np.ndarray
 ) -> np.ndarray:
-    """Return the numbers of unlabelled texts that have words and equal no held-out text.
+    """Return the numbers of unlabelled texts that have words and equal no text of the data set.
 
     Args:
         unlabelled: unlabelled texts
         corpus: texts of the data set
-        held_out: [n] numbers of the texts of `corpus` that no unlabelled text may equal
+        rows: [n] numbers of the texts of `corpus` that no unlabelled text may equal
     """
-    excluded = np.unique(
-        np.concatenate([hash_texts(*block) for block in corpus.iter_rows(held_out)])
-    )
+    excluded = np.unique(np.concatenate([hash_texts(*block) for block in corpus.iter_rows(rows)]))
     positions = pc.index_in(unlabelled.dictionary, value_set=corpus.dictionary.combine_chunks())
     code_of = pc.fill_null(positions, -1).to_numpy().astype(np.int64)
     kept = [np.empty(0, np.int64)]
@@ -211,6 +222,6 @@ def select_rows(
         if has_words.any():
             has_new_word[has_words] = np.logical_or.reduceat(shared < 0, starts[has_words])
         hashes = hash_texts(lengths, np.maximum(shared, 0))
-        is_held_out = np.isin(hashes, excluded) & ~has_new_word
-        kept.append(start + np.flatnonzero(has_words & ~is_held_out))
+        is_labelled = np.isin(hashes, excluded) & ~has_new_word
+        kept.append(start + np.flatnonzero(has_words & ~is_labelled))
     return np.concatenate(kept)

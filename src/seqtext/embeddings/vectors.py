@@ -257,11 +257,11 @@ def log_coverage(kind: str, name: str, known: np.ndarray, vocabulary: Vocabulary
     """
     found, words = int(known.sum()), len(known)
     share = 100 * found / max(words, 1)
-    running = ""
+    covered_text = ""
     if vocabulary.counts is not None:
         covered = 100 * vocabulary.counts[known].sum() / (vocabulary.total_tokens or 1)
-        running = f", {covered:.1f} % of the running training text"
+        covered_text = f", which are {covered:.1f} % of the training texts' tokens"
     log.info(
-        "Word vectors %s from %s: %d of %d words (%.1f %%)%s.",
-        kind, name, found, words, share, running,
+        "Word vectors %s from %s: %d of %d tokens (%.1f %%)%s.",
+        kind, name, found, words, share, covered_text,
     )  # fmt: skip

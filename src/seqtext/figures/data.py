@@ -59,9 +59,9 @@ def print_statistics(statistics: DatasetStatistics, title: str) -> None:
     _print_text(
         console,
         "Most distinctive: by the z-score of the log-odds against all other classes. The "
-        f"vocabulary of {count_noun(statistics.vocabulary, 'word')} holds "
-        f"{statistics.known:.2%} of the {count_noun(statistics.words, 'running word')}"
-        f"{_describe_validation_coverage(statistics)}.",
+        f"vocabulary of {count_noun(statistics.vocabulary, 'token')} holds "
+        f"{statistics.known:.2%} of the {count_noun(statistics.words, 'token')} of the training "
+        f"texts{_describe_validation_coverage(statistics)}.",
     )
     names = dict(zip(statistics.class_names, name_classes(statistics.class_names), strict=True))
     for example in statistics.examples:

@@ -50,22 +50,29 @@ def build_table(
     """
     scores = choose_score_columns(groups, others, metric)
     columns = [_build_score_cells(groups, part, name) for part, name in scores]
-    sizes = [group.mean("parameters") for group in groups]
-    facts = [
-        [Cell(f"{len(g.runs)}") for g in groups],
-        _build_time_cells(groups),
-        [Cell(UNKNOWN if size is None else f"{size:,.0f}") for size in sizes],
-    ]
-    lines = zip(*columns[:2], *facts, *columns[2:], strict=True)
+    facts = {
+        "n": [Cell(f"{len(group.runs)}") for group in groups],
+        "time": _build_time_cells(groups),
+        "parameters": _build_count_cells(groups, "parameters"),
+    }
+    if any("tokenizer" in group.settings for group in groups):
+        facts["vocabulary"] = _build_count_cells(groups, "vocabulary_size")
+    lines = zip(*columns[:2], *facts.values(), *columns[2:], strict=True)
     rows = [Row(g.label, _get_kind(g), list(each)) for g, each in zip(groups, lines, strict=True)]
     for other in others:
         known = [other.scores.get(f"{part}/{name}") for part, name in scores]
         texts = [UNKNOWN if value is None else f"{value:.3f}" for value in known]
         runs = UNKNOWN if other.study == "published" else "1"
-        cells = [Cell(text) for text in (*texts[:2], runs, UNKNOWN, UNKNOWN, *texts[2:])]
+        unknown = [UNKNOWN] * (len(facts) - 1)
+        cells = [Cell(text) for text in (*texts[:2], runs, *unknown, *texts[2:])]
         rows.append(Row(other.label, REPORTED, cells, other.note))
     titles = [f"{part} {ABBREVIATIONS.get(name, name)}" for part, name in scores]
-    return ResultsTable([*titles[:2], "n", "time", "parameters", *titles[2:]], rows)
+    return ResultsTable([*titles[:2], *facts, *titles[2:]], rows)
+
+
+def _build_count_cells(groups: Sequence[RunGroup], name: str) -> list[Cell]:
+    means = [group.mean(name) for group in groups]
+    return [Cell(UNKNOWN if mean is None else f"{mean:,.0f}") for mean in means]
 
 
 def choose_score_columns(
@@ -161,4 +168,4 @@ def _to_record(dataset: str, group: RunGroup) -> dict[str, Any]:
             row[f"{part}/{name}/std"] = group.std(part, name)
     for name in ("training", "total"):
         row[f"seconds/{name}/mean"] = group.mean("seconds", name)
-    return row | {"parameters": group.mean("parameters")}
+    return row | {name: group.mean(name) for name in ("parameters", "vocabulary_size")}

@@ -160,6 +160,8 @@ def _train_and_evaluate(
         "best_epoch": result.best_epoch,
         "epochs": result.epochs,
         "parameters": result.parameters,
+        "vocabulary_size": len(data.vocabulary),
+        "unknown_tokens": {part: data.dataset.coverage[part].unknown for part in PARTS},
         "seconds": {
             "preparation": result.start_time - start_time,
             "training": result.train_seconds,

@@ -139,6 +139,9 @@ def test_other_content_is_another_run():
     assert labels(*edited) == {"gru data=111", "gru data=222"}
     vectors = [read(run(v, embedding={"path": v}), "1", v) for v in ("x", "y")]
     assert labels(*vectors) == {"gru path=x", "gru path=y"}
+    chosen = [run(name, choices={"embedding": name}) for name in ("random", "glove")]
+    without, with_vectors = read(chosen[0], "1"), read(chosen[1], "1", "v")
+    assert labels(without, with_vectors) == {"gru embedding=random", "gru embedding=glove"}
 
 
 @pytest.mark.parametrize(("metric", "first"), [("f1", 3), ("loss", 1)])

@@ -41,7 +41,8 @@ def sweep(tmp_path):
             write_run(folder / f"{units} {batch} {seed}", "gru", seed, quality, options)
     write_run(folder / "tfidf", "tfidf", quality=1.3)
     job = {"folder": "lost", "status": "failed", "reason": "loss is <nan>", "overrides": []}
-    command = "python train.py experiment=imdb/grid 'seed=range(2)'"
+    folders = "paths.data_dir=/d 'paths.output_dir=/my results' paths.cache_dir=/c"
+    command = f"python train.py experiment=imdb/grid {folders} 'seed=range(2)'"
     text = json.dumps({"name": "imdb-grid", "command": command, "jobs": [job]})
     (folder / "sweep.json").write_text(text)
     return folder
@@ -178,7 +179,7 @@ def test_results_of_the_studies(report, sweep, tmp_path):
         "published", "reproduced", "our best", "tfidf",
     ]  # fmt: skip
     assert rows[0] == "published: gru, 32 units, batch 64"
-    assert "experiment=imdb/grid 'seed=range(2)'" in text
+    assert "python train.py experiment=imdb/grid 'seed=range(2)'\n" in text
     assert not (tmp_path / "report").exists()
 
 

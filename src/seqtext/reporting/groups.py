@@ -218,7 +218,7 @@ def _collect_label_options(runs: Sequence[Run]) -> list[dict[str, Any]]:
             options["model.pooling"] = _get_class_name(pooling)
     for content, files in PATH_OPTIONS_BY_CONTENT.items():
         digests = [str((run.metrics.get("fingerprints") or {}).get(content)) for run in runs]
-        if len(set(digests)) == 1:
+        if len({*digests} - {"None"}) < 2:  # runs without any differ by an option
             continue
         names = [_get_file_options(run, files) for run in runs]
         pairs = set(zip(map(format_setting, names), digests, strict=True))

@@ -1,5 +1,6 @@
 """Build the report of all runs in folders, and format it as Markdown and data frames."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +30,7 @@ from seqtext.reporting.results_table import (
 from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # main metrics, if the monitored one is unknown
+PATH_OPTION = re.compile(r" (paths\.\w+=[^\s']+|'paths\.\w+=[^']*')")  # in a command line
 
 
 class DatasetSection:
@@ -110,8 +112,12 @@ class DatasetSection:
         return notes
 
     def list_commands(self) -> list[str]:
-        """Return the command lines of these runs, with that of a sweep once."""
-        return list(dict.fromkeys(find_sweep_command(run.path) or run.command for run in self.runs))
+        """Return the command lines of these runs, with that of a sweep once.
+
+        Options `paths.*` are left out: they name folders of the machine.
+        """
+        commands = (find_sweep_command(run.path) or run.command for run in self.runs)
+        return list(dict.fromkeys(PATH_OPTION.sub("", command) for command in commands))
 
 
 def _choose_metric(runs: Sequence[Run], wanted: str | None) -> str:

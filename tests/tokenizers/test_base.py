@@ -142,6 +142,7 @@ def test_subwords_of_unusual_words():
     assert {"▁", "a", "b", "c", "👍"} <= {piece for piece, _ in pieces} - {"\0", "▅"}
     assert learn_pieces({}, 30) == learn_pieces({"▅": 5}, 30) == pieces[:2]
     assert len(learn_pieces(counts, 1)) == 3
+    assert all(score == round(score, 4) for _, score in pieces)
 
 
 def test_options_left_at_auto_are_the_data_sets():

@@ -54,6 +54,13 @@ def fitted(path, **options) -> PretrainedTokenizer:
     return tokenizer
 
 
+def exported_ids(tokenizer: PretrainedTokenizer, text: str) -> list[int]:
+    """Return the ids that another program finds by the exported tokenizer.json."""
+    made = Tokenizer.from_str(tokenizer.build_hugging_face_tokenizer().to_str())
+    ids, ours = made.encode(text, add_special_tokens=False).ids, tokenizer.list_ids()
+    return ids if ours is None else np.array(ours)[ids].tolist()
+
+
 def test_tokens_are_those_of_the_file(files):
     text = "a good film 🙂"
     for path, unknown in ((files / "bert.json", 1), (files / "gpt", 0)):
@@ -68,7 +75,34 @@ def test_tokens_are_those_of_the_file(files):
         assert [token for token in tokenizer.decode(ids) if token != "<unk>"] == tokens
         assert tokenizer.find_spans(text).tolist() == [list(span) for span in wanted.offsets]
         assert len(tokenizer.encode(pa.array([text * 9]))[0]) > 20, "its truncation is not used"
-        assert np.array(tokenizer.list_ids())[wanted.ids].tolist() == ids[:-1].tolist()
+        assert exported_ids(tokenizer, text) == ids[:-1].tolist()
+
+
+def test_special_tokens_in_a_text_are_its_characters(files, tmp_path):
+    """Also for other programs; other added tokens are tokens."""
+    text = "a [MASK] film <pad> [UNK]<s> [CLS] qq"
+    for path in (files / "bert.json", files / "gpt" / "tokenizer.json"):
+        changed = Tokenizer.from_file(str(path))
+        changed.add_special_tokens(["<s>", "[MASK]", "<pad>"])
+        changed.add_tokens(["qq"])
+        changed.save(str(tmp_path / "tokenizer.json"))
+        tokenizer = fitted(tmp_path)
+        ids = tokenizer.encode(pa.array([text]))[0]
+        tokens = tokenizer.decode(ids)
+        assert tokens[-1] == "qq"
+        assert not {"<s>", "[MASK]", "<pad>", "[UNK]", "[CLS]"} & set(tokens)
+        assert exported_ids(tokenizer, text) == ids.tolist()
+        spans = tokenizer.find_spans(text).tolist()
+        assert (spans[-1], len(spans)) == ([len(text) - 2, len(text)], len(ids))
+        restored = PretrainedTokenizer()
+        restored.load_state_dict(tokenizer.state_dict())
+        assert restored.encode(pa.array([text]))[0].tolist() == ids.tolist()
+
+
+def test_equal_ids_are_not_listed(files):
+    """As of an exported tokenizer of subwords, whose first tokens are <pad> and <unk>."""
+    assert fitted(files / "gpt").list_ids()[:3] == [2, 3, 4]
+    assert fitted(files / "bert.json").list_ids() is None
 
 
 def test_a_checkpoint_needs_no_file(files):

@@ -27,7 +27,8 @@ PAD_NAMES = ("<pad>", "[PAD]", "<|pad|>")
 def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
     """Build a tokenizer from the content of a tokenizer.json.
 
-    Truncation and padding are removed from it.
+    Truncation, padding and special tokens are removed from it: "<pad>" in a text has these
+    characters. Special tokens that its model knows keep their ids.
 
     Args:
         name: of the file or option, for messages
@@ -38,7 +39,7 @@ def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
     from tokenizers import Tokenizer as HuggingFaceTokenizer
 
     try:
-        tokenizer = HuggingFaceTokenizer.from_str(text)
+        tokenizer = remove_special_tokens(HuggingFaceTokenizer.from_str(text))
     except BaseException as error:  # also a panic, which is no Exception
         if isinstance(error, KeyboardInterrupt | SystemExit | MemoryError):
             raise
@@ -49,8 +50,20 @@ def parse_tokenizer(text: str, name: str) -> "HuggingFaceTokenizer":
         raise UserError(f"{name} is not a valid tokenizer.json: it has an id of {max(numbers)}.")
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.encode_special_tokens = True  # "<pad>" in a text has these characters
     return tokenizer
+
+
+def remove_special_tokens(tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
+    """Return a tokenizer that does not look for special tokens in texts.
+
+    Other added tokens stay, but their ids may change.
+    """
+    added = tokenizer.get_added_tokens_decoder().values()
+    if not any(token.special for token in added):
+        return tokenizer
+    description = json.loads(tokenizer.to_str())
+    others = [token for token in description["added_tokens"] if not token["special"]]
+    return tokenizer.from_str(json.dumps(description | {"added_tokens": others}))
 
 
 def load_tokenizer(state: Mapping[str, Any]) -> tuple["HuggingFaceTokenizer", np.ndarray]:

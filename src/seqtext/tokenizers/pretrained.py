@@ -32,7 +32,8 @@ BLOCK_BYTES = 1 << 28  # of texts, after these steps, that are encoded together
 class PretrainedTokenizer(Tokenizer):
     """Splits texts as a tokenizer.json of Hugging Face's `tokenizers` package describes.
 
-    The tokens are those of the file, without the ones that it adds around a text, such as [CLS].
+    The tokens are those of the file, without the ones that it adds around a text, such as [CLS]: in
+    a text, "[CLS]" has these characters.
 
     Args:
         path: the file, a folder with it, or an installed package with it; a checkpoint needs none
@@ -91,9 +92,10 @@ class PretrainedTokenizer(Tokenizer):
         """See `Tokenizer.build_hugging_face_tokenizer`."""
         return self._tokenizer
 
-    def list_ids(self) -> list[int]:
+    def list_ids(self) -> list[int] | None:
         """See `Tokenizer.list_ids`."""
-        return self._ids.tolist()
+        is_equal = np.array_equal(self._ids, np.arange(len(self._ids)))
+        return None if is_equal else self._ids.tolist()
 
     def state_dict(self) -> dict[str, Any]:
         """See `Tokenizer.state_dict`."""

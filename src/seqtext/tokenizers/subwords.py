@@ -22,7 +22,7 @@ from seqtext.tokenizers.hugging_face import (
     iter_texts,
     list_tokens,
     load_tokenizer,
-    parse_tokenizer,
+    remove_special_tokens,
 )
 from seqtext.tokenizers.splitting import Split
 from seqtext.tokenizers.unigram_training import MARKER, MAX_ALPHABET, learn_pieces
@@ -84,7 +84,7 @@ class SubwordTokenizer(ByWordTokenizer):
         """See `Tokenizer.fit`."""
         tokenizer = self._build()
         self.train(tokenizer, corpus, rows[: self.fit_rows])
-        self._tokenizer = _add_special_tokens(tokenizer)
+        self._tokenizer = remove_special_tokens(tokenizer)
         self.vocabulary = Vocabulary(list_tokens(self._tokenizer)[0])
         if self.max_length == "longest":
             self.set_longest(corpus, rows, self.split(corpus.dictionary.combine_chunks()))
@@ -117,13 +117,8 @@ class SubwordTokenizer(ByWordTokenizer):
         return self._tokenizer.encode(word, add_special_tokens=False).offsets
 
     def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
-        """See `Tokenizer.build_hugging_face_tokenizer`.
-
-        Without special tokens in it: "<pad>" in a text has these characters.
-        """
-        description = json.loads(self._tokenizer.to_str())
-        text = json.dumps(description | {"added_tokens": []})
-        return parse_tokenizer(text, "tokenizer.tokenizer")
+        """See `Tokenizer.build_hugging_face_tokenizer`."""
+        return self._tokenizer
 
     def state_dict(self) -> dict[str, Any]:
         """See `Tokenizer.state_dict`."""
@@ -135,7 +130,7 @@ class SubwordTokenizer(ByWordTokenizer):
         self._tokenizer, ids = load_tokenizer(state)
         if ids.tolist() != list(range(len(ids))):
             raise UserError("tokenizer.tokens differ from those of its tokenizer.tokenizer.")
-        if _describe(self._tokenizer) != _describe(_add_special_tokens(self._build())):
+        if _describe(self._tokenizer) != _describe(self._build()):
             raise UserError(
                 f"tokenizer.tokenizer does not split texts as {type(self).__name__} does."
             )
@@ -273,13 +268,6 @@ def _learn_merges(
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-
-
-def _add_special_tokens(tokenizer: "HuggingFaceTokenizer") -> "HuggingFaceTokenizer":
-    """Make ids 0 and 1 special; a text that has "<pad>" has these characters, not the token."""
-    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
-    tokenizer.encode_special_tokens = True
-    return tokenizer
 
 
 def _describe(tokenizer: "HuggingFaceTokenizer") -> dict[str, Any]:

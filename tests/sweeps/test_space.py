@@ -6,7 +6,7 @@ import pytest
 from hydra.core.object_type import ObjectType
 
 from seqtext.errors import UserError
-from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.space import join_arguments, parse_overrides
 from tests.config.test_error_messages import told
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1")
@@ -117,3 +117,10 @@ def test_patterns_are_those_of_a_shell(pattern, found):
     assert override.input_line == f"experiment={','.join(found)}"
     with pytest.raises(UserError, match="matches nothing"):
         parse_overrides(["experiment=glob(*x*)"], loader)
+
+
+def test_typed_options_replace_the_values_of_an_experiment():
+    params = ["model=gru,lstm", "model.units=32,64", "dataset.batch_size=32,64"]
+    typed = ["experiment=imdb/grid", "++model.units=16", "dataset.batch_size=8", "seed=1", "seed=2"]
+    joined = ["model=gru,lstm", "++model.units=16", "dataset.batch_size=8"]
+    assert join_arguments(params, typed) == [*joined, "experiment=imdb/grid", "seed=1", "seed=2"]

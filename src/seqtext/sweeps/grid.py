@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from seqtext.display import count_noun
 from seqtext.errors import OptionError, UserError
 from seqtext.sweeps.job import Job
-from seqtext.sweeps.space import build_combinations, parse_overrides
+from seqtext.sweeps.space import build_combinations, join_arguments, parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 from seqtext.validation import PositiveInt, find_type_error
 
@@ -47,7 +47,7 @@ class GridSweeper(BasicSweeper):
         context = cast(HydraContext, self.hydra_context)
         launcher = cast(Launcher, self.launcher)
         loader = context.config_loader
-        overrides = parse_overrides([*self._parse_config(), *arguments], loader)
+        overrides = parse_overrides(join_arguments(self._parse_config(), arguments), loader)
         for override in overrides:
             if override.is_interval_sweep():
                 raise UserError(

@@ -41,7 +41,7 @@ from seqtext.sweeps.optuna_trials import (
     iterate_earlier_runs,
     report_trial,
 )
-from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.space import join_arguments, parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 
 FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -76,7 +76,7 @@ class StudySweeper(OptunaSweeperImpl):
         launcher = cast(Launcher, self.launcher)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._process_searchspace_config()
-        given = [*self._parse_sweeper_params_config(), *arguments]
+        given = join_arguments(self._parse_sweeper_params_config(), arguments)
         last = {argument.partition("=")[0]: argument for argument in given}
         overrides = parse_overrides(list(last.values()), context.config_loader)
         self._check_folds(overrides, config)

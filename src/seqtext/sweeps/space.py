@@ -32,6 +32,21 @@ class Combination(NamedTuple):
     hydra_overrides: tuple[str, ...] = ()
 
 
+def join_arguments(params: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """Join the values that a configuration sweeps with the command line's, which have priority.
+
+    A key may be typed with ``+`` or ``++``.
+    """
+    typed = {_get_key(argument): argument for argument in arguments}
+    keys = [_get_key(param) for param in params]
+    placed = [typed.get(key, param) for key, param in zip(keys, params, strict=True)]
+    return [*placed, *(argument for argument in arguments if _get_key(argument) not in keys)]
+
+
+def _get_key(argument: str) -> str:
+    return argument.partition("=")[0].lstrip("+~")
+
+
 def build_combinations(
     overrides: Sequence[Override], config: DictConfig, loader: ConfigLoader
 ) -> list[Combination]:
@@ -58,7 +73,7 @@ def _expand(
     combination: Combination, grids: Mapping[str, Sequence[Override]]
 ) -> Iterator[Combination]:
     """Yield a job for each combination of an experiment's values; the command line's go first."""
-    given = {override.partition("=")[0].lstrip("+") for override in combination.overrides}
+    given = {_get_key(override) for override in combination.overrides}
     grid = next((grids[each] for each in combination.overrides if each in grids), [])
     if not grid:
         yield combination

@@ -223,7 +223,7 @@ def test_model_holds_the_vectors_of_the_wheel(train, genuine, tmp_path, cache, d
         assert vector.tolist() == expected.tolist(), word
     known = [word in row_of for word in words]
     np.testing.assert_allclose(table[1], table[2:][known].mean(axis=0), atol=1e-5)
-    assert f"{sum(known)} of {len(words)} words" in output
+    assert f"{sum(known)} of {len(words)} tokens" in output
 
 
 def test_coverage_of_the_mails(genuine, tmp_path, cache, monkeypatch):

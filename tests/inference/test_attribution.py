@@ -9,6 +9,7 @@ import torch
 
 from seqtext import load
 from seqtext.data.cleaning import TextCleaner
+from seqtext.data.corpus import TokenizedCorpus, write_corpus
 from seqtext.errors import UserError
 from seqtext.inference import attribution as explaining
 from seqtext.inference.attribution import (
@@ -24,6 +25,7 @@ from seqtext.models.fasttext import FastText
 from seqtext.models.rnn import GRU, LSTM
 from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.characters import CharacterTokenizer
+from seqtext.tokenizers.subwords import BPETokenizer, UnigramTokenizer
 from seqtext.tokenizers.words import WordTokenizer
 from tests.models import test_common as common
 
@@ -166,6 +168,22 @@ def test_characters_and_subwords_are_marked_in_the_original_text():
         words = [part for part, number in segments if number is not None]
         assert [" ".join(word.split()) or " " for word in words] == marked
         assert len(found.weights) == len(marked)
+
+
+@pytest.mark.parametrize("kind", [BPETokenizer, UnigramTokenizer])
+def test_an_unknown_character_is_not_known_by_the_mark_before_it(kind, tmp_path):
+    write_corpus(iter([pa.array(["w5 ww 5w55"])]), None, TextCleaner([], None), tmp_path)
+    tokenizer = kind(vocab_size=8)
+    tokenizer.fit(TokenizedCorpus.load(tmp_path), np.array([0]))
+    predictor = predictor_of(common.model_of(common.config_of("gru")))
+    predictor.loaded_model = predictor.loaded_model._replace(tokenizer=tokenizer)
+    (found,) = explain(predictor, pa.array(["😀 w 中文"]))
+    known = {word: bool(each) for word, each in zip(found.words, found.known, strict=True)}
+    assert known.pop("w")
+    assert not any(known.values())
+    assert "".join(known) == "😀中文"
+    assert (found.spans[1:, 0] >= found.spans[:-1, 1]).all()
+    assert len(found.weights) == len(found.words)
 
 
 def test_words_are_those_that_the_model_reads():

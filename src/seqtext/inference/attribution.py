@@ -169,10 +169,19 @@ def _read_tokens(
         return ReadText(words, spans, " ".join(words), known), weights
     if not len(spans):
         return _read_spans(text, cleaned, origins, spans, known[:0]), weights[:0]
-    # Tokens of the same characters, such as the bytes of an emoji, are one word.
-    first = np.flatnonzero(np.r_[True, (spans[1:] != spans[:-1]).any(axis=1)])
-    known, weights = np.logical_or.reduceat(known, first), np.add.reduceat(weights, first)
-    return _read_spans(text, cleaned, origins, spans[first], known), weights
+    # Tokens of the same characters are one word: the bytes of an emoji, or "▁" and what follows it.
+    first = _find_first(spans)
+    starts = np.minimum.reduceat(spans[:, 0], first)
+    spans = np.stack([starts, np.maximum.reduceat(spans[:, 1], first)], axis=1)
+    known, weights = np.logical_and.reduceat(known, first), np.add.reduceat(weights, first)
+    return _read_spans(text, cleaned, origins, spans, known), weights
+
+
+def _find_first(spans: np.ndarray) -> np.ndarray:
+    """Return the first token of each group of tokens whose spans [tokens, 2] overlap."""
+    before, after = spans[:-1], spans[1:]
+    is_apart = after[:, 0] >= np.maximum.accumulate(before[:, 1])
+    return np.flatnonzero(np.r_[True, is_apart & (after != before).any(axis=1)])
 
 
 def _read_spans(

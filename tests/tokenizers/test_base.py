@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.datasets.imdb import IMDB
@@ -70,7 +71,11 @@ def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_pa
     spans = data.tokenizer.find_spans(cleaned[0])
     assert spans is None or len(spans) == lengths[0]
     if made := data.tokenizer.build_hugging_face_tokenizer():
-        of_texts = [made.encode(text).ids for text in (*cleaned, *UNUSUAL)]
+        made = HuggingFaceTokenizer.from_str(made.to_str())  # as in the file
+        ids_of = data.tokenizer.list_ids() or range(made.get_vocab_size())
+        of_texts = [
+            [ids_of[number] for number in made.encode(text).ids] for text in (*cleaned, *UNUSUAL)
+        ]
         theirs = np.concatenate(of_texts), np.array(list(map(len, of_texts)))
         theirs = truncate(*theirs, tokenizer.max_length, tokenizer.truncation_side)
         ours = data.tokenizer.encode(pa.array([*cleaned, *UNUSUAL]))
@@ -87,8 +92,10 @@ def test_characters_that_stand_for_masks_in_an_export_are_unknown():
     tokenizer = WordTokenizer(20, mask=["numbers", "users"])
     tokenizer.load_state_dict({"tokens": ["<number>", "<user>", "a"], "max_length": 20})
     text = "a 5 @b \ue000 \ue001 \ue001x \ufdd0 \ufdd1 \ufdd2x"
-    made = tokenizer.build_hugging_face_tokenizer()
-    assert made.encode(text).ids == tokenizer.encode(pa.array([text]))[0].tolist()
+    description = tokenizer.build_hugging_face_tokenizer().to_str()  # as in the file
+    found = HuggingFaceTokenizer.from_str(description).encode(text).ids
+    ours = [tokenizer.list_ids()[number] for number in found]
+    assert ours == tokenizer.encode(pa.array([text]))[0].tolist()
 
 
 def test_names_of_special_tokens_in_texts_are_unknown_words():

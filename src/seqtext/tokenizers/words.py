@@ -106,9 +106,21 @@ class WordTokenizer(ByWordTokenizer):
         steps: list[Any] = build_lowercase_steps() if self.lowercase else []
         if self.mask:
             steps.append(normalizers.Replace(Regex(f"[{MARKS}]"), NO_MARK))
-        for mark, (token, pattern, _) in zip(MARKS, self.splitter.masks, strict=False):
+        for mark, (_, pattern, _) in zip(MARKS, self.splitter.masks, strict=False):
             steps.append(normalizers.Replace(Regex(pattern), f" {mark} "))
-            if token in ids:
-                ids[mark] = ids[token]
+        first = len(SPECIAL_TOKENS) + len(ids)  # two tokens of a file cannot have one id
+        ids |= {mark: first + n for n, mark in enumerate(self._map_marks())}
         splits = [build_white_space_split(), self.splitter.pre_tokenizer]
         return build_word_level_tokenizer(ids, splits, steps)
+
+    def list_ids(self) -> list[int] | None:
+        """See `Tokenizer.list_ids`."""
+        if not (marks := self._map_marks()):
+            return None
+        return [*range(len(self.vocabulary)), *marks.values()]
+
+    def _map_marks(self) -> dict[str, int]:
+        """Return our id of each mark whose token is in the vocabulary."""
+        tokens = self.vocabulary.tokens
+        masks = zip(MARKS, self.splitter.masks, strict=False)
+        return {m: tokens.index(t) + len(SPECIAL_TOKENS) for m, (t, _, _) in masks if t in tokens}

@@ -72,7 +72,7 @@ def test_a_data_set_is_encoded_as_single_texts_are(tokenizer, kaggle_dir, tmp_pa
     assert spans is None or len(spans) == lengths[0]
     if made := data.tokenizer.build_hugging_face_tokenizer():
         made = HuggingFaceTokenizer.from_str(made.to_str())  # as in the file
-        ids_of = data.tokenizer.list_ids() or range(made.get_vocab_size())
+        ids_of = data.tokenizer.list_ids() or range(len(data.vocabulary))
         of_texts = [
             [ids_of[number] for number in made.encode(text).ids] for text in (*cleaned, *UNUSUAL)
         ]

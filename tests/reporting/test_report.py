@@ -42,7 +42,7 @@ def sweep(tmp_path):
     write_run(folder / "tfidf", "tfidf", quality=1.3)
     job = {"folder": "lost", "status": "failed", "reason": "loss is <nan>", "overrides": []}
     folders = "paths.data_dir=/d 'paths.output_dir=/my results' paths.cache_dir=/c"
-    command = f"python train.py experiment=imdb/grid {folders} 'seed=range(2)'"
+    command = f"python train.py experiment=imdb/grid {folders} ++model.units=8 'seed=range(2)'"
     text = json.dumps({"name": "imdb-grid", "command": command, "jobs": [job]})
     (folder / "sweep.json").write_text(text)
     return folder
@@ -67,7 +67,7 @@ def test_the_report_of_a_sweep(report, sweep):
     ):
         assert text in page
     assert "loss is &lt;nan&gt;" in page
-    assert "experiment=imdb/grid &#39;seed=range(2)&#39;" in page
+    assert "experiment=imdb/grid model.units=8 &#39;seed=range(2)&#39;" in page
     kinds = [{trace.type for trace in figure.data} for figure in figures(page)]
     dots, bars, map_ = {"scatter"}, {"bar"}, {"heatmap"}
     assert kinds == [map_, dots, dots, map_, dots, bars, dots, dots]
@@ -179,7 +179,7 @@ def test_results_of_the_studies(report, sweep, tmp_path):
         "published", "reproduced", "our best", "tfidf",
     ]  # fmt: skip
     assert rows[0] == "published: gru, 32 units, batch 64"
-    assert "python train.py experiment=imdb/grid 'seed=range(2)'\n" in text
+    assert "python train.py experiment=imdb/grid model.units=8 'seed=range(2)'\n" in text
     assert not (tmp_path / "report").exists()
 
 

@@ -30,6 +30,7 @@ from seqtext.reporting.results_table import (
 from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # main metrics, if the monitored one is unknown
+ADDED_PREFIX = re.compile(r"(?<= )\+\+|(?<= ')\+\+")  # see `allow_unlisted_options`
 PATH_OPTION = re.compile(r" (paths\.\w+=[^\s']+|'paths\.\w+=[^']*')")  # in a command line
 
 
@@ -114,10 +115,12 @@ class DatasetSection:
     def list_commands(self) -> list[str]:
         """Return the command lines of these runs, with that of a sweep once.
 
-        Options `paths.*` are left out: they name folders of the machine.
+        Options `paths.*` are left out: they name folders of the machine. So is the ``++`` that
+        the program itself puts before options.
         """
         commands = (find_sweep_command(run.path) or run.command for run in self.runs)
-        return list(dict.fromkeys(PATH_OPTION.sub("", command) for command in commands))
+        without_paths = (PATH_OPTION.sub("", command) for command in commands)
+        return list(dict.fromkeys(ADDED_PREFIX.sub("", command) for command in without_paths))
 
 
 def _choose_metric(runs: Sequence[Run], wanted: str | None) -> str:

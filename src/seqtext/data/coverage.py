@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 MAX_UNKNOWN = 0.1  # maximum share of unknown tokens of a part before a warning
-MAX_RARE = 0.001  # maximum share of the training part's if the vocabulary has all of its words
+MAX_RARE = 0.001  # a larger share in the training part: the vocabulary's size is limited
 
 
 class Coverage(NamedTuple):

@@ -30,7 +30,7 @@ from seqtext.reporting.results_table import (
 from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_runs
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # main metrics, if the monitored one is unknown
-ADDED_PREFIX = re.compile(r"(?<= )\+\+|(?<= ')\+\+")  # see `allow_unlisted_options`
+ADDED_PREFIX = re.compile(r"(?<=[ '])\+\+(?=[\w./@]+=)")  # see `allow_unlisted_options`
 PATH_OPTION = re.compile(r" (paths\.\w+=[^\s']+|'paths\.\w+=[^']*')")  # in a command line
 
 

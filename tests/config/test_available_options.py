@@ -7,7 +7,10 @@ from tests.conftest import ROOT
 
 RECURRENT = ", ".join(
     f"model={name}"
-    for name in ("attention", "char_rnn", "dual_rnn", "gru", "lstm", "rnn", "wide_and_deep")
+    for name in (
+        *("attention", "char_rnn", "dual_rnn", "gru", "lstm", "mingru", "minlstm", "qrnn", "rnn"),
+        "wide_and_deep",
+    )
 )
 
 

@@ -48,7 +48,7 @@ GROUPS = {
     "model": ConfigGroup(
         ("seqtext.models",),
         ("seqtext.models.base:TextClassifier", "seqtext.models.non_neural:NonNeuralClassifier"),
-        ("embedding", "classes", "features"),
+        ("embedding", "classes", "features", "layer_options"),
     ),
     "loss": ConfigGroup(
         ("seqtext.losses",),
@@ -71,7 +71,14 @@ GROUPS = {
 }
 PARTS = {  # classes that options name, by the option
     "metrics": ConfigGroup(("torchmetrics",), ("torchmetrics:Metric",)),
-    "model.pooling": ConfigGroup(("seqtext.layers",), ("torch.nn:Module",), ("features",)),
+    "model.pooling": ConfigGroup(
+        ("seqtext.layers",),
+        ("torch.nn:Module",),
+        (
+            "features",
+            "layer_options",
+        ),
+    ),
 }
 UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
 LISTS = ("callbacks", "logger")  # groups of any number of objects: callbacks=[ema,swa]

@@ -14,6 +14,7 @@ from seqtext import speedups
 from seqtext.choices import POOLINGS
 from seqtext.errors import UserError, describe_error
 from seqtext.layers.initializers import Init, init_linear_
+from seqtext.layers.ops import pooling as compiled_pooling
 from seqtext.token_ids import PAD
 
 AttentionPer = Literal["word", "feature"]
@@ -31,6 +32,8 @@ def padding_mask(lengths: Tensor, steps: int) -> Tensor:
 
 def max_over_time(states: Tensor, lengths: Tensor) -> Tensor:
     """Pool the maximum of each feature: [B, T, D] → [B, D]."""
+    if compiled_pooling.is_supported(states):
+        return compiled_pooling.max_over_time(states, lengths)
     mask = padding_mask(lengths, states.shape[1])
     return amax_with_ties(states.masked_fill(mask[..., None], -torch.inf), 1)
 

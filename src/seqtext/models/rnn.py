@@ -2,48 +2,31 @@
 
 from typing import Any
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
-from seqtext.layers.module_list import ModuleList
-from seqtext.layers.normalization import BatchNorm
-from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
 from seqtext.layers.rnn import CELLS, CellName, RNNLayer
-from seqtext.models.base import TextClassifier
-from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
+from seqtext.models.stacked import StackedClassifier
+from seqtext.validation import DropoutRate, validate_args
 
 
-class RNNClassifier(TextClassifier):
+class RNNClassifier(StackedClassifier):
     """Applies embedding, recurrent layers, pooling and the head; subclasses set `cell`.
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        units: U, width of a layer (of each direction); or a list with one width per layer
-        layers: number of stacked layers; with a list of units, 1 or its length
-        bidirectional: whether to concatenate the states of a forward and a backward pass
         activation: activation of the candidate, and of an LSTM's output
         recurrent_activation: activation of the gates
         variational_dropout: dropout rate of the inputs of each layer and direction, with one mask
             per text (Gal and Ghahramani, 2016); here and below, one rate or a list
         recurrent_dropout: dropout rate of the previous state of each layer and direction, with one
             mask per text and gate; then `variational_dropout` has a mask per gate too
-        embedding_dropout: elementwise dropout rate of the word vectors
-        inter_layer_dropout: elementwise dropout rate between layers; added to
-            `variational_dropout`, which applies to the inputs of every layer
-        batch_norm: whether to normalize between layers, over all words except padding, and after
-            the last layer, over the text vectors
-        pooling: pooling of the states to the text vector: the last state of each direction, or over
-            all words the maximum, the mean, both, or a weighted mean, with a weight per word or
-            per feature of each word (see `AdditiveAttention`); or a class (see `prepare_pooling`)
-        head: see `TextClassifier`
+        stack: see `StackedClassifier`
 
     Raises:
-        UserError: if a list's length is not the number of layers (of gaps for
-            `inter_layer_dropout`), or if `recurrent_activation` is set for a cell without gates.
+        UserError: if `recurrent_activation` is set for a cell without gates.
     """
 
     cell: CellName
@@ -53,78 +36,28 @@ class RNNClassifier(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        units: PositiveInt | list[PositiveInt] = 100,
-        layers: PositiveInt = 1,
-        bidirectional: bool = False,
         activation: Activation = "tanh",
         recurrent_activation: Activation = "sigmoid",
         variational_dropout: DropoutRate | list[DropoutRate] = 0.5,
         recurrent_dropout: DropoutRate | list[DropoutRate] = 0.0,
-        embedding_dropout: DropoutRate = 0.0,
-        inter_layer_dropout: DropoutRate | list[DropoutRate] = 0.0,
-        batch_norm: bool = False,
-        pooling: Pooling = "max",
-        **head: Any,
+        **stack: Any,
     ):
         if recurrent_activation != "sigmoid" and not CELLS[self.cell].has_gates:
             raise UserError(
                 f"model.recurrent_activation={recurrent_activation} is not possible: it is the "
                 f"activation of gates, and model={self.name} has none."
             )
-        units = _list_widths(units, layers)
-        outputs = [(2 if bidirectional else 1) * width for width in units]
-        prepared, features = prepare_pooling(pooling, outputs[-1])
-        super().__init__(embedding, classes, features, **head)
-        variational_dropout = broadcast_to_layers(
-            "variational_dropout", variational_dropout, len(units), "layer"
-        )
-        recurrent_dropout = broadcast_to_layers(
-            "recurrent_dropout", recurrent_dropout, len(units), "layer"
-        )
-        self.embedding_dropout = embedding_dropout
-        self.inter_layer_dropout = broadcast_to_layers(
-            "inter_layer_dropout", inter_layer_dropout, len(units) - 1, "gap between layers"
-        )
-        inputs = [get_embedding_dim(embedding), *outputs[:-1]]
-        self.layers = ModuleList(
-            RNNLayer(
-                self.cell,
-                inputs[n],
-                width,
-                bidirectional,
-                activation,
-                recurrent_activation,
-                variational_dropout[n],
-                recurrent_dropout[n],
-                self.init,
-            )
-            for n, width in enumerate(units)
-        )
-        norms = [*outputs[:-1], features] if batch_norm else []
-        self.norms = ModuleList(BatchNorm(width) for width in norms)
-        self.pool = build_pooling(prepared, outputs[-1], self.init, 1 + bidirectional)
+        options = {
+            "activation": activation,
+            "recurrent_activation": recurrent_activation,
+            "variational_dropout": variational_dropout,
+            "recurrent_dropout": recurrent_dropout,
+        }
+        super().__init__(embedding, classes, layer_options=options, **stack)
 
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        features = self.pool(self._compute_states(ids, lengths), lengths)
-        return self.compute_logits(self.norms[-1](features) if self.norms else features)
-
-    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """See `TextClassifier.attention_weights`."""
-        if not hasattr(self.pool, "weights"):
-            return None
-        return self.pool.weights(self._compute_states(ids, lengths), lengths)
-
-    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""
-        states = F.dropout(self.embed(ids), self.embedding_dropout, self.training)  # [B, T, E]
-        for number, layer in enumerate(self.layers):
-            if number and self.norms:
-                states = self.norms[number - 1].forward_masked(states, lengths)
-            if number:
-                states = F.dropout(states, self.inter_layer_dropout[number - 1], self.training)
-            states = layer(states, lengths)
-        return states
+    def build_layer(self, inputs: int, units: int, bidirectional: bool, **options: Any) -> RNNLayer:
+        """See `StackedClassifier.build_layer`."""
+        return RNNLayer(self.cell, inputs, units, bidirectional, **options, init=self.init)
 
 
 class SimpleRNN(RNNClassifier):
@@ -146,15 +79,3 @@ class GRU(RNNClassifier):
 
     name = "gru"
     cell = "gru"
-
-
-def _list_widths(units: int | list[int], layers: int) -> list[int]:
-    """Return the width of each layer."""
-    if isinstance(units, int):
-        return [units] * layers
-    if not units or layers not in (1, len(units)):
-        raise UserError(
-            f"model.units={list(units)} and model.layers={layers} contradict each other: leave out "
-            f"model.layers, or give as many units."
-        )
-    return list(units)

@@ -43,6 +43,12 @@ template <class Real> inline Real expm1_of(Real x) {
     return power * (r * taylor<Real, 1>(r)) + (power - 1);
 }
 
+template <class Real> inline Real sigmoid_of(Real x) { return 1 / (2 + expm1_of(-x)); }
+template <class Real> inline Real tanh_of(Real x) {
+    const Real e = expm1_of(2 * x);
+    return e / (e + 2);
+}
+
 template <class Real, class F> inline void map(const Real *from, Real *to, Int n, F function) {
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] = function(from[i]);
@@ -57,8 +63,8 @@ template <class Real> constexpr Real SIXTH = 1.0f / 6;  // rounded to float for 
 template <class Real> void apply(Int kind, Real *y, Int n) {
     const auto with = [=](auto function) { map(y, y, n, function); };
     switch (kind) {
-    case TANH: return with([](Real x) { Real e = expm1_of(2 * x); return e / (e + 2); });
-    case SIGMOID: return with([](Real x) { return 1 / (2 + expm1_of(-x)); });
+    case TANH: return with([](Real x) { return tanh_of(x); });
+    case SIGMOID: return with([](Real x) { return sigmoid_of(x); });
     case RELU: return with([](Real x) { return x < 0 ? 0 : x; });
     case HARD_SIGMOID: return with([](Real x) {
         x = x < -3 ? -3 : x;

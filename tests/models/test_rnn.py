@@ -173,7 +173,7 @@ def test_plain_dropout_is_of_each_number_alone(option, monkeypatch):
         return nn.functional.hardtanh(states)
 
     model = model_of(GRU, layers=2, **{option: 0.4}).train()
-    monkeypatch.setattr("seqtext.models.rnn.F.dropout", dropout)
+    monkeypatch.setattr("seqtext.models.stacked.F.dropout", dropout)
     model(*texts([3, 2]))
     assert rates[:2] == ([0.4, 0] if option == "embedding_dropout" else [0, 0.4])
 

@@ -1,6 +1,6 @@
 """Names of the choices that layers offer; without torch, for ``train.py --help``."""
 
-POOLINGS = ("last", "max", "mean", "max_mean", "attention", "attention_per_feature")
+POOLINGS = ("first", "last", "max", "mean", "max_mean", "attention", "attention_per_feature")
 ACTIVATIONS = (
     *("tanh", "relu", "sigmoid", "hard_sigmoid", "linear", "elu", "selu", "softplus", "softsign"),
     *("gelu", "silu", "leaky_relu", "softmax"),

@@ -9,7 +9,7 @@ RECURRENT = ", ".join(
     f"model={name}"
     for name in (
         *("attention", "char_rnn", "dual_rnn", "gru", "lstm", "mingru", "minlstm", "qrnn", "rnn"),
-        "wide_and_deep",
+        *("transformer", "wide_and_deep"),
     )
 )
 

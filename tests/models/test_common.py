@@ -37,7 +37,7 @@ CORNERS = [  # those of its options that a model does not have are left out
     {"head_units": [7, 5], "head_activation": ["tanh", "softmax"], "head_l2": [0.01, 0]},
     {"head_units": 4, "head_batch_norm": True, "init": "he_normal"},
     {"init": "torch"},
-    {"bidirectional": True, "pooling": "last", "layers": 2},
+    {"bidirectional": True, "pooling": "last", "layers": 2, "positions": "learned"},
     {"units": [5, 3, 4], "bidirectional": True, "batch_norm": True, "pooling": "max_mean"},
     {"units": [4, 6], "activation": "relu", "pooling": "attention", "head_units": 3},
     {"pooling": "attention_per_feature"},
@@ -45,11 +45,13 @@ CORNERS = [  # those of its options that a model does not have are left out
     DROPPING,
     {**DROPPING, "units": [4, 3], "bidirectional": True, "batch_norm": True},
 ]
+LIKE_ANOTHER = ("minlstm", "qrnn")  # same code as mingru: most corners are slow tests
 LENGTHS = [3, 1, 7, 2]
 SMALL = {  # sizes of models whose defaults are large
     "char_cnn": {"filters": 16, "length": 180, "head_units": 8},
     "vdcnn": {"filters": 8, "head_units": 16},
     "char_rnn": {"filters": [5, 6]},
+    "transformer": {"units": 8, "heads": 2, "feedforward_units": 8},
 }
 
 
@@ -78,7 +80,10 @@ def cases() -> list:
                 continue
             if config not in seen:
                 seen.append(config)
-                found.append(pytest.param(config, id=f"{name}-{CORNERS.index(corner)}"))
+                number = CORNERS.index(corner)
+                is_slow = name in LIKE_ANOTHER and corner not in (CORNERS[4], CORNERS[-1])
+                marks = [pytest.mark.slow] if is_slow else []
+                found.append(pytest.param(config, id=f"{name}-{number}", marks=marks))
     return found
 
 

@@ -104,6 +104,11 @@ def last_over_time(states: Tensor, lengths: Tensor, directions: int = 1) -> Tens
     return torch.cat([last, states[:, 0, units:]], dim=1)  # the backward pass ends at token 0
 
 
+def first_over_time(states: Tensor, lengths: Tensor) -> Tensor:
+    """Select the state of the first token: [B, T, D] → [B, D]."""
+    return states[:, 0]
+
+
 def select_time_step(states: Tensor, positions: Tensor) -> Tensor:
     """Select the state at one position of each text: [B, T, D], [B] → [B, D]."""
     places = positions[:, None, None].expand(-1, 1, states.shape[2])
@@ -160,6 +165,7 @@ class AdditiveAttention(nn.Module):
 
 ATTENTION: dict[str, AttentionPer] = {"attention": "word", "attention_per_feature": "feature"}
 POOL_FUNCTIONS = {
+    "first": first_over_time,
     "max": max_over_time,
     "mean": mean_over_time,
     "max_mean": max_mean_over_time,

@@ -9,7 +9,7 @@ RECURRENT = ", ".join(
     f"model={name}"
     for name in (
         *("attention", "char_rnn", "dual_rnn", "gru", "lstm", "mingru", "minlstm", "qrnn", "rnn"),
-        *("transformer", "wide_and_deep"),
+        *("s4d", "transformer", "wide_and_deep"),
     )
 )
 

@@ -103,7 +103,7 @@ def test_a_class_of_ones_own(is_allowed, model):
         ),
         ({"_target_": "tests.layers.own_pooling.Missing"}, "cannot be found"),
         ({"_target_": "os.getcwd"}, "model.pooling._target_=os.getcwd is not possible"),
-        ("min", "model.pooling=min is not possible: it must be one of last, max, mean, max_mean"),
+        ("min", "model.pooling=min is not possible: it must be one of first, last, max, mean"),
         ({"k": 3}, "model.pooling"),
     ],
 )

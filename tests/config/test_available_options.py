@@ -8,8 +8,8 @@ from tests.conftest import ROOT
 RECURRENT = ", ".join(
     f"model={name}"
     for name in (
-        *("attention", "char_rnn", "dual_rnn", "gru", "lstm", "mingru", "minlstm", "qrnn", "rnn"),
-        *("s4d", "transformer", "wide_and_deep"),
+        *("attention", "char_rnn", "dual_rnn", "gru", "han", "lstm", "mingru", "minlstm", "qrnn"),
+        *("rcnn", "rnn", "s4d", "transformer", "wide_and_deep"),
     )
 )
 

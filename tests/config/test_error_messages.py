@@ -87,7 +87,10 @@ def told(result: tuple[int, str, str]) -> str:
         ("+dataset.path=a.csv", ["dataset.path with dataset=imdb: it belongs to dataset=table."]),
         (
             "+model.cell=lstm",
-            ["with model=gru: it belongs to model=char_rnn, model=dual_rnn, model=wide_and_deep."],
+            [
+                "with model=gru: it belongs to model=char_rnn, model=dual_rnn, model=han, "
+                "model=rcnn, model=wide_and_deep."
+            ],
         ),
         ("+optimizer.momentum=1", ["with optimizer=adam: it belongs to optimizer=muon, "]),
         ("hydra.sweeper.folds=2", ["it belongs to hydra/sweeper=optuna."]),

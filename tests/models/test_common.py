@@ -51,6 +51,9 @@ SMALL = {  # sizes of models whose defaults are large
     "char_cnn": {"filters": 16, "length": 180, "head_units": 8},
     "vdcnn": {"filters": 8, "head_units": 16},
     "char_rnn": {"filters": [5, 6]},
+    "dpcnn": {"filters": 5, "blocks": 2},
+    "rcnn": {"filters": 5},
+    "han": {"segment_length": 3},
     "s4d": {"state_size": 4},
     "transformer": {"units": 8, "heads": 2, "feedforward_units": 8},
 }

@@ -24,12 +24,15 @@ def activate(name: str, x: Tensor) -> Tensor:
     return {"linear": lambda x: x, "tanh": torch.tanh, "relu": torch.relu}[name](x)
 
 
-def step_by_step(cell: str, window: int, weight, bias, activation, text: Tensor) -> Tensor:
+def step_by_step(
+    cell: str, window: int, weight, bias, activation, text: Tensor, is_reversed: bool
+) -> Tensor:
     """Compute the states of one text and direction by the papers' equations, [T, E] → [T, U]."""
     state = carry = text.new_zeros(weight.shape[1])
     states = []
     for t in range(len(text)):
         read = [text[t - k] if t >= k else torch.zeros_like(text[0]) for k in range(window)]
+        read = read if is_reversed else read[::-1]  # in the order of the text
         gates = [w @ torch.cat(read) + b for w, b in zip(weight, bias, strict=True)]
         if cell == "mingru":
             z, new = gates[0].sigmoid(), activate(activation, gates[1])
@@ -58,23 +61,24 @@ def test_equals_the_published_equations(name, window):
         for row, length in enumerate(lengths):
             text = vectors[row, :length]
             args = [(layer.weight[n], layer.bias[n], layer.activation) for n in range(2)]
-            forward = step_by_step(name, window, *args[0], text)
-            backward = step_by_step(name, window, *args[1], text.flip(0)).flip(0)
+            forward = step_by_step(name, window, *args[0], text, False)
+            backward = step_by_step(name, window, *args[1], text.flip(0), True).flip(0)
             wanted = torch.cat([forward, backward], dim=1)
             torch.testing.assert_close(states[row, :length], wanted, atol=1e-12, rtol=0)
 
 
-def results(method, cell: str, sizes, activation: Candidate, dtype, first: int) -> list[Tensor]:
+def results(method, cell: str, sizes, activation: Candidate, dtype, window: int) -> list[Tensor]:
     """Return states and gradients of one way to compute them."""
     torch.manual_seed(0)
     batch, steps, inputs, units = sizes
-    layer = LinearRNNLayer(cell, inputs, units, bidirectional=not first, init="torch").to(dtype)
+    options = {"bidirectional": True, "window": window, "init": "torch"}
+    layer = LinearRNNLayer(cell, inputs, units, **options).to(dtype)
     x = torch.randn(batch, steps, inputs).to(dtype).requires_grad_()
     lengths = torch.arange(batch) * 3 % steps + 1
     lengths[-1] = steps
-    mask = torch.rand(batch, inputs).to(dtype)
+    mask = None if activation == "relu" else torch.rand(batch, inputs).to(dtype)
     states = linear_rnn_forward(
-        *(cell, x, lengths, layer.weight, layer.bias, activation, mask), first, method
+        *(cell, x, lengths, layer.weight, layer.bias, activation, mask), method
     )
     states = states.masked_fill(padding_mask(lengths, steps)[..., None], 0)
     weights = torch.randn(states.shape).to(dtype)
@@ -85,10 +89,10 @@ def results(method, cell: str, sizes, activation: Candidate, dtype, first: int) 
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_all_ways_agree(cell, dtype, sizes):
-    """Parallel, sequential and compiled; both directions, and the backward one alone."""
+    """Parallel, sequential and compiled; both directions; of one and several inputs."""
     for activation in ACTIVATIONS:
-        for first in (0, 1):
-            case = cell, sizes, activation, dtype, first
+        for window in (1, 3):
+            case = cell, sizes, activation, dtype, window
             wanted = results("sequential", *case)
             for method in ("parallel", None):
                 for one, other in zip(results(method, *case), wanted, strict=True):
@@ -112,7 +116,7 @@ def test_scan_gradients():
 @pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("threads", [2], indirect=True)
 def test_threads_and_kept_values(monkeypatch):
-    case = "mingru", (5, 9, 3, 33), "positive", torch.float64, 0
+    case = "mingru", (5, 9, 3, 33), "positive", torch.float64, 1
     two = results(None, *case)
     assert all(map(torch.equal, two, results(None, *case)))
     torch.set_num_threads(1)

@@ -85,31 +85,18 @@ class LinearRNNLayer(nn.Module):
         if self.training and self.variational_dropout:
             ones = states.new_ones(len(states), states.shape[2])
             mask = F.dropout(ones, self.variational_dropout)  # [B, D]
-        if self.window == 1:
-            return linear_rnn_forward(
-                self.cell, states, lengths, self.weight, self.bias, self.activation, mask
-            )
-        outputs = []
-        states = states if mask is None else states * mask[:, None]
-        states = states.masked_fill(padding_mask(lengths, states.shape[1])[..., None], 0)
-        for direction in range(len(self.weight)):
-            windows = stack_windows(states, self.window, reverse=direction == 1)
-            weights = self.weight[direction : direction + 1], self.bias[direction : direction + 1]
-            outputs.append(
-                linear_rnn_forward(
-                    *(self.cell, windows, lengths, *weights, self.activation),
-                    first_direction=direction,
-                )
-            )
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+        return linear_rnn_forward(
+            self.cell, states, lengths, self.weight, self.bias, self.activation, mask
+        )
 
 
 def stack_windows(states: Tensor, window: int, reverse: bool) -> Tensor:
-    """Concatenate each step and those before it, the nearest first: [B, T, D] → [B, T, W D]."""
+    """Concatenate each step and those before it, or after it: [B, T, D] → [B, T, W D]."""
+    if window == 1:
+        return states
     steps, around = states.shape[1], window - 1
     padded = F.pad(states, (0, 0, 0, around) if reverse else (0, 0, around, 0))
-    starts = range(window) if reverse else range(around, -1, -1)
-    return torch.cat([padded[:, start : start + steps] for start in starts], dim=2)
+    return torch.cat([padded[:, start : start + steps] for start in range(window)], dim=2)
 
 
 def linear_rnn_forward(
@@ -120,7 +107,6 @@ def linear_rnn_forward(
     bias: Tensor,
     activation: Candidate = "positive",
     mask: Tensor | None = None,
-    first_direction: int = 0,
     method: ScanMethod | None = None,
 ) -> Tensor:
     """Compute the states of all steps and directions.
@@ -129,29 +115,30 @@ def linear_rnn_forward(
         cell: kind of the recurrence, with G gates: mingru z, n; minlstm f, i, n; qrnn n, f, o
         inputs: [B, T, E]
         lengths: [B]
-        weight: [K, G, U, E] for K directions
+        weight: [K, G, U, W E] for K directions and the W inputs that a step reads: its own and
+            those before it in each direction, in the order of the text
         bias: [K, G, U]
         activation: activation of the candidate n
         mask: [B, E] factors of the inputs of a text
-        first_direction: 0, or 1 if the only direction is the backward one
         method: see `linear_scan`; None also allows the compiled kernel
 
     Returns:
         States [B, T, K U], zero or undefined after a text's end.
     """
     if method is None and compiled.is_supported(activation, inputs, weight):
-        return compiled.linear_rnn_forward(
-            cell, inputs, lengths, weight, bias, activation, mask, first_direction
-        )
+        return compiled.linear_rnn_forward(cell, inputs, lengths, weight, bias, activation, mask)
     inputs = inputs if mask is None else inputs * mask[:, None]
     is_padding = padding_mask(lengths, inputs.shape[1])[..., None]
-    outputs = []
-    for number, (w, b) in enumerate(zip(weight, bias, strict=True)):
-        gates = F.linear(inputs, w.flatten(0, 1), b.flatten()).to(w.dtype)
+    window, outputs = weight.shape[3] // inputs.shape[2], []
+    if window > 1:  # windows before the end of a text contain padding
+        inputs = inputs.masked_fill(is_padding, 0)
+    for direction, (w, b) in enumerate(zip(weight, bias, strict=True)):
+        windows = stack_windows(inputs, window, reverse=direction == 1)
+        gates = F.linear(windows, w.flatten(0, 1), b.flatten()).to(w.dtype)
         decay, new, output = _compute_gates(cell, gates.chunk(len(w), dim=2), activation)
-        if first_direction + number:  # the state is zero until the last token
+        if direction:  # the state is zero until the last token
             decay, new = (each.masked_fill(is_padding, 0) for each in (decay, new))
-        states = linear_scan(decay, new, first_direction + number == 1, method)
+        states = linear_scan(decay, new, direction == 1, method)
         outputs.append(states if output is None else output * states)
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
 

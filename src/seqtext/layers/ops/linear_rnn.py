@@ -21,7 +21,7 @@ class LinearRNNArgs(KernelArgs):
 
     function = "linear_rnn"
     _fields_ = KernelArgs.fields(
-        "cell activation reverse adds threads texts steps inputs units row",
+        "cell activation reverse threads texts steps inputs window units writes row",
         "",
         "lengths x weight bias mask states saved gradient d_x d_weight d_bias",
     )
@@ -31,7 +31,7 @@ def is_supported(activation: str, inputs: Tensor, weight: Tensor) -> bool:
     """Return whether `linear_rnn_forward` supports this activation and device."""
     return (
         activation in ACTIVATIONS
-        and inputs.shape[-1] == weight.shape[-1]
+        and weight.shape[-1] % inputs.shape[-1] == 0
         and extension.is_supported(inputs, weight)
     )
 
@@ -44,7 +44,6 @@ def linear_rnn_forward(
     bias: Tensor,
     activation: str,
     mask: Tensor | None,
-    first_direction: int,
 ) -> Tensor:
     """Compute the states of all directions, see `layers.linear_rnn.linear_rnn_forward`."""
     options = {
@@ -53,7 +52,9 @@ def linear_rnn_forward(
         "texts": inputs.shape[0],
         "steps": inputs.shape[1],
         "inputs": inputs.shape[2],
-        "reverse": first_direction,
+        "window": weight.shape[3] // inputs.shape[2],
+        "units": weight.shape[2],
+        "row": weight.shape[0] * weight.shape[2],
     }
     lengths = lengths.clamp(0, inputs.shape[1])
     saved = SAVED[cell] if torch.is_grad_enabled() else 0
@@ -65,16 +66,16 @@ class _LinearRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, lengths, mask, saved, options):
-        """x [B, T, E], weight [K, G, U, E], bias [K, G, U], mask [B, E] → states [B, T, K U]"""
+        """x [B, T, E], weight [K, G, U, W E], bias [K, G, U], mask [B, E] → states [B, T, K U]"""
         directions, _, units, _ = weight.shape
         x, weight, bias, lengths = (each.contiguous() for each in (x, weight, bias, lengths))
         mask = None if mask is None else mask.to(x.dtype).contiguous()
         states = x.new_empty(*x.shape[:2], directions * units)
         kept = x.new_empty(directions, *x.shape[:2], saved * units) if saved else None
-        ctx.options = options | {"units": units, "row": directions * units}
+        ctx.options = options
         for n in range(directions):
             LinearRNNArgs.run(
-                ctx.options | {"reverse": options["reverse"] + n},
+                options | {"reverse": n},
                 _list_tensors(n, x, weight, bias, lengths, mask, states, kept),
                 is_backward=False,
             )
@@ -86,16 +87,19 @@ class _LinearRecurrence(torch.autograd.Function):
     def backward(ctx, gradient):
         x, weight, bias, lengths, mask, states, kept = ctx.saved_tensors
         gradient, threads = gradient.contiguous(), torch.get_num_threads()
-        d_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        d_weight = weight.new_zeros(len(weight), threads, *weight.shape[1:])
+        writes = ctx.options["window"] == 1  # the first direction writes what the other adds to
+        make = torch.empty_like if writes else torch.zeros_like
+        d_x = make(x) if ctx.needs_input_grad[0] else None
+        directions, gates, units, inputs = weight.shape
+        d_weight = weight.new_zeros(directions, threads, inputs, gates, units)
         d_bias = bias.new_zeros(len(bias), threads, *bias.shape[1:])
         for n in range(len(weight)):
             tensors = _list_tensors(n, x, weight, bias, lengths, mask, states, kept)
-            tensors |= {"gradient": _from_direction(gradient, n, weight.shape[2]), "d_x": d_x}
+            tensors |= {"gradient": _from_direction(gradient, n, units), "d_x": d_x}
             tensors |= {"d_weight": d_weight[n], "d_bias": d_bias[n]}
-            numbers = ctx.options | {"reverse": ctx.options["reverse"] + n, "adds": n}
-            LinearRNNArgs.run(numbers, tensors, is_backward=True)
-        return d_x, d_weight.sum(1), d_bias.sum(1), *[None] * 4
+            options = ctx.options | {"reverse": n, "writes": int(writes and n == 0)}
+            LinearRNNArgs.run(options, tensors, is_backward=True)
+        return d_x, d_weight.sum(1).movedim(1, 3), d_bias.sum(1), *[None] * 4
 
 
 def _list_tensors(

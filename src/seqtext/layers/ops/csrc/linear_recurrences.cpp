@@ -12,18 +12,19 @@
 enum { POSITIVE = LEAKY_RELU + 1 };  // an activation besides those of functions.h
 constexpr Int ROWS = 128;  // of one matrix product
 
-// Mirrored in ops/linear_rnn.py; B texts, T time steps, E inputs, U units, G gates.
+// Mirrored in ops/linear_rnn.py; B texts, T time steps, E inputs, W steps that a gate reads (its own and
+// those before it, in each direction; in the order of the text), U units, G gates.
 template <class Real> struct LinearRNNArgs {
-    Int cell, activation, reverse, adds, threads, texts, steps, inputs, units;
+    Int cell, activation, reverse, threads, texts, steps, inputs, window, units, writes;
     Int row;                     // numbers from a step's state to the next step's, at least U
     const Int *lengths;          // [B]
     const Real *x;               // [B, T, E]
-    const Real *weight, *bias;   // [G U, E], [G U]
+    const Real *weight, *bias;   // [G U, W E], [G U]
     const Real *mask;            // [B, E], or null
     Real *states, *saved;        // [B, T, U], rows apart; [B, T, SAVED U], or null in inference
     const Real *gradient;        // as states; from here on, backward only
-    Real *d_x;                   // [B, T, E], or null; added to if `adds`, else written
-    Real *d_weight, *d_bias;     // [threads, …] as the weights, zeros on entry
+    Real *d_x;                   // [B, T, E], or null; added to unless `writes`
+    Real *d_weight, *d_bias;     // [threads, W E, G U], [threads, G U], zeros on entry
 };
 
 template <Int KIND> struct Candidate {  // activation of the candidate, and its slope by the value
@@ -132,7 +133,7 @@ template <class Act> struct Qrnn {  // c = f c + (1 - f) n, h = o c; saved n, f,
 
 template <class Real, class Cell> struct LinearTexts {  // texts of one thread
     const LinearRNNArgs<Real> &c;
-    const Int T = c.steps, E = c.inputs, U = c.units, gates = Cell::GATES * U, saved = Cell::SAVED * U;
+    const Int T = c.steps, E = c.inputs, W = c.window, U = c.units, gates = Cell::GATES * U, saved = Cell::SAVED * U;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, last = c.texts * (thread + 1) / threads;
 
@@ -145,23 +146,30 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
         }
     }
 
-    const Real *read(Int b, Int low, Int rows, Real *masked) const {  // inputs, times the mask
-        const Real *x = c.x + (b * T + low) * E;
-        if (!c.mask) return x;
-        for (Int j = 0; j < rows; ++j)
+    // Returns the inputs of steps from `low` on, E apart, W E each: with zeros outside of the text.
+    const Real *read(Int b, Int low, Int rows, Real *copied) const {
+        const Int from = c.reverse ? low : low - (W - 1), length = c.lengths[b];
+        const Real *x = c.x + b * T * E;
+        if (!c.mask && from >= 0 && from + rows + W - 1 <= length) return x + from * E;
+        for (Int j = 0; j < rows + W - 1; ++j) {
+            Real *to = copied + j * E;
+            if (from + j < 0 || from + j >= length) std::fill(to, to + E, Real(0));
+            else
 #pragma omp simd
-            for (Int e = 0; e < E; ++e) masked[j * E + e] = x[j * E + e] * c.mask[b * E + e];
-        return masked;
+                for (Int e = 0; e < E; ++e)
+                    to[e] = x[(from + j) * E + e] * (c.mask ? c.mask[b * E + e] : Real(1));
+        }
+        return copied;
     }
 
     void forward(const Packed<Real> &weight) const {
-        Buffer<Real> carry(U), unsaved(c.saved ? 0 : ROWS * saved), masked(c.mask ? ROWS * E : 0);
+        Buffer<Real> carry(U), unsaved(c.saved ? 0 : ROWS * saved), copied((ROWS + W) * E);
         for (Int b = first; b < last; ++b) {
             const Int length = c.lengths[b];
             std::fill(carry + 0, carry + U, Real(0));
             parts(length, !c.reverse, [&](Int low, Int rows) {
                 Real *kept = c.saved ? c.saved + (b * T + low) * saved : unsaved + 0;
-                weight.times(read(b, low, rows, masked), 0, E, rows, kept, 0, saved);
+                weight.times(read(b, low, rows, copied), 0, E, rows, kept, 0, saved);
                 for (Int k = 0; k < rows; ++k) {
                     const Int j = c.reverse ? rows - 1 - k : k;
                     Cell::forward(U, c.bias, kept + j * saved, carry + 0, c.states + (b * T + low + j) * c.row);
@@ -173,8 +181,8 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
 
     void backward(const Packed<Real> &weight) const {
         Buffer<Real> d_state(U), none(std::max(saved, U)), change(ROWS * gates);
-        Buffer<Real> to_x(c.d_x ? ROWS * E : 0), masked(c.mask ? ROWS * E : 0);
-        Buffer<Real> left((gates + TILE_ROWS) * ROWS), panel(ROWS * PANEL<Real>);
+        Buffer<Real> to_x(c.d_x ? ROWS * W * E : 0), copied((ROWS + W) * E);
+        Buffer<Real> left((W * E + TILE_ROWS) * ROWS), panel(ROWS * PANEL<Real>);
         Real *d_bias = c.d_bias + thread * gates;
         for (Int b = first; b < last; ++b) {
             const Int length = c.lengths[b], back = c.reverse ? 1 : -1;
@@ -189,43 +197,48 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
                                    change + j * gates, d_bias);
                 }
                 if (c.d_x) add_input_gradients(weight, change, to_x, b, low, rows);
-                add_weight_gradients(read(b, low, rows, masked), change, left, panel, rows);
+                add_weight_gradients(read(b, low, rows, copied), change, left, panel, rows);
             });
-            if (c.d_x) std::fill_n(c.d_x + (b * T + length) * E, (T - length) * E, Real(0));
+            if (c.d_x && c.writes) std::fill_n(c.d_x + (b * T + length) * E, (T - length) * E, Real(0));
         }
     }
 
     void add_input_gradients(const Packed<Real> &weight, const Real *change, Real *to_x, Int b, Int low,
                              Int rows) const {
-        weight.times(change, 0, gates, rows, to_x, 0, E);
-        Real *d_x = c.d_x + (b * T + low) * E;
-        for (Int j = 0; j < rows; ++j, d_x += E, to_x += E)
+        weight.times(change, 0, gates, rows, to_x, 0, W * E);
+        const Int from = c.reverse ? low : low - (W - 1);
+        for (Int j = 0; j < rows; ++j)
+            for (Int w = 0; w < W; ++w, to_x += E) {
+                const Int at = from + j + w;
+                if (at < 0 || at >= c.lengths[b]) continue;
+                Real *d_x = c.d_x + (b * T + at) * E;
 #pragma omp simd
-            for (Int e = 0; e < E; ++e) {
-                const Real change = c.mask ? to_x[e] * c.mask[b * E + e] : to_x[e];
-                d_x[e] = c.adds ? d_x[e] + change : change;
+                for (Int e = 0; e < E; ++e) {
+                    const Real now = c.mask ? to_x[e] * c.mask[b * E + e] : to_x[e];
+                    d_x[e] = c.writes ? now : d_x[e] + now;
+                }
             }
     }
 
-    // d_weight [gates, E] += change, transposed, · x
+    // d_weight [W E, gates] += x, transposed, · change: the gates are wider, which wastes fewer lanes
     void add_weight_gradients(const Real *x, const Real *change, Real *left, Real *panel, Int rows) const {
-        Real *out = c.d_weight + thread * gates * E;
-        const Left<Real> a = pack_left(left, change, gates, rows, gates);
-        for (Int j = 0; j < E; j += PANEL<Real>) {
-            pack(panel, rows, j, E, [&](Int k) { return Line<Real>{x + k * E, 1, nullptr}; });
-            multiply<Real>(a, gates, rows, panel, {out + j, E, E - j, true});
+        Real *out = c.d_weight + thread * gates * W * E;
+        const Left<Real> a = pack_left(left, x, W * E, rows, E);
+        for (Int j = 0; j < gates; j += PANEL<Real>) {
+            pack(panel, rows, j, gates, [&](Int k) { return Line<Real>{change + k * gates, 1, nullptr}; });
+            multiply<Real>(a, W * E, rows, panel, {out + j, gates, gates - j, true});
         }
     }
 };
 
 template <class Real, class Cell> void run_cell(const LinearRNNArgs<Real> &c, bool is_backward) {
-    const Int gates = Cell::GATES * c.units, depth = is_backward ? gates : c.inputs;
-    Packed<Real> weight{is_backward && !c.d_x ? 0 : 1, depth, is_backward ? c.inputs : gates};
+    const Int gates = Cell::GATES * c.units, inputs = c.window * c.inputs;
+    Packed<Real> weight{is_backward && !c.d_x ? 0 : 1, is_backward ? gates : inputs, is_backward ? inputs : gates};
 #pragma omp parallel num_threads(c.threads)
     {
         weight.fill([&](Int, Int k) {
-            return is_backward ? Line<Real>{c.weight + k * c.inputs, 1, nullptr}
-                               : Line<Real>{c.weight + k, c.inputs, nullptr};
+            return is_backward ? Line<Real>{c.weight + k * inputs, 1, nullptr}
+                               : Line<Real>{c.weight + k, inputs, nullptr};
         });
         const LinearTexts<Real, Cell> texts{c};
         if (is_backward) texts.backward(weight);

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from seqtext.layers.ops.embedding import embed
 from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import PositiveInt, validate_args
@@ -80,6 +81,10 @@ class InitializedEmbedding(nn.Embedding):
             UserError: if they cannot be read.
         """
         raise NotImplementedError
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return vectors, ids [B, T] → [B, T, E]."""
+        return embed(ids, self.weight)
 
     def reset_parameters(self) -> None:
         """Set all vectors to zero."""

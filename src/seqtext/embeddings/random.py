@@ -1,8 +1,9 @@
 """Randomly initialized, trainable embeddings."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from seqtext.layers.ops.embedding import embed
 from seqtext.token_ids import PAD
 from seqtext.validation import PositiveInt, validate_args
 
@@ -18,6 +19,10 @@ class RandomEmbedding(nn.Embedding):
     @validate_args
     def __init__(self, vocabulary_size: int, dim: PositiveInt = 50):
         super().__init__(vocabulary_size, dim, padding_idx=PAD)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Return vectors, ids [B, T] → [B, T, E]."""
+        return embed(ids, self.weight)
 
     def reset_parameters(self) -> None:
         """Sample vectors uniformly from ±0.05; the padding vector is always zero."""

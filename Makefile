@@ -51,6 +51,7 @@ lint: install-all  ## check style, format, types and spelling
 
 benchmark: install-all  ## measure speed, also of other libraries; DATA=folder with imdb/ and amazon/
 	.venv/bin/python benchmarks/cells.py
+	.venv/bin/python benchmarks/steps.py
 	.venv/bin/python benchmarks/start.py
 	.venv/bin/python benchmarks/loop.py
 	.venv/bin/python benchmarks/sweep.py

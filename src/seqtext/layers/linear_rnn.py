@@ -35,7 +35,7 @@ CANDIDATES = {
 
 
 class LinearRNNLayer(nn.Module):
-    """Recurrent layer in one or both directions (K) without recurrent weights.
+    """Recurrent layer in one or both directions without recurrent weights.
 
     minGRU and minLSTM (Feng et al., 2024, "Were RNNs All We Needed?", arXiv 2410.01201):
     h = (1 - z) h + z n, z = σ(W_z x), n = g(W_n x), or with z = i / (f + i), f and i gates like z.
@@ -68,7 +68,7 @@ class LinearRNNLayer(nn.Module):
         self.cell: LinearCellName = cell
         self.activation, self.window = activation, window
         self.variational_dropout = variational_dropout
-        shape = 1 + bidirectional, GATES[cell], units  # K, G, U
+        shape = 1 + bidirectional, GATES[cell], units  # [directions, G, U]
         self.weight = nn.Parameter(torch.empty(*shape, window * inputs))
         self.bias = nn.Parameter(torch.empty(shape))
         for direction in range(shape[0]):
@@ -115,15 +115,15 @@ def linear_rnn_forward(
         cell: kind of the recurrence, with G gates: mingru z, n; minlstm f, i, n; qrnn n, f, o
         inputs: [B, T, E]
         lengths: [B]
-        weight: [K, G, U, W E] for K directions and the W inputs that a step reads: its own and
-            those before it in each direction, in the order of the text
-        bias: [K, G, U]
+        weight: [directions, G, U, W E] of the W inputs that a step reads: its own and those before
+            it in each direction, in the order of the text
+        bias: [directions, G, U]
         activation: activation of the candidate n
         mask: [B, E] factors of the inputs of a text
         method: see `linear_scan`; None also allows the compiled kernel
 
     Returns:
-        States [B, T, K U], zero or undefined after a text's end.
+        States [B, T, directions × U], zero or undefined after a text's end.
     """
     if method is None and compiled.is_supported(activation, inputs, weight):
         return compiled.linear_rnn_forward(cell, inputs, lengths, weight, bias, activation, mask)

@@ -45,7 +45,7 @@ class DiagonalStateSpace(nn.Module):
         dtype = torch.promote_types(states.dtype, torch.float32)  # no Fourier transform of bfloat16
         with torch.autocast(states.device.type, enabled=False):
             size = _find_fast_size(2 * steps)
-            kernel = torch.fft.rfft(self._wrap_kernel(steps, size), size)  # [D, size / 2 + 1]
+            kernel = torch.fft.rfft(self._wrap_kernel(steps, size), size)  # [D, frequencies]
             inputs = states.to(dtype).transpose(1, 2).contiguous()
             outputs = torch.fft.irfft(torch.fft.rfft(inputs, size) * kernel, size)
             return outputs[..., :steps].transpose(1, 2).to(states.dtype)
@@ -55,11 +55,11 @@ class DiagonalStateSpace(nn.Module):
         rates, factors = self._discretize()
         powers = (
             rates[..., None] * torch.arange(steps, device=rates.device)
-        ).exp()  # [D, N / 2, T]
+        ).exp()  # [D, states, T]
         return 2 * torch.einsum("kdn,dnt->kdt", factors, powers).real
 
     def _discretize(self) -> tuple[Tensor, Tensor]:
-        """Return Δ A [D, N / 2] and C B [directions, D, N / 2]."""
+        """Return Δ A [D, states] and C B [directions, D, states]."""
         step = self.log_step.exp()[:, None]
         continuous = torch.complex(-self.log_decay.exp(), self.frequency)
         rates = continuous * step
@@ -88,7 +88,7 @@ class DiagonalStateSpace(nn.Module):
         b_imaginary = (-imaginary * decay - (real - 1) * self.frequency) / norm
 
         def advance(state: tuple[Tensor, Tensor], inputs: Tensor) -> tuple:
-            re, im, u = *state, inputs[..., None]  # [B, D, N / 2], [B, D, 1]
+            re, im, u = *state, inputs[..., None]  # [B, D, states], [B, D, 1]
             re, im = (
                 real * re - imaginary * im + b_real * u,
                 real * im + imaginary * re + b_imaginary * u,
@@ -108,7 +108,7 @@ class StateSpaceLayer(nn.Module):
     """Applies layer norm, S4D plus a multiple of its input, GELU and a gated linear unit; residual.
 
     Args:
-        units: H, number of features
+        units: D, number of features
         state_size: N
         bidirectional: see `DiagonalStateSpace`
         dropout: dropout rate before and after the gated linear unit
@@ -126,7 +126,7 @@ class StateSpaceLayer(nn.Module):
         self.dropout = dropout
 
     def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
-        """[B, T, H] → [B, T, H]"""
+        """[B, T, D] → [B, T, D]"""
         inputs = self.norm(states)
         hidden = F.gelu(self.recurrence(inputs, lengths) + self.skip * inputs)
         hidden = F.dropout(hidden, self.dropout, self.training)

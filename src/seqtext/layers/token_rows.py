@@ -74,12 +74,12 @@ class TokenRows:
         """Compute scaled dot-product attention of each text's tokens (Vaswani et al., 2017).
 
         Args:
-            query_key: [N, 2, H, K] queries and keys of H heads
-            value: [N, H, K]
+            query_key: [N, 2, H, size] queries and keys of H heads
+            value: [N, H, size]
             dropout: dropout rate of the attention weights
 
         Returns:
-            [N, H K]
+            [N, H × size]
         """
         parts = []
         for group in self.groups:
@@ -89,7 +89,7 @@ class TokenRows:
 
 
 def _attend(group: Group, query_key: Tensor, value: Tensor, dropout: float) -> Tensor:
-    query, key = _pad(group, query_key).transpose(1, 3).unbind(2)  # [B, H, T, K] each
+    query, key = _pad(group, query_key).transpose(1, 3).unbind(2)  # [B, H, T, size] each
     attended = F.scaled_dot_product_attention(
         *(query, key, _pad(group, value).transpose(1, 2)),
         attn_mask=group.is_token,

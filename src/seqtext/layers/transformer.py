@@ -59,7 +59,7 @@ class TransformerLayer(nn.Module):
         """[N, D] → [N, D]; rotation: see `rotate`, None: no rotary positions."""
         rate = self.dropout if self.training else 0.0
         qkv = self.attention_input(self.attention_norm(rows))
-        qkv = qkv.unflatten(1, (3, self.heads, -1))  # [N, 3, H, D / H]
+        qkv = qkv.unflatten(1, (3, self.heads, -1))  # [N, 3, H, size]
         query_key = qkv[:, :2] if rotation is None else rotate(qkv[:, :2], rotation)
         attention_dropout = self.attention_dropout if self.training else 0.0
         attended = tokens.attend(query_key, qkv[:, 2], attention_dropout)
@@ -69,7 +69,7 @@ class TransformerLayer(nn.Module):
 
 
 def build_rotation(positions: Tensor, features: int) -> Tensor:
-    """Compute the angles' cosines and sines for `rotate`: [N], an even number K → [N, K / 2, 2]."""
+    """Compute the angles' cosines and sines for `rotate`: [N] → [N, features / 2, 2]."""
     exponents = torch.arange(0, features, 2, device=positions.device) / features
     angles = positions[:, None] * ROTARY_BASE**-exponents
     return torch.stack([angles.cos(), angles.sin()], dim=2)
@@ -81,8 +81,8 @@ def rotate(states: Tensor, rotation: Tensor) -> Tensor:
     The product of a rotated query and key depends on the distance of the two only.
 
     Args:
-        states: [N, 2, H, K]
-        rotation: [N, K / 2, 2]
+        states: [N, 2, H, features]
+        rotation: [N, features / 2, 2]
     """
     rotation = rotation[:, None, None]
     pairs = states.unflatten(3, (-1, 2))

@@ -26,7 +26,7 @@ class HAN(TextClassifier):
         classes: C
         cell: kind of both recurrent layers
         units: U, width of each direction
-        segment_length: number of tokens of a segment, S
+        segment_length: number of tokens of a segment
         variational_dropout: dropout rate of the inputs of both layers, with one mask per segment
             or text
         head: see `TextClassifier`
@@ -68,13 +68,13 @@ class HAN(TextClassifier):
         """Return the products of a word's weight and its segment's, [B, T]."""
         words, word_counts = self._read_words(ids, lengths)
         states, segment_counts = self._read_segments(words, word_counts, lengths)
-        by_word = self.word_attention.weights(words, word_counts)  # [B × segments, S]
+        by_word = self.word_attention.weights(words, word_counts)  # [B × segments, words]
         by_segment = self.segment_attention.weights(states, segment_counts)  # [B, segments]
         weights = by_word.unflatten(0, by_segment.shape) * by_segment[..., None]
         return weights.flatten(1)[:, : ids.shape[1]]
 
     def _read_words(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Return states [B × segments, S, 2 U] and the number of words of each segment.
+        """Return states [B × segments, words, 2 U] and the number of words of each segment.
 
         The segments behind a text's end have one word, which nothing reads.
         """

@@ -24,7 +24,7 @@ class S4D(TextClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        units: H, number of features
+        units: D, number of features
         layers: number of layers
         state_size: N, number of real states per feature, an even number
         bidirectional: whether a layer adds the outputs of a forward and a backward pass
@@ -81,7 +81,7 @@ class S4D(TextClassifier):
         return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return the last layer's states, ids [B, T] → [B, T, H]."""
+        """Return the last layer's states, ids [B, T] → [B, T, D]."""
         vectors = self.embed(ids)
         states = self.input_norm(vectors if self.project is None else self.project(vectors))
         states = F.dropout(states, self.dropout, self.training)

@@ -66,7 +66,7 @@ class _LinearRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, lengths, mask, saved, options):
-        """x [B, T, E], weight [K, G, U, W E], bias [K, G, U], mask [B, E] → states [B, T, K U]"""
+        """x [B, T, E], weight [directions, G, U, W E], mask [B, E] → [B, T, directions × U]"""
         directions, _, units, _ = weight.shape
         x, weight, bias, lengths = (each.contiguous() for each in (x, weight, bias, lengths))
         mask = None if mask is None else mask.to(x.dtype).contiguous()
@@ -124,5 +124,5 @@ def _list_tensors(
 
 
 def _from_direction(states: Tensor, direction: int, units: int) -> Tensor:
-    """Return a view of [B, T, K U] that starts at a direction's first unit."""
+    """Return a view of [B, T, directions × U] that starts at a direction's first unit."""
     return states[..., direction * units :]

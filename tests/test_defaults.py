@@ -14,7 +14,8 @@ from seqtext.config.trainer import DEFAULTS
 from tests.conftest import ROOT, settings_of
 
 PRESETS = {"attention": {"units", "bidirectional", "pooling"}}  # of a class with its own file
-NOT_OPTIONS = {"embedding", "classes", "features", "vocabulary_size", "vocabulary"}
+NOT_OPTIONS = {"embedding", "classes", "features", "vocabulary_size", "vocabulary", "description"}
+OF_ENCODERS = "encoder"  # choices whose options follow those of model=pretrained
 
 
 def constructor_defaults(kind: type) -> dict[str, Any]:
@@ -57,7 +58,8 @@ def test_models(name):
     [(group, n) for group in ("embedding", "tokenizer") for n in list_files(group)],
 )
 def test_embeddings_and_tokenizers(group, name):
-    config = settings_of(f"{group}={name}")[group]
+    others = ["model=pretrained"] if name == OF_ENCODERS else []
+    config = settings_of(*others, f"{group}={name}")[group]
     defaults = constructor_defaults(resolve_target(group, config.pop("_target_")))
     assert config == {option: as_list(default) for option, default in defaults.items()}
 

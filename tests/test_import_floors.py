@@ -22,14 +22,16 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     }
     | {"command_line", "identity", "metrics_file", "run_dir", "metrics", "losses", "checkpoints"}
     | {"optim", "speedups", "token_ids", "choices", "env_file"},
-    {"layers", "embeddings", "tokenizers", "data"},
+    {"layers", "embeddings", "encoders", "tokenizers", "data"},
     {"models", "datasets", "figures"},
     {"callbacks", "loggers", "config", "listing"},
     {"training", "best_run", "run_names"},
     {"sweeps", "inference", "reporting"},
     {"main", "hydra_job", "error_handling", "scripts", "api"},
 )
-APART = {"layers": {"embeddings", "tokenizers", "data"}}  # on one floor, and yet not to be imported
+APART = {
+    "layers": {"embeddings", "encoders", "tokenizers", "data"}
+}  # on one floor, and yet not to be imported
 
 
 def list_modules() -> dict[str, Path]:

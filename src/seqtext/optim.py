@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -262,20 +262,25 @@ class MuonAdamW(Optimizer):
         return loss
 
 
-def build_parameter_groups(model: nn.Module) -> list[dict[str, Any]]:
+def build_parameter_groups(
+    model: nn.Module, lr_of: Mapping[int, float] | None = None
+) -> list[dict[str, Any]]:
     """Group trainable parameters: matrices, which weight decay shrinks, and all others.
 
     Word vectors, biases and normalization weights are excluded from weight decay: it would shrink
     vectors of words that the batch does not contain, and the others do not overfit.
+    `lr_of` has the learning rates of parameters by their `id`; others have the optimizer's.
     """
     words = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters()}
-    decayed: dict[str, Any] = {"params": []}
-    spared: dict[str, Any] = {"params": [], "weight_decay": 0.0}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            is_decayed = parameter.ndim > 1 and id(parameter) not in words
-            (decayed if is_decayed else spared)["params"].append(parameter)
-    return [group for group in (decayed, spared) if group["params"]]
+    groups: dict[tuple[Any, bool], dict[str, Any]] = {}
+    for parameter in filter(lambda p: p.requires_grad, model.parameters()):
+        is_spared = parameter.ndim <= 1 or id(parameter) in words
+        lr = (lr_of or {}).get(id(parameter))
+        options = {"weight_decay": 0.0} if is_spared else {}
+        options |= {} if lr is None else {"lr": lr}
+        group = groups.setdefault((lr or 0.0, is_spared), {"params": [], **options})
+        group["params"].append(parameter)
+    return [groups[key] for key in sorted(groups)]
 
 
 def clip_gradients(

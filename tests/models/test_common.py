@@ -19,6 +19,7 @@ from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import OpenVocabulary, Vocabulary
 from seqtext.training.model_summary import format_model_summary
 from tests.conftest import ROOT, settings_of
+from tests.models.tiny_encoder import get_common_encoder
 
 DIRECT = ("tfidf",)  # fitted at once: no TextClassifier
 NAMES = sorted({path.stem for path in (ROOT / "conf" / "model").glob("[!_]*.yaml")} - {*DIRECT})
@@ -69,6 +70,8 @@ def config_of(name: str, **options: Any) -> dict[str, Any]:
     config = options_of(name)
     small = {option: 0 for option in config if option.endswith("dropout")} | {"units": 5}
     small |= SMALL.get(name, {})
+    if name == "pretrained":
+        small |= {"path": get_common_encoder(), "frozen": False}
     return config | {k: v for k, v in (small | options).items() if k in config}
 
 

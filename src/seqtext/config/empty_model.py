@@ -6,10 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqtext.config.instantiate import build_from_config
+from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.errors import UserError, format_reason
 from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
+from seqtext.validation import get_option_hints
 
 
 def build_empty_model(
@@ -18,6 +19,7 @@ def build_empty_model(
     words: int,
     classes: int,
     state: Mapping[str, Tensor] | None = None,
+    stored_arguments: Any = None,
 ) -> TextClassifier:
     """Build a model without weights on the meta device: the file may request arbitrary sizes.
 
@@ -26,10 +28,12 @@ def build_empty_model(
         embedding: options of the embedding
         words: number of words in the vocabulary, without the special tokens
         state: tensors that the model must have; None: any
+        stored_arguments: see `TextClassifier.get_stored_arguments`
 
     Raises:
         UserError: if it cannot be built, or has more layers than tensors.
     """
+    arguments = _check_arguments(options, stored_arguments)
     layers = options.get("layers", 1)
     if state is not None and isinstance(layers, int) and layers > len(state):
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
@@ -42,11 +46,24 @@ def build_empty_model(
             table = build_from_config(
                 "embedding", embedding, vocabulary_size=len(SPECIAL_TOKENS) + words
             )
-            return build_from_config("model", options, embedding=table, classes=classes)
+            model = build_from_config(
+                "model", options, embedding=table, classes=classes, **arguments
+            )
     except UserError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise UserError(f"its model cannot be built: {format_reason(error)}.") from error
+    return model
+
+
+def _check_arguments(options: dict[str, Any], stored: Any) -> dict[str, Any]:
+    """Return stored arguments that the model's constructor has."""
+    if stored is None:
+        return {}
+    allowed = {"description"} & {*get_option_hints(resolve_target("model", options["_target_"]))}
+    if not isinstance(stored, dict) or not {*stored} <= allowed:
+        raise UserError("the stored arguments of its model are damaged.")
+    return stored
 
 
 def match_state_dict(

@@ -291,5 +291,6 @@ def build_model(
         build_loss(settings["loss"], classes, has_class_weights=data.sampling == "class_weights"),
     )
     model.initialize_from_data(data.train_dataloader())
+    model.prepare_features(data)
     data.warn_if_unlabelled_is_unused()
     return model

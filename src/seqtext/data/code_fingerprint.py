@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-PACKAGES = tuple(f"seqtext.{name}." for name in ("data", "datasets", "embeddings", "tokenizers"))
+PACKAGES = tuple(
+    f"seqtext.{name}." for name in ("data", "datasets", "embeddings", "encoders", "tokenizers")
+)
 # Modules that cannot change prepared data: they only use it, store it, or download files whose
 # content is part of the cache key.
 NOT_PREPARING = {

@@ -129,7 +129,8 @@ def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) ->
         _check_tensor(str(name), tensor)
     tokenizer = build_from_config("tokenizer", _read_group(metadata["config"], "tokenizer"))
     tokenizer.load_state_dict(metadata["tokenizer"])
-    model = _build_model(metadata["config"], tokenizer.vocabulary, len(names), dict(state))
+    sizes = tokenizer.vocabulary, len(names)
+    model = _build_model(metadata["config"], *sizes, dict(state), metadata.get("arguments"))
     if isinstance(model, TextClassifier) and reads_spelling(model):
         tokenizer.vocabulary = OpenVocabulary(tokenizer.vocabulary)
     return LoadedModel(
@@ -197,7 +198,11 @@ def _build_input_spec(metadata: Mapping[str, Any]) -> InputSpec:
 
 
 def _build_model(
-    config: Mapping[str, Any], vocabulary: Vocabulary, classes: int, state: dict[str, Tensor]
+    config: Mapping[str, Any],
+    vocabulary: Vocabulary,
+    classes: int,
+    state: dict[str, Tensor],
+    arguments: Any,
 ) -> TextClassifier | NonNeuralClassifier:
     options = _read_group(config, "model")
     if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
@@ -206,9 +211,11 @@ def _build_model(
         return model
     dtype = torch.float64 if _get_precision(config) == "64-true" else torch.float32
     embedding = _read_group(config, "embedding")
-    model = build_empty_model(options, embedding, len(vocabulary.tokens), classes, state)
+    words = len(vocabulary.tokens)
+    model = build_empty_model(options, embedding, words, classes, state, arguments)
     model.load_state_dict(match_state_dict(state, model.state_dict(), dtype), assign=True)
     set_tokens(model, vocabulary)
+    model.load_named_weights()
     return model.eval().requires_grad_(False)
 
 

@@ -146,11 +146,35 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
     def initialize_from_data(self, batches: Iterable[Batch]) -> None:
         """Initialize weights from the training part; by default, do nothing."""
 
+    def prepare_features(self, data: Any) -> None:
+        """Compute what stays the same in training from all texts; by default, do nothing.
+
+        Args:
+            data: a `TextDataModule` after `setup`
+        """
+
+    def get_stored_arguments(self) -> dict[str, Any]:
+        """Return arguments of the constructor, plain values, that checkpoints need besides options.
+
+        They are given to the constructor again, and may come from an untrusted file then.
+        """
+        return {}
+
+    def load_named_weights(self) -> None:
+        """Load the weights that a checkpoint names but does not hold; by default, do nothing."""
+
+    def get_lr_factors(self) -> dict[int, float]:
+        """Return factors of the learning rate of parameters by their `id`; of others, it is 1."""
+        return {}
+
     def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
         """Return the optimizer of the trainable parameters and the learning rate scheduler."""
         optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
         if optimizer.defaults.get("weight_decay") or getattr(optimizer, "needs_groups", False):
             optimizer = self._make_optimizer(build_parameter_groups(self))
+        if factors := self.get_lr_factors():
+            lr_of = {key: factor * optimizer.defaults["lr"] for key, factor in factors.items()}
+            optimizer = self._make_optimizer(build_parameter_groups(self, lr_of))
         mode, count = get_metric_mode(self._monitor), lambda each: count_updates(self.trainer, each)
         scheduler = self._scheduler.build(optimizer, count, self._monitor, mode)
         if scheduler is None:
@@ -236,16 +260,20 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the logits and mean loss of a training batch; override for another step."""
-        logits = self(batch.ids, batch.lengths)
+        logits = self.compute_batch_logits(batch)
         return logits, self.loss(logits, batch.labels, self.class_weights)
+
+    def compute_batch_logits(self, batch: Batch) -> Tensor:
+        """Compute the logits of a prepared batch, as `forward`."""
+        return self(batch.ids, batch.lengths)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Store the logits, from which metrics are computed at the end of the epoch."""
-        self._epoch_outputs["val"].append((self(batch.ids, batch.lengths), batch.labels))
+        self._epoch_outputs["val"].append((self.compute_batch_logits(batch), batch.labels))
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
         """Return row numbers [B] and logits."""
-        return batch.rows, self(batch.ids, batch.lengths)
+        return batch.rows, self.compute_batch_logits(batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the outputs of an unfinished epoch, so that a resumed run has all of them."""

@@ -1,5 +1,7 @@
 """Format the layers of a model as a table."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +37,9 @@ def _iter_layers(module: nn.Module, prefix: str = ""):
 def _measure_shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict[str, str]:
     shapes, training = {}, model.training
 
-    def keep(name: str, output: Tensor) -> None:
+    def keep(name: str, output: Tensor | Sequence[Tensor]) -> None:
+        if not isinstance(output, Tensor):
+            output = output[0]  # of an encoder of transformers
         sizes = ["B", *map(str, output.shape[1:])]
         if output.ndim == 3 and output.shape[1] > 1:
             share = round(WORDS / output.shape[1])  # words per pooling window
@@ -48,7 +52,9 @@ def _measure_shapes(model: TextClassifier, layers: dict[str, nn.Module]) -> dict
     ]
     try:
         with torch.no_grad():
-            model.eval()(torch.full((BATCH, WORDS), UNKNOWN), torch.full((BATCH,), WORDS))
+            forward = getattr(model, "summarize", model)  # of models with features in memory
+            model.eval()
+            forward(torch.full((BATCH, WORDS), UNKNOWN), torch.full((BATCH,), WORDS))
     finally:
         model.train(training)
         for hook in hooks:

@@ -133,12 +133,14 @@ def collect_run_metadata(
 
 def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:
     """Refuse a checkpoint of another model before allocating what its settings request."""
-    state = load_checkpoint(path).get("state_dict")
+    checkpoint = load_checkpoint(path)
+    state, arguments = checkpoint.get("state_dict"), checkpoint[METADATA_KEY].get("arguments")
     if not isinstance(state, dict) or not all(isinstance(t, torch.Tensor) for t in state.values()):
         raise UserError(f"{path} has no state_dict of tensors.")
     sizes = len(data.vocabulary.tokens), len(data.class_names)
     try:
-        network = build_empty_model(settings["model"], settings["embedding"], *sizes, state)
+        options = settings["model"], settings["embedding"]
+        network = build_empty_model(*options, *sizes, state, arguments)
         match_state_dict(state, network.state_dict(), torch.float32)
     except UserError as error:
         raise UserError(f"{path} does not go with this run: {error}") from error

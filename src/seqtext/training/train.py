@@ -223,6 +223,8 @@ def fit_in_process(
     fingerprints = collect_fingerprints(data, model)
     log.info(format_model_summary(model))  # the message may have several lines, unlike arguments
     metadata = collect_run_metadata(settings, data, data.tokenizer.state_dict(), fingerprints)
+    if arguments := model.get_stored_arguments():
+        metadata["arguments"] = arguments
     paths = run_dir.best_checkpoint, run_dir.last_checkpoint
     checkpoints = BestAndLastCheckpoint(
         *paths, options.monitor, options.checkpoint_minutes, metadata

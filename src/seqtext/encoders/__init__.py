@@ -1,0 +1,1 @@
+"""Pretrained encoders of Hugging Face's transformers: their files, architecture and features."""

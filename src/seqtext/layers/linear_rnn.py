@@ -59,7 +59,7 @@ class LinearRNNLayer(nn.Module):
         inputs: int,
         units: int,
         bidirectional: bool = False,
-        activation: Candidate = "positive",
+        activation: Candidate = "linear",
         variational_dropout: float = 0.0,
         window: int = 1,
         init: Init = "keras",
@@ -105,7 +105,7 @@ def linear_rnn_forward(
     lengths: Tensor,
     weight: Tensor,
     bias: Tensor,
-    activation: Candidate = "positive",
+    activation: Candidate = "linear",
     mask: Tensor | None = None,
     method: ScanMethod | None = None,
 ) -> Tensor:

@@ -15,8 +15,8 @@ class LinearRNNClassifier(StackedClassifier):
     Args:
         embedding: ids [B, T] → vectors [B, T, E]
         classes: C
-        activation: activation of the candidate: positive (x + 0.5, and sigmoid(x) for x < 0; Feng
-            et al., 2024), linear, tanh or relu
+        activation: activation of the candidate: linear, positive (x + 0.5, and sigmoid(x) for
+            x < 0; both Feng et al., 2024), tanh or relu
         variational_dropout: dropout rate of the inputs of each layer, with one mask per text (Gal
             and Ghahramani, 2016); one rate or a list with one per layer
         window: number of inputs that the gates of a step read: its own and those before it
@@ -30,7 +30,7 @@ class LinearRNNClassifier(StackedClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        activation: Candidate = "positive",
+        activation: Candidate = "linear",
         variational_dropout: DropoutRate | list[DropoutRate] = 0.5,
         window: PositiveInt | list[PositiveInt] = 1,
         **stack: Any,

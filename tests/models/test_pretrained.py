@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import tempfile
+import zipfile
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +12,10 @@ import torch
 from tokenizers import Tokenizer
 
 from seqtext.embeddings.encoder import EncoderEmbedding
-from seqtext.errors import UserError
+from seqtext.encoders import files as encoder_files
+from seqtext.encoders.architecture import check_description, describe_encoder
+from seqtext.encoders.files import DEFAULT_ENCODER, locate_encoder
+from seqtext.errors import OptionError, UserError
 from seqtext.inference.attribution import explain
 from seqtext.inference.export import export
 from seqtext.inference.load_model import load_model
@@ -165,3 +170,119 @@ def test_fine_tuned_run_is_complete(train, small, tmp_path):
     loaded = load_model(tmp_path / "outputs" / "run" / "checkpoints" / "best.ckpt")
     assert_exported_equal(loaded, TEXTS[:2], tmp_path / "exported")
     assert explain(Predictor(loaded), pa.array(TEXTS))[0].method == "integrated gradients"
+
+
+def test_longer_texts_are_cut_at_the_positions(folder):
+    model = build(folder, False)
+    ids, lengths = encode(folder, TEXTS)
+    longer = torch.nn.functional.pad(ids, (0, 30), value=5)
+    with torch.no_grad():
+        expected = model(ids, lengths)
+        found = model(longer, torch.where(lengths == 38, 68, lengths))
+    torch.testing.assert_close(found, expected)
+
+
+def test_options_that_do_not_go_together(folder):
+    with pytest.raises(OptionError, match=r"word_dropout=0\.1"):
+        build(folder, True, word_dropout=0.1)
+    trained = EncoderEmbedding(len(WORDS) + 4, 6, str(folder), freeze=False)
+    with pytest.raises(UserError, match="leave embedding= out"):
+        Pretrained(trained, path=str(folder))
+    with pytest.raises(UserError, match="tokenizer=encoder"):
+        Pretrained(EncoderEmbedding(7, 6, str(folder)), path=str(folder))
+    with pytest.raises(OptionError, match=r"embedding\.dim=5"):
+        Pretrained(torch.nn.Embedding(len(WORDS) + 4, 5), path=str(folder), frozen=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model_type": "gpt2"}, "model_type is gpt2"),
+        ({"num_hidden_layers": 10**6}, "more than its tensors"),
+        ({"hidden_size": 10**9}, "hidden_size is not possible"),
+        ({"_attn_implementation": "owner/code"}, "may not have '_attn_implementation'"),
+        ({"attn_implementation": "owner/code"}, "may not have 'attn_implementation'"),
+        ({"auto_map": {"AutoModel": "own.Code"}}, "may not have 'auto_map'"),
+        ({"hidden_act": "a b;"}, "hidden_act is not possible"),
+        ({"hidden_act": [["gelu"]]}, "hidden_act is not possible"),
+    ],
+)
+def test_untrusted_descriptions_are_checked(folder, change, reason):
+    description = describe_encoder(locate_encoder(str(folder)))
+    check_description(description, tensors=50)
+    with pytest.raises(UserError, match=reason):
+        check_description(description | {"config": description["config"] | change}, tensors=50)
+
+
+@pytest.mark.parametrize(
+    "change", [{"first": [99]}, {"last": list(range(9))}, {"digest": 1}, {"more": 1}, {"first": 0}]
+)
+def test_damaged_descriptions_are_refused(folder, change):
+    description = describe_encoder(locate_encoder(str(folder)))
+    with pytest.raises(UserError):
+        check_description(description | change)
+
+
+def test_files_are_found_in_packages(folder, tmp_path, monkeypatch):
+    package = tmp_path / "an_encoder"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    with zipfile.ZipFile(package / "model.zip", "w") as archive:
+        for file in encoder_files.FILES:
+            archive.write(folder / file, file)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert locate_encoder("an_encoder").digest == locate_encoder(str(folder)).digest
+    monkeypatch.setitem(
+        encoder_files.KNOWN_DIGESTS, "an_encoder", encoder_files.KNOWN_DIGESTS[DEFAULT_ENCODER]
+    )
+    with pytest.raises(UserError, match=r"model.safetensors in .* is not the published one"):
+        locate_encoder("an_encoder").read(encoder_files.WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no_such_package", "is not installed"),
+        ("json", "has no config.json"),
+        ("owner/encoder", "model.download=true fetches it"),
+        ("a/b/c", "no such folder"),
+    ],
+)
+def test_encoders_that_are_not_there(path, reason):
+    with pytest.raises(UserError, match=reason):
+        locate_encoder(path)
+
+
+def test_damaged_files_are_named(folder, tmp_path):
+    for file in encoder_files.FILES:
+        copy = tmp_path / file
+        shutil.copytree(folder, copy)
+        (copy / file).write_bytes(b"{]")
+        with pytest.raises(UserError, match=file.partition(".")[0]):
+            build(copy, False)
+    (copy / "config.json").unlink()
+    with pytest.raises(UserError, match=r"this folder has no config.json"):
+        locate_encoder(str(copy))
+
+
+@pytest.mark.slow
+def test_minilm_equals_sentence_transformers():
+    """Runs where the package of MiniLM and sentence-transformers are installed."""
+    sentence_transformers = pytest.importorskip("sentence_transformers")
+    pytest.importorskip("all_minilm_l6_v2")
+    files = locate_encoder(DEFAULT_ENCODER)
+    texts = ["A wonderful little film!", "naïve CAFÉ 12,5 %", "unbelievably " * 40]
+    with tempfile.TemporaryDirectory() as place:
+        zipfile.ZipFile(files.place).extractall(place)
+        peer = sentence_transformers.SentenceTransformer(place, device="cpu")
+        expected = peer.encode(texts, normalize_embeddings=True, convert_to_tensor=True)
+    tokenizer = EncoderTokenizer()
+    tokenizer.fit(None, np.arange(0))
+    ids, lengths = tokenizer.encode(pa.array(texts))
+    parts = torch.from_numpy(ids).long().split(lengths.tolist())
+    padded = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+    embedding = EncoderEmbedding(len(tokenizer.vocabulary), 384)
+    model = Pretrained(embedding, normalize=True).eval()
+    with torch.no_grad():
+        found = model.encode(padded, torch.from_numpy(lengths))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)

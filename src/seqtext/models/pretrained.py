@@ -182,7 +182,7 @@ class Pretrained(TextClassifier):
             "pooling": self.pooling,
             "normalize": self.normalize,
         }
-        found = load_features(data.cache, settings, texts, rows, self.width, self._build_encode)
+        found = load_features(data.cache, settings, texts, rows, self.width, self.build_encode)
         positions = np.full(len(texts.lengths), -1, np.int64)
         positions[rows] = np.arange(len(rows))
         self._features = found, positions
@@ -191,7 +191,7 @@ class Pretrained(TextClassifier):
         self.feature_mean.copy_(torch.from_numpy(train.mean(axis=0, dtype=np.float64)))
         self.feature_scale.copy_(torch.from_numpy(scale))
 
-    def _build_encode(self) -> Encode:
+    def build_encode(self) -> Encode:
         """Return `encode` of a copy with the frozen encoder, as fast as possible."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         embedding = EncoderEmbedding(self.description["vocabulary_size"], 1, self.path)

@@ -33,7 +33,7 @@ def build_empty_model(
     Raises:
         UserError: if it cannot be built, or has more layers than tensors.
     """
-    arguments = _check_arguments(options, stored_arguments)
+    arguments = _check_arguments(options, stored_arguments, state)
     layers = options.get("layers", 1)
     if state is not None and isinstance(layers, int) and layers > len(state):
         raise UserError(f"config.model.layers={layers} are more than its state_dict has.")
@@ -56,13 +56,19 @@ def build_empty_model(
     return model
 
 
-def _check_arguments(options: dict[str, Any], stored: Any) -> dict[str, Any]:
-    """Return stored arguments that the model's constructor has."""
+def _check_arguments(
+    options: dict[str, Any], stored: Any, state: Mapping[str, Tensor] | None
+) -> dict[str, Any]:
+    """Return stored arguments that the model's constructor has, and the tensors allow."""
     if stored is None:
         return {}
     allowed = {"description"} & {*get_option_hints(resolve_target("model", options["_target_"]))}
     if not isinstance(stored, dict) or not {*stored} <= allowed:
         raise UserError("the stored arguments of its model are damaged.")
+    if "description" in stored and state is not None and options.get("frozen") is False:
+        from seqtext.encoders.architecture import check_description
+
+        check_description(stored["description"], len(state))
     return stored
 
 

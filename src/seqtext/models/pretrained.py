@@ -236,6 +236,8 @@ class Pretrained(TextClassifier):
                 f"model.path={self.path} holds other weights than those that it was trained with "
                 f"(SHA-256 {self.description['digest'][:16]}…): put those back."
             )
+        if describe_encoder(files) != self.description:  # what is built is what the files describe
+            raise UserError(f"its description is not that of model.path={self.path}.")
         self._load_base(files)
 
     def _load_base(self, files: EncoderFiles) -> None:

@@ -51,11 +51,14 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def load(run: str | Path, plugins: Sequence[str] = ()) -> "TrainedClassifier":
+def load(
+    run: str | Path | Sequence[str | Path], plugins: Sequence[str] = ()
+) -> "TrainedClassifier":
     """Load a run, the best run of a sweep, or a checkpoint file, with scikit-learn's methods.
 
     Args:
-        run: folder of a run or of a sweep, or path of a checkpoint file
+        run: folder of a run or of a sweep, or path of a checkpoint file; or a list of them, whose
+            probabilities (and thresholds) are averaged
         plugins: packages, such as "my_project", whose classes the run may use
 
     Raises:

@@ -50,7 +50,7 @@ def explain_texts(predictor: Predictor, options: PredictOptions) -> None:
 def _read_texts(predictor: Predictor, options: PredictOptions) -> Iterator[str]:
     if options.input:
         source = open_input(options)
-        columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
+        columns = find_text_columns(options.text, predictor.text_columns, source)
         blocks = (source.select_strings(block, columns) for block in source.blocks())
         return chain.from_iterable(join_texts(parts).to_pylist() for parts in blocks)
     return iterate_texts(options.texts)

@@ -167,8 +167,8 @@ def _predict(
     Raises:
         UserError: if the data set has a class that the model does not know.
     """
-    spec = predictor.loaded_model.input_spec
-    truth = LabeledEvaluation("label", predictor.class_names, Path(data.source), spec.drop_labels)
+    source = Path(data.source)
+    truth = LabeledEvaluation("label", predictor.class_names, source, predictor.drop_labels)
     names = rows.rows.class_names
     labels = np.asarray(rows.rows.labels)[rows.selected]
     used = [names[number] for number in np.unique(labels)]
@@ -184,7 +184,7 @@ def _predict(
         of_block = pa.array(names).take(pa.array(labels[start : start + BLOCK_ROWS]))
         truth.add(of_block, predictor.predict_logits(texts))
     found = truth.predictions(predictor.threshold)
-    custom = build_metrics_if_allowed(predictor.loaded_model)
+    custom = build_metrics_if_allowed(predictor.metric_options, len(predictor.class_names))
     return replace(found, rows=rows.selected[found.rows], custom=custom), truth.notes()
 
 

@@ -25,11 +25,11 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError("Standard input is closed: give texts, or a file with input=.")
     with fast_imports():  # imports torch; --help does not
         from seqtext.config.trust import allow_packages
+        from seqtext.inference.ensemble import load_predictor
         from seqtext.inference.export import export
         from seqtext.inference.load_model import find_checkpoint, load_model
         from seqtext.inference.predict_file import predict_file
         from seqtext.inference.predict_texts import iterate_texts, predict_texts
-        from seqtext.inference.predictor import Predictor
         from seqtext.lightning_messages import silence_lightning
     silence_lightning()
     if logging.lastResort is not None:  # to the terminal: which run of a sweep is used
@@ -37,15 +37,17 @@ def main(arguments: Sequence[str]) -> None:
     logging.getLogger(find_checkpoint.__module__).setLevel(logging.INFO)
     with allow_packages(options.plugins):
         if options.export:
-            for path in export(load_model(find_checkpoint(options.run)), options.export):
+            for path in export(load_model(find_checkpoint(*options.runs)), options.export):
                 print_line(f"{path}: {path.stat().st_size / 1e6:,.2f} MB")
             return
-        predictor = Predictor.from_run(options.run)
         if options.explain:
             from seqtext.inference.attribution_command import explain_texts
+            from seqtext.inference.predictor import Predictor
 
-            explain_texts(predictor, options)
-        elif options.input:
+            explain_texts(Predictor.from_run(*options.runs), options)
+            return
+        predictor = load_predictor(options.runs)
+        if options.input:
             predict_file(predictor, options)
         else:
             predict_texts(predictor, iterate_texts(options.texts))

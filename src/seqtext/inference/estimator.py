@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from seqtext.config.trust import allow_packages
 from seqtext.errors import UserError, format_reason
 from seqtext.inference.attribution import Explanation, explain
-from seqtext.inference.load_model import find_checkpoint, load_model
+from seqtext.inference.ensemble import load_predictor
 from seqtext.inference.predictor import Predictor
 
 # Also a pandas Series, or a table with one column.
@@ -23,11 +23,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
     """Text classifier with scikit-learn's interface; `load` loads it, `fit` trains a new one.
 
     Args:
-        run: a run folder, a sweep's (its best run, by validation score) or a checkpoint
+        run: a run folder, a sweep's (its best run, by validation score) or a checkpoint; or
+            several, whose probabilities are averaged
         plugins: packages whose classes the run may use
     """
 
-    def __init__(self, run: str | Path, plugins: Sequence[str] = ()):
+    def __init__(self, run: str | Path | Sequence[str | Path], plugins: Sequence[str] = ()):
         self.run, self.plugins = run, plugins
 
     def fit(self, texts: TextsLike, labels: Any) -> "TrainedClassifier":
@@ -50,14 +51,12 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         strings = _convert_to_strings(texts)
         if len(strings) != len(numbers):
             raise UserError(f"There are {len(strings)} texts and {len(numbers)} labels.")
+        names = cast(Any, classes.astype(str))
         with allow_packages(self.plugins):
-            loaded_model = train_on_rows(
-                load_model(find_checkpoint(self.run)),
-                strings,
-                numbers,
-                cast(Any, classes.astype(str)),
+            self.predictor_ = load_predictor(
+                self._runs, lambda model: train_on_rows(model, strings, numbers, names)
             )
-        self.predictor_, self.classes_ = Predictor(loaded_model), classes
+        self.classes_ = classes
         return self
 
     def load(self) -> "TrainedClassifier":
@@ -67,7 +66,7 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
             UserError: if the run does not exist or cannot be used.
         """
         with allow_packages(self.plugins):
-            self.predictor_ = Predictor.from_run(self.run)
+            self.predictor_ = load_predictor(self._runs)
         self.classes_ = np.array(self.predictor_.class_names)
         return self
 
@@ -88,10 +87,17 @@ class TrainedClassifier(ClassifierMixin, BaseEstimator):
         """Return [N] explanations of texts, see `Explanation`.
 
         Raises:
-            UserError: if `texts` has another type, or captum is needed but not installed.
+            UserError: if `texts` has another type, captum is needed but not installed, or there
+                are several models.
         """
         check_is_fitted(self, "predictor_")
+        if not isinstance(self.predictor_, Predictor):
+            raise UserError("explain() takes one model: load one run.")
         return explain(self.predictor_, _convert_to_strings(texts))
+
+    @property
+    def _runs(self) -> Sequence[str | Path]:
+        return [self.run] if isinstance(self.run, str | Path) else self.run
 
     def _predict_logits(self, texts: TextsLike) -> Any:
         check_is_fitted(self, "predictor_")

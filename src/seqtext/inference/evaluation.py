@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,6 @@ from seqtext.data.labels import (
 from seqtext.display import build_console
 from seqtext.errors import UserError
 from seqtext.files import write_json
-from seqtext.inference.load_model import LoadedModel
 from seqtext.metrics.custom import CustomMetrics
 from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import find_warnings
@@ -167,16 +167,17 @@ class LabeledEvaluation:
         return ", ".join(self.class_names[:MAX_SHOWN]) + more
 
 
-def build_metrics_if_allowed(loaded_model: LoadedModel) -> CustomMetrics | None:
-    """Build the metrics that the training run added; leave out those that are not allowed."""
-    config, classes = loaded_model.config.get("metrics"), len(loaded_model.class_names)
-    if not isinstance(config, Mapping):
-        return None
+def build_metrics_if_allowed(options: Mapping[str, Any], classes: int) -> CustomMetrics | None:
+    """Build the metrics that a training run added; leave out those that are not allowed.
+
+    Args:
+        options: settings of the metrics by name, which may be untrusted
+    """
     allowed = {}
-    for name, options in config.items():
+    for name, own in options.items():
         try:
-            build_custom_metrics({name: options}, classes)
-            allowed[name] = options
+            build_custom_metrics({name: own}, classes)
+            allowed[name] = own
         except UserError as error:
             log.warning("A metric of the training run is left out: %s", error)
     return build_custom_metrics(allowed, classes)

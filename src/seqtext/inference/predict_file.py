@@ -23,13 +23,13 @@ from seqtext.inference.evaluation import (
     write_scores,
 )
 from seqtext.inference.predict_options import PredictOptions
-from seqtext.inference.predictor import Predictor
+from seqtext.inference.predictor import TextPredictor
 from seqtext.inference.table_writer import Columns, TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 
 
-def predict_file(predictor: Predictor, options: PredictOptions) -> None:
+def predict_file(predictor: TextPredictor, options: PredictOptions) -> None:
     """Predict the rows of ``input=``, or score them, or both.
 
     Raises:
@@ -43,7 +43,8 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
         raise UserError(f"output={target} is a folder: name a file.")
     if target and target.exists() and target.samefile(source.path):
         raise UserError(f"output={target} is the input: name another file.")
-    columns = find_text_columns(options.text, predictor.loaded_model.input_spec.columns, source)
+    trained_on = () if options.text else predictor.text_columns  # those of models may differ
+    columns = find_text_columns(options.text, trained_on, source)
     truth = None
     if options.label:
         if source.names:  # an empty file has none
@@ -52,14 +53,15 @@ def predict_file(predictor: Predictor, options: PredictOptions) -> None:
             options.label,
             predictor.class_names,
             source.path,
-            predictor.loaded_model.input_spec.drop_labels,
+            predictor.drop_labels,
         )
     try:
         with open_writer(target) if target else nullcontext() as output:
             count = _predict_blocks(predictor, source, columns, truth, output)
             predictions = None  # computed before the output is renamed
             if truth:
-                custom = build_metrics_if_allowed(predictor.loaded_model)
+                classes = len(predictor.class_names)
+                custom = build_metrics_if_allowed(predictor.metric_options, classes)
                 predictions = replace(truth.predictions(predictor.threshold), custom=custom)
     except UnicodeEncodeError as error:  # JSON can encode unpaired surrogates
         half = ascii(error.object[error.start])
@@ -136,7 +138,7 @@ def build_scores_path(target: Path) -> Path:
 
 
 def _predict_blocks(
-    predictor: Predictor,
+    predictor: TextPredictor,
     source: TableReader,
     columns: Sequence[str],
     truth: LabeledEvaluation | None,
@@ -157,7 +159,7 @@ def _predict_blocks(
     return count
 
 
-def build_prediction_columns(predictor: Predictor, logits: Tensor, label: str) -> Columns:
+def build_prediction_columns(predictor: TextPredictor, logits: Tensor, label: str) -> Columns:
     """Build the new columns: the class, under the name `label`, and probabilities."""
     names = pa.array(predictor.class_names)
     columns = {label: names.take(pa.array(predictor.predict_classes(logits)))}

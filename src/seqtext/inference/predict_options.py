@@ -25,12 +25,15 @@ class PredictOptions:
         'treated as one unknown word. If the input has a column "label", the new one is '
         '"predicted_label". An empty line is a row only in a CSV file with one column. Of two '
         "columns x, the second is named x.1 in JSON Lines and Parquet. The decision threshold is "
-        "that of the run."
+        "that of the run. Of several runs, which may be different models with tokenizers of their "
+        "own, the probabilities and thresholds are averaged (a run that is named twice counts "
+        "twice); they must have the same classes."
     )
     EXAMPLES: ClassVar[str] = """
 python predict.py run=outputs/imdb-grid "a wonderful little film" "another text"
 python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
 python predict.py run=outputs/imdb-best input=more.parquet label=sentiment   (score it)
+python predict.py 'run=[outputs/gru-0,outputs/gru-1,outputs/tfidf]' "a text" (the mean of three)
 python predict.py run=outputs/imdb-grid explain=true "a text"                (words in colours)
 python predict.py run=outputs/imdb-grid input=more.csv explain=true output=page.html
 python predict.py run=outputs/imdb-grid export=film                          (an ONNX graph)
@@ -42,7 +45,7 @@ tail -f log | python predict.py run=outputs/spam-best
     )
     run: str = option(
         "a run folder, a sweep's folder (its best run, by validation score) or a .ckpt file; "
-        "nothing else of the run is needed",
+        "nothing else of the run is needed; run=[a,b,c]: the mean of their probabilities",
         missing="name a run, as in run=outputs/…",
     )
     input: Path | None = option(
@@ -95,6 +98,17 @@ tail -f log | python predict.py run=outputs/spam-best
         (),
     )
 
+    @property
+    def runs(self) -> list[str]:
+        """Return the runs that ``run=`` names: one, or those of a list.
+
+        Raises:
+            UserError: if the list is empty or malformed.
+        """
+        if not self.run.startswith("[") or Path(self.run).exists():
+            return [self.run]
+        return _parse_list(self.run)
+
     def __post_init__(self):
         given = [f.name for f in fields(self) if getattr(self, f.name) != f.default]
         if self.export and (
@@ -102,6 +116,10 @@ tail -f log | python predict.py run=outputs/spam-best
         ):
             other = self.texts[0] if others[0] == "texts" else f"{others[0]}="
             raise UserError(f"export= can only be combined with run= and plugins=: drop {other}.")
+        count = len(self.runs)
+        for name in ("export", "explain"):
+            if getattr(self, name) and count > 1:
+                raise UserError(f"{name}= takes one model: name one run, not {count}.")
         if self.texts and self.input:
             raise UserError("Texts and input= cannot be combined: drop one.")
         if self.explain and self.label:
@@ -112,3 +130,28 @@ tail -f log | python predict.py run=outputs/spam-best
             for name in FILE_OPTIONS:
                 if name in given and not (self.explain and name == "output"):
                     raise UserError(f"{name}= needs a file: give input= too.")
+
+
+def _parse_list(text: str) -> list[str]:
+    """Parse a list in Hydra's grammar.
+
+    Raises:
+        UserError: if it is empty, malformed, or has other values than texts and whole numbers.
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser  # slow to import
+    from hydra.errors import HydraException
+
+    try:
+        found = OverridesParser.create().parse_override(f"run={text}").value()
+    except HydraException:
+        found = None
+    if (
+        not isinstance(found, list)
+        or not found
+        or not all(type(each) in (str, int) for each in found)
+    ):
+        raise UserError(
+            f"run={text} must be a list of runs, as in run=[outputs/a,outputs/b]; names with "
+            f"special characters need quotes: \"run=['~/a (1)',outputs/b]\"."
+        )
+    return list(map(str, found))

@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from seqtext.display import make_printable, print_line
 from seqtext.errors import UserError
-from seqtext.inference.predictor import Predictor
+from seqtext.inference.predictor import TextPredictor
 
 
-def predict_texts(predictor: Predictor, texts: Iterable[str]) -> None:
+def predict_texts(predictor: TextPredictor, texts: Iterable[str]) -> None:
     """Print class, probability and text, separated by tabs, without waiting for more texts."""
     for text in texts:
         logits = predictor.predict_logits(pa.array([text], pa.string()))

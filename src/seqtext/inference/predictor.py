@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,43 @@ from seqtext.tokenizers.vocabulary import OpenVocabulary
 log = logging.getLogger(__name__)
 
 
-class Predictor:
+class TextPredictor(ABC):
+    """Computes logits of texts: one model, or several.
+
+    class_names: names of class 0, 1, …
+    threshold: for two classes, the minimum probability at which class 1 is predicted
+    drop_labels: labels whose rows were dropped in training
+    metric_options: settings of the metrics that the training run added, which may be untrusted
+    """
+
+    class_names: list[str]
+    threshold: float
+    drop_labels: Sequence[str]
+    metric_options: Mapping[str, Any]
+
+    @property
+    @abstractmethod
+    def text_columns(self) -> Sequence[str]:
+        """Return the text columns of the training data."""
+
+    @abstractmethod
+    def predict_logits(self, texts: pa.Array) -> Tensor:
+        """Return logits of [N] strings, null as empty text: [N] for two classes, else [N, C]."""
+
+    @abstractmethod
+    def warn_of_unknown_texts(self) -> None:
+        """Log a warning if some of the texts so far have no known word."""
+
+    def probabilities(self, logits: Tensor) -> np.ndarray:
+        """Return float64 probabilities [N, C] of logits [N] or [N, C]."""
+        return compute_probabilities(logits).numpy()
+
+    def predict_classes(self, logits: Tensor) -> np.ndarray:
+        """Return class numbers [N] of logits [N] or [N, C], at the threshold."""
+        return predict_classes(compute_probabilities(logits), self.threshold).numpy()
+
+
+class Predictor(TextPredictor):
     """Apply a trained model to texts.
 
     An empty text is encoded as one unknown word.
@@ -38,6 +75,9 @@ class Predictor:
     def __init__(self, loaded_model: LoadedModel):
         self.loaded_model = loaded_model
         self.class_names, self.threshold = loaded_model.class_names, loaded_model.threshold
+        self.drop_labels = loaded_model.input_spec.drop_labels
+        metrics = loaded_model.config.get("metrics")
+        self.metric_options = metrics if isinstance(metrics, Mapping) else {}
         self.texts = self.unknown = 0  # texts so far, and those without known words
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.outputs = () if len(self.class_names) == 2 else (len(self.class_names),)
@@ -55,8 +95,13 @@ class Predictor:
         """
         return cls(load_model(find_checkpoint(run)))
 
+    @property
+    def text_columns(self) -> Sequence[str]:
+        """Return the text columns of the training data."""
+        return self.loaded_model.input_spec.columns
+
     def predict_logits(self, texts: pa.Array) -> Tensor:
-        """Return logits of [N] strings, null as empty text: [N] for two classes, else [N, C]."""
+        """Return logits, see `TextPredictor`."""
         texts = texts.fill_null("")
         vocabulary = self.loaded_model.tokenizer.vocabulary
         if isinstance(vocabulary, OpenVocabulary):
@@ -77,23 +122,19 @@ class Predictor:
         ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
         return self._predict_encoded(ids, lengths)
 
-    def probabilities(self, logits: Tensor) -> np.ndarray:
-        """Return float64 probabilities [N, C] of logits [N] or [N, C]."""
-        return compute_probabilities(logits).numpy()
+    def warn_of_unknown_texts(self, name: str = "the model") -> None:
+        """Log a warning if some of the texts so far have no word that the model knows.
 
-    def predict_classes(self, logits: Tensor) -> np.ndarray:
-        """Return class numbers [N] of logits [N] or [N, C], at the run's threshold."""
-        return predict_classes(compute_probabilities(logits), self.threshold).numpy()
-
-    def warn_of_unknown_texts(self) -> None:
-        """Log a warning if some of the texts so far have no known word."""
+        Args:
+            name: words for the model in the warning
+        """
         if self.unknown:
             log.warning(
-                "%s of %s texts (%.1f %%) have no word that the model knows: their class means "
-                "little.",
+                "%s of %s texts (%.1f %%) have no word that %s knows: their class means little.",
                 f"{self.unknown:,}",
                 f"{self.texts:,}",
                 100 * self.unknown / self.texts,
+                name,
             )
 
     @torch.inference_mode()

@@ -17,6 +17,8 @@ from seqtext.errors import UserError
 from seqtext.inference.ensemble import Ensemble, Member, load_predictor
 from seqtext.inference.predict_options import PredictOptions
 from seqtext.inference.predictor import Predictor, TextPredictor
+from seqtext.reporting.run_files import average_predictions
+from seqtext.reporting.runs import read_run
 from seqtext.run_dir import RunDir
 from tests.conftest import csv_of
 from tests.inference.conftest import REVIEWS, trained
@@ -80,6 +82,18 @@ def test_from_python(finished, linear):
     assert clone(both).run == runs
     with pytest.raises(UserError, match="takes one model"):
         both.explain(TEXTS)
+
+
+def test_the_report_averages_what_the_runs_predict(finished, linear):
+    """Both of them average probabilities and thresholds, of the same rows."""
+    each = [read_run(done.path, []).predictions for done in (finished, linear)]
+    mean = average_predictions([one for one in each if one])
+    texts = [REVIEWS[row][0] for row in mean.rows]
+    both = load([finished.path, linear.path])
+    np.testing.assert_allclose(both.predict_proba(texts), mean.probabilities, rtol=1e-5)
+    assert both.predictor_.threshold == pytest.approx(mean.threshold)
+    named = [("negative", "positive")[number] for number in mean.predicted]
+    assert both.predict(texts).tolist() == named
 
 
 def test_a_fit_trains_every_member(linear):

@@ -34,6 +34,7 @@ class ReportOptions:
 python report.py outputs/imdb-grid                             (into outputs/imdb-grid/report)
 python report.py outputs/* metric=accuracy output=report
 python report.py outputs/* tag=paper                           (runs with tags=[paper])
+python report.py outputs/* ensembles=true                      (and means of probabilities)
 python report.py outputs/* results=RESULTS.md                  (published results and ours)
 """
 
@@ -42,6 +43,13 @@ python report.py outputs/* results=RESULTS.md                  (published result
     tag: str | None = option("compare only the runs with this tag; train.py tags=[paper] sets it")
     output: Path | None = option("folder to write to; default: <first folder>/report")
     results: Path | None = option("write this Markdown file instead: published results beside ours")
+
+    ensembles: bool = option(
+        "true: also rows for means of probabilities: over the seeds of each setting, and over the "
+        "runs, of any models, that are best together by validation score (at most 20); only of "
+        "runs with the same validation and test rows",
+        False,
+    )
 
     plugins: tuple[str, ...] = option(
         "packages whose metrics the runs may use, if they have metrics of one's own, as in "
@@ -81,6 +89,7 @@ def main(arguments: Sequence[str]) -> None:
             options.metric,
             METRICS if options.results else None,
             options.tag,
+            options.ensembles,
         )
         for sentence in report.damaged:
             print_line(f"Left out: {sentence}", sys.stderr)

@@ -19,7 +19,7 @@ from seqtext.identity import (
 )
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.reporting.run_files import LoadedPredictions
-from seqtext.reporting.runs import Run
+from seqtext.reporting.runs import EnsembleRun, Run
 
 TARGET_GROUPS = ("loss", "optimizer", "scheduler", "tokenizer", "embedding")
 NOT_IN_LABELS = ("dataset", "model", "trainer", "logger", "metrics", "callbacks", "debug")
@@ -46,6 +46,16 @@ class RunGroup:
     def is_baseline(self) -> bool:
         """Return whether this is the baseline that every table shows."""
         return self.model == BASELINE_MODEL
+
+    @property
+    def members(self) -> list[Run]:
+        """Return the runs that an ensemble averages; of other groups, an empty list."""
+        return [one for run in self.runs if isinstance(run, EnsembleRun) for one in run.members]
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Return whether this is a mean of probabilities of runs of other groups."""
+        return bool(self.members)
 
     @property
     def predictions(self) -> list[LoadedPredictions]:

@@ -3,7 +3,7 @@
 import re
 
 from seqtext.display import make_printable
-from seqtext.reporting.results_table import OURS, Cell, ResultsTable, Row
+from seqtext.reporting.results_table import ENSEMBLE, OURS, Cell, ResultsTable, Row
 
 # An underscore within a word, as in macro_f1, is not emphasis and needs no escape.
 SPECIAL_CHARACTERS = re.compile(r"[\\`*{}\[\]|~#!$]|(?<![^\W_])_|_(?![^\W_])")
@@ -32,7 +32,7 @@ def format_code_block(text: str, language: str = "") -> str:
 
 
 def format_markdown_table(table: ResultsTable) -> str:
-    """Format a pipe table with the best of each column in bold, published rows in italics."""
+    """Format a pipe table with the best of each column in bold, other rows than ours in italics."""
     titles = ["", *map(escape_markdown, table.columns)]
     lines = [" | ".join(titles), " | ".join(["---", *["---:"] * len(table.columns)])]
     lines += [" | ".join([_format_label(row), *map(_format_cell, row.cells)]) for row in table.rows]
@@ -41,7 +41,7 @@ def format_markdown_table(table: ResultsTable) -> str:
 
 def _format_label(row: Row) -> str:
     label = escape_markdown(row.label)
-    return label if row.kind == OURS else f"*{label}*"
+    return label if row.kind in (OURS, ENSEMBLE) else f"*{label}*"
 
 
 def _format_cell(cell: Cell) -> str:

@@ -13,7 +13,13 @@ from seqtext.display import count_noun, format_duration, make_printable
 from seqtext.errors import UserError
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.datasets import group_by_dataset
-from seqtext.reporting.groups import choose_main_metric, group_runs
+from seqtext.reporting.ensembles import build_ensembles
+from seqtext.reporting.groups import (
+    RunGroup,
+    choose_main_metric,
+    group_runs,
+    sort_by_validation,
+)
 from seqtext.reporting.markdown import escape_markdown, format_code, format_markdown_table
 from seqtext.reporting.pairwise import Comparison, compare_groups
 from seqtext.reporting.provenance import describe_provenance
@@ -41,15 +47,22 @@ class DatasetSection:
         dataset: title of the data set, see `group_by_dataset`
         metric: metric to sort by and to test, such as "accuracy"; None: the metric that most runs
             monitored
+        ensembles: whether to add ensembles of the runs as groups, see `build_ensembles`
 
     Raises:
         UserError: if no run has the metric.
     """
 
-    def __init__(self, dataset: str, runs: Sequence[Run], metric: str | None):
+    def __init__(
+        self, dataset: str, runs: Sequence[Run], metric: str | None, ensembles: bool = False
+    ):
         self.dataset = dataset
         self.metric = _choose_metric(runs, metric)
         self.groups, self.repeated = group_runs(runs, self.metric)
+        self.ensemble_notes: list[str] = []
+        if ensembles:
+            added, self.ensemble_notes = build_ensembles(self.groups, self.metric)
+            self.groups = sort_by_validation([*self.groups, *added], self.metric)
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -74,8 +87,13 @@ class DatasetSection:
 
     @property
     def runs(self) -> list[Run]:
-        """Return the runs of all groups, without repeated runs."""
-        return [run for group in self.groups for run in group.runs]
+        """Return the runs of all groups except ensembles, without repeated runs."""
+        return [run for group in self.trained_groups for run in group.runs]
+
+    @property
+    def trained_groups(self) -> list[RunGroup]:
+        """Return the groups except ensembles."""
+        return [group for group in self.groups if not group.is_ensemble]
 
     def describe(self) -> str:
         """Describe the table in one paragraph."""
@@ -83,7 +101,7 @@ class DatasetSection:
         tested = f"{rows[0]:,} to {rows[-1]:,} test rows"
         if len(rows) == 1:
             tested = count_noun(rows[0], "test row")
-        times = [time for group in self.groups for time in group.values("seconds", "total")]
+        times = [time for group in self.trained_groups for time in group.values("seconds", "total")]
         total = f", {format_duration(sum(times))} in all" if times else ""
         text = (
             f"{count_noun(len(self.runs), 'run')}{total}; {tested}. Ordered by validation "
@@ -97,19 +115,19 @@ class DatasetSection:
 
     def collect_notes(self) -> list[str]:
         """Return the notes on published results and the warnings of runs."""
-        notes = collect_footnotes(self.table)
+        notes = [*self.ensemble_notes, *collect_footnotes(self.table)]
         if self.published:
             notes.append(
                 "What others reported was measured on other rows than these, mostly in one run."
             )
         if self.published and not all(map(has_study_rows, self.runs)):
             notes.append("It cannot be compared with settings that use a part of the data only.")
-        for group in self.groups:
+        for group in self.trained_groups:
             each = (run.metrics.get("warnings") or () for run in group.runs)
             notes += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
             texts = dict.fromkeys(run.metrics.get("notes") for run in group.runs)
             notes += [f"{group.label}: {make_printable(text)}" for text in texts if text]
-        notes += describe_provenance(self.groups)
+        notes += describe_provenance(self.trained_groups)
         return notes
 
     def list_commands(self) -> list[str]:
@@ -160,6 +178,7 @@ def build_report(
     metric: str | None,
     usual: Mapping[str, str] | None = None,
     tag: str | None = None,
+    ensembles: bool = False,
 ) -> Report:
     """Read all runs in folders, and build a section for each data set.
 
@@ -167,6 +186,7 @@ def build_report(
         metric: metric of all sections
         usual: metrics by data set, if `metric` is None
         tag: tag of the runs to read; None: all runs
+        ensembles: see `DatasetSection`
 
     Raises:
         UserError: see `read_runs` and `DatasetSection`.
@@ -177,7 +197,7 @@ def build_report(
     for title, own in group_by_dataset(runs).items():
         is_study = any(map(has_study_rows, own))
         chosen = metric or (metrics.get(own[0].metrics["dataset"]) if is_study else None)
-        sections.append(DatasetSection(title, own, chosen))
+        sections.append(DatasetSection(title, own, chosen, ensembles))
     used = [run for section in sections for run in section.runs]
     damaged = [*damaged, *(run.damage for run in used if run.damage)]
     title = format_title(folders) + (f" (tag {tag})" if tag else "")

@@ -90,14 +90,16 @@ def _build_summary_table(section: DatasetSection) -> ResultsTable:
     for group, row in zip(section.groups, own, strict=True):
         label = row.label if group.is_baseline else f"{get_result_source(group)}: {row.label}"
         rows.setdefault(get_result_source(group), row._replace(label=label, kind=OURS))
-    order = ("published", "reproduced", "our best", "tfidf")
+    order = ("published", "reproduced", "our best", "ensemble", "tfidf")
     few = [rows[name] for name in order if name in rows]
     unmarked = [row._replace(cells=[Cell(cell.text) for cell in row.cells]) for row in few]
     return ResultsTable(section.table.columns, unmarked)
 
 
 def get_result_source(group: RunGroup) -> str:
-    """Return the source of a group's results: "tfidf", "our best" or "reproduced"."""
+    """Return the source of a group's results: "ensemble", "tfidf", "our best" or "reproduced"."""
+    if group.is_ensemble:
+        return "ensemble"
     if group.is_baseline:
         return "tfidf"
     experiment = group.runs[0].choices.get("experiment", "")
@@ -116,7 +118,7 @@ def _find_best_published(section: DatasetSection) -> PublishedResult | None:
 
 def _format_runtimes(section: DatasetSection) -> str:
     totals: dict[str, list[float]] = {}
-    for group in section.groups:
+    for group in section.trained_groups:
         totals.setdefault(get_result_source(group), []).extend(group.values("seconds", "total"))
     totals_text = [
         f"{name} {format_duration(sum(s))} ({count_noun(len(s), 'run')})"

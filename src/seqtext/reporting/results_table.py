@@ -14,7 +14,8 @@ TWO_CLASSES = ("accuracy", "f1", "precision", "recall", "auroc")
 MANY_CLASSES = ("accuracy", "macro_f1", "weighted_f1", "auroc")
 ABBREVIATIONS = {"accuracy": "acc.", "balanced_accuracy": "bal. acc.", "weighted_f1": "weighted F1"}
 ABBREVIATIONS |= {"macro_f1": "macro F1", "f1": "F1", "auroc": "AUC", "average_precision": "AP"}
-OURS, REFERENCE_MODEL, REPORTED = "ours", "reference", "reported"  # kinds of rows
+OURS, REFERENCE_MODEL, ENSEMBLE = "ours", "reference", "ensemble"  # kinds of rows
+REPORTED = "reported"
 UNKNOWN = "–"
 
 
@@ -26,7 +27,11 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row; its kind is "ours", "reference" (our run of the reference model) or "reported"."""
+    """A row.
+
+    kind: "ours", "reference" (our run of the reference model), "ensemble" (of our runs) or
+        "reported"
+    """
 
     label: str
     kind: str
@@ -126,6 +131,8 @@ def _build_time_cells(groups: Sequence[RunGroup]) -> list[Cell]:
 
 
 def _get_kind(group: RunGroup) -> str:
+    if group.is_ensemble:
+        return ENSEMBLE
     return REFERENCE_MODEL if group.is_baseline else OURS
 
 
@@ -141,7 +148,10 @@ def collect_footnotes(table: ResultsTable) -> list[str]:
 def to_dataframe(
     dataset: str, groups: Sequence[RunGroup], others: Sequence[PublishedResult]
 ) -> pd.DataFrame:
-    """Return all rows with settings, and mean and standard deviation of each score."""
+    """Return all rows with settings, and mean and standard deviation of each score.
+
+    Those of ensembles also name the folders of their runs.
+    """
     return pd.DataFrame(
         [_to_record(dataset, g) for g in groups]
         + [
@@ -162,6 +172,8 @@ def _to_record(dataset: str, group: RunGroup) -> dict[str, Any]:
     row |= {
         name: format_setting(value) for name, value in group.settings.items() if value != NO_VALUE
     }
+    if group.is_ensemble:
+        row["members"] = ",".join(str(run.path) for run in group.members)
     for part in ("val", "test"):
         for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):
             row[f"{part}/{name}/mean"] = group.mean(part, name)

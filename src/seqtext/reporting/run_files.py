@@ -1,9 +1,10 @@
 """Read and check the files of runs and sweeps, which may be damaged or untrusted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ PROBABILITY = "probability_"
 
 @dataclass(frozen=True)
 class LoadedPredictions:
-    """Predictions of a run on its test part, read from its folder.
+    """Predictions of a run on its validation or test part, read from its folder.
 
     rows: [N] row numbers in the source, sorted
     labels, predicted: [N] class numbers
@@ -147,6 +148,33 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
         names,
         0.5 if threshold is None else threshold,
         custom if isinstance(custom, Mapping) else {},
+    )
+
+
+def average_predictions(
+    predictions: Sequence[LoadedPredictions], weights: Sequence[float] | None = None
+) -> LoadedPredictions:
+    """Average the probabilities, and the thresholds, of predictions of the same rows.
+
+    Args:
+        weights: weight of each; None: equal weights
+    """
+    each = [one.probabilities for one in predictions]
+    probabilities = np.average(each, axis=0, weights=weights)
+    threshold = fmean([one.threshold for one in predictions], weights)
+    if probabilities.shape[1] == 2:  # as `seqtext.metrics.scores.predict_classes`, without torch
+        predicted = (probabilities[:, 1] >= threshold).astype(np.int64)
+    else:
+        predicted = probabilities.argmax(axis=1)
+    custom = {
+        name: options for one in reversed(predictions) for name, options in one.custom.items()
+    }
+    return replace(
+        predictions[0],
+        predicted=predicted,
+        probabilities=probabilities,
+        threshold=threshold,
+        custom=custom,
     )
 
 

@@ -1,7 +1,7 @@
 """Find finished and unfinished runs in folders, without reading logs."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -74,12 +74,34 @@ class Run:
         return self._loaded_predictions[1]
 
     @cached_property
+    def validation_predictions(self) -> LoadedPredictions | None:
+        """Return the predictions on the validation part; None if missing or damaged."""
+        return self._read_predictions("val")[0]
+
+    @cached_property
     def _loaded_predictions(self) -> tuple[LoadedPredictions | None, str | None]:
-        path = self.path / "predictions" / "test.parquet"
+        return self._read_predictions("test")
+
+    def _read_predictions(self, part: str) -> tuple[LoadedPredictions | None, str | None]:
+        path = self.path / "predictions" / f"{part}.parquet"
         try:
             return read_predictions(path, self.metrics), None
         except UserError as error:
             return None, str(error)
+
+
+@dataclass(frozen=True)
+class EnsembleRun(Run):
+    """Several runs whose probabilities are averaged, in place of a run of one model.
+
+    averages: mean predictions on the validation and test part
+    """
+
+    members: tuple[Run, ...] = ()
+    averages: Mapping[str, LoadedPredictions] = field(default_factory=dict)
+
+    def _read_predictions(self, part: str) -> tuple[LoadedPredictions | None, str | None]:
+        return self.averages.get(part), None
 
 
 class UnfinishedRun(NamedTuple):

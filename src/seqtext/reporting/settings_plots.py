@@ -111,7 +111,7 @@ def sort_values(values: Sequence) -> list[str]:
 
 def plot_heat_maps(groups: Sequence[RunGroup], metric: str) -> go.Figure | None:
     """Plot a heat map per model of validation scores over two settings; None if fewer vary."""
-    ours = [g for g in groups if not g.is_baseline]
+    ours = [g for g in groups if not g.is_baseline and not g.is_ensemble]
     names = [n for n in (ours[0].settings if ours else ()) if n != "model"]
     values = {n: v for n in names if 1 < len(v := _list_values(ours, n)) <= MAX_NAMED_VALUES}
     if len(values) < 2:

@@ -133,6 +133,7 @@ def test_the_data_set_of_a_checkpoint_is_not_trusted(train, run, tmp_path, monke
         (["mode=test"], "mode=test needs a trained model: give checkpoint=outputs/<run>."),
         (["checkpoint=x"], "checkpoint= goes with mode=test"),
         (["mode=test", "checkpoint=no/run"], "checkpoint=no/run: there is no such file or folder."),
+        (["mode=test", "checkpoint=[a]"], "checkpoint=['a']: there is no such file or folder."),
         (["mode=test", "checkpoint={run}", "model.units=3"], "model.units=3 cannot be changed"),
         (["mode=test", "checkpoint={run}", "experiment=imdb/best"], "experiment=imdb/best cannot"),
         (["mode=test", "checkpoint={run}", "dataset.cleaning=[lower]"], "dataset.cleaning="),

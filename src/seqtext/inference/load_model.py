@@ -80,7 +80,7 @@ def find_checkpoint(run: str | Path, option: str = "run") -> Path:
     Raises:
         UserError: if there is no checkpoint.
     """
-    path = Path(run).expanduser()
+    path = Path(str(run)).expanduser()  # an option of Hydra's may be a number or a list
     if not path.exists():
         raise UserError(f"{option}={run}: there is no such file or folder.")
     if path.is_file():

@@ -99,6 +99,21 @@ def test_special_tokens_in_a_text_are_its_characters(files, tmp_path):
         assert restored.encode(pa.array([text]))[0].tolist() == ids.tolist()
 
 
+def test_white_space_is_one_space_as_in_training(files):
+    """Texts of the training part are words that single spaces join."""
+    for path in (files / "bert.json", files / "gpt"):
+        tokenizer, other = fitted(path), PretrainedTokenizer()
+        other.load_state_dict(tokenizer.state_dict())
+        text = " a\tgood\x85\x1c\n film\u3000"
+        expected = tokenizer.encode(pa.array(["a good film"]))[0].tolist()
+        assert tokenizer.encode(pa.array([text]))[0].tolist() == expected
+        assert other.encode(pa.array([text]))[0].tolist() == expected
+        assert exported_ids(other, text) == expected
+        assert other.state_dict() == tokenizer.state_dict()
+        first, last = tokenizer.find_spans(text)[[0, -1]].tolist()
+        assert (first[0], last[1]) == (1, len(text) - 1)
+
+
 def test_equal_ids_are_not_listed(files):
     """As of an exported tokenizer of subwords, whose first tokens are <pad> and <unk>."""
     assert fitted(files / "gpt").list_ids()[:3] == [2, 3, 4]

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from seqtext.tokenizers.base import TruncationSide
 from seqtext.tokenizers.by_word import ByWordTokenizer
 from seqtext.tokenizers.hugging_face import (
-    WHITE_SPACE,
     build_lowercase_steps,
+    build_space_steps,
     build_word_level_tokenizer,
 )
 from seqtext.tokenizers.splitting import Split
@@ -68,10 +68,10 @@ class CharacterTokenizer(ByWordTokenizer):
 
     def build_hugging_face_tokenizer(self) -> "HuggingFaceTokenizer":
         """See `Tokenizer.build_hugging_face_tokenizer`."""
-        from tokenizers import Regex, normalizers, pre_tokenizers
+        from tokenizers import Regex, pre_tokenizers
 
         ids = {token: n for n, token in enumerate(self.vocabulary.tokens, len(SPECIAL_TOKENS))}
         steps: list[Any] = build_lowercase_steps() if self.lowercase else []
-        steps += [normalizers.Replace(Regex(WHITE_SPACE), " "), normalizers.Strip()]
+        steps += build_space_steps()
         each = pre_tokenizers.Split(Regex("(?m:.)"), "isolated")
         return build_word_level_tokenizer(ids, [each], steps)

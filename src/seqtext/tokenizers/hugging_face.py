@@ -92,6 +92,23 @@ def build_white_space_split() -> "PreTokenizer":
     return pre_tokenizers.Split(Regex(WHITE_SPACE), "removed")
 
 
+def build_space_steps() -> list["Normalizer"]:
+    """Return normalizers that make white space of any kind and length one space, as in training."""
+    from tokenizers import Regex, normalizers
+
+    return [normalizers.Replace(Regex(WHITE_SPACE), " "), normalizers.Strip()]
+
+
+def add_space_steps(tokenizer: "HuggingFaceTokenizer") -> None:
+    """Add `build_space_steps` before the normalizers of a tokenizer, unless it has them."""
+    from tokenizers import normalizers
+
+    steps = (json.loads(tokenizer.to_str())["normalizer"] or {}).get("normalizers") or [{}]
+    if steps[0].get("pattern") != {"Regex": WHITE_SPACE}:
+        own = [tokenizer.normalizer] if tokenizer.normalizer else []
+        tokenizer.normalizer = normalizers.Sequence([*build_space_steps(), *own])
+
+
 def build_mark_split() -> "PreTokenizer":
     """Return a pre-tokenizer as BERT's, which also splits scripts without spaces."""
     from tokenizers import Regex, pre_tokenizers

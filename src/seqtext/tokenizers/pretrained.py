@@ -16,7 +16,12 @@ import pyarrow.compute as pc
 from seqtext.data.corpus import TokenizedCorpus
 from seqtext.errors import UserError
 from seqtext.tokenizers.base import Tokenizer, TruncationSide, iter_groups, truncate
-from seqtext.tokenizers.hugging_face import list_tokens, load_tokenizer, parse_tokenizer
+from seqtext.tokenizers.hugging_face import (
+    add_space_steps,
+    list_tokens,
+    load_tokenizer,
+    parse_tokenizer,
+)
 from seqtext.tokenizers.text_growth import compute_growth
 from seqtext.tokenizers.vocabulary import Vocabulary
 from seqtext.validation import PositiveInt, validate_args
@@ -66,6 +71,7 @@ class PretrainedTokenizer(Tokenizer):
         name = f"tokenizer.path={self.path}"
         self._tokenizer = parse_tokenizer(self._read_file(), name)
         self._growth = _check_growth(self._tokenizer, name)
+        add_space_steps(self._tokenizer)
         tokens, self._ids = list_tokens(self._tokenizer)
         self.vocabulary = Vocabulary(tokens)
 
@@ -106,6 +112,7 @@ class PretrainedTokenizer(Tokenizer):
         super().load_state_dict(state)
         self._tokenizer, self._ids = load_tokenizer(state)
         self._growth = _check_growth(self._tokenizer, "tokenizer.tokenizer")
+        add_space_steps(self._tokenizer)
 
     def _read_file(self) -> str:
         path = find_tokenizer_file(self.path)

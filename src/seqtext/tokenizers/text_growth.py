@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any
 
+from seqtext.tokenizers.hugging_face import WHITE_SPACE
+
 # Bytes of UTF-8 that one byte may become.
 GROWTH = {
     "BertNormalizer": 4.0,
@@ -31,6 +33,8 @@ def compute_growth(step: Mapping[str, Any] | None) -> float:
     if kind == "Replace":
         content = len(step["content"].encode())
         literal = len(step["pattern"].get("String", "").encode())
+        if step["pattern"].get("Regex") == WHITE_SPACE:  # at least one byte
+            literal = 1
         # An empty match is possible at each place.
         return max(1.0, content / literal if literal else 1.0 + content)
     if kind in ("Prepend", "Metaspace"):

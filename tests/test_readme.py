@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, csv_of
+from tests.models.tiny_encoder import write_encoder
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
@@ -63,8 +64,12 @@ def test_commands_are_found():
         for c in TRAIN
     ],
 )
-def test_train_commands(train, small, reviews, command):
+def test_train_commands(train, small, reviews, command, tmp_path):
     arguments = shlex.split(command)[2:]
+    if "model=pretrained" in arguments:
+        small = [option for option in small if not option.startswith(("model.", "embedding."))]
+        words = sorted({word for text, _ in reviews for word in text.lower().split()})
+        small.append(f"model.path={write_encoder(tmp_path / 'encoder', words)}")
     if "dataset=table" in arguments:
         small = [option for option in small if not option.startswith("dataset.dir=")]
         rows = [(text, "15"[label == "positive"]) for text, label in reviews]

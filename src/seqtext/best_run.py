@@ -159,7 +159,7 @@ def read_best_run(folder: str) -> BestRun:
         check_stored_settings(settings)
     except UserError as error:
         raise UserError(f"{run.folder}/metrics.json cannot be used: {error}") from error
-    settings |= {"tags": [], "notes": None}  # those of the runs that were compared
+    settings |= {"tags": [], "notes": None, "label": None}  # those of the runs that were compared
     # Folds were only for model selection.
     settings["split"] = {**settings.get("split", {}), "folds": None, "fold": 0}
     choices = read_choices(run.folder)

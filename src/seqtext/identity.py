@@ -19,7 +19,7 @@ PATH_OPTIONS_BY_CONTENT = {  # options that name files, by the key of their cont
 PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for option in options)
 OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("checkpoint_minutes", "dataset.download", "embedding.download"),
-    *("trainer.accelerator", "trainer.profiler", "tags", "notes"),
+    *("trainer.accelerator", "trainer.profiler", "tags", "notes", "label"),
 )
 GROUPS_WITHOUT_EFFECT = ("logger.", "paths.")
 OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)

@@ -139,6 +139,7 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "vocabulary_size": (_is_whole, "a whole number"),
     "unknown_tokens": (_check_values(_is_number), "a set of numbers"),
     "seconds": (_is_seconds, "a set of numbers"),
+    "peak_memory": (_check_values(_is_number), "a set of numbers"),
     "rows": (_is_rows, "a number of rows per part and class"),
     "settings": (_is_settings, "a set of options"),
     "fingerprints": (_is_fingerprints, "a set of digests"),

@@ -18,7 +18,7 @@ from seqtext.listing import describe_choices
 from seqtext.run_dir import RunDir, build_run_exists_error, check_links
 
 NOT_IN_NAMES = (
-    *("dataset", "model", "name", "resume", "mode", "tags", "notes", "plugins"),
+    *("dataset", "model", "name", "resume", "mode", "tags", "notes", "label", "plugins"),
     *FOLDER_OPTIONS,
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
 )

@@ -8,7 +8,7 @@ from seqtext.reporting.latex import escape_latex, format_latex_table
 from seqtext.reporting.results_table import OURS, REPORTED, Cell, ResultsTable, Row
 
 SCORES = [f"test metric {n}" for n in range(9)]
-COLUMNS = ["val acc.", "test acc.", "n", "time", "parameters", *SCORES]
+COLUMNS = ["val acc.", "test acc.", "n", "training", "parameters", *SCORES]
 
 
 def rows(count: int, kind: str, label: str = "gru units=8") -> list[Row]:
@@ -24,7 +24,7 @@ def body(text: str) -> list[str]:
 def test_wide_tables_are_cut_and_say_so():
     text = format_latex_table(ResultsTable(COLUMNS, rows(3, OURS)), "caption")
     widths = {len(re.findall("(?<!\\\\)&", line)) for line in body(text)}
-    assert widths == {7}  # five scores, n, time
+    assert widths == {7}  # five scores, n, training
     assert r"\resizebox{\ifdim\width>\linewidth" in text
     assert "report.csv has also the columns parameters, test metric 3, test metric 4" in text
 

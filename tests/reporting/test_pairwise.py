@@ -1,5 +1,7 @@
 """Pairwise comparisons: selection of pairs and runs, and verdicts."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -85,7 +87,7 @@ def test_different_and_not_significant_are_told_apart():
     comparison = compare_groups(groups, "accuracy")
     found = {(p.first, p.second): p.verdict for p in comparison.pairs}
     assert found == {(0, 1): NOT_SIGNIFICANT, (0, 2): DIFFERENT, (1, 2): DIFFERENT}
-    first, second, third, fourth = summarize_significance(comparison)
+    first, second, third, fourth, fifth = summarize_significance(comparison)
     assert first == (
         "In test accuracy, best, the best by validation, is better than 1 of 2 others; "
         "it does not differ significantly from near."
@@ -93,6 +95,11 @@ def test_different_and_not_significant_are_told_apart():
     assert second == "3 pairs of settings: 2 different, 1 not significant."
     assert third.endswith("Not significant does not mean equal.")
     assert "another seed" in fourth
+    assert re.fullmatch(
+        r"If the differences stay as measured, best would be different from near \(\+0\.0050\) "
+        r"with about [\d,]+ test rows \(now 400\)\.",
+        fifth,
+    )
 
 
 def test_the_same_predictions_do_not_differ():

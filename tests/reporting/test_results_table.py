@@ -30,7 +30,7 @@ OTHER = PublishedResult("study 9", "imdb", "lstm", "", "a fault", {"test/accurac
 
 def test_rows_and_marks(groups):
     made = build_table(groups, [OTHER], "accuracy")
-    assert made.columns[:5] == ["val acc.", "test acc.", "n", "time", "parameters"]
+    assert made.columns[:5] == ["val acc.", "test acc.", "n", "training", "parameters"]
     assert [row.label for row in made.rows] == [
         "gru units=16", "tfidf", "gru units=8", "study 9: lstm",
     ]  # fmt: skip

@@ -23,7 +23,7 @@ ALL_PATH_OPTIONS = (
     *FOLDER_OPTIONS,
     *("resume", "from_best", "checkpoint", "hydra.run.dir", "hydra.sweep.dir"),
 )
-FREE_TEXT = "notes"  # its value is one text, whatever it contains
+FREE_TEXTS = ("notes", "label")  # their value is one text, whatever it contains
 NEVER_A_NUMBER = ("name", "dataset.separator", "dataset.encoding", *ALL_PATH_OPTIONS)
 COLUMNS = ("dataset.text", "dataset.label", "dataset.part")  # may also be a number
 MULTIRUN = "hydra.mode=MULTIRUN"
@@ -64,7 +64,7 @@ def quote_value(argument: str, is_multirun: bool = False) -> str:
         return argument
     key, value = found.groups()
     option = key.lstrip("+~")
-    if option == FREE_TEXT and value != "null" and not _is_quoted(value):
+    if option in FREE_TEXTS and value != "null" and not _is_quoted(value):
         return f"{key}={quote_text(value)}"
     try:
         override = OverridesParser.create().parse_override(argument)

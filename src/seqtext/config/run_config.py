@@ -57,8 +57,9 @@ class RunConfig:
         paths: dict[str, str],
         tags: list[str | float] | None = None,
         notes: str | None = None,
+        label: str | None = None,
     ):
-        self.tags, self.notes = [str(tag) for tag in tags or ()], notes
+        self.tags, self.notes, self.label = [str(tag) for tag in tags or ()], notes, label
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes = checkpoint_minutes

@@ -12,7 +12,7 @@ from seqtext.files import build_damaged_file_error, read_yaml
 from seqtext.identity import GROUPS_WITHOUT_EFFECT, flatten_settings
 
 CONTROL_OPTIONS = (  # they select the action
-    *("name", "resume", "from_best", "mode", "checkpoint", "plugins"),
+    *("name", "resume", "from_best", "mode", "checkpoint", "plugins", "race"),
 )
 MACHINE_OPTIONS = (
     "checkpoint_minutes",

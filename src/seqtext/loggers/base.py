@@ -103,6 +103,6 @@ def _log_failure(logger: Logger) -> Iterator[None]:
 
 def flatten_for_loggers(settings: Mapping[str, Any]) -> dict[str, bool | int | float | str]:
     """Flatten the settings that can change a result to ``group.option``, in loggers' types."""
-    empty = [option for option in ("tags", "notes") if not settings.get(option)]
+    empty = [option for option in ("tags", "notes", "label") if not settings.get(option)]
     options = flatten_options(settings, [*MACHINE_OPTIONS, *empty])
     return {name: v if isinstance(v, bool | int | float) else str(v) for name, v in options.items()}

@@ -10,14 +10,17 @@ from seqtext.reporting.pairwise import (
     SIGNIFICANCE_LEVEL,
     UNDECIDED,
     Comparison,
+    PairwiseResult,
 )
+from seqtext.reporting.sample_sizes import estimate_sample_sizes, format_rows
 
 
 def summarize_significance(comparison: Comparison) -> list[str]:
     """Return sentences on significant differences, and on groups that were not compared."""
     sentences = []
     if comparison.pairs:
-        sentences = [_summarize_best(comparison), *_summarize_pairs(comparison)]
+        best = _summarize_best(comparison)
+        sentences = [best, *_summarize_pairs(comparison), *_summarize_needed_samples(comparison)]
     return sentences + _summarize_excluded(comparison)
 
 
@@ -80,6 +83,38 @@ def _summarize_best(comparison: Comparison) -> str:
     among = " of these" if first else ""  # groups before it were evaluated on other rows
     best = f"{groups[first].label}, the best{among} by validation"
     return f"In test {comparison.metric}, {best}, {conclusions}."
+
+
+def _summarize_needed_samples(comparison: Comparison) -> list[str]:
+    """Say how many runs or test rows would tell the best group by validation from the others."""
+    first = min(pair.first for pair in comparison.pairs)
+    pairs = [p for n in range(len(comparison.groups)) if (p := comparison.get_pair(first, n))]
+    undecided = [pair for pair in pairs if not pair.is_significant]
+    name = comparison.groups[first].label
+    sentences = []
+    if parts := [_describe_needed_samples(comparison, p) for p in undecided if p.difference]:
+        sentences.append(
+            f"If the differences stay as measured, {name} would be different from "
+            f"{'; from '.join(parts)}."
+        )
+    if equal := [comparison.groups[p.second].label for p in undecided if not p.difference]:
+        sentences.append(f"{name} and {_join_names(equal)} have equal scores.")
+    return sentences
+
+
+def _describe_needed_samples(comparison: Comparison, pair: PairwiseResult) -> str:
+    label = f"{comparison.groups[pair.second].label} ({pair.difference:+.4f})"
+    needed = estimate_sample_sizes(pair, len(comparison.pairs))
+    ways = []
+    if needed.runs is not None:
+        present = min(known for _, known in pair.over_runs)
+        ways.append(f"with about {needed.runs} runs of each (now {present})")
+    if needed.row_factor is not None:
+        rows = format_rows(comparison.rows, needed.row_factor)
+        ways.append(f"with about {rows} test rows (now {comparison.rows:,})")
+    if not ways and needed.both_factor is not None:
+        ways.append(f"with about {needed.both_factor:.2g} times as many runs and test rows")
+    return f"{label} {' or '.join(ways) or 'with more runs and test rows than can be had'}"
 
 
 def _summarize_excluded(comparison: Comparison) -> list[str]:

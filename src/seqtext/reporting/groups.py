@@ -9,6 +9,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from seqtext.config.settings import flatten_options
+from seqtext.display import make_printable
 from seqtext.identity import (
     OPTIONS_NOT_COMPARED,
     OPTIONS_WITHOUT_EFFECT,
@@ -118,6 +119,7 @@ def group_runs(runs: Sequence[Run], metric: str) -> tuple[list[RunGroup], int]:
         labels = [format_label(settings) for settings in distinguishing]
         if len(set(labels)) < len(labels):
             labels = [format_label(settings, exact=True) for settings in distinguishing]
+        labels = [_get_own_label(m) or label for m, label in zip(own, labels, strict=True)]
         labelled += map(RunGroup, labels, distinguishing, own)
     labelled = _number_equal_labels(labelled)
     return sort_by_validation(labelled, metric), len(runs) - sum(map(len, members))
@@ -134,6 +136,12 @@ def sort_by_validation(groups: Sequence[RunGroup], metric: str) -> list[RunGroup
         return is_unknown, sign * (score or 0.0), inf if loss is None else loss
 
     return sorted(groups, key=place)
+
+
+def _get_own_label(runs: Sequence[Run]) -> str | None:
+    """Return the label that all runs were given by ``label=``, or None."""
+    labels = {run.metrics["settings"].get("label") for run in runs}
+    return make_printable(str(labels.pop())) if len(labels) == 1 and None not in labels else None
 
 
 def _number_equal_labels(groups: Sequence[RunGroup]) -> list[RunGroup]:

@@ -6,7 +6,7 @@ import unicodedata
 from seqtext.display import REPLACEMENT, make_printable
 from seqtext.reporting.results_table import REPORTED, ResultsTable, Row
 
-ALWAYS_SHOWN = ("n", "time")  # columns after the main scores that every table has
+ALWAYS_SHOWN = ("n", "training")  # columns after the main scores that every table has
 MAX_SCORES = 5  # columns of scores, including the main ones
 MAX_ROWS = 40  # rows that fit on a page
 LONG_LABEL = 34  # characters; longer labels are broken into lines
@@ -37,8 +37,8 @@ def escape_latex(text: str) -> str:
 def format_latex_table(table: ResultsTable, caption: str) -> str:
     r"""Format a booktabs table with the best value of each column in bold.
 
-    It has the main scores, runs, time, and as many further scores as fit on a page in small type. A
-    note lists the columns and rows that only report.csv has.
+    It has the main scores, runs, training time, and as many further scores as fit on a page in
+    small type. A note lists the columns and rows that only report.csv has.
     """
     columns = _choose_columns(table)
     rows = _choose_rows(table)

@@ -35,6 +35,8 @@ class PairwiseResult(NamedTuple):
     p_mcnemar: p value of the first runs' accuracies; None if their folds differ
     p_t: p value of the corrected resampled t-test over matched seeds and folds; None for fewer than
         two
+    over_rows: variance of the difference over resampled rows
+    over_runs: for each group with more than one run, variance of its mean and number of runs
     """
 
     first: int
@@ -48,6 +50,8 @@ class PairwiseResult(NamedTuple):
     p: float
     p_mcnemar: float | None
     p_t: float | None
+    over_rows: float = 0.0
+    over_runs: tuple[tuple[float, int], ...] = ()
 
     @property
     def is_significant(self) -> bool:
@@ -214,6 +218,8 @@ def _compare_pair(
         p_t=corrected_resampled_t_test(
             _match_runs(one, other, ours, theirs), _compute_test_share(one)
         ),
+        over_rows=over_rows,
+        over_runs=tuple(over_runs),
     )
 
 

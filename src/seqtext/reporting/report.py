@@ -37,6 +37,7 @@ from seqtext.reporting.runs import Run, UnfinishedRun, find_sweep_command, read_
 
 FALLBACK_METRICS = ("macro_f1", "accuracy")  # main metrics, if the monitored one is unknown
 ADDED_PREFIX = re.compile(r"(?<=[ '])\+\+(?=[\w./@]+=)")  # see `allow_unlisted_options`
+VARIANCES = ("over_rows", "over_runs")  # fields of `PairwiseResult` that intervals show
 PATH_OPTION = re.compile(r" (paths\.\w+=[^\s']+|'paths\.\w+=[^']*')")  # in a command line
 
 
@@ -247,7 +248,7 @@ def pairs_to_dataframe(section: DatasetSection) -> pd.DataFrame:
         {
             "dataset": section.dataset,
             "metric": section.metric,
-            **pair._asdict(),
+            **{name: v for name, v in pair._asdict().items() if name not in VARIANCES},
             "first": labels[pair.first],
             "second": labels[pair.second],
             "verdict": pair.verdict,

@@ -57,9 +57,13 @@ def build_table(
     columns = [_build_score_cells(groups, part, name) for part, name in scores]
     facts = {
         "n": [Cell(f"{len(group.runs)}") for group in groups],
-        "time": _build_time_cells(groups),
+        "training": _build_time_cells(groups),
         "parameters": _build_count_cells(groups, "parameters"),
     }
+    if any(group.values("peak_memory", "host") for group in groups):
+        facts["memory"] = _build_cells(groups, compute_memory, "{:,.0f} MB")
+    if any(map(compute_prediction_time, groups)):
+        facts["ms/text"] = _build_cells(groups, compute_prediction_time, "{:.2g}")
     if any("tokenizer" in group.settings for group in groups):
         facts["vocabulary"] = _build_count_cells(groups, "vocabulary_size")
     lines = zip(*columns[:2], *facts.values(), *columns[2:], strict=True)
@@ -78,6 +82,25 @@ def build_table(
 def _build_count_cells(groups: Sequence[RunGroup], name: str) -> list[Cell]:
     means = [group.mean(name) for group in groups]
     return [Cell(UNKNOWN if mean is None else f"{mean:,.0f}") for mean in means]
+
+
+def _build_cells(
+    groups: Sequence[RunGroup], compute: Callable[[RunGroup], float | None], form: str
+) -> list[Cell]:
+    values = map(compute, groups)
+    return [Cell(UNKNOWN if value is None else form.format(value)) for value in values]
+
+
+def compute_memory(group: RunGroup) -> float | None:
+    """Return the mean peak memory in MB: of the GPU, or else the process."""
+    peak = group.mean("peak_memory", "gpu") or group.mean("peak_memory", "host")
+    return peak and peak / 1e6
+
+
+def compute_prediction_time(group: RunGroup) -> float | None:
+    """Return the mean time of predicting a text of the test part, in milliseconds."""
+    seconds, rows = group.mean("seconds", "test"), group.runs[0].rows("test")
+    return 1000 * seconds / rows if seconds is not None and rows else None
 
 
 def choose_score_columns(
@@ -122,7 +145,7 @@ def _format_score(group: RunGroup, part: str, name: str) -> str:
 
 
 def _build_time_cells(groups: Sequence[RunGroup]) -> list[Cell]:
-    times = [group.mean("seconds", "total") for group in groups]
+    times = [group.mean("seconds", "training") for group in groups]
     least = min((time for time in times if time is not None), default=None)
     return [
         Cell(UNKNOWN if time is None else format_duration(time), time is not None and time == least)
@@ -178,6 +201,7 @@ def _to_record(dataset: str, group: RunGroup) -> dict[str, Any]:
         for name in dict.fromkeys(name for run in group.runs for name in run.metrics[part]):
             row[f"{part}/{name}/mean"] = group.mean(part, name)
             row[f"{part}/{name}/std"] = group.std(part, name)
-    for name in ("training", "total"):
+    for name in ("training", "test", "total"):
         row[f"seconds/{name}/mean"] = group.mean("seconds", name)
+    row |= {"memory_mb": compute_memory(group), "ms_per_text": compute_prediction_time(group)}
     return row | {name: group.mean(name) for name in ("parameters", "vocabulary_size")}

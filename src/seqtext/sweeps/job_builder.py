@@ -46,6 +46,7 @@ class JobBuilder:
         within: str = "",
         trial: str = "",
         hydra_overrides: Sequence[str] = (),
+        folder: str = "",
     ) -> Job:
         """Build the job of these overrides.
 
@@ -55,6 +56,7 @@ class JobBuilder:
             within: name of a subfolder, if several runs are one trial
             trial: number of the trial in an Optuna study
             hydra_overrides: overrides of Hydra's own options, which are not part of names
+            folder: folder of the job; by default, its name is made from the overrides
         """
         overrides = allow_unlisted_options(overrides)
         swept = {key.lstrip("+~") for key in swept}
@@ -67,22 +69,22 @@ class JobBuilder:
             settings = compose_run_config(composed, task)
         except (*USER_ERRORS, ValueError, TypeError, AssertionError) as error:
             chosen = [o.partition("=")[2] for o in _select_by_key(overrides, ("dataset", "model"))]
-            name = build_run_name(overrides, *chosen or ["job"], swept=swept)
+            name = folder or build_run_name(overrides, *chosen or ["job"], swept=swept)
             return Job(overrides, name, label or name, error=self._to_user_error(overrides, error))
         choices = composed.hydra.runtime.choices
         if self._experiment:  # equal for all jobs
             task = [o for o in task if not o.startswith("experiment=")]
         unfolded = [o for o in task if not (within and o.startswith("split.fold"))]
-        name = self._make_unique_name(
-            build_run_name(unfolded, str(choices["dataset"]), str(choices["model"]), swept=swept),
-            tuple(unfolded),
-        )
-        folder = f"{name}/{within}" if within else name
+        if not folder:
+            start = str(choices["dataset"]), str(choices["model"])
+            name = build_run_name(unfolded, *start, swept=swept)
+            name = self._make_unique_name(name, tuple(unfolded))
+            folder = f"{name}/{within}" if within else name
         hydra_overrides = [
             *self._build_hydra_overrides(folder, composed, trial),
             *hydra_overrides,
         ]
-        job = Job(overrides, folder, label or name, settings, hydra_overrides=hydra_overrides)
+        job = Job(overrides, folder, label or folder, settings, hydra_overrides=hydra_overrides)
         try:
             with trust_command_line(composed, composed.hydra.overrides.task):
                 return replace(job, files=self._preflight(settings))

@@ -81,7 +81,7 @@ class SweepProgress:
         """Print a line."""
         print_line(text, sys.stderr if error else sys.stdout)
 
-    def print_summary(self) -> None:
+    def print_summary(self, show_best: bool = True) -> None:
         """Print the number of finished jobs, the best one, and the reasons of failed ones."""
         counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
         for result in self.ended.values():
@@ -90,7 +90,7 @@ class SweepProgress:
         self.print(
             f"{', '.join(parts)}, in {format_duration(time.monotonic() - self._start_time)}."
         )
-        for monitor in self._finished:
+        for monitor in self._finished if show_best else ():
             if best := self.find_best_settings(monitor):
                 self.print(f"Best by {best.format_score()}: {best.format_folders()}")
         for text, count in self._notes.items():

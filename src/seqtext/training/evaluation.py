@@ -1,5 +1,6 @@
 """Evaluate the best checkpoint on the validation and the test part, or on the batches allowed."""
 
+import time
 from typing import Any
 
 import lightning as L
@@ -15,18 +16,23 @@ from seqtext.training.batch_checks import PART_NAMES, name_limit
 
 def predict_parts(
     trainer: L.Trainer, model: TextClassifier, data: TextDataModule
-) -> dict[str, Predictions]:
+) -> tuple[dict[str, Predictions], float]:
     """Predict the validation and the test part, as far as `trainer.limit_<part>_batches` allows.
 
     A warning is added to `data.warnings` for each limit.
+
+    Returns:
+        The predictions, and the seconds that those of the test part took.
     """
     loaders = {"val": data.val_dataloader(), "test": data.test_dataloader()}
     limits = {"val": trainer.limit_val_batches, "test": trainer.limit_test_batches}
     data.warnings += _describe_training(trainer)
     predictions = {}
-    for part, loader in loaders.items():
+    for part, loader in loaders.items():  # the test part last
+        start_time = time.perf_counter()
         trainer.limit_predict_batches = limits[part]
         predictions[part] = _predict(trainer, model, data, loader)
+        seconds = time.perf_counter() - start_time
         count = trainer.predict_loop.max_batches[0]
         if count < len(loader):
             batches = count_noun(int(count), "batch", "batches")
@@ -34,7 +40,7 @@ def predict_parts(
                 f"The {PART_NAMES[part]} scores are those of {batches} of {len(loader)}, which "
                 f"have the shortest texts ({name_limit(trainer, part)})."
             )
-    return predictions
+    return predictions, seconds
 
 
 def _predict(

@@ -1,23 +1,81 @@
 """Fit a non-neural model to the training part of a data module, and predict its parts."""
 
 import logging
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from seqtext.data.split import Part
+from seqtext.callbacks.curves import append_curves
+from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
+from seqtext.config.instantiate import build_from_config
+from seqtext.config.metrics import build_custom_metrics
+from seqtext.config.run_config import RunConfig, collect_fingerprints
+from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError
+from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.definitions import is_better
 from seqtext.metrics.predictions import Predictions
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts, Validation
+from seqtext.run_dir import RunDir
+from seqtext.training.result import TrainResult
+from seqtext.training.resume import collect_run_metadata
 
 if TYPE_CHECKING:
     from seqtext.metrics.custom import CustomMetrics
 
 
 log = logging.getLogger(__name__)
+
+
+def fit_baseline(
+    settings: dict[str, Any],
+    options: RunConfig,
+    data: TextDataModule,
+    run_dir: RunDir,
+    loggers: RunLoggers,
+) -> TrainResult:
+    """Fit a non-neural model; an interrupted run starts from the beginning."""
+    model = build_from_config("model", settings["model"], classes=len(data.class_names))
+    custom = build_custom_metrics(settings["metrics"], len(data.class_names))
+    start_time = time.perf_counter()
+    fit_model(model, data, options.monitor, custom)
+    train_seconds = time.perf_counter() - start_time
+    fingerprints = collect_fingerprints(data)
+    tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
+    metadata = collect_run_metadata(settings, data, tokenizer_state, fingerprints)
+    metadata["chosen"] = dict(model.chosen)
+    checkpoint = {METADATA_KEY: metadata, "state_dict": model.state_dict()}
+    save_checkpoint(run_dir.best_checkpoint, checkpoint)
+    predictions: dict[str, Predictions] = {}
+    logged: dict[str, float] = {}
+    for part in PARTS:  # the test part last
+        part_time = time.perf_counter()
+        rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
+        part_seconds = time.perf_counter() - part_time
+        predictions[part] = Predictions(
+            rows, data.labels[rows], logits, data.class_names, custom=custom
+        )
+        if part != "test":
+            scores = predictions[part].compute_metrics()
+            logged |= {f"{part}/{name}": value for name, value in scores.items()}
+    del predictions["train"]
+    loggers.log_metrics(logged, step=0)
+    curves: dict[str, list[float | None]] = {}
+    append_curves(curves, logged)
+    return TrainResult(
+        predictions,
+        score=logged[options.monitor],
+        parameters=model.num_parameters,
+        start_time=start_time,
+        train_seconds=train_seconds,
+        test_seconds=part_seconds,
+        curves=curves,
+        fingerprints=fingerprints,
+        chosen=model.chosen,
+    )
 
 
 def fit_model(

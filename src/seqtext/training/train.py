@@ -2,20 +2,15 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import lightning as L
-import numpy as np
 from lightning.pytorch.callbacks import Callback
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
-from seqtext.callbacks.curves import append_curves
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
-from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
-from seqtext.config.instantiate import build_from_config, resolve_target
-from seqtext.config.metrics import build_custom_metrics
+from seqtext.config.instantiate import resolve_target
 from seqtext.config.run_config import (
     RunConfig,
     build_checked_datamodule,
@@ -30,7 +25,6 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.display import name_commands
 from seqtext.distributed import ProcessInfo, StopOnTerminate
 from seqtext.loggers.base import RunLoggers
-from seqtext.metrics.predictions import Predictions
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.run_dir import RunDir
@@ -39,10 +33,12 @@ from seqtext.training.components import build_callbacks, get_trainer_loggers, op
 from seqtext.training.ddp import launch_workers
 from seqtext.training.describe_data import draw_data_figures
 from seqtext.training.evaluation import predict_parts
-from seqtext.training.fit_non_neural import fit_model, predict_logits
+from seqtext.training.fit_non_neural import fit_baseline
 from seqtext.training.gpu_assignment import pin_gpu_if_shared
+from seqtext.training.memory import read_peak_memory, reset_peak_memory
 from seqtext.training.model_summary import format_model_summary
 from seqtext.training.provenance import collect_provenance, describe_devices, start_git_query
+from seqtext.training.result import TrainResult
 from seqtext.training.resume import (
     check_size,
     collect_run_metadata,
@@ -52,30 +48,6 @@ from seqtext.training.resume import (
 from seqtext.training.threshold import apply_threshold
 
 log = logging.getLogger(__name__)
-
-
-class TrainResult(NamedTuple):
-    """Hold the validation and test predictions of the best checkpoint, and timings.
-
-    start_time: start of training, by `time.perf_counter`
-    train_seconds: training time including all restarts
-    seconds_before_resume: training time before this process was started
-    curves: values per epoch by "train/<metric>" and "val/<metric>"
-    fingerprints: fingerprints of the data, see `seqtext.identity`
-    chosen: values of the model's options that were chosen on the validation part
-    """
-
-    predictions: dict[str, Predictions]
-    score: float
-    parameters: int
-    start_time: float
-    train_seconds: float
-    curves: dict[str, list[float | None]]
-    seconds_before_resume: float = 0.0
-    best_epoch: int = 1
-    epochs: int = 1
-    fingerprints: dict[str, Any] | None = None
-    chosen: Mapping[str, float | str] = MappingProxyType({})
 
 
 def train_and_evaluate(
@@ -132,6 +104,7 @@ def _train_and_evaluate(
 ) -> dict[str, Any]:
     """Run `train_and_evaluate` in a locked folder; return the content of metrics.json."""
     start_time = time.perf_counter()
+    reset_peak_memory()
     data, _ = build_checked_datamodule(settings, options, split)
     start_git_query()
     data.setup()
@@ -165,8 +138,10 @@ def _train_and_evaluate(
         "seconds": {
             "preparation": result.start_time - start_time,
             "training": result.train_seconds,
+            "test": result.test_seconds,
             "total": result.seconds_before_resume + time.perf_counter() - start_time,
         },
+        "peak_memory": read_peak_memory(),
         "source": data.source,
         "fingerprints": result.fingerprints,
         "rows": data.rows(),
@@ -242,61 +217,17 @@ def fit_in_process(
     start_time = time.perf_counter()
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
     best_epoch = load_best_weights(model, run_dir.best_checkpoint)
-    predictions = predict_parts(trainer, model, data)
+    predictions, test_seconds = predict_parts(trainer, model, data)
     return TrainResult(
         predictions,
         score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         start_time=start_time,
         train_seconds=progress.seconds,
+        test_seconds=test_seconds,
         curves=checkpoints.curves,
         seconds_before_resume=progress.earlier_seconds,
         best_epoch=best_epoch + 1,
         epochs=checkpoints.epochs,
         fingerprints=fingerprints,
-    )
-
-
-def fit_baseline(
-    settings: dict[str, Any],
-    options: RunConfig,
-    data: TextDataModule,
-    run_dir: RunDir,
-    loggers: RunLoggers,
-) -> TrainResult:
-    """Fit a non-neural model; an interrupted run starts from the beginning."""
-    model = build_from_config("model", settings["model"], classes=len(data.class_names))
-    custom = build_custom_metrics(settings["metrics"], len(data.class_names))
-    start_time = time.perf_counter()
-    fit_model(model, data, options.monitor, custom)
-    train_seconds = time.perf_counter() - start_time
-    fingerprints = collect_fingerprints(data)
-    tokenizer_state = data.tokenizer.state_dict() | {"tokens": model.words}
-    metadata = collect_run_metadata(settings, data, tokenizer_state, fingerprints)
-    metadata["chosen"] = dict(model.chosen)
-    checkpoint = {METADATA_KEY: metadata, "state_dict": model.state_dict()}
-    save_checkpoint(run_dir.best_checkpoint, checkpoint)
-    predictions: dict[str, Predictions] = {}
-    logged: dict[str, float] = {}
-    for part in PARTS:
-        rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
-        predictions[part] = Predictions(
-            rows, data.labels[rows], logits, data.class_names, custom=custom
-        )
-        if part != "test":
-            scores = predictions[part].compute_metrics()
-            logged |= {f"{part}/{name}": value for name, value in scores.items()}
-    del predictions["train"]
-    loggers.log_metrics(logged, step=0)
-    curves: dict[str, list[float | None]] = {}
-    append_curves(curves, logged)
-    return TrainResult(
-        predictions,
-        score=logged[options.monitor],
-        parameters=model.num_parameters,
-        start_time=start_time,
-        train_seconds=train_seconds,
-        curves=curves,
-        fingerprints=fingerprints,
-        chosen=model.chosen,
     )

@@ -1,0 +1,221 @@
+"""Compare models with equal budgets: search each one's settings, then train with several seeds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from seqtext.checkpoints.files import load_checkpoint
+from seqtext.config.run_config import is_non_neural
+from seqtext.display import count_noun, format_duration
+from seqtext.errors import OptionError, UserError, build_unknown_option_error
+from seqtext.reporting.conclusions import summarize_significance
+from seqtext.reporting.report import build_report
+from seqtext.reporting.report_files import write_report
+from seqtext.reporting.runs import UnfinishedRun
+from seqtext.run_dir import RunDir
+from seqtext.sweeps.job import Job
+from seqtext.sweeps.job_builder import quote_override
+from seqtext.sweeps.optuna_components import build_search_space
+from seqtext.sweeps.race_entry import Budget, RaceEntry
+from seqtext.sweeps.space import parse_overrides
+from seqtext.sweeps.sweep import SweepRunner
+from seqtext.validation import PositiveFloat, PositiveInt, find_type_error
+
+SEARCH, FINAL, REPORT = "search", "final", "report"  # folders in that of the race
+OPTIONS: dict[str, Any] = {
+    "trials": PositiveInt,
+    "minutes": PositiveFloat | None,
+    "seeds": PositiveInt,
+}
+OPTIONS |= {"only": list[str] | None, "entries": dict[str, list[str]]}
+
+
+def run_race(config: DictConfig, sweep: SweepRunner, arguments: list[str]) -> None:
+    """Run a race, and write its report.
+
+    Raises:
+        SweepFailed: if a run failed; the others are compared.
+        UserError: if an option is invalid, or no entry can run.
+    """
+    options = check_options(config)
+    race = Race(sweep, options, build_entries(options, arguments, sweep), arguments)
+    sweep.raise_common_error([race.build_trial(entry, (), 0) for entry in race.entries])
+    with sweep:
+        race.search()
+        race.run_finals()
+        race.write_report()
+        sweep.finish(show_best=False)
+
+
+def check_options(config: DictConfig) -> dict[str, Any]:
+    """Return the options `race.*`.
+
+    Raises:
+        UserError: if one is unknown or invalid.
+    """
+    if config.get("race") is None:
+        raise UserError("hydra/sweeper=race belongs to experiment=race: leave it out.")
+    options = cast(dict[str, Any], OmegaConf.to_container(config.race, resolve=True))
+    for name, hint in OPTIONS.items():
+        if expected := find_type_error(options.get(name), hint):
+            raise OptionError(f"race.{name}", options.get(name), expected)
+    for name in options["only"] or ():
+        if name not in options["entries"]:
+            raise build_unknown_option_error(name, options["entries"], "race.entries")
+    return options
+
+
+def build_entries(
+    options: dict[str, Any], arguments: list[str], sweep: SweepRunner
+) -> list[RaceEntry]:
+    """Build the entries; options of the command line are not searched.
+
+    Raises:
+        UserError: if the command line sets the model, or sweeps an option.
+    """
+    loader = sweep.context.config_loader
+    typed = parse_overrides(arguments, loader)
+    for override in typed:
+        if override.is_sweep_override() or override.get_key_element() == "model":
+            raise UserError(
+                f"{override.input_line} is not possible in a race, whose entries set and search "
+                f"their own options: choose them by race.only=[tfidf,gru], or change race.entries."
+            )
+    names = [override.get_key_element().lstrip("+~") for override in typed]
+    entries = []
+    for name in options["only"] or options["entries"]:
+        own = parse_overrides(options["entries"][name], loader)
+        own = [each for each in own if each.get_key_element().lstrip("+~") not in names]
+        space, _, _ = build_search_space(own)
+        fixed = [str(each.input_line) for each in own if not each.is_sweep_override()]
+        entries.append(RaceEntry(name, fixed, space))
+    return entries
+
+
+class Race:
+    """Runs the trials and the final runs of all entries.
+
+    Args:
+        sweep: runs jobs, in the folder of the race
+        options: see conf/experiment/race.yaml
+        arguments: overrides of the command line, for all runs
+    """
+
+    def __init__(
+        self,
+        sweep: SweepRunner,
+        options: dict[str, Any],
+        entries: Sequence[RaceEntry],
+        arguments: Sequence[str],
+    ):
+        self.sweep, self.options, self.entries = sweep, options, entries
+        self.arguments = arguments
+        minutes = options["minutes"]
+        self.budget = Budget(options["trials"], minutes and 60 * minutes)
+        self.finals: list[Path] = []  # folders of the final runs that have finished
+
+    def build_trial(self, entry: RaceEntry, searched: Sequence[str], number: int) -> Job:
+        """Build the job of a trial."""
+        job = self._build_job(entry, searched, f"{SEARCH}/{entry.name}_{number}")
+        if self.budget.seconds is None or job.error or is_non_neural(job.settings):
+            return job
+        limit = f"trainer.max_time={{seconds:{round(self.budget.seconds)}}}"
+        return self._build_job(entry, [*searched, limit], job.folder)
+
+    def _build_job(self, entry: RaceEntry, added: Sequence[str], folder: str) -> Job:
+        own = {override.partition("=")[0]: override for override in (*entry.fixed, *added)}
+        overrides = [*self.arguments, *own.values()]
+        job = self.sweep.job_builder.build(overrides, [], folder=folder)
+        label = f"{entry.name} {' '.join(override for override in added)}"
+        return replace(job, label=f"{folder.partition('/')[0]}  {label.strip()}")
+
+    def search(self) -> None:
+        """Run trials of all entries, one of each at a time, until their budgets are spent."""
+        progress = self.sweep.progress
+        limit = f" and {self.options['minutes']:g} minutes" if self.options["minutes"] else ""
+        progress.print(
+            f"{count_noun(len(self.entries), 'entry', 'entries')} in {self.sweep.folder}: "
+            f"{count_noun(self.budget.trials, 'trial')}{limit} each, then "
+            f"{count_noun(self.options['seeds'], 'seed')}."
+        )
+        finals = len(self.entries) * self.options["seeds"]
+        for number in range(self.budget.trials):
+            settings = [(entry, entry.draw_settings(self.budget)) for entry in self.entries]
+            drawn = [(entry, searched) for entry, searched in settings if searched is not None]
+            if not drawn:
+                break
+            rounds = self.budget.trials - number if self.budget.seconds is None else 1
+            progress.total = len(progress.ended) + len(drawn) * rounds + finals
+            jobs = [self.build_trial(entry, searched, number) for entry, searched in drawn]
+            for (entry, _), job, result in zip(drawn, jobs, self.sweep.run(jobs), strict=True):
+                entry.record(job, result)
+
+    def run_finals(self) -> None:
+        """Train the best settings of each entry with further seeds."""
+        jobs = []
+        for number in range(1, self.options["seeds"] + 1):
+            for entry in self.entries:
+                jobs += self._build_final(entry, number)
+        self.sweep.progress.total = len(self.sweep.progress.ended) + len(jobs)
+        if jobs:
+            results = self.sweep.run(jobs)
+            ended = zip(jobs, results, strict=True)
+            self.finals += [
+                self.sweep.folder / j.folder for j, r in ended if r.status == "finished"
+            ]
+
+    def _build_final(self, entry: RaceEntry, number: int) -> list[Job]:
+        monitor = self.sweep.config.monitor
+        best = entry.find_best_trial(monitor)
+        if best is None or entry.failed:
+            return []
+        job, result = best
+        if number > 1 and is_non_neural(job.settings):  # no seed changes it
+            return []
+        searched = [o for o in job.overrides if o.partition("=")[0] in entry.space]
+        if steps := self._count_affordable_steps(job):
+            searched.append(f"trainer.max_steps={steps}")
+        trials = count_noun(len(entry.results), "trial")
+        notes = (
+            f"{' '.join(searched) or 'its defaults'}: best of {trials} in "
+            f"{format_duration(entry.seconds)}, {monitor} {result.score:.4f}"
+        )
+        added = [
+            *searched,
+            f"seed={(job.settings['seed'] or 0) + number}",
+            f"label={quote_override(entry.name)}",
+            f"notes={quote_override(notes)}",
+        ]
+        trial = job.folder.removeprefix(f"{SEARCH}/")
+        final = self._build_job(entry, added, f"{FINAL}/{trial}_seed-{number}")
+        return [replace(final, label=f"{FINAL}  {entry.name} seed {number}")]
+
+    def _count_affordable_steps(self, job: Job) -> int | None:
+        """Return the training steps of a trial that the time limit ended, or None."""
+        if self.budget.seconds is None or is_non_neural(job.settings):
+            return None
+        run_dir = RunDir(self.sweep.folder / job.folder)
+        metrics = run_dir.read_metrics(required=("seconds",))
+        if metrics is None or metrics["seconds"]["training"] < self.budget.seconds:
+            return None
+        return int(load_checkpoint(run_dir.last_checkpoint)["global_step"])
+
+    def write_report(self) -> None:
+        """Write the report of the final runs, and print its conclusions."""
+        if not self.finals:
+            return
+        folder, report = self.sweep.folder, build_report(self.finals, None)
+        failed = [
+            UnfinishedRun(name, result.status, result.reason or "")
+            for name, result in self.sweep.progress.ended.items()
+            if result.status == "failed"
+        ]
+        report = replace(report, title=folder.name, unfinished=failed)
+        paths = write_report(folder / REPORT, report)
+        for section in report.sections:
+            for sentence in summarize_significance(section.comparison):
+                self.sweep.progress.print(sentence)
+        self.sweep.progress.print(str(Path(paths[-1])))

@@ -2,7 +2,7 @@
 
 Answers each JSON line on standard input with one on standard output. The first line has the
 settings of a run, from which the network is built as in the studies; each further one measures an
-epoch of random texts, with or without XLA.
+epoch of random texts, with or without XLA, in a policy of Keras: float32 or mixed_bfloat16.
 """
 
 import json
@@ -42,9 +42,9 @@ def network(settings: dict, vocabulary: int, words: int, classes: int) -> keras.
         features = {"DualRNN": dual_rnn, "CNN": cnn}[kind](model, vectors)
     features = head(model, features)
     if classes == 2:
-        output = layers.Dense(1, activation="sigmoid")(features)
+        output = layers.Dense(1, activation="sigmoid", dtype="float32")(features)
     else:
-        output = layers.Dense(classes, activation="softmax")(features)
+        output = layers.Dense(classes, activation="softmax", dtype="float32")(features)
     return keras.Model(ids, output)
 
 
@@ -135,27 +135,30 @@ class Clock(keras.callbacks.Callback):
 
 
 class Peer:
-    """A network, compiled with and without XLA, and random texts."""
+    """A network in each policy, compiled with and without XLA, and random texts."""
 
-    def __init__(self, settings, vocabulary, words, classes, batch, steps):
+    def __init__(self, settings, vocabulary, words, classes, batch, steps, policies=("float32",)):
         rng = np.random.default_rng(0)
         self.ids = rng.integers(2, vocabulary, size=(batch * steps, words), dtype=np.int32)
         self.labels = rng.integers(classes, size=batch * steps)
         self.batch = batch
         shape = vocabulary, words, classes
-        self.models = {
-            xla: compiled(settings, network(settings, *shape), xla) for xla in (False, True)
-        }
+        self.models = {}
+        for policy in policies:
+            keras.mixed_precision.set_global_policy(policy)
+            for xla in (False, True):
+                self.models[policy, xla] = compiled(settings, network(settings, *shape), xla)
 
     def parameters(self) -> int:
         """Return the number of trainable parameters."""
-        return sum(int(np.prod(w.shape)) for w in self.models[False].trainable_weights)
+        model = next(iter(self.models.values()))
+        return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
-    def seconds(self, xla: bool) -> float:
+    def seconds(self, xla: bool, policy: str = "float32") -> float:
         """Return the seconds of one epoch."""
         clock = Clock()
         options = {"batch_size": self.batch, "verbose": 0, "callbacks": [clock]}
-        self.models[xla].fit(self.ids, self.labels, **options)
+        self.models[policy, xla].fit(self.ids, self.labels, **options)
         return clock.seconds
 
 
@@ -176,7 +179,7 @@ def main() -> None:
             peer = Peer(**asked["network"])
             answer = {"parameters": peer.parameters()}
         else:
-            answer = {"seconds": peer.seconds(asked["xla"])}
+            answer = {"seconds": peer.seconds(**asked)}
         print(json.dumps(answer), flush=True)
 
 

@@ -196,5 +196,5 @@ def test_structures_of_another_size_are_refused():
         function = "rnn"
         _fields_ = compiled.KernelArgs.fields("cell threads", "", "x")
 
-    with pytest.raises(RuntimeError, match="rnn takes arguments of 200 bytes and Shorter has 24"):
+    with pytest.raises(RuntimeError, match="rnn takes arguments of 208 bytes and Shorter has 24"):
         Shorter.load_kernel(torch.float32)

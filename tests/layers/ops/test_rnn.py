@@ -199,7 +199,7 @@ def test_what_it_does_not_serve(kind, change):
     case = Case(kind)
     assert fused.is_supported(case.cell, case.x, RNNOptions())
     assert not fused.is_supported(case.cell, change(case.x), RNNOptions())
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16):  # which leaves float64 as it is
         assert not fused.is_supported(case.cell, case.x, RNNOptions())
 
 

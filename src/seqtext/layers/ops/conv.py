@@ -17,7 +17,7 @@ class ConvArgs(KernelArgs):
 
     function = "conv_block"
     _fields_ = KernelArgs.fields(
-        "stats threads texts steps inputs filters width pool relu",
+        "stats bf16 threads texts steps inputs filters width pool relu",
         "epsilon",
         "lengths x weight bias scale shift mean variance values pooled gradient "
         "d_values d_x d_weight d_bias d_scale d_shift",
@@ -29,7 +29,7 @@ def is_supported(layer: nn.Conv1d, norm: BatchNorm | None, states: Tensor) -> bo
 
     Inputs of another width than the layer's are left to PyTorch, which raises an error.
     """
-    fits = norm is None or (norm.is_local() and norm.weight.dtype == states.dtype)
+    fits = norm is None or (norm.is_local() and norm.weight.dtype == layer.weight.dtype)
     return (
         fits
         and states.shape[-1] == layer.in_channels
@@ -46,7 +46,7 @@ def conv_block_forward(
     relu: bool = True,
 ) -> Tensor:
     """Compute a block, see `ConvBlock.forward`; values after a text's last window are zeros."""
-    lengths = lengths.clamp(0, states.shape[1])
+    states, lengths = states.to(layer.weight.dtype), lengths.clamp(0, states.shape[1])
     kind, affine, stats = NO_NORM, None, None
     if norm is not None:
         kind = BATCH if norm.training and lengths.sum() > 1 else RUNNING
@@ -55,6 +55,7 @@ def conv_block_forward(
         stats = norm.running_mean.clone(), norm.running_var.clone()
     options = {
         "stats": kind,
+        "bf16": int(extension.use_bf16_products()),
         "texts": states.shape[0],
         "steps": states.shape[1],
         "inputs": states.shape[2],

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 SOURCES = Path(__file__).parent / "csrc"
 FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
 DTYPE_SUFFIXES = {torch.float32: "float", torch.float64: "double"}  # of the functions' names
+AUTOCAST_DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # of inputs within autocast
 CACHE_KIND, LIBRARY_FILE = "compiled", "native.so"
 COMPILER_TIMEOUT = 300  # seconds
 
@@ -49,16 +50,39 @@ def load_extension() -> ctypes.CDLL | None:
 
 
 def is_supported(inputs: Tensor, weight: Tensor) -> bool:
-    """Return whether the compiled functions support these tensors."""
+    """Return whether the compiled functions support these tensors.
+
+    Within autocast, weights have float32, and inputs that it has rounded are cast to it.
+    """
+    fits = inputs.dtype == weight.dtype and inputs.dtype in DTYPE_SUFFIXES
+    if torch.is_autocast_enabled("cpu"):
+        fits = weight.dtype == torch.float32 and inputs.dtype in AUTOCAST_DTYPES
     return (
-        not torch.compiler.is_exporting()
+        fits
+        and not torch.compiler.is_exporting()
         and inputs.device.type == "cpu"
-        and inputs.dtype == weight.dtype
-        and inputs.dtype in DTYPE_SUFFIXES
         and inputs.numel() > 0
-        and not torch.is_autocast_enabled("cpu")
         and load_extension() is not None
     )
+
+
+def use_bf16_products() -> bool:
+    """Return whether autocast asks for bfloat16 and the processor is faster with it.
+
+    Only the operands of matrix products are rounded; sums, states and gates have float32.
+    """
+    return (
+        torch.is_autocast_enabled("cpu")
+        and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        and has_bf16_products()
+    )
+
+
+@functools.cache
+def has_bf16_products() -> bool:
+    """Return whether the processor multiplies bfloat16 and sums float32 in one instruction."""
+    library = load_extension()
+    return library is not None and bool(library.has_bf16_products())
 
 
 class KernelArgs(ctypes.Structure):

@@ -21,7 +21,7 @@ class LinearRNNArgs(KernelArgs):
 
     function = "linear_rnn"
     _fields_ = KernelArgs.fields(
-        "cell activation reverse threads texts steps inputs window units writes row",
+        "cell activation reverse bf16 threads texts steps inputs window units writes row",
         "",
         "lengths x weight bias mask states saved gradient d_x d_weight d_bias",
     )
@@ -46,9 +46,11 @@ def linear_rnn_forward(
     mask: Tensor | None,
 ) -> Tensor:
     """Compute the states of all directions, see `layers.linear_rnn.linear_rnn_forward`."""
+    inputs = inputs.to(weight.dtype)
     options = {
         "cell": CELLS.index(cell),
         "activation": ACTIVATIONS[activation],
+        "bf16": int(extension.use_bf16_products()),
         "texts": inputs.shape[0],
         "steps": inputs.shape[1],
         "inputs": inputs.shape[2],

@@ -41,7 +41,7 @@ class RNNArgs(KernelArgs):
 
     function = "rnn"
     _fields_ = KernelArgs.fields(
-        "cell activation recurrent_activation reverse threads texts steps inputs units",
+        "cell activation recurrent_activation reverse bf16 threads texts steps inputs units",
         "",
         "lengths x w_ih w_hh b_ih b_hh input_mask mask states saved gradient "
         "d_x d_w_ih d_w_hh d_b_ih d_b_hh",
@@ -71,12 +71,14 @@ def rnn_forward(
         for n in (0, 2):
             weights[n] = weights[n].roll(cell.hidden_size, 0)
         input_mask = None if input_mask is None else input_mask.roll(1, 0)
+    inputs = inputs.to(weights[1].dtype)
     spec = CELLS[type(cell)]
     numbers = {
         "cell": spec.number,
         "activation": ACTIVATIONS.index(options.activation),
         "recurrent_activation": ACTIVATIONS.index(options.recurrent_activation),
         "reverse": int(reverse),
+        "bf16": int(extension.use_bf16_products()),
         "texts": inputs.shape[0],
         "steps": inputs.shape[1],
         "inputs": inputs.shape[2],

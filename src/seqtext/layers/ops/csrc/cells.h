@@ -14,7 +14,7 @@
 
 // Mirrored in ops/rnn.py; B texts, T time steps, E inputs, U units, G gates.
 template <class Real> struct RNNArgs {
-    Int cell, activation, recurrent_activation, reverse, threads, texts, steps, inputs, units;
+    Int cell, activation, recurrent_activation, reverse, bf16, threads, texts, steps, inputs, units;
     const Int *lengths;                    // [B]
     const Real *x;                            // [B, T, E]
     const Real *w_ih, *w_hh, *b_ih, *b_hh;    // [G U, E], [G U, U], [G U], [G U]

@@ -10,42 +10,17 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <vector>
 
+#include "convolutions.h"
 #include "products.h"
 
 constexpr Int BLOCK_ROWS = 256;  // rows of a block, unless a single text is longer
 
-enum { NO_NORM, RUNNING, BATCH };  // kinds of batch-norm statistics
-
-// Mirrored in ops/conv.py; B texts, T steps, D inputs, F filters of W tokens, P pooling windows.
-template <class Real> struct ConvArgs {
-    Int stats, threads, texts, steps, inputs, filters, width, pool, relu;
-    double epsilon;              // added to the variance
-    const Int *lengths;          // [B]
-    const Real *x;                  // [B, T, D]
-    const Real *weight, *bias;      // [F, D, W], [F]
-    const Real *scale, *shift;      // [F], or null: no batch norm
-    Real *mean, *variance;          // [F] of the values, or null; written if BATCH
-    Real *values;                   // [B, T, F], after ReLU
-    Real *pooled;                   // [B, P, F]; zeros in windows without tokens
-    const Real *gradient;           // [B, P, F]; from here on, backward only
-    Real *d_values;                 // [B, T, F], workspace
-    Real *d_x;                      // [B, T, D], or null
-    Real *d_weight, *d_bias;        // as the weights
-    Real *d_scale, *d_shift;
-};
-
-template <class Real> struct Shared {  // data of all threads
-    const ConvArgs<Real> &c;
-    std::vector<double> totals = std::vector<double>(c.threads * c.filters);
-    std::vector<const Real *> d_weight = std::vector<const Real *>(c.threads);  // [F, W, D] per thread
-};
-
-template <class Real> struct Worker {  // one thread and its texts
+template <class Real, class Item> struct Worker {  // one thread and its texts
     const ConvArgs<Real> &c;
     Shared<Real> &shared;
     const Int T = c.steps, D = c.inputs, F = c.filters, W = c.width, gap = W - 1, padding = gap / 2;
+    const Int D_items = items<Item>(D), F_items = items<Item>(F);
     const Real least = c.relu ? 0 : -std::numeric_limits<Real>::infinity();  // value of a filter
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, end = c.texts * (thread + 1) / threads;
@@ -54,6 +29,7 @@ template <class Real> struct Worker {  // one thread and its texts
     // Batch norm: factor · value + offset
     std::vector<Real> factor = std::vector<Real>(F, 1), offset = std::vector<Real>(F, 0);
     std::vector<Real> inverse_std = offset;
+    static constexpr const Real *null = nullptr;
 
     Int longest() const {
         return first == end ? 0 : *std::max_element(c.lengths + first, c.lengths + end);
@@ -75,10 +51,16 @@ template <class Real> struct Worker {  // one thread and its texts
     }
 
     // Copy texts [b, to) of n features into a block that begins with padding_offset rows of zeros.
-    void copy_to_block(const Real *rows, Int n, Int padding_offset, Int b, Int to, Real *block) const {
-        for (block = std::fill_n(block, padding_offset * n, Real(0)); b < to; ++b) {
-            block = std::copy_n(rows + b * T * n, c.lengths[b] * n, block);
-            block = std::fill_n(block, gap * n, Real(0));
+    template <class To>
+    void copy_to_block(const Real *rows, Int n, Int padding_offset, Int b, Int to, To *block) const {
+        const Int each = items<To>(n), at_once = n % NUMBERS<To> ? 1 : T;  // rows without odd ends
+        for (block = std::fill_n(block, padding_offset * each, To{}); b < to; ++b) {
+            for (Int t = 0; t < c.lengths[b]; t += at_once) {
+                const Int count = std::min(at_once, c.lengths[b] - t);
+                scaled(rows + (b * T + t) * n, null, count * n, block);
+                block += count * each;
+            }
+            block = std::fill_n(block, gap * each, To{});
         }
     }
 
@@ -135,11 +117,12 @@ template <class Real> struct Worker {  // one thread and its texts
                 act(b * T + g * c.pool, std::min(c.pool, c.lengths[b] - g * c.pool), b * each + g);
     }
 
-    void forward(const Packed<Real> &weight) {
-        Buffer<Real> block((max_rows + gap) * D), product(max_rows * F), one(F);
+    void forward(const Packed<Real, Item> &weight) {
+        Buffer<Item> block((max_rows + gap) * D_items);
+        Buffer<Real> product(max_rows * F), one(F);
         for_each_block([&](Int b, Int to, Int rows) {
-            copy_to_block(c.x, D, padding, b, to, block);
-            weight.times(block, 0, D, rows, product, 0, F);
+            copy_to_block(c.x, D, padding, b, to, block + 0);
+            weight.times(block, 0, D_items, rows, product, 0, F);
             for (const Real *sum = product; b < to; ++b, sum += gap * F)
                 for (Int row = b * T; row < b * T + c.lengths[b]; ++row, sum += F)
                     rectify(sum, c.values + row * F);
@@ -161,7 +144,7 @@ template <class Real> struct Worker {  // one thread and its texts
         for (Int f = 0; f < F; ++f) to[f] = std::max(sum[f] + c.bias[f], least);  // keeps nan
     }
 
-    void backward(const Packed<Real> &weight) {
+    void backward(const Packed<Real, Item> &weight) {
         prepare_norm();
         max_pool_backward();
         if (c.stats != NO_NORM) batch_norm_backward();
@@ -219,19 +202,26 @@ template <class Real> struct Worker {  // one thread and its texts
         });
     }
 
-    void conv_backward(const Packed<Real> &weight) const {
+    void conv_backward(const Packed<Real, Item> &weight) const {
         const Int padding_offset = gap - padding;  // of the transposed convolution
+        const Int depth = items<Item>(BLOCK_ROWS);
         Buffer<Real> block((max_rows + gap) * D), changes((max_rows + gap) * F);
-        Buffer<Real> product(c.d_x ? max_rows * D : 0), panel(BLOCK_ROWS * PANEL<Real>);
-        Buffer<Real> left((F + TILE_ROWS) * BLOCK_ROWS), d_weight(F * W * D);
+        Buffer<Real> product(c.d_x ? max_rows * D : 0), d_weight(F * W * D);
+        Buffer<Item> panel(depth * PANEL<Real>), left((F + TILE_ROWS) * depth);
+        Buffer<Item> rounded(c.d_x && NUMBERS<Item> > 1 ? (max_rows + gap) * F_items : 0);
         for_each_block([&](Int b, Int to, Int rows) {
-            copy_to_block(c.x, D, padding, b, to, block);
-            copy_to_block(c.d_values, F, padding_offset, b, to, changes);
+            copy_to_block(c.x, D, padding, b, to, block + 0);
+            copy_to_block(c.d_values, F, padding_offset, b, to, changes + 0);
             for (Int row = 0; row < rows; row += BLOCK_ROWS)
                 gather(changes + (padding_offset + row) * F, block + row * D,
                        std::min(BLOCK_ROWS, rows - row), left, panel, d_weight);
             if (!c.d_x) return;
-            weight.times(changes, 0, F, rows, product, 0, D);
+            if constexpr (NUMBERS<Item> == 1) {
+                weight.times(changes, 0, F, rows, product, 0, D);
+            } else {
+                copy_to_block(c.d_values, F, padding_offset, b, to, rounded + 0);
+                weight.times(rounded, 0, F_items, rows, product, 0, D);
+            }
             for (const Real *sum = product; b < to; ++b, sum += gap * D) {
                 const Real *text_end = sum + c.lengths[b] * D;
                 Real *row_end = std::copy(sum, text_end, c.d_x + b * T * D);
@@ -253,47 +243,54 @@ template <class Real> struct Worker {  // one thread and its texts
     }
 
     // out [F, W D] += changes [rows, F], transposed, · the tokens that the filters read [rows, W D]
-    void gather(const Real *changes, const Real *under, Int rows, Real *left, Real *panel, Real *out) const {
-        const Left<Real> a = pack_left(left, changes, F, rows, F);
+    void gather(const Real *changes, const Real *under, Int rows, Item *left, Item *panel, Real *out) const {
+        const Left<Item> a = pack_left(left, changes, F, rows, F);
         for (Int j = 0; j < W * D; j += PANEL<Real>) {
-            pack(panel, rows, j, W * D, [&](Int k) { return Line<Real>{under + k * D, 1, nullptr}; });
-            multiply<Real>(a, F, rows, panel, {out + j, W * D, W * D - j, true});
+            pack<Real>(panel, rows, j, W * D, [&](Int k) { return Line<Real>{under + k * D, 1, nullptr}; });
+            multiply<Real, Item>(a, F, items<Item>(rows), panel, {out + j, W * D, W * D - j, true});
         }
     }
 };
 
-template <class Real> void forward(const ConvArgs<Real> &c) {
-    Packed<Real> weight{1, c.width * c.inputs, c.filters};
+// The depth of a product holds the features of each token, padded with zeros to whole items.
+template <class Real, class Item> void forward(const ConvArgs<Real> &c) {
+    const Int D = items<Item>(c.inputs) * NUMBERS<Item>;
+    Packed<Real, Item> weight{1, c.width * D, c.filters};
     Shared<Real> shared{c};
 #pragma omp parallel num_threads(c.threads)
     {
         weight.fill([&](Int, Int k) {
-            const Int w = k / c.inputs, d = k % c.inputs;
+            const Int w = k / D, d = k % D;
+            if (d == c.inputs) return Line<Real>{};
             return Line<Real>{c.weight + d * c.width + w, c.inputs * c.width, nullptr};
         });
-        Worker<Real>{c, shared}.forward(weight);
+        Worker<Real, Item>{c, shared}.forward(weight);
     }
 }
 
-template <class Real> void backward(const ConvArgs<Real> &c) {
-    Packed<Real> weight{c.d_x ? 1 : 0, c.width * c.filters, c.inputs};
+template <class Real, class Item> void backward(const ConvArgs<Real> &c) {
+    const Int F = items<Item>(c.filters) * NUMBERS<Item>;
+    Packed<Real, Item> weight{c.d_x ? 1 : 0, c.width * F, c.inputs};
     Shared<Real> shared{c};
 #pragma omp parallel num_threads(c.threads)
     {
         weight.fill([&](Int, Int k) {
-            const Int w = c.width - 1 - k / c.filters, f = k % c.filters;
+            const Int w = c.width - 1 - k / F, f = k % F;
+            if (f == c.filters) return Line<Real>{};
             return Line<Real>{c.weight + f * c.inputs * c.width + w, c.width, nullptr};
         });
-        Worker<Real>{c, shared}.backward(weight);
+        Worker<Real, Item>{c, shared}.backward(weight);
     }
+}
+
+template <class Real> void run(const ConvArgs<Real> &c, bool is_backward) {
+    with_items<Real>(c.bf16, [&](auto item) {
+        is_backward ? backward<Real, decltype(item)>(c) : forward<Real, decltype(item)>(c);
+    });
 }
 
 extern "C" {
 Int conv_block_args_size() { return sizeof(ConvArgs<float>); }  // compared with ops/conv.py on loading
-void conv_block_float(const ConvArgs<float> *block, int is_backward) {
-    is_backward ? backward(*block) : forward(*block);
-}
-void conv_block_double(const ConvArgs<double> *block, int is_backward) {
-    is_backward ? backward(*block) : forward(*block);
-}
+void conv_block_float(const ConvArgs<float> *block, int is_backward) { run(*block, is_backward); }
+void conv_block_double(const ConvArgs<double> *block, int is_backward) { run(*block, is_backward); }
 }

@@ -15,7 +15,7 @@ constexpr Int ROWS = 128;  // of one matrix product
 // Mirrored in ops/linear_rnn.py; B texts, T time steps, E inputs, W steps that a gate reads (its own and
 // those before it, in each direction; in the order of the text), U units, G gates.
 template <class Real> struct LinearRNNArgs {
-    Int cell, activation, reverse, threads, texts, steps, inputs, window, units, writes;
+    Int cell, activation, reverse, bf16, threads, texts, steps, inputs, window, units, writes;
     Int row;                     // numbers from a step's state to the next step's, at least U
     const Int *lengths;          // [B]
     const Real *x;               // [B, T, E]
@@ -131,9 +131,10 @@ template <class Act> struct Qrnn {  // c = f c + (1 - f) n, h = o c; saved n, f,
     }
 };
 
-template <class Real, class Cell> struct LinearTexts {  // texts of one thread
+template <class Real, class Cell, class Item> struct LinearTexts {  // texts of one thread
     const LinearRNNArgs<Real> &c;
     const Int T = c.steps, E = c.inputs, W = c.window, U = c.units, gates = Cell::GATES * U, saved = Cell::SAVED * U;
+    const Int E_items = items<Item>(E);
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
     Int first = c.texts * thread / threads, last = c.texts * (thread + 1) / threads;
 
@@ -146,30 +147,30 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
         }
     }
 
-    // Returns the inputs of steps from `low` on, E apart, W E each: with zeros outside of the text.
-    const Real *read(Int b, Int low, Int rows, Real *copied) const {
-        const Int from = c.reverse ? low : low - (W - 1), length = c.lengths[b];
-        const Real *x = c.x + b * T * E;
-        if (!c.mask && from >= 0 && from + rows + W - 1 <= length) return x + from * E;
+    // Returns the inputs of steps from `low` on, a row of items apart, W rows each: with zeros outside
+    // of the text.
+    template <class To> const To *read(Int b, Int low, Int rows, To *copied) const {
+        const Int from = c.reverse ? low : low - (W - 1), length = c.lengths[b], each = items<To>(E);
+        const Real *x = c.x + b * T * E, *mask = c.mask ? c.mask + b * E : nullptr;
+        if constexpr (NUMBERS<To> == 1)
+            if (!mask && from >= 0 && from + rows + W - 1 <= length) return x + from * E;
         for (Int j = 0; j < rows + W - 1; ++j) {
-            Real *to = copied + j * E;
-            if (from + j < 0 || from + j >= length) std::fill(to, to + E, Real(0));
-            else
-#pragma omp simd
-                for (Int e = 0; e < E; ++e)
-                    to[e] = x[(from + j) * E + e] * (c.mask ? c.mask[b * E + e] : Real(1));
+            To *to = copied + j * each;
+            if (from + j < 0 || from + j >= length) std::fill(to, to + each, To{});
+            else scaled(x + (from + j) * E, mask, E, to);
         }
         return copied;
     }
 
-    void forward(const Packed<Real> &weight) const {
-        Buffer<Real> carry(U), unsaved(c.saved ? 0 : ROWS * saved), copied((ROWS + W) * E);
+    void forward(const Packed<Real, Item> &weight) const {
+        Buffer<Real> carry(U), unsaved(c.saved ? 0 : ROWS * saved);
+        Buffer<Item> copied((ROWS + W) * E_items);
         for (Int b = first; b < last; ++b) {
             const Int length = c.lengths[b];
             std::fill(carry + 0, carry + U, Real(0));
             parts(length, !c.reverse, [&](Int low, Int rows) {
                 Real *kept = c.saved ? c.saved + (b * T + low) * saved : unsaved + 0;
-                weight.times(read(b, low, rows, copied), 0, E, rows, kept, 0, saved);
+                weight.times(read(b, low, rows, copied + 0), 0, E_items, rows, kept, 0, saved);
                 for (Int k = 0; k < rows; ++k) {
                     const Int j = c.reverse ? rows - 1 - k : k;
                     Cell::forward(U, c.bias, kept + j * saved, carry + 0, c.states + (b * T + low + j) * c.row);
@@ -179,10 +180,11 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
         }
     }
 
-    void backward(const Packed<Real> &weight) const {
+    void backward(const Packed<Real, Item> &weight) const {
         Buffer<Real> d_state(U), none(std::max(saved, U)), change(ROWS * gates);
         Buffer<Real> to_x(c.d_x ? ROWS * W * E : 0), copied((ROWS + W) * E);
-        Buffer<Real> left((W * E + TILE_ROWS) * ROWS), panel(ROWS * PANEL<Real>);
+        Buffer<Item> left((W * E + TILE_ROWS) * items<Item>(ROWS)), panel(items<Item>(ROWS) * PANEL<Real>);
+        Buffer<Item> rounded(weight.rounded_size(ROWS));
         Real *d_bias = c.d_bias + thread * gates;
         for (Int b = first; b < last; ++b) {
             const Int length = c.lengths[b], back = c.reverse ? 1 : -1;
@@ -196,16 +198,16 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
                     Cell::backward(U, c.saved + now * saved, before, c.gradient + now * c.row, d_state + 0,
                                    change + j * gates, d_bias);
                 }
-                if (c.d_x) add_input_gradients(weight, change, to_x, b, low, rows);
-                add_weight_gradients(read(b, low, rows, copied), change, left, panel, rows);
+                if (c.d_x) add_input_gradients(weight, change, rounded, to_x, b, low, rows);
+                add_weight_gradients(read(b, low, rows, copied + 0), change, left, panel, rows);
             });
             if (c.d_x && c.writes) std::fill_n(c.d_x + (b * T + length) * E, (T - length) * E, Real(0));
         }
     }
 
-    void add_input_gradients(const Packed<Real> &weight, const Real *change, Real *to_x, Int b, Int low,
-                             Int rows) const {
-        weight.times(change, 0, gates, rows, to_x, 0, W * E);
+    void add_input_gradients(const Packed<Real, Item> &weight, const Real *change, Item *rounded, Real *to_x,
+                             Int b, Int low, Int rows) const {
+        weight.times_numbers(change, 0, gates, rows, rounded, to_x, 0, W * E);
         const Int from = c.reverse ? low : low - (W - 1);
         for (Int j = 0; j < rows; ++j)
             for (Int w = 0; w < W; ++w, to_x += E) {
@@ -221,29 +223,36 @@ template <class Real, class Cell> struct LinearTexts {  // texts of one thread
     }
 
     // d_weight [W E, gates] += x, transposed, · change: the gates are wider, which wastes fewer lanes
-    void add_weight_gradients(const Real *x, const Real *change, Real *left, Real *panel, Int rows) const {
+    void add_weight_gradients(const Real *x, const Real *change, Item *left, Item *panel, Int rows) const {
         Real *out = c.d_weight + thread * gates * W * E;
-        const Left<Real> a = pack_left(left, x, W * E, rows, E);
+        const Left<Item> a = pack_left(left, x, W * E, rows, E);
         for (Int j = 0; j < gates; j += PANEL<Real>) {
-            pack(panel, rows, j, gates, [&](Int k) { return Line<Real>{change + k * gates, 1, nullptr}; });
-            multiply<Real>(a, W * E, rows, panel, {out + j, gates, gates - j, true});
+            pack<Real>(panel, rows, j, gates, [&](Int k) { return Line<Real>{change + k * gates, 1, nullptr}; });
+            multiply<Real, Item>(a, W * E, items<Item>(rows), panel, {out + j, gates, gates - j, true});
         }
     }
 };
 
-template <class Real, class Cell> void run_cell(const LinearRNNArgs<Real> &c, bool is_backward) {
+template <class Real, class Cell, class Item> void run_items(const LinearRNNArgs<Real> &c, bool is_backward) {
     const Int gates = Cell::GATES * c.units, inputs = c.window * c.inputs;
-    Packed<Real> weight{is_backward && !c.d_x ? 0 : 1, is_backward ? gates : inputs, is_backward ? inputs : gates};
+    const Int row = items<Item>(c.inputs) * NUMBERS<Item>;  // of a step's inputs, with zeros at the end
+    Packed<Real, Item> weight{is_backward && !c.d_x ? 0 : 1, is_backward ? gates : c.window * row,
+                              is_backward ? inputs : gates};
 #pragma omp parallel num_threads(c.threads)
     {
         weight.fill([&](Int, Int k) {
-            return is_backward ? Line<Real>{c.weight + k * inputs, 1, nullptr}
-                               : Line<Real>{c.weight + k, inputs, nullptr};
+            if (is_backward) return Line<Real>{c.weight + k * inputs, 1, nullptr};
+            if (k % row == c.inputs) return Line<Real>{};
+            return Line<Real>{c.weight + k / row * c.inputs + k % row, inputs, nullptr};
         });
-        const LinearTexts<Real, Cell> texts{c};
+        const LinearTexts<Real, Cell, Item> texts{c};
         if (is_backward) texts.backward(weight);
         else texts.forward(weight);
     }
+}
+
+template <class Real, class Cell> void run_cell(const LinearRNNArgs<Real> &c, bool is_backward) {
+    with_items<Real>(c.bf16, [&](auto item) { run_items<Real, Cell, decltype(item)>(c, is_backward); });
 }
 
 template <class Real, template <class> class Cell> void run_with(const LinearRNNArgs<Real> &c, bool is_backward) {

@@ -11,12 +11,6 @@
 
 constexpr Int GRADIENT_ROWS = 256;  // rows per matrix product of a weight gradient
 
-template <class Real> void scaled(const Real *from, const Real *factors, Int n, Real *to) {
-    if (!factors) return void(std::copy(from, from + n, to));
-#pragma omp simd
-    for (Int i = 0; i < n; ++i) to[i] = from[i] * factors[i];
-}
-
 template <class Real> void add(const Real *from, Int n, Real *to) {
 #pragma omp simd
     for (Int i = 0; i < n; ++i) to[i] += from[i];
@@ -32,7 +26,7 @@ template <bool WRITE, class Real> void prefetch(const Real *row, Int n) {
     for (Int i = 0; i < n; i += 64 / sizeof(Real)) __builtin_prefetch(row + i, WRITE);
 }
 
-template <class Real, class Cell> struct Texts {  // texts of one thread
+template <class Real, class Cell, class Item> struct Texts {  // texts of one thread
     const RNNArgs<Real> &c;
     const Int T = c.steps, E = c.inputs, U = c.units;
     Int thread = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -41,6 +35,7 @@ template <class Real, class Cell> struct Texts {  // texts of one thread
     Int gates = Cell::GATES * U, saved = Cell::SAVED * U, changes = Cell::CHANGES * U;
     Int groups = c.mask ? Cell::GATES : 1, each = gates / groups;
     Int input_groups = c.input_mask ? Cell::GATES : 1, input_each = gates / input_groups;
+    Int E_items = items<Item>(E), U_items = items<Item>(U);
 
     bool has(Int i, Int step) const { return step < c.lengths[first + i]; }
     Int row(Int i, Int step) const {
@@ -65,18 +60,18 @@ template <class Real, class Cell> struct Texts {  // texts of one thread
         };
     }
 
-    void forward(const Packed<Real> &w_ih, const Packed<Real> &w_hh) const {
-        Buffer<Real> state(count * U), carry(count * U);
-        Buffer<Real> read(input_groups * count * E), from_inputs(count * gates);
-        Buffer<Real> seen(groups * count * U), from_states(count * gates), unsaved(saved);
+    void forward(const Packed<Real, Item> &w_ih, const Packed<Real, Item> &w_hh) const {
+        Buffer<Real> state(count * U), carry(count * U), unsaved(saved);
+        Buffer<Real> from_inputs(count * gates), from_states(count * gates);
+        Buffer<Item> read(input_groups * count * E_items), seen(groups * count * U_items);
         for (Int step = 0, steps = longest(); step < steps; ++step) {
             for (Int g = 0; g < input_groups; ++g)
                 for (Int i = 0; i < count; ++i)
                     if (has(i, step))
                         scaled(c.x + row(i, step) * E, factors(c.input_mask, g, i, E), E,
-                               read + (g * count + i) * E);
-            w_ih.times(read, count * E, E, count, from_inputs, count * input_each, input_each);
-            w_hh.times(seen, count * U, U, count, from_states, count * each, each);
+                               read + (g * count + i) * E_items);
+            w_ih.times(read, count * E_items, E_items, count, from_inputs, count * input_each, input_each);
+            w_hh.times(seen, count * U_items, U_items, count, from_states, count * each, each);
             for (Int i = 0; i < count; ++i) {
                 if (!has(i, step)) continue;
                 const Int now = row(i, step);
@@ -90,23 +85,24 @@ template <class Real, class Cell> struct Texts {  // texts of one thread
                               c.saved ? c.saved + now * saved : unsaved + 0, h, carry + i * U);
                 std::copy(h, h + U, c.states + now * U);
                 for (Int g = 0; g < groups; ++g)
-                    scaled(h, factors(c.mask, g, i, U), U, seen + (g * count + i) * U);
+                    scaled(h, factors(c.mask, g, i, U), U, seen + (g * count + i) * U_items);
             }
         }
         clear(c.states, U);
     }
 
-    void backward(const Packed<Real> &w_ih, const Packed<Real> &w_hh) const {
-        const Int kept = std::max<Int>(1, GRADIENT_ROWS / std::max<Int>(1, count));  // steps
+    void backward(const Packed<Real, Item> &w_ih, const Packed<Real, Item> &w_hh) const {
+        const Int kept = std::max<Int>(1, NUMBERS<Item> * GRADIENT_ROWS / std::max<Int>(1, count));  // steps
         Buffer<Real> change(kept * count * changes), d_state(count * U), d_carry(count * U);
         Buffer<Real> to_inputs(c.d_x ? input_groups * count * E : 0), to_states(groups * count * U);
+        Buffer<Item> rounded(std::max(w_hh.rounded_size(count), w_ih.rounded_size(count)));
         for (Int step = longest() - 1; step >= 0; --step) {
             Real *now = change + step % kept * count * changes;
             cells(step, now, d_state, d_carry);
-            w_hh.times(now + changes - gates, each, changes, count, to_states, count * U, U);
+            w_hh.times_numbers(now + changes - gates, each, changes, count, rounded, to_states, count * U, U);
             spread(to_states, groups, c.mask, U, step, [&](Int i) { return d_state + i * U; });
             if (c.d_x) {
-                w_ih.times(now, input_each, changes, count, to_inputs, count * E, E);
+                w_ih.times_numbers(now, input_each, changes, count, rounded, to_inputs, count * E, E);
                 for (Int i = 0; i < count; ++i)
                     if (Real *to = c.d_x + row(i, step) * E; has(i, step)) std::fill(to, to + E, Real(0));
                 spread(to_inputs, input_groups, c.input_mask, E, step,
@@ -159,64 +155,75 @@ template <class Real, class Cell> struct Texts {  // texts of one thread
     template <class Lines>
     void gather(Real *out, const Real *change, Int parts, Int columns, Int steps, Lines lines) const {
         const Int rows = gates / parts, depth = steps * count;
-        Buffer<Real> panel(depth * PANEL<Real>), left((rows + TILE_ROWS) * depth);
+        const Int depth_items = items<Item>(depth);
+        Buffer<Item> panel(depth_items * PANEL<Real>), left((rows + TILE_ROWS) * depth_items);
         for (Int g = 0; g < parts; ++g) {
-            const Left<Real> a = pack_left(left + 0, change + g * rows, rows, depth, changes);
+            const Left<Item> a = pack_left(left + 0, change + g * rows, rows, depth, changes);
             for (Int j = 0; j < columns; j += PANEL<Real>) {
-                pack(panel + 0, depth, j, columns,
-                     [&](Int k) { return lines(g, k / count, k % count); });
-                multiply<Real>(a, rows, depth, panel,
-                            {out + g * rows * columns + j, columns, columns - j, true});
+                pack<Real>(panel + 0, depth, j, columns,
+                           [&](Int k) { return lines(g, k / count, k % count); });
+                multiply<Real, Item>(a, rows, depth_items, panel,
+                                     {out + g * rows * columns + j, columns, columns - j, true});
             }
         }
     }
 };
 
 // Row or column k of the weight matrix of group g
-template <class Real> Line<Real> row(const Real *weight, const Packed<Real> &to, Int g, Int k) {
+template <class Real, class Item>
+Line<Real> row(const Real *weight, const Packed<Real, Item> &to, Int g, Int k) {
     return {weight + (g * to.depth + k) * to.columns, 1, nullptr};
 }
-template <class Real> Line<Real> column(const Real *weight, const Packed<Real> &to, Int g, Int k) {
+template <class Real, class Item>
+Line<Real> column(const Real *weight, const Packed<Real, Item> &to, Int g, Int k) {
     return {weight + g * to.depth * to.columns + k, to.depth, nullptr};
 }
 
-template <class Real, class Cell> void forward(const RNNArgs<Real> &c) {
+template <class Real, class Cell, class Item> void forward(const RNNArgs<Real> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<Real> w_ih{input_groups, c.inputs, gates / input_groups};
-    Packed<Real> w_hh{groups, c.units, gates / groups};
+    Packed<Real, Item> w_ih{input_groups, c.inputs, gates / input_groups};
+    Packed<Real, Item> w_hh{groups, c.units, gates / groups};
 #pragma omp parallel num_threads(c.threads)
     {
         w_ih.fill([&](Int g, Int k) { return column(c.w_ih, w_ih, g, k); });
         w_hh.fill([&](Int g, Int k) { return column(c.w_hh, w_hh, g, k); });
-        const Texts<Real, Cell> texts{c};
+        const Texts<Real, Cell, Item> texts{c};
         texts.forward(w_ih, w_hh);
     }
 }
 
-template <class Real, class Cell> void backward(const RNNArgs<Real> &c) {
+template <class Real, class Cell, class Item> void backward(const RNNArgs<Real> &c) {
     const Int gates = Cell::GATES * c.units;
     const Int input_groups = c.input_mask ? Cell::GATES : 1, groups = c.mask ? Cell::GATES : 1;
-    Packed<Real> w_ih{c.d_x ? input_groups : 0, gates / input_groups, c.inputs};
-    Packed<Real> w_hh{groups, gates / groups, c.units};
+    Packed<Real, Item> w_ih{c.d_x ? input_groups : 0, gates / input_groups, c.inputs};
+    Packed<Real, Item> w_hh{groups, gates / groups, c.units};
 #pragma omp parallel num_threads(c.threads)
     {
         w_ih.fill([&](Int g, Int k) { return row(c.w_ih, w_ih, g, k); });
         w_hh.fill([&](Int g, Int k) { return row(c.w_hh, w_hh, g, k); });
-        const Texts<Real, Cell> texts{c};
+        const Texts<Real, Cell, Item> texts{c};
         texts.backward(w_ih, w_hh);
     }
 }
 
+template <class Real, class Cell> void run_cell(const RNNArgs<Real> &c, bool is_backward) {
+    with_items<Real>(c.bf16, [&](auto item) {
+        using Item = decltype(item);
+        is_backward ? backward<Real, Cell, Item>(c) : forward<Real, Cell, Item>(c);
+    });
+}
+
 template <class Real> void run(const RNNArgs<Real> &c, bool is_backward) {
     switch (c.cell) {
-    case 0: return is_backward ? backward<Real, Rnn>(c) : forward<Real, Rnn>(c);
-    case 1: return is_backward ? backward<Real, Lstm>(c) : forward<Real, Lstm>(c);
-    case 2: return is_backward ? backward<Real, Gru>(c) : forward<Real, Gru>(c);
+    case 0: return run_cell<Real, Rnn>(c, is_backward);
+    case 1: return run_cell<Real, Lstm>(c, is_backward);
+    case 2: return run_cell<Real, Gru>(c, is_backward);
     }
 }
 
 extern "C" {
+int has_bf16_products() { return HAS_BF16; }
 Int rnn_args_size() { return sizeof(RNNArgs<float>); }  // compared with ops/rnn.py on loading
 void rnn_float(const RNNArgs<float> *call, int is_backward) { run(*call, is_backward); }
 void rnn_double(const RNNArgs<double> *call, int is_backward) { run(*call, is_backward); }

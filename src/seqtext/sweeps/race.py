@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
@@ -122,7 +123,7 @@ class Race:
         job = self._build_job(entry, searched, f"{SEARCH}/{entry.name}_{number}")
         if self.budget.seconds is None or job.error or is_non_neural(job.settings):
             return job
-        limit = f"trainer.max_time={{seconds:{round(self.budget.seconds)}}}"
+        limit = f"trainer.max_time={{seconds:{ceil(self.budget.seconds)}}}"
         return self._build_job(entry, [*searched, limit], job.folder)
 
     def _build_job(self, entry: RaceEntry, added: Sequence[str], folder: str) -> Job:
@@ -199,7 +200,7 @@ class Race:
             return None
         run_dir = RunDir(self.sweep.folder / job.folder)
         metrics = run_dir.read_metrics(required=("seconds",))
-        if metrics is None or metrics["seconds"]["training"] < self.budget.seconds:
+        if metrics is None or metrics["seconds"]["training"] < ceil(self.budget.seconds):
             return None
         return int(load_checkpoint(run_dir.last_checkpoint)["global_step"])
 

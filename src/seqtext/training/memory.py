@@ -1,6 +1,9 @@
 """Measure the peak memory of this process."""
 
+import ctypes
+import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -10,13 +13,17 @@ RESET_PEAK = "5"  # see proc_pid_clear_refs(5): the peak becomes the present siz
 
 
 def reset_peak_memory() -> None:
-    """Forget the peak of earlier runs in this process, where the system can (Linux)."""
+    """Forget the peak of earlier runs in this process, where the system can (Linux).
+
+    Memory that they have freed, and the C library keeps, is returned to the system first.
+    """
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    try:
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    with suppress(OSError):  # no such file, or not permitted: the peak is that of the process
         CLEAR_REFS.write_text(RESET_PEAK)
-    except OSError:  # no such file, or not permitted: the peak is that of the whole process
-        return
 
 
 def read_peak_memory() -> dict[str, int]:

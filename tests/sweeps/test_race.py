@@ -1,0 +1,143 @@
+"""Races: equal budgets, choice by validation scores, seeds, continued after a failure."""
+
+import json
+
+import pytest
+from optuna.distributions import CategoricalDistribution
+
+from seqtext.reporting.runs import read_run
+from seqtext.sweeps.job import Job, JobResult
+from seqtext.sweeps.race_entry import Budget, RaceEntry
+
+MISSING = '+race.entries.missing=["model=pretrained","model.path=nowhere"]'
+SPACE = {"model.units": CategoricalDistribution([4, 8, 16])}
+
+
+def draw_all(entry: RaceEntry, budget: Budget, seconds: float = 1.0) -> list[tuple[str, ...]]:
+    drawn = []
+    while (settings := entry.draw_settings(budget)) is not None:
+        drawn.append(settings)
+        entry.record(Job([], "x", "x"), JobResult("finished", 0.5, seconds=seconds))
+    return drawn
+
+
+def test_defaults_are_the_first_trial_and_none_is_repeated():
+    drawn = draw_all(RaceEntry("gru", ["model=gru"], SPACE), Budget(9, None))
+    assert drawn[0] == ()
+    assert sorted(drawn[1:]) == [("model.units=16",), ("model.units=4",), ("model.units=8",)]
+    assert drawn == draw_all(RaceEntry("gru", ["model=gru"], SPACE), Budget(9, None))
+    assert draw_all(RaceEntry("tfidf", ["model=tfidf"], {}), Budget(9, None)) == [()]
+
+
+@pytest.mark.parametrize(("seconds", "trials"), [(1.0, 3), (2.0, 1), (5.0, 1), (0.1, 4)])
+def test_no_trial_begins_that_the_time_does_not_suffice_for(seconds, trials):
+    drawn = draw_all(RaceEntry("gru", [], SPACE), Budget(4, 3.0), seconds)
+    assert len(drawn) == trials
+
+
+def test_the_best_trial_is_that_of_validation():
+    entry = RaceEntry("gru", [], SPACE)
+    assert entry.find_best_trial("val/f1") is None
+    scores = [(None, 0.1), (0.5, 0.3), (0.7, 0.9), (0.7, 0.2), (float("nan"), 0.0)]
+    for number, (score, loss) in enumerate(scores):
+        job = Job([], f"search/gru_{number}", "gru")
+        entry.record(job, JobResult("finished", score, loss=loss))
+    assert entry.find_best_trial("val/f1")[0].folder == "search/gru_3", "ties by the loss"
+    assert entry.find_best_trial("val/loss")[0].folder == "search/gru_1", "lower is better"
+
+
+@pytest.fixture
+def race(train, kaggle_dir, shared_cache):
+    """Return a function that runs a race of two models on the generated reviews."""
+
+    def run(*overrides: str):
+        options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={shared_cache}"]
+        options += ["embedding.dim=8", "dataset.batch_size=16", "trainer.max_epochs=1"]
+        budget = ["race.only=[gru,tfidf]", "race.trials=2", "race.seeds=2"]
+        own = {o.partition("=")[0] for o in overrides}
+        return train(
+            "experiment=race",
+            *options,
+            *(option for option in budget if option.partition("=")[0] not in own),
+            *overrides,
+        )
+
+    return run
+
+
+def test_a_race_as_typed(race, tmp_path):
+    status, output, error = race()
+    assert status == 0, error
+    folder = tmp_path / "outputs" / "race-imdb"
+    jobs = {job["folder"] for job in json.loads((folder / "sweep.json").read_text())["jobs"]}
+    searched = {"search/gru_0", "search/gru_1", "search/tfidf_0", "search/tfidf_1"}
+    assert jobs > searched
+    finals = sorted((folder / "final").iterdir())
+    assert len(finals) == 3, "two seeds of gru; none changes tfidf"
+    assert {f"final/{path.name}" for path in finals} == jobs - searched
+    runs = [read_run(path, []) for path in finals]
+    assert sorted(run.metrics["settings"]["seed"] for run in runs) == [1, 1, 2]
+    trials = {name: read_run(folder / name, []).metrics for name in searched}
+    best = max((t["score"], -t["val"]["loss"]) for name, t in trials.items() if "gru" in name)
+    assert f"val/macro_f1 {best[0]:.4f}" in runs[0].metrics["notes"]
+    chosen = runs[0].path.name.removesuffix("_seed-1")
+    assert trials[f"search/{chosen}"]["score"] == best[0]
+    for name, trial in trials.items():
+        assert trial["settings"]["seed"] == 0
+        assert trial["settings"]["trainer"]["max_epochs"] == 1, f"typed, so not searched: {name}"
+    report = (folder / "report" / "report.md").read_text()
+    assert "\n| *tfidf* |" in report
+    assert "\n| gru |" in report
+    assert "ms/text" in report
+    assert "In test macro_f1" in output
+    before = {path: path.stat().st_ino for path in folder.rglob("metrics.json")}
+    status, output, error = race("race.only=[gru,tfidf,missing]", MISSING)
+    assert status == 1, "one entry fails"
+    assert error.count("model.path=nowhere is not installed") == 1
+    assert "search  gru  val" in output
+    assert output.count("earlier") == len(before)
+    assert before == {path: path.stat().st_ino for path in folder.rglob("metrics.json")}
+    report = (folder / "report" / "report.md").read_text()
+    assert "## Without a result" in report
+    assert "search/missing_0" in report
+
+
+@pytest.mark.slow
+def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, tmp_path):
+    status, _, error = race(
+        "race.only=[gru]", "race.minutes=0.01", "trainer.max_epochs=9999", "patience=null"
+    )
+    assert status == 0, error
+    folder = tmp_path / "outputs" / "race-imdb"
+    assert not (folder / "search" / "gru_1").exists(), "the time is spent"
+    steps = {
+        read_run(path, []).metrics["settings"]["trainer"]["max_steps"]
+        for path in (folder / "final").iterdir()
+    }
+    assert len(steps) == 1
+    assert steps.pop() > 10
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (
+            "race.only=[grus]",
+            "no option race.entries.grus: did you mean race.entries.gru?",
+        ),
+        ("race.trials=0", "race.trials=0 is not possible: it must be a whole number at least 1."),
+        ("race.minutes=-1", "race.minutes=-1 is not possible: it must be a number more than 0"),
+        ("model=gru", "model=gru is not possible in a race, whose entries set and search"),
+        ("optimizer.lr=1,2", "optimizer.lr=1,2 is not possible in a race"),
+    ],
+)
+def test_unusable_options_are_refused(race, tmp_path, typed, sentence):
+    status, _, error = race(typed)
+    assert status == 2
+    assert sentence in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_the_sweeper_belongs_to_the_experiment(train):
+    status, _, error = train("-m", "hydra/sweeper=race")
+    assert (status, error) == (2, "hydra/sweeper=race belongs to experiment=race: leave it out.\n")

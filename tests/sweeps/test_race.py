@@ -1,6 +1,9 @@
 """Races: equal budgets, choice by validation scores, seeds, continued after a failure."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from optuna.distributions import CategoricalDistribution
@@ -8,6 +11,7 @@ from optuna.distributions import CategoricalDistribution
 from seqtext.reporting.runs import read_run
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.race_entry import Budget, RaceEntry
+from tests.conftest import ROOT, csv_of
 
 MISSING = '+race.entries.missing=["model=pretrained","model.path=nowhere"]'
 SPACE = {"model.units": CategoricalDistribution([4, 8, 16])}
@@ -100,6 +104,25 @@ def test_a_race_as_typed(race, tmp_path):
     report = (folder / "report" / "report.md").read_text()
     assert "## Without a result" in report
     assert "search/missing_0" in report
+
+
+DOCUMENTED = re.findall(
+    r"^python train\.py (.*experiment=race[^#\n]*)",
+    (ROOT / "README.md").read_text() + (ROOT / "docs" / "race.md").read_text(),
+    re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_documented_commands(train, kaggle_dir, shared_cache, reviews, tmp_path, command):
+    rows = [(text, "15"[label == "positive"]) for text, label in reviews]
+    Path("my.csv").write_text(csv_of(rows, header=("review", "stars")))
+    options = [] if "my.csv" in command else [f"dataset.dir={kaggle_dir}"]
+    options += [f"paths.cache_dir={shared_cache}", "race.trials=1", "race.seeds=1"]
+    status, output, error = train(*shlex.split(command), *options, "race.only=[tfidf]")
+    assert status == 0, error
+    (report,) = (tmp_path / "outputs").glob("race-*/report/report.html")
+    assert str(report) in output
 
 
 @pytest.mark.slow

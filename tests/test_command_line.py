@@ -1,6 +1,7 @@
 """The command-line grammar and help pages of predict.py and report.py."""
 
 import re
+import shlex
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -89,5 +90,4 @@ def test_examples_of_help_pages_are_read():
         lines = re.findall(rf"{script} (.*?)(?:   *\(.*)?$", options.EXAMPLES, re.MULTILINE)
         assert len(lines) >= 3
         for line in lines:
-            words = re.findall(r'"[^"]*"|\S+', line)
-            parse_args(options, [word.strip('"') for word in words])
+            parse_args(options, shlex.split(line))

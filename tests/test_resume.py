@@ -32,7 +32,7 @@ OPTIONS = (
 COMMAND = [sys.executable, str(ROOT / "train.py")]
 
 
-NOT_COMPARED = ("seconds", "settings", "provenance", "source")
+NOT_COMPARED = ("seconds", "peak_memory", "settings", "provenance", "source")
 
 
 class Killed(BaseException):

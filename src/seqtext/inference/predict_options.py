@@ -33,7 +33,7 @@ class PredictOptions:
 python predict.py run=outputs/imdb-grid "a wonderful little film" "another text"
 python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
 python predict.py run=outputs/imdb-best input=more.parquet label=sentiment   (score it)
-python predict.py 'run=[outputs/gru-0,outputs/gru-1,outputs/tfidf]' "a text" (the mean of three)
+python predict.py 'run=[outputs/gru-0,outputs/gru-1,outputs/tfidf]' "a text"   (their mean)
 python predict.py run=outputs/imdb-grid explain=true "a text"                (words in colours)
 python predict.py run=outputs/imdb-grid input=more.csv explain=true output=page.html
 python predict.py run=outputs/imdb-grid export=film                          (an ONNX graph)

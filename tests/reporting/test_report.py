@@ -167,6 +167,9 @@ def test_results_of_the_studies(report, sweep, tmp_path):
     write_run(tmp_path / "best", "wide_and_deep", quality=3.0, choices=best)
     write_run(tmp_path / "spam", "lstm", dataset="spam", monitor="val/f1")
     write_run(tmp_path / "mine", dataset="mine")
+    for units, name in ((4, "one"), (8, "two")):
+        options = {"label": name, "model.units": units}
+        write_run(tmp_path / name, "gru", options=options, choices={"experiment": "race"})
     status, output, error = report(tmp_path, f"results={tmp_path / 'RESULTS.md'}")
     assert status == 0, error
     assert output.strip().endswith("RESULTS.md")
@@ -180,6 +183,10 @@ def test_results_of_the_studies(report, sweep, tmp_path):
     ]  # fmt: skip
     assert rows[0] == "published: gru, 32 units, batch 64"
     assert "python train.py experiment=imdb/grid model.units=8 'seed=range(2)'\n" in text
+    race = text[text.index("### All models on imdb, with equal budgets") :]
+    race = race[: race.index("</details>")]
+    assert re.findall(r"^\| \*?\*?(\w+)", race, re.MULTILINE) in (["one", "two"], ["two", "one"])
+    assert "two" not in text[: text.index(race)].partition("## Study 4")[2], "it has its own table"
     assert not (tmp_path / "report").exists()
 
 

@@ -98,7 +98,7 @@ def _summarize_needed_samples(comparison: Comparison) -> list[str]:
             f"{'; from '.join(parts)}."
         )
     if equal := [comparison.groups[p.second].label for p in undecided if not p.difference]:
-        sentences.append(f"{name} and {_join_names(equal)} have equal scores.")
+        sentences.append(f"{name} has the same score as {_join_names(equal)}.")
     return sentences
 
 

@@ -49,15 +49,21 @@ class DatasetSection:
         metric: metric to sort by and to test, such as "accuracy"; None: the metric that most runs
             monitored
         ensembles: whether to add ensembles of the runs as groups, see `build_ensembles`
+        with_published: whether to list published results
 
     Raises:
         UserError: if no run has the metric.
     """
 
     def __init__(
-        self, dataset: str, runs: Sequence[Run], metric: str | None, ensembles: bool = False
+        self,
+        dataset: str,
+        runs: Sequence[Run],
+        metric: str | None,
+        ensembles: bool = False,
+        with_published: bool = True,
     ):
-        self.dataset = dataset
+        self.dataset, self.ensembles, self.with_published = dataset, ensembles, with_published
         self.metric = _choose_metric(runs, metric)
         self.groups, self.repeated = group_runs(runs, self.metric)
         self.ensemble_notes: list[str] = []
@@ -79,7 +85,7 @@ class DatasetSection:
     @cached_property
     def published(self) -> list[PublishedResult]:
         """Return the published results on this data set."""
-        return load_published_results(self.study) if self.study else []
+        return load_published_results(self.study) if self.study and self.with_published else []
 
     @cached_property
     def table(self) -> ResultsTable:

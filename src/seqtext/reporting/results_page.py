@@ -20,6 +20,7 @@ METRICS = {  # compared metrics that do not reward constant predictions
     "imdb": "accuracy",
     "clothing": "weighted_f1",
 }
+RACE = "race"  # the experiment
 BEST_EXPERIMENT = "best"  # experiment=<data set>/best is ours, others are the studies'
 PAGE_HEAD = """# Results
 
@@ -55,7 +56,8 @@ def _get_study_number(section: DatasetSection) -> int:
     return STUDIES[section.study or ""]
 
 
-def _format_study(section: DatasetSection) -> str:
+def _format_study(whole: DatasetSection) -> str:
+    section, race = _split_off_race(whole)
     return "\n".join(
         [
             f"## Study {_get_study_number(section)}: {escape_markdown(section.dataset)}",
@@ -75,8 +77,41 @@ def _format_study(section: DatasetSection) -> str:
             *format_notes(section),
             "</details>",
             "",
+            *(_format_race(race) if race else []),
         ]
     )
+
+
+def _split_off_race(section: DatasetSection) -> tuple[DatasetSection, DatasetSection | None]:
+    """Separate the runs of ``experiment=race``: their settings and the study's differ in all."""
+    runs = [run for run in section.runs if run.choices.get("experiment") != RACE]
+    race = [run for run in section.runs if run.choices.get("experiment") == RACE]
+    if not runs or not race:
+        return section, None
+    study = DatasetSection(section.dataset, runs, section.metric, section.ensembles)
+    return study, DatasetSection(
+        section.dataset, race, section.metric, section.ensembles, with_published=False
+    )
+
+
+def _format_race(section: DatasetSection) -> list[str]:
+    """Format the comparison of models with equal budgets (docs/race.md)."""
+    return [
+        f"### All models on {escape_markdown(section.dataset)}, with equal budgets",
+        "",
+        escape_markdown(section.describe()),
+        "",
+        format_markdown_table(section.table),
+        escape_markdown(" ".join(summarize_significance(section.comparison))),
+        "",
+        format_code_block("\n".join(section.list_commands()), "bash"),
+        "",
+        "<details><summary>Settings and notes</summary>",
+        "",
+        *format_notes(section),
+        "</details>",
+        "",
+    ]
 
 
 def _build_summary_table(section: DatasetSection) -> ResultsTable:

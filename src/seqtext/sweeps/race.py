@@ -60,6 +60,8 @@ def check_options(config: DictConfig) -> dict[str, Any]:
     if config.get("race") is None:
         raise UserError("hydra/sweeper=race belongs to experiment=race: leave it out.")
     options = cast(dict[str, Any], OmegaConf.to_container(config.race, resolve=True))
+    if isinstance(entries := options.get("entries"), dict):
+        options["entries"] = {name: _flatten(entry) for name, entry in entries.items()}
     for name, hint in OPTIONS.items():
         if expected := find_type_error(options.get(name), hint):
             raise OptionError(f"race.{name}", options.get(name), expected)
@@ -94,6 +96,13 @@ def build_entries(
         fixed = [str(each.input_line) for each in own if not each.is_sweep_override()]
         entries.append(RaceEntry(name, fixed, space))
     return entries
+
+
+def _flatten(entry: Any) -> Any:
+    """Join the lists that an entry refers to with its own options."""
+    if not isinstance(entry, list):
+        return entry
+    return [o for each in entry for o in (each if isinstance(each, list) else [each])]
 
 
 class Race:

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from seqtext.embeddings.encoder import EncoderEmbedding
 from seqtext.encoders import files as encoder_files
 from seqtext.encoders.architecture import check_description, describe_encoder
+from seqtext.encoders.features import load_features
 from seqtext.encoders.files import DEFAULT_ENCODER, locate_encoder
 from seqtext.errors import OptionError, UserError
 from seqtext.inference.attribution import explain
@@ -161,6 +162,25 @@ def test_frozen_run(train, script, small, tmp_path):
         load_model(checkpoint)
     write_encoder(base, WORDS)
     assert torch.equal(Predictor(load_model(checkpoint)).predict_logits(texts), before)
+
+
+def test_the_time_of_features_is_part_of_the_costs(train, small, tmp_path, monkeypatch):
+    """It is that of the run that computed them, divided among the parts."""
+    base = write_encoder(tmp_path / "base", WORDS)
+    monkeypatch.setattr("seqtext.models.pretrained.load_features", load_slow_features)
+    status, _, errors = train(*options_of(base, small), "name=costs")
+    assert status == 0, errors
+    metrics = json.loads((tmp_path / "outputs" / "costs" / "metrics.json").read_text())
+    rows = {part: sum(counts.values()) for part, counts in metrics["rows"].items()}
+    share = rows["test"] / sum(rows.values())
+    assert 1000 * share < metrics["seconds"]["test"] < 1000 * share + 60
+    assert 1000 * (1 - share) < metrics["seconds"]["training"] < 1000 * (1 - share) + 60
+
+
+def load_slow_features(*arguments):
+    features, seconds = load_features(*arguments)
+    assert 0 < seconds < 1000
+    return features, 1000.0
 
 
 def test_fine_tuned_run_is_complete(train, small, tmp_path):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from seqtext.cache import Cache
 from seqtext.data.arrow_io import open_array
 from seqtext.data.loaders import EncodedDataset, iter_batches_by_length
+from seqtext.files import read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +31,11 @@ def load_features(
     rows: np.ndarray,
     width: int,
     build_encode: Callable[[], Encode],
-) -> np.ndarray:
-    """Return features [N, F] float32 of the texts of `rows` [N]; of equal ones, they are computed
-    once.
+) -> tuple[np.ndarray, float]:
+    """Return features [N, F] float32 of the texts of `rows` [N], and the seconds that they took.
+
+    Those of equal texts are computed once; those in the cache took the seconds of the process that
+    computed them.
 
     Args:
         settings: what determines the features besides the texts, as plain values
@@ -42,10 +45,13 @@ def load_features(
     settings = {**settings, "texts": digest_texts(texts, rows), "width": width}
 
     def build(folder: Path) -> None:
+        start_time = time.perf_counter()
         compute_features(build_encode(), texts, rows, width).tofile(folder / "features.bin")
+        write_json(folder / "seconds.json", {"seconds": time.perf_counter() - start_time})
 
-    def load(folder: Path) -> np.ndarray:
-        return open_array(folder / "features.bin", np.float32).reshape(len(rows), width)
+    def load(folder: Path) -> tuple[np.ndarray, float]:
+        features = open_array(folder / "features.bin", np.float32).reshape(len(rows), width)
+        return features, float(read_json(folder / "seconds.json")["seconds"])
 
     return cache.load("features", settings, build, load)
 

@@ -68,6 +68,7 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
     """
 
     name = ""  # shown in tables, set by a subclass
+    feature_seconds = 0.0  # of computing features of all texts, see `prepare_features`
     class_weights: Tensor | None  # [C]
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
@@ -148,6 +149,8 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
 
     def prepare_features(self, data: Any) -> None:
         """Compute what stays the same in training from all texts; by default, do nothing.
+
+        An override sets `feature_seconds` to the time that this took, now or when it was cached.
 
         Args:
             data: a `TextDataModule` after `setup`

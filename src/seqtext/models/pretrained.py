@@ -182,7 +182,9 @@ class Pretrained(TextClassifier):
             "pooling": self.pooling,
             "normalize": self.normalize,
         }
-        found = load_features(data.cache, settings, texts, rows, self.width, self.build_encode)
+        found, self.feature_seconds = load_features(
+            data.cache, settings, texts, rows, self.width, self.build_encode
+        )
         positions = np.full(len(texts.lengths), -1, np.int64)
         positions[rows] = np.arange(len(rows))
         self._features = found, positions

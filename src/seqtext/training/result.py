@@ -11,8 +11,9 @@ class TrainResult(NamedTuple):
     """Hold the validation and test predictions of the best checkpoint, and timings.
 
     start_time: start of training, by `time.perf_counter`
-    train_seconds: training time including all restarts
-    test_seconds: time of predicting the test part
+    train_seconds: training time including all restarts and, if features of the texts were computed
+        before, or in the cache, the time that those of training and validation took
+    test_seconds: time of predicting the test part, with that of its features
     seconds_before_resume: training time before this process was started
     curves: values per epoch by "train/<metric>" and "val/<metric>"
     fingerprints: fingerprints of the data, see `seqtext.identity`

@@ -49,6 +49,7 @@ def test_folders_as_options(train, kaggle_dir, tmp_path):
     assert len([path for path in (tmp_path / "prepared" / "rows").iterdir() if path.is_dir()]) == 1
 
 
+@pytest.mark.slow
 def test_folders_in_an_env_file(train, kaggle_dir, tmp_path, monkeypatch):
     """The environment goes first, then the file; a typed option goes before both."""
     (tmp_path / ".env").write_text(

@@ -55,7 +55,9 @@ def saved(run: RunDir) -> tuple[list[str], pd.DataFrame]:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(n, marks=pytest.mark.slow) if n in ("wide_and_deep", "fasttext") else n
+        pytest.param(n, marks=pytest.mark.slow)
+        if n in ("wide_and_deep", "fasttext", "glove")
+        else n
         for n in MODELS
     ],
 )

@@ -107,6 +107,7 @@ def read_run(folder: Path) -> tuple[Path, dict]:
     return path.parent, json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_the_report(train, script, small, tmp_path, kaggle_dir):
     options = [*small, OPTION, "monitor=val/kappa"]
     status, output, error = train(*options)

@@ -183,6 +183,7 @@ def load_slow_features(*arguments):
     return features, 1000.0
 
 
+@pytest.mark.slow
 def test_fine_tuned_run_is_complete(train, small, tmp_path):
     base = write_encoder(tmp_path / "base", WORDS)
     status, _, errors = train(*options_of(base, small, "model.frozen=false"))

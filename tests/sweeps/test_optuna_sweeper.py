@@ -89,6 +89,7 @@ def test_options_keep_their_names():
     assert [*fixed] == ["trainer.min_steps"]
 
 
+@pytest.mark.slow
 def test_failed_trials_are_told(train, base, tmp_path):
     command = (*SEARCH, "hydra/sweeper/sampler=grid", "name=f", *base, "model.units=8,-1,-2,-3,-4")
     status, output, error = train(*command, "hydra.sweeper.n_jobs=5")

@@ -113,7 +113,10 @@ DOCUMENTED = re.findall(
 )
 
 
-@pytest.mark.parametrize("command", DOCUMENTED)
+@pytest.mark.parametrize(
+    "command",
+    [c if "my.csv" in c else pytest.param(c, marks=pytest.mark.slow) for c in DOCUMENTED],
+)
 def test_documented_commands(train, kaggle_dir, shared_cache, reviews, tmp_path, command):
     rows = [(text, "15"[label == "positive"]) for text, label in reviews]
     Path("my.csv").write_text(csv_of(rows, header=("review", "stars")))

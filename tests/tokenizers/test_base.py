@@ -123,6 +123,7 @@ def learn_subwords(folder: str, cache: str) -> list[dict]:
     return states
 
 
+@pytest.mark.slow
 def test_the_same_texts_give_the_same_subwords(kaggle_dir, tmp_path):
     states = learn_subwords(str(kaggle_dir), str(tmp_path / "here"))
     assert all(30 < len(state["tokens"]) <= 120 for state in states)

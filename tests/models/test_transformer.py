@@ -118,6 +118,21 @@ def test_without_packing(monkeypatch):
     assert token_rows.TokenRows is TokenRows
 
 
+def test_attention_has_float32_within_autocast(monkeypatch):
+    """On a CPU, the backward of attention is several times slower in bfloat16."""
+    model, dtypes = model_of(Transformer, **SMALL), []
+    attend = token_rows.F.scaled_dot_product_attention
+
+    def record(*arguments, **options):
+        dtypes.append(attend(*arguments, **options).dtype)
+        return attend(*arguments, **options)
+
+    monkeypatch.setattr(token_rows.F, "scaled_dot_product_attention", record)
+    with torch.autocast("cpu", torch.bfloat16):
+        model(*texts([3, 1, 9])).sum().backward()
+    assert {*dtypes} == {torch.float32}
+
+
 def test_order_of_words_matters():
     model = model_of(Transformer, **SMALL)
     ids = torch.tensor([[5, 6, 7], [7, 6, 5]])

@@ -15,6 +15,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.data.loaders import DeviceDataset
 from seqtext.datasets.base import TextDataModule
+from seqtext.layers.ops.extension import has_bf16_products, load_extension
+from seqtext.layers.ops.rnn import RNNArgs
 from seqtext.models.base import TextClassifier
 from seqtext.models.rnn import GRU
 from seqtext.run_dir import RunDir
@@ -342,10 +344,22 @@ def test_sweep(train, small, tmp_path):
 @pytest.mark.parametrize(
     "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
 )
-def test_other_precisions(small, tmp_path, precision):
-    folder = RunDir(tmp_path / "run")
+def test_other_precisions(small, tmp_path, precision, monkeypatch):
+    """On a CPU, the compiled recurrence trains in each of them."""
+    folder, calls, run = RunDir(tmp_path / "run"), [], RNNArgs.run
+
+    def record(options, tensors, is_backward):
+        if is_backward:
+            calls.append((tensors["x"].dtype, options["bf16"]))
+        run(options, tensors, is_backward)
+
+    monkeypatch.setattr(RNNArgs, "run", record)
     train_and_evaluate(settings_of(*small, f"trainer.precision={precision}"), folder)
     assert folder.read_metrics()["test"]["auroc"] > 0.9
+    if load_extension():
+        dtype = torch.float64 if precision == "64-true" else torch.float32
+        use_bf16 = precision == "bf16-mixed" and has_bf16_products()
+        assert {*calls} == {(dtype, int(use_bf16))}
 
 
 @pytest.mark.parametrize(

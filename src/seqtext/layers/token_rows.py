@@ -1,5 +1,6 @@
 """The tokens of padded texts as rows without padding, and attention among the rows of each text."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -82,10 +83,17 @@ class TokenRows:
             [N, H × size]
         """
         parts = []
+        is_mixed = is_autocast_to_cpu(value)
         for group in self.groups:
             rows = slice(group.start, group.end)
-            parts.append(_attend(group, query_key[rows], value[rows], dropout))
+            with torch.autocast("cpu", enabled=False) if is_mixed else contextlib.nullcontext():
+                parts.append(_attend(group, query_key[rows], value[rows], dropout))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def is_autocast_to_cpu(states: Tensor) -> bool:
+    """Return whether these states are on a CPU, within autocast."""
+    return states.device.type == "cpu" and torch.is_autocast_enabled("cpu")
 
 
 def _attend(group: Group, query_key: Tensor, value: Tensor, dropout: float) -> Tensor:

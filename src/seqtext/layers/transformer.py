@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from seqtext.layers.activations import ACTIVATIONS, Activation
 from seqtext.layers.initializers import Init, init_linear_
-from seqtext.layers.token_rows import TokenRows
+from seqtext.layers.token_rows import TokenRows, is_autocast_to_cpu
 
 Positions = Literal["rotary", "learned"]
 ROTARY_BASE = 10_000.0
@@ -59,6 +59,8 @@ class TransformerLayer(nn.Module):
         """[N, D] → [N, D]; rotation: see `rotate`, None: no rotary positions."""
         rate = self.dropout if self.training else 0.0
         qkv = self.attention_input(self.attention_norm(rows))
+        if is_autocast_to_cpu(qkv):  # whose attention is slower in bfloat16
+            qkv = qkv.float()
         qkv = qkv.unflatten(1, (3, self.heads, -1))  # [N, 3, H, size]
         query_key = qkv[:, :2] if rotation is None else rotate(qkv[:, :2], rotation)
         attention_dropout = self.attention_dropout if self.training else 0.0

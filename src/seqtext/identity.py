@@ -19,6 +19,7 @@ PATH_OPTIONS_BY_CONTENT = {  # options that name files, by the key of their cont
 PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for option in options)
 OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("checkpoint_minutes", "dataset.download", "embedding.download"),
+    *("model.download", "tokenizer.download"),
     *("trainer.accelerator", "trainer.profiler", "tags", "notes", "label"),
 )
 GROUPS_WITHOUT_EFFECT = ("logger.", "paths.")

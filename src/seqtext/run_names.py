@@ -21,6 +21,7 @@ NOT_IN_NAMES = (
     *("dataset", "model", "name", "resume", "mode", "tags", "notes", "label", "plugins"),
     *FOLDER_OPTIONS,
     *("dataset.dir", "dataset.download", "embedding.path", "embedding.download"),
+    *("model.download", "tokenizer.download"),
 )
 GROUP_PREFIX = re.compile(rf"^({'|'.join(WITH_CHOICES)})\.")  # not split: split.seed is not seed
 SHORTENED_PATH_OPTIONS = (

@@ -125,6 +125,13 @@ def test_nothing_is_downloaded_to_a_folder_of_a_strangers_choice(tmp_path):
         assert settings["paths"]["output_dir"] == "outputs"
 
 
+def test_no_encoder_of_a_strangers_choice_is_downloaded():
+    options = {"path": "owner/name", "download": True}
+    settings = {"paths": PATHS} | {group: {**options} for group in ("model", "tokenizer")}
+    replace_untrusted_paths(settings, OmegaConf.create({"paths": PATHS}))
+    assert settings["model"]["download"] is settings["tokenizer"]["download"] is False
+
+
 def test_folders_of_a_run_that_was_killed_at_once(tmp_path, monkeypatch):
     """Hydra writes them before the run replaces them by values; other variables are refused."""
     file = tmp_path / "config.yaml"

@@ -16,6 +16,10 @@ from seqtext.files import MALFORMED_YAML, read_shallow_yaml
 
 log = logging.getLogger(__name__)
 
+DOWNLOADED_PATHS = (  # options of groups that have an option `download`
+    *(("dataset", "dir"), ("embedding", "path"), ("model", "path"), ("tokenizer", "path")),
+)
+
 INTERPOLATION = "${"
 PLAIN_INTERPOLATION = re.compile(r"\$\{\.*[A-Za-z_][\w-]*(\.[\w-]+)*\}")  # ${model.units}
 OWN_VARIABLE = re.compile(r"\$\{oc\.env:SEQTEXT_(DATA|OUTPUT|CACHE)_DIR,[\w.-]+\}")  # of conf/
@@ -82,7 +86,7 @@ def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> Non
         log.warning("paths.%s=%s is not there: %s is used.", option, paths[option], current[option])
         paths[option] = current[option]
     settings["paths"] = paths | {"output_dir": current["output_dir"]}
-    for group, option in (("dataset", "dir"), ("embedding", "path")):
+    for group, option in DOWNLOADED_PATHS:
         options = settings.get(group)
         if not isinstance(options, dict) or not options.get("download"):
             continue

@@ -144,6 +144,7 @@ def test_frozen_run(train, script, small, tmp_path):
     status, out, errors = train(*options_of(base, small))
     assert status == 0, errors
     assert "different texts, once" in out + errors
+    assert "the best on the validation part by its loss" in out + errors
     checkpoint = tmp_path / "outputs" / "run" / "checkpoints" / "best.ckpt"
     assert checkpoint.stat().st_size < 100_000
     loaded = load_model(checkpoint)

@@ -1,6 +1,7 @@
 """Encoders that others have trained: frozen, or fine-tuned."""
 
-from typing import Annotated, Any, Literal
+import logging
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 import torch
@@ -22,12 +23,17 @@ from seqtext.encoders.architecture import (
 )
 from seqtext.encoders.features import Encode, load_features, pack_linear_layers
 from seqtext.encoders.files import DEFAULT_ENCODER, EncoderFiles, locate_encoder
+from seqtext.encoders.learning_rates import compute_lr_factors
+from seqtext.encoders.logistic_head import CANDIDATES, fit_logistic_head
 from seqtext.errors import OptionError, UserError
 from seqtext.layers.pooling import mean_over_time
 from seqtext.models.base import TextClassifier
 from seqtext.token_ids import PAD
 from seqtext.validation import DropoutRate, PositiveFloat, validate_args
 
+log = logging.getLogger(__name__)
+
+AUTO: Final = "auto"
 MIN_DEVIATION = 1e-6  # of a feature that is standardized
 
 
@@ -46,6 +52,9 @@ class Pretrained(TextClassifier):
         frozen: train the head only; a checkpoint names the encoder by its digest
         pooling: "mean" over all tokens, or "first": of the first token, such as [CLS]
         normalize: scale the features of each text to length 1, as sentence-transformers does
+        C: inverse strength of the L2 regularization of a frozen encoder's logistic regression;
+            "auto": the best of `CANDIDATES` by the loss on the validation part; None, or head
+            layers: the head starts with random weights, and is trained at full rate
         encoder_lr_factor: learning rate of the encoder's last layer relative to the head's
         layer_decay: learning rate of each layer relative to the next one's
         download: whether the encoder may be downloaded from the Hugging Face hub
@@ -70,6 +79,7 @@ class Pretrained(TextClassifier):
         frozen: bool = True,
         pooling: Literal["mean", "first"] = "mean",
         normalize: bool = False,
+        C: PositiveFloat | Literal["auto"] | None = AUTO,
         encoder_lr_factor: PositiveFloat = 0.01,
         layer_decay: Annotated[float, Gt(0), Le(1)] = 0.9,
         download: bool = False,
@@ -101,14 +111,15 @@ class Pretrained(TextClassifier):
             embedding, classes, width, word_dropout=word_dropout, head_dropout=head_dropout, **head
         )
         self.path, self.frozen, self.pooling, self.normalize = path, frozen, pooling, normalize
-        self.encoder_lr_factor, self.layer_decay = encoder_lr_factor, layer_decay
+        self.C, self.encoder_lr_factor, self.layer_decay = C, encoder_lr_factor, layer_decay
+        self._is_head_fitted = False
         self.description, self.width = description, width
         self.max_tokens = count_text_tokens(description)
         self._base: list[nn.Module] = []  # a frozen encoder: no module, so not in checkpoints
         self._features: tuple[np.ndarray, np.ndarray] | None = None  # of rows, and their positions
         if frozen:
-            self.register_buffer("feature_mean", torch.zeros(width))
-            self.register_buffer("feature_scale", torch.ones(width))
+            for name, value in (("feature_mean", 0.0), ("feature_scale", 1.0)):
+                self.register_buffer(name, torch.full((width,), value))
             return
         inputs = config.get("embedding_size", width)
         if get_embedding_dim(embedding) != inputs:
@@ -189,9 +200,29 @@ class Pretrained(TextClassifier):
         positions[rows] = np.arange(len(rows))
         self._features = found, positions
         train = found[positions[data.training_rows]]
-        scale = train.std(axis=0, dtype=np.float64).clip(MIN_DEVIATION)
+        scale = train.std(axis=0, dtype=np.float64)
+        scale[scale < MIN_DEVIATION] = 1  # of features without information
         self.feature_mean.copy_(torch.from_numpy(train.mean(axis=0, dtype=np.float64)))
         self.feature_scale.copy_(torch.from_numpy(scale))
+        self._fit_head(data, train)
+
+    @torch.no_grad()
+    def _fit_head(self, data: Any, train: np.ndarray) -> None:
+        """Fit the output layer, if it is the head, to features [N, F] of the training part."""
+        labels, rows = data.labels[data.training_rows], data.dataset.parts["val"]
+        if not self.C or self.head_layers or len(np.unique(labels)) < self.classes:
+            return
+        features, positions = self._features  # type: ignore[misc]
+        mean, scale = self.feature_mean.numpy(), self.feature_scale.numpy()
+        val = (features[positions[rows]] - mean) / scale, data.labels[rows]
+        weights = None if self.class_weights is None else self.class_weights.tolist()
+        candidates = CANDIDATES if self.C == AUTO else (float(self.C),)
+        head = fit_logistic_head(((train - mean) / scale, labels), val, candidates, weights)
+        self.output.weight.copy_(torch.from_numpy(head.weights))
+        self.output.bias.copy_(torch.from_numpy(head.bias))
+        self._is_head_fitted = True
+        if self.C == AUTO:
+            log.info("model.C is %g, the best on the validation part by its loss.", head.C)
 
     def build_encode(self) -> Encode:
         """Return `encode` of a copy with the frozen encoder, as fast as possible."""
@@ -263,18 +294,9 @@ class Pretrained(TextClassifier):
             self._base = []
 
     def get_lr_factors(self) -> dict[int, float]:
-        """Return the factors of the encoder's layers and word vectors."""
+        """Return the factors of the encoder's layers and word vectors, or of a fitted head."""
         if self.frozen:
-            return {}
-        lists = [(n, m) for n, m in self.encoder.named_modules() if isinstance(m, nn.ModuleList)]
-        prefix, layers = max(lists, key=lambda item: len(item[1]), default=("", ()))
-        depth, factors = len(layers), {}
-        for name, parameter in [*self.encoder.named_parameters(), *self._name_word_vectors()]:
-            below = depth
-            if layers and name.startswith(f"{prefix}."):
-                below = depth - 1 - int(name.removeprefix(f"{prefix}.").partition(".")[0])
-            factors[id(parameter)] = self.encoder_lr_factor * self.layer_decay**below
-        return factors
-
-    def _name_word_vectors(self) -> list[tuple[str, nn.Parameter]]:
-        return [(f"embedding.{name}", p) for name, p in self.embedding.named_parameters()]
+            fitted = self.output.parameters() if self._is_head_fitted else ()
+            return {id(parameter): self.encoder_lr_factor for parameter in fitted}
+        modules = self.encoder, self.embedding
+        return compute_lr_factors(*modules, self.encoder_lr_factor, self.layer_decay)

@@ -57,7 +57,7 @@ def build_with_features(folder, **options) -> Pretrained:
     dataset = SimpleNamespace(texts=texts, parts=parts)
     labels = np.array([*LABELS, 0, 1])
     data = SimpleNamespace(dataset=dataset, cache=None, training_rows=parts["train"], labels=labels)
-    with mock.patch("seqtext.models.pretrained.load_features", return_value=features):
+    with mock.patch("seqtext.models.pretrained.load_features", return_value=(features, 0.0)):
         model.prepare_features(data)
     return model
 

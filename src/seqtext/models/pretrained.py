@@ -188,11 +188,8 @@ class Pretrained(TextClassifier):
         if not self.frozen:
             return
         texts, rows = data.dataset.texts, np.unique(np.concatenate([*data.dataset.parts.values()]))
-        settings = {
-            "encoder": self.description,
-            "pooling": self.pooling,
-            "normalize": self.normalize,
-        }
+        options = {"pooling": self.pooling, "normalize": self.normalize}
+        settings = {"encoder": self.description, **options}
         found, self.feature_seconds = load_features(
             data.cache, settings, texts, rows, self.width, self.build_encode
         )

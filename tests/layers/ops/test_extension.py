@@ -68,7 +68,7 @@ def test_two_processes_at_once(fresh, tmp_path):
         for _ in range(2)
     ]
     assert [process.communicate(timeout=100)[0].strip() for process in started] == ["7", "7"]
-    assert (tmp_path / "calls").read_text() == "\n"
+    assert (tmp_path / "calls").read_text() == "\n\n"  # one source, and the library
 
 
 def broken_source(monkeypatch):

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from stat import S_ISLNK, S_ISVTX, S_IWGRP, S_IWOTH
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from seqtext.speedups import tune_malloc
 log = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).parent / "csrc"
-FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -shared -fPIC"
+FLAGS = "-std=c++17 -O3 -march=native -fno-math-errno -fno-trapping-math -fopenmp -fPIC"
 DTYPE_SUFFIXES = {torch.float32: "float", torch.float64: "double"}  # of the functions' names
 AUTOCAST_DTYPES = (torch.float32, torch.bfloat16, torch.float16)  # of inputs within autocast
 CACHE_KIND, LIBRARY_FILE = "compiled", "native.so"
@@ -221,24 +222,33 @@ def _has_other_members(group: int) -> bool:
 
 
 def _compiled(cache: Cache) -> Path:
-    compiler = shlex.split(os.environ.get("CXX", "c++"))
-    command = [*compiler, *FLAGS.split(), *map(str, sorted(SOURCES.glob("*.cpp")))]
+    compiler = [*shlex.split(os.environ.get("CXX", "c++")), *FLAGS.split()]
+    sources = sorted(SOURCES.glob("*.cpp"))
 
     def build(folder: Path) -> None:
         log.info("Compiling the recurrences and convolutions, once on this machine.")
-        done = subprocess.run(
-            [*command, "-o", str(folder / LIBRARY_FILE)],
-            capture_output=True,
-            text=True,
-            timeout=COMPILER_TIMEOUT,
-            check=False,
-        )
-        if done.returncode:
-            reason = done.stderr.strip().partition("\n")[0]
-            raise RuntimeError(f"{compiler[0]} ended with status {done.returncode}: {reason}")
+        objects = [folder / f"{source.stem}.o" for source in sources]
+        commands = [
+            [*compiler, "-c", str(source), "-o", str(file)]
+            for source, file in zip(sources, objects, strict=True)
+        ]
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(_run_compiler, commands))
+        _run_compiler([*compiler, "-shared", *map(str, objects), "-o", str(folder / LIBRARY_FILE)])
+        for file in objects:
+            file.unlink()
 
-    facts = {"command": command, "sources": digest_files([SOURCES]), "processor": _get_processor()}
+    facts = {"command": compiler, "sources": digest_files([SOURCES]), "processor": _get_processor()}
     return cache.get_or_build(CACHE_KIND, facts, build)
+
+
+def _run_compiler(command: list[str]) -> None:
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=COMPILER_TIMEOUT, check=False
+    )
+    if done.returncode:
+        reason = done.stderr.strip().partition("\n")[0]
+        raise RuntimeError(f"{command[0]} ended with status {done.returncode}: {reason}")
 
 
 def _get_processor() -> str:

@@ -38,7 +38,7 @@ run: install  ## train the default model on real reviews; ARGS="model=lstm" chan
 test: install-all  ## run the test suite on generated data, without downloads
 	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" $(ARGS)
 
-test-all: install-all  ## also slow tests, clusters and real data (SEQTEXT_DATA, or ../shared/data)
+test-all: install-all encoder  ## also slow tests, clusters and real data (SEQTEXT_DATA, or ../shared/data)
 	.venv/bin/python -m pytest -n auto $(ARGS)
 
 .venv-keras/installed:

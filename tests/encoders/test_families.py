@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from seqtext.embeddings.encoder import EncoderEmbedding
 from seqtext.encoders.architecture import FAMILIES, describe_encoder, load_word_vectors
 from seqtext.encoders.files import locate_encoder
+from seqtext.errors import OptionError
 from seqtext.models.pretrained import Pretrained
 from seqtext.tokenizers.encoder import EncoderTokenizer
 
@@ -31,6 +32,8 @@ OWN_SIZES = {
     "electra": {"embedding_size": 6},
     "modernbert": {"local_attention": 8, "cls_token_id": 0, "sep_token_id": 2},
 }
+
+WITHOUT_QUERIES = "deberta", "modernbert"  # one layer makes queries, keys and values
 
 
 @pytest.fixture(params=FAMILIES)
@@ -101,3 +104,22 @@ def test_features_are_those_of_transformers(encoder):
     assert {id(parameter) for parameter in trained} == {*factors}
     assert max(factors.values()) == model.encoder_lr_factor
     assert factors[id(model.embedding.weight)] == min(factors.values()) < max(factors.values())
+
+
+def test_low_rank_adaptation(encoder):
+    """It changes nothing at first, and trains only the products and the head."""
+    network, folder = encoder
+    _, model = build_models(folder)
+    if network.config.model_type in WITHOUT_QUERIES:
+        with pytest.raises(OptionError, match="lora_rank=3"):
+            Pretrained(model.embedding, path=str(folder), frozen=False, lora_rank=3)
+        return
+    adapted = Pretrained(model.embedding, path=str(folder), frozen=False, lora_rank=3).eval()
+    ids, lengths = torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([3, 1])
+    features = adapted.encode(ids, lengths)
+    torch.testing.assert_close(features, model.encode(ids, lengths))
+    trained = [name for name, weight in adapted.named_parameters() if weight.requires_grad]
+    kinds = {name.rpartition(".")[0].rpartition(".")[2] for name in trained}
+    assert kinds == {"down", "up", "output"}
+    layers = 1 if network.config.model_type == "albert" else 2  # which share their weights
+    assert len(trained) == 2 + 2 * 2 * layers

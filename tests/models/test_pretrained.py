@@ -185,9 +185,12 @@ def load_slow_features(*arguments):
 
 
 @pytest.mark.slow
-def test_fine_tuned_run_is_complete(train, small, tmp_path):
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(("model.lora_rank=2",), marks=pytest.mark.slow)]
+)
+def test_fine_tuned_run_is_complete(train, small, tmp_path, options):
     base = write_encoder(tmp_path / "base", WORDS)
-    status, _, errors = train(*options_of(base, small, "model.frozen=false"))
+    status, _, errors = train(*options_of(base, small, "model.frozen=false", *options))
     assert status == 0, errors
     shutil.rmtree(base)
     loaded = load_model(tmp_path / "outputs" / "run" / "checkpoints" / "best.ckpt")
@@ -206,6 +209,8 @@ def test_longer_texts_are_cut_at_the_positions(folder):
 
 
 def test_options_that_do_not_go_together(folder):
+    with pytest.raises(OptionError, match="lora_rank=2"):
+        build(folder, True, lora_rank=2)
     with pytest.raises(OptionError, match=r"word_dropout=0\.1"):
         build(folder, True, word_dropout=0.1)
     trained = EncoderEmbedding(len(WORDS) + 4, 6, str(folder), freeze=False)

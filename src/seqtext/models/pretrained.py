@@ -25,15 +25,19 @@ from seqtext.encoders.features import Encode, load_features, pack_linear_layers
 from seqtext.encoders.files import DEFAULT_ENCODER, EncoderFiles, locate_encoder
 from seqtext.encoders.learning_rates import compute_lr_factors
 from seqtext.encoders.logistic_head import CANDIDATES, fit_logistic_head
+from seqtext.encoders.special_tokens import add_special_tokens
 from seqtext.errors import OptionError, UserError
+from seqtext.layers.low_rank import add_low_rank
 from seqtext.layers.pooling import mean_over_time
 from seqtext.models.base import TextClassifier
-from seqtext.token_ids import PAD
-from seqtext.validation import DropoutRate, PositiveFloat, validate_args
+from seqtext.validation import DropoutRate, PositiveFloat, PositiveInt, validate_args
 
 log = logging.getLogger(__name__)
 
 AUTO: Final = "auto"
+# Names of these layers in transformers.
+QUERIES_AND_VALUES = "query", "value", "q_lin", "v_lin", "q", "v", "query_proj", "value_proj"
+FITTED_LR_FACTOR = 0.01  # learning rate of a fitted head relative to that of a random one
 MIN_DEVIATION = 1e-6  # of a feature that is standardized
 
 
@@ -41,9 +45,9 @@ class Pretrained(TextClassifier):
     """Encodes texts by a pretrained Transformer (Devlin et al., 2019) and classifies its features.
 
     The features of a text are the mean of the encoder's outputs (Reimers and Gurevych, 2019), or
-    its output for the first special token. Those of a frozen encoder are computed once per text,
-    and standardized by the training part. A fine-tuned encoder has a smaller learning rate than the
-    head, which decreases from its last layer to its word vectors (Howard and Ruder, 2018).
+    that for the first special token. Those of a frozen encoder are computed once per text and
+    standardized by the training part; the head starts as logistic regression on them. The learning
+    rate of a fine-tuned one decreases to its word vectors (Howard and Ruder, 2018).
 
     Args:
         embedding: ids [B, T] → vectors [B, T, E], the encoder's own: `EncoderEmbedding`
@@ -57,6 +61,8 @@ class Pretrained(TextClassifier):
             layers: the head starts with random weights, and is trained at full rate
         encoder_lr_factor: learning rate of the encoder's last layer relative to the head's
         layer_decay: learning rate of each layer relative to the next one's
+        lora_rank: fine-tune only products of this rank that are added to the layers of queries and
+            values (Hu et al., 2021), and the head; None: fine-tune all weights
         download: whether the encoder may be downloaded from the Hugging Face hub
         word_dropout, head_dropout, head: see `TextClassifier`
         description: of the encoder, see `describe_encoder`; None: that of its files
@@ -80,8 +86,9 @@ class Pretrained(TextClassifier):
         pooling: Literal["mean", "first"] = "mean",
         normalize: bool = False,
         C: PositiveFloat | Literal["auto"] | None = AUTO,
-        encoder_lr_factor: PositiveFloat = 0.01,
-        layer_decay: Annotated[float, Gt(0), Le(1)] = 0.9,
+        encoder_lr_factor: PositiveFloat = 0.1,
+        layer_decay: Annotated[float, Gt(0), Le(1)] = 0.8,
+        lora_rank: PositiveInt | None = None,
         download: bool = False,
         word_dropout: DropoutRate = 0.0,
         head_dropout: DropoutRate = 0.1,
@@ -98,6 +105,8 @@ class Pretrained(TextClassifier):
             raise build_other_tokenizer_error(path)
         if frozen and word_dropout:
             raise OptionError("word_dropout", word_dropout, "0 with model.frozen=true")
+        if frozen and lora_rank:
+            raise OptionError("lora_rank", lora_rank, "null with model.frozen=true")
         if frozen is not getattr(embedding, "freeze", frozen and None):
             raise UserError(
                 "model.frozen=true needs embedding=encoder embedding.freeze=true, and "
@@ -126,6 +135,12 @@ class Pretrained(TextClassifier):
             raise OptionError("embedding.dim", get_embedding_dim(embedding), f"{inputs}, as here")
         self.encoder = load_encoder(files, config) if files else build_encoder(config)
         self.encoder.train()
+        if lora_rank:
+            embedding.requires_grad_(False)
+            if not add_low_rank(self.encoder, QUERIES_AND_VALUES, lora_rank):
+                raise OptionError(
+                    "lora_rank", lora_rank, "null: this encoder has no layers of queries"
+                )
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
@@ -139,7 +154,8 @@ class Pretrained(TextClassifier):
         vectors = self.embed(ids)
         if not torch.compiler.is_exporting():  # a graph gets texts that the tokenizer has cut
             vectors, lengths = vectors[:, : self.max_tokens], lengths.clamp(max=self.max_tokens)
-        vectors, lengths = self._add_special_tokens(vectors, lengths)
+        special = self.description["first"], self.description["last"]
+        vectors, lengths = add_special_tokens(vectors, lengths, self.embedding, *special)
         steps = torch.arange(vectors.shape[1], device=ids.device)
         mask = (steps < lengths[:, None]).long()
         inputs = {"inputs_embeds": vectors, "attention_mask": mask}
@@ -148,21 +164,6 @@ class Pretrained(TextClassifier):
         states = encoder(**inputs)[0]  # [B, T', F]
         features = states[:, 0] if self.pooling == "first" else mean_over_time(states, lengths)
         return F.normalize(features, dim=1) if self.normalize else features
-
-    def _add_special_tokens(self, vectors: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Add vectors of the first and last special tokens; return vectors [B, T', E], lengths."""
-        first, last = self.description["first"], self.description["last"]
-        batch, device = vectors.shape[0], vectors.device
-        added = self.embedding(torch.tensor([*first, *last], device=device)[None]).to(vectors.dtype)
-        begin = added[:, : len(first)].expand(batch, -1, -1)
-        padding = self.embedding(torch.tensor([PAD], device=device)[None]).to(vectors.dtype)
-        end = (padding * 0).expand(batch, len(last), -1)
-        vectors = torch.cat([begin, vectors, end], dim=1)
-        steps = torch.arange(vectors.shape[1], device=device)
-        for number in range(len(last)):
-            at = steps == (lengths + len(first) + number)[:, None]  # [B, T']
-            vectors = torch.where(at[..., None], added[:, len(first) + number, None], vectors)
-        return vectors, lengths + len(first) + len(last)
 
     def _classify(self, features: Tensor) -> Tensor:
         if self.frozen:
@@ -294,6 +295,6 @@ class Pretrained(TextClassifier):
         """Return the factors of the encoder's layers and word vectors, or of a fitted head."""
         if self.frozen:
             fitted = self.output.parameters() if self._is_head_fitted else ()
-            return {id(parameter): self.encoder_lr_factor for parameter in fitted}
+            return {id(parameter): FITTED_LR_FACTOR for parameter in fitted}
         modules = self.encoder, self.embedding
         return compute_lr_factors(*modules, self.encoder_lr_factor, self.layer_decay)

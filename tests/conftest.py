@@ -5,6 +5,7 @@ import functools
 import gzip
 import http.server
 import io
+import logging
 import os
 import random
 import runpy
@@ -174,6 +175,7 @@ def script(monkeypatch, capfd):
     """Return a function that calls a script and returns status, standard output and error."""
 
     def call(name: str, *arguments: object, full_error: str = "0") -> tuple[int, str, str]:
+        handlers = logging.root.handlers[:]
         monkeypatch.setattr(sys, "argv", [str(ROOT / name), *map(str, arguments)])
         monkeypatch.setenv("HYDRA_FULL_ERROR", full_error)
         status = 0
@@ -181,6 +183,8 @@ def script(monkeypatch, capfd):
             runpy.run_path(str(ROOT / name), run_name="__main__")
         except SystemExit as stop:
             status = stop.code or 0
+        finally:
+            logging.root.handlers[:] = handlers  # without the log of a folder that is deleted
         return status, *capfd.readouterr()
 
     return call

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from optuna.distributions import CategoricalDistribution
 
+from seqtext.identity import find_first_difference
 from seqtext.reporting.runs import read_run
 from seqtext.sweeps.job import Job, JobResult
-from seqtext.sweeps.race_entry import Budget, RaceEntry
+from seqtext.sweeps.race_entry import Budget, RaceEntry, RaceTrial
 from tests.conftest import ROOT, csv_of
 
+GRU = (  # its defaults learn nothing
+    '["model=gru","model.units=8","optimizer.lr=1e-9","optimizer.lr=choice(0.04,0.05)",'
+    '"embedding.dim=choice(4,8)"]'
+)
 MISSING = '+race.entries.missing=["model=pretrained","model.path=nowhere"]'
 SPACE = {"model.units": CategoricalDistribution([4, 8, 16])}
 
@@ -21,7 +26,8 @@ def draw_all(entry: RaceEntry, budget: Budget, seconds: float = 1.0) -> list[tup
     drawn = []
     while (settings := entry.draw_settings(budget)) is not None:
         drawn.append(settings)
-        entry.record(Job([], "x", "x"), JobResult("finished", 0.5, seconds=seconds))
+        result = JobResult("finished", 0.5, seconds=seconds)
+        entry.record(RaceTrial(settings, Job([], "x", "x"), result))
     return drawn
 
 
@@ -45,9 +51,9 @@ def test_the_best_trial_is_that_of_validation():
     scores = [(None, 0.1), (0.5, 0.3), (0.7, 0.9), (0.7, 0.2), (float("nan"), 0.0)]
     for number, (score, loss) in enumerate(scores):
         job = Job([], f"search/gru_{number}", "gru")
-        entry.record(job, JobResult("finished", score, loss=loss))
-    assert entry.find_best_trial("val/f1")[0].folder == "search/gru_3", "ties by the loss"
-    assert entry.find_best_trial("val/loss")[0].folder == "search/gru_1", "lower is better"
+        entry.record(RaceTrial((), job, JobResult("finished", score, loss=loss)))
+    assert entry.find_best_trial("val/f1").job.folder == "search/gru_3", "ties by the loss"
+    assert entry.find_best_trial("val/loss").job.folder == "search/gru_1", "lower is better"
 
 
 @pytest.fixture
@@ -56,7 +62,7 @@ def race(train, kaggle_dir, shared_cache):
 
     def run(*overrides: str):
         options = [f"dataset.dir={kaggle_dir}", f"paths.cache_dir={shared_cache}"]
-        options += ["embedding.dim=8", "dataset.batch_size=16", "trainer.max_epochs=1"]
+        options += ["dataset.batch_size=16", "trainer.max_epochs=2", f"race.entries.gru={GRU}"]
         budget = ["race.only=[gru,tfidf]", "race.trials=2", "race.seeds=2"]
         own = {o.partition("=")[0] for o in overrides}
         return train(
@@ -85,10 +91,13 @@ def test_a_race_as_typed(race, tmp_path):
     best = max((t["score"], -t["val"]["loss"]) for name, t in trials.items() if "gru" in name)
     assert f"val/macro_f1 {best[0]:.4f}" in runs[0].metrics["notes"]
     chosen = runs[0].path.name.removesuffix("_seed-1")
+    assert chosen == "gru_1"
     assert trials[f"search/{chosen}"]["score"] == best[0]
+    found, run = trials[f"search/{chosen}"]["settings"], runs[0].metrics["settings"]
+    assert find_first_difference(found | {"seed": 1}, run) is None, "all that was searched"
     for name, trial in trials.items():
         assert trial["settings"]["seed"] == 0
-        assert trial["settings"]["trainer"]["max_epochs"] == 1, f"typed, so not searched: {name}"
+        assert trial["settings"]["trainer"]["max_epochs"] == 2, f"typed, so not searched: {name}"
     report = (folder / "report" / "report.md").read_text()
     assert "\n| *tfidf* |" in report
     assert "\n| gru |" in report
@@ -155,6 +164,10 @@ def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, t
         ("race.minutes=-1", "race.minutes=-1 is not possible: it must be a number more than 0"),
         ("model=gru", "model=gru is not possible in a race, whose entries set and search"),
         ("optimizer.lr=1,2", "optimizer.lr=1,2 is not possible in a race"),
+        (
+            'race.entries.gru=["model=gru","monitor=val/loss"]',
+            "race.entries.gru sets monitor=val/loss, which must be equal for all entries",
+        ),
     ],
 )
 def test_unusable_options_are_refused(race, tmp_path, typed, sentence):

@@ -28,6 +28,7 @@ class SweepProgress:
     def __init__(self, folder: Path, total: int):
         self.folder, self.total = folder, total
         self.ended: dict[str, JobResult] = {}  # of this command, by folder
+        self.names_best = True  # the best settings of all jobs
         self._finished: dict[str, dict[Path, ScoredRun]] = {}  # by monitored metric and folder
         self._entries = {entry["folder"]: entry for entry in _read_jobs(folder)}
         self._notes: dict[str, int] = {}
@@ -81,7 +82,7 @@ class SweepProgress:
         """Print a line."""
         print_line(text, sys.stderr if error else sys.stdout)
 
-    def print_summary(self, show_best: bool = True) -> None:
+    def print_summary(self) -> None:
         """Print the number of finished jobs, the best one, and the reasons of failed ones."""
         counts = dict.fromkeys(("finished", "pruned", "failed"), 0)
         for result in self.ended.values():
@@ -90,7 +91,7 @@ class SweepProgress:
         self.print(
             f"{', '.join(parts)}, in {format_duration(time.monotonic() - self._start_time)}."
         )
-        for monitor in self._finished if show_best else ():
+        for monitor in self._finished if self.names_best else ():
             if best := self.find_best_settings(monitor):
                 self.print(f"Best by {best.format_score()}: {best.format_folders()}")
         for text, count in self._notes.items():
@@ -142,7 +143,7 @@ class SweepProgress:
             return [f"failed: {result.reason}" if is_new else "failed for the same reason as above"]
         monitor = job.settings["monitor"]
         score = "" if result.score is None else f"{monitor} {result.score:.4f}"
-        best = self.find_best_settings(monitor)
+        best = self.find_best_settings(monitor) if self.names_best else None
         best_score = f"best {best.score:.4f}" if best else ""
         return [f"pruned at {score}" if result.status == "pruned" else score, best_score]
 

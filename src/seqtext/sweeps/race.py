@@ -6,6 +6,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, cast
 
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from seqtext.checkpoints.files import load_checkpoint
@@ -20,12 +21,14 @@ from seqtext.run_dir import RunDir
 from seqtext.sweeps.job import Job
 from seqtext.sweeps.job_builder import quote_override
 from seqtext.sweeps.optuna_components import build_search_space
-from seqtext.sweeps.race_entry import Budget, RaceEntry
+from seqtext.sweeps.race_entry import Budget, RaceEntry, RaceTrial
 from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 from seqtext.validation import PositiveFloat, PositiveInt, find_type_error
 
 SEARCH, FINAL, REPORT = "search", "final", "report"  # folders in that of the race
+EQUAL_OPTIONS = ("monitor", "seed", "dataset", "label", "notes", "name")
+EQUAL_GROUPS, BATCH_SIZE = ("dataset.", "split.", "paths."), "dataset.batch_size"
 OPTIONS: dict[str, Any] = {
     "trials": PositiveInt,
     "minutes": PositiveFloat | None,
@@ -48,7 +51,7 @@ def run_race(config: DictConfig, sweep: SweepRunner, arguments: list[str]) -> No
         race.search()
         race.run_finals()
         race.write_report()
-        sweep.finish(show_best=False)
+        sweep.finish()
 
 
 def check_options(config: DictConfig) -> dict[str, Any]:
@@ -89,13 +92,25 @@ def build_entries(
             )
     names = [override.get_key_element().lstrip("+~") for override in typed]
     entries = []
-    for name in options["only"] or options["entries"]:
+    for name in dict.fromkeys(options["only"] or options["entries"]):
         own = parse_overrides(options["entries"][name], loader)
+        _check_entry(name, own)
         own = [each for each in own if each.get_key_element().lstrip("+~") not in names]
         space, _, _ = build_search_space(own)
         fixed = [str(each.input_line) for each in own if not each.is_sweep_override()]
         entries.append(RaceEntry(name, fixed, space))
     return entries
+
+
+def _check_entry(name: str, overrides: Sequence[Override]) -> None:
+    """Refuse options that must be equal for all entries, so that their scores can be compared."""
+    for override in overrides:
+        key = override.get_key_element().lstrip("+~")
+        if key in EQUAL_OPTIONS or (key.startswith(EQUAL_GROUPS) and key != BATCH_SIZE):
+            raise UserError(
+                f"race.entries.{name} sets {override.input_line}, which must be equal for all "
+                f"entries: type it on the command line."
+            )
 
 
 def _flatten(entry: Any) -> Any:
@@ -160,11 +175,13 @@ class Race:
             rounds = self.budget.trials - number if self.budget.seconds is None else 1
             progress.total = len(progress.ended) + len(drawn) * rounds + finals
             jobs = [self.build_trial(entry, searched, number) for entry, searched in drawn]
-            for (entry, _), job, result in zip(drawn, jobs, self.sweep.run(jobs), strict=True):
-                entry.record(job, result)
+            results = self.sweep.run(jobs)
+            for (entry, searched), job, result in zip(drawn, jobs, results, strict=True):
+                entry.record(RaceTrial(searched, job, result))
 
     def run_finals(self) -> None:
         """Train the best settings of each entry with further seeds."""
+        self.sweep.progress.names_best = False  # not among runs of other seeds
         jobs = []
         for number in range(1, self.options["seeds"] + 1):
             for entry in self.entries:
@@ -182,24 +199,23 @@ class Race:
         best = entry.find_best_trial(monitor)
         if best is None or entry.failed:
             return []
-        job, result = best
-        if number > 1 and is_non_neural(job.settings):  # no seed changes it
+        if number > 1 and is_non_neural(best.job.settings):  # no seed changes it
             return []
-        searched = [o for o in job.overrides if o.partition("=")[0] in entry.space]
-        if steps := self._count_affordable_steps(job):
+        searched = [*best.settings]
+        if steps := self._count_affordable_steps(best.job):
             searched.append(f"trainer.max_steps={steps}")
-        trials = count_noun(len(entry.results), "trial")
+        trials = count_noun(len(entry.trials), "trial")
         notes = (
             f"{' '.join(searched) or 'its defaults'}: best of {trials} in "
-            f"{format_duration(entry.seconds)}, {monitor} {result.score:.4f}"
+            f"{format_duration(entry.seconds)}, {monitor} {best.result.score:.4f}"
         )
         added = [
             *searched,
-            f"seed={(job.settings['seed'] or 0) + number}",
+            f"seed={(best.job.settings['seed'] or 0) + number}",
             f"label={quote_override(entry.name)}",
             f"notes={quote_override(notes)}",
         ]
-        trial = job.folder.removeprefix(f"{SEARCH}/")
+        trial = best.job.folder.removeprefix(f"{SEARCH}/")
         final = self._build_job(entry, added, f"{FINAL}/{trial}_seed-{number}")
         return [replace(final, label=f"{FINAL}  {entry.name} seed {number}")]
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -27,6 +28,14 @@ class Budget:
     seconds: float | None
 
 
+class RaceTrial(NamedTuple):
+    """A finished trial, with the searched settings as overrides."""
+
+    settings: tuple[str, ...]
+    job: Job
+    result: JobResult
+
+
 @dataclass
 class RaceEntry:
     """Draws the settings of an entry's trials at random (Bergstra and Bengio, 2012).
@@ -38,14 +47,14 @@ class RaceEntry:
         name: name in tables
         fixed: overrides of all trials
         space: options that are searched
-        results: jobs of finished trials and their results
+        trials: finished trials
         failed: whether a trial failed, after which there are no others
     """
 
     name: str
     fixed: Sequence[str]
     space: dict[str, BaseDistribution]
-    results: list[tuple[Job, JobResult]] = field(default_factory=list)
+    trials: list[RaceTrial] = field(default_factory=list)
     failed: bool = False
 
     def __post_init__(self) -> None:
@@ -57,7 +66,7 @@ class RaceEntry:
     @property
     def seconds(self) -> float:
         """Return the total time of the trials."""
-        return sum(result.seconds for _, result in self.results)
+        return sum(trial.result.seconds for trial in self.trials)
 
     def draw_settings(self, budget: Budget) -> tuple[str, ...] | None:
         """Return the searched overrides of the next trial, none for the first one.
@@ -71,7 +80,7 @@ class RaceEntry:
         if not self._tried:
             self._tried.add(())
             return ()
-        expected = self.seconds * (1 + 1 / max(len(self.results), 1))
+        expected = self.seconds * (1 + 1 / max(len(self.trials), 1))
         if not self.space or (budget.seconds is not None and expected > budget.seconds):
             return None
         for _ in range(MAX_DRAWS):
@@ -82,23 +91,22 @@ class RaceEntry:
                 return overrides
         return None
 
-    def record(self, job: Job, result: JobResult) -> None:
-        """Record the result of a trial."""
-        if result.status == "finished":
-            self.results.append((job, result))
+    def record(self, trial: RaceTrial) -> None:
+        """Record a trial that has ended."""
+        if trial.result.status == "finished":
+            self.trials.append(trial)
         else:
             self.failed = True
 
-    def find_best_trial(self, monitor: str) -> tuple[Job, JobResult] | None:
+    def find_best_trial(self, monitor: str) -> RaceTrial | None:
         """Return the best trial by validation score, ties by the loss; None if none has a score."""
-        best: tuple[Job, JobResult] | None = None
-        for job, result in self.results:
-            if result.score is None or math.isnan(result.score):
+        best: RaceTrial | None = None
+        for trial in self.trials:
+            score, loss = trial.result.score, trial.result.loss
+            if score is None or math.isnan(score):
                 continue
-            if best is None or is_better(
-                result.score, best[1].score, monitor, result.loss, best[1].loss
-            ):
-                best = job, result
+            if best is None or is_better(score, best.result.score, monitor, loss, best.result.loss):
+                best = trial
         return best
 
 

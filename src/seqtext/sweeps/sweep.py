@@ -110,16 +110,13 @@ class SweepRunner:
         self.progress.write()
         return [ended[job.folder] for job in jobs]
 
-    def finish(self, show_best: bool = True) -> None:
+    def finish(self) -> None:
         """Print the summary.
-
-        Args:
-            show_best: whether to name the best run
 
         Raises:
             SweepFailed: if a job failed.
         """
-        self.progress.print_summary(show_best)
+        self.progress.print_summary()
         if any(result.status == "failed" for result in self.progress.ended.values()):
             raise SweepFailed
 

@@ -89,7 +89,7 @@ def test_a_race_as_typed(race, tmp_path):
     assert sorted(run.metrics["settings"]["seed"] for run in runs) == [1, 1, 2]
     trials = {name: read_run(folder / name, []).metrics for name in searched}
     best = max((t["score"], -t["val"]["loss"]) for name, t in trials.items() if "gru" in name)
-    assert f"val/macro_f1 {best[0]:.4f}" in runs[0].metrics["notes"]
+    assert "optimizer.lr=0.0" in runs[0].metrics["notes"]
     chosen = runs[0].path.name.removesuffix("_seed-1")
     assert chosen == "gru_1"
     assert trials[f"search/{chosen}"]["score"] == best[0]
@@ -102,6 +102,7 @@ def test_a_race_as_typed(race, tmp_path):
     assert "\n| *tfidf* |" in report
     assert "\n| gru |" in report
     assert "ms/text" in report
+    assert re.search(rf"gru: the best of 2 trials in .* s, with val/macro_f1 {best[0]:.4f}", report)
     assert "In test macro_f1" in output
     before = {path: path.stat().st_ino for path in folder.rglob("metrics.json")}
     status, output, error = race("race.only=[gru,tfidf,missing]", MISSING)
@@ -144,7 +145,8 @@ def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, t
     )
     assert status == 0, error
     folder = tmp_path / "outputs" / "race-imdb"
-    assert not (folder / "search" / "gru_1").exists(), "the time is spent"
+    (trial,) = (folder / "search").iterdir()
+    assert trial.name == "gru_0_1-seconds", "the time is spent by the first"
     steps = {
         read_run(path, []).metrics["settings"]["trainer"]["max_steps"]
         for path in (folder / "final").iterdir()
@@ -163,6 +165,10 @@ def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, t
         ("race.trials=0", "race.trials=0 is not possible: it must be a whole number at least 1."),
         ("race.minutes=-1", "race.minutes=-1 is not possible: it must be a number more than 0"),
         ("model=gru", "model=gru is not possible in a race, whose entries set and search"),
+        (
+            "~race.entries",
+            "race.entries=null is not possible: it must be a list of options for",
+        ),
         ("optimizer.lr=1,2", "optimizer.lr=1,2 is not possible in a race"),
         (
             'race.entries.gru=["model=gru","monitor=val/loss"]',

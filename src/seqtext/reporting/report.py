@@ -66,9 +66,9 @@ class DatasetSection:
         self.dataset, self.ensembles, self.with_published = dataset, ensembles, with_published
         self.metric = _choose_metric(runs, metric)
         self.groups, self.repeated = group_runs(runs, self.metric)
-        self.ensemble_notes: list[str] = []
+        self.added_notes: list[str] = []
         if ensembles:
-            added, self.ensemble_notes = build_ensembles(self.groups, self.metric)
+            added, self.added_notes = build_ensembles(self.groups, self.metric)
             self.groups = sort_by_validation([*self.groups, *added], self.metric)
 
     @cached_property
@@ -122,7 +122,7 @@ class DatasetSection:
 
     def collect_notes(self) -> list[str]:
         """Return the notes on published results and the warnings of runs."""
-        notes = [*self.ensemble_notes, *collect_footnotes(self.table)]
+        notes = [*self.added_notes, *collect_footnotes(self.table)]
         if self.published:
             notes.append(
                 "What others reported was measured on other rows than these, mostly in one run."

@@ -63,8 +63,10 @@ def check_options(config: DictConfig) -> dict[str, Any]:
     if config.get("race") is None:
         raise UserError("hydra/sweeper=race belongs to experiment=race: leave it out.")
     options = cast(dict[str, Any], OmegaConf.to_container(config.race, resolve=True))
-    if isinstance(entries := options.get("entries"), dict):
-        options["entries"] = {name: _flatten(entry) for name, entry in entries.items()}
+    entries = options.get("entries")
+    if not entries or not isinstance(entries, dict):
+        raise OptionError("race.entries", entries, "a list of options for each entry")
+    options["entries"] = {name: _flatten(entry) for name, entry in entries.items()}
     for name, hint in OPTIONS.items():
         if expected := find_type_error(options.get(name), hint):
             raise OptionError(f"race.{name}", options.get(name), expected)
@@ -147,8 +149,9 @@ class Race:
         job = self._build_job(entry, searched, f"{SEARCH}/{entry.name}_{number}")
         if self.budget.seconds is None or job.error or is_non_neural(job.settings):
             return job
-        limit = f"trainer.max_time={{seconds:{ceil(self.budget.seconds)}}}"
-        return self._build_job(entry, [*searched, limit], job.folder)
+        seconds = ceil(self.budget.seconds)  # another limit is another search
+        limit = f"trainer.max_time={{seconds:{seconds}}}"
+        return self._build_job(entry, [*searched, limit], f"{job.folder}_{seconds}-seconds")
 
     def _build_job(self, entry: RaceEntry, added: Sequence[str], folder: str) -> Job:
         own = {override.partition("=")[0]: override for override in (*entry.fixed, *added)}
@@ -204,11 +207,7 @@ class Race:
         searched = [*best.settings]
         if steps := self._count_affordable_steps(best.job):
             searched.append(f"trainer.max_steps={steps}")
-        trials = count_noun(len(entry.trials), "trial")
-        notes = (
-            f"{' '.join(searched) or 'its defaults'}: best of {trials} in "
-            f"{format_duration(entry.seconds)}, {monitor} {best.result.score:.4f}"
-        )
+        notes = f"chosen settings: {' '.join(searched) or 'the defaults'}"
         added = [
             *searched,
             f"seed={(best.job.settings['seed'] or 0) + number}",
@@ -233,12 +232,21 @@ class Race:
         """Write the report of the final runs, and print its conclusions."""
         if not self.finals:
             return
+        monitor = self.sweep.config.monitor
         folder, report = self.sweep.folder, build_report(self.finals, None)
         failed = [
             UnfinishedRun(name, result.status, result.reason or "")
             for name, result in self.sweep.progress.ended.items()
             if result.status == "failed"
         ]
+        for section in report.sections:
+            labels = {group.label for group in section.groups}
+            section.added_notes += [
+                f"{entry.name}: the best of {count_noun(len(entry.trials), 'trial')} in "
+                f"{format_duration(entry.seconds)}, with {monitor} {best.result.score:.4f}"
+                for entry in self.entries
+                if entry.name in labels and (best := entry.find_best_trial(monitor))
+            ]
         report = replace(report, title=folder.name, unfinished=failed)
         paths = write_report(folder / REPORT, report)
         for section in report.sections:

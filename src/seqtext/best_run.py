@@ -22,7 +22,8 @@ from seqtext.config.stored_settings import check_stored_settings, replace_untrus
 from seqtext.display import count_noun
 from seqtext.errors import UserError
 from seqtext.identity import build_settings_key
-from seqtext.metrics_file import METRICS_FILE, read_metrics
+from seqtext.metrics_file import read_metrics
+from seqtext.run_dir import list_metrics_files
 
 REQUIRED_ENTRIES = ("score", "monitor", "settings")
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def iterate_finished_runs(folder: Path) -> Iterator[ScoredRun]:
     Raises:
         UserError: if a metrics.json is damaged.
     """
-    for file in sorted(folder.rglob(METRICS_FILE)):
+    for file in list_metrics_files(folder):
         metrics = read_metrics(file, REQUIRED_ENTRIES)
         result = {**metrics, "loss": metrics.get("val", {}).get("loss")}
         yield ScoredRun.build(file.parent, result, metrics["settings"])

@@ -11,6 +11,7 @@ from seqtext.metrics.custom_modes import register_modes
 
 METRICS_FILE = "metrics.json"
 MAX_WHOLE_NUMBER = 2**63
+MAX_COST = 1e18  # seconds or bytes
 SUMMARY_ENTRIES = (  # entries needed by the table at the end of a run
     *("dataset", "model", "monitor", "val", "test", "seconds"),
     *("best_epoch", "epochs", "parameters", "threshold"),
@@ -68,8 +69,13 @@ def _check_values(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, Mapping) and all(map(is_valid, value.values()))
 
 
+def _is_cost(value: Any) -> bool:
+    """Return whether a value can be a time in seconds or a memory in bytes."""
+    return _is_number(value) and not value < 0 and not value > MAX_COST  # NaN is shown as unknown
+
+
 def _is_seconds(value: Any) -> bool:
-    return _check_values(_is_number)(value) and {"training", "total"} <= value.keys()
+    return _check_values(_is_cost)(value) and {"training", "total"} <= value.keys()
 
 
 def _is_both_parts(value: Any) -> bool:
@@ -84,7 +90,8 @@ def _is_settings(value: Any) -> bool:
     if not isinstance(split, Mapping) or not isinstance(dataset, Mapping):
         return False
     numbers = [value.get("seed"), *map(split.get, ("seed", "folds", "fold"))]
-    return all(n is None or _is_whole(n) for n in numbers)
+    has_whole_numbers = all(n is None or _is_whole(n) for n in numbers)
+    return has_whole_numbers and _is_text_or_null(value.get("label"))
 
 
 def _is_rows(value: Any) -> bool:
@@ -139,7 +146,7 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "vocabulary_size": (_is_whole, "a whole number"),
     "unknown_tokens": (_check_values(_is_number), "a set of numbers"),
     "seconds": (_is_seconds, "a set of numbers"),
-    "peak_memory": (_check_values(_is_number), "a set of numbers"),
+    "peak_memory": (_check_values(_is_cost), "a set of numbers"),
     "rows": (_is_rows, "a number of rows per part and class"),
     "settings": (_is_settings, "a set of options"),
     "fingerprints": (_is_fingerprints, "a set of digests"),

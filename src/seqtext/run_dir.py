@@ -14,6 +14,7 @@ from seqtext.metrics_file import METRICS_FILE, read_metrics
 
 RESULT_FILE = "outcome.json"  # of a job of a sweep that did not finish
 SWEEP_FILE = "sweep.json"
+TRIALS_FOLDER = "search"  # in the folder of a race: runs that chose the settings of others
 LOG_FILE = "train.log"  # as in conf/config.yaml
 RUN_FOLDERS = (  # of a run
     *(".hydra", ".hydra/resumed", "checkpoints", "figures", "predictions"),
@@ -108,6 +109,23 @@ class RunDir:
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         """Write metrics.json atomically."""
         write_json(self.metrics_path, metrics)
+
+
+def list_metrics_files(folder: Path) -> list[Path]:
+    """List the files metrics.json in and below a folder, sorted.
+
+    Trials of a race are not listed, unless the folder is that of the trials or of one: the results
+    of a race are its final runs.
+    """
+    return [f for f in sorted(folder.rglob(METRICS_FILE)) if not _is_trial(f, folder)]
+
+
+def _is_trial(file: Path, folder: Path) -> bool:
+    parts = file.relative_to(folder).parts
+    return any(
+        part == TRIALS_FOLDER and (folder.joinpath(*parts[:number]) / SWEEP_FILE).exists()
+        for number, part in enumerate(parts)
+    )
 
 
 def check_links(path: Path) -> None:

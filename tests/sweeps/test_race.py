@@ -6,11 +6,15 @@ import shlex
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 
+from seqtext.best_run import find_best_run
+from seqtext.errors import UserError
 from seqtext.identity import find_first_difference
-from seqtext.reporting.runs import read_run
+from seqtext.reporting.runs import read_run, read_runs
 from seqtext.sweeps.job import Job, JobResult
+from seqtext.sweeps.race import check_options
 from seqtext.sweeps.race_entry import Budget, RaceEntry, RaceTrial
 from tests.conftest import ROOT, csv_of
 
@@ -104,6 +108,10 @@ def test_a_race_as_typed(race, tmp_path):
     assert "ms/text" in report
     assert re.search(rf"gru: the best of 2 trials in .* s, with val/macro_f1 {best[0]:.4f}", report)
     assert "In test macro_f1" in output
+    assert {run.path for run in read_runs([folder]).runs} == {run.path for run in runs}
+    assert len(read_runs([folder / "search"]).runs) == len(trials)
+    best_run, _ = find_best_run(str(folder), "run")
+    assert best_run.folder.parent.name == "final"
     before = {path: path.stat().st_ino for path in folder.rglob("metrics.json")}
     status, output, error = race("race.only=[gru,tfidf,missing]", MISSING)
     assert status == 1, "one entry fails"
@@ -169,6 +177,10 @@ def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, t
             "~race.entries",
             "race.entries=null is not possible: it must be a list of options for",
         ),
+        (
+            "+race.entries.m=null",
+            "race.entries.m=null is not possible: it must be a list of options.",
+        ),
         ("optimizer.lr=1,2", "optimizer.lr=1,2 is not possible in a race"),
         (
             'race.entries.gru=["model=gru","monitor=val/loss"]',
@@ -183,6 +195,19 @@ def test_unusable_options_are_refused(race, tmp_path, typed, sentence):
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.parametrize("name", ["../outside", "a b", "", "."])
+def test_names_of_entries_are_folders(name):
+    options = {"trials": 1, "minutes": None, "seeds": 1, "only": None}
+    with pytest.raises(UserError, match="use only letters, digits, - and _"):
+        check_options(OmegaConf.create({"race": options | {"entries": {name: ["model=gru"]}}}))
+
+
 def test_the_sweeper_belongs_to_the_experiment(train):
     status, _, error = train("-m", "hydra/sweeper=race")
-    assert (status, error) == (2, "hydra/sweeper=race belongs to experiment=race: leave it out.\n")
+    assert status == 2
+    assert error == BELONG
+    status, _, error = train("experiment=race", "hydra/sweeper=basic")
+    assert (status, error) == (2, BELONG)
+
+
+BELONG = "hydra/sweeper=race and experiment=race belong together: leave hydra/sweeper out.\n"

@@ -108,12 +108,13 @@ def _describe_needed_samples(comparison: Comparison, pair: PairwiseResult) -> st
     ways = []
     if needed.runs is not None:
         present = min(known for _, known in pair.over_runs)
-        ways.append(f"with about {needed.runs} runs of each (now {present})")
+        each = " of each" if len(pair.over_runs) == 2 else ""
+        ways.append(f"with about {needed.runs} runs{each} (now {present})")
     if needed.row_factor is not None:
         rows = format_rows(comparison.rows, needed.row_factor)
         ways.append(f"with about {rows} test rows (now {comparison.rows:,})")
     if not ways and needed.both_factor is not None:
-        ways.append(f"with about {needed.both_factor:.2g} times as many runs and test rows")
+        ways.append(f"with about {needed.both_factor:.0f} times as many runs and test rows")
     return f"{label} {' or '.join(ways) or 'with more runs and test rows than can be had'}"
 
 

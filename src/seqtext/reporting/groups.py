@@ -139,9 +139,9 @@ def sort_by_validation(groups: Sequence[RunGroup], metric: str) -> list[RunGroup
 
 
 def _get_own_label(runs: Sequence[Run]) -> str | None:
-    """Return the label that all runs were given by ``label=``, or None."""
-    labels = {run.metrics["settings"].get("label") for run in runs}
-    return make_printable(str(labels.pop())) if len(labels) == 1 and None not in labels else None
+    """Return the label that the runs of a group were given by ``label=``, or None."""
+    label = runs[0].metrics["settings"].get("label")
+    return None if label is None else make_printable(label)
 
 
 def _number_equal_labels(groups: Sequence[RunGroup]) -> list[RunGroup]:
@@ -192,7 +192,8 @@ NO_VALUE = "–"  # value of an option that a model does not have
 def _build_identity(run: Run) -> list[Any]:
     metrics = run.metrics
     fingerprints, source = metrics.get("fingerprints"), metrics.get("source")
-    return [metrics["model"], build_settings_key(metrics["settings"], fingerprints, source)]
+    label = metrics["settings"].get("label")  # of one's own: distinguishes equal settings
+    return [metrics["model"], label, build_settings_key(metrics["settings"], fingerprints, source)]
 
 
 def _find_distinguishing_settings(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -1,10 +1,10 @@
 """Build the report of all runs in folders, and format it as Markdown and data frames."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -129,13 +129,23 @@ class DatasetSection:
             )
         if self.published and not all(map(has_study_rows, self.runs)):
             notes.append("It cannot be compared with settings that use a part of the data only.")
-        for group in self.trained_groups:
-            each = (run.metrics.get("warnings") or () for run in group.runs)
-            notes += [f"{group.label}: {warning}" for warning in dict.fromkeys(chain(*each))]
-            texts = dict.fromkeys(run.metrics.get("notes") for run in group.runs)
-            notes += [f"{group.label}: {make_printable(text)}" for text in texts if text]
+        notes += self._collect_notes_of_runs()
         notes += describe_provenance(self.trained_groups)
         return notes
+
+    def _collect_notes_of_runs(self) -> list[str]:
+        """Return warnings and notes of the runs; one of several groups once, with their labels."""
+        labels: dict[str, dict[str, None]] = defaultdict(dict)
+        for group in self.trained_groups:
+            for run in group.runs:
+                for text in (*(run.metrics.get("warnings") or ()), run.metrics.get("notes")):
+                    if text:
+                        labels[make_printable(text)][group.label] = None
+        most = len(self.trained_groups)
+        return [
+            f"{'all' if len(of) == most > 1 else ', '.join(of)}: {text}"
+            for text, of in labels.items()
+        ]
 
     def list_commands(self) -> list[str]:
         """Return the command lines of these runs, with that of a sweep once.

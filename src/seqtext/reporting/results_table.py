@@ -97,10 +97,21 @@ def compute_memory(group: RunGroup) -> float | None:
     return peak and peak / 1e6
 
 
+def compute_training_time(group: RunGroup) -> float | None:
+    """Return the mean training time in seconds, with that of features computed before it."""
+    seconds = group.mean("seconds", "training")
+    rows = {part: group.runs[0].rows(part) for part in ("train", "val", "test")}
+    share = 1 - rows["test"] / max(sum(rows.values()), 1)
+    return seconds and seconds + share * (group.mean("seconds", "features") or 0)
+
+
 def compute_prediction_time(group: RunGroup) -> float | None:
-    """Return the mean time of predicting a text of the test part, in milliseconds."""
+    """Return the mean milliseconds for a text of the test part, with those for its features."""
     seconds, rows = group.mean("seconds", "test"), group.runs[0].rows("test")
-    return 1000 * seconds / rows if seconds is not None and rows else None
+    if seconds is None or not rows:
+        return None
+    texts = sum(group.runs[0].rows(part) for part in ("train", "val", "test"))
+    return 1000 * (seconds / rows + (group.mean("seconds", "features") or 0) / texts)
 
 
 def choose_score_columns(
@@ -145,7 +156,7 @@ def _format_score(group: RunGroup, part: str, name: str) -> str:
 
 
 def _build_time_cells(groups: Sequence[RunGroup]) -> list[Cell]:
-    times = [group.mean("seconds", "training") for group in groups]
+    times = [compute_training_time(group) for group in groups]
     least = min((time for time in times if time is not None), default=None)
     return [
         Cell(UNKNOWN if time is None else format_duration(time), time is not None and time == least)

@@ -18,7 +18,7 @@ from seqtext.reporting.run_files import (
     read_run_metrics,
     read_sweep,
 )
-from seqtext.run_dir import RESULT_FILE, SWEEP_FILE
+from seqtext.run_dir import RESULT_FILE, SWEEP_FILE, list_metrics_files
 
 INTERRUPTED = "interrupted, or still running"
 NO_REASON = "no reason is known"
@@ -143,7 +143,7 @@ def read_runs(folders: Sequence[Path], tag: str | None = None) -> FoundRuns:
             raise UserError(f"{folder}: there is no such folder.")
         if not folder.is_dir():
             raise UserError(f"{folder} is a file: name the folder of a run, or of many.")
-        for path in sorted(folder.rglob(METRICS_FILE)):
+        for path in list_metrics_files(folder):
             if path.parent.resolve() not in runs:
                 run = _try_read(partial(read_run, damaged=damaged), path.parent, damaged, None)
                 runs |= {path.parent.resolve(): run} if run else {}

@@ -1,6 +1,7 @@
 """Add the overrides that Hydra needs before composing: sweep mode, groups of the best run."""
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,7 @@ def add_implied_overrides(arguments: list[str], conf: Path) -> list[str]:
     _check_groups(values)
     _check_mode(values)
     arguments = [f"{a.partition('=')[0]}=[]" if _is_empty_list(a) else a for a in arguments]
-    files = [folder / experiment for folder in folders]
-    if "hydra.mode" not in values and any(_is_sweep(file) for file in files):
+    if "hydra.mode" not in values and _is_sweep(experiment, folders):
         added.append(MULTIRUN)
     if folder := values.get("from_best"):
         if "experiment" in values:
@@ -132,9 +132,18 @@ def _find_config_dirs(arguments: list[str]) -> list[Path]:
     return [Path(folder) for folder in given]
 
 
-def _is_sweep(experiment: Path) -> bool:
-    hydra = _read(experiment).get("hydra") or {}
-    return hydra.get("mode") == "MULTIRUN"
+def _is_sweep(experiment: str, folders: Sequence[Path]) -> bool:
+    """Return whether an experiment, or one that it extends by ``defaults``, is a sweep."""
+    contents = [_read(folder / experiment) for folder in folders]
+    if any((content.get("hydra") or {}).get("mode") == "MULTIRUN" for content in contents):
+        return True
+    bases = {
+        base
+        for content in contents
+        for base in content.get("defaults") or ()
+        if isinstance(base, str) and base != "_self_"
+    }
+    return any(_is_sweep(f"experiment/{base}.yaml", folders) for base in bases)
 
 
 def _read(file: Path) -> dict[str, Any]:

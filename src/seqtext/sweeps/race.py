@@ -1,5 +1,6 @@
 """Compare models with equal budgets: search each one's settings, then train with several seeds."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from math import ceil
@@ -11,13 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from seqtext.checkpoints.files import load_checkpoint
 from seqtext.config.run_config import is_non_neural
+from seqtext.config.unlisted_options import strip_unlisted_prefix
 from seqtext.display import count_noun, format_duration
 from seqtext.errors import OptionError, UserError, build_unknown_option_error
 from seqtext.reporting.conclusions import summarize_significance
 from seqtext.reporting.report import build_report
 from seqtext.reporting.report_files import write_report
 from seqtext.reporting.runs import UnfinishedRun
-from seqtext.run_dir import RunDir
+from seqtext.run_dir import TRIALS_FOLDER, RunDir
 from seqtext.sweeps.job import Job
 from seqtext.sweeps.job_builder import quote_override
 from seqtext.sweeps.optuna_components import build_search_space
@@ -26,15 +28,15 @@ from seqtext.sweeps.space import parse_overrides
 from seqtext.sweeps.sweep import SweepRunner
 from seqtext.validation import PositiveFloat, PositiveInt, find_type_error
 
-SEARCH, FINAL, REPORT = "search", "final", "report"  # folders in that of the race
-EQUAL_OPTIONS = ("monitor", "seed", "dataset", "label", "notes", "name")
+SEARCH, FINAL, REPORT = TRIALS_FOLDER, "final", "report"  # folders in that of the race
+EQUAL_OPTIONS = ("monitor", "seed", "dataset", "experiment", "label", "notes", "name")
 EQUAL_GROUPS, BATCH_SIZE = ("dataset.", "split.", "paths."), "dataset.batch_size"
 OPTIONS: dict[str, Any] = {
     "trials": PositiveInt,
     "minutes": PositiveFloat | None,
     "seeds": PositiveInt,
 }
-OPTIONS |= {"only": list[str] | None, "entries": dict[str, list[str]]}
+OPTIONS |= {"only": list[str] | None}
 
 
 def run_race(config: DictConfig, sweep: SweepRunner, arguments: list[str]) -> None:
@@ -60,13 +62,19 @@ def check_options(config: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: if one is unknown or invalid.
     """
-    if config.get("race") is None:
-        raise UserError("hydra/sweeper=race belongs to experiment=race: leave it out.")
     options = cast(dict[str, Any], OmegaConf.to_container(config.race, resolve=True))
     entries = options.get("entries")
     if not entries or not isinstance(entries, dict):
         raise OptionError("race.entries", entries, "a list of options for each entry")
     options["entries"] = {name: _flatten(entry) for name, entry in entries.items()}
+    for name, entry in options["entries"].items():
+        if not re.fullmatch(r"\w[\w-]*", str(name)):
+            raise UserError(
+                f"race.entries has the name {name}: use only letters, digits, - and _, as it names "
+                f"folders."
+            )
+        if not entry or find_type_error(entry, list[str]):
+            raise OptionError(f"race.entries.{name}", entry, "a list of options")
     for name, hint in OPTIONS.items():
         if expected := find_type_error(options.get(name), hint):
             raise OptionError(f"race.{name}", options.get(name), expected)
@@ -88,8 +96,9 @@ def build_entries(
     typed = parse_overrides(arguments, loader)
     for override in typed:
         if override.is_sweep_override() or override.get_key_element() == "model":
+            shown = strip_unlisted_prefix(override.input_line or "")
             raise UserError(
-                f"{override.input_line} is not possible in a race, whose entries set and search "
+                f"{shown} is not possible in a race, whose entries set and search "
                 f"their own options: choose them by race.only=[tfidf,gru], or change race.entries."
             )
     names = [override.get_key_element().lstrip("+~") for override in typed]

@@ -47,6 +47,11 @@ class SweepRunner:
     def __init__(self, config: DictConfig, context: HydraContext, launcher: Launcher):
         if config.resume is not None:
             raise UserError(NO_RESUME)
+        has_race = config.get("race") is not None
+        if has_race is not (config.hydra.runtime.choices["hydra/sweeper"] == "race"):
+            raise UserError(
+                "hydra/sweeper=race and experiment=race belong together: leave hydra/sweeper out."
+            )
         self.config, self.context, self.launcher = config, context, launcher
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.progress: SweepProgress  # within the context

@@ -11,9 +11,10 @@ class TrainResult(NamedTuple):
     """Hold the validation and test predictions of the best checkpoint, and timings.
 
     start_time: start of training, by `time.perf_counter`
-    train_seconds: training time including all restarts and, if features of the texts were computed
-        before, or in the cache, the time that those of training and validation took
-    test_seconds: time of predicting the test part, with that of its features
+    train_seconds: training time including all restarts
+    test_seconds: time of predicting the test part
+    feature_seconds: time of computing features of all texts before training, in this run or in the
+        one that wrote them into the cache; 0: there are none
     seconds_before_resume: training time before this process was started
     curves: values per epoch by "train/<metric>" and "val/<metric>"
     fingerprints: fingerprints of the data, see `seqtext.identity`
@@ -27,6 +28,7 @@ class TrainResult(NamedTuple):
     train_seconds: float
     test_seconds: float
     curves: dict[str, list[float | None]]
+    feature_seconds: float = 0.0
     seconds_before_resume: float = 0.0
     best_epoch: int = 1
     epochs: int = 1

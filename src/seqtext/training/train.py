@@ -139,6 +139,7 @@ def _train_and_evaluate(
             "preparation": result.start_time - start_time,
             "training": result.train_seconds,
             "test": result.test_seconds,
+            "features": result.feature_seconds,
             "total": result.seconds_before_resume + time.perf_counter() - start_time,
         },
         "peak_memory": read_peak_memory(),
@@ -218,14 +219,14 @@ def fit_in_process(
     fit_or_resume(trainer, model, data, run_dir, checkpoints)
     best_epoch = load_best_weights(model, run_dir.best_checkpoint)
     predictions, test_seconds = predict_parts(trainer, model, data)
-    test_share = len(data.dataset.parts["test"]) / sum(map(len, data.dataset.parts.values()))
     return TrainResult(
         predictions,
         score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
         parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
         start_time=start_time,
-        train_seconds=progress.seconds + (1 - test_share) * model.feature_seconds,
-        test_seconds=test_seconds + test_share * model.feature_seconds,
+        train_seconds=progress.seconds,
+        test_seconds=test_seconds,
+        feature_seconds=model.feature_seconds,
         curves=checkpoints.curves,
         seconds_before_resume=progress.earlier_seconds,
         best_epoch=best_epoch + 1,

@@ -7,7 +7,8 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from seqtext.embeddings.encoder import EncoderEmbedding
-from seqtext.encoders.architecture import FAMILIES, describe_encoder, load_word_vectors
+from seqtext.encoders.architecture import describe_encoder, load_word_vectors
+from seqtext.encoders.config_values import FAMILIES
 from seqtext.encoders.files import locate_encoder
 from seqtext.errors import OptionError
 from seqtext.models.pretrained import Pretrained

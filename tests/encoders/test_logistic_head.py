@@ -44,6 +44,18 @@ def test_the_logistic_head_has_the_lowest_validation_loss():
         )
 
 
+@pytest.mark.filterwarnings("error")
+def test_probabilities_of_zero_have_a_finite_loss():
+    """A feature may be thousands of its deviations away in the validation part."""
+    rng = np.random.default_rng(0)
+    for classes in (2, 3):
+        features, labels = rng.normal(size=(60, 4)), np.arange(60) % classes
+        features[:, 0] += labels
+        val = features * np.array([1e5, 1, 1, 1]), labels
+        head = fit_logistic_head((features, labels), val, CANDIDATES)
+        assert CANDIDATES[0] == head.C
+
+
 LABELS = np.array([0, 1, 0, 1])
 
 

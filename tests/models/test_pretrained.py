@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +12,15 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from seqtext.config.empty_model import build_empty_model
+from seqtext.config.instantiate import build_from_config
 from seqtext.embeddings.encoder import EncoderEmbedding
 from seqtext.encoders import files as encoder_files
-from seqtext.encoders.architecture import check_description, describe_encoder
 from seqtext.encoders.features import load_features
 from seqtext.encoders.files import DEFAULT_ENCODER, locate_encoder
 from seqtext.errors import OptionError, UserError
+from seqtext.inference import load_model as load_model_module
+from seqtext.inference import refit
 from seqtext.inference.attribution import explain
 from seqtext.inference.export import export
 from seqtext.inference.load_model import load_model
@@ -218,6 +222,10 @@ def test_longer_texts_are_cut_at_the_positions(folder):
 def test_options_that_do_not_go_together(folder):
     with pytest.raises(OptionError, match="lora_rank=2"):
         build(folder, True, lora_rank=2)
+    embedding = EncoderEmbedding(len(WORDS) + 4, 6, str(folder))
+    options = {"_target_": TARGET, "path": str(folder), "lora_rank": 2}
+    with pytest.raises(OptionError, match=r"^model\.lora_rank=2"):
+        build_from_config("model", options, embedding=embedding, classes=2)
     with pytest.raises(OptionError, match=r"word_dropout=0\.1"):
         build(folder, True, word_dropout=0.1)
     trained = EncoderEmbedding(len(WORDS) + 4, 6, str(folder), freeze=False)
@@ -229,63 +237,43 @@ def test_options_that_do_not_go_together(folder):
         Pretrained(torch.nn.Embedding(len(WORDS) + 4, 5), path=str(folder), frozen=False)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"model_type": "gpt2"}, "model_type is gpt2"),
-        ({"num_hidden_layers": 10**6}, "more than its tensors"),
-        ({"hidden_size": 10**9}, "hidden_size is not possible"),
-        ({"_attn_implementation": "owner/code"}, "may not have '_attn_implementation'"),
-        ({"attn_implementation": "owner/code"}, "may not have 'attn_implementation'"),
-        ({"auto_map": {"AutoModel": "own.Code"}}, "may not have 'auto_map'"),
-        ({"hidden_act": "a b;"}, "hidden_act is not possible"),
-        ({"hidden_act": [["gelu"]]}, "hidden_act is not possible"),
-    ],
-)
-def test_untrusted_descriptions_are_checked(folder, change, reason):
-    description = describe_encoder(locate_encoder(str(folder)))
-    check_description(description, tensors=50)
-    with pytest.raises(UserError, match=reason):
-        check_description(description | {"config": description["config"] | change}, tensors=50)
+TARGET = "seqtext.models.pretrained.Pretrained"
+EMBEDDING = {"_target_": "seqtext.embeddings.encoder.EncoderEmbedding", "dim": 6}
 
 
-@pytest.mark.parametrize(
-    "change", [{"first": [99]}, {"last": list(range(9))}, {"digest": 1}, {"more": 1}, {"first": 0}]
-)
-def test_damaged_descriptions_are_refused(folder, change):
-    description = describe_encoder(locate_encoder(str(folder)))
-    with pytest.raises(UserError):
-        check_description(description | change)
+@pytest.mark.parametrize("stored", [None, {}, {"description": None}, {"path": "owner/encoder"}])
+def test_a_checkpoint_without_a_description_is_refused(stored, monkeypatch):
+    """Otherwise the encoder that it names would be read, or even downloaded."""
+    monkeypatch.setattr("seqtext.models.pretrained.locate_encoder", None)
+    options = {"_target_": TARGET, "path": "owner/encoder", "download": True}
+    with pytest.raises(UserError, match="stored arguments of its model are missing or damaged"):
+        build_empty_model(options, EMBEDDING, 3, 2, {}, stored)
 
 
-def test_files_are_found_in_packages(folder, tmp_path, monkeypatch):
-    package = tmp_path / "an_encoder"
-    package.mkdir()
-    (package / "__init__.py").write_text("raise RuntimeError('imported')")
-    with zipfile.ZipFile(package / "model.zip", "w") as archive:
-        for file in encoder_files.FILES:
-            archive.write(folder / file, file)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    assert locate_encoder("an_encoder").digest == locate_encoder(str(folder)).digest
-    monkeypatch.setitem(
-        encoder_files.KNOWN_DIGESTS, "an_encoder", encoder_files.KNOWN_DIGESTS[DEFAULT_ENCODER]
-    )
-    with pytest.raises(UserError, match=r"model.safetensors in .* is not the published one"):
-        locate_encoder("an_encoder").read(encoder_files.WEIGHTS)
+def test_nothing_is_downloaded_for_a_checkpoint(monkeypatch):
+    options = {"_target_": TARGET, "path": "owner/encoder", "download": True}
+    assert load_model_module._read_group({"model": options}, "model")["download"] is False
+    found = []
+    monkeypatch.setattr(refit, "_train", lambda loaded, settings, *others: found.append(settings))
+    refit.train_on_rows(SimpleNamespace(config={"model": options}), None, None, ())
+    assert found[0]["model"] == options | {"download": False}
+    assert options["download"]
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        ("no_such_package", "is not installed"),
-        ("json", "has no config.json"),
-        ("owner/encoder", "model.download=true fetches it"),
-        ("a/b/c", "no such folder"),
-    ],
-)
-def test_encoders_that_are_not_there(path, reason):
-    with pytest.raises(UserError, match=reason):
-        locate_encoder(path)
+def test_an_encoder_without_special_tokens(folder, tmp_path):
+    from transformers import BertModel
+
+    plain = tmp_path / "plain"
+    shutil.copytree(folder, plain)
+    content = json.loads((plain / "tokenizer.json").read_text())
+    (plain / "tokenizer.json").write_text(json.dumps(content | {"post_processor": None}))
+    ids, lengths = torch.tensor([[5, 6, 7], [8, 0, 0]]), torch.tensor([3, 1])
+    peer = BertModel.from_pretrained(plain).eval()
+    for model in (build(plain, True), build(plain, False)):
+        assert model.description["first"] == model.description["last"] == []
+        for features, text, length in zip(model.encode(ids, lengths), ids, lengths, strict=True):
+            expected = peer(text[None, :length]).last_hidden_state[0].mean(dim=0)
+            torch.testing.assert_close(features, expected, atol=1e-5, rtol=0)
 
 
 def test_damaged_files_are_named(folder, tmp_path):

@@ -59,12 +59,18 @@ def build_empty_model(
 def _check_arguments(
     options: dict[str, Any], stored: Any, state: Mapping[str, Tensor] | None
 ) -> dict[str, Any]:
-    """Return stored arguments that the model's constructor has, and the tensors allow."""
-    if stored is None:
+    """Return stored arguments: those that the model's constructor has, and the tensors allow.
+
+    A checkpoint must have them: without a description, `Pretrained` would read, and might download,
+    an encoder that the checkpoint names.
+    """
+    kind = resolve_target("model", options["_target_"])
+    has_own = kind.get_stored_arguments is not TextClassifier.get_stored_arguments
+    needed = {"description"} & {*get_option_hints(kind)} if has_own else set()
+    if stored is None and (state is None or not needed):
         return {}
-    allowed = {"description"} & {*get_option_hints(resolve_target("model", options["_target_"]))}
-    if not isinstance(stored, dict) or not {*stored} <= allowed:
-        raise UserError("the stored arguments of its model are damaged.")
+    if not isinstance(stored, dict) or {*stored} != needed or None in stored.values():
+        raise UserError("the stored arguments of its model are missing or damaged.")
     if "description" in stored and state is not None and options.get("frozen") is False:
         from seqtext.encoders.architecture import check_description
 

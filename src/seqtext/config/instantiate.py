@@ -66,6 +66,8 @@ def build_from_config(group: str, config: dict[str, Any], **runtime_args: Any) -
         return instantiate(
             config, **runtime_args, **parts, _convert_="all", _execution_whitelist_=allowed
         )
+    except OptionError as error:  # a constructor does not know the name of its group
+        raise (error if "." in error.option else error.within(group)) from error.__cause__
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError):

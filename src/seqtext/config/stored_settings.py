@@ -100,6 +100,11 @@ def replace_untrusted_paths(settings: dict[str, Any], config: DictConfig) -> Non
             options["download"] = False
 
 
+def forbid_download(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of a group that may not download what an untrusted checkpoint names."""
+    return options | {"download": False} if "download" in options else options
+
+
 def has_interpolations(config: DictConfig) -> bool:
     """Return whether any option of a configuration, except Hydra's own, is an interpolation."""
     own = OmegaConf.masked_copy(config, [str(name) for name in config if name != "hydra"])

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from seqtext.encoders.config_values import DROPPED, check_config
 from seqtext.encoders.files import (
     CONFIG,
     TOKENIZER,
@@ -24,26 +24,13 @@ from seqtext.tokenizers.hugging_face import list_tokens, parse_tokenizer
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import find_type_error
 
-FAMILIES = (  # `model_type` of encoders that take word vectors and a mask
-    *("albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra"),
-    *("ernie", "modernbert", "mpnet", "roberta", "xlm-roberta"),
-)
 OFFSET_FAMILIES = (
     "camembert",
     "mpnet",
     "roberta",
     "xlm-roberta",
 )  # positions follow that of padding
-DROPPED = re.compile(  # of config.json: what is not architecture
-    r"_.*|.*(implementation|kernel|compile|quantization|dtype|auto_map|label|output_|return_).*|"
-    r"architectures|transformers_version|use_cache|torchscript|name_or_path|finetuning_task|"
-    r"problem_type|task_specific_params|chunk_size_feed_forward"
-)
-COUNT = re.compile(r"num_|n_|.*layers|.*_groups")  # sizes that a network needs tensors for
-WORD = re.compile(r"[\w./-]{0,64}")
 UNKNOWN_NAMES = ("[UNK]", "<unk>")
-MAX_NUMBER = 1 << 24
-MAX_ITEMS = 1000
 DESCRIPTION_TYPES = {
     "config": dict,
     "first": list[int],
@@ -104,41 +91,11 @@ def check_description(description: Any, tensors: int | None = None) -> None:
         if expected := find_type_error(description[name], hint):
             raise UserError(f"The encoder's {name} must be {expected}.")
     config, size = description["config"], description["vocabulary_size"]
-    family = config.get("model_type")
-    if family not in FAMILIES:
-        raise UserError(
-            f"Its model_type is {format_reason(str(family))[:60]}: it must be one of "
-            f"{', '.join(FAMILIES)}."
-        )
     if not all(0 <= number < size for number in (*description["first"], *description["last"])):
         raise UserError("The encoder's special tokens are not in its vocabulary.")
     if len(description["first"]) > 8 or len(description["last"]) > 8:
         raise UserError("The encoder has too many special tokens.")
-    for name, value in config.items():
-        if not isinstance(name, str) or not WORD.fullmatch(name) or DROPPED.fullmatch(name):
-            raise UserError(f"The encoder's config may not have {str(name)[:60]!r}.")
-        if not all(map(_is_allowed, _iter_values(value))):
-            raise UserError(f"The encoder's config.{name} is not possible.")
-        if tensors is not None and COUNT.match(name) and type(value) is int and value > tensors:
-            raise UserError(f"The encoder's config.{name}={value} is more than its tensors allow.")
-
-
-def _iter_values(value: Any) -> Iterator[Any]:
-    """Yield the plain values in lists and dicts of one level."""
-    if isinstance(value, list) and len(value) <= MAX_ITEMS:
-        yield from value
-    elif isinstance(value, dict) and len(value) <= MAX_ITEMS:
-        yield from value
-        for below in value.values():
-            yield from below.values() if isinstance(below, dict) else [below]
-    else:
-        yield value
-
-
-def _is_allowed(value: Any) -> bool:
-    if isinstance(value, str):
-        return WORD.fullmatch(value) is not None
-    return isinstance(value, int | float | None) and abs(value or 0) <= MAX_NUMBER
+    check_config(config, size, tensors)
 
 
 def build_encoder(config: Mapping[str, Any]) -> nn.Module:

@@ -6,7 +6,7 @@ import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from seqtext.errors import UserError
+from seqtext.errors import UserError, format_value
 
 DEFAULT_ENCODER = "all_minilm_l6_v2"  # Wang et al., 2020; Reimers and Gurevych, 2019
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
@@ -81,8 +81,8 @@ def locate_encoder(path: str, download: bool = False) -> EncoderFiles:
     Raises:
         UserError: if there are none.
     """
-    place = Path(path).expanduser()
-    if place.is_dir():
+    place = _find_folder(path)
+    if place is not None:
         if missing := [file for file in FILES if not (place / file).is_file()]:
             raise UserError(f"model.path={path}: this folder has no {missing[0]}.")
         return EncoderFiles(path, place)
@@ -91,18 +91,30 @@ def locate_encoder(path: str, download: bool = False) -> EncoderFiles:
     if HUB_NAME.fullmatch(path):
         return EncoderFiles(path, _find_in_hub(path, download))
     raise UserError(
-        f"model.path={path}: there is no such folder; name one with {', '.join(FILES)}, an "
-        f"installed package with them, or an encoder of the Hugging Face hub (owner/name)."
+        f"model.path={format_value(path)}: there is no such folder; name one with "
+        f"{', '.join(FILES)}, an installed package with them, or an encoder of the Hugging Face "
+        f"hub (owner/name)."
     )
 
 
+def _find_folder(path: str) -> Path | None:
+    try:
+        place = Path(path).expanduser()
+        return place if place.is_dir() else None
+    except (OSError, RuntimeError, ValueError):  # too long, ~ of nobody, not for a file system
+        return None
+
+
 def _find_in_package(name: str) -> Path:
-    spec = find_spec(name)
+    try:
+        spec = find_spec(name)
+    except ValueError:  # a module that was not imported from a file, such as __main__
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         advice = "name a folder or an installed package"
         if name == DEFAULT_ENCODER:
             advice = "run make encoder, or name a folder with an encoder's files"
-        raise UserError(f"model.path={name} is not installed: {advice}.")
+        raise UserError(f"model.path={format_value(name)} is not installed: {advice}.")
     root = Path(spec.submodule_search_locations[0])
     for found in sorted(root.rglob(WEIGHTS)):
         if all((found.parent / file).is_file() for file in FILES):

@@ -33,6 +33,7 @@ def fit_logistic_head(
         candidates: values of C, the inverse strength of the L2 regularization
         class_weights: [C] weights of the cross entropy; None: all 1
     """
+    from scipy.special import log_softmax
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -46,7 +47,11 @@ def fit_logistic_head(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             regression.set_params(C=C).fit(features, labels)
-        losses = -regression.predict_log_proba(val_features)[np.arange(len(val_labels)), val_labels]
+        logits = val_features @ regression.coef_.T + regression.intercept_
+        if len(regression.classes_) == 2:  # that of class 1
+            logits = np.pad(logits, ((0, 0), (1, 0)))
+        # probabilities themselves may be 0, which have no logarithm
+        losses = -log_softmax(logits, axis=1)[np.arange(len(val_labels)), val_labels]
         weights = None if class_weights is None else np.asarray(class_weights)[val_labels]
         head = LogisticHead(C, regression.coef_.copy(), regression.intercept_.copy())
         found.append((float(np.average(losses, weights=weights)), head))

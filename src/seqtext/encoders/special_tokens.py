@@ -28,7 +28,8 @@ def add_special_tokens(
         lengths: [B]
     """
     batch, device = vectors.shape[0], vectors.device
-    added = embedding(torch.tensor([*first, *last], device=device)[None]).to(vectors.dtype)
+    ids = torch.tensor([*first, *last], dtype=torch.long, device=device)  # of none too
+    added = embedding(ids[None]).to(vectors.dtype)
     begin = added[:, : len(first)].expand(batch, -1, -1)
     padding = embedding(torch.tensor([PAD], device=device)[None]).to(vectors.dtype)
     end = (padding * 0).expand(batch, len(last), -1)

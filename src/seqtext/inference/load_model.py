@@ -14,7 +14,7 @@ from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
 from seqtext.config.empty_model import build_empty_model, match_state_dict
 from seqtext.config.instantiate import build_from_config, resolve_target
-from seqtext.config.stored_settings import check_stored_settings
+from seqtext.config.stored_settings import check_stored_settings, forbid_download
 from seqtext.config.trust import allow_any_class
 from seqtext.data.cleaning import CLEANING_STEPS, DROP_STOPWORDS, TextCleaner
 from seqtext.display import make_printable
@@ -220,12 +220,12 @@ def _build_model(
 
 
 def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
-    """Return a group's options without Hydra's own keys."""
+    """Return a group's options without Hydra's own keys; they may not download anything."""
     options = config.get(group)
     if not isinstance(options, dict) or not isinstance(options.get("_target_"), str):
         raise UserError(f"config.{group} must have a _target_.")
     kept = {k: v for k, v in options.items() if k == "_target_" or not str(k).startswith("_")}
-    return {str(name): value for name, value in kept.items()}
+    return forbid_download({str(name): value for name, value in kept.items()})
 
 
 def _read_data_fingerprint(metadata: Mapping[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from seqtext.config.groups import GROUPS
 from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.run_config import is_spelling_read, validate_config
+from seqtext.config.stored_settings import forbid_download
 from seqtext.data.split import Split
 from seqtext.data.split_checks import Part, SplitRows
 from seqtext.datasets.base import TextDataModule
@@ -94,6 +95,9 @@ def train_on_rows(
     if isinstance(settings.get("trainer"), dict):
         settings["trainer"]["devices"] = 1
     settings.pop("logger", None)
+    for group in ("model", "embedding", "tokenizer"):
+        if isinstance(settings.get(group), dict):
+            settings[group] = forbid_download(settings[group])
     silence_lightning()
     with tempfile.TemporaryDirectory() as folder, isolate_rng():
         settings["paths"] = {"data_dir": folder, "output_dir": folder, "cache_dir": folder}

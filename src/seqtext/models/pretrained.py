@@ -138,9 +138,8 @@ class Pretrained(TextClassifier):
         if lora_rank:
             embedding.requires_grad_(False)
             if not add_low_rank(self.encoder, QUERIES_AND_VALUES, lora_rank):
-                raise OptionError(
-                    "lora_rank", lora_rank, "null: this encoder has no layers of queries"
-                )
+                expected = "null: this encoder has no layers of queries"
+                raise OptionError("lora_rank", lora_rank, expected)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
@@ -249,7 +248,8 @@ class Pretrained(TextClassifier):
             UserError: if the frozen encoder is not there, or is not the one of the checkpoint.
         """
         if not self.frozen:
-            built = dict(build_encoder(self.description["config"]).named_buffers())
+            small = self.description["config"] | {"pad_token_id": 0}  # of which no buffer depends
+            built = dict(build_encoder(small).named_buffers())
             for name, buffer in self.encoder.named_buffers():
                 if buffer.is_meta:
                     owner, _, own = name.rpartition(".")

@@ -1,5 +1,7 @@
 """The files of an encoder are found; what they or a checkpoint describe is checked."""
 
+import json
+import shutil
 import zipfile
 
 import pytest
@@ -87,3 +89,12 @@ def test_encoders_that_are_not_there(path, reason):
     with pytest.raises(UserError, match=reason) as caught:
         locate_encoder(path)
     assert len(str(caught.value)) < 500
+
+
+def test_special_tokens_must_be_in_the_vocabulary(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["post_processor"]["special_tokens"]["[SEP]"]["ids"] = [99]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"lacks its special token \[SEP\]"):
+        describe_encoder(locate_encoder(str(tmp_path)))

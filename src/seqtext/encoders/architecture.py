@@ -68,6 +68,13 @@ def describe_tokens(files: EncoderFiles) -> dict[str, Any]:
     special = encoding.special_tokens_mask
     before = special.index(0) if 0 in special else len(special)
     after = len(special) - (special[::-1].index(0) if 0 in special else 0)
+    numbers = dict(zip(encoding.tokens, encoding.ids, strict=True))
+    for token in (*encoding.tokens[:before], *encoding.tokens[after:]):
+        if tokenizer.token_to_id(token) != numbers[token]:  # the id is in added_tokens only
+            raise UserError(
+                f"model.path={files.name}: the vocabulary of {TOKENIZER} lacks its special token "
+                f"{token}: take another encoder."
+            )
     return {
         "config": config,
         "first": our_ids[encoding.ids[:before]].tolist(),

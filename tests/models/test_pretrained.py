@@ -209,6 +209,18 @@ def test_fine_tuned_run_is_complete(train, small, tmp_path, options):
     assert explain(Predictor(loaded), pa.array(TEXTS))[0].method == "integrated gradients"
 
 
+def test_explained_in_another_precision_after_a_prediction(folder):
+    """The frozen encoder gets the precision of the head within the first prediction."""
+    model = build(folder, True).double().eval()
+    ids, lengths = encode(folder, TEXTS)
+    with torch.inference_mode():
+        expected = model(ids, lengths)
+    with model.scale_tokens(torch.ones(ids.shape, dtype=torch.float64, requires_grad=True)) as _:
+        found = model(ids, lengths)
+    torch.testing.assert_close(found.detach(), expected)
+    found.sum().backward()
+
+
 def test_longer_texts_are_cut_at_the_positions(folder):
     model = build(folder, False)
     ids, lengths = encode(folder, TEXTS)

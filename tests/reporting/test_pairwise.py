@@ -96,10 +96,18 @@ def test_different_and_not_significant_are_told_apart():
     assert third.endswith("Not significant does not mean equal.")
     assert "another seed" in fourth
     assert re.fullmatch(
-        r"If the differences stay as measured, best would be different from near \(\+0\.0050\) "
-        r"with about [\d,]+ test rows \(now 400\)\.",
+        r"If the differences stay as measured, best would be different from near "
+        r"\(difference \+0\.0050\) with about [\d,]+ test rows \(now 400\)\.",
         fifth,
     )
+
+
+def test_constant_predictions_are_named():
+    constant = group("constant", 0.5, seeds=2)
+    for run in constant.runs:
+        run.predictions.predicted[:] = 1
+    sentences = summarize_significance(compare_groups([group("one", 0.8), constant], "accuracy"))
+    assert sentences[-1].startswith("constant predicts one class for all test rows in every run")
 
 
 def test_the_same_predictions_do_not_differ():

@@ -6,17 +6,23 @@ import shlex
 from pathlib import Path
 
 import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution
 
 from seqtext.best_run import find_best_run
+from seqtext.config.available_options import set_command_line
+from seqtext.config.run_config import validate_config
+from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.identity import find_first_difference
 from seqtext.reporting.runs import read_run, read_runs
 from seqtext.sweeps.job import Job, JobResult
+from seqtext.sweeps.optuna_components import build_search_space, get_bounds
 from seqtext.sweeps.race import check_options
 from seqtext.sweeps.race_entry import Budget, RaceEntry, RaceTrial
-from tests.conftest import ROOT, csv_of
+from tests.conftest import ROOT, csv_of, settings_of
 
 GRU = (  # its defaults learn nothing
     '["model=gru","model.units=8","optimizer.lr=1e-9","optimizer.lr=choice(0.04,0.05)",'
@@ -172,6 +178,7 @@ def test_a_run_that_takes_longer_is_repeated_with_the_steps_that_suffice(race, t
         ),
         ("race.trials=0", "race.trials=0 is not possible: it must be a whole number at least 1."),
         ("race.minutes=-1", "race.minutes=-1 is not possible: it must be a number more than 0"),
+        ("mode=describe", "mode=describe is not possible in a race"),
         ("model=gru", "model=gru is not possible in a race, whose entries set and search"),
         (
             "~race.entries",
@@ -193,6 +200,27 @@ def test_unusable_options_are_refused(race, tmp_path, typed, sentence):
     assert status == 2
     assert sentence in error
     assert not (tmp_path / "outputs").exists()
+
+
+def test_both_ends_of_each_search_are_valid():
+    with initialize_config_dir(str(ROOT / "conf")):
+        config = compose("config", ["experiment=race"], return_hydra_config=True)
+    OmegaConf.set_struct(config, False)
+    config.name = None
+    entries = check_options(config)["entries"]
+    assert len(entries) == 12
+    set_command_line([ROOT / "conf"], {})
+    for name, own in entries.items():
+        space, _, _ = build_search_space(OverridesParser.create().parse_overrides(own))
+        assert space, name
+        fixed = [option for option in own if "(" not in option]
+        for end in (None, 0, -1):
+            drawn = {} if end is None else {n: get_bounds(d)[end] for n, d in space.items()}
+            overrides = [f"{option}={value}" for option, value in drawn.items()]
+            keys = {option.partition("=")[0] for option in overrides}
+            kept = [option for option in fixed if option.partition("=")[0] not in keys]
+            settings = settings_of(*allow_unlisted_options([*kept, *overrides]))
+            validate_config(settings)
 
 
 @pytest.mark.parametrize("name", ["../outside", "a b", "", "."])

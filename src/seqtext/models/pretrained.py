@@ -271,18 +271,18 @@ class Pretrained(TextClassifier):
             raise UserError(f"its description is not that of model.path={self.path}.")
         self._load_base(files)
 
+    @torch.inference_mode(False)  # a later `explain` needs tensors with gradients
     def _load_base(self, files: EncoderFiles) -> None:
         """Load a frozen encoder and its word vectors."""
         config = self.description["config"]
-        encoder = load_encoder(files, config).eval().requires_grad_(False)
+        self._base = [load_encoder(files, config).eval().requires_grad_(False)]
         self.embedding.table = load_word_vectors(files, config)
-        self._base = [encoder]
 
+    @torch.inference_mode(False)
     def _place_base(self, device: torch.device) -> nn.Module:
         """Return the frozen encoder on a device, in the precision of the head."""
-        dtype = self.feature_mean.dtype
-        self.embedding.table = self.embedding.table.to(device, dtype)
-        return self._base[0].to(device, dtype)
+        self.embedding.table = self.embedding.table.to(device, self.feature_mean.dtype)
+        return self._base[0].to(device, self.feature_mean.dtype)
 
     def prepare_for_export(self) -> None:
         """Make a frozen encoder a part of the network."""

@@ -21,7 +21,7 @@ def summarize_significance(comparison: Comparison) -> list[str]:
     if comparison.pairs:
         best = _summarize_best(comparison)
         sentences = [best, *_summarize_pairs(comparison), *_summarize_needed_samples(comparison)]
-    return sentences + _summarize_excluded(comparison)
+    return sentences + _summarize_constant(comparison) + _summarize_excluded(comparison)
 
 
 def _summarize_pairs(comparison: Comparison) -> list[str]:
@@ -103,7 +103,7 @@ def _summarize_needed_samples(comparison: Comparison) -> list[str]:
 
 
 def _describe_needed_samples(comparison: Comparison, pair: PairwiseResult) -> str:
-    label = f"{comparison.groups[pair.second].label} ({pair.difference:+.4f})"
+    label = f"{comparison.groups[pair.second].label} (difference {pair.difference:+.4f})"
     needed = estimate_sample_sizes(pair, len(comparison.pairs))
     ways = []
     if needed.runs is not None:
@@ -116,6 +116,22 @@ def _describe_needed_samples(comparison: Comparison, pair: PairwiseResult) -> st
     if not ways and needed.both_factor is not None:
         ways.append(f"with about {needed.both_factor:.0f} times as many runs and test rows")
     return f"{label} {' or '.join(ways) or 'with more runs and test rows than can be had'}"
+
+
+def _summarize_constant(comparison: Comparison) -> list[str]:
+    """Name the groups that predict one class for all test rows in every run."""
+    constant = [
+        group.label
+        for group in comparison.groups
+        if group.predictions and all(len({*p.predicted}) == 1 for p in group.predictions)
+    ]
+    if not constant:
+        return []
+    predict = "predicts" if len(constant) == 1 else "predict"
+    return [
+        f"{_join_names(constant)} {predict} one class for all test rows in every run, so that the "
+        "scores mean nothing: train for more steps, or with another learning rate."
+    ]
 
 
 def _summarize_excluded(comparison: Comparison) -> list[str]:

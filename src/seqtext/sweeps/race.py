@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -101,6 +102,8 @@ def build_entries(
                 f"{shown} is not possible in a race, whose entries set and search "
                 f"their own options: choose them by race.only=[tfidf,gru], or change race.entries."
             )
+    if sweep.config.mode != "train":
+        raise UserError(f"mode={sweep.config.mode} is not possible in a race: leave it out.")
     names = [override.get_key_element().lstrip("+~") for override in typed]
     entries = []
     for name in dict.fromkeys(options["only"] or options["entries"]):
@@ -235,7 +238,9 @@ class Race:
         metrics = run_dir.read_metrics(required=("seconds",))
         if metrics is None or metrics["seconds"]["training"] < ceil(self.budget.seconds):
             return None
-        return int(load_checkpoint(run_dir.last_checkpoint)["global_step"])
+        with suppress(UserError, OSError):  # deleted
+            return int(load_checkpoint(run_dir.last_checkpoint)["global_step"])
+        return None
 
     def write_report(self) -> None:
         """Write the report of the final runs, and print its conclusions."""

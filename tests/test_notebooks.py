@@ -129,6 +129,7 @@ def test_look_at_the_data(execute, kaggle_dir, capsys):
     assert "read:    the film no" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_look_at_another_data_set(execute, tmp_path):
     write(tmp_path, "Womens Clothing E-Commerce Reviews.csv", CLOTHES)
     made, shown = execute("01_look_at_the_data", dataset="clothing", folder=str(tmp_path), rows=60)
@@ -182,6 +183,7 @@ def test_compare_architectures(execute, tmp_path, monkeypatch, capsys):
     assert "gru, the best by validation, is better than" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_look_inside(execute, tmp_path, monkeypatch):
     done = trained(tmp_path, "model=attention", "trainer.max_epochs=2", "split.test_size=0.4")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: pytest.fail("there is a model"))

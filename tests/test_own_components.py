@@ -90,6 +90,7 @@ def test_best_checkpoint_has_the_validated_mean(train, small, typed):
     assert metrics["val"]["loss"] == pytest.approx(curve[metrics["best_epoch"] - 1], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_monitors_log(train, small):
     folder = run(train, small, "callbacks=[lr_monitor,device_stats]", "trainer.log_every_n_steps=1")
     tags = EventAccumulator(str(folder.path)).Reload().Tags()["scalars"]
@@ -115,6 +116,7 @@ def test_patience(typed, patience):
     assert [(c.patience, c.monitor) for c in stoppers] == [(p, "val/macro_f1") for p in patience]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("my_project")
 def test_it_joins_others_and_has_options(train, small):
     own = ["+callbacks.mine._target_=my_project.MyCallback", "+callbacks.mine.path=there.txt"]
@@ -206,6 +208,7 @@ def read_csv(folder: RunDir) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_csv(train, small):
     folder = run(train, small, "logger=csv")
     rows, metrics = read_csv(folder), folder.read_metrics()

@@ -105,6 +105,7 @@ def test_killed_in_training(small, tmp_path, monkeypatch, unbroken, step, minute
     assert_same(folder, unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "minutes"),
     [

@@ -178,6 +178,7 @@ def test_wrong_label_is_named(folder):
         loaded(Spam, folder)
 
 
+@pytest.mark.slow
 def test_five_classes_from_beginning_to_end(train, folder, tmp_path):
     write(folder, "Womens Clothing E-Commerce Reviews.csv", CLOTHES)
     status, output, error = train(

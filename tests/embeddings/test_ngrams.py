@@ -66,6 +66,7 @@ def test_long_tokens_and_many_characters(monkeypatch):
     assert hash_words(tokens).tolist() == hashes.tolist()
 
 
+@pytest.mark.slow
 def test_hashes_are_spread_and_do_not_depend_on_the_process():
     words = [f"w{n}" for n in range(20_000)]
     assert len(set(hash_words(words).tolist())) == len(words)

@@ -67,6 +67,7 @@ def test_the_test_part_of_the_run(train, run, monkeypatch):
     assert find_best_run(str(run.path), "run")[0].folder == run.path
 
 
+@pytest.mark.slow
 def test_another_data_set(train, run, tmp_path):
     """All rows, or the test part that the source defines; labels in other spellings."""
     (tmp_path / "new.csv").write_text(csv_of(NEW).replace("positive", "Positive"))

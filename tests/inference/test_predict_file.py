@@ -191,6 +191,7 @@ def test_columns_of_one_name(predict, finished, tmp_path):
     assert (tmp_path / "b.csv").read_text().startswith('"review","x","x","x.1","x","label"')
 
 
+@pytest.mark.slow
 def test_json_objects_of_unlike_names(predict, finished, tmp_path):
     rows = [{"review": "wonderful"}, {"review": "dreadful", "label": "x"}, {"title": "fine"}]
     lines = "\n".join(map(json.dumps, rows))

@@ -140,6 +140,7 @@ def test_lower_is_better(train, small, tmp_path):
     assert get_metric_mode("val/calibration_error") == "min"
 
 
+@pytest.mark.slow
 def test_tfidf_has_it_too(train, small, tmp_path):
     kept = [option for option in small if not option.startswith("model.")]
     chosen = "metrics=[kappa,calibration_error]"

@@ -266,6 +266,7 @@ def test_overfits_eight_texts(plain):
 
 def test_unknown_words_are_spelled(plain):
     """With character n-grams, unknown words are told apart: those of a similar word are similar."""
+    torch.manual_seed(0)
     embedding = NgramEmbedding(50, dim=6, buckets=5000)
     model = build_from_config("model", plain, embedding=embedding, classes=2)
     set_tokens(model, OpenVocabulary(Vocabulary([f"token{n}" for n in range(48)]), ["tokens", "x"]))

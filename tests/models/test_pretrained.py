@@ -146,6 +146,7 @@ def assert_exported_equal(loaded, texts: list[str], target) -> None:
         np.testing.assert_allclose(probabilities, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_frozen_run(train, script, small, tmp_path):
     base = write_encoder(tmp_path / "base", WORDS)
     status, out, errors = train(*options_of(base, small))
@@ -172,6 +173,7 @@ def test_frozen_run(train, script, small, tmp_path):
     assert torch.equal(Predictor(load_model(checkpoint)).predict_logits(texts), before)
 
 
+@pytest.mark.slow
 def test_the_time_of_features_is_part_of_the_costs(train, small, tmp_path, monkeypatch):
     """It is that of the run that computed them; the report divides it among the parts."""
     base = write_encoder(tmp_path / "base", WORDS)

@@ -394,6 +394,7 @@ def test_finished_run_is_shown_again(train, finished, monkeypatch):
     assert finished[0].metrics_path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_unfinished_run_starts_over(train, finished):
     folder = finished[0]
     wanted = folder.read_metrics()["test"]

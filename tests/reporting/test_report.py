@@ -97,6 +97,7 @@ def test_a_report_again_is_the_same(report, sweep):
     assert before == {path.name: path.read_bytes() for path in (sweep / "report").iterdir()}
 
 
+@pytest.mark.slow
 def test_many_runs_of_many_classes_and_sets(report, tmp_path):
     for number in range(42):
         options = {"model.units": number, "optimizer.lr": 0.1 / (number + 1)}

@@ -72,6 +72,7 @@ def test_other_content_under_the_same_name(train, fast, tmp_path):
     assert inodes(tmp_path / "outputs" / "same") == before
 
 
+@pytest.mark.slow
 def test_data_that_change_while_a_sweep_runs(train, fast, tmp_path, monkeypatch):
     (tmp_path / "d.csv").write_text(rows_of(0))
     original = SweepRunner.run
@@ -100,6 +101,7 @@ def test_jobs_that_cannot_run_are_told_once_and_the_others_run(train, fast, tmp_
     assert not (tmp_path / "outputs" / "none").exists()
 
 
+@pytest.mark.slow
 def test_one_sweep_at_a_time(train, fast, tmp_path):
     (tmp_path / "d.csv").write_text(rows_of(0))
     command = ("-m", "name=busy", *fast, "dataset.path=d.csv", "seed=0,1")

@@ -103,6 +103,7 @@ def test_failed_trials_are_told(train, base, tmp_path):
     assert "1 finished, 4 failed" in output
 
 
+@pytest.mark.slow
 def test_a_killed_trial_goes_on(train, small, tmp_path, monkeypatch):
     options = [o for o in small if "optimizer.lr" not in o]
     command = (*SEARCH, "name=k", *options, RATE, "hydra.sweeper.n_trials=1")

@@ -74,6 +74,7 @@ def test_what_is_told_of_a_run(finished):
     assert metrics["class_names"] == ["negative", "positive"]
 
 
+@pytest.mark.slow
 def test_names_and_paths_as_they_are_typed(train, kaggle_dir, tmp_path):
     """A numeric name; relative paths that Hydra's grammar cannot parse; another folder."""
     (kaggle_dir / "IMDB Dataset.csv").rename(tmp_path / "отзывы (1).csv")
@@ -391,6 +392,7 @@ def test_a_refused_run_takes_nothing_from_another_process(tmp_path):
     assert not tmp_path.exists()
 
 
+@pytest.mark.slow
 def test_an_experiment_takes_overrides(train, small, tmp_path):
     path = write_vectors(tmp_path / "v.txt", "film 1 2 3\nplot 4 5 6\n")
     vectors = [f"embedding.path={path}", "embedding.dim=3"]
@@ -429,6 +431,7 @@ def table_without_classes(tmp_path) -> tuple[str, ...]:
 ABSENT_CLASSES = ("bad", "good", "rare")
 
 
+@pytest.mark.slow
 def test_a_class_without_rows_has_no_recall(train, table_without_classes, tmp_path):
     """In metrics.json, terminal and TensorBoard; with a warning, also in reports."""
     status, output, error = train(*table_without_classes, "monitor=val/recall_good", "name=a")

@@ -78,15 +78,15 @@ def compute_features(
     features = np.empty((len(different), width), np.float32)
     batches = list(iter_batches_by_length(texts.lengths[different], BATCH_TEXTS, BATCH_TOKENS))
     tokens = texts.lengths[different].sum()
-    done, told = 0, time.monotonic()
+    done, logged_at = 0, time.monotonic()
     with torch.inference_mode():
         for positions in reversed(batches):  # memory is short at once, or never
             batch = texts.batch(different[positions])
             features[positions] = encode(batch.ids, batch.lengths).float().cpu().numpy()
             done += int(batch.lengths.sum())
-            if time.monotonic() - told > LOG_SECONDS:
+            if time.monotonic() - logged_at > LOG_SECONDS:
                 log.info("%.0f %% of them are encoded.", 100 * done / tokens)
-                told = time.monotonic()
+                logged_at = time.monotonic()
     return features[of_row]
 
 

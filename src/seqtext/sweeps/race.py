@@ -36,8 +36,8 @@ OPTIONS: dict[str, Any] = {
     "trials": PositiveInt,
     "minutes": PositiveFloat | None,
     "seeds": PositiveInt,
+    "only": list[str] | None,
 }
-OPTIONS |= {"only": list[str] | None}
 
 
 def run_race(config: DictConfig, sweep: SweepRunner, arguments: list[str]) -> None:

@@ -12,7 +12,7 @@ from seqtext.layers.activations import ACTIVATIONS, Activation
 from seqtext.layers.initializers import init_linear_
 from seqtext.layers.pooling import build_pooling, padding_mask, prepare_pooling
 from seqtext.layers.rnn import CellName, RNNLayer
-from seqtext.models.base import TextClassifier
+from seqtext.models.pooled import PooledClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 ContextPooling = (  # the first and last word have but one context
@@ -21,7 +21,7 @@ ContextPooling = (  # the first and last word have but one context
 )
 
 
-class RCNN(TextClassifier):
+class RCNN(PooledClassifier):
     """Recurrent convolutional network (Lai et al., 2015).
 
     "Recurrent Convolutional Neural Networks for Text Classification": a word is represented by its
@@ -64,16 +64,6 @@ class RCNN(TextClassifier):
         self.dense = init_linear_(nn.Linear(dim + 2 * units, filters), self.init)
         self.activation = activation
         self.pool = build_pooling(prepared, filters, self.init)
-
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        return self.compute_logits(self.pool(self._compute_states(ids, lengths), lengths))
-
-    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """See `TextClassifier.attention_weights`."""
-        if not hasattr(self.pool, "weights"):
-            return None
-        return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the dense layer's outputs, ids [B, T] → [B, T, filters]."""

@@ -11,11 +11,11 @@ from seqtext.layers.initializers import init_linear_
 from seqtext.layers.module_list import ModuleList
 from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
 from seqtext.layers.state_space import StateSpaceLayer
-from seqtext.models.base import TextClassifier
+from seqtext.models.pooled import PooledClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
-class S4D(TextClassifier):
+class S4D(PooledClassifier):
     """Stacked state space layers with diagonal states (Gu et al., 2022, arXiv 2206.11893).
 
     Token vectors are projected to the width of the layers, if theirs differs, and normalized; each
@@ -69,16 +69,6 @@ class S4D(TextClassifier):
         )
         self.dropout = dropout
         self.pool = build_pooling(prepared, units, self.init)
-
-    def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        return self.compute_logits(self.pool(self._compute_states(ids, lengths), lengths))
-
-    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """See `TextClassifier.attention_weights`."""
-        if not hasattr(self.pool, "weights"):
-            return None
-        return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, D]."""

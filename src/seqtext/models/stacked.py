@@ -10,11 +10,11 @@ from seqtext.errors import UserError
 from seqtext.layers.module_list import ModuleList
 from seqtext.layers.normalization import BatchNorm
 from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
-from seqtext.models.base import TextClassifier
+from seqtext.models.pooled import PooledClassifier
 from seqtext.validation import DropoutRate, PositiveInt, broadcast_to_layers, validate_args
 
 
-class StackedClassifier(TextClassifier):
+class StackedClassifier(PooledClassifier):
     """Applies embedding, recurrent layers, pooling and the head.
 
     A subclass passes its own options on to `build_layer`.
@@ -90,12 +90,6 @@ class StackedClassifier(TextClassifier):
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         features = self.pool(self._compute_states(ids, lengths), lengths)
         return self.compute_logits(self.norms[-1](features) if self.norms else features)
-
-    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """See `TextClassifier.attention_weights`."""
-        if not hasattr(self.pool, "weights"):
-            return None
-        return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""

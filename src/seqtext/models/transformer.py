@@ -14,11 +14,11 @@ from seqtext.layers.module_list import ModuleList
 from seqtext.layers.pooling import Pooling, build_pooling, prepare_pooling
 from seqtext.layers.token_rows import TokenRows
 from seqtext.layers.transformer import Positions, TransformerLayer, build_rotation
-from seqtext.models.base import TextClassifier
+from seqtext.models.pooled import PooledClassifier
 from seqtext.validation import DropoutRate, PositiveInt, validate_args
 
 
-class Transformer(TextClassifier):
+class Transformer(PooledClassifier):
     """Encoder of self-attention (Vaswani et al., 2017) with norms before each part.
 
     Token vectors are projected to the width of the encoder, if theirs differs, and normalized; so
@@ -101,12 +101,6 @@ class Transformer(TextClassifier):
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
         states = self._compute_states(ids, lengths)
         return self.compute_logits(self.pool(states, self._count_places(lengths)))
-
-    def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
-        """See `TextClassifier.attention_weights`; those of attention pooling only."""
-        if not hasattr(self.pool, "weights"):
-            return None
-        return self.pool.weights(self._compute_states(ids, lengths), lengths)
 
     def _count_places(self, lengths: Tensor) -> Tensor:
         """Return the numbers of tokens [B], with the learned first one."""

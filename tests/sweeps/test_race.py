@@ -13,11 +13,13 @@ from optuna.distributions import CategoricalDistribution
 
 from seqtext.best_run import find_best_run
 from seqtext.config.available_options import set_command_line
+from seqtext.config.overrides import MULTIRUN
 from seqtext.config.run_config import validate_config
 from seqtext.config.unlisted_options import allow_unlisted_options
 from seqtext.errors import UserError
 from seqtext.identity import find_first_difference
 from seqtext.reporting.runs import read_run, read_runs
+from seqtext.sweeps.implied_overrides import add_implied_overrides
 from seqtext.sweeps.job import Job, JobResult
 from seqtext.sweeps.optuna_components import build_search_space, get_bounds
 from seqtext.sweeps.race import check_options
@@ -238,3 +240,12 @@ def test_the_sweeper_belongs_to_the_experiment(train):
 
 
 BELONG = "hydra/sweeper=race and experiment=race belong together: leave hydra/sweeper out.\n"
+
+
+@pytest.mark.parametrize(("base", "is_sweep"), [("race", True), ("imdb/best", False)])
+def test_an_experiment_that_extends_a_race_is_a_sweep(tmp_path, base, is_sweep):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(f"# @package _global_\ndefaults: [{base}]\n")
+    arguments = ["--config-dir", str(tmp_path), "experiment=mine"]
+    assert (MULTIRUN in add_implied_overrides(arguments, ROOT / "conf")) is is_sweep
+    add_implied_overrides([], ROOT / "conf")  # without the folder

@@ -12,10 +12,10 @@ from seqtext.reporting.training_plots import (
 )
 
 
-def group(label: str, seconds: float | None = 1.0, score: float | None = 0.5, **facts) -> RunGroup:
+def group(label: str, time: float | None = 1.0, score: float | None = 0.5, **facts) -> RunGroup:
     metrics = {
         "model": "gru",
-        "seconds": {"training": seconds},
+        "seconds": {"training": time},
         "test": {"f1": score},
         "settings": {},
         **facts,
@@ -68,6 +68,14 @@ def test_every_bar_is_named():
     assert axis.type == "category"
     assert axis.dtick == 1
     assert list(axis.categoryarray) == names
+
+
+def test_times_are_those_of_the_table():
+    """The features of a frozen encoder cost time too, of training 3 of 4 rows."""
+    rows = {"train": {"a": 2}, "val": {"a": 1}, "test": {"a": 1}}
+    frozen = group("frozen", rows=rows, seconds={"training": 1.0, "features": 80.0})
+    assert list(plot_training_times([frozen]).data[0].x) == [61.0]
+    assert list(plot_time_against_score([frozen], "f1").data[0].x) == [61.0]
 
 
 def test_texts_are_nothing_else_to_plotly():

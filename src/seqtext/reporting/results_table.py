@@ -100,9 +100,11 @@ def compute_memory(group: RunGroup) -> float | None:
 def compute_training_time(group: RunGroup) -> float | None:
     """Return the mean training time in seconds, with that of features computed before it."""
     seconds = group.mean("seconds", "training")
+    if seconds is None:
+        return None
     rows = {part: group.runs[0].rows(part) for part in ("train", "val", "test")}
     share = 1 - rows["test"] / max(sum(rows.values()), 1)
-    return seconds and seconds + share * (group.mean("seconds", "features") or 0)
+    return seconds + share * (group.mean("seconds", "features") or 0)
 
 
 def compute_prediction_time(group: RunGroup) -> float | None:

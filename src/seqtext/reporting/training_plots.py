@@ -16,6 +16,7 @@ from seqtext.reporting.plot_style import (
     format_group_name,
     show_category,
 )
+from seqtext.reporting.results_table import compute_training_time
 
 MAX_NAMED_POINTS = 12  # groups whose points are labelled by name
 
@@ -75,7 +76,7 @@ def plot_time_against_score(groups: Sequence[RunGroup], metric: str) -> go.Figur
     timed = {
         place: time
         for place, group in enumerate(groups)
-        if (time := group.mean("seconds", "training")) is not None
+        if (time := compute_training_time(group)) is not None
         and group.mean("test", metric) is not None
     }
     if not timed:
@@ -140,7 +141,7 @@ def plot_training_times(groups: Sequence[RunGroup]) -> go.Figure | None:
     means = {
         place: mean
         for place, group in enumerate(groups)
-        if (mean := group.mean("seconds", "training")) is not None
+        if (mean := compute_training_time(group)) is not None
     }
     if not means:
         return None

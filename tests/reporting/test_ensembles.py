@@ -13,6 +13,7 @@ from seqtext.reporting.ensembles import build_ensembles, select_members
 from seqtext.reporting.groups import group_runs
 from seqtext.reporting.report import build_report
 from seqtext.reporting.results_page import get_result_source
+from seqtext.reporting.results_table import compute_prediction_time
 from seqtext.reporting.run_files import LoadedPredictions, average_predictions
 from seqtext.reporting.runs import read_runs
 from tests.reporting.fake_runs import write_run
@@ -115,12 +116,23 @@ def test_rows_and_costs(runs):
     right = mean.argmax(axis=1) == gru.predictions[0].labels
     assert found[0].mean("test", "accuracy") == right.mean()
     assert found[0].mean("seconds", "total") == pytest.approx(3 * gru.mean("seconds", "total"))
+    assert compute_prediction_time(found[0]) is None, "these runs do not know it"
     assert found[0].mean("parameters") == sum(run.metrics["parameters"] for run in gru.runs)
     assert {get_result_source(group) for group in found} == {"ensemble"}
     assert found[0].mean("test", "accuracy") > gru.mean("test", "accuracy")
     assert notes[0].startswith("Ensembles average the probabilities")
     assert "(Caruana et al., 2004)" in notes[1]
     assert f"predict.py 'run=['\"'\"'{runs}/" in notes[1]  # quoted: names have spaces
+
+
+def test_every_known_time_is_summed(runs):
+    groups, _ = group_runs(read_runs([runs]).runs, "accuracy")
+    for run in (run for group in groups for run in group.runs):
+        run.metrics["seconds"] |= {"test": 2.0, "features": 10.0}
+    for group in build_ensembles(groups, "accuracy")[0]:
+        count = len(group.runs[0].members)
+        assert group.mean("seconds", "test") == 2 * count
+        assert group.mean("seconds", "features") == 10 * count
 
 
 def test_the_test_part_selects_nothing(runs, tmp_path):

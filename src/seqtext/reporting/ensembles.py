@@ -170,7 +170,8 @@ def _build_ensemble(label: str, members: Sequence[Member]) -> RunGroup:
         "parameters": sum(run.metrics["parameters"] for run in runs),
         "seconds": {
             name: sum(run.metrics["seconds"][name] for run in runs)
-            for name in ("training", "total")
+            for name in first["seconds"]
+            if all(name in run.metrics["seconds"] for run in runs)
         },
     }
     for part, average in averages.items():

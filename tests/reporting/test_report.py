@@ -176,7 +176,8 @@ def test_results_of_the_studies(report, sweep, tmp_path):
     assert output.strip().endswith("RESULTS.md")
     text = (tmp_path / "RESULTS.md").read_text()
     heads = re.findall("^## .*", text, re.MULTILINE)
-    assert heads == ["## Study 1: spam", "## Study 4: imdb", "## Without a result"]
+    title = "## All models on imdb, with equal budgets"
+    assert heads == ["## Study 1: spam", "## Study 4: imdb", title, "## Without a result"]
     short = text[text.index("## Study 4") :].split("\n\n")[2]
     rows = [line.split("|")[1].strip() for line in short.splitlines()[2:]]
     assert [row.partition(":")[0].strip("*") for row in rows] == [
@@ -184,11 +185,40 @@ def test_results_of_the_studies(report, sweep, tmp_path):
     ]  # fmt: skip
     assert rows[0] == "published: gru, 32 units, batch 64"
     assert "python train.py experiment=imdb/grid model.units=8 'seed=range(2)'\n" in text
-    race = text[text.index("### All models on imdb, with equal budgets") :]
+    race = text[text.index(title) :]
     race = race[: race.index("</details>")]
     assert re.findall(r"^\| \*?\*?(\w+)", race, re.MULTILINE) in (["one", "two"], ["two", "one"])
     assert "two" not in text[: text.index(race)].partition("## Study 4")[2], "it has its own table"
     assert not (tmp_path / "report").exists()
+
+
+def test_other_sections_of_the_results_stay(report, tmp_path):
+    page = tmp_path / "RESULTS.md"
+    every = tmp_path / "all"
+    race = {"experiment": "race"}
+    write_run(every / "race", "gru", choices=race)
+    write_run(every / "study", "gru")
+    write_run(every / "spam", "lstm", dataset="spam", monitor="val/f1")
+    assert report(every, f"results={page}")[0] == 0
+    whole = page.read_text()
+    status, _, error = report(every / "race", f"results={page}")
+    assert (status, error) == (0, "")
+    assert page.read_text() == whole
+    write_run(tmp_path / "new", "gru", dataset="spam", monitor="val/f1", quality=3.0)
+    assert report(tmp_path / "new", f"results={page}")[0] == 0
+    changed = page.read_text()
+    assert changed != whole
+    others = [text.partition("## Study 4: imdb")[2] for text in (changed, whole)]
+    assert others[0] == others[1] != ""
+
+
+def test_results_do_not_replace_other_files(report, tmp_path):
+    write_run(tmp_path / "spam", "lstm", dataset="spam", monitor="val/f1")
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    status, _, error = report(tmp_path, f"results={tmp_path / 'notes.md'}")
+    assert status == 2
+    assert "choose another name" in error
+    assert (tmp_path / "notes.md").read_text() == "# Notes\n"
 
 
 def test_results_need_a_study(report, tmp_path):

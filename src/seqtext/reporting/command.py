@@ -28,7 +28,7 @@ class ReportOptions:
         "tables. Failed, pruned and unfinished jobs are listed with their reasons, damaged files "
         'are left out. With results=, runs of experiment=<data set>/best are "our best", '
         'model=tfidf is "tfidf", all others are "reproduced", each with the command lines '
-        "that started them."
+        "that started them; sections of data sets that the folders do not have stay in the file."
     )
     EXAMPLES: ClassVar[str] = """
 python report.py outputs/imdb-grid                             (into outputs/imdb-grid/report)

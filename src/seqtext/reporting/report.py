@@ -64,6 +64,7 @@ class DatasetSection:
         with_published: bool = True,
     ):
         self.dataset, self.ensembles, self.with_published = dataset, ensembles, with_published
+        self.all_runs = runs  # also repeated ones
         self.metric = _choose_metric(runs, metric)
         self.groups, self.repeated = group_runs(runs, self.metric)
         self.added_notes: list[str] = []

@@ -1,5 +1,6 @@
 """Write RESULTS.md, which compares each study's results with those of finished runs."""
 
+import re
 from pathlib import Path
 
 from seqtext.display import count_noun, format_duration
@@ -21,9 +22,10 @@ METRICS = {  # compared metrics that do not reward constant predictions
     "clothing": "weighted_f1",
 }
 RACE = "race"  # the experiment
+TITLE = re.compile(rf"## (Study \d+: |(?P<race>All models on ))(?P<dataset>{'|'.join(STUDIES)})\b")
 BEST_EXPERIMENT = "best"  # experiment=<data set>/best is ours, others are the studies'
-PAGE_HEAD = """# Results
-
+PAGE_TITLE = "# Results\n"
+PAGE_HEAD = f"""{PAGE_TITLE}
 Scores reported by the five studies, and scores of their settings and of ours in this project.
 Epochs and the order of rows were selected on the validation set; the test set was evaluated once.
 ± is the standard deviation over n runs with different seeds or folds. Published scores were
@@ -33,10 +35,10 @@ measured on other rows than ours, mostly in one run. Some commands reduce a stud
 
 
 def write_results(path: Path, report: Report) -> Path:
-    """Write the file and return its path.
+    """Write the file and return its path; its older sections stay where there are no new ones.
 
     Raises:
-        UserError: if no run uses the rows of a study.
+        UserError: if no run uses the rows of a study, or the file is another one.
     """
     known = [section for section in report.sections if section.study]
     if not known:
@@ -44,24 +46,53 @@ def write_results(path: Path, report: Report) -> Path:
             f"results={path}: no run is on a data set of the studies ({', '.join(STUDIES)}), "
             "with all of its rows."
         )
-    known.sort(key=_get_study_number)
-    parts = [PAGE_HEAD, *map(_format_study, known)]
+    sections = _read_sections(path)
+    for section in known:
+        sections |= _format_sections(section)
+    parts = [PAGE_HEAD, *(sections[title] for title in sorted(sections, key=_get_position))]
     if left_out := format_omissions(report):
         parts.append("\n".join(left_out))
     write_text(path, "\n".join(parts))
     return path
 
 
-def _get_study_number(section: DatasetSection) -> int:
-    return STUDIES[section.study or ""]
+def _read_sections(path: Path) -> dict[str, str]:
+    """Return the sections on data sets in the existing file, by their titles."""
+    if not path.exists():
+        return {}
+    head, *sections = re.split("^(?=## )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    if not head.startswith(PAGE_TITLE):
+        raise UserError(f"results={path} exists, and is not such a page: choose another name.")
+    by_title = {text.partition("\n")[0]: text.rstrip() + "\n" for text in sections}
+    return {title: text for title, text in by_title.items() if TITLE.match(title)}
 
 
-def _format_study(whole: DatasetSection) -> str:
-    section, race = _split_off_race(whole)
+def _get_position(title: str) -> tuple[int, bool, str]:
+    """Return the place of a section: in the order of the studies, each with its race after it."""
+    found = TITLE.match(title)
+    return (STUDIES[found["dataset"]], bool(found["race"]), title) if found else (0, False, title)
+
+
+def _format_sections(section: DatasetSection) -> dict[str, str]:
+    """Format the study and the race of a data set, by title: all of their settings differ."""
+    race = [run for run in section.all_runs if run.choices.get("experiment") == RACE]
+    study = [run for run in section.all_runs if run not in race]
+    name = escape_markdown(section.dataset)
+    texts = {}
+    if study:
+        part = DatasetSection(section.dataset, study, section.metric, section.ensembles)
+        texts[f"## Study {STUDIES[section.study or '']}: {name}"] = _format_study(part)
+    if race:
+        part = DatasetSection(
+            section.dataset, race, section.metric, section.ensembles, with_published=False
+        )
+        texts[f"## All models on {name}, with equal budgets"] = _format_race(part)
+    return {title: f"{title}\n\n{text}" for title, text in texts.items()}
+
+
+def _format_study(section: DatasetSection) -> str:
     return "\n".join(
         [
-            f"## Study {_get_study_number(section)}: {escape_markdown(section.dataset)}",
-            "",
             escape_markdown(section.describe()),
             "",
             format_markdown_table(_build_summary_table(section)),
@@ -77,41 +108,28 @@ def _format_study(whole: DatasetSection) -> str:
             *format_notes(section),
             "</details>",
             "",
-            *(_format_race(race) if race else []),
         ]
     )
 
 
-def _split_off_race(section: DatasetSection) -> tuple[DatasetSection, DatasetSection | None]:
-    """Separate the runs of ``experiment=race``: their settings and the study's differ in all."""
-    runs = [run for run in section.runs if run.choices.get("experiment") != RACE]
-    race = [run for run in section.runs if run.choices.get("experiment") == RACE]
-    if not runs or not race:
-        return section, None
-    study = DatasetSection(section.dataset, runs, section.metric, section.ensembles)
-    return study, DatasetSection(
-        section.dataset, race, section.metric, section.ensembles, with_published=False
-    )
-
-
-def _format_race(section: DatasetSection) -> list[str]:
+def _format_race(section: DatasetSection) -> str:
     """Format the comparison of models with equal budgets (docs/race.md)."""
-    return [
-        f"### All models on {escape_markdown(section.dataset)}, with equal budgets",
-        "",
-        escape_markdown(section.describe()),
-        "",
-        format_markdown_table(section.table),
-        escape_markdown(" ".join(summarize_significance(section.comparison))),
-        "",
-        format_code_block("\n".join(section.list_commands()), "bash"),
-        "",
-        "<details><summary>Settings and notes</summary>",
-        "",
-        *format_notes(section),
-        "</details>",
-        "",
-    ]
+    return "\n".join(
+        [
+            escape_markdown(section.describe()),
+            "",
+            format_markdown_table(section.table),
+            escape_markdown(" ".join(summarize_significance(section.comparison))),
+            "",
+            format_code_block("\n".join(section.list_commands()), "bash"),
+            "",
+            "<details><summary>Settings and notes</summary>",
+            "",
+            *format_notes(section),
+            "</details>",
+            "",
+        ]
+    )
 
 
 def _build_summary_table(section: DatasetSection) -> ResultsTable:

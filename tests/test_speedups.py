@@ -1,5 +1,6 @@
 """The patches to other libraries change no result, and a variable disables them."""
 
+import json
 import subprocess
 import sys
 
@@ -8,8 +9,11 @@ import torch
 
 from seqtext import speedups
 from seqtext.embeddings.random import RandomEmbedding
+from seqtext.encoders.architecture import build_encoder
 from seqtext.layers.pooling import amax_with_ties
 from seqtext.models.rnn import GRU
+from seqtext.models.transformer import Transformer
+from tests.models.tiny_encoder import write_encoder
 
 
 @pytest.fixture
@@ -41,6 +45,27 @@ def test_memory_is_left_alone():
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
     assert done.stdout.split() == ["True", "0"], done.stderr
+
+
+@pytest.fixture
+def cudnn_attention():
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    yield torch.backends.cuda.cudnn_sdp_enabled
+    torch.backends.cuda.enable_cudnn_sdp(True)
+
+
+def test_attention_is_not_planned_for_each_length(cudnn_attention, tmp_path):
+    Transformer(RandomEmbedding(10, dim=4), units=4, heads=1)
+    assert not cudnn_attention()
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    build_encoder(json.loads((write_encoder(tmp_path, ["a"]) / "config.json").read_text()))
+    assert not cudnn_attention()
+
+
+@pytest.mark.usefixtures("turned_off")
+def test_attention_is_left_alone(cudnn_attention):
+    Transformer(RandomEmbedding(10, dim=4), units=4, heads=1)
+    assert cudnn_attention()
 
 
 def test_the_hook_name_is_set():

@@ -59,6 +59,16 @@ def tune_malloc() -> None:
             ctypes.CDLL(None).mallopt(option, size)
 
 
+# On an H200 in bfloat16, the attention of texts of a new length takes 0.7 instead of 132 ms: cuDNN
+# would build a plan for each shape.
+def avoid_cudnn_attention() -> None:
+    """Let `scaled_dot_product_attention` choose other kernels than cuDNN's, in this process."""
+    if is_enabled():
+        import torch
+
+        torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 # Lightning sets this attribute about 40 times a step: 0.12 instead of 1.3 µs each, 50 µs a step.
 def set_current_fx_name(module: Any, name: str, value: Any) -> bool:
     """Set `_current_fx_name` without nn.Module's checks; return whether `name` was that."""

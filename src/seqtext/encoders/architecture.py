@@ -19,6 +19,7 @@ from seqtext.encoders.files import (
     build_missing_package_error,
 )
 from seqtext.errors import UserError, format_reason
+from seqtext.speedups import avoid_cudnn_attention
 from seqtext.token_ids import UNKNOWN
 from seqtext.tokenizers.hugging_face import list_tokens, parse_tokenizer
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
@@ -213,6 +214,7 @@ def _read_tokens(files: EncoderFiles) -> tuple[Any, list[str], np.ndarray]:
 
 def _build(config: Mapping[str, Any]) -> tuple[nn.Module, str]:
     """Return the network, with two word vectors at most, and the name of their tensor."""
+    avoid_cudnn_attention()
     try:
         from transformers import AutoConfig, AutoModel
     except ModuleNotFoundError as error:

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from seqtext.layers.activations import ACTIVATIONS, Activation
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.token_rows import TokenRows, is_autocast_to_cpu
+from seqtext.speedups import avoid_cudnn_attention
 
 Positions = Literal["rotary", "learned"]
 ROTARY_BASE = 10_000.0
@@ -43,6 +44,7 @@ class TransformerLayer(nn.Module):
         init: Init = "keras",
     ):
         super().__init__()
+        avoid_cudnn_attention()
         self.heads, self.activation = heads, activation
         self.dropout, self.attention_dropout = dropout, attention_dropout
         self.attention_norm = nn.LayerNorm(units)

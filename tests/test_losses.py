@@ -10,7 +10,15 @@ from torch.nn import functional as F
 
 from seqtext.config.instantiate import build_loss, resolve_target
 from seqtext.errors import UserError
-from seqtext.losses import LOSSES, ColumnLoss, check_loss, cross_entropy, focal
+from seqtext.losses import (
+    LOSSES,
+    ColumnLoss,
+    check_loss,
+    class_balanced,
+    cross_entropy,
+    focal,
+    logit_adjusted,
+)
 from tests.conftest import settings_of
 
 TWO = torch.tensor([0.3, -2.0, 4.0, 0.0])
@@ -59,6 +67,36 @@ def test_focal_gradients_are_finite_for_certain_predictions(gamma):
     logits = torch.tensor([200.0, -200.0, 200.0], requires_grad=True)
     focal(logits, torch.tensor([1, 0, 0]), gamma=gamma).backward()
     assert logits.grad.isfinite().all()
+
+
+def test_class_balanced_loss():
+    each = F.cross_entropy(THREE, LABELS, reduction="none")
+    weights = torch.tensor([(1 - 0.9) / (1 - 0.9**n) for n in (10, 20, 70)])
+    weights /= (weights * torch.tensor([0.1, 0.2, 0.7])).sum()  # a mean of 1 over training rows
+    counts = [10, 20, 70]
+    found = class_balanced(THREE, LABELS, class_counts=counts, beta=0.9)
+    torch.testing.assert_close(found, (each * weights[LABELS]).mean())
+    plain = class_balanced(THREE, LABELS, class_counts=counts, beta=0)
+    torch.testing.assert_close(plain, cross_entropy(THREE, LABELS))
+    both = class_balanced(THREE, LABELS, WEIGHTS, class_counts=counts, beta=0)
+    torch.testing.assert_close(both, cross_entropy(THREE, LABELS, WEIGHTS))
+
+
+def test_logit_adjusted_loss():
+    shares = torch.tensor([0.1, 0.2, 0.7])
+    found = logit_adjusted(THREE, LABELS, class_counts=[10, 20, 70], tau=1.5)
+    torch.testing.assert_close(found, F.cross_entropy(THREE + 1.5 * shares.log(), LABELS))
+    two = logit_adjusted(TWO, LABELS, class_counts=[90, 10])
+    columns = as_two_columns(TWO) + torch.tensor([0.9, 0.1]).log()
+    torch.testing.assert_close(two, F.cross_entropy(columns, LABELS))
+
+
+def test_counts_are_those_of_the_training_rows():
+    config = settings_of("loss=logit_adjusted")["loss"]
+    loss = build_loss(config, 2, class_counts=[90, 10])
+    torch.testing.assert_close(
+        loss(TWO, LABELS), logit_adjusted(TWO, LABELS, class_counts=[90, 10])
+    )
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -16,7 +16,9 @@ from tests.models.tiny_encoder import write_encoder
 
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-DOCS = "".join((ROOT / "docs" / name).read_text() for name in ("data.md", "text.md"))
+DOCS = "".join(
+    (ROOT / "docs" / name).read_text() for name in ("data.md", "objectives.md", "text.md")
+)
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING + DOCS, re.DOTALL)
 COMMANDS = [
     line.split("#")[0].strip()
@@ -74,6 +76,7 @@ def test_train_commands(train, small, reviews, command, tmp_path):
         small = [option for option in small if not option.startswith("dataset.dir=")]
         rows = [(text, "15"[label == "positive"]) for text, label in reviews]
         Path("my.csv").write_text(csv_of(rows, header=("review", "stars")))
+        Path("more.txt").write_text("\n".join(text + " again" for text, _ in reviews))
     if arguments[:1] != ["--help"]:  # the README's own values come last: they are what is tested
         arguments = [*small, "trainer.max_epochs=1", *arguments]
     status, output, error = train(*arguments)

@@ -160,6 +160,21 @@ def test_killed_with_callbacks(small, tmp_path, monkeypatch, callbacks, step, mi
     assert_same(folder, unbroken)
 
 
+@pytest.mark.slow
+def test_killed_with_objectives(small, tmp_path, monkeypatch):
+    """The changes of word vectors, mixed texts and unlabelled batches are the same again."""
+    texts = [review for review, _ in invented_reviews(50, seed=3)]
+    (tmp_path / "further.txt").write_text("\n".join(texts))
+    terms = "objectives=[adversarial,virtual_adversarial,entropy,r_drop,mixup]"
+    more = (terms, f"dataset.unlabelled={tmp_path / 'further.txt'}", "checkpoint_minutes=1e-9")
+    settings = settings_of(*small, *OPTIONS, *more)
+    unbroken, folder = RunDir(tmp_path / "unbroken"), RunDir(tmp_path / "broken")
+    train_and_evaluate(settings, unbroken)
+    _run_until_killed(settings, folder, STEPS + 7, monkeypatch)
+    train_and_evaluate(settings, folder, resume=True)
+    assert_same(folder, unbroken)
+
+
 def _run_until_killed(settings, folder, step, monkeypatch) -> None:
     original = TextClassifier.training_step
 

@@ -65,6 +65,11 @@ def list_losses() -> list[str]:
     return list_choices("loss")
 
 
+def list_objectives() -> list[str]:
+    """List the choices of ``objectives=``."""
+    return list_choices("objectives")
+
+
 def list_callbacks() -> list[str]:
     """List the choices of ``callbacks=``."""
     return list_choices("callbacks")

@@ -5,7 +5,7 @@ cross-entropy, so that runs with different losses are comparable.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import torch
@@ -73,7 +73,60 @@ def focal(
     return (each if class_weights is None else each * class_weights[labels]).mean()
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "focal": focal}
+def class_balanced(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    class_counts: Sequence[int] = (),
+    beta: Smoothing = 0.999,
+) -> Tensor:
+    """Return the cross-entropy with weights from effective numbers of rows (Cui et al., 2019).
+
+    The weight of a class with n rows is proportional to (1 - beta) / (1 - beta^n); the mean over
+    the training rows is 1.
+
+    Args:
+        logits, labels, class_weights: see `cross_entropy`
+        class_counts: [C] training rows of each class, from the run
+        beta: 0: equal weights; near 1: weights inversely proportional to the class's rows
+    """
+    counts = logits.new_tensor(class_counts).clamp(min=1)
+    weights = -1 / torch.expm1(counts * counts.new_tensor(beta).log())
+    weights = weights * counts.sum() / (weights * counts).sum()
+    if class_weights is not None:
+        weights = weights * class_weights
+    return cross_entropy(logits, labels, weights)
+
+
+def logit_adjusted(
+    logits: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    class_counts: Sequence[int] = (),
+    tau: NonNegativeFloat = 1.0,
+) -> Tensor:
+    """Return the cross-entropy of logits to which the log-shares of classes are added.
+
+    A model trained so gives rare classes larger logits, for a small balanced error (Menon et al.,
+    2021).
+
+    Args:
+        logits, labels, class_weights: see `cross_entropy`
+        class_counts: [C] training rows of each class, from the run
+        tau: factor of the log-shares; 0: cross-entropy
+    """
+    counts = logits.new_tensor(class_counts).clamp(min=1)
+    shift = tau * (counts / counts.sum()).log()
+    shift = shift[1] - shift[0] if logits.ndim == 1 else shift
+    return cross_entropy(logits + shift, labels, class_weights)
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "cross_entropy": cross_entropy,
+    "focal": focal,
+    "class_balanced": class_balanced,
+    "logit_adjusted": logit_adjusted,
+}
 
 
 class ColumnLoss(nn.Module):

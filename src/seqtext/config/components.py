@@ -13,9 +13,10 @@ from seqtext.config.available_options import list_choices
 from seqtext.config.instantiate import check_options, list_class_names
 from seqtext.config.trust import build_refusal, import_target, may_name, may_name_any_class
 from seqtext.errors import UserError, format_reason
+from seqtext.objectives.base import Objective
 from seqtext.validation import get_option_hints
 
-BASES: Mapping[str, type] = {"callbacks": Callback, "logger": Logger}
+BASES: Mapping[str, type] = {"callbacks": Callback, "logger": Logger, "objectives": Objective}
 KNOWN = {  # classes that stored settings, which may be untrusted, can name
     "callbacks": (
         "seqtext.callbacks.early_stopping.TieBreakingEarlyStopping",
@@ -33,6 +34,14 @@ KNOWN = {  # classes that stored settings, which may be untrusted, can name
         "seqtext.loggers.csv.RunCSVLogger",
         "seqtext.loggers.mlflow.RunMLFlowLogger",
         "seqtext.loggers.wandb.RunWandbLogger",
+    ),
+    "objectives": (
+        "seqtext.objectives.adversarial.Adversarial",
+        "seqtext.objectives.adversarial.VirtualAdversarial",
+        "seqtext.objectives.consistency.EntropyMinimization",
+        "seqtext.objectives.consistency.ConfidencePenalty",
+        "seqtext.objectives.consistency.RDrop",
+        "seqtext.objectives.mixup.Mixup",
     ),
 }
 OF_OWNER = ("tracking_uri", "entity")  # options that say where data is sent

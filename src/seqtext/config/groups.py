@@ -53,7 +53,7 @@ GROUPS = {
     "loss": ConfigGroup(
         ("seqtext.losses",),
         ("torch.nn:Module",),
-        ("logits", "labels", "class_weights"),
+        ("logits", "labels", "class_weights", "class_counts"),
         has_functions=True,
     ),
     "optimizer": ConfigGroup(
@@ -81,5 +81,5 @@ PARTS = {  # classes that options name, by the option
     ),
 }
 UNTARGETED = ("trainer", "split")  # groups without `_target_`, which build one class
-LISTS = ("callbacks", "logger")  # groups of any number of objects: callbacks=[ema,swa]
+LISTS = ("callbacks", "logger", "objectives")  # groups of any number of objects
 WITH_CHOICES = (*GROUPS, "trainer", "metrics", *LISTS)  # groups with a folder in conf/

@@ -24,6 +24,8 @@ from seqtext.losses import LOSSES, ColumnLoss, Loss, check_loss
 from seqtext.optim import LRSchedule, OptimizerFactory
 from seqtext.validation import get_option_hints, validate
 
+CLASS_COUNTS = "class_counts"  # argument of a loss
+
 
 def validate_group(group: str, config: dict[str, Any]) -> None:
     """Check a group's options before anything is loaded.
@@ -132,23 +134,34 @@ def build_lr_schedule(config: dict[str, Any], make_optimizer: OptimizerFactory) 
     return schedule
 
 
-def build_loss(config: dict[str, Any], classes: int, has_class_weights: bool = False) -> Loss:
+def build_loss(
+    config: dict[str, Any],
+    classes: int,
+    has_class_weights: bool = False,
+    class_counts: Sequence[int] | None = None,
+) -> Loss:
     """Build the training loss: an instance of a module class, or a function with its options.
 
     Args:
         has_class_weights: whether training uses class weights, which the loss must take then
+        class_counts: [classes] training rows of each class, if the loss has such an argument; None:
+            not known yet
 
     Raises:
         UserError: as `build_from_config`, or if it does not return a scalar.
     """
     kind: Any = resolve_target("loss", str(config.get("_target_")))
+    counts = [1] * classes if class_counts is None else [int(count) for count in class_counts]
+    takes_counts = CLASS_COUNTS in inspect.signature(kind).parameters
+    run_values = {CLASS_COUNTS: counts} if takes_counts else {}
     if isinstance(kind, type):
-        loss = build_from_config("loss", config)
+        loss = build_from_config("loss", config, **run_values)
         for module in loss.modules():  # its buffers move with the model, but are not saved
             module._non_persistent_buffers_set.update(module._buffers)
     else:
         validate_group("loss", config)
-        loss = partial(kind, **{k: v for k, v in config.items() if k != "_target_"})
+        options = {k: v for k, v in config.items() if k != "_target_"}
+        loss = partial(kind, **options, **run_values)
     if kind not in LOSSES.values():
         loss = ColumnLoss(loss)
     check_loss(loss, classes, has_class_weights)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from seqtext.config.components import check_components
+from seqtext.config.components import build_components, check_components
 from seqtext.config.embedding import build_embedding, list_vector_files
 from seqtext.config.empty_model import build_empty_model
 from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
@@ -31,6 +31,7 @@ from seqtext.data.class_balance import ClassWeights, Sampling
 from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
+from seqtext.datasets.unlabelled_batches import build_unlabelled_batches
 from seqtext.embeddings.initialized import InitializedEmbedding
 from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.errors import OptionError, UserError
@@ -129,11 +130,14 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 def _check_loss(settings: dict[str, Any]) -> None:
     build_loss(settings["loss"], 2, has_class_weights=settings.get("sampling") == "class_weights")
     model_class = resolve_target("model", settings["model"]["_target_"])
+    if not issubclass(model_class, NonNeuralClassifier):
+        return
     default = {"_target_": "seqtext.losses.cross_entropy", "label_smoothing": 0.0}
-    if issubclass(model_class, NonNeuralClassifier) and settings["loss"] != default:
+    is_set = {"loss": settings["loss"] != default, "objectives": bool(settings.get("objectives"))}
+    for group in filter(is_set.get, is_set):
         raise UserError(
-            f"loss is not possible with model={model_class.name}, which is not trained in "
-            f"batches: leave loss out."
+            f"{group} is not possible with model={model_class.name}, which is not trained in "
+            f"batches: leave {group} out."
         )
 
 
@@ -289,8 +293,21 @@ def build_model(
         scheduler,
         data.class_weights(),
         options.monitor,
-        build_loss(settings["loss"], classes, has_class_weights=data.sampling == "class_weights"),
+        build_loss(
+            settings["loss"],
+            classes,
+            has_class_weights=data.sampling == "class_weights",
+            class_counts=np.bincount(data.labels[data.training_rows], minlength=classes).tolist(),
+        ),
+        build_components("objectives", settings.get("objectives"), {}),
     )
+    if any(objective.reads_unlabelled for objective in model.objectives):
+        model.unlabelled = build_unlabelled_batches(data)
+        if model.unlabelled and not model.reads_ids:
+            raise UserError(
+                f"dataset.unlabelled={data.unlabelled_path} is not possible with the features of a "
+                f"frozen encoder: leave it out, or choose model.frozen=false."
+            )
     model.initialize_from_data(data.train_dataloader())
     model.prepare_features(data)
     data.warn_if_unlabelled_is_unused()

@@ -110,8 +110,9 @@ class UnlabelledTextsMixin:
         """Warn, once the model is built, if nothing has read the unlabelled texts."""
         if self.unlabelled_path is not None and self._unlabelled is None:
             warning = (
-                f"dataset.unlabelled={self.unlabelled_path} was not read: embedding=word2vec and "
-                f"embedding=fasttext learn from it."
+                f"dataset.unlabelled={self.unlabelled_path} was not read: embedding=word2vec, "
+                f"embedding=fasttext and objectives=[virtual_adversarial,entropy,r_drop] learn "
+                f"from it."
             )
             self.warnings.append(warning)
             log.warning("%s", warning)

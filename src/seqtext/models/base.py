@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from seqtext import speedups
 from seqtext.data.loaders import Batch
-from seqtext.distributed import all_gather_objects
+from seqtext.distributed import ProcessInfo, all_gather_objects
 from seqtext.embeddings.spelling import reads_spelling
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
@@ -21,6 +21,8 @@ from seqtext.layers.module_list import ModuleList
 from seqtext.losses import Loss, cross_entropy
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.models.epoch_metrics import EpochMetricsMixin
+from seqtext.models.word_vectors import WordVectorsMixin
+from seqtext.objectives.base import Objective, compute_objectives
 from seqtext.optim import (
     LRSchedule,
     OptimizerFactory,
@@ -30,7 +32,6 @@ from seqtext.optim import (
     drop_objects,
     keep_run_values,
 )
-from seqtext.token_ids import PAD, UNKNOWN
 from seqtext.validation import (
     DropoutRate,
     NonNegativeFloat,
@@ -40,10 +41,11 @@ from seqtext.validation import (
 )
 
 if TYPE_CHECKING:
+    from seqtext.datasets.unlabelled_batches import UnlabelledBatches
     from seqtext.metrics.custom import CustomMetrics
 
 
-class TextClassifier(EpochMetricsMixin, L.LightningModule):
+class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
     """Base of neural models; a subclass defines layers and `forward(ids, lengths) -> logits`.
 
     Adding padding to `ids` never changes a logit. For two classes the logits [B] are those of
@@ -69,7 +71,10 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
 
     name = ""  # shown in tables, set by a subclass
     feature_seconds = 0.0  # of computing features of all texts, see `prepare_features`
+    reads_ids = True  # whether training reads the tokens of a batch, not only the rows' numbers
     class_weights: Tensor | None  # [C]
+    unlabelled: "UnlabelledBatches | None" = None  # for `objectives` that read no labels
+    _mixing: tuple[Tensor, float] | None = None  # see `mix_features`
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
 
     @validate_args
@@ -89,9 +94,7 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
     ):
         super().__init__()
         self.embedding, self.classes = embedding, classes
-        self.vocabulary_size: int | None = None  # set if a module reads the spelling of tokens
         self._is_unknown_embedded = reads_spelling(embedding)
-        self.token_scale: Tensor | None = None  # see `scale_tokens`
         self.class_names: Sequence[str] = [str(number) for number in range(classes)]  # in metrics
         self.custom_metrics: CustomMetrics | None = None
         self.word_dropout, self.head_dropout = word_dropout, head_dropout
@@ -128,6 +131,7 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
         class_weights: Sequence[float] | None = None,
         monitor: str = "val/loss",
         loss: Loss = cross_entropy,
+        objectives: Sequence[Objective] = (),
     ) -> None:
         """Set optimizer, scheduler, class weights, monitored metric and loss for `Trainer.fit`.
 
@@ -137,9 +141,10 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
             class_weights: [C] weights of the training loss; None: equal weights
             monitor: name of a logged metric
             loss: function from logits, labels and class weights to a scalar
+            objectives: further terms of the training loss
         """
         self._make_optimizer, self._monitor = optimizer, monitor
-        self.loss = loss
+        self.loss, self.objectives = loss, tuple(objectives)
         self._scheduler = scheduler or LRSchedule()
         weights = None if class_weights is None else torch.tensor(class_weights).float()
         self.register_buffer("class_weights", weights, persistent=False)
@@ -195,50 +200,6 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
         if gradient_clip_val:
             clip_gradients(parameters, gradient_clip_val, gradient_clip_algorithm)
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """Embed ids [B, T] → [B, T, E]; in training, `word_dropout` replaces words by unknown."""
-        ids = self._replace_words(ids)
-        vectors = self.embedding(ids)
-        if self.token_scale is None:
-            return vectors
-        unknown = self.embedding(torch.full_like(ids[:1, :1], UNKNOWN))
-        return unknown + self.token_scale[..., None] * (vectors - unknown)
-
-    def _replace_words(self, ids: Tensor) -> Tensor:
-        """Return ids for the embedding [B, T], with that of the unknown token for dropped words."""
-        if not self._is_unknown_embedded:
-            ids = self.hide_unknown_tokens(ids)
-        if self.training and self.word_dropout:
-            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
-            ids = ids.masked_fill(dropped & (ids != PAD), UNKNOWN)
-        return ids
-
-    def hide_unknown_tokens(self, ids: Tensor) -> Tensor:
-        """Return ids with that of the unknown token for all tokens outside the vocabulary.
-
-        These have ids of their own if a module of the model reads the spelling of tokens: see
-        `seqtext.embeddings.spelling`.
-        """
-        size = self.vocabulary_size
-        return ids if size is None else ids.masked_fill(ids >= size, UNKNOWN)
-
-    @contextmanager
-    def scale_tokens(self, scale: Tensor) -> Iterator[None]:
-        """Interpolate word vectors in the context, from the unknown token's (0) to the word's (1).
-
-        Integrated gradients differentiate with respect to `scale`. Models that use ids outside of
-        `embed` must apply `token_scale` themselves (see `FastText`). Counts, such as the number of
-        words in a mean, are not scaled.
-
-        Args:
-            scale: [B, T]
-        """
-        self.token_scale = scale
-        try:
-            yield
-        finally:
-            self.token_scale = None
-
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """Return attention weights [B, T], or [B, T, F] per feature, which sum to 1 over T.
 
@@ -248,18 +209,45 @@ class TextClassifier(EpochMetricsMixin, L.LightningModule):
 
     def compute_logits(self, features: Tensor) -> Tensor:
         """Compute logits from text vectors, [B, F] → [B] for two classes, [B, C] for more."""
+        if self._mixing is not None:
+            order, share = self._mixing
+            features = share * features + (1 - share) * features[order]
         features = F.dropout(features, self.head_dropout, self.training)
         for layer in self.head_layers:
             features = layer(features)
         logits = self.output(features)
         return logits.squeeze(1) if self.classes == 2 else logits
 
+    @contextmanager
+    def mix_features(self, order: Tensor, share: float) -> Iterator[None]:
+        """Let `compute_logits` mix each text's vector with another one's in the context.
+
+        Args:
+            order: [B] position of the other text
+            share: of a text's own vector
+        """
+        self._mixing = order, share
+        try:
+            yield
+        finally:
+            self._mixing = None
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch plus the penalties on weights."""
-        logits, loss = self.compute_logits_and_loss(batch)
+        if self.objectives:
+            further = self._draw_unlabelled()
+            logits, loss = compute_objectives(self, batch, self.objectives, further)
+        else:
+            logits, loss = self.compute_logits_and_loss(batch)
         if batch.weight:
             self._epoch_outputs["train"].append((logits.detach(), batch.labels))
         return batch.weight * loss + sum(layer.penalty() for layer in self.head_layers if layer.l2)
+
+    def _draw_unlabelled(self) -> Batch | None:
+        if self.unlabelled is None:
+            return None
+        process = ProcessInfo(self.global_rank, self.trainer.world_size)
+        return self.unlabelled.draw(self.trainer.fit_loop.total_batch_idx, self.device, process)
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the logits and mean loss of a training batch; override for another step."""

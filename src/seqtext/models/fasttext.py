@@ -91,7 +91,8 @@ class FastText(TextClassifier):
         if self.vocabulary_size is not None and not self._is_unknown_embedded:
             has_vector = has_vector & (ids < self.vocabulary_size)
         counts = has_vector.sum(dim=1)
-        if self.token_scale is None and not torch.compiler.is_exporting():
+        is_plain = self.token_scale is None and self.perturbation is None
+        if is_plain and not torch.compiler.is_exporting():
             words, places = self._replace_words(ids).unique(return_inverse=True)  # [words], [B, T]
             vectors = self.embedding(words[None])[0]  # [words, E], much less than [B, T, E]
             return sum_bags(vectors, places[has_vector], counts), counts

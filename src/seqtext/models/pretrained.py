@@ -119,7 +119,8 @@ class Pretrained(TextClassifier):
         super().__init__(
             embedding, classes, width, word_dropout=word_dropout, head_dropout=head_dropout, **head
         )
-        self.path, self.frozen, self.pooling, self.normalize = path, frozen, pooling, normalize
+        self.path, self.pooling, self.normalize = path, pooling, normalize
+        self.frozen, self.reads_ids = frozen, not frozen
         self.C, self.encoder_lr_factor, self.layer_decay = C, encoder_lr_factor, layer_decay
         self._is_head_fitted = False
         self.description, self.width = description, width

@@ -8,6 +8,7 @@ from math import inf, isfinite
 from statistics import fmean, stdev
 from typing import Any
 
+from seqtext.config.groups import LISTS
 from seqtext.config.settings import flatten_options
 from seqtext.display import make_printable
 from seqtext.identity import (
@@ -23,7 +24,8 @@ from seqtext.reporting.run_files import LoadedPredictions
 from seqtext.reporting.runs import EnsembleRun, Run
 
 TARGET_GROUPS = ("loss", "optimizer", "scheduler", "tokenizer", "embedding")
-NOT_IN_LABELS = ("dataset", "model", "trainer", "logger", "metrics", "callbacks", "debug")
+NOT_IN_LABELS = ("dataset", "model", "trainer", "metrics", "debug", *LISTS)
+NAMED_LISTS = ("callbacks", "objectives")  # of objects that change the result
 BASELINE_MODEL = "tfidf"  # the reference model of every table
 
 
@@ -258,8 +260,9 @@ def _get_choices(run: Run) -> dict[str, str]:
     own = {name: v for name, v in run.choices.items() if name not in NOT_IN_LABELS}
     typed = {o.lstrip("+~").partition("._target_=")[0] for o in run.overrides if "._target_=" in o}
     own |= {group: _get_class_name(settings[group]) for group in TARGET_GROUPS if group in typed}
-    if callbacks := settings.get("callbacks"):
-        own["callbacks"] = "+".join(name for name in callbacks if callbacks[name])
+    for group in NAMED_LISTS:
+        if named := settings.get(group):
+            own[group] = "+".join(name for name in named if named[name])
     return {"model": run.metrics["model"], **own}
 
 

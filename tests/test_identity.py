@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from seqtext.config.run_config import digest_input_files, read_fingerprints
+from seqtext.config.fingerprints import digest_input_files, read_fingerprints
 from seqtext.identity import build_run_key, find_changed_content, has_all_fingerprints
 from tests.conftest import VECTORS, csv_of, invented_reviews, settings_of, vectors_text, zip_of
 

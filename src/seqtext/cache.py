@@ -129,6 +129,11 @@ class Cache:
                 self._build(folder, settings, build)
         return folder
 
+    def contains(self, kind: str, settings: dict) -> bool:
+        """Return whether there is an entry of these settings."""
+        settings, folder = self._locate_entry(kind, settings)
+        return _is_valid_entry(folder, settings, is_thorough=False)
+
     def load(
         self,
         kind: str,

@@ -20,7 +20,7 @@ PATH_OPTIONS = tuple(option for options in PATH_OPTIONS_BY_CONTENT.values() for 
 OPTIONS_WITHOUT_EFFECT = (  # on scores, except rounding
     *("checkpoint_minutes", "dataset.download", "embedding.download"),
     *("model.download", "tokenizer.download"),
-    *("trainer.accelerator", "trainer.profiler", "tags", "notes", "label"),
+    *("trainer.accelerator", "trainer.profiler", "tags", "notes", "label", "baseline"),
 )
 GROUPS_WITHOUT_EFFECT = ("logger.", "paths.")
 OPTIONS_NOT_COMPARED = (*PATH_OPTIONS, *OPTIONS_WITHOUT_EFFECT)

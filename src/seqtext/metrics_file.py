@@ -131,6 +131,17 @@ def _is_fingerprints(value: Any) -> bool:
     return all(one is None or isinstance(one, str) for one in digests)
 
 
+def _is_baselines(value: Any) -> bool:
+    """Return whether there are scores of each part, and the class or the seconds, of baselines."""
+    return isinstance(value, Mapping) and all(
+        isinstance(one, Mapping)
+        and _is_both_parts({part: one.get(part) for part in ("val", "test")})
+        and _is_text(one.get("class", ""))
+        and _is_cost(one.get("seconds", 0))
+        for one in value.values()
+    )
+
+
 _is_scores = _check_values(_is_number_or_null)
 ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dataset": (_is_text, "a text"),
@@ -157,5 +168,6 @@ ENTRY_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "val": (_is_scores, "a set of scores"),
     "test": (_is_scores, "a set of scores"),
     "metric_modes": (_check_values(lambda v: v in ("min", "max")), "min or max for each metric"),
+    "baselines": (_is_baselines, "a set of scores for each baseline"),
     "at_0.5": (_is_both_parts, "two sets of scores"),
 }

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from seqtext.config.run_config import digest_input_files
+from seqtext.config.fingerprints import digest_input_files
 from seqtext.datasets import imdb
 from seqtext.datasets.amazon import Amazon
 from seqtext.datasets.clothing import Clothing

@@ -18,6 +18,7 @@ from seqtext.callbacks.checkpoint import get_monitored, has_regular_validation
 from seqtext.display import build_console, count_noun, make_printable
 from seqtext.distributed import all_gather_objects
 from seqtext.errors import UserError
+from seqtext.metrics.comparison import describe_comparison
 from seqtext.metrics.definitions import is_better
 from seqtext.metrics.score_table import build_score_table
 
@@ -256,6 +257,8 @@ def print_summary(metrics: Mapping[str, Any], folder: Path, has_epochs: bool = T
         f"{best}{count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
+    if comparison := describe_comparison(metrics):
+        summary = f"{summary}\n{make_printable(comparison)}"
     ending = make_printable(f"All results are in {folder}")
     console = build_console(soft_wrap=True)
     if not is_quiet():

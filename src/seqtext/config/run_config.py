@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch import nn
 
 from seqtext.config.components import build_components, check_components
 from seqtext.config.embedding import build_embedding, list_vector_files
@@ -32,7 +31,6 @@ from seqtext.data.labels import LabelFilter
 from seqtext.data.split import Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.unlabelled_batches import build_unlabelled_batches
-from seqtext.embeddings.initialized import InitializedEmbedding
 from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.errors import OptionError, UserError
 from seqtext.metrics.scores import list_metrics
@@ -59,11 +57,12 @@ class RunConfig:
         tags: list[str | float] | None = None,
         notes: str | None = None,
         label: str | None = None,
+        baseline: Literal["auto"] | bool = "auto",
     ):
         self.tags, self.notes, self.label = [str(tag) for tag in tags or ()], notes, label
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
-        self.checkpoint_minutes = checkpoint_minutes
+        self.checkpoint_minutes, self.baseline = checkpoint_minutes, baseline
         self.paths: Paths = build_without_target("paths", Paths, paths)
         self.custom_metrics: tuple[str, ...] = ()  # names; set by `validate_config`
 
@@ -204,37 +203,6 @@ def build_checked_datamodule(
     return data, [] if is_non_neural(settings) else list_vector_files(settings, data)
 
 
-def digest_input_files(
-    settings: dict[str, Any], contents: dict[tuple[Path, ...], str]
-) -> dict[str, str | None]:
-    """Validate `settings`, locate the files of a run, and return digests of their content.
-
-    Rows are not parsed; files are downloaded if the options allow it.
-
-    Args:
-        contents: known digests of files by path, which are not read again; new ones are added
-
-    Returns:
-        Digests by the keys of `PATH_OPTIONS_BY_CONTENT`; None where no files are read.
-
-    Raises:
-        UserError: if an option is invalid or a file is missing.
-    """
-    options, split = validate_config(settings)
-    data, vectors = build_checked_datamodule(settings, options, split)
-
-    def digest(paths: Sequence[Path]) -> str:
-        known = tuple(paths)
-        if known not in contents:
-            contents[known] = data.cache.digest_files(paths)
-        return contents[known]
-
-    return {
-        "data": data.digest_sources(digest(data.locate_files()[1])),
-        "vectors": digest(vectors) if vectors else None,
-    }
-
-
 def is_spelling_read(settings: dict[str, Any]) -> bool:
     """Return whether the embedding or the model reads how tokens are spelled."""
     if is_non_neural(settings):
@@ -249,31 +217,6 @@ def is_spelling_read(settings: dict[str, Any]) -> bool:
 def is_non_neural(settings: dict[str, Any]) -> bool:
     """Return whether the model has no embedding, epochs or Trainer, such as tfidf."""
     return issubclass(resolve_target("model", settings["model"]["_target_"]), NonNeuralClassifier)
-
-
-def collect_fingerprints(data: TextDataModule, model: nn.Module | None = None) -> dict[str, Any]:
-    """Return the fingerprints of what a run reads: see `seqtext.identity`.
-
-    Args:
-        data: prepared data
-        model: model with the embedding; None: without word vectors
-    """
-    modules = () if model is None else model.modules()
-    kinds = (module for module in modules if isinstance(module, InitializedEmbedding))
-    vectors = next(kinds, None)
-    return {
-        "data": data.fingerprint(),
-        "vectors": vectors and vectors.fingerprint,
-        "files": {"data": data.files_digest, "vectors": vectors and vectors.files_digest},
-    }
-
-
-def read_fingerprints(settings: dict[str, Any]) -> dict[str, Any]:
-    """Prepare the data of `settings`, or load it from the cache, and return its fingerprints."""
-    options, split = validate_config(settings)
-    data = build_datamodule(settings, options, split)
-    embedding = None if is_non_neural(settings) else build_embedding(settings, data)
-    return collect_fingerprints(data, embedding)
 
 
 def build_model(

@@ -8,7 +8,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
-from seqtext.config.run_config import collect_fingerprints
+from seqtext.config.fingerprints import collect_fingerprints
 from seqtext.sweeps.job_builder import TRIAL_VARIABLE
 
 

@@ -37,7 +37,7 @@ class PreflightCheck:
         """
         try:
             with _silence_imports():
-                from seqtext.config.run_config import digest_input_files
+                from seqtext.config.fingerprints import digest_input_files
 
                 return digest_input_files(settings, self._contents)
         except (UserError, OSError) as error:
@@ -52,7 +52,7 @@ class PreflightCheck:
             UserError: if they cannot be read.
         """
         with _silence_imports(), allow_any_class():
-            from seqtext.config.run_config import read_fingerprints
+            from seqtext.config.fingerprints import read_fingerprints
 
             return read_fingerprints(settings)
 

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from seqtext.callbacks.curves import append_curves
 from seqtext.checkpoints.files import METADATA_KEY, save_checkpoint
+from seqtext.config.fingerprints import collect_fingerprints
 from seqtext.config.instantiate import build_from_config
 from seqtext.config.metrics import build_custom_metrics
-from seqtext.config.run_config import RunConfig, collect_fingerprints
+from seqtext.config.run_config import RunConfig
 from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.errors import UserError

@@ -10,12 +10,12 @@ from lightning.pytorch.callbacks import Callback
 
 from seqtext.callbacks.checkpoint import BestAndLastCheckpoint
 from seqtext.callbacks.progress_bar import ProgressBar, print_summary
+from seqtext.config.fingerprints import collect_fingerprints
 from seqtext.config.instantiate import resolve_target
 from seqtext.config.run_config import (
     RunConfig,
     build_checked_datamodule,
     build_model,
-    collect_fingerprints,
     is_non_neural,
     validate_config,
 )
@@ -27,7 +27,9 @@ from seqtext.distributed import ProcessInfo, StopOnTerminate
 from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
+from seqtext.models.tfidf import TfIdf
 from seqtext.run_dir import RunDir
+from seqtext.training.baselines import compute_baselines
 from seqtext.training.batch_checks import check_batches
 from seqtext.training.components import build_callbacks, get_trainer_loggers, open_loggers
 from seqtext.training.ddp import launch_workers
@@ -152,6 +154,9 @@ def _train_and_evaluate(
         "curves": result.curves,
         "warnings": warnings,
     }
+    facts["baselines"] = compute_baselines(
+        data, options, result.train_seconds, with_tfidf=facts["model"] != TfIdf.name
+    )
     if result.chosen:
         facts["chosen"] = dict(result.chosen)
     return write_artifacts(run_dir, loggers, predictions, data.dataset.rows, settings, facts)

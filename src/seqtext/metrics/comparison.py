@@ -1,0 +1,40 @@
+"""Compare the score of a finished run with those of its baselines, in a sentence."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seqtext.display import format_duration
+from seqtext.metrics.definitions import get_metric_mode
+
+
+def describe_comparison(metrics: Mapping[str, Any]) -> str | None:
+    """Return a sentence that compares a run's monitored score on the test part with baselines.
+
+    Args:
+        metrics: the content of metrics.json
+    """
+    name = metrics["monitor"].removeprefix("val/")
+    own, baselines = metrics["test"].get(name), metrics.get("baselines") or {}
+    majority, tfidf = (baselines.get(kind) or {} for kind in ("majority", "tfidf"))
+    scores = {kind: (b.get("test") or {}).get(name) for kind, b in baselines.items()}
+    if own is None or scores.get("majority") is None:
+        return None
+    parts = [f"majority class ({majority.get('class')}) {scores['majority']:.4g}"]
+    if scores.get("tfidf") is not None:
+        parts.append(f"tfidf {scores['tfidf']:.4g} ({format_duration(tfidf['seconds'])})")
+    text = f"Test {name}: {', '.join(parts)}, this model {own:.4g}."
+    known = [score for score in scores.values() if score is not None]
+    sign = -1 if get_metric_mode(name) == "min" else 1
+    if any(sign * own <= sign * score for score in known):
+        text += _advise(metrics)
+    return text
+
+
+def _advise(metrics: Mapping[str, Any]) -> str:
+    """Return what a user may try if a network is not better than a baseline."""
+    if not metrics["epochs"]:
+        return ""
+    trainer = metrics["settings"].get("trainer") or {}
+    if metrics["best_epoch"] == metrics["epochs"] == trainer.get("max_epochs"):
+        return f" The last epoch is the best: try trainer.max_epochs={4 * metrics['epochs']}."
+    return " Try more epochs (trainer.max_epochs=20 patience=5), or dataset.batch_size=32."

@@ -101,9 +101,10 @@ def list_metrics() -> list[str]:
     The recall of each class (``recall_<class>``, of more than two classes) and the metrics of
     ``metrics=`` are added to these.
     """
+    from seqtext.metrics.calibration import CALIBRATION_METRICS
     from seqtext.metrics.definitions import get_count_metrics, list_ranking_metrics
 
-    names = {"loss"}
+    names = {"loss", *CALIBRATION_METRICS}
     for class_names in (("0", "1"), ()):
         names |= {*get_count_metrics(class_names), *list_ranking_metrics(class_names)}
     return sorted(names)

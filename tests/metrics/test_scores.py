@@ -34,6 +34,9 @@ def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
     average = {"average": "macro", "labels": met, "zero_division": 0}
     named = {
         "loss": -np.log(shares[np.arange(len(labels)), labels]).mean(),
+        "brier": np.square(shares - np.eye(classes)[labels]).sum(axis=1).mean()
+        / (2 if classes == 2 else 1),
+        "ece": calibration_error(labels, shares),
         "accuracy": sk.accuracy_score(labels, predicted),
         "balanced_accuracy": np.mean([(predicted == c)[labels == c].mean() for c in there]),
         "macro_f1": sk.f1_score(labels, predicted, **average),
@@ -67,6 +70,17 @@ def expected(labels: np.ndarray, shares: np.ndarray) -> dict[str, float]:
         | {name: np.mean(values) for name, values in ranked.items() if values}
         | {f"recall_c{c}": value for c, value in zip(there, each, strict=True)}
     )
+
+
+def calibration_error(labels: np.ndarray, shares: np.ndarray) -> float:
+    """Compute the mean gap of confidence and accuracy over the rows of 15 intervals."""
+    confidence, is_correct = shares.max(axis=1), shares.argmax(axis=1) == labels
+    total = 0.0
+    for number in range(15):
+        rows = (confidence > number / 15) & (confidence <= (number + 1) / 15)
+        if rows.any():
+            total += rows.sum() * abs(confidence[rows].mean() - is_correct[rows].mean())
+    return total / len(labels)
 
 
 def recall_at(precision: float, labels: np.ndarray, share: np.ndarray) -> float:

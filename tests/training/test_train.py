@@ -22,6 +22,7 @@ from seqtext.models.rnn import GRU
 from seqtext.run_dir import RunDir
 from seqtext.training.train import train_and_evaluate
 from tests.conftest import RUN_FILES, files_of_a_run, settings_of, write_vectors
+from tests.metrics.test_scores import calibration_error
 
 
 def only_run(tmp_path) -> RunDir:
@@ -114,6 +115,7 @@ def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
             "probability_positive",
         ]
         truth, probability = table["label"] == "positive", table["probability_positive"]
+        shares = table[["probability_negative", "probability_positive"]].to_numpy()
         predicted = table["prediction"] == "positive"
         precisions, recalls, _ = sk.precision_recall_curve(truth, probability)
         assert (predicted == (probability > 0.5)).all()
@@ -130,6 +132,8 @@ def test_scores_equal_scikit_learn_on_the_saved_predictions(finished):
             "average_precision": sk.average_precision_score(truth, probability),
             "recall_at_precision_98": recalls[precisions >= 0.98].max(),
             "mcc": sk.matthews_corrcoef(truth, predicted),
+            "brier": sk.brier_score_loss(truth, probability),
+            "ece": calibration_error(truth.to_numpy().astype(int), shares),
         }
         assert folder.read_metrics()[part] == pytest.approx(wanted, abs=1e-5)
 

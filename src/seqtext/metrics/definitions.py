@@ -20,7 +20,7 @@ import numpy as np
 from seqtext.metrics.custom_modes import get_custom_mode
 
 PART_PREFIX = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
-LOWER_IS_BETTER = ("loss",)
+LOWER_IS_BETTER = ("loss", "brier", "ece")
 PRECISION_98 = 0.98
 RANKING_METRICS = ("auroc", "average_precision", "recall_at_precision_98")  # rank-based metrics
 

@@ -11,6 +11,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from seqtext.errors import UserError
 from seqtext.losses import cross_entropy
+from seqtext.metrics.calibration import CALIBRATION_METRICS, CalibrationScorer
 from seqtext.metrics.definitions import RankingScorer, get_count_metrics, list_ranking_metrics
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ def compute_metrics(
         recall_at_precision_98 (maximum recall of class 1 at a precision of at least 98 %), mcc
         (Matthews correlation). For more classes: loss, accuracy, balanced_accuracy,
         macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and average_precision
-        (averages of one class against the rest), mcc.
+        (averages of one class against the rest), mcc. For both: brier and ece, see
+        `CalibrationScorer`.
 
     Raises:
         UserError: if a logit is not finite.
@@ -117,6 +119,9 @@ def compute_metrics(
     for name in list_ranking_metrics(class_names):
         values[name] = float(ranking.score(name, everything)[0])
     named = {"loss": float(cross_entropy(logits.double(), labels)), **values, "mcc": mcc}
+    calibration = CalibrationScorer(truth, probabilities.cpu().numpy())
+    for name in CALIBRATION_METRICS:
+        named[name] = float(calibration.score(name, everything)[0])
     if custom is not None:
         named |= custom.compute(probabilities, predicted, labels)
     return {name: value for name, value in named.items() if not math.isnan(value)}

@@ -84,6 +84,8 @@ class TrainingPass:
 
     def compute_embedding_gradient(self) -> Tensor:
         """Return the gradient of the loss with respect to the word vectors, [B, T, E]."""
+        if self._zero is None:
+            raise TypeError("compute_embedding_gradient: the objective lacks needs_gradient = True")
         return compute_gradient(self.loss, self._zero, retain=True)
 
     @contextmanager
@@ -117,7 +119,7 @@ def compute_objectives(
     used = [objective for objective in objectives if objective.weight]
     step = TrainingPass(model, batch, any(objective.needs_gradient for objective in used))
     terms = [objective.weight * objective.compute(step) for objective in used]
-    if unlabelled is not None:
+    if unlabelled is not None and any(objective.reads_unlabelled for objective in used):
         further = TrainingPass(model, unlabelled, has_labels=False)
         share = len(unlabelled.ids) / (len(unlabelled.ids) + len(batch.ids))
         for number, objective in enumerate(used):
@@ -127,13 +129,12 @@ def compute_objectives(
     return step.logits, torch.stack([step.loss, *terms]).sum()
 
 
-def compute_gradient(value: Tensor, vectors: Tensor | None, retain: bool = False) -> Tensor:
+def compute_gradient(value: Tensor, vectors: Tensor, retain: bool = False) -> Tensor:
     """Return the gradient of a scalar with respect to a perturbation of word vectors.
 
     Raises:
         UserError: if the model does not read word vectors.
     """
-    assert vectors is not None
     (gradient,) = torch.autograd.grad(value, [vectors], retain_graph=retain, allow_unused=True)
     if gradient is None:
         raise UserError(

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from seqtext.errors import UserError
+from seqtext.metrics.calibration import CALIBRATION_METRICS, CalibrationScorer
 from seqtext.metrics.definitions import (
     RANKING_METRICS,
     RankingScorer,
@@ -45,6 +46,9 @@ def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
     if metric in list_ranking_metrics(class_names):
         ranking = RankingScorer(labels, predictions.probabilities)
         return lambda weights: ranking.score(metric, weights)
+    if metric in CALIBRATION_METRICS:
+        calibration = CalibrationScorer(labels, predictions.probabilities)
+        return lambda weights: calibration.score(metric, weights)
     if metric in predictions.custom:
         return _build_custom_scorer(predictions, metric)
     count_metrics = get_count_metrics(class_names)
@@ -83,7 +87,12 @@ def draw_resamples(
     """
     chunks = _draw_weights(rows, RANKED_RESAMPLES if metric in RANKING_METRICS else RESAMPLES)
     class_names = predictions[0].class_names
-    if metric in ("loss", *list_ranking_metrics(class_names), *get_count_metrics(class_names)):
+    of_any_classes = ("loss", *CALIBRATION_METRICS)
+    if metric in (
+        *of_any_classes,
+        *list_ranking_metrics(class_names),
+        *get_count_metrics(class_names),
+    ):
         yield from chunks
     else:
         affordable = SLOW_WORK // sum(len(each.rows) for each in predictions)

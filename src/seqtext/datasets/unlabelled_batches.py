@@ -48,7 +48,8 @@ class UnlabelledBatches:
         positions = self._batches[1][number]
         own = positions[process.rank :: process.world_size]
         (batch,) = self._texts.batches([own if len(own) else positions[:1]])
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in batch[:4]))
+        ids, lengths, labels, rows = (t.to(device, non_blocking=True) for t in batch[:4])
+        return Batch(ids, lengths, labels, rows)
 
 
 def build_unlabelled_batches(data: Any) -> UnlabelledBatches | None:

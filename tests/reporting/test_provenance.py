@@ -43,3 +43,10 @@ def test_of_runs_without_it(tmp_path):
     write_run(tmp_path / "a", provenance={})
     (section,) = build_report([tmp_path], None).sections
     assert section.collect_notes() == []
+
+
+def test_one_core(tmp_path):
+    hardware = PROVENANCE["hardware"] | {"usable_cores": 1}
+    write_run(tmp_path / "a", provenance=PROVENANCE | {"hardware": hardware})
+    (section,) = build_report([tmp_path], None).sections
+    assert section.collect_notes()[-1].endswith("AMD EPYC, 1 core.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqtext.display import make_printable
+from seqtext.display import count_noun, make_printable
 from seqtext.reporting.groups import RunGroup
 from seqtext.reporting.runs import Run
 
@@ -83,7 +83,7 @@ def _describe_hardware(run: Run) -> str:
             for name in dict.fromkeys(gpus)
         )
     cores = hardware.get("usable_cores") or hardware.get("cores")
-    known = [hardware.get("cpu"), cores and f"{cores} cores"]
+    known = [hardware.get("cpu"), cores and count_noun(cores, "core")]
     return ", ".join(filter(None, known))
 
 

@@ -105,6 +105,27 @@ def test_padding_has_no_row():
     assert torch.equal(restored, states.masked_fill(mask[..., None], 0))
 
 
+def test_unused_rows_change_nothing(monkeypatch):
+    """In bfloat16, the number of rows is a multiple of 64, so that few shapes are compiled."""
+    wanted = []
+    for rows in (1, 64):
+        monkeypatch.setattr(token_rows, "MIXED_ROWS", rows)
+        model = model_of(Transformer, **SMALL, layers=2)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(*texts([3, 1, 9, 9]))
+        logits.sum().backward()
+        wanted.append([logits.detach(), *(p.grad for p in model.parameters())])
+    for one, other in zip(*wanted, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-2, rtol=1e-2)
+    with torch.autocast("cpu", torch.bfloat16):
+        tokens = TokenRows(torch.tensor([3, 9, 70]), 70)
+        states = torch.randn(3, 70, 2)
+        assert len(tokens.select(states)) == len(tokens.positions) == 128
+    mask = torch.arange(70) >= torch.tensor([3, 9, 70])[:, None]
+    restored = tokens.restore(tokens.select(states))
+    assert torch.equal(restored, states.masked_fill(mask[..., None], 0))
+
+
 def test_without_packing(monkeypatch):
     """As on a GPU: all places are rows, and a mask hides padding."""
     model, batch = model_of(Transformer, **SMALL).double(), texts([3, 1, 7])

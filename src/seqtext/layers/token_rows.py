@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from seqtext.layers.pooling import padding_mask
 
+MIXED_ROWS = 64  # in bfloat16, N is a multiple of this: a CPU compiles each product's new shapes
 GROUP_RATIO = 9 / 8  # of the longest and the shortest text that share one padded attention
 
 
@@ -31,7 +32,7 @@ class Group(NamedTuple):
 
 
 class TokenRows:
-    """The tokens of texts [B, T], as N rows, text by text.
+    """The tokens of texts [B, T], as N rows, text by text, and unused rows of zeros at the end.
 
     On a CPU, texts are sorted by length and padding has no row, so that it costs nothing; attention
     runs over groups of texts of like length. Elsewhere all B T places are rows of one group with a
@@ -44,7 +45,8 @@ class TokenRows:
 
     def __init__(self, lengths: Tensor, steps: int):
         self.shape = lengths.shape[0], steps
-        self.places: Tensor | None = None  # [N] of rows in [B T]; None: N is B T
+        self.unused = 0  # of the N rows
+        self.places: Tensor | None = None  # of used rows in [B T]; None: they are all of [B T]
         self.positions = torch.arange(steps, device=lengths.device).repeat(lengths.shape[0])  # [N]
         if torch.compiler.is_exporting() or lengths.device.type != "cpu":
             is_token = ~padding_mask(lengths, steps)[:, None, None]
@@ -58,14 +60,19 @@ class TokenRows:
             self.positions = kept % steps
             self.places = order[kept // steps] * steps + self.positions
         self.groups = list(_group(ordered))
+        if is_autocast_to_cpu(lengths):
+            self.unused = -len(self.positions) % MIXED_ROWS
+            self.positions = F.pad(self.positions, (0, self.unused))
 
     def select(self, states: Tensor) -> Tensor:
         """Return the rows of tokens, [B, T, D] → [N, D]."""
         rows = states.flatten(0, 1)
-        return rows if self.places is None else rows.index_select(0, self.places)
+        rows = rows if self.places is None else rows.index_select(0, self.places)
+        return F.pad(rows, (0, 0, 0, self.unused)) if self.unused else rows
 
     def restore(self, rows: Tensor) -> Tensor:
         """Return padded states, [N, D] → [B, T, D]; padding is zero or undefined."""
+        rows = rows[: len(rows) - self.unused]
         if self.places is None:
             return rows.view(*self.shape, -1)
         states = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1])
@@ -88,6 +95,8 @@ class TokenRows:
             rows = slice(group.start, group.end)
             with torch.autocast("cpu", enabled=False) if is_mixed else contextlib.nullcontext():
                 parts.append(_attend(group, query_key[rows], value[rows], dropout))
+        if self.unused:
+            parts.append(value.new_zeros(self.unused, parts[0].shape[1]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 

@@ -22,7 +22,7 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     }
     | {"command_line", "identity", "metrics_file", "run_dir", "metrics", "losses", "checkpoints"}
     | {"optim", "speedups", "token_ids", "choices", "env_file"},
-    {"layers", "embeddings", "encoders", "tokenizers", "data"},
+    {"layers", "embeddings", "encoders", "tokenizers", "data", "objectives"},
     {"models", "datasets", "figures"},
     {"callbacks", "loggers", "config", "listing"},
     {"training", "best_run", "run_names"},

@@ -51,7 +51,7 @@ def test_a_run_with_all_terms_and_unlabelled_texts(train, small, script, tmp_pat
     assert status == 0, error
     assert script("report.py", "outputs")[0] == 0
     report = Path("outputs/report/report.md").read_text()
-    assert "objectives=adversarial+virtual\\_adversarial+entropy+r\\_drop+mixup" in report
+    assert "objectives=adversarial+virtual_adversarial+entropy+r_drop+mixup" in report
 
 
 def test_terms_of_weight_0_change_nothing(train, small):

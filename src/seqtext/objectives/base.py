@@ -3,18 +3,16 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from seqtext.data.loaders import Batch
+from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
 from seqtext.validation import NonNegativeFloat, validate_args
-
-if TYPE_CHECKING:
-    from seqtext.models.base import TextClassifier
 
 
 class Objective(ABC):
@@ -42,6 +40,7 @@ class TrainingPass:
     All passes of a step have the same dropout masks, so that only the perturbation differs.
 
     Args:
+        model: a `TextClassifier` in training mode
         needs_gradient: whether `compute_embedding_gradient` will be called
         has_labels: whether the batch has labels
 
@@ -52,7 +51,7 @@ class TrainingPass:
 
     def __init__(
         self,
-        model: "TextClassifier",
+        model: Any,
         batch: Batch,
         needs_gradient: bool = False,
         has_labels: bool = True,
@@ -70,7 +69,7 @@ class TrainingPass:
     def build_perturbation(self, random: bool = False) -> Tensor:
         """Return zeros, or normal random numbers where a text has words, [B, T, E]."""
         ids = self.batch.ids
-        width = get_embedding_width(self.model)
+        width = get_embedding_dim(self.model.embedding)
         if not random:
             return torch.zeros(*ids.shape, width, device=ids.device)
         noise = torch.randn(*ids.shape, width, device=ids.device)
@@ -106,7 +105,7 @@ class TrainingPass:
 
 
 def compute_objectives(
-    model: "TextClassifier",
+    model: Any,
     batch: Batch,
     objectives: Sequence[Objective],
     unlabelled: Batch | None = None,
@@ -114,6 +113,7 @@ def compute_objectives(
     """Return the logits of a training batch, and its mean loss plus all terms.
 
     Args:
+        model: a `TextClassifier` in training mode
         unlabelled: further texts, for terms that read no labels: these are the means over all texts
     """
     used = [objective for objective in objectives if objective.weight]
@@ -142,13 +142,6 @@ def compute_gradient(value: Tensor, vectors: Tensor, retain: bool = False) -> Te
             "does not compute in training: leave them out, or choose another model."
         )
     return gradient
-
-
-def get_embedding_width(model: "TextClassifier") -> int:
-    """Return the width of a model's word vectors, E."""
-    from seqtext.embeddings.dimension import get_embedding_dim
-
-    return get_embedding_dim(model.embedding)
 
 
 def compute_log_probabilities(logits: Tensor) -> Tensor:

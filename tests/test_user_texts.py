@@ -49,7 +49,7 @@ def test_a_run_on_strange_names(train, script, tmp_path):
     warnings = re.findall(".*warn.*", (output + error).lower())
     assert [told for told in warnings if "not in the vocabulary" not in told] == []
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert len(metrics["test"]) == 9 + len(NAMES)
+    assert len(metrics["test"]) == 11 + len(NAMES)
     table = pd.read_parquet(folder / "predictions" / "test.parquet")
     assert list(table)[:3] == ["row", "label", "prediction"]
     assert set(table.columns[3:]) == {f"probability_{name}" for name in NAMES}

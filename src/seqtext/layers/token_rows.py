@@ -72,7 +72,8 @@ class TokenRows:
 
     def restore(self, rows: Tensor) -> Tensor:
         """Return padded states, [N, D] → [B, T, D]; padding is zero or undefined."""
-        rows = rows[: len(rows) - self.unused]
+        if self.unused:
+            rows = rows[: -self.unused]
         if self.places is None:
             return rows.view(*self.shape, -1)
         states = rows.new_zeros(self.shape[0] * self.shape[1], rows.shape[1])

@@ -78,3 +78,15 @@ def test_scores_are_those_of_a_run(train, small):
     assert "tfidf" not in tfidf["baselines"]
     assert "Test macro_f1: majority class (" in output
     assert "Test macro_f1: majority class (" in Path("outputs/gru/train.log").read_text()
+
+
+def test_words_of_repeated_texts_count_each_time(tmp_path, small):
+    rows = [row for row in invented_reviews(60) for _ in range(2)]
+    (tmp_path / "twice").mkdir()
+    (tmp_path / "twice" / "IMDB Dataset.csv").write_text(csv_of(rows))
+    data, _ = prepare(small, f"dataset.dir={tmp_path / 'twice'}")
+    parts = [data.dataset.parts[part] for part in ("train", "val", "test")]
+    expected = sum(
+        int(lengths.sum()) for part in parts for lengths, _ in data.corpus.iter_rows(part)
+    )
+    assert baselines._count_words(data) == expected

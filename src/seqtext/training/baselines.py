@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from seqtext.cache import digest_json
 from seqtext.config.run_config import RunConfig
 from seqtext.data.code_fingerprint import digest_code
-from seqtext.data.split import PARTS
+from seqtext.data.split import PARTS, Part
 from seqtext.datasets.base import TextDataModule
 from seqtext.files import read_json, write_json
 from seqtext.metrics.predictions import Predictions
@@ -19,6 +20,7 @@ from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training.fit_non_neural import fit_model, predict_logits
 
+SCORED_PARTS: tuple[Part, ...] = ("val", "test")
 LARGEST_SHARE = 0.05  # of the training time that "auto" spends on tfidf
 SECONDS_PER_WORD = 1e-5  # of fitting and applying tfidf, estimated on two cores
 NOT_READ = ("max_length", "truncation_side", "vocab_size", "fit_rows")  # by tfidf, of a tokenizer
@@ -54,12 +56,15 @@ def _score_class_shares(data: TextDataModule) -> dict[str, Any]:
     if len(counts) == 2:
         logits = logits[1] - logits[0]
     scores: dict[str, Any] = {"class": data.class_names[int(counts.argmax())]}
-    for part in ("val", "test"):
-        rows = np.array(data.dataset.parts[part])
-        repeated = logits.expand(len(rows), *logits.shape)
-        predictions = Predictions(rows, data.labels[rows], repeated, data.class_names)
-        scores[part] = predictions.compute_metrics()
+    for part in SCORED_PARTS:
+        count = len(data.dataset.parts[part])
+        scores[part] = _compute_scores(data, part, logits.expand(count, *logits.shape))
     return scores
+
+
+def _compute_scores(data: TextDataModule, part: Part, logits: Tensor) -> dict[str, float]:
+    rows = np.array(data.dataset.parts[part])
+    return Predictions(rows, data.labels[rows], logits, data.class_names).compute_metrics()
 
 
 def _load_tfidf(
@@ -69,11 +74,10 @@ def _load_tfidf(
         start_time = time.perf_counter()
         model = TfIdf(classes=len(data.class_names))
         fit_model(model, data, _get_monitor(options))
-        scores: dict[str, Any] = {}
-        for part in ("val", "test"):
-            rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
-            predictions = Predictions(rows, data.labels[rows], logits, data.class_names)
-            scores[part] = predictions.compute_metrics()
+        scores: dict[str, Any] = {
+            part: _compute_scores(data, part, predict_logits(model, data, part))
+            for part in SCORED_PARTS
+        }
         scores["seconds"] = time.perf_counter() - start_time
         write_json(folder / "scores.json", scores)
 
@@ -106,4 +110,4 @@ def _get_monitor(options: RunConfig) -> str:
 
 def _count_words(data: TextDataModule) -> int:
     rows = np.concatenate([data.dataset.parts[part] for part in PARTS])
-    return int(np.diff(data.corpus.offsets)[np.asarray(data.corpus.text_ids)[rows]].sum())
+    return int(np.diff(data.corpus.offsets)[rows].sum())

@@ -141,7 +141,7 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
             class_weights: [C] weights of the training loss; None: equal weights
             monitor: name of a logged metric
             loss: function from logits, labels and class weights to a scalar
-            objectives: further terms of the training loss
+            objectives: additional terms of the training loss
         """
         self._make_optimizer, self._monitor = optimizer, monitor
         self.loss, self.objectives = loss, tuple(objectives)
@@ -235,8 +235,8 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean loss of a batch plus the penalties on weights."""
         if self.objectives:
-            further = self._draw_unlabelled()
-            logits, loss = compute_objectives(self, batch, self.objectives, further)
+            unlabelled = self._draw_unlabelled()
+            logits, loss = compute_objectives(self, batch, self.objectives, unlabelled)
         else:
             logits, loss = self.compute_logits_and_loss(batch)
         if batch.weight:

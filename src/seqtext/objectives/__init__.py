@@ -1,1 +1,1 @@
-"""Further terms of the training loss: the choices of ``objectives=``."""
+"""Additional terms of the training loss: the choices of ``objectives=``."""

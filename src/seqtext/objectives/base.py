@@ -1,4 +1,4 @@
-"""The base class of further terms of the training loss, and what a training step offers them."""
+"""The base class of additional terms of the training loss, and the passes that they use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -114,17 +114,17 @@ def compute_objectives(
 
     Args:
         model: a `TextClassifier` in training mode
-        unlabelled: further texts, for terms that read no labels: these are the means over all texts
+        unlabelled: batch of unlabelled texts; terms without labels are means over both batches
     """
     used = [objective for objective in objectives if objective.weight]
     step = TrainingPass(model, batch, any(objective.needs_gradient for objective in used))
     terms = [objective.weight * objective.compute(step) for objective in used]
     if unlabelled is not None and any(objective.reads_unlabelled for objective in used):
-        further = TrainingPass(model, unlabelled, has_labels=False)
+        second = TrainingPass(model, unlabelled, has_labels=False)
         share = len(unlabelled.ids) / (len(unlabelled.ids) + len(batch.ids))
         for number, objective in enumerate(used):
             if objective.reads_unlabelled:
-                term = objective.weight * objective.compute(further)
+                term = objective.weight * objective.compute(second)
                 terms[number] = (1 - share) * terms[number] + share * term
     return step.logits, torch.stack([step.loss, *terms]).sum()
 

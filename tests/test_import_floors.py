@@ -25,8 +25,8 @@ FLOORS = (  # from the lowest; a module of the top level, or a folder, is one ro
     {"layers", "embeddings", "encoders", "tokenizers", "data", "objectives"},
     {"models", "datasets", "figures"},
     {"callbacks", "loggers", "config", "listing"},
-    {"training", "best_run", "run_names"},
-    {"sweeps", "inference", "reporting"},
+    {"training", "inference", "best_run", "run_names"},
+    {"sweeps", "reporting"},
     {"main", "hydra_job", "error_handling", "scripts", "api"},
 )
 APART = {

@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,19 +100,22 @@ def test_monitors_log(train, small):
 
 
 @pytest.mark.parametrize(
-    ("typed", "patience"),
+    ("typed", "epochs", "patience"),
     [
-        ((), [2]),
-        (("patience=null",), []),
-        (("patience=3", "callbacks=lr_monitor"), [3]),
-        (("patience=3", "callbacks=[early_stopping,ema]"), [3]),
-        (("callbacks=early_stopping", "++callbacks.early_stopping.patience=5"), [5]),
+        ((), 4, [2]),
+        ((), 40, [10]),
+        ((), -1, [2]),
+        (("patience=null",), 40, []),
+        (("callbacks=early_stopping",), 20, [5]),
+        (("patience=3", "callbacks=lr_monitor"), 40, [3]),
+        (("patience=3", "callbacks=[early_stopping,ema]"), 40, [3]),
+        (("callbacks=early_stopping", "++callbacks.early_stopping.patience=5"), 4, [5]),
     ],
 )
-def test_patience(typed, patience):
+def test_patience(typed, epochs, patience):
     """One callback stops training, whether it is named or not."""
     settings = settings_of(*typed)
-    callbacks = build_callbacks(settings, validate_config(settings)[0])
+    callbacks = build_callbacks(settings, validate_config(settings)[0], epochs)
     stoppers = [c for c in callbacks if isinstance(c, EarlyStopping)]
     assert [(c.patience, c.monitor) for c in stoppers] == [(p, "val/macro_f1") for p in patience]
 
@@ -307,6 +311,9 @@ def test_wandb(train, small, monkeypatch):
     options = ("logger=wandb", "logger.wandb.offline=true", "tags=[paper]", "notes=a, b")
     folder = run(train, small, *options)
     (record,) = folder.path.glob("wandb/offline-run-*/*.wandb")
+    until = time.monotonic() + 60
+    while b"a, b" not in record.read_bytes() and time.monotonic() < until:
+        time.sleep(0.1)  # a service of wandb writes the file
     assert b"paper" in record.read_bytes()
     assert b"a, b" in record.read_bytes()
 

@@ -17,7 +17,8 @@ from tests.models.tiny_encoder import write_encoder
 README = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 DOCS = "".join(
-    (ROOT / "docs" / name).read_text() for name in ("data.md", "objectives.md", "text.md")
+    (ROOT / "docs" / name).read_text()
+    for name in ("data.md", "objectives.md", "pretraining.md", "probabilities.md", "text.md")
 )
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README + CONTRIBUTING + DOCS, re.DOTALL)
 COMMANDS = [
@@ -40,6 +41,12 @@ OWN = (
     "checkpoint=",
     "from_best=",
     "experiment=",
+    "task=lm",
+    "model.init_from=",
+    "loss.teacher=",
+    "name=teacher",
+    "target=ordinal",
+    "calibration=",
 )  # tests of their own
 TRAIN = [
     command

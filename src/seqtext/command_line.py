@@ -138,4 +138,9 @@ def _convert(name: str, value: str, hint: Any) -> Any:
         if value.lower() not in ("true", "false"):
             raise UserError(f"{name}={value} must be true or false.")
         return value.lower() == "true"
+    if float in types:
+        try:
+            return float(value)
+        except ValueError as error:
+            raise UserError(f"{name}={value} must be a number.") from error
     return Path(value).expanduser() if Path in types else value

@@ -25,6 +25,7 @@ from seqtext.speedups import freeze_garbage
 from seqtext.sweeps.job import JobResult, format_error_reason
 from seqtext.sweeps.optuna_pruning import TrialPruned, build_pruning_callbacks
 from seqtext.training.describe_data import describe_data
+from seqtext.training.pretrain import pretrain
 from seqtext.training.resume import get_stored_config_path, load_resume_config
 from seqtext.training.train import train_and_evaluate
 
@@ -80,7 +81,8 @@ def _run_mode(config: DictConfig, overrides: list[str], run_dir: RunDir) -> floa
         describe_data(settings, run_dir)
         return None
     _save_effective_config(config, settings, run_dir)
-    return train_and_evaluate(settings, run_dir, resume=is_resumed)
+    run = pretrain if settings.get("task") == "lm" else train_and_evaluate
+    return run(settings, run_dir, resume=is_resumed)
 
 
 def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
@@ -99,6 +101,8 @@ def run_sweep_job(config: DictConfig, run_dir: RunDir) -> float | JobResult:
         overrides = list(HydraConfig.get().overrides.task)
         with trust_command_line(config, overrides):
             settings = compose_run_config(config, overrides, log_best=True)
+            if settings.get("task") == "lm":
+                raise UserError("task=lm is not possible in a sweep: pretrain one model at a time.")
             _save_effective_config(config, settings, run_dir)
             pruning = build_pruning_callbacks(config.monitor)
             return train_and_evaluate(settings, run_dir, resume=True, extra_callbacks=pruning)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from seqtext.errors import UserError, describe_error
-from seqtext.validation import NonNegativeFloat
+from seqtext.validation import NonNegativeFloat, PositiveFloat, validate_args
 
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # logits, labels, class weights → scalar
 Smoothing = Annotated[float, Interval(ge=0, lt=1)]
@@ -121,11 +121,86 @@ def logit_adjusted(
     return cross_entropy(logits + shift, labels, class_weights)
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
+def compute_log_probabilities(logits: Tensor) -> Tensor:
+    """Return log-probabilities [N, C] in float32 or more, of logits [N] of class 1 or [N, C]."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if logits.ndim == 1:
+        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
+    return F.log_softmax(logits, dim=1)
+
+
+class Distillation(nn.Module):
+    """Mix the cross-entropy with the divergence from a teacher's predictions (Hinton et al., 2015).
+
+    The loss of a row is (1 - weight) times the cross-entropy plus weight times temperature² times
+    the Kullback-Leibler divergence of the predictions, both divided by the temperature, from the
+    teacher's.
+
+    Args:
+        teacher: run folder, sweep or checkpoint of a trained model; or several, whose mean
+            probabilities teach
+        weight: share of the teacher, 0 to 1
+        temperature: divisor of both models' logits; above 1, small probabilities count more
+    """
+
+    teacher_logits: Tensor  # [all rows, C] log-probabilities; NaN for rows that are not trained on
+
+    @validate_args
+    def __init__(
+        self,
+        teacher: str | list[str] | None = None,
+        weight: Annotated[float, Interval(ge=0, le=1)] = 0.5,
+        temperature: PositiveFloat = 2.0,
+    ):
+        super().__init__()
+        self.teacher, self.weight, self.temperature = teacher, weight, temperature
+        self.register_buffer("teacher_logits", torch.zeros(0, 2), persistent=False)
+
+    @property
+    def teachers(self) -> list[str]:
+        """Return the runs that teach.
+
+        Raises:
+            UserError: if there is none.
+        """
+        named = [self.teacher] if isinstance(self.teacher, str) else self.teacher
+        if not named:
+            raise UserError(
+                "loss=distill needs a teacher: name a run, as in loss.teacher=outputs/…"
+            )
+        return named
+
+    def forward(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        class_weights: Tensor | None = None,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Return the mean loss of a batch, a scalar; only the cross-entropy has class weights.
+
+        Args:
+            logits, labels, class_weights: see `cross_entropy`
+            rows: [N] row numbers of the prepared data set
+        """
+        if rows is None:
+            raise UserError(
+                "loss=distill is not possible with a model of your own that calls self.loss: let "
+                "it call self.compute_loss(logits, batch.labels, batch.rows)."
+            )
+        teacher = compute_log_probabilities(self.teacher_logits[rows] / self.temperature)
+        student = compute_log_probabilities(logits / self.temperature)
+        divergence = F.kl_div(student, teacher, reduction="batchmean", log_target=True)
+        own = cross_entropy(logits, labels, class_weights)
+        return (1 - self.weight) * own + self.weight * self.temperature**2 * divergence
+
+
+LOSSES: dict[str, Callable[..., Any]] = {
     "cross_entropy": cross_entropy,
     "focal": focal,
     "class_balanced": class_balanced,
     "logit_adjusted": logit_adjusted,
+    "distill": Distillation,
 }
 
 
@@ -161,6 +236,8 @@ def check_loss(loss: Any, classes: int, has_class_weights: bool = False) -> None
         UserError: if it fails, does not return a scalar with a gradient, has parameters, or class
             weights are in use but not among its arguments.
     """
+    if isinstance(loss, Distillation):  # needs the teacher's predictions
+        return
     called = loss.loss if isinstance(loss, ColumnLoss) else loss
     called = getattr(called, "func", called)  # of a function with options
     name = getattr(called, "__name__", type(called).__name__)

@@ -12,6 +12,7 @@ from seqtext.errors import UserError
 from seqtext.files import remove_temporaries, write_json
 from seqtext.metrics_file import METRICS_FILE, read_metrics
 
+LANGUAGE_MODEL_FILE = "language_model.json"  # the result of task=lm, instead of metrics.json
 RESULT_FILE = "outcome.json"  # of a job of a sweep that did not finish
 SWEEP_FILE = "sweep.json"
 TRIALS_FOLDER = "search"  # in the folder of a race: runs that chose the settings of others
@@ -45,6 +46,11 @@ class RunDir:
         return self.path / "predictions" / f"{part}.parquet"
 
     @property
+    def is_finished(self) -> bool:
+        """Return whether there is a result, of a classifier or a language model."""
+        return self.metrics_path.exists() or (self.path / LANGUAGE_MODEL_FILE).exists()
+
+    @property
     def has_started(self) -> bool:
         """Return whether a run has started in this folder."""
         return self.last_checkpoint.exists() or (self.path / ".hydra" / "config.yaml").exists()
@@ -60,7 +66,7 @@ class RunDir:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise RunDirInUse(f"{self.path} is in use by another process: wait for it.") from error
-        if not resume and (self.metrics_path.exists() or self.last_checkpoint.exists()):
+        if not resume and (self.is_finished or self.last_checkpoint.exists()):
             self.unlock()
             raise build_run_exists_error(self.path)
         for folder in (".", *RUN_FOLDERS):

@@ -62,7 +62,7 @@ def last_epoch(epochs: list[tuple], monitor: str = "val/f1", restart: int | None
     for number, (score, loss, *stuck) in enumerate(epochs):
         trainer.current_epoch = number
         trainer.callback_metrics = {"val/loss": torch.tensor(loss), monitor: torch.tensor(score)}
-        model = SimpleNamespace(has_constant_predictions=bool(stuck))
+        model = SimpleNamespace(is_unfreezing=False, has_constant_predictions=bool(stuck))
         trainer.lightning_module = model
         callback.on_train_epoch_end(trainer, model)
         if trainer.should_stop:

@@ -108,7 +108,7 @@ def loaded_model_of(model: Any, classes: int, length: int | None = 60) -> Loaded
     tokenizer = WordTokenizer()
     tokenizer.load_state_dict({"tokens": WORDS, "max_length": length})
     input_spec = InputSpec(columns=["review"])
-    return LoadedModel(model, tokenizer, cleaning, list("abc"[:classes]), input_spec, 0.3)
+    return LoadedModel(model, tokenizer, cleaning, list("abcd"[:classes]), input_spec, 0.3)
 
 
 def check(loaded_model: LoadedModel, folder: Path) -> None:
@@ -150,6 +150,30 @@ def test_tfidf(classes, options, tmp_path):
     loaded_model = loaded_model_of(
         tfidf_of(classes, **options), classes, length=3
     )  # it takes whole texts
+    export(loaded_model, tmp_path / "out")
+    check(loaded_model, tmp_path / "out")
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+def test_tfidf_of_ordered_classes(temperature, tmp_path):
+    model = tfidf_of(4)
+    model.weights, model.bias = model.weights[:3].copy(), model.bias[:3].copy()
+    model.make_ordinal()
+    loaded_model = loaded_model_of(model, 4)._replace(temperature=temperature)
+    export(loaded_model, tmp_path / "out")
+    check(loaded_model, tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_calibrated_network_of_ordered_classes(classes, tmp_path):
+    torch.manual_seed(0)
+    embedding = nn.Embedding(len(WORDS) + 2, 4)
+    model = build_from_config(
+        "model", config_of("gru"), embedding=embedding, classes=classes
+    ).eval()
+    model.make_ordinal()
+    loaded_model = loaded_model_of(model, classes)._replace(temperature=0.5)
     export(loaded_model, tmp_path / "out")
     check(loaded_model, tmp_path / "out")
 

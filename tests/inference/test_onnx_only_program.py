@@ -72,7 +72,7 @@ def write_tokenizer() -> None:
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
 def test_each_tokenizer(tokenizer, model, graph, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(exporting, "write_graph", lambda model, path: path.write_bytes(graph))
+    monkeypatch.setattr(exporting, "write_graph", lambda model, path, _: path.write_bytes(graph))
     write_tokenizer()
     cleaning = TextCleaner(["strip_html"], None)
     (tmp_path / "corpus").mkdir()

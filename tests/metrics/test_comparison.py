@@ -25,9 +25,7 @@ def test_a_better_model_gets_no_advice():
 
 def test_a_worse_model_gets_advice():
     text = describe_comparison(make_metrics(0.8))
-    assert text.endswith(
-        "Try more epochs (trainer.max_epochs=20 patience=5), or dataset.batch_size=32."
-    )
+    assert "Try more epochs (trainer.max_epochs=8), dataset.batch_size=32, or" in text
     text = describe_comparison(make_metrics(0.8, best_epoch=4))
     assert text.endswith("The last epoch is the best: try trainer.max_epochs=16.")
     assert "Try" in describe_comparison(make_metrics(0.5, tfidf=None)), "as the majority class"

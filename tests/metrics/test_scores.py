@@ -100,6 +100,33 @@ def test_equal_scikit_learn(classes, seed):
     assert set(assert_as_expected(logits, labels)) == set(list_metrics(names))
 
 
+def test_ordered_classes_equal_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(5, size=300)
+    logits = torch.tensor(rng.normal(size=(300, 5)) + np.eye(5)[labels])
+    shares = compute_probabilities(logits)
+    names = ["1", "2", "3", "4", "5"]
+    for is_ordinal in (False, True):
+        predicted = predict_classes(shares, is_ordinal=is_ordinal).numpy()
+        got = compute_metrics(logits, torch.tensor(labels), names, is_ordinal=is_ordinal)
+        assert got["mae"] == pytest.approx(sk.mean_absolute_error(labels, predicted))
+        kappa = sk.cohen_kappa_score(labels, predicted, weights="quadratic")
+        assert got["quadratic_kappa"] == pytest.approx(kappa)
+        assert got["accuracy"] == pytest.approx((labels == predicted).mean())
+        said = LoadedPredictions(
+            np.arange(300), labels, predicted, shares.numpy(), tuple(names), is_ordinal=is_ordinal
+        )
+        for name in ("mae", "quadratic_kappa"):
+            found = build_scorer(said, name)(np.ones((1, 300), np.float32))
+            assert found == pytest.approx(got[name], rel=1e-6)
+    named = ["low", "mid", "high", "higher", "highest"]
+    assert "mae" not in compute_metrics(logits, torch.tensor(labels), named)
+    assert "mae" in compute_metrics(logits, torch.tensor(labels), named, is_ordinal=True)
+    alone = compute_metrics(torch.eye(5)[[2, 2]] * 9.0, torch.tensor([2, 2]), names)
+    assert alone["mae"] == 0
+    assert "quadratic_kappa" not in alone, "undefined for one class"
+
+
 def assert_as_expected(logits: torch.Tensor, labels: np.ndarray) -> dict[str, float]:
     """Check the scores, and those of the report, against scikit-learn's."""
     names = [f"c{number}" for number in range(2 if logits.ndim == 1 else logits.shape[1])]

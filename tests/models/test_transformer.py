@@ -48,7 +48,7 @@ def test_equals_torchs_encoder():
     vectors = model.input_norm(model.project(model.embedding(ids))) + model.positions[:20]
     mask = torch.arange(20) >= lengths[:, None]
     wanted = encoder.train()(vectors, src_key_padding_mask=mask)  # not its path of inference
-    states = model._compute_states(ids, lengths)
+    states = model.compute_states(ids, lengths)
     torch.testing.assert_close(states[~mask], wanted[~mask], atol=1e-12, rtol=0)
 
 

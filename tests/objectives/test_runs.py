@@ -54,6 +54,7 @@ def test_a_run_with_all_terms_and_unlabelled_texts(train, small, script, tmp_pat
     assert "objectives=adversarial+virtual_adversarial+entropy+r_drop+mixup" in report
 
 
+@pytest.mark.slow
 def test_terms_of_weight_0_change_nothing(train, small):
     plain = run(train, small, name="plain").read_metrics()
     options = ("objectives=[adversarial,r_drop]", "objectives.adversarial.weight=0")
@@ -61,6 +62,7 @@ def test_terms_of_weight_0_change_nothing(train, small):
     assert other["curves"] == plain["curves"]
 
 
+@pytest.mark.slow
 def test_a_term_of_ones_own(train, small, tmp_path, monkeypatch):
     (tmp_path / "my_terms.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -114,6 +114,7 @@ def test_one_sweep_at_a_time(train, fast, tmp_path):
     assert train(*command)[0] == 0
 
 
+@pytest.mark.slow
 def test_a_job_that_finds_its_folder_in_use_writes_nothing_there(
     train, small, tmp_path, monkeypatch
 ):

@@ -87,6 +87,7 @@ def race(train, kaggle_dir, shared_cache):
     return run
 
 
+@pytest.mark.slow
 def test_a_race_as_typed(race, tmp_path):
     status, output, error = race()
     assert status == 0, error

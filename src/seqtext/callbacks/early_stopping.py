@@ -19,7 +19,8 @@ class TieBreakingEarlyStopping(EarlyStopping):
 
     An epoch with the best score and a lower loss is an improvement. An epoch does not use up
     patience if its loss is the lowest so far while its score is uninformative: equal to the score
-    of the previous epoch, or computed from predictions of a single class.
+    of the previous epoch, or computed from predictions of a single class. Nor does an epoch in
+    which `GradualUnfreezing` keeps layers frozen.
 
     Args:
         monitor: name of a logged metric
@@ -34,6 +35,7 @@ class TieBreakingEarlyStopping(EarlyStopping):
         self.lowest_loss = math.inf  # lowest validation loss of all epochs
         self.last_score: float | None = None
         self._epoch, self._loss, self._is_constant = 0, math.nan, False  # of the current epoch
+        self._is_unfreezing = False
 
     @property
     def has_stopped(self) -> bool:
@@ -49,7 +51,8 @@ class TieBreakingEarlyStopping(EarlyStopping):
         had_stopped = self.has_stopped
         self._epoch = trainer.current_epoch
         self._loss = float(trainer.callback_metrics["val/loss"])
-        self._is_constant = cast(Any, trainer.lightning_module).has_constant_predictions
+        model = cast(Any, trainer.lightning_module)
+        self._is_constant, self._is_unfreezing = model.has_constant_predictions, model.is_unfreezing
         super()._run_early_stopping_check(trainer)
         if not self.has_stopped or had_stopped or self._epoch + 1 == trainer.max_epochs:
             return
@@ -77,7 +80,7 @@ class TieBreakingEarlyStopping(EarlyStopping):
         if is_best:
             self.best_score, self.best_loss, self.best_epoch = current, loss, self._epoch
             self.wait_count = 0
-        if is_best or is_stuck:
+        if is_best or is_stuck or self._is_unfreezing:
             return False, None
         return super()._evaluate_stopping_criteria(current)
 

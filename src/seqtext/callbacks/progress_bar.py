@@ -129,7 +129,8 @@ class ProgressBar(LightningProgressBar):
         loss, validation = _mean_of_all(self._mean_loss()), ""
         if self._is_regular:
             score, val_loss, mark = self._update_best(trainer)
-            validation = f"  val/loss {val_loss:.4f}  {self.monitor} {score:.4f}{mark}"
+            named = "" if self.monitor == "val/loss" else f"  {self.monitor} {score:.4f}"
+            validation = f"  val/loss {val_loss:.4f}{named}{mark}"
         elif not self._has_validated:
             validation = "  not validated"
         seconds = time.perf_counter() - self._started
@@ -257,6 +258,8 @@ def print_summary(metrics: Mapping[str, Any], folder: Path, has_epochs: bool = T
         f"{best}{count_noun(metrics['parameters'], 'parameter')}; "
         f"{seconds['total']:.0f} s, {seconds['training']:.0f} s of it training."
     )
+    if temperature := metrics.get("temperature"):
+        summary += f" The logits are divided by {temperature:.3g} (calibration=temperature)."
     if comparison := describe_comparison(metrics):
         summary = f"{summary}\n{make_printable(comparison)}"
     ending = make_printable(f"All results are in {folder}")

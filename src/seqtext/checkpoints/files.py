@@ -84,10 +84,21 @@ def build_metadata(
     }
 
 
-def set_threshold(path: Path, threshold: float) -> None:
-    """Store the threshold that was selected after training in a checkpoint."""
+def store_calibration(
+    path: Path, threshold: float, temperature: float, conformal_scores: torch.Tensor
+) -> None:
+    """Store in a checkpoint what the validation part decided after training.
+
+    Args:
+        temperature: divisor of the logits
+        conformal_scores: [rows of the validation part], see `seqtext.metrics.conformal`
+    """
     checkpoint = load_checkpoint(path)
-    checkpoint[METADATA_KEY]["threshold"] = threshold
+    checkpoint[METADATA_KEY] |= {
+        "threshold": threshold,
+        "temperature": temperature,
+        "conformal_scores": conformal_scores,
+    }
     save_checkpoint(path, checkpoint)
 
 

@@ -21,6 +21,7 @@ KNOWN = {  # classes that stored settings, which may be untrusted, can name
     "callbacks": (
         "seqtext.callbacks.early_stopping.TieBreakingEarlyStopping",
         "seqtext.callbacks.averaging.StochasticWeightAveraging",
+        "seqtext.callbacks.gradual_unfreezing.GradualUnfreezing",
         *(
             f"lightning.pytorch.callbacks.{name}"
             for name in (

@@ -1,7 +1,7 @@
 """Rebuild a network for the tensors of a checkpoint, which may be untrusted."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from seqtext.models.base import TextClassifier
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.validation import get_option_hints
 
+Target = Literal["nominal", "ordinal"]
+
 
 def build_empty_model(
     options: dict[str, Any],
@@ -20,6 +22,7 @@ def build_empty_model(
     classes: int,
     state: Mapping[str, Tensor] | None = None,
     stored_arguments: Any = None,
+    target: Target = "nominal",
 ) -> TextClassifier:
     """Build a model without weights on the meta device: the file may request arbitrary sizes.
 
@@ -29,6 +32,7 @@ def build_empty_model(
         words: number of words in the vocabulary, without the special tokens
         state: tensors that the model must have; None: any
         stored_arguments: see `TextClassifier.get_stored_arguments`
+        target: whether the classes are ordered
 
     Raises:
         UserError: if it cannot be built, or has more layers than tensors.
@@ -49,6 +53,8 @@ def build_empty_model(
             model = build_from_config(
                 "model", options, embedding=table, classes=classes, **arguments
             )
+            if target == "ordinal":
+                model.make_ordinal()
     except UserError:
         raise
     except (RuntimeError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -69,14 +69,20 @@ def register_custom_metrics(config: Any, monitor: str) -> tuple[str, ...]:
 
 
 def check_monitor(
-    monitor: str, custom_metrics: Sequence[str], class_names: Sequence[str] | None
+    monitor: str,
+    custom_metrics: Sequence[str],
+    class_names: Sequence[str] | None,
+    is_ordinal: bool = False,
 ) -> None:
     """Raise if there is no such metric, or a custom metric has the name of another one.
 
     Args:
         class_names: None: unknown, so that the metric may be the recall of any class
+        is_ordinal: whether the classes are ordered
     """
-    built_in = list_common_metrics() if class_names is None else list_metrics(class_names)
+    built_in = list_common_metrics()
+    if class_names is not None:
+        built_in = list_metrics(class_names, is_ordinal=is_ordinal)
     for name in custom_metrics:
         if name in built_in:
             raise UserError(f"metrics.{name} is computed already: give it another name.")

@@ -8,7 +8,7 @@ import numpy as np
 
 from seqtext.config.components import build_components, check_components
 from seqtext.config.embedding import build_embedding, list_vector_files
-from seqtext.config.empty_model import build_empty_model
+from seqtext.config.empty_model import Target, build_empty_model
 from seqtext.config.groups import GROUPS, LISTS, UNTARGETED
 from seqtext.config.instantiate import (
     build_from_config,
@@ -48,7 +48,7 @@ class RunConfig:
         self,
         seed: Seed,
         monitor: str,
-        patience: PositiveInt | None,
+        patience: PositiveInt | Literal["auto"] | None,
         sampling: Sampling,
         class_weights: ClassWeights,
         threshold: Fraction | Literal["tuned"],
@@ -58,11 +58,15 @@ class RunConfig:
         notes: str | None = None,
         label: str | None = None,
         baseline: Literal["auto"] | bool = "auto",
+        calibration: Literal["none", "temperature"] = "none",
+        target: Target = "nominal",
+        task: Literal["classification", "lm"] = "classification",
     ):
         self.tags, self.notes, self.label = [str(tag) for tag in tags or ()], notes, label
         self.seed, self.monitor, self.patience = seed, monitor, patience
         self.sampling, self.class_weights, self.threshold = sampling, class_weights, threshold
         self.checkpoint_minutes, self.baseline = checkpoint_minutes, baseline
+        self.calibration, self.target, self.task = calibration, target, task
         self.paths: Paths = build_without_target("paths", Paths, paths)
         self.custom_metrics: tuple[str, ...] = ()  # names; set by `validate_config`
 
@@ -76,7 +80,7 @@ class RunConfig:
         Raises:
             UserError: if the monitored metric or the threshold is not possible for these classes.
         """
-        check_monitor(self.monitor, self.custom_metrics, class_names)
+        check_monitor(self.monitor, self.custom_metrics, class_names, self.target == "ordinal")
         if self.threshold != 0.5 and class_names is not None and len(class_names) > 2:
             raise OptionError("threshold", self.threshold, f"0.5 for {len(class_names)} classes")
 
@@ -90,7 +94,8 @@ class RunConfig:
             UserError: if a class needed for the metric has no rows.
         """
         present = np.unique(labels)
-        names = (*list_metrics(class_names, present), *self.custom_metrics)
+        own = list_metrics(class_names, present, self.target == "ordinal")
+        names = (*own, *self.custom_metrics)
         known = [f"val/{name}" for name in names]
         if self.monitor not in known:
             absent = [repr(n) for number, n in enumerate(class_names) if number not in present]
@@ -226,6 +231,8 @@ def build_model(
     embedding = build_embedding(settings, data)
     classes = len(data.class_names)
     model = build_from_config("model", settings["model"], embedding=embedding, classes=classes)
+    if options.target == "ordinal":
+        model.make_ordinal()
     set_tokens(model, data.vocabulary)
     model.class_names = data.class_names
     model.custom_metrics = build_custom_metrics(settings["metrics"], classes)

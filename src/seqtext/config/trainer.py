@@ -4,6 +4,7 @@ The options are checked against the Trainer's own signature. Those that would ma
 or that another option sets, are refused with the reason.
 """
 
+import math
 import types
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -29,7 +30,7 @@ BatchLimit = PositiveInt | Share | None
 PLAIN_TYPES = (int, float, bool, str, dict, types.NoneType)
 DEFAULTS: dict[str, Any] = {  # where they differ from Lightning's
     "devices": 1,
-    "max_epochs": 4,
+    "max_epochs": "auto",
     "gradient_clip_val": 1.0,
     "num_sanity_val_steps": 0,
     "deterministic": False,
@@ -44,7 +45,7 @@ OWN_HINTS: dict[str, Any] = {  # narrower than Lightning's
     "precision": Literal[
         *("32-true", "64-true", "bf16-mixed", "16-mixed", 32, 64, 16, "32", "64", "16", "bf16")
     ],
-    "max_epochs": PositiveInt | Literal[-1],
+    "max_epochs": PositiveInt | Literal[-1, "auto"],
     "min_epochs": PositiveInt | None,
     "max_steps": PositiveInt | Literal[-1],
     "min_steps": PositiveInt | None,
@@ -66,6 +67,8 @@ DEVICE_KINDS: dict[str, tuple[Any, ...]] = {  # accelerators that a machine may 
     "mps": (MPSAccelerator,),
     "tpu": (XLAAccelerator,),
 }
+MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1_000, 4, 40  # of max_epochs=auto
+PATIENCE_SHARE, MIN_PATIENCE = 0.25, 2  # of patience=auto: of the epochs, and epochs
 REFUSED = {  # reasons, each the end of a sentence
     "logger": "logger= chooses the loggers",
     "callbacks": "callbacks= chooses the callbacks",
@@ -100,6 +103,41 @@ def _keep_plain_types(hint: Any) -> Any:
     return Union[*(t for t in members if t in PLAIN_TYPES or get_origin(t) in (Literal, list))]
 
 
+def resolve_max_epochs(config: dict[str, Any], batches: int) -> tuple[dict[str, Any], int]:
+    """Replace max_epochs=auto: by so many epochs, 4 to 40, that there are at least 1,000 steps.
+
+    With max_steps, it is no limit; min_epochs is the smallest value.
+
+    Args:
+        config: options of the group `trainer`
+        batches: training batches of an epoch
+
+    Returns:
+        The options, and the largest number of epochs.
+    """
+    options = DEFAULTS | config
+    limit = options.get("limit_train_batches")
+    if isinstance(limit, int):
+        batches = min(batches, limit)
+    elif limit is not None:
+        batches = max(1, int(batches * limit))
+    steps = math.ceil(batches / options.get("accumulate_grad_batches", 1))
+    max_steps = options.get("max_steps", -1)
+    epochs = options["max_epochs"]
+    if epochs == "auto":
+        epochs = min(max(math.ceil(MIN_STEPS / steps), MIN_EPOCHS), MAX_EPOCHS)
+        epochs = -1 if max_steps != -1 else max(epochs, options.get("min_epochs") or 0)
+    largest = math.ceil(max_steps / steps) if epochs == -1 else epochs
+    return config | {"max_epochs": epochs}, largest
+
+
+def resolve_patience(patience: int | str | None, max_epochs: int) -> int | None:
+    """Replace patience=auto: by a quarter of the epochs, at least 2."""
+    if patience != "auto":
+        return patience  # type: ignore[return-value]  # checked by RunConfig
+    return max(MIN_PATIENCE, int(PATIENCE_SHARE * max_epochs))
+
+
 def build_trainer(
     config: dict[str, Any],
     logger: Any = False,
@@ -130,6 +168,8 @@ def _create_trainer(
     logger: Any, callbacks: list, process: ProcessInfo, options: dict[str, Any]
 ) -> Trainer:
     """Create the Trainer of checked options."""
+    if options["max_epochs"] == "auto":  # only to check the options
+        options["max_epochs"] = MIN_EPOCHS
     if options["max_epochs"] == -1 and options.get("max_steps", -1) == -1:
         raise OptionError("max_epochs", -1, "at least 1, unless trainer.max_steps is set")
     accelerator = options["accelerator"]

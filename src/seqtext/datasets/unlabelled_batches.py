@@ -15,6 +15,7 @@ from seqtext.data.loaders import (
     EncodedDataset,
     to_device_if_it_fits,
 )
+from seqtext.data.text_selection import select_texts
 from seqtext.datasets.unlabelled import UnlabelledTexts
 from seqtext.distributed import ProcessInfo
 from seqtext.tokenizers.vocabulary import OpenVocabulary, Vocabulary
@@ -54,13 +55,15 @@ class UnlabelledBatches:
 
 def build_unlabelled_batches(data: Any) -> UnlabelledBatches | None:
     """Encode the unlabelled texts of a `TextDataModule` after `setup`; None if there are none."""
-    unlabelled = data.load_unlabelled()
+    texts = load_unlabelled_ids(data)
+    return None if texts is None else UnlabelledBatches(texts, data.batch_size, data.seed)
+
+
+def load_unlabelled_ids(data: Any) -> EncodedDataset | None:
+    """Encode the unlabelled texts of a `TextDataModule`, or load them; None if there are none."""
+    unlabelled: UnlabelledTexts | None = data.load_unlabelled()
     if unlabelled is None:
         return None
-    return UnlabelledBatches(_load_texts(data, unlabelled), data.batch_size, data.seed)
-
-
-def _load_texts(data: Any, unlabelled: UnlabelledTexts) -> EncodedDataset:
     encoder = copy.copy(data.tokenizer)
     known = encoder.vocabulary
     if isinstance(known, OpenVocabulary):  # which would give unknown tokens ids of their own
@@ -81,12 +84,4 @@ def _load_texts(data: Any, unlabelled: UnlabelledTexts) -> EncodedDataset:
         return EncodedDataset(open_array(folder / "ids.bin", dtype), offsets, labels)
 
     key = {"texts": unlabelled.digest, "dataset": data.dataset.key}
-    return _select(data.cache.load("unlabelled_ids", key, write, load), unlabelled.rows)
-
-
-def _select(texts: EncodedDataset, rows: np.ndarray) -> EncodedDataset:
-    """Return the texts of some rows."""
-    lengths = texts.lengths[rows]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    places = np.repeat(texts.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return EncodedDataset(np.asarray(texts.ids)[places], offsets, texts.labels[: len(rows)])
+    return select_texts(data.cache.load("unlabelled_ids", key, write, load), unlabelled.rows)

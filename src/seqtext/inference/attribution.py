@@ -93,6 +93,8 @@ def _explain_block(predictor: Predictor, texts: pa.Array) -> list[Explanation]:
         method, read, weights = _explain_linear(loaded_model, texts, classes)
     else:
         method, read, weights = _explain_network(predictor, texts, classes)
+    if method != ATTENTION:
+        weights = [each / loaded_model.temperature for each in weights]
     return [
         Explanation(
             words=read[n].words,

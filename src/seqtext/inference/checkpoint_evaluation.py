@@ -135,7 +135,7 @@ def _select_rows(
     for note in rows.notes:
         log.info("  %s", note)
     split, trained_on = (loaded_model.config.get(group) for group in ("split", "dataset"))
-    if data.fingerprint(rows) == loaded_model.data_fingerprint:
+    if data.fingerprint(rows) == loaded_model.fingerprints.get("data"):
         if not isinstance(split, dict):
             raise UserError("The checkpoint has no options of split: its test part is unknown.")
         data.split = build_without_target("split", Split, split)
@@ -183,7 +183,7 @@ def _predict(
         texts = rows.rows.texts.take(positions).combine_chunks()
         of_block = pa.array(names).take(pa.array(labels[start : start + BLOCK_ROWS]))
         truth.add(of_block, predictor.predict_logits(texts))
-    found = truth.predictions(predictor.threshold)
+    found = truth.predictions(predictor.threshold, predictor.is_ordinal)
     custom = build_metrics_if_allowed(predictor.metric_options, len(predictor.class_names))
     return replace(found, rows=rows.selected[found.rows], custom=custom), truth.notes()
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from typing import cast
 
 from seqtext.command_line import HELP_FLAGS, format_help, parse_args
 from seqtext.display import print_line
@@ -30,6 +31,8 @@ def main(arguments: Sequence[str]) -> None:
         from seqtext.inference.load_model import find_checkpoint, load_model
         from seqtext.inference.predict_file import predict_file
         from seqtext.inference.predict_texts import iterate_texts, predict_texts
+        from seqtext.inference.prediction_sets import PredictionSets
+        from seqtext.inference.predictor import Predictor
         from seqtext.lightning_messages import silence_lightning
     silence_lightning()
     if logging.lastResort is not None:  # to the terminal: which run of a sweep is used
@@ -42,12 +45,14 @@ def main(arguments: Sequence[str]) -> None:
             return
         if options.explain:
             from seqtext.inference.attribution_command import explain_texts
-            from seqtext.inference.predictor import Predictor
 
             explain_texts(Predictor.from_run(*options.runs), options)
             return
         predictor = load_predictor(options.runs)
+        sets = None
+        if options.coverage is not None:
+            sets = PredictionSets(cast(Predictor, predictor), options.coverage)  # of one run
         if options.input:
-            predict_file(predictor, options)
+            predict_file(predictor, options, sets)
         else:
-            predict_texts(predictor, iterate_texts(options.texts))
+            predict_texts(predictor, iterate_texts(options.texts), sets)

@@ -30,7 +30,7 @@ class Ensemble(TextPredictor):
     """Predicts the mean of the probabilities of several models.
 
     Each model keeps its own cleaning and tokenizer. The decision threshold of two classes is the
-    mean of the models' thresholds.
+    mean of the models' thresholds; that of ordered classes is used if all models have it.
 
     Raises:
         UserError: if the models have other classes, or the same classes in another order.
@@ -49,6 +49,7 @@ class Ensemble(TextPredictor):
                 )
         self._weights = [member.weight for member in members]
         self.threshold = fmean([each.threshold for each in predictors], self._weights)
+        self.is_ordinal = all(each.is_ordinal for each in predictors)
         self.drop_labels = list(dict.fromkeys(x for p in predictors for x in p.drop_labels))
         options = reversed([predictor.metric_options for predictor in predictors])
         self.metric_options: Mapping[str, Any] = {n: o for each in options for n, o in each.items()}

@@ -89,8 +89,11 @@ class LabeledEvaluation:
         self.count += len(labels)
         self.missing += len(labels) - len(kept)
 
-    def predictions(self, threshold: float) -> Predictions:
+    def predictions(self, threshold: float, is_ordinal: bool = False) -> Predictions:
         """Return the predictions of all rows.
+
+        Args:
+            is_ordinal: whether the model is one of ordered classes
 
         Raises:
             UserError: if there are no labelled rows, or the meaning of the labels is ambiguous.
@@ -101,7 +104,8 @@ class LabeledEvaluation:
         self._check_numbers()
         labels, logits = np.concatenate(self._labels), torch.cat(self._logits)
         rows = np.concatenate(self._rows)
-        return Predictions(rows, labels, logits, self.class_names, threshold)
+        names = self.class_names
+        return Predictions(rows, labels, logits, names, threshold, is_ordinal=is_ordinal)
 
     def notes(self) -> list[str]:
         """Return sentences about how labels were interpreted."""
@@ -194,20 +198,27 @@ def show_scores(predictions: Predictions, title: str, rows: str = "the file") ->
 
 
 def write_scores(
-    predictions: Predictions, folder: Path, title: str, notes: Sequence[str] = ()
+    predictions: Predictions,
+    folder: Path,
+    title: str,
+    notes: Sequence[str] = (),
+    prediction_sets: Mapping[str, Any] | None = None,
 ) -> None:
     """Write scores.json and the figures of a run's test part.
 
     Args:
         notes: notes on how the labels were interpreted
+        prediction_sets: scores of the rows' prediction sets; None: there are none
     """
     from seqtext.figures.files import write_figures
     from seqtext.figures.predictions import get_prediction_plots
 
     write_figures(get_prediction_plots(predictions, title), folder)
-    facts = {
+    facts: dict[str, Any] = {
         "rows": len(predictions.labels),
         "threshold": predictions.threshold,
         "warnings": [*notes, *find_warnings("the file", predictions)],
     }
+    if prediction_sets:
+        facts["prediction_sets"] = prediction_sets
     write_json(folder / "scores.json", {**facts, **predictions.compute_metrics()})

@@ -82,7 +82,7 @@ def export(loaded_model: LoadedModel, folder: str | Path) -> list[Path]:
     _check_packages()
     _check_target(folder)
     with _write_aside(folder.resolve()) as aside:
-        write_graph(loaded_model.model, aside / GRAPH)
+        write_graph(loaded_model.model, aside / GRAPH, loaded_model.temperature)
         text = json.dumps(describe_preprocessing(loaded_model), indent=1, ensure_ascii=False)
         (aside / PREPROCESSING).write_text(text + "\n", encoding="utf-8")
         if made := loaded_model.tokenizer.build_hugging_face_tokenizer():
@@ -121,10 +121,16 @@ def describe_preprocessing(loaded_model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None:
-    """Write a graph for any batch: ids [batch, words], lengths [batch] → [batch, C]."""
+def write_graph(
+    model: TextClassifier | NonNeuralClassifier, path: Path, temperature: float = 1.0
+) -> None:
+    """Write a graph for any batch: ids [batch, words], lengths [batch] → [batch, C].
+
+    Args:
+        temperature: divisor of the logits
+    """
     if isinstance(model, NonNeuralClassifier):
-        path.write_bytes(build_graph(cast("TfIdf", model)).SerializeToString())
+        path.write_bytes(build_graph(cast("TfIdf", model), temperature).SerializeToString())
     else:
         if reads_spelling(model):
             log.warning(
@@ -132,7 +138,7 @@ def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None
                 "vocabulary is the unknown token, without character n-grams."
             )
         try:
-            program = build_onnx_program(ProbabilityModel(model))
+            program = build_onnx_program(ProbabilityModel(model, temperature))
         except Exception as error:  # the exporter raises many types
             reason = format_reason(str(error).strip().partition("\n")[0])
             raise UserError(f"model={model.name} cannot be exported to ONNX: {reason}.") from error
@@ -140,10 +146,15 @@ def write_graph(model: TextClassifier | NonNeuralClassifier, path: Path) -> None
 
 
 class ProbabilityModel(nn.Module):
-    """Appends a softmax to a network."""
+    """Appends a softmax to a network.
 
-    def __init__(self, network: TextClassifier):
+    Args:
+        temperature: divisor of the logits
+    """
+
+    def __init__(self, network: TextClassifier, temperature: float = 1.0):
         super().__init__()
+        self.temperature = temperature
         self.network = copy.deepcopy(network).cpu().float().eval()
         tabulate: Callable[[], nn.Module] | None = getattr(network.embedding, "tabulate", None)
         if tabulate is not None:  # a graph reads ids, not how tokens are spelled
@@ -154,7 +165,7 @@ class ProbabilityModel(nn.Module):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """ids [B, T], lengths [B] → [B, C]"""
-        logits = self.network(ids, lengths)
+        logits = self.network(ids, lengths) / self.temperature
         if logits.ndim == 1:
             logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
         return logits.softmax(dim=1)

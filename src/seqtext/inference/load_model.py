@@ -6,13 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from seqtext.best_run import find_best_run
 from seqtext.checkpoints.files import METADATA_KEY, load_checkpoint
-from seqtext.config.empty_model import build_empty_model, match_state_dict
+from seqtext.config.empty_model import Target, build_empty_model, match_state_dict
 from seqtext.config.instantiate import build_from_config, resolve_target
 from seqtext.config.stored_settings import check_stored_settings, forbid_download
 from seqtext.config.trust import allow_any_class
@@ -56,8 +57,10 @@ class LoadedModel(NamedTuple):
     """Hold a trained model and its preprocessing.
 
     threshold: for two classes, the minimum probability at which class 1 is predicted
+    temperature: by which the model's logits are to be divided
+    conformal_scores: [rows of the validation part] see `seqtext.metrics.conformal`; None: unknown
     config: settings of the training run, as plain but otherwise unvalidated values
-    data_fingerprint: digest of the rows of the training run, see `TextDataModule.fingerprint`
+    fingerprints: digests of what the training run read, see `collect_fingerprints`
     """
 
     model: TextClassifier | NonNeuralClassifier
@@ -66,8 +69,10 @@ class LoadedModel(NamedTuple):
     class_names: list[str]
     input_spec: InputSpec
     threshold: float
+    temperature: float = 1.0
+    conformal_scores: np.ndarray | None = None
     config: Mapping[str, Any] = MappingProxyType({})
-    data_fingerprint: str | None = None
+    fingerprints: Mapping[str, Any] = MappingProxyType({})
 
 
 def find_checkpoint(run: str | Path, option: str = "run") -> Path:
@@ -86,7 +91,7 @@ def find_checkpoint(run: str | Path, option: str = "run") -> Path:
     if path.is_file():
         return path
     if RunDir(path).best_checkpoint.exists():
-        if not RunDir(path).metrics_path.exists():
+        if not RunDir(path).is_finished:
             log.warning("%s has not finished: its best epoch so far is used.", path)
         return RunDir(path).best_checkpoint
     best, description = find_best_run(str(path), option)
@@ -115,6 +120,11 @@ def load_model(path: Path) -> LoadedModel:
 
 def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) -> LoadedModel:
     _check(METADATA_TYPES, metadata)
+    if metadata["config"].get("task") == "lm":
+        raise UserError(
+            "it is a language model, which has no classes: train a classifier with "
+            "model.init_from=<its folder>."
+        )
     check_stored_settings(metadata["config"])
     names = metadata["class_names"]
     if len(set(names)) != len(names) or len(names) < 2:
@@ -140,8 +150,10 @@ def _build_loaded_model(checkpoint: dict[str, Any], metadata: dict[str, Any]) ->
         class_names=names,
         input_spec=_build_input_spec(metadata),
         threshold=metadata["threshold"],
+        temperature=_read_temperature(metadata),
+        conformal_scores=_read_conformal_scores(metadata),
         config=metadata["config"],
-        data_fingerprint=_read_data_fingerprint(metadata),
+        fingerprints=_read_fingerprints(metadata),
     )
 
 
@@ -204,15 +216,19 @@ def _build_model(
     state: dict[str, Tensor],
     arguments: Any,
 ) -> TextClassifier | NonNeuralClassifier:
-    options = _read_group(config, "model")
+    options, target = _read_group(config, "model"), config.get("target", "nominal")
+    if expected := find_type_error(target, Target):
+        raise UserError(f"config.target must be {expected}.")
     if issubclass(resolve_target("model", options["_target_"]), NonNeuralClassifier):
         model = build_from_config("model", options, classes=classes)
+        if target == "ordinal":
+            model.make_ordinal()
         model.load_state_dict(vocabulary.tokens, state)
         return model
     dtype = torch.float64 if _get_precision(config) == "64-true" else torch.float32
     embedding = _read_group(config, "embedding")
     words = len(vocabulary.tokens)
-    model = build_empty_model(options, embedding, words, classes, state, arguments)
+    model = build_empty_model(options, embedding, words, classes, state, arguments, target)
     model.load_state_dict(match_state_dict(state, model.state_dict(), dtype), assign=True)
     set_tokens(model, vocabulary)
     model.load_named_weights()
@@ -228,10 +244,26 @@ def _read_group(config: Mapping[str, Any], group: str) -> dict[str, Any]:
     return forbid_download({str(name): value for name, value in kept.items()})
 
 
-def _read_data_fingerprint(metadata: Mapping[str, Any]) -> str | None:
+def _read_fingerprints(metadata: Mapping[str, Any]) -> dict[str, Any]:
     fingerprints = metadata.get("fingerprints")
-    found = fingerprints.get("data") if isinstance(fingerprints, dict) else None
-    return found if isinstance(found, str) else None
+    return fingerprints if isinstance(fingerprints, dict) else {}
+
+
+def _read_temperature(metadata: Mapping[str, Any]) -> float:
+    temperature = metadata.get("temperature", 1.0)
+    if not isinstance(temperature, float) or not 0 < temperature < float("inf"):
+        raise UserError("temperature must be a positive number.")
+    return temperature
+
+
+def _read_conformal_scores(metadata: Mapping[str, Any]) -> np.ndarray | None:
+    scores = metadata.get("conformal_scores")
+    if scores is None:
+        return None
+    if not isinstance(scores, Tensor) or scores.ndim != 1 or scores.dtype != torch.float32:
+        raise UserError("conformal_scores must be float32 numbers.")
+    _check_tensor("conformal_scores", scores)
+    return np.sort(scores.numpy())
 
 
 def _get_precision(config: Mapping[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seqtext.errors import UserError
+from seqtext.layers.ordinal import build_step_signs
 from seqtext.token_ids import PAD
 from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 
@@ -35,8 +36,10 @@ tfidf (int64[batch, words] ids, int64[batch] lengths) => (float[batch, {classes}
     positive = Max (length, smallest)
     unit = Div (values, positive)
     sums = MatMul (unit, weights)
-    logits = Add (sums, bias)
-    probabilities = Softmax <axis = 1> (logits)
+    outputs = Add (sums, bias)
+    {to_logits}
+    scaled = Div (logits, temperature)
+    probabilities = Softmax <axis = 1> (scaled)
 }}
 """
 AS_COUNTED = "weights_in_text = Identity (counts)"
@@ -46,13 +49,25 @@ SUBLINEAR = """
     logarithms = Log (at_least_one)
     weights_in_text = Add (known, logarithms)
 """
+NOMINAL = "logits = Identity (outputs)"
+ORDINAL = """
+    not_above = Softplus (outputs)
+    opposite = Neg (outputs)
+    above = Softplus (opposite)
+    reached = MatMul (above, is_earlier)
+    stopped = MatMul (not_above, is_same)
+    logits = Add (reached, stopped)
+"""
 
 
-def build_graph(model: "TfIdf") -> "onnx.ModelProto":
+def build_graph(model: "TfIdf", temperature: float = 1.0) -> "onnx.ModelProto":
     """Build a graph, ids [batch, words], lengths [batch] → probabilities [batch, C].
 
     The id of a word is its index in `model.words` plus the number of special tokens. Each text is
     a dense row with one number per term: with many terms, use batches of a few dozen texts.
+
+    Args:
+        temperature: divisor of the logits
 
     Raises:
         UserError: if the model has character n-grams.
@@ -66,10 +81,13 @@ def build_graph(model: "TfIdf") -> "onnx.ModelProto":
             "ids of words, not their spelling: train with model.analyzer=words."
         )
     text = GRAPH.format(
-        classes=model.classes, weighted=SUBLINEAR if features.sublinear_tf else AS_COUNTED
+        classes=model.classes,
+        weighted=SUBLINEAR if features.sublinear_tf else AS_COUNTED,
+        to_logits=ORDINAL if model.is_ordinal else NOMINAL,
     )
     made = parser.parse_model(text)
     arrays = _build_constants() | _build_weights(model)
+    arrays["temperature"] = np.array(temperature, np.float32)
     made.graph.initializer.extend(numpy_helper.from_array(a, name) for name, a in arrays.items())
     counting = next(node for node in made.graph.node if node.op_type == "TfIdfVectorizer")
     counting.attribute.extend(_build_term_attributes(model))
@@ -88,7 +106,12 @@ def _build_weights(model: "TfIdf") -> dict[str, np.ndarray]:
     weights, bias = model.weights, model.bias
     if model.classes == 2:
         weights, bias = np.stack([0 * weights[0], weights[0]]), np.array([0, bias[0]], bias.dtype)
-    return {"idf": model.features.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
+    arrays = {"idf": model.features.idf, "weights": np.ascontiguousarray(weights.T), "bias": bias}
+    if model.is_ordinal:
+        arrays["is_earlier"], arrays["is_same"] = (
+            -each for each in build_step_signs(model.classes)
+        )
+    return arrays
 
 
 def _build_term_attributes(model: "TfIdf") -> list[Any]:

@@ -23,14 +23,20 @@ from seqtext.inference.evaluation import (
     write_scores,
 )
 from seqtext.inference.predict_options import PredictOptions
+from seqtext.inference.prediction_sets import PredictionSets, describe_sets
 from seqtext.inference.predictor import TextPredictor
-from seqtext.inference.table_writer import Columns, TableWriter, open_writer
+from seqtext.inference.table_writer import TableWriter, open_writer
 
 log = logging.getLogger(__name__)
 
 
-def predict_file(predictor: TextPredictor, options: PredictOptions) -> None:
+def predict_file(
+    predictor: TextPredictor, options: PredictOptions, sets: PredictionSets | None = None
+) -> None:
     """Predict the rows of ``input=``, or score them, or both.
+
+    Args:
+        sets: prediction sets to write and score as well; None: none
 
     Raises:
         UserError: if the file cannot be read, or neither output= nor label= is given.
@@ -57,12 +63,13 @@ def predict_file(predictor: TextPredictor, options: PredictOptions) -> None:
         )
     try:
         with open_writer(target) if target else nullcontext() as output:
-            count = _predict_blocks(predictor, source, columns, truth, output)
+            count = _predict_blocks(predictor, source, columns, truth, output, sets)
             predictions = None  # computed before the output is renamed
             if truth:
                 classes = len(predictor.class_names)
                 custom = build_metrics_if_allowed(predictor.metric_options, classes)
-                predictions = replace(truth.predictions(predictor.threshold), custom=custom)
+                found = truth.predictions(predictor.threshold, predictor.is_ordinal)
+                predictions = replace(found, custom=custom)
     except UnicodeEncodeError as error:  # JSON can encode unpaired surrogates
         half = ascii(error.object[error.start])
         raise UserError(f"{source.path} holds {half}, no whole character: fix it.") from error
@@ -74,9 +81,12 @@ def predict_file(predictor: TextPredictor, options: PredictOptions) -> None:
             log.warning("%s", note)
         title = f"{count_noun(len(predictions.labels), 'row')} of {source.path.name}"
         show_scores(predictions, title)
+        of_sets = sets.evaluate(predictions) if sets else None
+        if of_sets:
+            print_line(describe_sets(of_sets))
         if target:
             folder = build_scores_path(target)
-            write_scores(predictions, folder, title, truth.notes())
+            write_scores(predictions, folder, title, truth.notes(), of_sets)
             print_line(f"Scores and figures are in {folder}")
 
 
@@ -143,6 +153,7 @@ def _predict_blocks(
     columns: Sequence[str],
     truth: LabeledEvaluation | None,
     output: TableWriter | None,
+    sets: PredictionSets | None,
 ) -> int:
     """Predict all rows, write or score them, and return the number of rows."""
     count = 0
@@ -155,11 +166,14 @@ def _predict_blocks(
         if truth:
             truth.add(parts[-1], logits)
         if output:
-            output.write(block, build_prediction_columns(predictor, logits, label))
+            added = build_prediction_columns(predictor, logits, label)
+            output.write(block, added | (sets.build_columns(logits) if sets else {}))
     return count
 
 
-def build_prediction_columns(predictor: TextPredictor, logits: Tensor, label: str) -> Columns:
+def build_prediction_columns(
+    predictor: TextPredictor, logits: Tensor, label: str
+) -> dict[str, pa.Array]:
     """Build the new columns: the class, under the name `label`, and probabilities."""
     names = pa.array(predictor.class_names)
     columns = {label: names.take(pa.array(predictor.predict_classes(logits)))}

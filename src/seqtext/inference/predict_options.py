@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from seqtext.command_line import option, positional
-from seqtext.errors import UserError
+from seqtext.errors import OptionError, UserError
 
 FILE_OPTIONS = (
     "output", "text", "label", "separator", "encoding", "header", "quoting", "escapechar",
@@ -34,6 +34,7 @@ python predict.py run=outputs/imdb-grid "a wonderful little film" "another text"
 python predict.py run=outputs/tweets-best input=data/tweets/test.csv output=labels.csv
 python predict.py run=outputs/imdb-best input=more.parquet label=sentiment   (score it)
 python predict.py 'run=[outputs/gru-0,outputs/gru-1,outputs/tfidf]' "a text"   (their mean)
+python predict.py run=outputs/tweets-best input=more.csv output=sets.csv coverage=0.9
 python predict.py run=outputs/imdb-grid explain=true "a text"                (words in colours)
 python predict.py run=outputs/imdb-grid input=more.csv explain=true output=page.html
 python predict.py run=outputs/imdb-grid export=film                          (an ONNX graph)
@@ -85,6 +86,11 @@ tail -f log | python predict.py run=outputs/spam-best
         "folder for model.onnx and preprocessing.json: the model for other programs, and how to "
         "preprocess texts for it; needs pip install -e '.[export]'"
     )
+    coverage: float | None = option(
+        "add the set of classes that contains the true one with at least this probability, as in "
+        "coverage=0.9: a column in_set_<class> for each class, and in the terminal a list; split "
+        "conformal prediction from the validation part of the run"
+    )
     explain: bool = option(
         "true: which words increased (blue) or decreased (orange) the class score, by integrated "
         "gradients, relative to unknown words; for a model with attention, the attention weights; "
@@ -117,9 +123,13 @@ tail -f log | python predict.py run=outputs/spam-best
             other = self.texts[0] if others[0] == "texts" else f"{others[0]}="
             raise UserError(f"export= can only be combined with run= and plugins=: drop {other}.")
         count = len(self.runs)
-        for name in ("export", "explain"):
+        for name in ("export", "explain", "coverage"):
             if getattr(self, name) and count > 1:
                 raise UserError(f"{name}= takes one model: name one run, not {count}.")
+        if self.coverage is not None and not 0 < self.coverage < 1:
+            raise OptionError("coverage", self.coverage, "a number between 0 and 1")
+        if self.coverage is not None and self.explain:
+            raise UserError("coverage= and explain=true cannot be combined: drop one.")
         if self.texts and self.input:
             raise UserError("Texts and input= cannot be combined: drop one.")
         if self.explain and self.label:

@@ -8,17 +8,28 @@ import pyarrow as pa
 
 from seqtext.display import make_printable, print_line
 from seqtext.errors import UserError
+from seqtext.inference.prediction_sets import PredictionSets
 from seqtext.inference.predictor import TextPredictor
 
 
-def predict_texts(predictor: TextPredictor, texts: Iterable[str]) -> None:
-    """Print class, probability and text, separated by tabs, without waiting for more texts."""
+def predict_texts(
+    predictor: TextPredictor, texts: Iterable[str], sets: PredictionSets | None = None
+) -> None:
+    """Print class, probability and text, separated by tabs, without waiting for more texts.
+
+    Args:
+        sets: prediction sets to print before the text; None: none
+    """
     for text in texts:
         logits = predictor.predict_logits(pa.array([text], pa.string()))
         (number,) = predictor.predict_classes(logits)
         probability = predictor.probabilities(logits)[0, number]
         name = make_printable(predictor.class_names[number])  # without tabs
-        print_line(f"{name}\t{probability:.4f}\t{' '.join(text.split())}")
+        cells = [name, f"{probability:.4f}"]
+        if sets is not None:
+            chosen = zip(predictor.class_names, sets.build(logits)[0], strict=True)
+            cells.append(make_printable(", ".join(each for each, is_in in chosen if is_in)))
+        print_line("\t".join([*cells, " ".join(text.split())]))
     predictor.warn_of_unknown_texts()
 
 

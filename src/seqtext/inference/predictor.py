@@ -32,12 +32,14 @@ class TextPredictor(ABC):
 
     class_names: names of class 0, 1, …
     threshold: for two classes, the minimum probability at which class 1 is predicted
+    is_ordinal: whether the model is one of ordered classes
     drop_labels: labels whose rows were dropped in training
     metric_options: settings of the metrics that the training run added, which may be untrusted
     """
 
     class_names: list[str]
     threshold: float
+    is_ordinal: bool = False
     drop_labels: Sequence[str]
     metric_options: Mapping[str, Any]
 
@@ -60,7 +62,8 @@ class TextPredictor(ABC):
 
     def predict_classes(self, logits: Tensor) -> np.ndarray:
         """Return class numbers [N] of logits [N] or [N, C], at the threshold."""
-        return predict_classes(compute_probabilities(logits), self.threshold).numpy()
+        probabilities = compute_probabilities(logits)
+        return predict_classes(probabilities, self.threshold, self.is_ordinal).numpy()
 
 
 class Predictor(TextPredictor):
@@ -75,6 +78,7 @@ class Predictor(TextPredictor):
     def __init__(self, loaded_model: LoadedModel):
         self.loaded_model = loaded_model
         self.class_names, self.threshold = loaded_model.class_names, loaded_model.threshold
+        self.is_ordinal = loaded_model.model.is_ordinal
         self.drop_labels = loaded_model.input_spec.drop_labels
         metrics = loaded_model.config.get("metrics")
         self.metric_options = metrics if isinstance(metrics, Mapping) else {}
@@ -118,9 +122,11 @@ class Predictor(TextPredictor):
         self.texts += len(texts)
         self.unknown += sum(unknown)
         if isinstance(self.loaded_model.model, NonNeuralClassifier):
-            return torch.cat(parts)
-        ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return self._predict_encoded(ids, lengths)
+            logits = torch.cat(parts)
+        else:
+            ids, lengths = (np.concatenate(column) for column in zip(*parts, strict=True))
+            logits = self._predict_encoded(ids, lengths)
+        return logits / self.loaded_model.temperature
 
     def warn_of_unknown_texts(self, name: str = "the model") -> None:
         """Log a warning if some of the texts so far have no word that the model knows.

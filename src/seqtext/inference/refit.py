@@ -23,7 +23,7 @@ from seqtext.inference.load_model import LoadedModel, load_model
 from seqtext.lightning_messages import silence_lightning
 from seqtext.loggers.base import RunLoggers
 from seqtext.run_dir import RunDir
-from seqtext.training.threshold import apply_threshold
+from seqtext.training.calibration import calibrate
 from seqtext.training.train import fit
 from seqtext.validation import get_option_hints
 
@@ -147,7 +147,7 @@ def _train(
     data.setup()
     L.seed_everything(options.seed, verbose=False)
     result = fit(settings, options, data, folder, RunLoggers())
-    apply_threshold(result.predictions, options.threshold, folder)
+    calibrate(result.predictions, options, folder)
     return load_model(folder.best_checkpoint)
 
 

@@ -34,7 +34,9 @@ def _advise(metrics: Mapping[str, Any]) -> str:
     """Return what a user may try if a network is not better than a baseline."""
     if not metrics["epochs"]:
         return ""
-    trainer = metrics["settings"].get("trainer") or {}
-    if metrics["best_epoch"] == metrics["epochs"] == trainer.get("max_epochs"):
+    if metrics["best_epoch"] == metrics["epochs"]:
         return f" The last epoch is the best: try trainer.max_epochs={4 * metrics['epochs']}."
-    return " Try more epochs (trainer.max_epochs=20 patience=5), or dataset.batch_size=32."
+    return (
+        f" Try more epochs (trainer.max_epochs={2 * metrics['epochs']}), dataset.batch_size=32, or "
+        f"pretrained vectors (embedding=glove embedding.dim=50 embedding.freeze=false)."
+    )

@@ -10,6 +10,7 @@ equal to scikit-learn's; undefined metrics are NaN:
 - averages are over the classes with a defined value.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,15 +21,21 @@ import numpy as np
 from seqtext.metrics.custom_modes import get_custom_mode
 
 PART_PREFIX = re.compile("^(train|val|test)/")  # class names in metrics may contain slashes too
-LOWER_IS_BETTER = ("loss", "brier", "ece")
+LOWER_IS_BETTER = ("loss", "brier", "ece", "mae")
 PRECISION_98 = 0.98
 RANKING_METRICS = ("auroc", "average_precision", "recall_at_precision_98")  # rank-based metrics
 
 CountMetric = Callable[[np.ndarray], np.ndarray]
 
 
-def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
-    """Return functions from confusion counts [R, true class, predicted class] to metrics [R]."""
+def get_count_metrics(
+    class_names: Sequence[str], is_ordinal: bool = False
+) -> dict[str, CountMetric]:
+    """Return functions from confusion counts [R, true class, predicted class] to metrics [R].
+
+    Args:
+        is_ordinal: whether the classes are ordered; those that are numbers always are
+    """
     shared: dict[str, CountMetric] = {
         "accuracy": lambda c: _divide(np.trace(c, axis1=1, axis2=2), c.sum((1, 2))),
         "balanced_accuracy": lambda c: _nanmean(_compute_recalls(c)),
@@ -48,12 +55,21 @@ def get_count_metrics(class_names: Sequence[str]) -> dict[str, CountMetric]:
             "macro_precision": lambda c: _nanmean(_compute_precisions(c)),
             "macro_f1": lambda c: _nanmean(_compute_f1_scores(c)),
             "weighted_f1": _compute_weighted_f1,
+            **(_ORDINAL_METRICS if is_ordinal or are_numbers(class_names) else {}),
             **{
                 format_recall_name(name): partial(_compute_class_recall, number=number)
                 for number, name in enumerate(class_names)
             },
         }
     return shared | own | {"mcc": _compute_mcc}
+
+
+def are_numbers(class_names: Sequence[str]) -> bool:
+    """Return whether all classes are numbers, such as 1 to 5 stars, so that they have an order."""
+    try:
+        return all(math.isfinite(float(name)) for name in class_names)
+    except ValueError:
+        return False
 
 
 def list_ranking_metrics(class_names: Sequence[str]) -> tuple[str, ...]:
@@ -175,6 +191,31 @@ def _compute_mcc(counts: np.ndarray) -> np.ndarray:
     covariance = _count_hits(counts).sum(1) * total - (true * predicted).sum(1)
     spread = (total**2 - (true**2).sum(1)) * (total**2 - (predicted**2).sum(1))
     return np.nan_to_num(_divide(covariance, np.sqrt(spread)))
+
+
+def _compute_mean_absolute_error(counts: np.ndarray) -> np.ndarray:
+    """Compute the mean distance of the predicted from the true class, in classes."""
+    return _divide((counts * _list_distances(counts)).sum((1, 2)), counts.sum((1, 2)))
+
+
+def _compute_quadratic_kappa(counts: np.ndarray) -> np.ndarray:
+    """Compute Cohen's kappa with squared distances as weights (Cohen, 1968); NaN for one class."""
+    squares = _list_distances(counts) ** 2
+    expected = counts.sum(2)[:, :, None] * counts.sum(1)[:, None, :]
+    by_chance = _divide((squares * expected).sum((1, 2)), counts.sum((1, 2)))
+    return 1 - _divide((squares * counts).sum((1, 2)), by_chance)
+
+
+def _list_distances(counts: np.ndarray) -> np.ndarray:
+    """Return the distances [C, C] of the numbers of two classes."""
+    numbers = np.arange(counts.shape[1])
+    return abs(numbers[:, None] - numbers)
+
+
+_ORDINAL_METRICS: dict[str, CountMetric] = {
+    "mae": _compute_mean_absolute_error,
+    "quadratic_kappa": _compute_quadratic_kappa,
+}
 
 
 def _compute_auroc(weights: np.ndarray, truth: np.ndarray, ties: np.ndarray) -> np.ndarray:

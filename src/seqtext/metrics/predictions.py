@@ -33,6 +33,8 @@ class Predictions:
     logits: [N] for two classes, [N, C] for more
     threshold: for two classes, the minimum probability at which class 1 is predicted
     custom: metrics in addition to this package's
+    temperature: by which the model's outputs were divided
+    is_ordinal: whether the model is one of ordered classes
     """
 
     rows: np.ndarray
@@ -41,6 +43,8 @@ class Predictions:
     class_names: Sequence[str]
     threshold: float = 0.5
     custom: "CustomMetrics | None" = None
+    temperature: float = 1.0
+    is_ordinal: bool = False
 
     @classmethod
     def from_batches(
@@ -49,13 +53,21 @@ class Predictions:
         labels: np.ndarray,
         class_names: Sequence[str],
         custom: "CustomMetrics | None" = None,
+        is_ordinal: bool = False,
     ) -> "Predictions":
         """Build predictions from (rows, logits) of batches in any order, and all labels."""
         rows, logits = (torch.cat(column) for column in zip(*outputs, strict=True))
         order = rows.argsort()
         sorted_rows = rows[order].numpy()
         sorted_logits = logits[order].float()
-        return cls(sorted_rows, labels[sorted_rows], sorted_logits, class_names, custom=custom)
+        return cls(
+            sorted_rows,
+            labels[sorted_rows],
+            sorted_logits,
+            class_names,
+            custom=custom,
+            is_ordinal=is_ordinal,
+        )
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -65,12 +77,15 @@ class Predictions:
     @cached_property
     def predicted(self) -> np.ndarray:
         """Return the predicted classes [N]."""
-        return predict_classes(compute_probabilities(self.logits), self.threshold).numpy()
+        probabilities = compute_probabilities(self.logits)
+        return predict_classes(probabilities, self.threshold, self.is_ordinal).numpy()
 
     def compute_metrics(self) -> dict[str, float]:
         """Compute the loss and all metrics, see `seqtext.metrics.scores.compute_metrics`."""
         labels = torch.from_numpy(self.labels)
-        return compute_metrics(self.logits, labels, self.class_names, self.threshold, self.custom)
+        return compute_metrics(
+            self.logits, labels, self.class_names, self.threshold, self.custom, self.is_ordinal
+        )
 
     def find_best_threshold(self) -> float:
         """Return the threshold with the best F1 on these rows."""
@@ -81,6 +96,10 @@ class Predictions:
     def with_threshold(self, threshold: float) -> "Predictions":
         """Return these predictions with another decision threshold."""
         return replace(self, threshold=threshold)
+
+    def with_temperature(self, temperature: float) -> "Predictions":
+        """Return these predictions with logits divided by a temperature."""
+        return replace(self, logits=self.logits / temperature, temperature=temperature)
 
     def find_most_confident_errors(self, count: int) -> np.ndarray:
         """Return the positions of the most confident errors, sorted by falling confidence."""

@@ -19,17 +19,20 @@ if TYPE_CHECKING:
 
 
 def list_metrics(
-    class_names: Sequence[str], present: Sequence[int] | np.ndarray | None = None
+    class_names: Sequence[str],
+    present: Sequence[int] | np.ndarray | None = None,
+    is_ordinal: bool = False,
 ) -> list[str]:
     """Return the names of the metrics that `compute_metrics` returns.
 
     Args:
         present: numbers of the classes with rows; None: all
+        is_ordinal: whether the model is one of ordered classes
     """
     classes = len(class_names)
     labels = torch.arange(classes) if present is None else torch.as_tensor(np.unique(present))
     logits = torch.zeros(len(labels)) if classes == 2 else torch.zeros(len(labels), classes)
-    return list(compute_metrics(logits, labels, class_names))
+    return list(compute_metrics(logits, labels, class_names, is_ordinal=is_ordinal))
 
 
 def list_common_metrics() -> list[str]:
@@ -45,10 +48,18 @@ def compute_probabilities(logits: Tensor) -> Tensor:
     return logits.double().softmax(dim=1)
 
 
-def predict_classes(probabilities: Tensor, threshold: float = 0.5) -> Tensor:
-    """Return the most probable classes [N]; of two, class 1 if its share is >= `threshold`."""
+def predict_classes(
+    probabilities: Tensor, threshold: float = 0.5, is_ordinal: bool = False
+) -> Tensor:
+    """Return the predicted classes [N] of probabilities [N, C].
+
+    Of two classes, class 1 if its probability is >= `threshold`; of more, the most probable one; of
+    ordered ones the median, which has the smallest expected distance from the true class.
+    """
     if probabilities.shape[1] == 2:
         return (probabilities[:, 1] >= threshold).long()
+    if is_ordinal:
+        return (probabilities.cumsum(dim=1)[:, :-1] < 0.5).sum(dim=1)
     return probabilities.argmax(dim=1)
 
 
@@ -78,6 +89,7 @@ def compute_metrics(
     class_names: Sequence[str],
     threshold: float = 0.5,
     custom: "CustomMetrics | None" = None,
+    is_ordinal: bool = False,
 ) -> dict[str, float]:
     """Compute the loss and all metrics of predictions, gathered from all processes of a run.
 
@@ -89,6 +101,7 @@ def compute_metrics(
         labels: [N] true classes, N at least 1
         threshold: see `predict_classes`
         custom: additional metrics
+        is_ordinal: whether the model is one of ordered classes
 
     Returns:
         For two classes: loss, accuracy, balanced_accuracy, precision, recall (of class 1),
@@ -96,8 +109,9 @@ def compute_metrics(
         recall_at_precision_98 (maximum recall of class 1 at a precision of at least 98 %), mcc
         (Matthews correlation). For more classes: loss, accuracy, balanced_accuracy,
         macro_precision, macro_f1, weighted_f1, recall_<class name>, auroc and average_precision
-        (averages of one class against the rest), mcc. For both: brier and ece, see
-        `CalibrationScorer`.
+        (averages of one class against the rest), mcc; if they are numbers or ordered, mae (mean
+        distance of the predicted from the true class) and quadratic_kappa. For both: brier and ece,
+        see `CalibrationScorer`.
 
     Raises:
         UserError: if a logit is not finite.
@@ -105,11 +119,12 @@ def compute_metrics(
     if not logits.isfinite().all():
         raise UserError("The model's outputs are not finite numbers: they have no scores.")
     classes, probabilities = len(class_names), compute_probabilities(logits)
-    predicted = predict_classes(probabilities, threshold)
+    predicted = predict_classes(probabilities, threshold, is_ordinal)
     cells = multiclass_confusion_matrix(predicted, labels, classes, validate_args=False)
     truth, counts = labels.cpu().numpy(), cells[None].cpu().numpy().astype(float)
     values = {
-        name: float(score(counts)[0]) for name, score in get_count_metrics(class_names).items()
+        name: float(score(counts)[0])
+        for name, score in get_count_metrics(class_names, is_ordinal).items()
     }
     mcc = values.pop("mcc")
     ranking, everything = (

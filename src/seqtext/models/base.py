@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
-from lightning.pytorch.utilities.types import OptimizerConfig, OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -14,24 +13,18 @@ from seqtext import speedups
 from seqtext.data.loaders import Batch
 from seqtext.distributed import ProcessInfo, all_gather_objects
 from seqtext.embeddings.spelling import reads_spelling
+from seqtext.errors import UserError
 from seqtext.layers.activations import Activation
 from seqtext.layers.dense import DenseBlock
 from seqtext.layers.initializers import Init, init_linear_
 from seqtext.layers.module_list import ModuleList
-from seqtext.losses import Loss, cross_entropy
-from seqtext.metrics.definitions import get_metric_mode
+from seqtext.layers.ordinal import compute_ordinal_logits
+from seqtext.losses import Distillation, Loss, cross_entropy
 from seqtext.models.epoch_metrics import EpochMetricsMixin
+from seqtext.models.optimization import OptimizationMixin
 from seqtext.models.word_vectors import WordVectorsMixin
 from seqtext.objectives.base import Objective, compute_objectives
-from seqtext.optim import (
-    LRSchedule,
-    OptimizerFactory,
-    build_parameter_groups,
-    clip_gradients,
-    count_updates,
-    drop_objects,
-    keep_run_values,
-)
+from seqtext.optim import LRSchedule, OptimizerFactory, drop_objects, keep_run_values
 from seqtext.validation import (
     DropoutRate,
     NonNegativeFloat,
@@ -45,7 +38,7 @@ if TYPE_CHECKING:
     from seqtext.metrics.custom import CustomMetrics
 
 
-class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
+class TextClassifier(WordVectorsMixin, EpochMetricsMixin, OptimizationMixin, L.LightningModule):
     """Base of neural models; a subclass defines layers and `forward(ids, lengths) -> logits`.
 
     Adding padding to `ids` never changes a logit. For two classes the logits [B] are those of
@@ -72,6 +65,8 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
     name = ""  # shown in tables, set by a subclass
     feature_seconds = 0.0  # of computing features of all texts, see `prepare_features`
     reads_ids = True  # whether training reads the tokens of a batch, not only the rows' numbers
+    is_ordinal = False  # whether the classes are ordered, see `make_ordinal`
+    is_unfreezing = False  # whether some layers are not trained yet, see `GradualUnfreezing`
     class_weights: Tensor | None  # [C]
     unlabelled: "UnlabelledBatches | None" = None  # for `objectives` that read no labels
     _mixing: tuple[Tensor, float] | None = None  # see `mix_features`
@@ -124,6 +119,24 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
         if not speedups.set_current_fx_name(self, name, value):
             super().__setattr__(name, value)
 
+    def make_ordinal(self) -> None:
+        """Replace the output layer by one for ordered classes, see `seqtext.layers.ordinal`.
+
+        Of two classes, nothing changes. To be called before weights are loaded or trained.
+
+        Raises:
+            UserError: if a subclass computes logits in another way than by `compute_logits`.
+        """
+        if type(self).compute_logits is not TextClassifier.compute_logits:
+            raise UserError(
+                f"target=ordinal is not possible with {type(self).__name__}, whose logits are not "
+                f"those of TextClassifier.compute_logits."
+            )
+        if self.classes > 2:
+            self.is_ordinal = True
+            self.output = nn.Linear(self.output.in_features, self.classes - 1)
+            init_linear_(self.output, self.init, output=True)
+
     def configure_training(
         self,
         optimizer: OptimizerFactory,
@@ -171,35 +184,6 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
     def load_named_weights(self) -> None:
         """Load the weights that a checkpoint names but does not hold; by default, do nothing."""
 
-    def get_lr_factors(self) -> dict[int, float]:
-        """Return factors of the learning rate of parameters by their `id`; of others, it is 1."""
-        return {}
-
-    def configure_optimizers(self) -> OptimizerConfig | OptimizerLRSchedulerConfig:
-        """Return the optimizer of the trainable parameters and the learning rate scheduler."""
-        optimizer = self._make_optimizer([p for p in self.parameters() if p.requires_grad])
-        if optimizer.defaults.get("weight_decay") or getattr(optimizer, "needs_groups", False):
-            optimizer = self._make_optimizer(build_parameter_groups(self))
-        if factors := self.get_lr_factors():
-            lr_of = {key: factor * optimizer.defaults["lr"] for key, factor in factors.items()}
-            optimizer = self._make_optimizer(build_parameter_groups(self, lr_of))
-        mode, count = get_metric_mode(self._monitor), lambda each: count_updates(self.trainer, each)
-        scheduler = self._scheduler.build(optimizer, count, self._monitor, mode)
-        if scheduler is None:
-            return {"optimizer": optimizer}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: float | None = None,
-        gradient_clip_algorithm: str | None = None,
-    ) -> None:
-        """Clip gradients; Lightning refuses fused optimizers even in bf16, which is unscaled."""
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        if gradient_clip_val:
-            clip_gradients(parameters, gradient_clip_val, gradient_clip_algorithm)
-
     def attention_weights(self, ids: Tensor, lengths: Tensor) -> Tensor | None:
         """Return attention weights [B, T], or [B, T, F] per feature, which sum to 1 over T.
 
@@ -216,6 +200,8 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
         for layer in self.head_layers:
             features = layer(features)
         logits = self.output(features)
+        if self.is_ordinal:
+            return compute_ordinal_logits(logits)
         return logits.squeeze(1) if self.classes == 2 else logits
 
     @contextmanager
@@ -252,7 +238,19 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, L.LightningModule):
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Compute the logits and mean loss of a training batch; override for another step."""
         logits = self.compute_batch_logits(batch)
-        return logits, self.loss(logits, batch.labels, self.class_weights)
+        return logits, self.compute_loss(logits, batch.labels, batch.rows)
+
+    def compute_loss(self, logits: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        """Compute the loss of some logits, a scalar.
+
+        Args:
+            logits: [B] for two classes, [B, C] for more
+            labels: [B]
+            rows: [B] row numbers of the data set
+        """
+        if isinstance(self.loss, Distillation):
+            return self.loss(logits, labels, self.class_weights, rows)
+        return self.loss(logits, labels, self.class_weights)
 
     def compute_batch_logits(self, batch: Batch) -> Tensor:
         """Compute the logits of a prepared batch, as `forward`."""

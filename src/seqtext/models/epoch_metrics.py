@@ -42,10 +42,17 @@ class EpochMetricsMixin:
                     f"Training diverged: the model's outputs are not finite in epoch "
                     f"{self.current_epoch + 1}; lower optimizer.lr or trainer.gradient_clip_val."
                 )
-            values = compute_metrics(logits, labels, self.class_names, custom=self.custom_metrics)
+            values = compute_metrics(
+                logits,
+                labels,
+                self.class_names,
+                custom=self.custom_metrics,
+                is_ordinal=self.is_ordinal,
+            )
             if part == "val":
                 self._check_loss(values["loss"])
-                predicted = predict_classes(compute_probabilities(logits))
+                probabilities = compute_probabilities(logits)
+                predicted = predict_classes(probabilities, is_ordinal=self.is_ordinal)
                 self.has_constant_predictions = is_constant(predicted.numpy())
             self._forget_undefined(part, values)
             self.log_dict({f"{part}/{name}": value for name, value in values.items()})
@@ -53,7 +60,8 @@ class EpochMetricsMixin:
     def _forget_undefined(self: Any, part: str, values: Mapping[str, float]) -> None:
         """Remove the values that metrics had in an earlier epoch and do not have in this one."""
         own = self.custom_metrics.metrics if self.custom_metrics else ()
-        for name in {*list_metrics(self.class_names), *own} - values.keys():
+        known = list_metrics(self.class_names, is_ordinal=self.is_ordinal)
+        for name in {*known, *own} - values.keys():
             self.trainer.callback_metrics.pop(f"{part}/{name}", None)
             if f"{part}/{name}" == self._monitor:
                 raise UserError(

@@ -4,9 +4,10 @@ scikit-learn's LogisticRegression needs the features themselves. Here the loss i
 SciPy's trust-region Newton method, which needs only products of the features with vectors.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -191,6 +192,41 @@ class LogisticRegression:
         derivatives[:-1] += decay * parameters[:-1]
         derivatives[-1] = slopes.sum(axis=0)
         return derivatives.ravel()
+
+
+class OrdinalRegression:
+    """Fits the regressions of all steps between ordered classes, as `LogisticRegression` does.
+
+    Args:
+        steps: for each class but the last, the regression of being above it; or the constant
+            logit of a step whose rows are all on one side
+        features: D
+    """
+
+    def __init__(self, steps: Sequence[LogisticRegression | float], features: int):
+        self.steps, self.features = steps, features
+
+    @property
+    def parameters(self) -> list[np.ndarray | None]:
+        """Return those of each step, from which `fit` can start."""
+        return [None if isinstance(step, float) else step.parameters for step in self.steps]
+
+    def fit(
+        self,
+        C: float,
+        tolerance: float = TOLERANCE,
+        start: Any = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return weights [D, C - 1] and biases [C - 1], see `LogisticRegression.fit`."""
+        starts = start or [None] * len(self.steps)
+        fitted = [
+            (np.zeros((self.features, 1)), np.array([step]))
+            if isinstance(step, float)
+            else step.fit(C, tolerance, begin)
+            for step, begin in zip(self.steps, starts, strict=True)
+        ]
+        weights, biases = zip(*fitted, strict=True)
+        return np.hstack(weights), np.concatenate(biases)
 
 
 def _compute_losses(

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from torch import Tensor
 
+from seqtext.errors import UserError
 from seqtext.tokenizers.base import Tokenizer, concatenate_ranges
 from seqtext.tokenizers.splitting import Split
 from seqtext.tokenizers.words import WordTokenizer
@@ -90,7 +91,16 @@ class NonNeuralClassifier:
     name = ""  # shown in tables, set by a subclass
     words: list[str]  # vocabulary of the fitted model
     needs_validation = False  # whether `fit` chooses values of options on the validation part
+    is_ordinal = False  # whether the classes are ordered, and `make_ordinal` was called
     chosen: Mapping[str, float | str] = MappingProxyType({})  # values that `fit` chose, by option
+
+    def make_ordinal(self) -> None:
+        """Prepare for ordered classes, before `fit` or `load_state_dict`.
+
+        Raises:
+            UserError: if the model is not made for them.
+        """
+        raise UserError(f"target=ordinal is not possible with model={self.name}.")
 
     def fit(
         self,

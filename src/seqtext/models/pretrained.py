@@ -208,7 +208,8 @@ class Pretrained(TextClassifier):
     def _fit_head(self, data: Any, train: np.ndarray) -> None:
         """Fit the output layer, if it is the head, to features [N, F] of the training part."""
         labels, rows = data.labels[data.training_rows], data.dataset.parts["val"]
-        if not self.C or self.head_layers or len(np.unique(labels)) < self.classes:
+        has_own_head = bool(self.head_layers) or self.is_ordinal
+        if not self.C or has_own_head or len(np.unique(labels)) < self.classes:
             return
         features, positions = self._features  # type: ignore[misc]
         mean, scale = self.feature_mean.numpy(), self.feature_scale.numpy()

@@ -65,7 +65,7 @@ class RCNN(PooledClassifier):
         self.activation = activation
         self.pool = build_pooling(prepared, filters, self.init)
 
-    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the dense layer's outputs, ids [B, T] → [B, T, filters]."""
         vectors = self.embed(ids)  # [B, T, E]
         states = self.recurrence(vectors, lengths)  # [B, T, 2 U]

@@ -70,7 +70,7 @@ class S4D(PooledClassifier):
         self.dropout = dropout
         self.pool = build_pooling(prepared, units, self.init)
 
-    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, D]."""
         vectors = self.embed(ids)
         states = self.input_norm(vectors if self.project is None else self.project(vectors))

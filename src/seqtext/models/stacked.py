@@ -1,7 +1,8 @@
 """The base of models of stacked recurrent layers: dropout and norms between them, and pooling."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Gt, Le
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,6 +34,10 @@ class StackedClassifier(PooledClassifier):
         pooling: pooling of the states to the text vector: the last state of each direction, or over
             all words the maximum, the mean, both, or a weighted mean, with a weight per word or
             per feature of each word (see `AdditiveAttention`); or a class (see `prepare_pooling`)
+        init_from: run folder or checkpoint of a language model (``task=lm``) with the initial word
+            vectors and layers, which a training run loads, see `load_initial_weights`
+        layer_decay: learning rate of each layer relative to that of the next one, and of the word
+            vectors relative to the first one's (Howard and Ruder, 2018)
         layer_options: options of a layer: one value, or a list with one per layer
         head: see `TextClassifier`
 
@@ -53,6 +58,8 @@ class StackedClassifier(PooledClassifier):
         inter_layer_dropout: DropoutRate | list[DropoutRate] = 0.0,
         batch_norm: bool = False,
         pooling: Pooling = "max",
+        init_from: str | None = None,
+        layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0,
         *,
         layer_options: dict[str, Any],
         **head: Any,
@@ -66,6 +73,8 @@ class StackedClassifier(PooledClassifier):
             for name, value in layer_options.items()
         }
         self.embedding_dropout = embedding_dropout
+        self.init_from, self.layer_decay = init_from, layer_decay
+        self.widths, self.directions = units, 1 + bidirectional  # of each direction of a layer
         self.inter_layer_dropout = broadcast_to_layers(
             "inter_layer_dropout", inter_layer_dropout, len(units) - 1, "gap between layers"
         )
@@ -88,10 +97,21 @@ class StackedClassifier(PooledClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        features = self.pool(self._compute_states(ids, lengths), lengths)
+        features = self.pool(self.compute_states(ids, lengths), lengths)
         return self.compute_logits(self.norms[-1](features) if self.norms else features)
 
-    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def get_lr_factors(self) -> dict[int, float]:
+        """See `TextClassifier.get_lr_factors`."""
+        if self.layer_decay == 1:
+            return {}
+        parts = [self.embedding, *self.layers]
+        return {
+            id(parameter): self.layer_decay**depth
+            for depth, part in enumerate(reversed(parts), 1)
+            for parameter in part.parameters()
+        }
+
+    def compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, U × directions]."""
         states = F.dropout(self.embed(ids), self.embedding_dropout, self.training)  # [B, T, E]
         for number, layer in enumerate(self.layers):

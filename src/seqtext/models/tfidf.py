@@ -14,11 +14,19 @@ from annotated_types import Interval
 from torch import Tensor
 
 from seqtext.errors import UserError
-from seqtext.models.logistic_regression import SEARCH_TOLERANCE, Features, LogisticRegression
+from seqtext.layers.ordinal import build_step_signs, compute_ordinal_logits
+from seqtext.models.logistic_regression import (
+    SEARCH_TOLERANCE,
+    Features,
+    LogisticRegression,
+    OrdinalRegression,
+)
 from seqtext.models.non_neural import NonNeuralClassifier, TokenizedTexts, Validation
 from seqtext.models.tfidf_features import Analyzer, TfIdfFeatures, get_tensor
 from seqtext.models.word_terms import BLOCK_TEXTS
 from seqtext.validation import PositiveFloat, PositiveInt, validate_args
+
+Regression = LogisticRegression | OrdinalRegression
 
 AUTO: Final = "auto"
 CANDIDATES = (1.0, 4.0, 16.0, 64.0, 256.0)  # of C
@@ -73,9 +81,13 @@ class TfIdf(NonNeuralClassifier):
         self.features = TfIdfFeatures(
             analyzer, word_ngrams, min_n, max_n, max_features, min_df, sublinear_tf
         )
-        self.weights = np.zeros((0, 0), np.float32)  # [1 or C, D]
-        self.bias = np.zeros(0, np.float32)  # [1 or C]
+        self.weights = np.zeros((0, 0), np.float32)  # [outputs, D]: 1 of two classes, C - 1 or C
+        self.bias = np.zeros(0, np.float32)  # [outputs]
         self.chosen = {}
+
+    def make_ordinal(self) -> None:
+        """Prepare for ordered classes: C - 1 regressions, see `seqtext.layers.ordinal`."""
+        self.is_ordinal = self.classes > 2
 
     @property
     def words(self) -> list[str]:  # type: ignore[override]
@@ -108,18 +120,14 @@ class TfIdf(NonNeuralClassifier):
         features, by_class = self.features.choose(texts, labels)
         if rows is not None:
             features, labels = features.select(rows), labels[rows]
-        seen, labels = np.unique(labels, return_inverse=True)
-        row_weights = None if class_weights is None else np.array(class_weights)[seen][labels]
-        outputs = 1 if self.classes == 2 else len(seen)
-        scales: dict[str, np.ndarray | None] = {"tfidf": None, "naive_bayes": None}
-        if self.weighting != "tfidf":
-            ratios = compute_log_count_ratios(by_class[seen], len(self.features.terms))
-            scales["naive_bayes"] = np.ascontiguousarray(ratios[-outputs:].T)
+        row_weights = None if class_weights is None else np.array(class_weights)[labels]
+        build = self._build_ordinal_regression if self.is_ordinal else self._build_regression
         regressions = {
-            name: LogisticRegression(features, labels, outputs, row_weights, scale)
-            for name, scale in scales.items()
-            if self.weighting in (name, AUTO)
+            weighting: build(features, labels, by_class, row_weights, weighting == "naive_bayes")
+            for weighting in ("tfidf", "naive_bayes")
+            if self.weighting in (weighting, AUTO)
         }
+        seen = np.unique(labels)
         weighting: str = self.weighting
         C, start = self.C, None
         if validation is not None and self.needs_validation:
@@ -133,8 +141,14 @@ class TfIdf(NonNeuralClassifier):
         return self._compute_logits(map(self.features.compute, texts.iter_blocks(BLOCK_TEXTS)))
 
     def word_attributions(self, texts: TokenizedTexts) -> np.ndarray:
-        """Return each word's exact contribution: the sum plus the bias is the logit."""
-        return self.features.attribute(texts, self.weights)
+        """Return each word's exact contribution: the sum plus the bias is the logit.
+
+        Of ordered classes, to the log-odds of all steps up to the class, minus that of the next.
+        """
+        if not self.is_ordinal:
+            return self.features.attribute(texts, self.weights)
+        is_earlier, is_same = build_step_signs(self.classes)
+        return self.features.attribute(texts, (is_earlier - is_same).T @ self.weights)
 
     def find_known(self, texts: TokenizedTexts) -> np.ndarray:
         """Return which words have a term or a character n-gram, see the base class."""
@@ -154,7 +168,7 @@ class TfIdf(NonNeuralClassifier):
             UserError: if a tensor is missing or does not fit the others.
         """
         self.features.load_state_dict(words, state)
-        outputs = 1 if self.classes == 2 else self.classes
+        outputs = 1 if self.classes == 2 else self.classes - self.is_ordinal
         shape: list[int | None] = [outputs, len(self.features)]
         self.weights = get_tensor(state, "weights", shape, torch.float32).numpy()
         self.bias = get_tensor(state, "bias", [outputs], torch.float32).numpy()
@@ -164,12 +178,58 @@ class TfIdf(NonNeuralClassifier):
         """Return the number of trained parameters."""
         return self.weights.size + self.bias.size
 
+    def _build_regression(
+        self,
+        features: Features,
+        labels: np.ndarray,
+        by_class: np.ndarray,
+        row_weights: np.ndarray | None,
+        is_scaled: bool,
+    ) -> Regression:
+        """Build the regression of the classes that have training rows.
+
+        Args:
+            by_class: [C, D] numbers of texts of each class with each feature
+            is_scaled: whether features are multiplied by log-count ratios
+        """
+        seen, labels = np.unique(labels, return_inverse=True)
+        outputs, scales = 1 if self.classes == 2 else len(seen), None
+        if is_scaled:
+            ratios = compute_log_count_ratios(by_class[seen], len(self.features.terms))
+            scales = np.ascontiguousarray(ratios[-outputs:].T)
+        return LogisticRegression(features, labels, outputs, row_weights, scales)
+
+    def _build_ordinal_regression(
+        self,
+        features: Features,
+        labels: np.ndarray,
+        by_class: np.ndarray,
+        row_weights: np.ndarray | None,
+        is_scaled: bool,
+    ) -> Regression:
+        """Build a regression for each step from a class to those above, see `_build_regression`."""
+        steps: list[LogisticRegression | float] = []
+        for step in range(self.classes - 1):
+            rows = np.flatnonzero(labels >= step)
+            is_above = (labels[rows] > step).astype(int)
+            if len(np.unique(is_above)) < 2:
+                steps.append(-ABSENT_CLASS_LOGIT if is_above.any() else ABSENT_CLASS_LOGIT)
+                continue
+            scales = None
+            if is_scaled:
+                both = np.stack([by_class[step], by_class[step + 1 :].sum(axis=0)])
+                ratios = compute_log_count_ratios(both, len(self.features.terms))
+                scales = np.ascontiguousarray(ratios[-1:].T)
+            weights = None if row_weights is None else row_weights[rows]
+            steps.append(LogisticRegression(features.select(rows), is_above, 1, weights, scales))
+        return OrdinalRegression(steps, features.size)
+
     def _search(
         self,
-        regressions: Mapping[str, LogisticRegression],
+        regressions: Mapping[str, Regression],
         seen: np.ndarray,
         validation: Validation,
-    ) -> tuple[str, float, np.ndarray]:
+    ) -> tuple[str, float, Any]:
         """Return the weighting and C with the best validation score, and their parameters.
 
         A larger C is tried as long as the score or the loss improves.
@@ -191,7 +251,7 @@ class TfIdf(NonNeuralClassifier):
 
     def _set_weights(self, weights: np.ndarray, bias: np.ndarray, seen: np.ndarray) -> None:
         """Set weights, [D, outputs], and biases, [outputs], of the classes with training rows."""
-        if self.classes > 2:
+        if self.classes > 2 and not self.is_ordinal:
             all_weights = np.zeros((len(weights), self.classes))
             all_bias = np.full(self.classes, ABSENT_CLASS_LOGIT)
             all_weights[:, seen], all_bias[seen] = weights, bias
@@ -204,6 +264,8 @@ class TfIdf(NonNeuralClassifier):
         weights = self.weights.T.astype(float)
         products = np.concatenate([features.multiply(weights) for features in blocks])
         logits = torch.from_numpy((products + self.bias).astype(np.float32))
+        if self.is_ordinal:
+            return compute_ordinal_logits(logits)
         return logits.squeeze(1) if self.classes == 2 else logits
 
 

@@ -99,14 +99,14 @@ class Transformer(PooledClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        states = self._compute_states(ids, lengths)
+        states = self.compute_states(ids, lengths)
         return self.compute_logits(self.pool(states, self._count_places(lengths)))
 
     def _count_places(self, lengths: Tensor) -> Tensor:
         """Return the numbers of tokens [B], with the learned first one."""
         return lengths if self.first is None else lengths + 1
 
-    def _compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+    def compute_states(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Return the last layer's states, ids [B, T] → [B, T, D], or [B, 1 + T, D] with a first."""
         vectors = self.embed(ids)
         if self.first is not None:

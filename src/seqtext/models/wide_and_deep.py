@@ -126,9 +126,9 @@ class WideAndDeep(TextClassifier):
         gradient.
         """
         wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
-        loss = self.loss(deep, batch.labels, self.class_weights)
+        loss = self.compute_loss(deep, batch.labels, batch.rows)
         if self.linear_C is None:
-            loss = self.loss(wide, batch.labels, self.class_weights) + loss
+            loss = self.compute_loss(wide, batch.labels, batch.rows) + loss
         return self._mix(wide, deep).detach(), loss
 
     def _mix(self, wide: Tensor, deep: Tensor) -> Tensor:

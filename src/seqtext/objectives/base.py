@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from seqtext.data.loaders import Batch
 from seqtext.embeddings.dimension import get_embedding_dim
 from seqtext.errors import UserError
+from seqtext.losses import compute_log_probabilities
 from seqtext.validation import NonNegativeFloat, validate_args
 
 
@@ -142,14 +143,6 @@ def compute_gradient(value: Tensor, vectors: Tensor, retain: bool = False) -> Te
             "does not compute in training: leave them out, or choose another model."
         )
     return gradient
-
-
-def compute_log_probabilities(logits: Tensor) -> Tensor:
-    """Return log-probabilities [B, C] in float32 or more, of logits [B] of class 1 or [B, C]."""
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if logits.ndim == 1:
-        return torch.stack([F.logsigmoid(-logits), F.logsigmoid(logits)], dim=1)
-    return F.log_softmax(logits, dim=1)
 
 
 def compute_divergence(reference: Tensor, logits: Tensor) -> Tensor:

@@ -30,5 +30,7 @@ class Mixup(Objective):
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         with step.repeat(), model.mix_features(order, share):
             logits = model.compute_batch_logits(step.batch)
-        own, other = (model.loss(logits, of, model.class_weights) for of in (labels, labels[order]))
+        rows = step.batch.rows
+        own = model.compute_loss(logits, labels, rows)
+        other = model.compute_loss(logits, labels[order], rows[order])
         return share * own + (1 - share) * other

@@ -51,7 +51,7 @@ def build_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
         return lambda weights: calibration.score(metric, weights)
     if metric in predictions.custom:
         return _build_custom_scorer(predictions, metric)
-    count_metrics = get_count_metrics(class_names)
+    count_metrics = get_count_metrics(class_names, predictions.is_ordinal)
     if metric not in count_metrics:
         return _build_slow_scorer(predictions, metric)
     classes = len(class_names)
@@ -91,7 +91,7 @@ def draw_resamples(
     if metric in (
         *of_any_classes,
         *list_ranking_metrics(class_names),
-        *get_count_metrics(class_names),
+        *get_count_metrics(class_names, any(each.is_ordinal for each in predictions)),
     ):
         yield from chunks
     else:
@@ -156,6 +156,7 @@ def _build_slow_scorer(predictions: LoadedPredictions, metric: str) -> Scorer:
                     labels[drawn],
                     predictions.class_names,
                     threshold=predictions.threshold,
+                    is_ordinal=predictions.is_ordinal,
                 )
             found.append(values.get(metric))
         return np.array(found, float)  # None becomes NaN

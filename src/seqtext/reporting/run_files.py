@@ -29,6 +29,7 @@ class LoadedPredictions:
     probabilities: [N, C]
     threshold: for two classes, the minimum probability at which class 1 was predicted
     custom: settings of the metrics that the run added, which may be untrusted
+    is_ordinal: whether the model is one of ordered classes
     """
 
     rows: np.ndarray
@@ -38,6 +39,7 @@ class LoadedPredictions:
     class_names: tuple[str, ...]
     threshold: float = 0.5
     custom: Mapping[str, Any] = field(default_factory=dict)
+    is_ordinal: bool = False
 
 
 def read_run_metrics(path: Path) -> dict[str, Any]:
@@ -148,6 +150,7 @@ def read_predictions(path: Path, metrics: Mapping[str, Any]) -> LoadedPrediction
         names,
         0.5 if threshold is None else threshold,
         custom if isinstance(custom, Mapping) else {},
+        metrics["settings"].get("target") == "ordinal" and len(names) > 2,
     )
 
 
@@ -162,8 +165,11 @@ def average_predictions(
     each = [one.probabilities for one in predictions]
     probabilities = np.average(each, axis=0, weights=weights)
     threshold = fmean([one.threshold for one in predictions], weights)
+    is_ordinal = all(one.is_ordinal for one in predictions)
     if probabilities.shape[1] == 2:  # as `seqtext.metrics.scores.predict_classes`, without torch
         predicted = (probabilities[:, 1] >= threshold).astype(np.int64)
+    elif is_ordinal:
+        predicted = (probabilities.cumsum(axis=1)[:, :-1] < 0.5).sum(axis=1)
     else:
         predicted = probabilities.argmax(axis=1)
     custom = {
@@ -175,6 +181,7 @@ def average_predictions(
         probabilities=probabilities,
         threshold=threshold,
         custom=custom,
+        is_ordinal=is_ordinal,
     )
 
 

@@ -247,7 +247,8 @@ def _find_unfinished_runs(folder: Path, damaged: list[str]) -> dict[Path, Unfini
         place = config.parent.parent
         if (place / METRICS_FILE).exists():
             continue
-        if _try_read(read_options, config, damaged, {}).get("mode", "train") == "train":
+        options = _try_read(read_options, config, damaged, {})
+        if options.get("mode", "train") == "train" and options.get("task") != "lm":
             started[place.resolve()] = UnfinishedRun(str(place), *_read_status(place, damaged))
     return started
 

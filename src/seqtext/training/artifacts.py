@@ -47,6 +47,8 @@ def write_artifacts(
     metrics = {**facts, "threshold": test.threshold, **scores}
     if test.custom:
         metrics["metric_modes"] = test.custom.modes
+    if test.temperature != 1:
+        metrics["temperature"] = test.temperature
     if test.threshold != 0.5:
         metrics["at_0.5"] = {
             part: p.with_threshold(0.5).compute_metrics() for part, p in predictions.items()

@@ -40,7 +40,7 @@ def compute_baselines(
         probabilities of the training part; "tfidf": its scores with its default options, and the
         seconds that they took when they were computed.
     """
-    found = {"majority": _score_class_shares(data)}
+    found = {"majority": _score_class_shares(data, options)}
     if not with_tfidf or options.baseline is False or data.sampling == "balanced_batches":
         return found
     settings = _describe_tfidf(data, options)
@@ -50,21 +50,25 @@ def compute_baselines(
     return found
 
 
-def _score_class_shares(data: TextDataModule) -> dict[str, Any]:
+def _score_class_shares(data: TextDataModule, options: RunConfig) -> dict[str, Any]:
     counts = np.bincount(data.labels[data.dataset.parts["train"]], minlength=len(data.class_names))
     logits = torch.from_numpy(np.log(counts.clip(1))).float()
     if len(counts) == 2:
         logits = logits[1] - logits[0]
-    scores: dict[str, Any] = {"class": data.class_names[int(counts.argmax())]}
+    scores: dict[str, Any] = {}
     for part in SCORED_PARTS:
         count = len(data.dataset.parts[part])
-        scores[part] = _compute_scores(data, part, logits.expand(count, *logits.shape))
+        found = _build_predictions(data, options, part, logits.expand(count, *logits.shape))
+        scores |= {part: found.compute_metrics(), "class": data.class_names[found.predicted[0]]}
     return scores
 
 
-def _compute_scores(data: TextDataModule, part: Part, logits: Tensor) -> dict[str, float]:
+def _build_predictions(
+    data: TextDataModule, options: RunConfig, part: Part, logits: Tensor
+) -> Predictions:
     rows = np.array(data.dataset.parts[part])
-    return Predictions(rows, data.labels[rows], logits, data.class_names).compute_metrics()
+    is_ordinal = options.target == "ordinal" and len(data.class_names) > 2
+    return Predictions(rows, data.labels[rows], logits, data.class_names, is_ordinal=is_ordinal)
 
 
 def _load_tfidf(
@@ -73,11 +77,13 @@ def _load_tfidf(
     def build(folder: Path) -> None:
         start_time = time.perf_counter()
         model = TfIdf(classes=len(data.class_names))
+        if options.target == "ordinal":
+            model.make_ordinal()
         fit_model(model, data, _get_monitor(options))
-        scores: dict[str, Any] = {
-            part: _compute_scores(data, part, predict_logits(model, data, part))
-            for part in SCORED_PARTS
-        }
+        scores: dict[str, Any] = {}
+        for part in SCORED_PARTS:
+            logits = predict_logits(model, data, part)
+            scores[part] = _build_predictions(data, options, part, logits).compute_metrics()
         scores["seconds"] = time.perf_counter() - start_time
         write_json(folder / "scores.json", scores)
 
@@ -98,6 +104,7 @@ def _describe_tfidf(data: TextDataModule, options: RunConfig) -> dict[str, Any]:
         "cleaning": data.cleaning.settings(),
         "tokenizer": digest_json(tokenizer),
         "class_weights": data.class_weights(),
+        "target": options.target,
         "monitor": _get_monitor(options),
     }
 

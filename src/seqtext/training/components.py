@@ -11,15 +11,21 @@ from lightning.pytorch.loggers.logger import DummyLogger
 from seqtext.callbacks.early_stopping import TieBreakingEarlyStopping
 from seqtext.config.components import build_components
 from seqtext.config.run_config import RunConfig
+from seqtext.config.trainer import resolve_patience
 from seqtext.loggers.base import RunLoggers
 from seqtext.metrics.definitions import get_metric_mode
 from seqtext.run_dir import RunDir
 
 
-def build_callbacks(settings: dict[str, Any], options: RunConfig) -> list[Callback]:
+def build_callbacks(
+    settings: dict[str, Any], options: RunConfig, max_epochs: int
+) -> list[Callback]:
     """Build the callbacks of the group `callbacks`, and early stopping unless it is one of them.
 
     Their arguments `monitor`, `mode` and `patience` are those of the run, unless they are set.
+
+    Args:
+        max_epochs: epochs of the run, of which ``patience=auto`` is a share
 
     Raises:
         UserError: if an option is invalid.
@@ -28,12 +34,13 @@ def build_callbacks(settings: dict[str, Any], options: RunConfig) -> list[Callba
         "monitor": options.monitor,
         "mode": get_metric_mode(options.monitor),
     }
-    if options.patience is not None:
-        run_values |= {"patience": options.patience}
+    patience = resolve_patience(options.patience, max_epochs)
+    if patience is not None:
+        run_values |= {"patience": patience}
     callbacks = build_components("callbacks", settings.get("callbacks"), run_values)
-    if options.patience is None or any(isinstance(c, EarlyStopping) for c in callbacks):
+    if patience is None or any(isinstance(c, EarlyStopping) for c in callbacks):
         return callbacks
-    return [TieBreakingEarlyStopping(options.monitor, options.patience), *callbacks]
+    return [TieBreakingEarlyStopping(options.monitor, patience), *callbacks]
 
 
 @contextmanager

@@ -49,7 +49,8 @@ def _predict(
     """Predict the rows of a data loader and gather the outputs of all ranks."""
     with keep_interrupts():
         outputs = all_gather_objects(trainer.predict(model, batches) or [])
-    return Predictions.from_batches(outputs, data.labels, data.class_names, model.custom_metrics)
+    facts = data.class_names, model.custom_metrics, model.is_ordinal
+    return Predictions.from_batches(outputs, data.labels, *facts)
 
 
 def _describe_training(trainer: Any) -> list[str]:

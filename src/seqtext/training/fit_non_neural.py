@@ -40,6 +40,8 @@ def fit_baseline(
 ) -> TrainResult:
     """Fit a non-neural model; an interrupted run starts from the beginning."""
     model = build_from_config("model", settings["model"], classes=len(data.class_names))
+    if options.target == "ordinal":
+        model.make_ordinal()
     custom = build_custom_metrics(settings["metrics"], len(data.class_names))
     start_time = time.perf_counter()
     fit_model(model, data, options.monitor, custom)
@@ -56,9 +58,7 @@ def fit_baseline(
         part_time = time.perf_counter()
         rows, logits = np.array(data.dataset.parts[part]), predict_logits(model, data, part)
         part_seconds = time.perf_counter() - part_time
-        predictions[part] = Predictions(
-            rows, data.labels[rows], logits, data.class_names, custom=custom
-        )
+        predictions[part] = _build_predictions(model, data, rows, logits, custom)
         if part != "test":
             scores = predictions[part].compute_metrics()
             logged |= {f"{part}/{name}": value for name, value in scores.items()}
@@ -105,7 +105,7 @@ def fit_model(
     train = data.dataset.parts["train"]  # sorted
     validation = {}
     if model.needs_validation:
-        validation["validation"] = _build_validation(data, monitor, custom)
+        validation["validation"] = _build_validation(model, data, monitor, custom)
     model.fit(
         read_texts(data, "train"),
         data.labels[train],
@@ -118,14 +118,24 @@ def fit_model(
         log.info("model.%s is %s, the best on the validation part by %s.", option, text, monitor)
 
 
+def _build_predictions(
+    model: NonNeuralClassifier,
+    data: TextDataModule,
+    rows: np.ndarray,
+    logits: Tensor,
+    custom: "CustomMetrics | None",
+) -> Predictions:
+    labels, is_ordinal = data.labels[rows], model.is_ordinal
+    return Predictions(rows, labels, logits, data.class_names, custom=custom, is_ordinal=is_ordinal)
+
+
 def _build_validation(
-    data: TextDataModule, monitor: str, custom: "CustomMetrics | None"
+    model: NonNeuralClassifier, data: TextDataModule, monitor: str, custom: "CustomMetrics | None"
 ) -> Validation:
     rows = np.array(data.dataset.parts["val"])
 
     def score(logits: Tensor) -> tuple[float, float]:
-        of_part = Predictions(rows, data.labels[rows], logits, data.class_names, custom=custom)
-        scores = of_part.compute_metrics()
+        scores = _build_predictions(model, data, rows, logits, custom).compute_metrics()
         return scores[monitor.removeprefix("val/")], scores["loss"]
 
     def is_better_pair(scores: tuple[float, float], best: tuple[float, float] | None) -> bool:

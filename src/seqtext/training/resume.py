@@ -70,7 +70,7 @@ def load_resume_config(run_dir: RunDir, overrides: list[str], config: DictConfig
                 f"resume= uses the run's own settings, only trainer.*, "
                 f"{', '.join(CHANGEABLE_ON_RESUME[:-1])} and {CHANGEABLE_ON_RESUME[-1]} may differ."
             )
-        if run_dir.read_metrics():
+        if run_dir.is_finished:
             raise UserError(
                 f"{run_dir.path} is finished: without {typed} its results are shown; "
                 f"start a new run for longer training."
@@ -140,7 +140,8 @@ def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> No
     sizes = len(data.vocabulary.tokens), len(data.class_names)
     try:
         options = settings["model"], settings["embedding"]
-        network = build_empty_model(*options, *sizes, state, arguments)
+        target = settings.get("target", "nominal")
+        network = build_empty_model(*options, *sizes, state, arguments, target)
         match_state_dict(state, network.state_dict(), torch.float32)
     except UserError as error:
         raise UserError(f"{path} does not go with this run: {error}") from error
@@ -210,6 +211,12 @@ def _check_same_run(
         raise UserError(
             f"{run_dir.path} was started with other word vectors than those that are there now "
             f"(embedding.path): put back the same file, or start a new run."
+        )
+    teachers = [(each.get("fingerprints") or {}).get("teacher") for each in (stored, wanted)]
+    if teachers[0] != teachers[1]:
+        raise UserError(
+            f"{run_dir.path} was started with another teacher than the one that is there now "
+            f"(loss.teacher): put back the same run, or start a new one."
         )
     if found := find_first_difference(_drop_trainer(stored), _drop_trainer(wanted)):
         option, was, now = found

@@ -19,24 +19,29 @@ from seqtext.config.run_config import (
     is_non_neural,
     validate_config,
 )
-from seqtext.config.trainer import build_trainer, count_devices
+from seqtext.config.trainer import build_trainer, count_devices, resolve_max_epochs
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
 from seqtext.display import name_commands
 from seqtext.distributed import ProcessInfo, StopOnTerminate
+from seqtext.errors import UserError
 from seqtext.loggers.base import RunLoggers
+from seqtext.metrics.definitions import are_numbers
 from seqtext.metrics.result_warnings import PART_NAMES, find_warnings
 from seqtext.metrics_file import SUMMARY_ENTRIES
 from seqtext.models.tfidf import TfIdf
 from seqtext.run_dir import RunDir
 from seqtext.training.baselines import compute_baselines
 from seqtext.training.batch_checks import check_batches
+from seqtext.training.calibration import calibrate
 from seqtext.training.components import build_callbacks, get_trainer_loggers, open_loggers
 from seqtext.training.ddp import launch_workers
 from seqtext.training.describe_data import draw_data_figures
+from seqtext.training.distillation import prepare_teacher
 from seqtext.training.evaluation import predict_parts
 from seqtext.training.fit_non_neural import fit_baseline
 from seqtext.training.gpu_assignment import pin_gpu_if_shared
+from seqtext.training.initial_weights import load_initial_weights
 from seqtext.training.memory import read_peak_memory, reset_peak_memory
 from seqtext.training.model_summary import format_model_summary
 from seqtext.training.provenance import collect_provenance, describe_devices, start_git_query
@@ -47,9 +52,10 @@ from seqtext.training.resume import (
     fit_or_resume,
     load_best_weights,
 )
-from seqtext.training.threshold import apply_threshold
 
 log = logging.getLogger(__name__)
+
+MAX_NAMED = 10  # classes in a message
 
 
 def train_and_evaluate(
@@ -113,12 +119,14 @@ def _train_and_evaluate(
     train_labels, val_labels, _ = (data.labels[data.dataset.parts[part]] for part in PARTS)
     options.check_for_classes(data.class_names)
     options.check_for_validation(data.class_names, val_labels)
+    if options.target == "ordinal":
+        check_order(data, settings["dataset"])
     if loggers:
         loggers.log_tags(options.tags, options.notes)
         loggers.log_figures({f"data/{n}": png for n, png in draw_data_figures(data).items()})
     L.seed_everything(options.seed, verbose=False)
     result = fit(settings, options, data, run_dir, loggers, extra_callbacks)
-    predictions = apply_threshold(result.predictions, options.threshold, run_dir)
+    predictions = calibrate(result.predictions, options, run_dir)
     warnings = list(data.warnings)
     for part, part_predictions in predictions.items():
         warnings += find_warnings(PART_NAMES[part], part_predictions, train_labels)
@@ -162,6 +170,25 @@ def _train_and_evaluate(
     return write_artifacts(run_dir, loggers, predictions, data.dataset.rows, settings, facts)
 
 
+def check_order(data: TextDataModule, dataset: dict[str, Any]) -> None:
+    """Check that more than two classes have a known order, as ``target=ordinal`` needs.
+
+    Args:
+        dataset: options of the data set
+
+    Raises:
+        UserError: if they have not.
+    """
+    names = list(data.class_names)
+    if len(names) == 2:
+        raise UserError("target=ordinal is for more than two classes: leave it out.")
+    if not (are_numbers(names) or dataset.get("classes") or type(data).class_names):
+        raise UserError(
+            f"target=ordinal needs the order of the classes {', '.join(names[:MAX_NAMED])}: give "
+            f"it from the lowest to the highest, as in dataset.classes=[low,middle,high]."
+        )
+
+
 def fit(
     settings: dict[str, Any],
     options: RunConfig,
@@ -201,7 +228,10 @@ def fit_in_process(
     if run_dir.last_checkpoint.exists():
         check_size(settings, data, run_dir.last_checkpoint)
     progress, model = ProgressBar(options.monitor), build_model(settings, options, data)
-    fingerprints = collect_fingerprints(data, model)
+    if not run_dir.last_checkpoint.exists():  # whose weights are loaded later
+        load_initial_weights(model, data)
+    teacher_seconds, teacher = prepare_teacher(model, data)
+    fingerprints = collect_fingerprints(data, model) | ({"teacher": teacher} if teacher else {})
     log.info(format_model_summary(model))  # the message may have several lines, unlike arguments
     metadata = collect_run_metadata(settings, data, data.tokenizer.state_dict(), fingerprints)
     if arguments := model.get_stored_arguments():
@@ -210,9 +240,12 @@ def fit_in_process(
     checkpoints = BestAndLastCheckpoint(
         *paths, options.monitor, options.checkpoint_minutes, metadata
     )
-    callbacks = [progress, *build_callbacks(settings, options), checkpoints, StopOnTerminate()]
+    batches = len(data.train_dataloader())
+    trainer_options, max_epochs = resolve_max_epochs(settings["trainer"], batches)
+    of_run = build_callbacks(settings, options, max_epochs)
+    callbacks = [progress, *of_run, checkpoints, StopOnTerminate()]
     trainer = build_trainer(
-        settings["trainer"],
+        trainer_options,
         get_trainer_loggers(loggers),
         [*callbacks, *extra_callbacks],
         process,
@@ -231,7 +264,7 @@ def fit_in_process(
         start_time=start_time,
         train_seconds=progress.seconds,
         test_seconds=test_seconds,
-        feature_seconds=model.feature_seconds,
+        feature_seconds=model.feature_seconds + teacher_seconds,
         curves=checkpoints.curves,
         seconds_before_resume=progress.earlier_seconds,
         best_epoch=best_epoch + 1,

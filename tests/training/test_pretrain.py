@@ -109,6 +109,12 @@ def test_a_run(train, lm_options, script):
     assert "outputs/lm" not in Path("outputs/report/report.md").read_text()
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+def test_precisions(train, lm_options, precision):
+    lm = run(train, lm_options, f"trainer.precision={precision}", "trainer.max_epochs=1", name="lm")
+    assert read_result(lm)["val"]["perplexity"] < read_result(lm)["vocabulary_size"]
+
+
 def test_a_killed_run_resumes(train, lm_options):
     lm_options = [*lm_options, "scheduler=none"]  # a schedule would depend on the number of epochs
     whole = run(train, lm_options, "trainer.max_epochs=2", name="whole")

@@ -59,8 +59,9 @@ class LanguageModel(OptimizationMixin, L.LightningModule):
         size = len(counts)
         cutoffs = [cutoff for cutoff in CUTOFFS if cutoff < size - 1] or [max(1, size // 2)]
         width = classifier.widths[-1]
+        div_value = min(4.0, width ** (1 / len(cutoffs)))  # no group is left without features
         self.softmaxes = nn.ModuleList(
-            nn.AdaptiveLogSoftmaxWithLoss(width, size, cutoffs, div_value=4.0)
+            nn.AdaptiveLogSoftmaxWithLoss(width, size, cutoffs, div_value=div_value)
             for _ in range(classifier.directions)
         )
         for name, module in classifier.named_children():
@@ -84,6 +85,13 @@ class LanguageModel(OptimizationMixin, L.LightningModule):
         """
         states = self.classifier.compute_states(ids, lengths)
         states = F.dropout(states, self.classifier.head_dropout, self.training)
+        with torch.autocast(states.device.type, enabled=False):  # which torch's softmax lacks
+            return self._compute_losses(
+                states.to(self.classifier.output.weight.dtype), ids, lengths
+            )
+
+    def _compute_losses(self, states: Tensor, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the losses from the states of the last layer, [B, T, U × directions]."""
         known = self.classifier.hide_unknown_tokens(ids)
         targets = [F.pad(known[:, 1:], (0, 1), value=END), F.pad(known[:, :-1], (1, 0), value=END)]
         is_token = torch.arange(ids.shape[1], device=ids.device) < lengths[:, None]  # [B, T]

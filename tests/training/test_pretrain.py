@@ -109,7 +109,9 @@ def test_a_run(train, lm_options, script):
     assert "outputs/lm" not in Path("outputs/report/report.md").read_text()
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+@pytest.mark.parametrize(
+    "precision", ["bf16-mixed", pytest.param("64-true", marks=pytest.mark.slow)]
+)
 def test_precisions(train, lm_options, precision):
     lm = run(train, lm_options, f"trainer.precision={precision}", "trainer.max_epochs=1", name="lm")
     assert read_result(lm)["val"]["perplexity"] < read_result(lm)["vocabulary_size"]
@@ -170,6 +172,7 @@ def test_unlabelled_texts_are_learned_from(train, lm_options, tmp_path):
     assert not result["warnings"]
 
 
+@pytest.mark.slow
 def test_pretraining_goes_on_from_a_language_model(train, lm_options):
     first = run(train, lm_options, "trainer.max_epochs=2", name="first")
     second = run(

@@ -113,11 +113,11 @@ def test_ordered_classes_equal_scikit_learn():
         kappa = sk.cohen_kappa_score(labels, predicted, weights="quadratic")
         assert got["quadratic_kappa"] == pytest.approx(kappa)
         assert got["accuracy"] == pytest.approx((labels == predicted).mean())
-        said = LoadedPredictions(
+        loaded = LoadedPredictions(
             np.arange(300), labels, predicted, shares.numpy(), tuple(names), is_ordinal=is_ordinal
         )
         for name in ("mae", "quadratic_kappa"):
-            found = build_scorer(said, name)(np.ones((1, 300), np.float32))
+            found = build_scorer(loaded, name)(np.ones((1, 300), np.float32))
             assert found == pytest.approx(got[name], rel=1e-6)
     named = ["low", "mid", "high", "higher", "highest"]
     assert "mae" not in compute_metrics(logits, torch.tensor(labels), named)

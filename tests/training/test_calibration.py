@@ -18,7 +18,7 @@ from seqtext.training.calibration import TEMPERATURES, find_temperature
 from tests.conftest import SMALL
 
 
-def predictions_of(logits: torch.Tensor, labels: torch.Tensor) -> Predictions:
+def build_predictions(logits: torch.Tensor, labels: torch.Tensor) -> Predictions:
     names = [f"c{n}" for n in range(2 if logits.ndim == 1 else logits.shape[1])]
     return Predictions(np.arange(len(labels)), labels.numpy(), logits, names)
 
@@ -30,7 +30,7 @@ def test_the_temperature_of_calibrated_logits(classes, factor):
     logits = torch.randn(20_000, classes, generator=generator)
     labels = torch.multinomial(logits.softmax(dim=1), 1, generator=generator).squeeze(1)
     shown = logits[:, 1] - logits[:, 0] if classes == 2 else logits
-    found = find_temperature(predictions_of(factor * shown, labels))
+    found = find_temperature(build_predictions(factor * shown, labels))
     assert found == pytest.approx(factor, rel=0.06)
     best = minimize_scalar(
         lambda t: float(cross_entropy(factor * shown.double() / t, labels)),
@@ -42,7 +42,7 @@ def test_the_temperature_of_calibrated_logits(classes, factor):
 
 def test_separable_rows_do_not_give_certainty():
     labels = torch.tensor([0, 1] * 4)
-    found = predictions_of(labels * 2.0 - 1, labels)
+    found = build_predictions(labels * 2.0 - 1, labels)
     shares = found.with_temperature(find_temperature(found)).probabilities
     assert shares.max() == pytest.approx(9 / 10, abs=1e-3)
 

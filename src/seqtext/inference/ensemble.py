@@ -14,6 +14,7 @@ from seqtext.display import make_printable
 from seqtext.errors import UserError
 from seqtext.inference.load_model import LoadedModel, find_checkpoint, load_model
 from seqtext.inference.predictor import Predictor, TextPredictor
+from seqtext.losses import compute_log_probabilities
 
 MAX_SHOWN = 10  # classes shown in a message
 
@@ -69,7 +70,8 @@ class Ensemble(TextPredictor):
 
     def predict_logits(self, texts: pa.Array) -> Tensor:
         """Return logits of [N] strings whose probabilities are the models' mean probabilities."""
-        logs = [_compute_log_probabilities(m.predictor.predict_logits(texts)) for m in self.members]
+        logits = [member.predictor.predict_logits(texts).double() for member in self.members]
+        logs = [compute_log_probabilities(of_model) for of_model in logits]
         weights = torch.tensor(self._weights, dtype=torch.float64)
         shares = (weights / weights.sum()).log()[:, None, None]
         means = (torch.stack(logs) + shares).logsumexp(dim=0)  # [N, C]
@@ -104,13 +106,6 @@ def load_predictor(
         for path, equal in names.items()
     ]
     return Ensemble(members) if len(members) > 1 else members[0].predictor
-
-
-def _compute_log_probabilities(logits: Tensor) -> Tensor:
-    """Return float64 logarithms of probabilities [N, C] of logits [N] or [N, C]."""
-    if logits.ndim == 1:
-        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
-    return logits.double().log_softmax(dim=1)
 
 
 def _format_classes(member: Member) -> str:

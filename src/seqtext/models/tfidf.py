@@ -121,9 +121,9 @@ class TfIdf(NonNeuralClassifier):
         if rows is not None:
             features, labels = features.select(rows), labels[rows]
         row_weights = None if class_weights is None else np.array(class_weights)[labels]
-        build = self._build_ordinal_regression if self.is_ordinal else self._build_regression
+        data = features, labels, by_class, row_weights
         regressions = {
-            weighting: build(features, labels, by_class, row_weights, weighting == "naive_bayes")
+            weighting: self._build_regression(*data, is_scaled=weighting == "naive_bayes")
             for weighting in ("tfidf", "naive_bayes")
             if self.weighting in (weighting, AUTO)
         }
@@ -186,28 +186,26 @@ class TfIdf(NonNeuralClassifier):
         row_weights: np.ndarray | None,
         is_scaled: bool,
     ) -> Regression:
-        """Build the regression of the classes that have training rows.
+        """Build the regression of the classes that have training rows, or those of ordered classes.
 
         Args:
             by_class: [C, D] numbers of texts of each class with each feature
             is_scaled: whether features are multiplied by log-count ratios
         """
-        seen, labels = np.unique(labels, return_inverse=True)
-        outputs, scales = 1 if self.classes == 2 else len(seen), None
-        if is_scaled:
-            ratios = compute_log_count_ratios(by_class[seen], len(self.features.terms))
-            scales = np.ascontiguousarray(ratios[-outputs:].T)
-        return LogisticRegression(features, labels, outputs, row_weights, scales)
 
-    def _build_ordinal_regression(
-        self,
-        features: Features,
-        labels: np.ndarray,
-        by_class: np.ndarray,
-        row_weights: np.ndarray | None,
-        is_scaled: bool,
-    ) -> Regression:
-        """Build a regression for each step from a class to those above, see `_build_regression`."""
+        def build(rows: np.ndarray | None, classes: np.ndarray, counts: np.ndarray, outputs: int):
+            scales = None
+            if is_scaled:
+                ratios = compute_log_count_ratios(counts, len(self.features.terms))
+                scales = np.ascontiguousarray(ratios[-outputs:].T)
+            if rows is None:
+                return LogisticRegression(features, classes, outputs, row_weights, scales)
+            weights = None if row_weights is None else row_weights[rows]
+            return LogisticRegression(features.select(rows), classes, outputs, weights, scales)
+
+        if not self.is_ordinal:
+            seen, classes = np.unique(labels, return_inverse=True)
+            return build(None, classes, by_class[seen], 1 if self.classes == 2 else len(seen))
         steps: list[LogisticRegression | float] = []
         for step in range(self.classes - 1):
             rows = np.flatnonzero(labels >= step)
@@ -215,13 +213,8 @@ class TfIdf(NonNeuralClassifier):
             if len(np.unique(is_above)) < 2:
                 steps.append(-ABSENT_CLASS_LOGIT if is_above.any() else ABSENT_CLASS_LOGIT)
                 continue
-            scales = None
-            if is_scaled:
-                both = np.stack([by_class[step], by_class[step + 1 :].sum(axis=0)])
-                ratios = compute_log_count_ratios(both, len(self.features.terms))
-                scales = np.ascontiguousarray(ratios[-1:].T)
-            weights = None if row_weights is None else row_weights[rows]
-            steps.append(LogisticRegression(features.select(rows), is_above, 1, weights, scales))
+            counts = np.stack([by_class[step], by_class[step + 1 :].sum(axis=0)])
+            steps.append(build(rows, is_above, counts, 1))
         return OrdinalRegression(steps, features.size)
 
     def _search(

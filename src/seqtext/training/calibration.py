@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from seqtext.checkpoints.files import store_calibration
+from seqtext.losses import compute_log_probabilities
 from seqtext.metrics.conformal import compute_conformal_scores
 from seqtext.metrics.predictions import Predictions
 from seqtext.run_dir import RunDir
@@ -47,9 +48,7 @@ def find_temperature(predictions: Predictions) -> float:
     """
     from scipy.optimize import minimize_scalar  # imports for 0.2 s
 
-    logits = predictions.logits.double()
-    if logits.ndim == 1:
-        logits = torch.stack([torch.zeros_like(logits), logits], dim=1)
+    logits = compute_log_probabilities(predictions.logits.double())  # [N, C], also of two classes
     count, classes = logits.shape
     targets = torch.full_like(logits, 1 / (count + classes))
     targets[torch.arange(count), torch.from_numpy(predictions.labels)] += count / (count + classes)

@@ -22,7 +22,7 @@ from seqtext.config.run_config import (
 from seqtext.config.trainer import build_trainer, count_devices, resolve_max_epochs
 from seqtext.data.split import Split
 from seqtext.datasets.language_model_data import LanguageModelData
-from seqtext.display import build_console, count_noun, name_commands
+from seqtext.display import build_console, count_noun
 from seqtext.distributed import StopOnTerminate
 from seqtext.errors import UserError
 from seqtext.files import read_json, write_json
@@ -34,7 +34,7 @@ from seqtext.training.components import build_callbacks, get_trainer_loggers, op
 from seqtext.training.gpu_assignment import pin_gpu_if_shared
 from seqtext.training.initial_weights import load_initial_weights
 from seqtext.training.provenance import collect_provenance, describe_devices, start_git_query
-from seqtext.training.resume import collect_run_metadata, fit_or_resume
+from seqtext.training.resume import collect_run_metadata, fit_or_resume, lock_run
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +74,8 @@ def pretrain(settings: dict[str, Any], run_dir: RunDir, resume: bool = False) ->
         raise UserError("task=lm needs a recurrent network, such as model=lstm.")
     if count_devices(settings["trainer"].get("devices", 1)) > 1:
         raise UserError("task=lm trains on one device: set trainer.devices=1.")
-    run_dir.lock(resume)
     result_path = run_dir.path / LANGUAGE_MODEL_FILE
-    try:
+    with lock_run(run_dir, resume):
         if result_path.exists():
             log.info("%s is finished already.", run_dir.path)
         else:
@@ -84,12 +83,6 @@ def pretrain(settings: dict[str, Any], run_dir: RunDir, resume: bool = False) ->
                 run_dir.remove_events()
             with open_loggers(settings, run_dir) as loggers:
                 write_json(result_path, _pretrain(settings, options, split, run_dir, loggers))
-    except KeyboardInterrupt:
-        command = name_commands("python train.py")
-        log.info("Interrupted: %s resume=%s continues.", command, run_dir.path)
-        raise
-    finally:
-        run_dir.unlock()
     result = read_json(result_path)
     _print_summary(result, run_dir.path)
     return float(result["val"]["loss"])

@@ -1,6 +1,8 @@
 """Resume an interrupted run from its settings and checkpoints."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from seqtext.config.stored_settings import (
     replace_untrusted_paths,
 )
 from seqtext.datasets.base import TextDataModule
+from seqtext.display import name_commands
 from seqtext.distributed import keep_interrupts
 from seqtext.errors import UserError, format_reason
 from seqtext.identity import OPTIONS_WITHOUT_EFFECT, PATH_OPTIONS, find_first_difference
@@ -129,6 +132,24 @@ def collect_run_metadata(
     names, spec = data.class_names, data.input_spec()
     metadata = build_metadata(settings, tokenizer_state, names, cleaning, fingerprint, spec)
     return metadata | {"fingerprints": fingerprints, "provenance": collect_provenance()}
+
+
+@contextmanager
+def lock_run(run_dir: RunDir, resume: bool) -> Iterator[None]:
+    """Lock the folder of a run in the context, and name the command that resumes it after Ctrl-C.
+
+    Raises:
+        UserError: as `RunDir.lock`.
+    """
+    run_dir.lock(resume)
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = name_commands("python train.py")
+        log.info("Interrupted: %s resume=%s continues.", command, run_dir.path)
+        raise
+    finally:
+        run_dir.unlock()
 
 
 def check_size(settings: dict[str, Any], data: TextDataModule, path: Path) -> None:

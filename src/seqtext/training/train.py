@@ -22,7 +22,6 @@ from seqtext.config.run_config import (
 from seqtext.config.trainer import build_trainer, count_devices, resolve_max_epochs
 from seqtext.data.split import PARTS, Split
 from seqtext.datasets.base import TextDataModule
-from seqtext.display import name_commands
 from seqtext.distributed import ProcessInfo, StopOnTerminate
 from seqtext.errors import UserError
 from seqtext.loggers.base import RunLoggers
@@ -51,6 +50,7 @@ from seqtext.training.resume import (
     collect_run_metadata,
     fit_or_resume,
     load_best_weights,
+    lock_run,
 )
 
 log = logging.getLogger(__name__)
@@ -80,8 +80,7 @@ def train_and_evaluate(
     """
     pin_gpu_if_shared()
     options, split = validate_config(settings)
-    run_dir.lock(resume)
-    try:
+    with lock_run(run_dir, resume):
         metrics = run_dir.read_metrics(required=SUMMARY_ENTRIES)
         if metrics is None:
             if not run_dir.last_checkpoint.exists():
@@ -92,12 +91,6 @@ def train_and_evaluate(
                 )
         else:
             log.info("%s is finished already.", run_dir.path)
-    except KeyboardInterrupt:
-        command = name_commands("python train.py")
-        log.info("Interrupted: %s resume=%s continues.", command, run_dir.path)
-        raise
-    finally:
-        run_dir.unlock()
     print_summary(metrics, run_dir.path, has_epochs=not is_non_neural(settings))
     return metrics["score"]
 

@@ -30,8 +30,8 @@ class GradualUnfreezing(Callback):
     def __init__(self, epochs: PositiveInt = 1):
         self.epochs = epochs
 
-    def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
-        """Set which layers are trained in this epoch.
+    def on_train_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Check the run, and set which layers are trained: also within a resumed epoch.
 
         Raises:
             UserError: if the model is not a classifier of stacked recurrent layers, there are
@@ -47,7 +47,7 @@ class GradualUnfreezing(Callback):
                 "callbacks=[gradual_unfreezing] is for one process, as several cannot change which "
                 "layers are trained: set trainer.devices=1."
             )
-        first = 1 + self.epochs * (1 + len(model.layers))  # epoch from which all are trained
+        first = self._find_first_full_epoch(model)
         if trainer.max_epochs is not None and -1 < trainer.max_epochs < first:
             raise UserError(
                 f"trainer.max_epochs={trainer.max_epochs} is too few for all layers to be trained, "
@@ -56,15 +56,25 @@ class GradualUnfreezing(Callback):
             )
         if trainer.current_epoch == 0:
             log.info("Layers are unfrozen one after the other; all train from epoch %d on.", first)
-        model.is_unfreezing = trainer.current_epoch + 1 < first
-        self._unfreeze(trainer, model, 1 + trainer.current_epoch // self.epochs)
+        self.on_train_epoch_start(trainer, model)
+
+    def on_train_epoch_start(self, trainer: L.Trainer, model: L.LightningModule) -> None:
+        """Set which layers are trained in this epoch."""
+        classifier = cast(StackedClassifier, model)  # see `on_train_start`
+        first = self._find_first_full_epoch(classifier)
+        classifier.is_unfreezing = trainer.current_epoch + 1 < first
+        self._unfreeze(trainer, classifier, 1 + trainer.current_epoch // self.epochs)
 
     def on_train_end(self, trainer: L.Trainer, model: L.LightningModule) -> None:
         """Unfreeze all layers, so that their weights count as trained ones."""
         self._unfreeze(trainer, cast(StackedClassifier, model), sys.maxsize)
 
+    def _find_first_full_epoch(self, model: StackedClassifier) -> int:
+        """Return the first epoch, counted from 1, in which all layers are trained."""
+        return 1 + self.epochs * (1 + len(model.layers))
+
     def _unfreeze(self, trainer: L.Trainer, model: StackedClassifier, count: int) -> None:
-        """Train the last `count` of word vectors, layers and head; freeze the others."""
+        """Train the last `count` parts, of word vectors, layers and head; freeze the others."""
         trained = {id(p) for group in trainer.optimizers[0].param_groups for p in group["params"]}
         parts: list[nn.Module] = [*reversed(model.layers), model.embedding]
         for depth, part in enumerate(parts, 2):

@@ -157,7 +157,7 @@ def test_a_longer_resumed_run_has_the_schedule_of_its_length():
 
 
 def test_muon_takes_matrices_except_word_vectors():
-    model = GRU(RandomEmbedding(10, dim=3), units=4)
+    model = GRU(RandomEmbedding(10, dim=3), units=4, pooling="max")
     make = functools.partial(MuonAdamW, lr=0.01)
     model.configure_training(make)
     optimizer = model.configure_optimizers()["optimizer"]
@@ -204,7 +204,8 @@ def test_every_optimizer_fits_two_texts(optimizer):
     choice = [f"optimizer={optimizer}", f"optimizer.lr={RATES.get(optimizer, 0.05)}"]
     options = settings_of(*choice, "optimizer.weight_decay=1e-4")["optimizer"]
     torch.manual_seed(0)
-    model = GRU(RandomEmbedding(4, dim=8), units=8)
+    no_dropout = dict.fromkeys(("word_dropout", "head_dropout", "variational_dropout"), 0)
+    model = GRU(RandomEmbedding(4, dim=8), units=8, **no_dropout)
     model.configure_training(build_optimizer_factory(options))
     update = model.configure_optimizers()["optimizer"]
     assert optimizer in options["_target_"].lower()

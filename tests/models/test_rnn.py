@@ -99,7 +99,7 @@ def test_trainable_parameters_equal_the_studies(kind, inputs, units, parameters)
     ],
 )
 def test_trainable_parameters_of_stacks(kind, inputs, options, parameters):
-    model = kind(RandomEmbedding(10, dim=inputs), **options)
+    model = kind(RandomEmbedding(10, dim=inputs), pooling="last", **options)
     rows = [*model.layers, *model.head_layers, model.output]
     counts = [sum(p.numel() for p in row.parameters() if p.requires_grad) for row in rows]
     assert counts == parameters
@@ -109,7 +109,7 @@ def test_trainable_parameters_of_stacks(kind, inputs, options, parameters):
     ("features", "parameters"), [(128, 645), (256, 1_285), (16, 85), (32, 165)]
 )
 def test_output_layer_parameters_equal_the_studies(features, parameters):
-    model = GRU(RandomEmbedding(10), classes=5, units=features)
+    model = GRU(RandomEmbedding(10), classes=5, units=features, pooling="last")
     assert sum(p.numel() for p in model.output.parameters()) == parameters
 
 

@@ -47,15 +47,19 @@ def test_separable_rows_do_not_give_certainty():
     assert shares.max() == pytest.approx(9 / 10, abs=1e-3)
 
 
+UNCERTAIN = ("model.pooling=max", "model.head_dropout=0.5", "model.variational_dropout=0.5")
+
+
 @pytest.fixture
 def calibrated(train, small) -> RunDir:
-    status, _, error = train(*small, "name=run", "calibration=temperature", "threshold=tuned")
+    own = "name=run", "calibration=temperature", "threshold=tuned"
+    status, _, error = train(*small, *UNCERTAIN, *own)
     assert status == 0, error
     return RunDir(Path("outputs/run"))
 
 
 def test_a_run(calibrated, train, small, script):
-    status, _, error = train(*small, "name=plain", "threshold=tuned")
+    status, _, error = train(*small, *UNCERTAIN, "name=plain", "threshold=tuned")
     assert status == 0, error
     plain, own = RunDir(Path("outputs/plain")).read_metrics(), calibrated.read_metrics()
     temperature = own["temperature"]

@@ -19,9 +19,9 @@ def test_table():
         "embedding      B × T × 100          0",
         "layers.0       B × T × 16       5,280",
         "layers.1       B × T × 32       3,264",
-        "head_layers.0  B × 32           1,056",
+        "head_layers.0  B × 32           2,080",
         "output         B × 5              165",
-        "together                        9,765",
+        "together                       10,789",
     ]
 
 

@@ -71,7 +71,7 @@ class TextDataModule(
     dataset: PreparedDataset  # after `setup`
     training_rows: np.ndarray  # [N] after `setup`: rows to train on, after sampling
     default_cleaning: ClassVar[tuple[str, ...]] = ("lower", "keras_filter")
-    default_batch_size: ClassVar[int] = 64
+    default_batch_size: ClassVar[int] = 32
     default_tokenizer: ClassVar[Mapping[str, Any]] = MappingProxyType({})  # for options at "auto"
     allow_zero_length_dataloader_with_multiple_devices = True  # fewer rows than processes
     text_columns: Sequence[str | int] = ("text",)  # of the files

@@ -23,7 +23,6 @@ class Clothing(TextDataModule):
     requires_account = True
     class_names = ("1", "2", "3", "4", "5")
     text_columns = ("Review Text",)
-    default_batch_size = 32
     default_tokenizer: ClassVar = {"max_length": "longest", "vocab_size": 5_000}
     default_cleaning = ("lower", "drop_stopwords", "drop_punctuation")
 

@@ -25,7 +25,6 @@ class Spam(TextDataModule):
         name="emails.csv",
     )
     class_names = ("ham", "spam")
-    default_batch_size = 32
     default_tokenizer: ClassVar = {"max_length": 250, "vocab_size": None}
 
     def read_tables(self, paths: Sequence[Path]) -> Iterable[pa.Table]:

@@ -22,7 +22,6 @@ class Tweets(TextDataModule):
         "https://huggingface.co/datasets/tweets-hate-speech-detection/tweets_hate_speech_detection"
     )
     class_names = ("other", "hateful")
-    default_batch_size = 256
     default_tokenizer: ClassVar = {"max_length": "longest", "vocab_size": 5_000}
     text_columns = ("tweet",)
 

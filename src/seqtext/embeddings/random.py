@@ -7,9 +7,11 @@ from seqtext.layers.ops.embedding import embed
 from seqtext.token_ids import PAD
 from seqtext.validation import PositiveInt, validate_args
 
+INITIAL_RANGE = 0.05  # of the initial vectors' elements, as in Keras
+
 
 class RandomEmbedding(nn.Embedding):
-    """Embedding initialized as in Keras (uniform, ±0.05) and trained with the model.
+    """Embedding initialized as in Keras (uniform) and trained with the model.
 
     Args:
         vocabulary_size: V, including the two special tokens; known after the data is prepared
@@ -25,7 +27,7 @@ class RandomEmbedding(nn.Embedding):
         return embed(ids, self.weight)
 
     def reset_parameters(self) -> None:
-        """Sample vectors uniformly from ±0.05; the padding vector is always zero."""
-        nn.init.uniform_(self.weight, -0.05, 0.05)
+        """Sample vectors uniformly from ±`INITIAL_RANGE`; the padding vector is always zero."""
+        nn.init.uniform_(self.weight, -INITIAL_RANGE, INITIAL_RANGE)
         with torch.no_grad():
             self.weight[PAD] = 0

@@ -114,6 +114,7 @@ def read_vectors(
     download: bool,
     cache: Cache,
     data_dir: str = "data",
+    is_optional: bool = False,
 ) -> WordVectors:
     """Read the vectors of a vocabulary's words; a file is parsed once per vocabulary.
 
@@ -121,6 +122,7 @@ def read_vectors(
         dim: E, dimension of the vectors
         path: a file, or a folder with one of the source's files; None: <data_dir>/<source>
         download: download the file if it is missing
+        is_optional: do not warn if few words have a vector, nor raise if none has
 
     Raises:
         UserError: if the file is missing (the message names its source), invalid, or contains
@@ -140,11 +142,6 @@ def read_vectors(
     def build(folder: Path) -> None:
         values, known, sample = _lookup(source, paths, words, dim)
         reason = explain_coverage(words, known, sample)
-        if words and not known.any():
-            raise UserError(
-                f"{name} has a vector for none of the {len(words):,} words of the training texts. "
-                f"{reason}"
-            )
         values[known].tofile(folder / "values.bin")
         known.tofile(folder / "known.bin")
         (folder / "reason.txt").write_text(reason, encoding="utf-8")
@@ -156,9 +153,14 @@ def read_vectors(
         return values, known, (folder / "reason.txt").read_text(encoding="utf-8")
 
     values, known, reason = cache.load("vectors", settings, build, load)
+    if words and not known.any() and not is_optional:
+        raise UserError(
+            f"{name} has a vector for none of the {len(words):,} words of the training texts. "
+            f"{reason}"
+        )
     log_coverage(source.name, name, known, vocabulary)
     warning = ""
-    if known.sum() < MIN_COVERAGE * len(known):
+    if known.sum() < MIN_COVERAGE * len(known) and not is_optional:
         warning = (
             f"Only {known.sum():,} of the {len(known):,} words of the training texts have a vector "
             f"in {name}. {reason}"
@@ -185,11 +187,9 @@ def locate_vectors(
         return str(place), [place, *([words] if words else [])]
     if not source.files:
         raise UserError(f"embedding.path={path} is a folder: name a file in it.")
-    for file in (place / name.format(dim=dim) for name in source.files):
-        if file.is_file():
-            return str(file), [file]
-    if not path and (wheel := _find_wheel_files(source, dim)):
-        return f"the {source.wheels[dim]} wheel", wheel
+    found = _find_in_folder(source, dim, place) if path else find_vectors(source, dim, data_dir)
+    if found:
+        return found
     if dim not in source.dims:
         widths = ", ".join(map(str, source.dims))
         raise OptionError(
@@ -199,6 +199,23 @@ def locate_vectors(
         file = fetch(source.download, place)
         return f"{file} (downloaded)", [file]
     raise UserError(_build_missing_message(source, dim, place, wheels=not path))
+
+
+def find_vectors(source: EmbeddingSource, dim: int, data_dir: str) -> tuple[str, list[Path]] | None:
+    """Return a description of the installed vectors of a public source and its files, if any."""
+    if found := _find_in_folder(source, dim, Path(data_dir, source.name)):
+        return found
+    wheel = _find_wheel_files(source, dim)
+    return (f"the {source.wheels[dim]} wheel", wheel) if wheel else None
+
+
+def _find_in_folder(
+    source: EmbeddingSource, dim: int, folder: Path
+) -> tuple[str, list[Path]] | None:
+    for file in (folder / name.format(dim=dim) for name in source.files):
+        if file.is_file():
+            return str(file), [file]
+    return None
 
 
 def _find_wheel_files(source: EmbeddingSource, dim: int) -> list[Path]:

@@ -31,7 +31,7 @@ class LinearRNNClassifier(StackedClassifier):
         embedding: nn.Module,
         classes: int = 2,
         activation: Candidate = "linear",
-        variational_dropout: DropoutRate | list[DropoutRate] = 0.5,
+        variational_dropout: DropoutRate | list[DropoutRate] = 0.2,
         window: PositiveInt | list[PositiveInt] = 1,
         **stack: Any,
     ):

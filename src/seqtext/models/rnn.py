@@ -38,7 +38,7 @@ class RNNClassifier(StackedClassifier):
         classes: int = 2,
         activation: Activation = "tanh",
         recurrent_activation: Activation = "sigmoid",
-        variational_dropout: DropoutRate | list[DropoutRate] = 0.5,
+        variational_dropout: DropoutRate | list[DropoutRate] = 0.2,
         recurrent_dropout: DropoutRate | list[DropoutRate] = 0.0,
         **stack: Any,
     ):

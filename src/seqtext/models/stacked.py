@@ -57,7 +57,7 @@ class StackedClassifier(PooledClassifier):
         embedding_dropout: DropoutRate = 0.0,
         inter_layer_dropout: DropoutRate | list[DropoutRate] = 0.0,
         batch_norm: bool = False,
-        pooling: Pooling = "max",
+        pooling: Pooling = "max_mean",
         init_from: str | None = None,
         layer_decay: Annotated[float, Gt(0), Le(1)] = 1.0,
         *,

@@ -64,7 +64,7 @@ class WideAndDeep(TextClassifier):
         cell: CellName | None = "lstm",
         units: PositiveInt = 64,
         bidirectional: bool = True,
-        variational_dropout: DropoutRate = 0.5,
+        variational_dropout: DropoutRate = 0.3,
         pooling: Pooling = "max_mean",
         word_ngrams: WordNgramOrder = 2,
         min_n: NgramLength = 2,

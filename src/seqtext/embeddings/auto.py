@@ -1,0 +1,67 @@
+"""The default embedding: GloVe vectors where they are installed, trained with the model."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from seqtext.embeddings.initialized import InitializedEmbedding
+from seqtext.embeddings.random import INITIAL_RANGE
+from seqtext.embeddings.vectors import GLOVE, WordVectors, find_vectors, read_vectors
+from seqtext.token_ids import PAD
+from seqtext.tokenizers.words import WordTokenizer
+from seqtext.validation import PositiveInt, validate_args
+
+log = logging.getLogger(__name__)
+
+
+class AutoEmbedding(InitializedEmbedding):
+    """Start with GloVe vectors (Pennington et al., 2014) if there are any, otherwise random ones.
+
+    There are if tokens are words, vectors of this dimension are in the data folder or an installed
+    package, and one of the words of the training texts has a vector. Words without one start at
+    zero. All are trained with the model.
+
+    Args:
+        vocabulary_size: V, including the two special tokens; known after the data is prepared
+        dim: E, dimension of the vectors
+    """
+
+    @validate_args
+    def __init__(self, vocabulary_size: int, dim: PositiveInt = 50):
+        super().__init__(vocabulary_size, dim, freeze=False, oov_init="zeros")
+
+    def list_files(self, data: Any) -> list[Path]:
+        """See `InitializedEmbedding.list_files`: no files are no error."""
+        if not isinstance(data.tokenizer, WordTokenizer) or self.embedding_dim not in GLOVE.dims:
+            return []
+        found = find_vectors(GLOVE, self.embedding_dim, data.data_dir)
+        return found[1] if found else []
+
+    def read_vectors(self, data: Any) -> WordVectors:
+        """See `InitializedEmbedding.read_vectors`; none are found if there are no files."""
+        if not self.list_files(data):
+            none = np.zeros((0, self.embedding_dim), np.float32)
+            return WordVectors(none, np.zeros(len(data.vocabulary.tokens), bool))
+        return read_vectors(
+            GLOVE,
+            data.vocabulary,
+            self.embedding_dim,
+            None,
+            False,
+            data.cache,
+            data.data_dir,
+            is_optional=True,
+        )
+
+    @torch.no_grad()
+    def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
+        """See `InitializedEmbedding.fill`; without vectors, those of `RandomEmbedding`."""
+        if known.any():
+            super().fill(vectors, known)
+        else:
+            nn.init.uniform_(self.weight, -INITIAL_RANGE, INITIAL_RANGE)
+            self.weight[PAD] = 0

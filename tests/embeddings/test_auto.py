@@ -54,9 +54,10 @@ def test_they_are_random_without_vectors_of_this_size(small, tmp_path, data_dir)
     assert table.abs().max() <= 0.05
 
 
-def test_they_are_random_if_no_word_has_a_vector(small, tmp_path, data_dir, caplog):
+@pytest.mark.parametrize("word", ["unheard", GOOD[0]])
+def test_they_are_random_if_few_words_have_a_vector(small, tmp_path, data_dir, caplog, word):
     file = data_dir / "glove" / f"glove.6B.{DIM}d.txt"
-    file.write_text(f"unheard {' '.join(['1'] * DIM)}\n")
+    file.write_text(f"{word} {' '.join(['1'] * DIM)}\n")
     table, _ = train(small, tmp_path, f"embedding.dim={DIM}", f"paths.data_dir={data_dir}")
     assert 0.02 < table[1:].std() < 0.035
     assert "Only 0 of" not in caplog.text

@@ -10,6 +10,7 @@ from torch import nn
 
 from seqtext.embeddings.initialized import InitializedEmbedding
 from seqtext.embeddings.random import INITIAL_RANGE
+from seqtext.embeddings.vector_coverage import MIN_COVERAGE
 from seqtext.embeddings.vectors import GLOVE, WordVectors, find_vectors, read_vectors
 from seqtext.token_ids import PAD
 from seqtext.tokenizers.words import WordTokenizer
@@ -22,8 +23,8 @@ class AutoEmbedding(InitializedEmbedding):
     """Start with GloVe vectors (Pennington et al., 2014) if there are any, otherwise random ones.
 
     There are if tokens are words, vectors of this dimension are in the data folder or an installed
-    package, and one of the words of the training texts has a vector. Words without one start at
-    zero. All are trained with the model.
+    package, and a tenth of the words of the vocabulary have one (so not for texts in most other
+    languages). Words without one start at zero. All are trained with the model.
 
     Args:
         vocabulary_size: V, including the two special tokens; known after the data is prepared
@@ -43,19 +44,16 @@ class AutoEmbedding(InitializedEmbedding):
 
     def read_vectors(self, data: Any) -> WordVectors:
         """See `InitializedEmbedding.read_vectors`; none are found if there are no files."""
+        words, dim = data.vocabulary, self.embedding_dim
+        none = WordVectors(np.zeros((0, dim), np.float32), np.zeros(len(words.tokens), bool))
         if not self.list_files(data):
-            none = np.zeros((0, self.embedding_dim), np.float32)
-            return WordVectors(none, np.zeros(len(data.vocabulary.tokens), bool))
-        return read_vectors(
-            GLOVE,
-            data.vocabulary,
-            self.embedding_dim,
-            None,
-            False,
-            data.cache,
-            data.data_dir,
-            is_optional=True,
-        )
+            return none
+        options = None, False, data.cache, data.data_dir
+        vectors = read_vectors(GLOVE, words, dim, *options, is_optional=True)
+        if vectors.known.sum() < MIN_COVERAGE * len(words.tokens):
+            log.info("These are too few words: all vectors are random.")
+            return none
+        return vectors
 
     @torch.no_grad()
     def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:

@@ -47,7 +47,8 @@ def test_a_run_on_strange_names(train, script, tmp_path):
     for told in ("rnn on a$b$_[red]", "recall_[/bold]", "recall_[red]x :smile:", "0\ufffd]0;pwned"):
         assert told in output
     warnings = re.findall(".*warn.*", (output + error).lower())
-    assert [told for told in warnings if "not in the vocabulary" not in told] == []
+    expected = "not in the vocabulary", "the model predicts"  # one class, of so few rows
+    assert [told for told in warnings if not any(reason in told for reason in expected)] == []
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["test"]) == 11 + len(NAMES)
     table = pd.read_parquet(folder / "predictions" / "test.parquet")

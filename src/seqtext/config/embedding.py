@@ -18,9 +18,8 @@ def build_embedding(settings: dict[str, Any], data: TextDataModule) -> nn.Module
     if isinstance(embedding, InitializedEmbedding):
         vectors = embedding.read_vectors(data)
         embedding.fill(vectors.values, vectors.known)
-        if vectors.known.any():
-            embedding.fingerprint = vectors.fingerprint()
-            embedding.files_digest = vectors.files_digest
+        embedding.fingerprint = vectors.fingerprint() if vectors.known.any() else None
+        embedding.files_digest = vectors.files_digest
         if vectors.warning and vectors.warning not in data.warnings:
             data.warnings.append(vectors.warning)
     return embedding

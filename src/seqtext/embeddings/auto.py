@@ -47,12 +47,13 @@ class AutoEmbedding(InitializedEmbedding):
         words, dim = data.vocabulary, self.embedding_dim
         none = WordVectors(np.zeros((0, dim), np.float32), np.zeros(len(words.tokens), bool))
         if not self.list_files(data):
+            log.info("Vectors start at random: no GloVe vectors of size %d for these tokens.", dim)
             return none
         options = None, False, data.cache, data.data_dir
         vectors = read_vectors(GLOVE, words, dim, *options, is_optional=True)
         if vectors.known.sum() < MIN_COVERAGE * len(words.tokens):
-            log.info("These are too few words: all vectors are random.")
-            return none
+            log.info("These are too few words: all vectors start at random.")
+            return none._replace(files_digest=vectors.files_digest)
         return vectors
 
     @torch.no_grad()

@@ -20,7 +20,9 @@ NAMES = [
 ]
 STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 OPTIONS = ["dataset=table", "model=rnn", "model.units=4", "embedding.dim=4", "trainer=cpu"]
-OPTIONS += ["trainer.max_epochs=1", "dataset.duplicates=keep"]
+OPTIONS += ["trainer.max_epochs=1", "dataset.duplicates=keep", "model.pooling=max"]
+OPTIONS += ["model.variational_dropout=0.5", "model.head_dropout=0.5", "model.word_dropout=0.2"]
+OPTIONS += ["dataset.batch_size=64"]
 
 
 def write_rows(path, names):
@@ -47,8 +49,7 @@ def test_a_run_on_strange_names(train, script, tmp_path):
     for told in ("rnn on a$b$_[red]", "recall_[/bold]", "recall_[red]x :smile:", "0\ufffd]0;pwned"):
         assert told in output
     warnings = re.findall(".*warn.*", (output + error).lower())
-    expected = "not in the vocabulary", "the model predicts"  # one class, of so few rows
-    assert [told for told in warnings if not any(reason in told for reason in expected)] == []
+    assert [told for told in warnings if "not in the vocabulary" not in told] == []
     metrics = json.loads((folder / "metrics.json").read_text())
     assert len(metrics["test"]) == 11 + len(NAMES)
     table = pd.read_parquet(folder / "predictions" / "test.parquet")

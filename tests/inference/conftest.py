@@ -29,7 +29,7 @@ def trained(folder: Path, *overrides: str, small: tuple[str, ...] = SMALL) -> Ru
 def finished(tmp_path_factory) -> RunDir:
     """A GRU run whose data set and cache are deleted."""
     folder = tmp_path_factory.mktemp("gru")
-    done = trained(folder)
+    done = trained(folder, "model.pooling=max")
     for gone in ("imdb", "cache"):
         (folder / gone).rename(folder / f"{gone}-gone")
     return done

@@ -216,13 +216,14 @@ def test_company_changes_nothing():
 def test_a_trained_model(finished):
     """Opinion words of a trained model support their class and oppose the other."""
     model = load(finished.path)
-    texts = ["the superb film", "the dreadful film"]
+    texts = ["the superb film", "the dreadful film", "a superb and dreadful plot"]
     found = model.explain(texts)
     assert [one.class_name for one in found] == model.predict(texts).tolist()
     assert [one.probability for one in found] == model.predict_proba(texts).max(axis=1).tolist()
-    good, bad = (one.weights * (1 if one.class_name == "positive" else -1) for one in found)
+    good, bad, both = (one.weights * (1 if one.class_name == "positive" else -1) for one in found)
     assert good.argmax() == bad.argmin() == 1
     assert good[1] > 0 > bad[1]
+    assert both[1] > both[3]
     with pytest.raises(UserError, match="list"):
         model.explain("one text")
 

@@ -27,8 +27,8 @@ def explained(predict, finished):
 
 def test_texts(explained):
     shown = explained("the superb film", "", "-- [red]").splitlines()
-    assert [line.split("\t")[2] for line in shown[::2]] == ["the superb film", "", "-- [red]"]
-    assert shown[0].startswith("positive\t")
+    assert [line.partition("\t")[0] for line in shown[::2]] == ["positive"] * 3
+    assert shown[0].endswith("\tthe superb film")
     assert shown[1].startswith("  integrated gradients, for (+) and against (-) positive: superb +")
 
 

@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from seqtext.embeddings.initialized import InitializedEmbedding
-from seqtext.embeddings.random import INITIAL_RANGE
+from seqtext.embeddings.random import initialize_uniformly
 from seqtext.embeddings.vector_coverage import MIN_COVERAGE
 from seqtext.embeddings.vectors import GLOVE, WordVectors, find_vectors, read_vectors
-from seqtext.token_ids import PAD
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.validation import PositiveInt, validate_args
 
@@ -56,11 +53,9 @@ class AutoEmbedding(InitializedEmbedding):
             return none._replace(files_digest=vectors.files_digest)
         return vectors
 
-    @torch.no_grad()
     def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
         """See `InitializedEmbedding.fill`; without vectors, those of `RandomEmbedding`."""
         if known.any():
             super().fill(vectors, known)
         else:
-            nn.init.uniform_(self.weight, -INITIAL_RANGE, INITIAL_RANGE)
-            self.weight[PAD] = 0
+            initialize_uniformly(self)

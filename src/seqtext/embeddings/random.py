@@ -28,6 +28,11 @@ class RandomEmbedding(nn.Embedding):
 
     def reset_parameters(self) -> None:
         """Sample vectors uniformly from ±`INITIAL_RANGE`; the padding vector is always zero."""
-        nn.init.uniform_(self.weight, -INITIAL_RANGE, INITIAL_RANGE)
-        with torch.no_grad():
-            self.weight[PAD] = 0
+        initialize_uniformly(self)
+
+
+@torch.no_grad()
+def initialize_uniformly(embedding: nn.Embedding) -> None:
+    """Sample the vectors of an embedding uniformly from ±`INITIAL_RANGE`; padding stays zero."""
+    nn.init.uniform_(embedding.weight, -INITIAL_RANGE, INITIAL_RANGE)
+    embedding.weight[PAD] = 0

@@ -69,6 +69,28 @@ def test_it_learns_from_words_outside_of_the_vocabulary():
     ])))  # fmt: skip
 
 
+def test_sums_of_known_words_are_computed_once_and_again_for_loaded_weights():
+    linear, batch = fitted()
+    ids = torch.cat([batch.ids, torch.tensor([[8, 2, 9]])])
+    other, _ = fitted(classes=2)
+    for each in (linear, other):
+        for module in each.modules():
+            if hasattr(module, "set_unknown_tokens"):
+                module.set_unknown_tokens(["goodly", "baddish"])
+    for number, buffer in enumerate((other.known_sums, other.known_squares)):
+        torch.testing.assert_close(buffer, other._sum_ngrams(torch.arange(len(TOKENS)))[number])
+    other.known_sums = other.known_squares = None
+    torch.testing.assert_close(linear(ids), other(ids))
+    state = {name: 2 * v if name.endswith("weights") else v for name, v in state_of(linear)}
+    linear.load_state_dict(state)
+    other.load_state_dict(state)
+    torch.testing.assert_close(linear(ids), other(ids))
+
+
+def state_of(linear: FittedNgramLinear) -> list[tuple[str, torch.Tensor]]:
+    return [(name, tensor.clone()) for name, tensor in linear.state_dict().items()]
+
+
 def test_padding_and_order_of_texts_do_not_matter():
     linear, batch = fitted()
     alone = torch.cat([linear(torch.tensor([text])) for text in TEXTS])

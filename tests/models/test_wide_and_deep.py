@@ -71,7 +71,8 @@ def test_text_of_unknown_words_has_no_terms():
 
 
 def test_parts_learn_apart():
-    model = model_of(WideAndDeep, units=4, buckets=500, ngram_dropout=0.0).train()
+    options = {"linear_C": None, "ngram_dropout": 0.0, "deep_weight": 0.5, "max_n": 0}
+    model = model_of(WideAndDeep, units=4, buckets=500, **options).train()
     ids, lengths = texts([5, 3, 4])
     one = Batch(ids, lengths, torch.tensor([0, 1, 1]), torch.arange(3))
     logits, loss = model.compute_logits_and_loss(one)
@@ -213,3 +214,10 @@ def test_the_graph_has_the_ngrams_of_known_words(monkeypatch):
 def test_order_of_lengths_is_checked():
     with pytest.raises(OptionError, match="max_n"):
         WideAndDeep(RandomEmbedding(10), min_n=3, max_n=2)
+
+
+@pytest.mark.parametrize("options", [{"ngram_dropout": 0.1}, {"nb_prior": 1.0}], ids=str)
+def test_options_of_the_trained_part_are_refused_for_a_fitted_one(options):
+    with pytest.raises(OptionError, match=r"unless model.linear_C=null"):
+        WideAndDeep(RandomEmbedding(50, 4), **options)
+    WideAndDeep(RandomEmbedding(50, 4), linear_C=None, buckets=100, **options)

@@ -61,11 +61,12 @@ class TieBreakingEarlyStopping(EarlyStopping):
         else:
             count, unit = self.wait_count, "validations"
         log.info(
-            "Stopped after epoch %d: %s has not improved for %d %s (patience=%d).",
+            "Stopped after epoch %d: %s has not improved for %d %s%s (patience=%d).",
             self._epoch + 1,
             self.monitor,
             count,
             unit,
+            f", {self.wait_count} of which count" if count > self.wait_count else "",
             self.patience,
         )
 

@@ -168,7 +168,7 @@ class CharacterNgrams(nn.Module):
         first = self.offsets[ids]
         counts = self.offsets[ids + 1] - first
         ends = counts.cumsum(0)
-        steps = torch.arange(int(ends[-1]), device=ids.device)
+        steps = torch.arange(int(counts.sum()), device=ids.device)
         shifts = (first - ends + counts).repeat_interleave(counts, output_size=len(steps))
         return self.rows[steps + shifts].long(), counts
 

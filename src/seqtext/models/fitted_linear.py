@@ -43,6 +43,8 @@ class FittedNgramLinear(nn.Module):
     """
 
     bias: Tensor  # [K]
+    known_sums: Tensor | None  # [V, K] see `sum_known_words`
+    known_squares: Tensor | None  # [V]
 
     def __init__(self, outputs: int, buckets: int, word_ngrams: int, min_n: int, max_n: int):
         super().__init__()
@@ -51,14 +53,21 @@ class FittedNgramLinear(nn.Module):
         self.characters = CharacterNgrams(min_n, max_n, MODULUS) if max_n else None
         self.ngrams = TermTable(buckets, outputs) if max_n else None
         self.register_buffer("bias", torch.zeros(outputs))
-        self._exported: tuple[Tensor, Tensor] | None = None  # see `prepare_for_export`
+        self.register_buffer("known_sums", None, persistent=False)
+        self.register_buffer("known_squares", None, persistent=False)
+        self.register_load_state_dict_post_hook(_update_known_words)
 
     def prepare_for_export(self) -> None:
-        """Sum what the known words' characters add once: the graph cannot spell words."""
+        """Compute what the known words' characters add: the graph cannot spell words."""
         if self.characters and not self.characters.vocabulary_size:
             self.characters = None
+        self.sum_known_words()
+
+    def sum_known_words(self) -> None:
+        """Compute, once for all texts, what the character n-grams of the known words add."""
         if self.characters:
-            self._exported = self._sum_ngrams(torch.arange(self.characters.vocabulary_size))
+            ids = torch.arange(self.characters.vocabulary_size, device=self.bias.device)
+            self.known_sums, self.known_squares = self._sum_ngrams(ids)
 
     def forward(self, ids: Tensor, token_scale: Tensor | None = None) -> Tensor:
         """Compute logits, ids [B, T] → [B, K].
@@ -126,6 +135,7 @@ class FittedNgramLinear(nn.Module):
         if self.ngrams is not None:
             of_ngrams = torch.from_numpy(of_characters).float()
             self.ngrams.weights[self.ngrams.list_rows()] = of_ngrams
+        self.sum_known_words()
 
     def _collect_characters(
         self, batches: list[Batch], labels: np.ndarray, classes: int
@@ -165,13 +175,14 @@ class FittedNgramLinear(nn.Module):
     def _sum_words(self, ids: Tensor, token_scale: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return sums [B, K] of the weights of the distinct words' n-grams, and squares [B, 1]."""
         if torch.compiler.is_exporting():
-            assert self._exported
+            assert self.known_sums is not None
+            assert self.known_squares is not None
             words, frequencies = _weigh_distinct(ids)
-            sums, squares = self._exported
+            sums, squares = self.known_sums, self.known_squares
             sums = (frequencies[..., None] * F.embedding(words, sums)).sum(dim=1)
             return sums, (frequencies**2 * squares[words]).sum(dim=1, keepdim=True)
         distinct, places = ids.unique(return_inverse=True)
-        sums, squares = self._sum_ngrams(distinct)
+        sums, squares = self._sum_distinct(distinct)
         words, frequencies = _weigh_distinct(places + 1)  # 0 for repeats
         frequencies = frequencies * (words != PAD)
         words = (words - 1).clamp(min=0)
@@ -180,6 +191,17 @@ class FittedNgramLinear(nn.Module):
             words, order, repeats = sort_repeats(places)
             frequencies = token_scale.gather(1, order) / repeats * _compute_frequencies(repeats)
         return (frequencies[..., None] * F.embedding(words, sums)).sum(dim=1), squares
+
+    def _sum_distinct(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `_sum_ngrams` of sorted ids, of known words from `sum_known_words`."""
+        if self.known_sums is None or self.known_squares is None:
+            return self._sum_ngrams(ids)
+        known = ids[ids < len(self.known_sums)]
+        sums, squares = self._sum_ngrams(ids[len(known) :])
+        return (
+            torch.cat([self.known_sums[known], sums]),
+            torch.cat([self.known_squares[known], squares]),
+        )
 
     def _sum_ngrams(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Sum idf times weights [words, K], and idf² [words], of the n-grams of ids."""
@@ -193,6 +215,12 @@ class FittedNgramLinear(nn.Module):
         sums = self.bias.new_zeros(len(ids), len(self.bias))
         sums.index_add_(0, words, idf[:, None] * self.ngrams.weights[rows])
         return sums, self.bias.new_zeros(len(ids)).index_add_(0, words, idf**2)
+
+
+def _update_known_words(model: FittedNgramLinear, _: object) -> None:
+    """Compute `sum_known_words` again with loaded weights."""
+    if model.known_sums is not None:
+        model.sum_known_words()
 
 
 def _take_texts(batches: Iterable[Batch]) -> list[Batch]:

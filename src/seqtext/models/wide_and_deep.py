@@ -28,6 +28,8 @@ from seqtext.validation import (
     validate_args,
 )
 
+NGRAM_DROPOUT, NB_PRIOR = 0.5, 0.3  # with these defaults, neither option was given
+
 
 class WideAndDeep(TextClassifier):
     """Averages the logits of an n-gram model and of a recurrent network (Cheng et al., 2016).
@@ -45,11 +47,12 @@ class WideAndDeep(TextClassifier):
         max_n: number of characters of the longest; 0: no character n-grams. With them, or with
             `word_ngrams` above 2, words outside of the vocabulary have terms too
         buckets: number of weights shared by words and n-grams, per output
-        ngram_dropout: dropout rate of a text's words and n-grams
-        nb_prior: factor of naive Bayes' log-ratios in the initial weights of words and n-grams
         linear_C: inverse strength of the L2 regularization with which the n-gram model is fitted
-            before training, see `FittedNgramLinear`; it is not trained with the network, and
-            `ngram_dropout` and `nb_prior` are not used. None: it is trained with the network
+            before training, see `FittedNgramLinear`; it is not trained with the network. None: it
+            is trained with the network
+        ngram_dropout: with ``linear_C=None``, dropout rate of a text's words and n-grams
+        nb_prior: with ``linear_C=None``, factor of naive Bayes' log-ratios in the initial weights
+            of words and n-grams
         deep_weight: weight of the recurrent network's logits in the mean
         head: see `TextClassifier`
     """
@@ -61,19 +64,19 @@ class WideAndDeep(TextClassifier):
         self,
         embedding: nn.Module,
         classes: int = 2,
-        cell: CellName | None = "lstm",
+        cell: CellName | None = "gru",
         units: PositiveInt = 64,
-        bidirectional: bool = True,
+        bidirectional: bool = False,
         variational_dropout: DropoutRate = 0.3,
         pooling: Pooling = "max_mean",
-        word_ngrams: WordNgramOrder = 2,
+        word_ngrams: WordNgramOrder = 3,
         min_n: NgramLength = 2,
-        max_n: MaxNgramLength = 0,
+        max_n: MaxNgramLength = 5,
         buckets: PositiveInt = 2**20,
-        ngram_dropout: DropoutRate = 0.5,
-        nb_prior: NonNegativeFloat = 0.3,
-        linear_C: PositiveFloat | None = None,
-        deep_weight: Fraction = 0.5,
+        linear_C: PositiveFloat | None = 64.0,
+        ngram_dropout: DropoutRate = NGRAM_DROPOUT,
+        nb_prior: NonNegativeFloat = NB_PRIOR,
+        deep_weight: Fraction = 0.4,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
@@ -81,6 +84,13 @@ class WideAndDeep(TextClassifier):
         super().__init__(embedding, classes, features, **head)
         if 0 < max_n < min_n:
             raise OptionError("max_n", max_n, f"at least min_n, {min_n}, or 0")
+        if linear_C is not None:
+            for option, value, default in (
+                ("ngram_dropout", ngram_dropout, NGRAM_DROPOUT),
+                ("nb_prior", nb_prior, NB_PRIOR),
+            ):
+                if value not in (0, default):
+                    raise OptionError(option, value, f"{default} unless model.linear_C=null")
         outputs = 1 if classes == 2 else classes
         self.linear_C, self.deep_weight = linear_C, deep_weight
         ngrams = word_ngrams, min_n, max_n

@@ -87,6 +87,15 @@ def test_sums_of_known_words_are_computed_once_and_again_for_loaded_weights():
     torch.testing.assert_close(linear(ids), other(ids))
 
 
+def test_logits_of_fitted_rows_are_kept():
+    linear, batch = fitted(classes=3)
+    rows = torch.tensor([3, 0, 3])
+    torch.testing.assert_close(linear.get_fitted_logits(rows), linear(batch.ids)[rows])
+    assert linear.get_fitted_logits(torch.tensor([0, 8])) is None, "not fitted"
+    linear.load_state_dict(linear.state_dict())
+    assert linear.get_fitted_logits(rows) is None, "may be of other weights"
+
+
 def state_of(linear: FittedNgramLinear) -> list[tuple[str, torch.Tensor]]:
     return [(name, tensor.clone()) for name, tensor in linear.state_dict().items()]
 

@@ -1,6 +1,7 @@
 """A linear model of a text's words, word n-grams and character n-grams, fitted before training."""
 
 import logging
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -16,6 +17,7 @@ from seqtext.layers.pooling import masked_embedding_bag
 from seqtext.models.character_terms import count_rows_by_class, iter_products
 from seqtext.models.hashed_linear import sort_repeats
 from seqtext.models.logistic_regression import Features, LogisticRegression
+from seqtext.models.sparse_rows import build_rows, repeat_norms, select_columns
 from seqtext.models.term_table import TermTable
 from seqtext.models.tfidf import compute_log_count_ratios
 from seqtext.token_ids import PAD
@@ -45,6 +47,7 @@ class FittedNgramLinear(nn.Module):
     bias: Tensor  # [K]
     known_sums: Tensor | None  # [V, K] see `sum_known_words`
     known_squares: Tensor | None  # [V]
+    fitted_logits: Tensor  # [N, K] logits of the rows of the data set that were fitted; others NaN
 
     def __init__(self, outputs: int, buckets: int, word_ngrams: int, min_n: int, max_n: int):
         super().__init__()
@@ -55,6 +58,7 @@ class FittedNgramLinear(nn.Module):
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("known_sums", None, persistent=False)
         self.register_buffer("known_squares", None, persistent=False)
+        self.register_buffer("fitted_logits", torch.zeros(0, outputs), persistent=False)
         self.register_load_state_dict_post_hook(_update_known_words)
 
     def prepare_for_export(self) -> None:
@@ -110,10 +114,10 @@ class FittedNgramLinear(nn.Module):
         counted = [_weigh_distinct(self.spelled.look_up(batch.ids)) for batch in used]
         self.terms.set_terms(*_count_texts([hashes for hashes, _ in counted]))
         found = [(self.terms.find(hashes), frequencies) for hashes, frequencies in counted]
-        terms = _select_columns(_build_rows(found), self.terms)
+        terms = select_columns(build_rows(found), self.terms)
         by_class = [count_rows_by_class(terms, labels, classes)]
         terms.data *= self.terms.set_values(by_class[0].sum(axis=0), len(labels))[terms.indices]
-        terms.data /= _repeat_norms(terms, terms.data**2)
+        terms.data /= repeat_norms(terms, terms.data**2)
         words, spelling = sparse.csr_array((len(labels), 0)), sparse.csr_array((0, 0))
         if self.ngrams is not None:
             words, spelling, counts = self._collect_characters(used, labels, classes)
@@ -136,6 +140,16 @@ class FittedNgramLinear(nn.Module):
             of_ngrams = torch.from_numpy(of_characters).float()
             self.ngrams.weights[self.ngrams.list_rows()] = of_ngrams
         self.sum_known_words()
+        rows = torch.cat([batch.rows for batch in used])
+        self.fitted_logits = self.bias.new_full((int(rows.max()) + 1, outputs), math.nan)
+        self.fitted_logits[rows] = torch.from_numpy(features.multiply(weights) + bias).float()
+
+    def get_fitted_logits(self, rows: Tensor) -> Tensor | None:
+        """Return the logits [B, K] of training rows [B]; None if some were not fitted."""
+        if not len(self.fitted_logits) or rows.max() >= len(self.fitted_logits):
+            return None
+        logits = self.fitted_logits[rows]
+        return None if logits.isnan().any() else logits
 
     def _collect_characters(
         self, batches: list[Batch], labels: np.ndarray, classes: int
@@ -149,7 +163,7 @@ class FittedNgramLinear(nn.Module):
         """
         assert self.characters
         assert self.ngrams
-        words = _build_rows([_weigh_distinct(batch.ids) for batch in batches])
+        words = build_rows([_weigh_distinct(batch.ids) for batch in batches])
         count = self.characters.num_tokens
         rows, counts = self.characters.look_up(torch.arange(count))
         starts = np.concatenate([[0], np.cumsum(counts.numpy())])
@@ -161,14 +175,14 @@ class FittedNgramLinear(nn.Module):
         ones, size = np.ones(len(found)), len(self.ngrams.hashes)
         spelling = sparse.csr_array((ones, found, starts), shape=(count, size))
         spelling.sum_duplicates()
-        spelling = _select_columns(spelling, self.ngrams)
+        spelling = select_columns(spelling, self.ngrams)
         words = sparse.csr_array((words.data, words.indices, words.indptr), (len(labels), count))
         by_class = np.zeros((classes, spelling.shape[1]), np.int64)
         for of_block, product in iter_products(words, spelling):
             by_class += count_rows_by_class(product, labels[of_block], classes)
         idf = self.ngrams.set_values(by_class.sum(axis=0), len(labels))
         squares = spelling @ idf**2  # [V]
-        words.data /= _repeat_norms(words, words.data**2 * squares[words.indices])
+        words.data /= repeat_norms(words, words.data**2 * squares[words.indices])
         spelling.data *= idf[spelling.indices]
         return words, spelling, by_class
 
@@ -218,7 +232,8 @@ class FittedNgramLinear(nn.Module):
 
 
 def _update_known_words(model: FittedNgramLinear, _: object) -> None:
-    """Compute `sum_known_words` again with loaded weights."""
+    """Compute `sum_known_words` again with loaded weights, and forget the fitted logits."""
+    model.fitted_logits = model.fitted_logits[:0]
     if model.known_sums is not None:
         model.sum_known_words()
 
@@ -252,40 +267,6 @@ def _weigh_distinct(keys: Tensor) -> tuple[Tensor, Tensor]:
 def _compute_frequencies(counts: Tensor) -> Tensor:
     """Return 1 + ln(count)."""
     return 1 + counts.float().log()
-
-
-def _build_rows(entries: list[tuple[Tensor, Tensor]]) -> sparse.csr_array:
-    """Build rows from columns [B, M] and their values [B, M]; 0 is no column."""
-    used = [columns != PAD for columns, _ in entries]
-    counts = np.concatenate([is_used.sum(dim=1).numpy() for is_used in used])
-    columns, values = (
-        np.concatenate([each[n][of].numpy() for each, of in zip(entries, used, strict=True)])
-        for n in (0, 1)
-    )
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    shape = len(counts), int(columns.max(initial=0)) + 1
-    return sparse.csr_array((values.astype(np.float64), columns, starts), shape=shape)
-
-
-def _select_columns(matrix: sparse.csr_array, table: TermTable) -> sparse.csr_array:
-    """Keep the columns of the known terms only."""
-    rows = table.list_rows()
-    numbers = np.full(len(table.hashes), -1)
-    numbers[rows] = np.arange(len(rows))
-    columns = numbers[matrix.indices]
-    is_known = columns >= 0
-    counts = np.add.reduceat(np.append(is_known, False), matrix.indptr[:-1])
-    counts[np.diff(matrix.indptr) == 0] = 0
-    starts = np.concatenate([[0], np.cumsum(counts)])
-    shape = matrix.shape[0], len(rows)
-    return sparse.csr_array((matrix.data[is_known], columns[is_known], starts), shape=shape)
-
-
-def _repeat_norms(matrix: sparse.csr_array, squares: np.ndarray) -> np.ndarray:
-    """Return the root of the sum of each row's `squares` at each entry of the row."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    sums = np.bincount(rows, squares, matrix.shape[0])
-    return np.sqrt(np.where(sums > 0, sums, 1))[rows]
 
 
 def _compute_norms(squares: Tensor) -> Tensor:

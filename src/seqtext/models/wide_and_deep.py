@@ -76,7 +76,7 @@ class WideAndDeep(TextClassifier):
         linear_C: PositiveFloat | None = 64.0,
         ngram_dropout: DropoutRate = NGRAM_DROPOUT,
         nb_prior: NonNegativeFloat = NB_PRIOR,
-        deep_weight: Fraction = 0.4,
+        deep_weight: Fraction = 0.3,
         **head: Any,
     ):
         width = units * (1 + bidirectional) if cell else get_embedding_dim(embedding)
@@ -126,18 +126,21 @@ class WideAndDeep(TextClassifier):
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute logits, ids [B, T], lengths [B] → [B] for two classes, [B, C] for more."""
-        wide, deep = self._compute_both_logits(ids, lengths)
-        return self._mix(wide, deep)
+        return self._mix(self._compute_wide_logits(ids), self._compute_deep_logits(ids, lengths))
 
     def compute_logits_and_loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the mean logits and the sum of both parts' losses.
+        """Return the mean logits and the network's loss, plus that of an n-gram part in training.
 
         With a loss of the mean logits, the n-gram part, which learns faster, would dominate the
         gradient.
         """
-        wide, deep = self._compute_both_logits(batch.ids, batch.lengths)
+        deep = self._compute_deep_logits(batch.ids, batch.lengths)
         loss = self.compute_loss(deep, batch.labels, batch.rows)
-        if self.linear_C is None:
+        if isinstance(self.terms, FittedNgramLinear):
+            fitted = self.terms.get_fitted_logits(batch.rows)
+            wide = self._compute_wide_logits(batch.ids) if fitted is None else self._squeeze(fitted)
+        else:
+            wide = self._compute_wide_logits(batch.ids)
             loss = self.compute_loss(wide, batch.labels, batch.rows) + loss
         return self._mix(wide, deep).detach(), loss
 
@@ -145,15 +148,16 @@ class WideAndDeep(TextClassifier):
         """Return the weighted mean of both parts' logits."""
         return (1 - self.deep_weight) * wide + self.deep_weight * deep
 
-    def _compute_both_logits(self, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _compute_wide_logits(self, ids: Tensor) -> Tensor:
         known = ids if self.terms.spelled else self.hide_unknown_tokens(ids)
-        terms = self.terms(known, self.token_scale)
-        terms = terms.squeeze(1) if self.classes == 2 else terms
-        return terms, self.compute_logits(self._pool_features(ids, lengths))
+        return self._squeeze(self.terms(known, self.token_scale))
 
-    def _pool_features(self, ids: Tensor, lengths: Tensor) -> Tensor:
-        """Return text vectors [B, F]."""
+    def _squeeze(self, logits: Tensor) -> Tensor:
+        """Return logits [B] for two classes, else [B, C] as they are."""
+        return logits.squeeze(1) if self.classes == 2 else logits
+
+    def _compute_deep_logits(self, ids: Tensor, lengths: Tensor) -> Tensor:
         states = self.embed(ids)
         if self.recurrence is not None:
             states = self.recurrence(states, lengths)
-        return self.pool(states, lengths)
+        return self.compute_logits(self.pool(states, lengths))

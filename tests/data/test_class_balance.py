@@ -113,6 +113,7 @@ def test_weighted_loss():
     )
 
 
+@pytest.mark.slow
 def test_class_weights_find_more_of_the_rare_class(small, unbalanced_dir, tmp_path):
     recalls = {}
     for sampling in ("none", "class_weights"):

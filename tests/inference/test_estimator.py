@@ -42,6 +42,7 @@ def test_the_linear_model(tmp_path):
     assert model.classes_.tolist() == ["negative", "positive"]
 
 
+@pytest.mark.slow
 def test_a_fit_is_repeatable(finished):
     one, other = (clone(load(finished.path)).fit(list(TEXTS), LABELS) for _ in range(2))
     np.testing.assert_array_equal(one.predict_proba(TEXTS), other.predict_proba(TEXTS))

@@ -31,6 +31,7 @@ def run(train, small, *options, name: str = "run") -> RunDir:
     return RunDir(Path("outputs") / name)
 
 
+@pytest.mark.slow
 def test_a_run_with_all_terms_and_unlabelled_texts(train, small, script, tmp_path):
     texts = [review for review, _ in invented_reviews(40, seed=9)]
     (tmp_path / "further.txt").write_text("\n".join(texts))

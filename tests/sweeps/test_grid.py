@@ -198,6 +198,7 @@ class Killed(BaseException):
     """Simulates a killed process."""
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_and_the_finished_stay(train, small, tmp_path, monkeypatch):
     command = ("-m", "name=killed", *small, "model=gru,rnn")
     original = TextClassifier.training_step

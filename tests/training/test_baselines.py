@@ -64,6 +64,7 @@ def test_tfidf_is_fitted_once(small, tmp_path, monkeypatch):
         assert "tfidf" not in compute_baselines(data, run_config, 1e-6), other
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_a_run(train, small):
     """The comparison is printed, and in metrics.json."""
     without_model = [o for o in small if not o.startswith("model.")]

@@ -84,6 +84,7 @@ def test_several_teachers_and_a_killed_run(train, small, teacher):
     assert part.read_metrics()["test"] == whole.read_metrics()["test"]
 
 
+@pytest.mark.slow
 def test_a_teacher_that_knows_the_answers(train, small, teacher):
     options = ("loss=distill", f"loss.teacher={teacher.path}")
     status, _, error = train(*small, *options, "split.seed=1")

@@ -78,6 +78,9 @@ def test_class_balanced_loss():
     torch.testing.assert_close(found, (each * weights[LABELS]).mean())
     plain = class_balanced(THREE, LABELS, class_counts=counts, beta=0)
     torch.testing.assert_close(plain, cross_entropy(THREE, LABELS))
+    near_one = class_balanced(THREE, LABELS, class_counts=counts, beta=1 - 1e-10)
+    inverse = cross_entropy(THREE, LABELS, torch.tensor([10 / 3, 5 / 3, 10 / 21]))
+    torch.testing.assert_close(near_one, inverse)
     both = class_balanced(THREE, LABELS, WEIGHTS, class_counts=counts, beta=0)
     torch.testing.assert_close(both, cross_entropy(THREE, LABELS, WEIGHTS))
 
@@ -221,6 +224,9 @@ def test_focal_loss_with_class_weights(train, small, tmp_path, model):
         (["loss=focal", "loss.gamma=-1"], "loss.gamma=-1 is not possible: it must be a number"),
         (["loss=focall"], "did you mean focal?"),
         (["model=tfidf", "loss=focal"], "loss is not possible with model=tfidf"),
+        (["loss=logit_adjusted", "sampling=oversample"], "both correct for the classes' shares"),
+        (["loss=class_balanced", "sampling=class_weights"], "leave one of them out"),
+        (["loss=logit_adjusted", "loss.tau=inf"], "loss.tau=Infinity is not possible"),
     ],
 )
 def test_one_sentence_for_what_is_wrong(train, small, options, message):

@@ -6,19 +6,24 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 import yaml
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.swa_utils import AveragedModel
 
+from seqtext import load
+from seqtext.callbacks.averaging import ExponentialMovingAverage, StochasticWeightAveraging
 from seqtext.config.components import build_components, check_components
 from seqtext.config.run_config import validate_config
 from seqtext.config.trust import allow_any_class
 from seqtext.errors import UserError
 from seqtext.run_dir import RunDir
 from seqtext.training.components import build_callbacks
-from tests.conftest import settings_of
+from tests.conftest import invented_reviews, settings_of
 
 OWN = '''
 from pathlib import Path
@@ -89,6 +94,34 @@ def test_best_checkpoint_has_the_validated_mean(train, small, typed):
     metrics = folder.read_metrics()
     curve = metrics["curves"]["val/loss"]
     assert metrics["val"]["loss"] == pytest.approx(curve[metrics["best_epoch"] - 1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "callback", [ExponentialMovingAverage(decay=0.75), StochasticWeightAveraging()], ids=type
+)
+def test_integers_are_copied_and_not_averaged(callback):
+    model = torch.nn.BatchNorm1d(1)
+    model.register_buffer("hashes", torch.tensor([1_762_885_521]), persistent=False)
+    mean = AveragedModel(model, use_buffers=True, **callback._kwargs)
+    mean.update_parameters(model)
+    model.weight.data += 4
+    model.hashes += 2
+    mean.update_parameters(model)
+    share = 0.25 if isinstance(callback, ExponentialMovingAverage) else 0.5
+    assert mean.module.weight.item() == pytest.approx(1 + 4 * share)
+    assert mean.module.hashes.item() == 1_762_885_523
+
+
+@pytest.mark.parametrize("callback", ["ema", "swa"])
+def test_scores_of_a_mean_are_those_of_its_checkpoint(train, small, callback):
+    options = ["model=wide_and_deep", "model.units=4", "trainer.max_epochs=2"]
+    folder = run(train, small, *options, f"callbacks={callback}")
+    saved = pd.read_parquet(folder.predictions("test"))
+    texts = [invented_reviews(240)[row][0] for row in saved["row"]]
+    found = load(folder.path).predict_proba(texts)[:, 1]
+    np.testing.assert_allclose(found, saved["probability_positive"], atol=1e-5)
+    metrics = folder.read_metrics()
+    assert metrics["score"] == pytest.approx(metrics["val"][metrics["monitor"][4:]], abs=1e-5)
 
 
 @pytest.mark.slow

@@ -90,9 +90,9 @@ def class_balanced(
         class_counts: [C] training rows of each class, from the run
         beta: 0: equal weights; near 1: weights inversely proportional to the class's rows
     """
-    counts = logits.new_tensor(class_counts).clamp(min=1)
+    counts = logits.new_tensor(class_counts, dtype=torch.float64).clamp(min=1)  # for beta near 1
     weights = -1 / torch.expm1(counts * counts.new_tensor(beta).log())
-    weights = weights * counts.sum() / (weights * counts).sum()
+    weights = (weights * counts.sum() / (weights * counts).sum()).to(logits.dtype)
     if class_weights is not None:
         weights = weights * class_weights
     return cross_entropy(logits, labels, weights)
@@ -103,7 +103,7 @@ def logit_adjusted(
     labels: Tensor,
     class_weights: Tensor | None = None,
     class_counts: Sequence[int] = (),
-    tau: NonNegativeFloat = 1.0,
+    tau: Annotated[float, Interval(ge=0, le=100)] = 1.0,
 ) -> Tensor:
     """Return the cross-entropy of logits to which the log-shares of classes are added.
 

@@ -86,6 +86,8 @@ def test_order_of_preference(folder, reviews, caplog):
     assert "aclImdb_v1.tar.gz" in caplog.text
     write_zip(folder / "IMDB Dataset.csv.zip", reviews)
     assert len(loaded(folder).labels) == 240
+    official = Split(use_official_split=True)
+    assert len(loaded(folder, split=official).labels) == 160, "the CSV file has no official parts"
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from seqtext import load
 from seqtext.config.instantiate import build_from_config
 from seqtext.data.cleaning import TextCleaner
+from seqtext.data.loaders import Batch
 from seqtext.errors import UserError
 from seqtext.inference import export as exporting
 from seqtext.inference.export import ProbabilityModel, build_onnx_program, export
@@ -25,7 +26,9 @@ from seqtext.inference.predictor import Predictor
 from seqtext.layers.normalization import BatchNorm
 from seqtext.metrics.scores import compute_probabilities
 from seqtext.models.base import TextClassifier
+from seqtext.models.fitted_linear import FittedNgramLinear
 from seqtext.models.tfidf import TfIdf
+from seqtext.tokenizers.vocabulary import SPECIAL_TOKENS
 from seqtext.tokenizers.words import WordTokenizer
 from tests.conftest import BAD, GOOD, PLAIN, ROOT
 from tests.inference.conftest import REVIEWS
@@ -78,7 +81,19 @@ def network_of(name: str, classes: int, **options: Any) -> nn.Module:
             if isinstance(norm, BatchNorm):
                 norm.running_mean.normal_()
                 norm.running_var.uniform_(0.5, 2)
+    if isinstance(getattr(model, "terms", None), FittedNgramLinear):
+        fit_linear(model, classes)
     return model.eval().requires_grad_(False)
+
+
+def fit_linear(model: Any, classes: int) -> None:
+    """Fit the linear part to random texts."""
+    for module in model.modules():
+        if hasattr(module, "set_tokens"):
+            module.set_tokens([*SPECIAL_TOKENS, *WORDS])
+    ids = torch.randint(2, len(WORDS) + 2, (50, 9))
+    rows = torch.arange(len(ids))
+    model.initialize_from_data([Batch(ids, torch.full((50,), 9), rows % classes, rows)])
 
 
 def tfidf_of(classes: int, **options: Any) -> TfIdf:

@@ -54,12 +54,7 @@ def saved(run: RunDir) -> tuple[list[str], pd.DataFrame]:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(n, marks=pytest.mark.slow)
-        if n in ("wide_and_deep", "fasttext", "glove")
-        else n
-        for n in MODELS
-    ],
+    [pytest.param(n, marks=pytest.mark.slow) if n in ("fasttext", "glove") else n for n in MODELS],
 )
 def test_the_checkpoint_alone_says_what_the_run_said(name, tmp_path):
     overrides = list(MODELS[name])

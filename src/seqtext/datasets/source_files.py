@@ -47,11 +47,15 @@ class SourceFilesMixin:
 
     def find_first_existing(self, folder: Path) -> Path | None:
         """Return the first of `filenames` in `folder`; names that end in / are folders."""
-        for name in self.filenames:
+        for name in self.order_filenames():
             path = folder / name
             if path.is_dir() if name.endswith("/") else path.is_file():
                 return path
         return None
+
+    def order_filenames(self) -> tuple[str, ...]:
+        """Return `filenames` in the order in which they are looked for."""
+        return self.filenames
 
     def build_missing_message(self, filenames: Sequence[str], folder: Path) -> str:
         """Build the error message for a folder that holds none of these files."""

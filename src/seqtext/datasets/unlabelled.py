@@ -111,8 +111,8 @@ class UnlabelledTextsMixin:
         if self.unlabelled_path is not None and self._unlabelled is None:
             warning = (
                 f"dataset.unlabelled={self.unlabelled_path} was not read: embedding=word2vec, "
-                f"embedding=fasttext and objectives=[virtual_adversarial,entropy,r_drop] learn "
-                f"from it."
+                f"embedding=fasttext, objectives=[virtual_adversarial,entropy,r_drop] and task=lm "
+                f"learn from it."
             )
             self.warnings.append(warning)
             log.warning("%s", warning)

@@ -122,7 +122,8 @@ def masked_embedding_bag(table: Tensor, rows: Tensor, factors: Tensor | None = N
         factors: [B, M] factors of the rows
     """
     if torch.compiler.is_exporting():  # ONNX lacks embedding_bag, which saves memory
-        return F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0).sum(dim=1)
+        found = F.embedding(rows, table).masked_fill((rows == PAD)[..., None], 0)
+        return (found if factors is None else found * factors[..., None]).sum(dim=1)
     return F.embedding_bag(rows, table, mode="sum", padding_idx=PAD, per_sample_weights=factors)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from seqtext.display import format_duration
 from seqtext.metrics.definitions import get_metric_mode
 
+USUAL_BATCH_SIZE = 32  # of the defaults
+
 
 def describe_comparison(metrics: Mapping[str, Any]) -> str | None:
     """Return a sentence that compares a run's monitored score on the test part with baselines.
@@ -13,9 +15,12 @@ def describe_comparison(metrics: Mapping[str, Any]) -> str | None:
     Args:
         metrics: the content of metrics.json
     """
-    name = metrics["monitor"].removeprefix("val/")
-    own, baselines = metrics["test"].get(name), metrics.get("baselines") or {}
+    baselines = metrics.get("baselines") or {}
     majority, tfidf = (baselines.get(kind) or {} for kind in ("majority", "tfidf"))
+    name = metrics["monitor"].removeprefix("val/")
+    if name not in (majority.get("test") or {}):
+        name = "macro_f1"  # of a metric of the user's, baselines have no scores
+    own = metrics["test"].get(name)
     scores = {kind: (b.get("test") or {}).get(name) for kind, b in baselines.items()}
     if own is None or scores.get("majority") is None:
         return None
@@ -36,7 +41,13 @@ def _advise(metrics: Mapping[str, Any]) -> str:
         return ""
     if metrics["best_epoch"] == metrics["epochs"]:
         return f" The last epoch is the best: try trainer.max_epochs={4 * metrics['epochs']}."
-    return (
-        f" Try more epochs (trainer.max_epochs={2 * metrics['epochs']}), dataset.batch_size=32, or "
-        f"pretrained vectors (embedding=glove embedding.dim=50 embedding.freeze=false)."
-    )
+    settings = metrics["settings"]
+    tokenizer, embedding = (settings[group]["_target_"] for group in ("tokenizer", "embedding"))
+    options = []
+    if (settings["dataset"].get("batch_size") or 0) > USUAL_BATCH_SIZE:
+        options.append(f"smaller batches (dataset.batch_size={USUAL_BATCH_SIZE})")
+    if embedding.endswith(".RandomEmbedding") and tokenizer.endswith(".WordTokenizer"):
+        options.append("pretrained vectors (embedding=glove embedding.dim=50)")
+    if metrics["model"] != "wide_and_deep" and tokenizer.endswith(".WordTokenizer"):
+        options.append("a linear model beside the network (model=wide_and_deep)")
+    return f" Try {', or '.join(options)}." if options else ""

@@ -174,6 +174,10 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, OptimizationMixin, L.L
             data: a `TextDataModule` after `setup`
         """
 
+    def count_parameters(self) -> int:
+        """Return the number of weights that are trained, or fitted before training."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
     def get_stored_arguments(self) -> dict[str, Any]:
         """Return arguments of the constructor, plain values, that checkpoints need besides options.
 
@@ -255,6 +259,10 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, OptimizationMixin, L.L
     def compute_batch_logits(self, batch: Batch) -> Tensor:
         """Compute the logits of a prepared batch, as `forward`."""
         return self(batch.ids, batch.lengths)
+
+    def compute_trained_logits(self, batch: Batch) -> Tensor:
+        """Compute the logits whose loss trains the layers; by default those of `forward`."""
+        return self.compute_batch_logits(batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Store the logits, from which metrics are computed at the end of the epoch."""

@@ -47,7 +47,7 @@ class FittedNgramLinear(nn.Module):
     bias: Tensor  # [K]
     known_sums: Tensor | None  # [V, K] see `sum_known_words`
     known_squares: Tensor | None  # [V]
-    fitted_logits: Tensor  # [N, K] logits of the rows of the data set that were fitted; others NaN
+    fitted_logits: Tensor | None  # [N, K] logits of rows of the data set; NaN: not fitted
 
     def __init__(self, outputs: int, buckets: int, word_ngrams: int, min_n: int, max_n: int):
         super().__init__()
@@ -58,7 +58,7 @@ class FittedNgramLinear(nn.Module):
         self.register_buffer("bias", torch.zeros(outputs))
         self.register_buffer("known_sums", None, persistent=False)
         self.register_buffer("known_squares", None, persistent=False)
-        self.register_buffer("fitted_logits", torch.zeros(0, outputs), persistent=False)
+        self.register_buffer("fitted_logits", None, persistent=False)
         self.register_load_state_dict_post_hook(_update_known_words)
 
     def prepare_for_export(self) -> None:
@@ -144,9 +144,14 @@ class FittedNgramLinear(nn.Module):
         self.fitted_logits = self.bias.new_full((int(rows.max()) + 1, outputs), math.nan)
         self.fitted_logits[rows] = torch.from_numpy(features.multiply(weights) + bias).float()
 
+    def count_weights(self) -> int:
+        """Return the number of fitted weights."""
+        tables = [table for table in (self.terms, self.ngrams) if table is not None]
+        return len(self.bias) * (1 + sum(len(table.list_rows()) for table in tables))
+
     def get_fitted_logits(self, rows: Tensor) -> Tensor | None:
         """Return the logits [B, K] of training rows [B]; None if some were not fitted."""
-        if not len(self.fitted_logits) or rows.max() >= len(self.fitted_logits):
+        if self.fitted_logits is None or rows.max() >= len(self.fitted_logits):
             return None
         logits = self.fitted_logits[rows]
         return None if logits.isnan().any() else logits
@@ -233,7 +238,7 @@ class FittedNgramLinear(nn.Module):
 
 def _update_known_words(model: FittedNgramLinear, _: object) -> None:
     """Compute `sum_known_words` again with loaded weights, and forget the fitted logits."""
-    model.fitted_logits = model.fitted_logits[:0]
+    model.fitted_logits = None
     if model.known_sums is not None:
         model.sum_known_words()
 

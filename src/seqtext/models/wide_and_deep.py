@@ -1,5 +1,6 @@
 """Wide and deep: a linear model of words and n-grams beside a recurrent network."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from seqtext.layers.pooling import (
     prepare_pooling,
 )
 from seqtext.layers.rnn import CellName, RNNLayer
+from seqtext.losses import cross_entropy
 from seqtext.models.base import TextClassifier
 from seqtext.models.fitted_linear import FittedNgramLinear
 from seqtext.models.hashed_linear import HashedNgramLinear
@@ -27,6 +29,8 @@ from seqtext.validation import (
     PositiveInt,
     validate_args,
 )
+
+log = logging.getLogger(__name__)
 
 NGRAM_DROPOUT, NB_PRIOR = 0.5, 0.3  # with these defaults, neither option was given
 
@@ -118,7 +122,17 @@ class WideAndDeep(TextClassifier):
             self.terms.initialize_from_data(batches, self.classes)
         else:
             assert self.linear_C
+            if getattr(self.loss, "func", self.loss) is not cross_entropy:
+                log.warning(
+                    "The linear part is fitted with the cross-entropy, and the network alone is "
+                    "trained with loss=: with model.linear_C=null, both are."
+                )
             self.terms.fit(batches, self.classes, self.linear_C, self.class_weights)
+
+    def count_parameters(self) -> int:
+        """See `TextClassifier.count_parameters`."""
+        fitted = self.terms.count_weights() if isinstance(self.terms, FittedNgramLinear) else 0
+        return super().count_parameters() + fitted
 
     def prepare_for_export(self) -> None:
         """Compute what a graph without spelling needs."""
@@ -143,6 +157,10 @@ class WideAndDeep(TextClassifier):
             wide = self._compute_wide_logits(batch.ids)
             loss = self.compute_loss(wide, batch.labels, batch.rows) + loss
         return self._mix(wide, deep).detach(), loss
+
+    def compute_trained_logits(self, batch: Batch) -> Tensor:
+        """Compute the network's logits, without the n-gram part's."""
+        return self._compute_deep_logits(batch.ids, batch.lengths)
 
     def _mix(self, wide: Tensor, deep: Tensor) -> Tensor:
         """Return the weighted mean of both parts' logits."""

@@ -29,7 +29,7 @@ class Mixup(Objective):
         alpha = torch.tensor(self.alpha)
         share = float(torch.distributions.Beta(alpha, alpha).sample())
         with step.repeat(), model.mix_features(order, share):
-            logits = model.compute_batch_logits(step.batch)
+            logits = model.compute_trained_logits(step.batch)
         rows = step.batch.rows
         own = model.compute_loss(logits, labels, rows)
         other = model.compute_loss(logits, labels[order], rows[order])

@@ -1,6 +1,7 @@
 """Compare a run with what needs no network: the class shares of the training part, and tfidf."""
 
 import hashlib
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from seqtext.metrics.predictions import Predictions
 from seqtext.models.tfidf import TfIdf
 from seqtext.tokenizers.words import WordTokenizer
 from seqtext.training.fit_non_neural import fit_model, predict_logits
+
+log = logging.getLogger(__name__)
 
 SCORED_PARTS: tuple[Part, ...] = ("val", "test")
 LARGEST_SHARE = 0.05  # of the training time that "auto" spends on tfidf
@@ -41,7 +44,11 @@ def compute_baselines(
         seconds that they took when they were computed.
     """
     found = {"majority": _score_class_shares(data, options)}
-    if not with_tfidf or options.baseline is False or data.sampling == "balanced_batches":
+    if not with_tfidf or options.baseline is False:
+        return found
+    if data.sampling == "balanced_batches":
+        if options.baseline is True:
+            log.warning("baseline=true is not possible with sampling=balanced_batches.")
         return found
     settings = _describe_tfidf(data, options)
     is_cheap = _count_words(data) * SECONDS_PER_WORD <= LARGEST_SHARE * train_seconds
@@ -81,9 +88,12 @@ def _load_tfidf(
             model.make_ordinal()
         fit_model(model, data, _get_monitor(options))
         scores: dict[str, Any] = {}
+        threshold = options.threshold
         for part in SCORED_PARTS:
-            logits = predict_logits(model, data, part)
-            scores[part] = _build_predictions(data, options, part, logits).compute_metrics()
+            found = _build_predictions(data, options, part, predict_logits(model, data, part))
+            if threshold == "tuned":  # on the validation part, which is the first
+                threshold = found.find_best_threshold()
+            scores[part] = found.with_threshold(float(threshold)).compute_metrics()
         scores["seconds"] = time.perf_counter() - start_time
         write_json(folder / "scores.json", scores)
 
@@ -106,6 +116,7 @@ def _describe_tfidf(data: TextDataModule, options: RunConfig) -> dict[str, Any]:
         "class_weights": data.class_weights(),
         "target": options.target,
         "monitor": _get_monitor(options),
+        "threshold": options.threshold,
     }
 
 

@@ -13,6 +13,7 @@ from seqtext.callbacks.progress_bar import ProgressBar, is_quiet, log_to_files
 from seqtext.config.fingerprints import collect_fingerprints
 from seqtext.config.instantiate import build_lr_schedule, build_optimizer_factory
 from seqtext.config.run_config import (
+    DEFAULT_LOSS,
     RunConfig,
     build_checked_datamodule,
     build_model,
@@ -44,6 +45,8 @@ WITHOUT_EFFECT = {
     "calibration": "none",
     "target": "nominal",
     "sampling": "none",
+    "threshold": 0.5,
+    "baseline": "auto",
 }
 
 
@@ -53,8 +56,8 @@ def pretrain(settings: dict[str, Any], run_dir: RunDir, resume: bool = False) ->
     The training part and the unlabelled texts are learned from; the test part is not read.
 
     Args:
-        settings: plain values with the structure of conf/config.yaml; `monitor`, `loss` and
-            `threshold` have no effect
+        settings: plain values with the structure of conf/config.yaml; `monitor` and `metrics` have
+            no effect
         run_dir: folder for all results
         resume: whether to continue from the last checkpoint of `run_dir`, if there is one
 
@@ -68,6 +71,8 @@ def pretrain(settings: dict[str, Any], run_dir: RunDir, resume: bool = False) ->
     for option, default in WITHOUT_EFFECT.items():
         if (settings.get(option) or default) != default:
             raise UserError(f"{option} has no effect with task=lm: leave it out.")
+    if settings["loss"] != DEFAULT_LOSS:
+        raise UserError("loss has no effect with task=lm: leave it out.")
     settings = settings | {"monitor": MONITOR}
     options, split = validate_config(settings)
     if is_non_neural(settings):

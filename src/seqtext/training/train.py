@@ -253,7 +253,7 @@ def fit_in_process(
     return TrainResult(
         predictions,
         score=checkpoints.best_score,  # type: ignore[arg-type]  # set by the first epoch
-        parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        parameters=model.count_parameters(),
         start_time=start_time,
         train_seconds=progress.seconds,
         test_seconds=test_seconds,

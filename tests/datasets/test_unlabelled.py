@@ -202,7 +202,7 @@ def test_texts_that_nothing_reads(table, tmp_path, caplog):
     data.setup()
     data.warn_if_unlabelled_is_unused()
     (warning,) = [told for told in data.warnings if "u.txt" in told]
-    assert "was not read: embedding=word2vec, embedding=fasttext and objectives=" in warning
+    assert "was not read: embedding=word2vec, embedding=fasttext, objectives=" in warning
     data = table("u.txt")
     data.setup()
     data.load_unlabelled()

@@ -24,7 +24,7 @@ class Adversarial(Objective):
     needs_gradient = True
 
     @validate_args
-    def __init__(self, weight: NonNegativeFloat = 1.0, epsilon: PositiveFloat = 5.0):
+    def __init__(self, weight: NonNegativeFloat = 1.0, epsilon: PositiveFloat = 1.0):
         super().__init__(weight)
         self.epsilon = epsilon
 
@@ -53,7 +53,7 @@ class VirtualAdversarial(Objective):
     def __init__(
         self,
         weight: NonNegativeFloat = 1.0,
-        epsilon: PositiveFloat = 5.0,
+        epsilon: PositiveFloat = 1.0,
         xi: PositiveFloat = 0.1,
         iterations: PositiveInt = 1,
     ):

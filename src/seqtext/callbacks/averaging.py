@@ -30,7 +30,7 @@ class ExponentialMovingAverage(EMAWeightAveraging):
     @validate_args
     def __init__(
         self,
-        decay: float = 0.99,
+        decay: Fraction = 0.99,
         update_every_n_steps: PositiveInt = 1,
         update_starting_at_step: int | None = None,
         update_starting_at_epoch: int | None = None,

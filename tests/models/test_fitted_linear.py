@@ -81,7 +81,7 @@ def test_sums_of_known_words_are_computed_once_and_again_for_loaded_weights():
         torch.testing.assert_close(buffer, other._sum_ngrams(torch.arange(len(TOKENS)))[number])
     other.known_sums = other.known_squares = None
     torch.testing.assert_close(linear(ids), other(ids))
-    state = {name: 2 * v if name.endswith("weights") else v for name, v in state_of(linear)}
+    state = {name: 2 * v if name.endswith("weights") else v for name, v in copy_state(linear)}
     linear.load_state_dict(state)
     other.load_state_dict(state)
     torch.testing.assert_close(linear(ids), other(ids))
@@ -96,7 +96,7 @@ def test_logits_of_fitted_rows_are_kept():
     assert linear.get_fitted_logits(rows) is None, "may be of other weights"
 
 
-def state_of(linear: FittedNgramLinear) -> list[tuple[str, torch.Tensor]]:
+def copy_state(linear: FittedNgramLinear) -> list[tuple[str, torch.Tensor]]:
     return [(name, tensor.clone()) for name, tensor in linear.state_dict().items()]
 
 

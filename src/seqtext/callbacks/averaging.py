@@ -77,7 +77,7 @@ class StochasticWeightAveraging(WeightAveraging):
 
 
 def _average_floats(average: Callable[..., Tensor]) -> Callable[[Tensor, Tensor, Any], Tensor]:
-    """Return a function that averages floating-point tensors as `average`, and copies others."""
+    """Return `average`, restricted to floating-point tensors; other tensors are copied."""
 
     def average_or_copy(averaged: Tensor, current: Tensor, count: Any) -> Tensor:
         return average(averaged, current, count) if averaged.is_floating_point() else current

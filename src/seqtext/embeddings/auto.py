@@ -33,14 +33,14 @@ class AutoEmbedding(InitializedEmbedding):
         super().__init__(vocabulary_size, dim, freeze=False, oov_init="zeros")
 
     def list_files(self, data: Any) -> list[Path]:
-        """See `InitializedEmbedding.list_files`: no files are no error."""
+        """Return the files of the GloVe vectors; an empty list if they will not be used."""
         if not isinstance(data.tokenizer, WordTokenizer) or self.embedding_dim not in GLOVE.dims:
             return []
         found = find_vectors(GLOVE, self.embedding_dim, data.data_dir)
         return found[1] if found else []
 
     def read_vectors(self, data: Any) -> WordVectors:
-        """See `InitializedEmbedding.read_vectors`; none are found if there are no files."""
+        """Read the GloVe vectors; without files, or with too few known words, return no vectors."""
         words, dim = data.vocabulary, self.embedding_dim
         none = WordVectors(np.zeros((0, dim), np.float32), np.zeros(len(words.tokens), bool))
         if not self.list_files(data):
@@ -54,7 +54,7 @@ class AutoEmbedding(InitializedEmbedding):
         return vectors
 
     def fill(self, vectors: np.ndarray, known: np.ndarray) -> None:
-        """See `InitializedEmbedding.fill`; without vectors, those of `RandomEmbedding`."""
+        """Set the vectors of known words to `vectors`; if no word is known, sample all vectors."""
         if known.any():
             super().fill(vectors, known)
         else:

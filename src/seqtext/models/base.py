@@ -261,7 +261,7 @@ class TextClassifier(WordVectorsMixin, EpochMetricsMixin, OptimizationMixin, L.L
         return self(batch.ids, batch.lengths)
 
     def compute_trained_logits(self, batch: Batch) -> Tensor:
-        """Compute the logits whose loss trains the layers; by default those of `forward`."""
+        """Compute the logits from which the training loss is computed; by default `forward`'s."""
         return self.compute_batch_logits(batch)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

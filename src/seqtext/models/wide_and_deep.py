@@ -130,7 +130,7 @@ class WideAndDeep(TextClassifier):
             self.terms.fit(batches, self.classes, self.linear_C, self.class_weights)
 
     def count_parameters(self) -> int:
-        """See `TextClassifier.count_parameters`."""
+        """Return the number of weights of the network and of the n-gram part, fitted or not."""
         fitted = self.terms.count_weights() if isinstance(self.terms, FittedNgramLinear) else 0
         return super().count_parameters() + fitted
 

@@ -40,7 +40,8 @@ from seqtext.training.resume import collect_run_metadata, fit_or_resume, lock_ru
 log = logging.getLogger(__name__)
 
 MONITOR = "val/loss"
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT: dict[str, Any] = {  # options with their defaults
+    "loss": DEFAULT_LOSS,
     "objectives": None,
     "calibration": "none",
     "target": "nominal",
@@ -71,8 +72,6 @@ def pretrain(settings: dict[str, Any], run_dir: RunDir, resume: bool = False) ->
     for option, default in WITHOUT_EFFECT.items():
         if (settings.get(option) or default) != default:
             raise UserError(f"{option} has no effect with task=lm: leave it out.")
-    if settings["loss"] != DEFAULT_LOSS:
-        raise UserError("loss has no effect with task=lm: leave it out.")
     settings = settings | {"monitor": MONITOR}
     options, split = validate_config(settings)
     if is_non_neural(settings):
